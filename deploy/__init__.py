@@ -1,0 +1,1 @@
+"""What runs the product: set-up, the embedded Prefect server, the lab."""

@@ -1,0 +1,1 @@
+"""The story: one flow a module, read from top to bottom."""

@@ -1,0 +1,1 @@
+"""Content files: their names, digests, where they lie, what is missing."""

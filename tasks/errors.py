@@ -1,0 +1,352 @@
+"""What can go wrong, as one small tree.
+
+    AirGapError
+    ├── UsageError     64  the command, the site file, a path that is not there
+    ├── FailedError     1  the world failed us; the same command may be run again
+    ├── TrustError      3  refused: what arrived, or who answered, cannot be believed
+    └── SafetyError     4  refused: going on could harm a server or lose a bundle
+
+The caller passes facts by keyword and the class makes the sentence, so that what was
+expected and what was found cannot be swapped and tests compare facts, not prose.
+Every class says what the operator does next. Nothing is logged where it is raised.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AirGapError(Exception):
+    """Base of all errors that we foresee.
+
+    Attributes:
+        kind: Stable name of the class in JSON output, for example ``seal-invalid``.
+        exit_code: What the command ends with (64, 1, 3 or 4).
+        retryable: Whether the same call may succeed by itself a little later.
+        template: The sentence, with the names of the facts in braces.
+        next_step: What the operator does now; may use the facts in braces too.
+        facts: The facts that the caller passed.
+    """
+
+    kind: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+    template: ClassVar[str] = "{reason}"
+    remedy: ClassVar[str] = "Read the report, then run the same command again."
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(self.template.format(**facts))
+
+    @property
+    def message(self) -> str:
+        """The sentence: what, where, expected and found."""
+        return str(self)
+
+    @property
+    def next_step(self) -> str:
+        """What the operator does now."""
+        return self.remedy.format(**self.facts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by facts, so that an error survives the way through a worker process."""
+        return (_rebuild, (type(self), self.facts))
+
+
+def _rebuild(error_class: type[AirGapError], facts: dict[str, object]) -> AirGapError:
+    return error_class(**facts)
+
+
+# --- 64: usage ---------------------------------------------------------------------------------
+
+
+class UsageError(AirGapError):
+    """The command cannot be carried out as it was given."""
+
+    kind = "usage"
+    exit_code = 64
+    remedy = "Correct the command; `wsus-airgap --help` lists what there is."
+
+
+class SiteFileError(UsageError):
+    """The site file is missing, unreadable or wrong; all problems are listed at once."""
+
+    kind = "site-file"
+    template = "site file {path}: {problems}"
+    remedy = "Correct the site file; `wsus-airgap site check --site {path}` lists what is wrong."
+
+
+class PathMissingError(UsageError):
+    """A path on the command line, or one that the site file names, is not there."""
+
+    kind = "path-missing"
+    template = "{what} is not there: {path}"
+    remedy = "Check the path (is the medium plugged in and mounted?), then run the command again."
+
+
+class WrongSideError(UsageError):
+    """A command of one side was given the site file of the other."""
+
+    kind = "wrong-side"
+    template = "{command} runs on the {expected} side; site file {path} is for the {found} side"
+    remedy = "Name the site file of the {expected} side with --site."
+
+
+# --- 1: failed, may be run again ----------------------------------------------------------------
+
+
+class FailedError(AirGapError):
+    """Something did not work; what was finished is kept and the command may be run again."""
+
+    kind = "failed"
+
+
+class ConnectionLostError(FailedError):
+    """A host could not be reached, or the connection to it broke."""
+
+    kind = "connection-lost"
+    retryable = True
+    template = "connection to {address}: {reason}"
+    remedy = "Check that the server is up and its SSH service answers, then run the command again."
+
+
+class TimeLimitError(FailedError):
+    """A wait for a host, a command or a script reached its limit."""
+
+    kind = "time-limit"
+    retryable = True
+    template = "{what} did not end within {limit_seconds} seconds"
+    remedy = "Look at what the server is doing; nothing was killed. Then run the command again."
+
+
+class HostFileError(FailedError):
+    """A file operation on a host or on media failed."""
+
+    kind = "host-file"
+    template = "{operation} {path}: {reason}"
+    remedy = "Check the file, the disk and the account's rights there, then run the command again."
+
+
+class DiskFullError(FailedError):
+    """A write found no room, although there seemed to be enough before."""
+
+    kind = "disk-full"
+    template = "no room left while writing {path}"
+    remedy = "Make room on that disk, then run the same command again; it goes on where it stopped."
+
+
+class CommandFailedError(FailedError):
+    """A program on a host could not be started, or ended in a way that we cannot use."""
+
+    kind = "command-failed"
+    template = "{program}: {reason}"
+    remedy = "Check the program's path in the site file and run it by hand on the server."
+
+
+class ScriptFailedError(FailedError):
+    """One of our PowerShell scripts ended without its answer."""
+
+    kind = "script-failed"
+    template = "script {script} failed on the server: {reason}"
+    remedy = "Run the script by hand on the server (the report has its input), then run again."
+
+
+class WsusutilError(FailedError):
+    """wsusutil did not do its work, whatever it said: its signals disagree or name an error."""
+
+    kind = "wsusutil"
+    template = "wsusutil {verb} did not succeed: {reason}"
+    remedy = "Read its log ({log}) on the server, mend what it names, then run the command again."
+
+
+class ServiceDownError(FailedError):
+    """A service that WSUS needs does not run, and starting it did not help."""
+
+    kind = "service-down"
+    template = "service {service} is {state} on the {side} server and could not be started"
+    remedy = "Start {service} on that server, see why it stopped, then run the command again."
+
+
+class PackageError(FailedError):
+    """A metadata package is not what wsusutil writes when it succeeds."""
+
+    kind = "package"
+    template = "metadata package {path}: {reason}"
+    remedy = "Run the export again; if it repeats, run `wsusutil export` by hand and read its log."
+
+
+class BundleIncompleteError(FailedError):
+    """Something that the seal names has not arrived; what was read is kept."""
+
+    kind = "bundle-incomplete"
+    template = "bundle {bundle} is incomplete: {count} of its files are not there, first {first}"
+    remedy = "Bring the rest of the bundle, then run the same command again."
+
+
+class StepsFailedError(FailedError):
+    """A batch ended with failures; the successes in it stand."""
+
+    kind = "batch-failed"
+    template = "{what}: {failed} of {total} failed, first {first}"
+    remedy = "The report lists them all. Mend the cause, then run the same command again."
+
+
+class InternalFaultError(FailedError):
+    """Something that we did not foresee; details are in the log file."""
+
+    kind = "unexpected"
+    template = "unexpected {type}: {reason}"
+    remedy = "Keep {log}, run the command again, and report the log if it repeats."
+
+
+# --- 3: refused for trust -----------------------------------------------------------------------
+
+
+class TrustError(AirGapError):
+    """Refused, and nothing was changed: it cannot be believed."""
+
+    kind = "trust"
+    exit_code = 3
+    template = "{reason}"
+    remedy = "Do not use this medium. Find out where it has been, and have the bundle made again."
+
+
+class SealError(TrustError):
+    """There is no valid seal, or not enough of them, by keys that this site trusts."""
+
+    kind = "seal"
+    template = "{path} has no valid seal: {reason}"
+
+
+class TamperError(TrustError):
+    """Bytes differ from what the seal promised."""
+
+    kind = "tamper"
+    template = "{path}: expected {expected}, found {found}"
+
+
+class UndeclaredFileError(TrustError):
+    """A bundle's folder holds names that its seal does not know."""
+
+    kind = "undeclared"
+    template = "bundle {bundle} holds {count} undeclared names, first {first}"
+
+
+class WrongSiteError(TrustError):
+    """A bundle or receipt of another site, or of another volume set."""
+
+    kind = "wrong-site"
+    template = "{what} is for {found}, expected {expected}"
+    remedy = "Use the bundle that was made for this site."
+
+
+class ChainError(TrustError):
+    """A bundle or receipt does not fit the chain of this site."""
+
+    kind = "chain"
+    template = "{reason}"
+    remedy = "{remedy}"
+
+    def __init__(self, *, reason: str, remedy: str) -> None:
+        super().__init__(reason=reason, remedy=remedy)
+
+
+class BundleAgeError(TrustError):
+    """A bundle is older than the site accepts."""
+
+    kind = "age"
+    template = "{bundle} was made {age_days} days ago; this site accepts {limit_days}"
+    remedy = "Bring a newer bundle, or raise trust.max_bundle_age_days if the delay is explained."
+
+
+class HostKeyError(TrustError):
+    """An SSH server shows a key that is not the pinned one, or none is pinned."""
+
+    kind = "host-key"
+    template = "{address} shows host key {found}; {known_hosts} has {expected}"
+    remedy = (
+        "If the server was rebuilt on purpose, compare the fingerprint on its console, then put "
+        "the line `{line}` into {known_hosts}."
+    )
+
+
+class ScriptDigestError(TrustError):
+    """A script that the site installed on the server is not the one we ship."""
+
+    kind = "script-digest"
+    template = "{path} on the server has SHA-256 {found}, expected {expected}"
+    remedy = "Install the scripts of this version on the server again, or clear server.scripts_dir."
+
+
+# --- 4: refused for safety ----------------------------------------------------------------------
+
+
+class SafetyError(AirGapError):
+    """Refused, and nothing was changed: going on could do harm."""
+
+    kind = "safety"
+    exit_code = 4
+
+
+class SettingsDifferError(SafetyError):
+    """The two servers' settings do not fit each other; every difference is named."""
+
+    kind = "settings"
+    template = "the servers' settings differ: {differences}"
+    remedy = "{remedy}"
+
+
+class ServerUnfitError(SafetyError):
+    """The server's role or state forbids this command (replica, synchronising, remote content)."""
+
+    kind = "server-unfit"
+    template = "the {side} server cannot be used now: {reason}"
+    remedy = "{remedy}"
+
+
+class ServerChangedError(SafetyError):
+    """A server's id, or what was applied there, is not what this site remembers."""
+
+    kind = "server-changed"
+    template = "{reason}"
+    remedy = "{remedy}"
+
+
+class PlanUnconfirmedError(SafetyError):
+    """A plan waits for a person; nothing of it, and nothing else, was carried out."""
+
+    kind = "plan-unconfirmed"
+    template = "a plan waits for confirmation: {summary}"
+    remedy = "Read the plan in the report, then run again with --confirm {plan_digest}"
+
+
+class ClockError(SafetyError):
+    """The clocks of the two sides contradict each other."""
+
+    kind = "clock"
+    template = "this machine's clock says {clock}, the bundle was made {created}"
+    remedy = "Set the clock that is wrong, then run the command again."
+
+
+class RoomError(SafetyError):
+    """A disk is too small for what is about to be written."""
+
+    kind = "room"
+    template = "{where} has {free_bytes} bytes free, {needed_bytes} are needed"
+    remedy = "Make room there, then run the same command again."
+
+
+class LockHeldError(SafetyError):
+    """Another run works on this server or medium, or may still do."""
+
+    kind = "lock"
+    template = "{what} is locked since {since} by {owner}"
+    remedy = "Wait for that run, or if it is gone for good, add --take-over REASON."
+
+
+class FolderUnsafeError(SafetyError):
+    """A folder of ours on a server is a link, or belongs to or is open to others."""
+
+    kind = "folder-unsafe"
+    template = "folder {path} on the server is not safe to use: {reason}"
+    remedy = "Remove it, or give it to SYSTEM and Administrators only, then run the command again."
