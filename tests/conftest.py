@@ -49,9 +49,7 @@ def pytest_make_collect_report(
 _Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
-def _refuse_skip(
-    report: _Report, name: str
-) -> _Report:
+def _refuse_skip(report: _Report, name: str) -> _Report:
     if needs.is_ci() and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
