@@ -1,0 +1,131 @@
+"""The staging side's memory: its chain, the bundles it made, the receipts it took."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.ledger.store import Ledger
+
+ExportStatus = Literal["reserved", "committed", "sealed", "void"]
+
+
+class ExportRecord(BaseModel):
+    """One sequence number of the chain and what became of it.
+
+    ``reserved``: work has begun. ``committed``: header digest and place stand here durably, the
+    seal may follow. ``sealed``: the bundle is whole on the media. ``void``: it can no longer be
+    made; the number is never used again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sequence: int
+    status: ExportStatus
+    mode: str
+    base_digest: str | None
+    parent_digest: str | None
+    header_digest: str | None
+    fingerprint: str | None
+    bundle: Path
+    folder: Path
+    created: datetime
+    sealed: datetime | None
+    receipt: str | None
+    accepted: datetime | None
+
+
+class Exports:
+    """Bundles of one site, as the staging side knows them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
+
+    @property
+    def chain(self) -> str:
+        """The chain's random id (32 hex digits), drawn once for this state."""
+        return self._ledger.settle_fact("chain", secrets.token_hex(16))
+
+    def newest(self) -> ExportRecord | None:
+        """The record with the highest sequence."""
+        return self._one("SELECT * FROM export ORDER BY sequence DESC LIMIT 1")
+
+    def newest_sealed(self) -> ExportRecord | None:
+        """The newest whole bundle: the parent of the next one."""
+        return self._one("SELECT * FROM export WHERE status='sealed' ORDER BY sequence DESC LIMIT 1")
+
+    def by_digest(self, header_digest: str) -> ExportRecord | None:
+        """The bundle with this header digest."""
+        return self._one("SELECT * FROM export WHERE header_digest=?", header_digest)
+
+    def by_sequence(self, sequence: int) -> ExportRecord | None:
+        """The bundle with this sequence number."""
+        return self._one("SELECT * FROM export WHERE sequence=?", sequence)
+
+    def baseline(self) -> ExportRecord | None:
+        """The newest bundle whose receipt was accepted."""
+        return self._one(
+            "SELECT * FROM export WHERE accepted IS NOT NULL ORDER BY sequence DESC LIMIT 1"
+        )
+
+    def void_since(self, sequence: int) -> list[int]:
+        """Numbers after ``sequence`` that never became a bundle."""
+        rows = self._connection.execute(
+            "SELECT sequence FROM export WHERE status='void' AND sequence>? ORDER BY sequence",
+            (sequence,),
+        )
+        return [row["sequence"] for row in rows]
+
+    def reserve(self, record: ExportRecord) -> None:
+        """Take a new sequence number, durably."""
+        values = record.model_dump(mode="json")
+        columns = ",".join(values)
+        marks = ",".join("?" * len(values))
+        self._connection.execute(
+            f"INSERT INTO export ({columns}) VALUES ({marks})",  # noqa: S608  names are our own
+            tuple(values.values()),
+        )
+
+    def commit(self, sequence: int, *, header_digest: str, fingerprint: str) -> None:
+        """Bind a sequence to its header before the seal exists. It never gets another."""
+        self._connection.execute(
+            "UPDATE export SET status='committed', header_digest=?, fingerprint=?"
+            " WHERE sequence=? AND status IN ('reserved', 'committed')",
+            (header_digest, fingerprint, sequence),
+        )
+
+    def mark_sealed(self, sequence: int, *, now: datetime) -> None:
+        """The seal lies on the media; the bundle is whole."""
+        self._connection.execute(
+            "UPDATE export SET status='sealed', sealed=? WHERE sequence=?",
+            (now.isoformat(), sequence),
+        )
+
+    def void(self, sequence: int) -> None:
+        """Give a number up: what was committed for it can no longer be made."""
+        self._connection.execute("UPDATE export SET status='void' WHERE sequence=?", (sequence,))
+
+    def accept(self, header_digest: str, *, receipt: str, now: datetime) -> None:
+        """Take a receipt for one of our bundles. ``receipt`` is its payload as JSON text."""
+        self._connection.execute(
+            "UPDATE export SET receipt=?, accepted=? WHERE header_digest=?",
+            (receipt, now.isoformat(), header_digest),
+        )
+
+    def all(self) -> list[ExportRecord]:
+        """Every record, oldest first."""
+        return [_record(row) for row in self._connection.execute("SELECT * FROM export ORDER BY 1")]
+
+    def _one(self, query: str, *values: object) -> ExportRecord | None:
+        row = self._connection.execute(query, values).fetchone()
+        return None if row is None else _record(row)
+
+
+def _record(row: sqlite3.Row) -> ExportRecord:
+    return ExportRecord.model_validate(dict(row))

@@ -1,0 +1,112 @@
+"""The disconnected side's memory: imported bundles, what was applied, what waits."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.ledger.store import Ledger
+
+ImportStatus = Literal["begun", "done"]
+
+
+class ImportRecord(BaseModel):
+    """One bundle that changed, or began to change, the disconnected server."""
+
+    model_config = ConfigDict(frozen=True)
+
+    header_digest: str
+    sequence: int
+    status: ImportStatus
+    folder: Path
+    created: datetime
+    begun: datetime
+    done: datetime | None
+    outcome: str | None
+
+
+class Decision(BaseModel):
+    """One remembered decision; ``body`` is its canonical JSON, ``state`` says which set it is in."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Literal["applied", "parked", "held"]
+    update_id: str
+    revision: int
+    group_path: str
+    body: str
+    reason: str = ""
+
+
+class Imports:
+    """Imports of one site, as the disconnected side knows them."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._connection = ledger.connection
+
+    def by_digest(self, header_digest: str) -> ImportRecord | None:
+        """The import of the bundle with this header digest."""
+        return self._one("SELECT * FROM import WHERE header_digest=?", header_digest)
+
+    def newest(self) -> ImportRecord | None:
+        """The import with the highest sequence, finished or not."""
+        return self._one("SELECT * FROM import ORDER BY sequence DESC LIMIT 1")
+
+    def newest_done(self) -> ImportRecord | None:
+        """The newest finished import."""
+        return self._one("SELECT * FROM import WHERE status='done' ORDER BY sequence DESC LIMIT 1")
+
+    def all(self) -> list[ImportRecord]:
+        """Every record, oldest first."""
+        rows = self._connection.execute("SELECT * FROM import ORDER BY sequence")
+        return [ImportRecord.model_validate(dict(row)) for row in rows]
+
+    def begin(self, record: ImportRecord) -> None:
+        """Remember, before the first change, that this bundle is being imported."""
+        self._connection.execute(
+            "INSERT INTO import VALUES (:header_digest,:sequence,:status,:folder,:created,:begun,"
+            ":done,:outcome) ON CONFLICT(header_digest) DO NOTHING",
+            record.model_dump(mode="json"),
+        )
+
+    def finish(
+        self, header_digest: str, *, outcome: str, decisions: Iterable[Decision], now: datetime
+    ) -> None:
+        """Remember the end of an import and all decisions, in one transaction."""
+        with self._ledger.transaction():
+            self._connection.execute(
+                "UPDATE import SET status='done', done=?, outcome=? WHERE header_digest=?",
+                (now.isoformat(), outcome, header_digest),
+            )
+            self._replace(decisions)
+
+    def remember(self, decisions: Iterable[Decision]) -> None:
+        """Replace the remembered decisions, in one transaction."""
+        with self._ledger.transaction():
+            self._replace(decisions)
+
+    def decisions(self, state: str) -> list[Decision]:
+        """The decisions of one set, in stable order."""
+        rows = self._connection.execute(
+            "SELECT * FROM decision WHERE state=? ORDER BY update_id, revision, group_path, body",
+            (state,),
+        )
+        return [Decision.model_validate(dict(row)) for row in rows]
+
+    def _replace(self, decisions: Iterable[Decision]) -> None:
+        self._connection.execute("DELETE FROM decision")
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO decision VALUES (:state,:update_id,:revision,:group_path,:body,"
+            ":reason)",
+            (decision.model_dump() for decision in decisions),
+        )
+
+    def _one(self, query: str, *values: object) -> ImportRecord | None:
+        row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+        return None if row is None else ImportRecord.model_validate(dict(row))

@@ -1,0 +1,45 @@
+"""Runs of commands on this side, for `status` and for the newest report."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.ledger.store import Ledger
+
+
+class RunRecord(BaseModel):
+    """One run of a command. ``ended`` is None while it runs, or when it was killed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    command: str
+    started: datetime
+    ended: datetime | None = None
+    outcome: str | None = None
+    exit_code: int | None = None
+    bundle: Path | None = None
+    report: Path | None = None
+
+
+class Runs:
+    """The list of runs."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._connection = ledger.connection
+
+    def write(self, record: RunRecord) -> None:
+        """Remember a run, or how it ended."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO run VALUES (:id,:command,:started,:ended,:outcome,:exit_code,"
+            ":bundle,:report)",
+            record.model_dump(mode="json"),
+        )
+
+    def newest(self, count: int) -> list[RunRecord]:
+        """The newest runs, newest first."""
+        rows = self._connection.execute("SELECT * FROM run ORDER BY started DESC LIMIT ?", (count,))
+        return [RunRecord.model_validate(dict(row)) for row in rows]

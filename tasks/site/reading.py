@@ -1,0 +1,161 @@
+"""Read a site file: all that is wrong with it at once, each with its key path."""
+
+from __future__ import annotations
+
+import ntpath
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from tasks.errors import PathMissingError, SiteFileError, WrongSideError
+from tasks.hosts.paths import Platform
+from tasks.site.settings import Side, Site
+
+_SITES_VARIABLE = "WSUS_AIRGAP_SITES"
+_at_hand: dict[str, Path] = {}
+
+
+def read_site(path: Path) -> Site:
+    """Read and judge a site file.
+
+    Raises:
+        PathMissingError: There is no such file.
+        SiteFileError: Everything that is wrong with it, files that it names and that are not
+            there included.
+    """
+    path = Path(os.path.abspath(path))
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PathMissingError(what="the site file", path=path) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SiteFileError(path=path, problems=str(error)) from None
+    try:
+        site = Site.model_validate({**table, "path": path})
+    except ValidationError as error:
+        raise SiteFileError(path=path, problems=_sentences(error)) from None
+    site = _absolute(site, path.parent)
+    problems = _missing_files(site)
+    if problems:
+        raise SiteFileError(path=path, problems="; ".join(problems))
+    return site
+
+
+def require_side(site: Site, side: Side, command: str) -> None:
+    """Refuse a command of the other side (``WrongSideError``)."""
+    if site.site.side is not side:
+        raise WrongSideError(
+            command=command, expected=side.value, found=site.site.side.value, path=site.path
+        )
+
+
+def lay_out_site(path: Path) -> Site:
+    """Read a site file and keep it at hand for the runs of this process, by its name."""
+    site = read_site(path)
+    _at_hand[site.name] = site.path
+    return site
+
+
+def find_site(name: str) -> Site:
+    """Find a site by name: one laid out by this process, else in the worker's sites folder.
+
+    The folder is named by the environment of the worker (``WSUS_AIRGAP_SITES``), never by a
+    parameter of a run, so that whoever may start runs cannot point them at another file.
+    """
+    if name in _at_hand:
+        return read_site(_at_hand[name])
+    folder = os.environ.get(_SITES_VARIABLE)
+    if not folder:
+        raise PathMissingError(what=f"the folder of site files ({_SITES_VARIABLE})", path="(unset)")
+    if Path(name).name != name or name in {"", ".", ".."}:
+        raise PathMissingError(what="the site", path=repr(name))
+    return read_site(Path(folder) / f"{name}.toml")
+
+
+def _sentences(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        text = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        lines.append(f"{key}: {text}")
+    return "; ".join(lines)
+
+
+def _absolute(site: Site, folder: Path) -> Site:
+    def here(path: Path | None) -> Path | None:
+        return None if path is None else Path(os.path.abspath(folder / path.expanduser()))
+
+    server = site.server
+    changes: dict[str, Any] = {
+        "site": site.site.model_copy(update={"state_dir": here(site.site.state_dir)}),
+        "server": server.model_copy(
+            update={
+                "identity_file": here(server.identity_file),
+                "known_hosts": here(server.known_hosts),
+                "content_dir": _on_server(server.content_dir, server.platform, folder),
+                "work_dir": _on_server(server.work_dir, server.platform, folder),
+                "scripts_dir": _on_server(server.scripts_dir, server.platform, folder),
+                "wsusutil": _program(server.wsusutil, server.platform, folder),
+                "powershell": _program(server.powershell, server.platform, folder),
+            }
+        ),
+        "media": site.media.model_copy(
+            update={
+                "path": here(site.media.path),
+                "return_path": here(site.media.return_path),
+            }
+        ),
+        "trust": site.trust.model_copy(
+            update={
+                "signing_key": here(site.trust.signing_key),
+                "trusted_keys": tuple(here(key) for key in site.trust.trusted_keys),
+                "receipt_secret": here(site.trust.receipt_secret),
+            }
+        ),
+    }
+    return site.model_copy(update=changes)
+
+
+def _on_server(text: str | None, platform: Platform, folder: Path) -> str | None:
+    if text is None or ntpath.isabs(text) or platform is Platform.WINDOWS:
+        return text
+    return os.path.abspath(folder / text)
+
+
+def _program(command: tuple[str, ...], platform: Platform, folder: Path) -> tuple[str, ...]:
+    first = command[0]
+    # A bare name is looked up on the server's PATH; only what looks like a path is made one.
+    if "/" not in first and "\\" not in first:
+        return command
+    return (_on_server(first, platform, folder) or first, *command[1:])
+
+
+def _missing_files(site: Site) -> list[str]:
+    named = {
+        "server.identity_file": site.server.identity_file,
+        "trust.signing_key": site.trust.signing_key,
+        "trust.receipt_secret": site.trust.receipt_secret,
+        **{f"trust.trusted_keys.{n}": key for n, key in enumerate(site.trust.trusted_keys)},
+    }
+    problems = [
+        f"{key}: file not found: {path}"
+        for key, path in named.items()
+        if path is not None and not path.is_file()
+    ]
+    if site.server.address == "local":
+        problems += [
+            f"server.{key}.0: program not found: {command[0]}"
+            for key, command in (
+                ("wsusutil", site.server.wsusutil),
+                ("powershell", site.server.powershell),
+            )
+            if Path(command[0]).is_absolute() and not Path(command[0]).exists()
+        ]
+    if site.server.address != "local" and site.server.known_hosts is None:
+        problems.append("server.known_hosts: needed with an ssh:// address (strict host keys)")
+    if site.trust.threshold > len(site.trust.trusted_keys):
+        problems.append("trust.threshold: higher than the number of trusted keys")
+    return problems
