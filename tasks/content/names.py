@@ -1,6 +1,6 @@
-"""Content names and the two digests: SHA-1 is WSUS's name for a file, BLAKE3 is our proof.
+r"""Content names and the two digests: SHA-1 is WSUS's name for a file, BLAKE3 is our proof.
 
-Layout (WSUS): ``WsusContent\\<XX>\\<40 hex SHA-1, upper case>.<ext>``, where XX is the last byte
+Layout (WSUS): ``WsusContent\<XX>\<40 hex SHA-1, upper case>.<ext>``, where XX is the last byte
 of the SHA-1. Test vector from a real server: base64 ``y2/wvtpOW/lSqnhTjJoi3xE1EGM=`` is
 ``CB6FF0BEDA4E5BF952AA78538C9A22DF11351063`` in folder ``63``.
 """
