@@ -1,0 +1,103 @@
+"""One simulated server, opened.
+
+Functions of the sibling modules take a ``Server`` first: ``configuration`` (settings, services,
+synchronisation history), ``agent`` (content), ``loading`` (what an import does), ``approving``,
+``searching``, ``groups``.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deploy.lab import database
+
+
+class RuleError(Exception):
+    """What WSUS would throw.
+
+    Attributes:
+        type_name: The exception's .NET name, for example ``InvalidOperationException`` or
+            ``WsusObjectNotFoundException``.
+    """
+
+    def __init__(self, type_name: str, message: str) -> None:
+        self.type_name = type_name
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server's database and folders.
+
+    Attributes:
+        folder: ``DIR/<side>``.
+        connection: Its database, in autocommit; write inside ``database.transaction``.
+    """
+
+    folder: Path
+    connection: sqlite3.Connection
+
+    @property
+    def content_dir(self) -> Path:
+        """WsusContent."""
+        return self.folder / "WsusContent"
+
+    @property
+    def server_folder(self) -> Path:
+        """Where the database lies, and what the lab keeps beside it."""
+        return self.folder / "server"
+
+    def setting(self, name: str) -> Any:
+        """A setting by name; ``KeyError`` when there is none."""
+        row = self.connection.execute(
+            "SELECT value FROM setting WHERE name = ?", (name,)
+        ).fetchone()
+        if row is None:
+            raise KeyError(name)
+        return json.loads(row["value"])
+
+    def set_setting(self, name: str, value: Any) -> None:
+        """Write a setting."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO setting VALUES (?, ?)",
+            (name, json.dumps(value, ensure_ascii=False)),
+        )
+
+    def fault(self, name: str) -> Any:
+        """The value of a fault that is set, else None."""
+        row = self.connection.execute("SELECT value FROM fault WHERE name = ?", (name,)).fetchone()
+        return None if row is None else json.loads(row["value"])
+
+    def record_event(self, event_id: int, text: str) -> None:
+        """Append to the event log."""
+        self.connection.execute(
+            "INSERT INTO event (time, event_id, text) VALUES (?, ?, ?)", (now(), event_id, text)
+        )
+
+    def close(self) -> None:
+        """Close the database."""
+        self.connection.close()
+
+
+def open_server(side_folder: Path) -> Server:
+    """Open the server of ``DIR/<side>`` and let the content agent do what is due."""
+    from deploy.lab.rules import agent  # the agent's module needs this one
+
+    server = Server(side_folder, database.opened(side_folder / "server"))
+    agent.catch_up(server)
+    return server
+
+
+def now() -> str:
+    """The present, as the database writes it."""
+    return as_text(datetime.now(UTC))
+
+
+def as_text(moment: datetime) -> str:
+    """An aware time as the database writes it, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
