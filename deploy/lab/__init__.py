@@ -1,0 +1,86 @@
+"""The lab: a pair of simulated WSUS servers, so that the whole loop runs without Windows.
+
+The functions here are what the command line offers. Each loads what it needs when it is called,
+so that the lab's ``wsusutil`` and ``powershell``, which are processes of their own, start quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SIDES = ("staging", "disconnected")
+
+
+class LabError(Exception):
+    """A lab command cannot be carried out as it was given; the text says why."""
+
+
+def create(
+    folder: Path,
+    *,
+    updates: int = 60,
+    content_bytes: int = 24_000_000,
+    seed: int = 1,
+    language: str = "en",
+) -> None:
+    """Lay out a lab in an empty or new folder.
+
+    Args:
+        folder: Where; made when missing.
+        updates: Visible updates in staging's catalogue; about two content files each.
+        content_bytes: About how many bytes staging's WsusContent holds.
+        seed: Catalogue, bytes, dates, deadlines and group names follow from it alone.
+        language: ``en`` or ``de``: what wsusutil speaks and how built-in groups are called.
+
+    Raises:
+        LabError: The folder is not empty, or a number makes no sense.
+    """
+    from deploy.lab import layout
+
+    layout.create(folder, layout.Size(updates, content_bytes), seed, language)
+
+
+def advance(folder: Path) -> None:
+    """Let a month pass on the staging server."""
+    from deploy.lab import month
+
+    month.advance(folder)
+
+
+def set_fault(folder: Path, side: str, name: str, on: bool) -> None:
+    """Set or clear a fault of one side; clearing also undoes what it did."""
+    from deploy.lab import faults as known_faults
+
+    known_faults.set_fault(folder, side, name, on)
+
+
+def faults() -> tuple[tuple[str, str], ...]:
+    """Every fault's name, and in a line what it does."""
+    from deploy.lab import faults as known_faults
+
+    return tuple(known_faults.DESCRIPTIONS.items())
+
+
+def state(folder: Path, side: str) -> dict[str, Any]:
+    """What a side's server holds; the same for the same content on either side."""
+    from deploy.lab import state as lab_state
+
+    return lab_state.read(folder, side)
+
+
+def serve(folder: Path, *, ready: Callable[[], None] | None = None) -> None:
+    """Run an sshd for both sides until SIGTERM or SIGINT; ``ready`` is called once both answer."""
+    from deploy.lab import serve as lab_serve
+
+    lab_serve.serve(folder, ready)
+
+
+def server_folder(folder: Path, side: str) -> Path:
+    """``DIR/<side>``, once it is sure that a lab lies there."""
+    if side not in SIDES:
+        raise LabError(f"{side!r} is no side of a lab; the sides are staging and disconnected")
+    if not (folder / side / "server").is_dir():
+        raise LabError(f"{folder} is no lab: make one with `lab create {folder}`")
+    return folder / side

@@ -1,0 +1,350 @@
+"""The content agent: what WSUS knows of content, and when it finds out.
+
+States live in the database and change only by an approval, ``ResumeDownload``, a reset, and the
+agent's run, which is due some time after one of these and takes place when anybody next opens the
+server. A file that comes or goes changes nothing until then; ``Failed`` stays until resumed.
+On its run the agent hashes the files that it is asked for, fetches what Microsoft would serve to a
+connected server, and deletes a file whose bytes are not what its name says.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from deploy.lab import database, filling, naming
+from deploy.lab.rules.server import Server
+
+# Updates that the agent looks at before it writes down what it found.
+_BATCH = 200
+_FAILED_REASON = "HTTP status 404: The requested URL does not exist on the server."
+
+
+def schedule(server: Server) -> None:
+    """Let the agent run after its settable time; an earlier run that is still due stands."""
+    present = time.time()
+    with database.transaction(server.connection):
+        row = server.connection.execute("SELECT due FROM agent_job").fetchone()
+        if row is not None and row["due"] > present:
+            return
+        server.connection.execute("DELETE FROM agent_job")
+        server.connection.execute(
+            "INSERT INTO agent_job VALUES (?)", (present + server.setting("agent_seconds"),)
+        )
+
+
+def require(server: Server, update_id: str, revision: int) -> None:
+    """An update was approved for Install or Uninstall: its files are to be verified.
+
+    Without files there is nothing to verify, and the update is Ready at once.
+    """
+    files = needed_files(server, update_id, revision)
+    state = "NotReady" if files else "Ready"
+    with database.transaction(server.connection) as connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO update_state VALUES (?, ?, ?)", (update_id, revision, state)
+        )
+        _mark_files(connection, files, "NotReady")
+        if files:
+            schedule(server)
+
+
+def release(server: Server, update_id: str, revision: int) -> None:
+    """A revision has no approval any more: nothing is known of its content from now on."""
+    with database.transaction(server.connection) as connection:
+        connection.execute(
+            "DELETE FROM update_state WHERE update_id = ? AND revision = ?", (update_id, revision)
+        )
+        for sha1 in needed_files(server, update_id, revision):
+            if not _is_needed(connection, sha1):
+                connection.execute("DELETE FROM content_state WHERE sha1 = ?", (sha1,))
+
+
+def require_license(server: Server, update_id: str, revision: int) -> None:
+    """A revision with licence terms arrived: its files are fetched whether approved or not."""
+    for sha1 in _own_files(server, update_id, revision, ("license",)):
+        with database.transaction(server.connection) as connection:
+            added = connection.execute(
+                "INSERT OR IGNORE INTO content_state VALUES (?, 'NotReady')", (sha1,)
+            ).rowcount
+            if added:
+                schedule(server)
+
+
+def resume(server: Server, update_id: str, revision: int) -> None:
+    """``ResumeDownload``: a Failed or Canceled update, and its licence terms, are tried again."""
+    with database.transaction(server.connection) as connection:
+        connection.execute(
+            "UPDATE update_state SET state = 'NotReady' WHERE update_id = ? AND revision = ?"
+            " AND state IN ('Failed', 'Canceled')",
+            (update_id, revision),
+        )
+        for sha1 in needed_files(server, update_id, revision):
+            connection.execute(
+                "UPDATE content_state SET state = 'NotReady' WHERE sha1 = ?"
+                " AND state IN ('Failed', 'Canceled')",
+                (sha1,),
+            )
+        schedule(server)
+
+
+def cancel(server: Server, update_id: str, revision: int) -> None:
+    """``CancelDownload``: what is NotReady becomes Canceled."""
+    _change_all(server, "NotReady", "Canceled", (update_id, revision))
+
+
+def cancel_all(server: Server) -> None:
+    """``CancelAllDownloads``."""
+    _change_all(server, "NotReady", "Canceled", None)
+
+
+def resume_all(server: Server) -> None:
+    """``ResumeAllDownloads``: takes up what was canceled; Failed stays Failed."""
+    _change_all(server, "Canceled", "NotReady", None)
+    schedule(server)
+
+
+def reset(server: Server) -> None:
+    """``wsusutil reset``: everything that is needed is verified anew, and fetched if it can be."""
+    with database.transaction(server.connection) as connection:
+        connection.execute("UPDATE update_state SET state = 'NotReady'")
+        connection.execute("UPDATE content_state SET state = 'NotReady'")
+        schedule(server)
+
+
+def needed_files(server: Server, update_id: str, revision: int) -> list[str]:
+    """The digests of all files that a revision needs on this server, bundled children included.
+
+    Licence terms count, other languages than the server's and (unless switched on) express files
+    do not.
+    """
+    kinds = (
+        ("payload", "license", "express")
+        if server.setting("DownloadExpressPackages")
+        else (
+            "payload",
+            "license",
+        )
+    )
+    found: dict[str, None] = {}
+    waiting = [(update_id, revision)]
+    seen = set(waiting)
+    while waiting:
+        current = waiting.pop()
+        found.update(dict.fromkeys(_own_files(server, *current, kinds)))
+        rows = server.connection.execute(
+            "SELECT other_id, other_revision, languages FROM relation JOIN revision ON"
+            " revision.update_id = other_id AND revision.revision = other_revision"
+            " WHERE relation.update_id = ? AND relation.revision = ? AND relation.kind = 'bundles'",
+            current,
+        )
+        for row in rows:
+            child = (row["other_id"], row["other_revision"])
+            if child not in seen and _is_spoken(server, json.loads(row["languages"])):
+                seen.add(child)
+                waiting.append(child)
+    return list(found)
+
+
+def state_of(server: Server, update_id: str, revision: int) -> str:
+    """An update's state by the name of ``UpdateState``."""
+    licenses = [
+        row["state"]
+        for row in server.connection.execute(
+            "SELECT state FROM revision_file JOIN file USING (sha1)"
+            " LEFT JOIN content_state USING (sha1)"
+            " WHERE update_id = ? AND revision = ? AND file.kind = 'license'",
+            (update_id, revision),
+        )
+        if row["state"] is not None
+    ]
+    if "Failed" in licenses:
+        return "LicenseAgreementFailed"
+    if any(state != "Ready" for state in licenses):
+        return "LicenseAgreementNotReady"
+    row = server.connection.execute(
+        "SELECT state FROM update_state WHERE update_id = ? AND revision = ?",
+        (update_id, revision),
+    ).fetchone()
+    return "NotNeeded" if row is None else str(row["state"])
+
+
+def failed_count(server: Server) -> int:
+    """``GetFailedToDownloadUpdatesCount``."""
+    query = "SELECT count(*) FROM update_state WHERE state = 'Failed'"
+    return int(server.connection.execute(query).fetchone()[0])
+
+
+def download_progress(server: Server) -> tuple[int, int]:
+    """``GetContentDownloadProgress``: bytes to download, bytes downloaded."""
+    rows = server.connection.execute(
+        "SELECT sha1, name, size_bytes FROM content_state JOIN file USING (sha1)"
+        " WHERE state = 'NotReady'"
+    )
+    total = done = 0
+    for row in rows:
+        total += row["size_bytes"]
+        if naming.content_path(server.content_dir, row["sha1"], row["name"]).is_file():
+            done += row["size_bytes"]
+    return total, done
+
+
+def catch_up(server: Server) -> None:
+    """Do the agent's run if it is due and no other process is at it."""
+    row = server.connection.execute("SELECT due FROM agent_job").fetchone()
+    if row is None or row["due"] > time.time():
+        return
+    with _alone(server) as alone:
+        if alone:
+            _run(server, row["due"])
+
+
+def _run(server: Server, due: float) -> None:
+    checked: dict[str, str] = {}
+    licenses = [
+        row["sha1"]
+        for row in server.connection.execute(
+            "SELECT sha1 FROM content_state JOIN file USING (sha1)"
+            " WHERE state = 'NotReady' AND kind = 'license'"
+        )
+    ]
+    for sha1 in licenses:
+        checked[sha1] = _examine(server, sha1)
+    waiting = [
+        (row["update_id"], row["revision"])
+        for row in server.connection.execute(
+            "SELECT update_id, revision FROM update_state WHERE state = 'NotReady'"
+        )
+    ]
+    for start in range(0, len(waiting), _BATCH):
+        _settle(server, waiting[start : start + _BATCH], checked)
+    with database.transaction(server.connection) as connection:
+        _write_files(connection, ((sha1, checked[sha1]) for sha1 in licenses))
+        connection.execute("DELETE FROM agent_job WHERE due = ?", (due,))
+
+
+def _settle(server: Server, updates: list[tuple[str, int]], checked: dict[str, str]) -> None:
+    outcome: list[tuple[str, str, int]] = []
+    files: dict[str, str] = {}
+    for update_id, revision in updates:
+        for sha1 in (needed := needed_files(server, update_id, revision)):
+            if sha1 not in checked:
+                checked[sha1] = _examine(server, sha1)
+            files[sha1] = checked[sha1]
+        ready = all(checked[sha1] == "Ready" for sha1 in needed)
+        outcome.append(("Ready" if ready else "Failed", update_id, revision))
+    with database.transaction(server.connection) as connection:
+        _write_files(connection, files.items())
+        # Only what still waits: an approval may have come or gone while the files were read.
+        connection.executemany(
+            "UPDATE update_state SET state = ?"
+            " WHERE update_id = ? AND revision = ? AND state = 'NotReady'",
+            outcome,
+        )
+
+
+def _examine(server: Server, sha1: str) -> str:
+    row = server.connection.execute(
+        "SELECT name, url, recipe FROM file LEFT JOIN source USING (sha1) WHERE sha1 = ?", (sha1,)
+    ).fetchone()
+    path = naming.content_path(server.content_dir, sha1, row["name"])
+    try:
+        if filling.sha1_of(path) == sha1:
+            return "Ready"
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    if row["recipe"] is None:
+        text = (
+            f"Content file download failed. Reason: {_FAILED_REASON}  Source File: {row['url']}"
+            f"  Destination File: {path}"
+        )
+        server.record_event(364, text)
+        return "Failed"
+    filling.write(row["recipe"], path)
+    return "Ready"
+
+
+def _own_files(
+    server: Server, update_id: str, revision: int, kinds: tuple[str, ...]
+) -> Iterator[str]:
+    rows = server.connection.execute(
+        "SELECT sha1, kind, language FROM revision_file JOIN file USING (sha1)"
+        " WHERE update_id = ? AND revision = ? ORDER BY sha1",
+        (update_id, revision),
+    )
+    for row in rows.fetchall():
+        languages = [] if row["language"] is None else [row["language"]]
+        if row["kind"] in kinds and _is_spoken(server, languages):
+            yield row["sha1"]
+
+
+def _is_spoken(server: Server, languages: list[str]) -> bool:
+    if not languages or server.setting("AllUpdateLanguagesEnabled"):
+        return True
+    return not set(languages).isdisjoint(server.setting("EnabledUpdateLanguages"))
+
+
+def _is_needed(connection: sqlite3.Connection, sha1: str) -> bool:
+    """Whether licence terms, or an approved update or the bundle of one, hold a file."""
+    row = connection.execute(
+        "SELECT 1 FROM file WHERE sha1 = :sha1 AND kind = 'license' UNION ALL"
+        " SELECT 1 FROM revision_file JOIN update_state USING (update_id, revision)"
+        " WHERE sha1 = :sha1 UNION ALL"
+        " SELECT 1 FROM revision_file AS held JOIN relation ON relation.kind = 'bundles'"
+        " AND other_id = held.update_id AND other_revision = held.revision"
+        " JOIN update_state ON update_state.update_id = relation.update_id"
+        " AND update_state.revision = relation.revision WHERE held.sha1 = :sha1 LIMIT 1",
+        {"sha1": sha1},
+    ).fetchone()
+    return row is not None
+
+
+def _change_all(server: Server, before: str, after: str, only: tuple[str, int] | None) -> None:
+    with database.transaction(server.connection) as connection:
+        if only is None:
+            for table in ("update_state", "content_state"):
+                connection.execute(f"UPDATE {table} SET state = ? WHERE state = ?", (after, before))
+            return
+        connection.execute(
+            "UPDATE update_state SET state = ? WHERE state = ? AND update_id = ? AND revision = ?",
+            (after, before, *only),
+        )
+        connection.executemany(
+            "UPDATE content_state SET state = ? WHERE state = ? AND sha1 = ?",
+            [(after, before, sha1) for sha1 in needed_files(server, *only)],
+        )
+
+
+def _mark_files(connection: sqlite3.Connection, files: Iterable[str], state: str) -> None:
+    # A file that another approved update proved already stays proved until its own run.
+    connection.executemany(
+        "INSERT INTO content_state VALUES (?, ?) ON CONFLICT (sha1) DO UPDATE"
+        " SET state = excluded.state WHERE content_state.state != 'Ready'",
+        [(sha1, state) for sha1 in files],
+    )
+
+
+def _write_files(connection: sqlite3.Connection, files: Iterable[tuple[str, str]]) -> None:
+    connection.executemany(
+        "UPDATE content_state SET state = ? WHERE sha1 = ?",
+        [(state, sha1) for sha1, state in files],
+    )
+
+
+@contextmanager
+def _alone(server: Server) -> Iterator[bool]:
+    """Hold the agent's lock: a database of its own, which the system frees when we die."""
+    lock = sqlite3.connect(server.server_folder / "agent.lock", timeout=0, isolation_level=None)
+    try:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            yield False
+            return
+        yield True
+    finally:
+        lock.close()

@@ -1,0 +1,148 @@
+"""A server's configuration, its service, and its history of synchronisations.
+
+Configuration properties are kept under the names that ``IUpdateServerConfiguration`` and its
+concrete class give them, so that the dispatch reads and writes them by name.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from deploy.lab import database
+from deploy.lab.rules import server as opened_server
+from deploy.lab.rules.server import RuleError, Server
+
+VERSION = "10.0.14393.7155"
+PROTOCOL_VERSION = "1.20"
+SERVICE = "WsusService"
+SUPPORTED_LANGUAGES = (
+    "ar bg cs da de el en es et fi fr he hr hu it ja ko lt lv nb nl pl pt pt-br ro ru sk sl sr sv"
+    " th tr uk zh-cn zh-tw"
+).split()
+
+# What both servers of a fresh lab have. What is not here WSUS has too, but nothing asks for it.
+DEFAULTS: dict[str, Any] = {
+    "AllUpdateLanguagesEnabled": False,
+    "AnonymousProxyAccess": True,
+    "AutoApproveWsusInfrastructureUpdates": True,
+    "AutoRefreshUpdateApprovals": True,
+    "AutoRefreshUpdateApprovalsDeclineExpired": True,
+    "DownloadExpressPackages": False,
+    "DownloadUpdateBinariesAsNeeded": True,
+    "EnabledUpdateLanguages": ["de", "en", "ja"],
+    "GetContentFromMU": False,
+    "HasProxyPassword": False,
+    "HostBinariesOnMicrosoftUpdate": False,
+    "IsReplicaServer": False,
+    "LastConfigChange": "2024-01-02T08:00:00Z",
+    "MaximumAllowedComputers": 100_000,
+    "MUUrl": "https://sws.update.microsoft.com",
+    "OobeInitialized": True,
+    "ProxyName": "",
+    "ProxyServerPort": 80,
+    "RedirectorChangeNumber": 4002,
+    "SslProxyName": "",
+    "SslProxyServerPort": 443,
+    "SyncFromMicrosoftUpdate": True,
+    "TargetingMode": "Server",
+    "UpstreamWsusServerName": "",
+    "UpstreamWsusServerPortNumber": 8530,
+    "UpstreamWsusServerUseSsl": False,
+    "UseProxy": False,
+    "UseSeparateProxyForSsl": False,
+    # The lab's own.
+    "agent_seconds": 1.0,
+    "wsusutil_seconds": 0.0,
+    "slow_calls": False,
+    "service_status": "Running",
+    "version": VERSION,
+    "protocol_version": PROTOCOL_VERSION,
+}
+
+
+def read(server: Server, name: str) -> Any:
+    """A configuration property by its name in the API."""
+    if name == "LocalContentCachePath":
+        return str(server.content_dir)
+    if name == "SupportedUpdateLanguages":
+        return list(SUPPORTED_LANGUAGES)
+    return server.setting(name)
+
+
+def save(server: Server, changes: dict[str, Any]) -> None:
+    """``Save()`` of the properties that a script changed."""
+    with database.transaction(server.connection):
+        for name, value in changes.items():
+            server.set_setting(name, value)
+        server.set_setting("LastConfigChange", opened_server.now())
+
+
+def service_status(server: Server) -> str:
+    """``Running`` or ``Stopped``, as ``Get-Service`` says."""
+    return "Stopped" if server.fault("service-down") else str(server.setting("service_status"))
+
+
+def stop_service(server: Server) -> None:
+    """Stop WsusService."""
+    server.set_setting("service_status", "Stopped")
+    server.record_event(502, "Update Services Service Stopped")
+
+
+def start_service(server: Server) -> bool:
+    """Start WsusService; False when it does not come up."""
+    if server.fault("service-down"):
+        server.record_event(507, "Update Services failed its initialization and stopped.")
+        return False
+    server.set_setting("service_status", "Running")
+    server.record_event(501, "Update Services Service Started")
+    return True
+
+
+def last_synchronization(server: Server) -> dict[str, Any] | None:
+    """The newest synchronisation as a row of its table, or None when it never ran."""
+    rows = synchronizations(server)
+    return rows[0] if rows else None
+
+
+def synchronizations(server: Server) -> list[dict[str, Any]]:
+    """The history of synchronisations, newest first."""
+    query = "SELECT * FROM synchronization ORDER BY started DESC, id"
+    return [dict(row) for row in server.connection.execute(query)]
+
+
+def synchronization_status(server: Server) -> str:
+    """By the name of ``SynchronizationStatus``."""
+    query = "SELECT count(*) FROM synchronization WHERE ended IS NULL"
+    return "Running" if server.connection.execute(query).fetchone()[0] else "NotProcessing"
+
+
+def synchronize(server: Server, *, manual: bool) -> None:
+    """``StartSynchronization``: a connected server finds that nothing is new, a cut-off one fails.
+
+    Raises:
+        RuleError: One is running.
+    """
+    if synchronization_status(server) == "Running":
+        raise RuleError("InvalidOperationException", "A synchronization is already in progress.")
+    present = opened_server.now()
+    if server.setting("is_connected"):
+        outcome = ("Succeeded", "NotApplicable", "")
+        events = (
+            (382 if manual else 381, "A manual synchronization was started."),
+            (384, "Synchronization completed successfully."),
+        )
+    else:
+        reason = "The remote name could not be resolved: 'sws.update.microsoft.com'"
+        outcome = ("Failed", "UssNotFound", f"WebException: {reason}")
+        events = (
+            (382 if manual else 381, "A manual synchronization was started."),
+            (386, f"Synchronization failed. Reason: {reason}."),
+        )
+    with database.transaction(server.connection) as connection:
+        connection.execute(
+            "INSERT INTO synchronization VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (str(uuid.uuid4()), present, present, *outcome, int(manual)),
+        )
+        for event_id, text in events:
+            server.record_event(event_id, text)
