@@ -1,0 +1,51 @@
+# Says how the Update Services service stands, or starts it and waits until it runs.
+#
+# Reads   {"kind":"settings","action":"status"|"start","wait_seconds":60}
+# Writes  {"kind":"service","service":"WsusService","status","pool","error"}, then {"kind":"end"}.
+#         status is what Windows says at the end (Running, Stopped, StartPending...), so a service
+#         that stays down is an answer; error says why starting failed. pool is the state of the
+#         application pool WsusPool, null where IIS has no such command; start starts it as well.
+[CmdletBinding()]
+param(
+    [Parameter(Mandatory = $true)][string]$InputFile,
+    [Parameter(Mandatory = $true)][string]$OutputFile
+)
+Set-StrictMode -Version 2
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+trap { [Console]::Error.WriteLine([string]$_ + $_.InvocationInfo.PositionMessage); exit 1 }
+
+$Service = 'WsusService'
+$Pool = 'WsusPool'
+
+function Get-Status { return (Get-Service -Name $Service).Status.ToString() }
+
+function Get-PoolState {
+    if ($null -eq (Get-Command -Name 'Get-WebAppPoolState' -ErrorAction SilentlyContinue)) { return $null }
+    try { return [string](Get-WebAppPoolState -Name $Pool).Value } catch { return $null }
+}
+
+function Start-Everything {
+    try { if ((Get-Status) -ne 'Running') { Start-Service -Name $Service } }
+    catch { $script:problem = [string]$_ }
+    try { if ((Get-PoolState) -eq 'Stopped') { Start-WebAppPool -Name $Pool } }
+    catch { $script:problem = [string]$_ }
+}
+
+$reader = New-Object IO.StreamReader($InputFile, [Text.Encoding]::UTF8)
+$settings = ConvertFrom-Json -InputObject $reader.ReadLine()
+$reader.Close()
+
+$problem = $null
+if ([string]$settings.action -eq 'start') {
+    Start-Everything
+    $limit = [DateTime]::UtcNow.AddSeconds([double]$settings.wait_seconds)
+    while ((Get-Status) -ne 'Running' -and [DateTime]::UtcNow -lt $limit) { Start-Sleep -Milliseconds 200 }
+} elseif ([string]$settings.action -ne 'status') {
+    throw ('no action of this name: ' + [string]$settings.action)
+}
+
+$answer = [ordered]@{ kind = 'service'; service = $Service; status = Get-Status; pool = Get-PoolState; error = $problem }
+$lines = (ConvertTo-Json -InputObject $answer -Compress) + "`n{`"kind`":`"end`"}`n"
+[IO.File]::WriteAllText($OutputFile, $lines, (New-Object Text.UTF8Encoding $false))
+exit 0

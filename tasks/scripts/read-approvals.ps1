@@ -1,0 +1,169 @@
+# Reads every decision on a WSUS server: target groups, approvals, declines, licence terms.
+# Changes nothing. Uses scoped calls only; never asks for all updates.
+#
+# Reads   {"kind":"settings"}
+# Writes  {"kind":"group","id","path":["All Computers",...]}          one per target group
+#         {"kind":"approval","update_id","revision","group":[...],"action","deadline","optional",
+#          "administrator","created"}                                  blocks and stale ones too
+#         {"kind":"update","update_id","revision","title","state","license_required",
+#          "license_accepted","superseded","expired","latest"}         one per approved revision
+#         {"kind":"decline","update_id","revision"}                    one per declined update
+#         {"kind":"end"}
+# The built-in groups are known by their fixed ids; their localised names never appear.
+[CmdletBinding()]
+param(
+    [Parameter(Mandatory = $true)][string]$InputFile,
+    [Parameter(Mandatory = $true)][string]$OutputFile
+)
+Set-StrictMode -Version 2
+$ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
+trap { [Console]::Error.WriteLine([string]$_ + $_.InvocationInfo.PositionMessage); exit 1 }
+
+$AllComputers = 'a0a08746-4dbe-4a37-9adf-9e7652c0b421'
+$UnassignedComputers = 'b73ca6ed-5727-47f3-84de-015e03f6a88a'
+# A call that returns more updates than this is cut into windows of arrival time: large answers
+# run into the server's time limit.
+$LargestAnswer = 2000
+
+function Write-Line($Value) {
+    $script:writer.WriteLine((ConvertTo-Json -InputObject $Value -Compress -Depth 4))
+}
+
+# The API's times are UTC, but some carry no kind: ToUniversalTime would shift those by the zone.
+function Format-Time([DateTime]$Time) {
+    if ($Time.Year -ge 9999 -or $Time.Year -le 1) { return $null }
+    if ($Time.Kind -eq [DateTimeKind]::Local) { $Time = $Time.ToUniversalTime() }
+    return $Time.ToString('yyyy-MM-ddTHH:mm:ssZ', [Globalization.CultureInfo]::InvariantCulture)
+}
+
+# Fills $paths (group id to path) for one group and, first, for its parents.
+function Add-GroupPath($Group) {
+    $id = $Group.Id.ToString()
+    if ($script:paths.ContainsKey($id)) { return }
+    $parent = $Group.GetParentTargetGroup()
+    Add-GroupPath $parent
+    $path = New-Object Collections.Generic.List[string]
+    $path.AddRange($script:paths[$parent.Id.ToString()])
+    $path.Add([string]$Group.Name)
+    $script:paths[$id] = $path.ToArray()
+}
+
+function Write-Group($Group) {
+    Add-GroupPath $Group
+    $id = $Group.Id.ToString()
+    Write-Line ([ordered]@{ kind = 'group'; id = $id; path = $script:paths[$id] })
+}
+
+# Licence terms are accepted once the server no longer asks for them. A server that cannot read
+# its own copy of the terms counts as not accepted: it would refuse an approval.
+function Test-LicenseAccepted($Update) {
+    if (-not $Update.HasLicenseAgreement) { return $false }
+    if (-not $Update.RequiresLicenseAgreementAcceptance) { return $true }
+    try { return [bool]$Update.GetLicenseAgreement().IsAccepted } catch { return $false }
+}
+
+function Write-Update($Update) {
+    $key = $Update.Id.UpdateId.ToString() + ' ' + $Update.Id.RevisionNumber
+    if (-not $script:wanted.Remove($key)) { return }
+    Write-Line ([ordered]@{
+        kind = 'update'
+        update_id = $Update.Id.UpdateId.ToString()
+        revision = [int]$Update.Id.RevisionNumber
+        title = [string]$Update.Title
+        state = $Update.State.ToString()
+        license_required = [bool]$Update.HasLicenseAgreement
+        license_accepted = [bool](Test-LicenseAccepted $Update)
+        superseded = [bool]$Update.IsSuperseded
+        expired = ($Update.PublicationState.ToString() -eq 'Expired')
+        latest = [bool]$Update.IsLatestRevision
+    })
+}
+
+function Write-Decline($Update) {
+    $id = $Update.Id.UpdateId.ToString()
+    if (-not $script:declined.Add($id)) { return }
+    Write-Line ([ordered]@{ kind = 'decline'; update_id = $id; revision = [int]$Update.Id.RevisionNumber })
+}
+
+function New-Scope([string]$States, [DateTime]$From, [DateTime]$To) {
+    $scope = New-Object Microsoft.UpdateServices.Administration.UpdateScope
+    $scope.ApprovedStates = [Microsoft.UpdateServices.Administration.ApprovedStates]$States
+    if ($From -ne [DateTime]::MinValue) { $scope.FromArrivalDate = $From }
+    if ($To -ne [DateTime]::MaxValue) { $scope.ToArrivalDate = $To }
+    return $scope
+}
+
+# Hands every update of a state to $Action; windows are halved until each is small enough. What
+# lies before and after any plausible time has windows of its own, so that nothing is left out.
+function Read-Window([string]$States, [DateTime]$From, [DateTime]$To, [string]$Action) {
+    $scope = New-Scope $States $From $To
+    $count = $script:server.GetUpdateCount($scope)
+    if ($count -eq 0) { return }
+    $first = New-Object DateTime(2000, 1, 1, 0, 0, 0, ([DateTimeKind]::Utc))
+    $last = [DateTime]::UtcNow.AddDays(1)
+    $noStart = $From -eq [DateTime]::MinValue
+    $noEnd = $To -eq [DateTime]::MaxValue
+    if ($count -gt $script:LargestAnswer -and $noStart -and $noEnd) {
+        Read-Window $States $From $first $Action
+        Read-Window $States $first $last $Action
+        Read-Window $States $last $To $Action
+    } elseif ($count -gt $script:LargestAnswer -and -not $noStart -and -not $noEnd -and ($To - $From).TotalMinutes -ge 1) {
+        $middle = $From.AddTicks([long](($To - $From).Ticks / 2))
+        Read-Window $States $From $middle $Action
+        Read-Window $States $middle $To $Action
+    } else {
+        foreach ($update in $script:server.GetUpdates($scope)) { & $Action $update }
+    }
+}
+
+$writer = New-Object IO.StreamWriter($OutputFile, $false, (New-Object Text.UTF8Encoding $false))
+$writer.NewLine = "`n"
+[void][Reflection.Assembly]::LoadWithPartialName('Microsoft.UpdateServices.Administration')
+$server = [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer()
+
+$paths = @{}
+$paths[$AllComputers] = [string[]]@('All Computers')
+$paths[$UnassignedComputers] = [string[]]@('All Computers', 'Unassigned Computers')
+foreach ($group in $server.GetComputerTargetGroups()) {
+    Write-Group $group
+}
+
+# Of all states, because an update that is only blocked for a group counts as not approved.
+# The answer holds approvals alone, so it stays small.
+$wanted = New-Object Collections.Generic.HashSet[string]
+$scope = New-Scope 'Any' ([DateTime]::MinValue) ([DateTime]::MaxValue)
+foreach ($approval in $server.GetUpdateApprovals($scope)) {
+    $revision = $approval.UpdateId
+    $groupId = $approval.ComputerTargetGroupId.ToString()
+    if (-not $paths.ContainsKey($groupId)) { Write-Group $approval.GetComputerTargetGroup() }
+    [void]$wanted.Add($revision.UpdateId.ToString() + ' ' + $revision.RevisionNumber)
+    Write-Line ([ordered]@{
+        kind = 'approval'
+        update_id = $revision.UpdateId.ToString()
+        revision = [int]$revision.RevisionNumber
+        group = $paths[$groupId]
+        action = $approval.Action.ToString()
+        deadline = Format-Time $approval.Deadline
+        optional = [bool]$approval.IsOptional
+        administrator = [string]$approval.AdministratorName
+        created = Format-Time $approval.CreationDate
+    })
+}
+
+if ($wanted.Count -gt 0) {
+    Read-Window 'LatestRevisionApproved, HasStaleUpdateApprovals' ([DateTime]::MinValue) ([DateTime]::MaxValue) 'Write-Update'
+}
+# The scoped call answers with the newest revisions; older ones and blocks are few.
+foreach ($key in @($wanted)) {
+    $parts = $key.Split(' ')
+    $id = New-Object Microsoft.UpdateServices.Administration.UpdateRevisionId(([Guid]$parts[0]), ([int]$parts[1]))
+    Write-Update $server.GetUpdate($id)
+}
+
+$declined = New-Object Collections.Generic.HashSet[string]
+Read-Window 'Declined' ([DateTime]::MinValue) ([DateTime]::MaxValue) 'Write-Decline'
+
+Write-Line ([ordered]@{ kind = 'end' })
+$writer.Close()
+exit 0
