@@ -1,0 +1,203 @@
+"""What one update's own XML says: the part of Microsoft's schema that content depends on.
+
+Elements lie in the namespace of the update's root, usually
+``http://schemas.microsoft.com/msus/2002/12/Update``; only that one is looked at, since rules and
+handlers below bring elements of the same names in other namespaces. Names of identity, properties,
+titles, relationships and files are seen in public material. Where licence terms stand
+(``EulaFiles`` with a ``Language`` in each ``File``), ``PatchingType`` and ``.psf`` as the mark of
+an express file, and ``Language`` elements in ``Properties`` as the languages that an update is
+for, are inferred: all of them may be missing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from lxml import etree
+
+from tasks.metadata.guards import GUARDS
+from tasks.metadata.model import BundledChild, DescribedFile, FileKind, UpdateMetadata
+
+_DECLARATION = re.compile(r"\A[\s\ufeff]*(?:<\?xml[^>]*\?>)?")
+_GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
+_KB_NUMBER = re.compile(r"(?:KB)?(\d{5,8})", re.IGNORECASE)
+_KB_IN_TITLE = re.compile(r"\bKB(\d{5,8})\b", re.IGNORECASE)
+_TITLE_CHARACTERS = 1_000
+_WORD_CHARACTERS = 100
+_ANY_LANGUAGE = frozenset({"", "all", "neutral"})
+
+
+class MetadataError(ValueError):
+    """The XML of one update lacks what it must have; the reader names update and package."""
+
+
+def read_update_xml(held: etree._Element) -> UpdateMetadata:
+    """Read a ``MetaData`` element that holds escaped text, CDATA, or the XML itself.
+
+    Raises:
+        MetadataError: It is empty, or a file in it has no SHA-1.
+        lxml.etree.XMLSyntaxError: The text is not XML, or has a DOCTYPE.
+    """
+    view = _View(held if len(held) else _parse(held.text or ""))
+    properties = view.first("Properties")
+    attributes = (
+        {} if properties is None else {str(k): str(v) for k, v in properties.attrib.items()}
+    )
+    title = _title(view, attributes.get("DefaultPropertiesLanguage", ""))
+    return UpdateMetadata(
+        title=title,
+        kb=_kb(view.text("Properties/KBArticleID"), title),
+        update_type=_word(attributes.get("UpdateType", "")),
+        severity=_word(attributes.get("MsrcSeverity", "")),
+        publication=_word(attributes.get("PublicationState", "")),
+        created=_word(attributes.get("CreationDate", "")),
+        is_deployable=attributes.get("ExplicitlyDeployable", "").lower() in {"true", "1"},
+        license_id=_word(attributes.get("EulaID", "")),
+        languages=frozenset(map(_language, view.texts("Properties/Language"))) - _ANY_LANGUAGE,
+        files=tuple(_files(view)),
+        bundled=tuple(_children(view)),
+        supersedes=_ids(view, "SupersededUpdates"),
+        requires=_ids(view, "Prerequisites"),
+    )
+
+
+def _parse(text: str) -> etree._Element:
+    """Parse escaped text inside an element of ours, so that a DOCTYPE in it is a syntax error."""
+    body = text[_DECLARATION.match(text).end() :]  # type: ignore[union-attr] # matches always
+    if not body.strip():
+        raise MetadataError("it is empty")
+    return etree.fromstring(f"<MetaData>{body}</MetaData>".encode(), etree.XMLParser(**GUARDS))
+
+
+@lru_cache(maxsize=256)
+def _path(space: str, text: str) -> str:
+    """Put every step into the namespace; few paths are asked for again and again."""
+    return "/".join(space + step for step in text.split("/"))
+
+
+class _View:
+    """Paths below an update, each step in the update's own namespace."""
+
+    def __init__(self, held: etree._Element) -> None:
+        if len(held) == 0:
+            raise MetadataError("it holds no element")
+        space, _, name = str(held[0].tag).rpartition("}")
+        self._space = space + "}" if space else ""
+        # Parts that stand side by side without a common root are children of what holds them.
+        self._update = held[0] if name == "Update" else held
+
+    def first(self, path: str) -> etree._Element | None:
+        return self._update.find(_path(self._space, path))
+
+    def all(self, path: str, below: etree._Element | None = None) -> Iterator[etree._Element]:
+        return (self._update if below is None else below).iterfind(_path(self._space, path))
+
+    def text(self, path: str) -> str:
+        found = self.first(path)
+        return "" if found is None else (found.text or "").strip()
+
+    def texts(self, path: str) -> Iterator[str]:
+        return ((found.text or "").strip() for found in self.all(path))
+
+    def child_text(self, element: etree._Element, name: str) -> str:
+        return (element.findtext(self._space + name) or "").strip()
+
+
+def _title(view: _View, default_language: str) -> str:
+    titles: dict[str, str] = {}
+    for properties in view.all("LocalizedPropertiesCollection/LocalizedProperties"):
+        language = _language(view.child_text(properties, "Language"))
+        titles.setdefault(language, view.child_text(properties, "Title"))
+    for language in (_language(default_language), "en", *titles):
+        if title := titles.get(language):
+            # A title is one line for us; the limit keeps one update from filling every report.
+            return " ".join(title.split())[:_TITLE_CHARACTERS]
+    return ""
+
+
+def _kb(article: str, title: str) -> str:
+    match = _KB_NUMBER.fullmatch(article) or _KB_IN_TITLE.search(title)
+    return f"KB{match[1]}" if match else ""
+
+
+def _files(view: _View) -> Iterator[DescribedFile]:
+    for element in view.all("Files/File"):
+        yield _file(view, element, is_license=False)
+    for path in ("EulaFiles/File", "Properties/EulaFiles/File", "Files/EulaFiles/File"):
+        for element in view.all(path):
+            yield _file(view, element, is_license=True)
+
+
+def _file(view: _View, element: etree._Element, *, is_license: bool) -> DescribedFile:
+    digests = {element.get("DigestAlgorithm", "SHA1").upper(): element.get("Digest", "")}
+    for extra in view.all("AdditionalDigest", element):
+        digests.setdefault(extra.get("Algorithm", "").upper(), (extra.text or "").strip())
+    name = element.get("FileName", "")
+    sha1 = _digest(digests.get("SHA1", ""), 20)
+    if sha1 is None:
+        raise MetadataError(f"file {name[:100]!r} has no SHA-1")
+    size = element.get("Size", "")
+    return DescribedFile(
+        sha1=sha1,
+        name=name,
+        size_bytes=int(size) if size.isascii() and size.isdigit() and len(size) <= 18 else None,
+        sha256=_digest(digests.get("SHA256", ""), 32),
+        kind="license" if is_license else _kind(element.get("PatchingType", ""), name),
+        language=_file_language(view, element),
+    )
+
+
+def _kind(patching_type: str, name: str) -> FileKind:
+    if patching_type:
+        return "express" if patching_type.lower() == "express" else "payload"
+    return "express" if name.lower().endswith(".psf") else "payload"
+
+
+def _file_language(view: _View, element: etree._Element) -> str:
+    written = view.child_text(element, "Language") or element.get("Language", "")
+    language = _language(written)
+    return "" if language in _ANY_LANGUAGE else language
+
+
+def _digest(text: str, length: int) -> bytes | None:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if len(raw) == length else None
+
+
+def _children(view: _View) -> Iterator[BundledChild]:
+    for element in _identities(view, "BundledUpdates"):
+        number = element.get("RevisionNumber", "")
+        revision = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
+        yield BundledChild(_guid(element), revision or None)
+
+
+def _ids(view: _View, relation: str) -> frozenset[bytes]:
+    return frozenset(_guid(element) for element in _identities(view, relation))
+
+
+def _identities(view: _View, relation: str) -> Iterator[etree._Element]:
+    """Identities in a relation, also those inside ``AtLeastOne``."""
+    for place in ("UpdateIdentity", "AtLeastOne/UpdateIdentity"):
+        yield from view.all(f"Relationships/{relation}/{place}")
+
+
+def _guid(element: etree._Element) -> bytes:
+    text = element.get("UpdateID", "").strip()
+    if _GUID.fullmatch(text) is None:
+        raise MetadataError(f"a relationship names {text[:60]!r}, which is no GUID")
+    return bytes.fromhex(text.strip("{}").replace("-", ""))
+
+
+def _language(text: str) -> str:
+    return _word(text).lower()
+
+
+def _word(text: str) -> str:
+    return text.strip()[:_WORD_CHARACTERS]
