@@ -179,7 +179,9 @@ class Host(Protocol):
         ones on a rename).
         """
 
-    def hash_files(self, paths: Sequence[HostPath]) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
+    def hash_files(
+        self, paths: Sequence[HostPath]
+    ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
         """Read files where they lie and yield size and SHA-1, in any order."""
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:

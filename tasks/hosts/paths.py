@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ntpath
 import posixpath
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,17 +25,23 @@ class HostPath:
 
     def joined(self, *parts: str) -> HostPath:
         """Append parts that are plain names or relative paths of the same platform."""
-        return HostPath(self._rules.join(self.text, *parts), self.platform)
+        return HostPath(
+            posixpath.join(self.text, *parts) if self._is_posix else ntpath.join(self.text, *parts),
+            self.platform,
+        )
 
     @property
     def parent(self) -> HostPath:
         """The folder that holds this path."""
-        return HostPath(self._rules.dirname(self.text), self.platform)
+        return HostPath(
+            posixpath.dirname(self.text) if self._is_posix else ntpath.dirname(self.text),
+            self.platform,
+        )
 
     @property
     def name(self) -> str:
         """The last part."""
-        return self._rules.basename(self.text)
+        return posixpath.basename(self.text) if self._is_posix else ntpath.basename(self.text)
 
     @property
     def sftp(self) -> str:
@@ -44,8 +51,51 @@ class HostPath:
         return "/" + self.text.replace("\\", "/").lstrip("/")
 
     @property
-    def _rules(self):  # type: ignore[no-untyped-def]  # a module: posixpath or ntpath
-        return ntpath if self.platform is Platform.WINDOWS else posixpath
+    def _is_posix(self) -> bool:
+        return self.platform is Platform.POSIX
 
     def __str__(self) -> str:
         return self.text
+
+
+def absolute_path(text: str, platform: Platform) -> HostPath:
+    """Make a path of a platform from text that a person or a server wrote.
+
+    Windows paths get back slashes; repeated and trailing separators go. What could lead out of
+    the folder that it names (``..``), or to a device or a stream, is not a path for us.
+
+    Raises:
+        ValueError: It is not absolute, or holds ``..``, a NUL or, on Windows, a device or stream.
+    """
+    if "\0" in text:
+        raise ValueError(f"a path cannot hold a NUL character: {text!r}")
+    normal = _normal_windows(text) if platform is Platform.WINDOWS else _normal_posix(text)
+    return HostPath(normal, platform)
+
+
+def _normal_posix(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError(f"not an absolute path: {text!r}")
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    _refuse_parents(parts, text)
+    return "/" + "/".join(parts)
+
+
+def _normal_windows(text: str) -> str:
+    flat = text.replace("/", "\\")
+    drive = re.match(r"[A-Za-z]:\\", flat)
+    share = re.match(r"\\\\(?![?.]\\)[^\\]+\\[^\\]+(?=\\|$)", flat)
+    root = drive or share
+    if root is None:
+        raise ValueError(f"not an absolute Windows path: {text!r}")
+    parts = [part for part in flat[root.end() :].split("\\") if part not in ("", ".")]
+    _refuse_parents(parts, text)
+    if any(":" in part for part in parts):
+        raise ValueError(f"a Windows path cannot name a stream: {text!r}")
+    start = root.group() if drive else root.group() + "\\"
+    return start + "\\".join(parts)
+
+
+def _refuse_parents(parts: list[str], text: str) -> None:
+    if ".." in parts:
+        raise ValueError(f"a path cannot go up with '..': {text!r}")

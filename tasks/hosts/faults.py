@@ -1,0 +1,54 @@
+"""What the operating system's errors mean here, and which of them pass by waiting.
+
+Virus scanners and indexers hold new files open for a moment; on Windows that is a sharing
+violation, and the only cure is to try again a little later.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from tasks.errors import AirGapError, DiskFullError, FolderUnsafeError, HostFileError
+
+Result = TypeVar("Result")
+
+SHARING_DELAYS_SECONDS = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+_SHARING_CODES = frozenset({5, 32, 33})  # access denied (a delete is pending), sharing, lock
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def is_sharing_violation(error: OSError) -> bool:
+    """Say whether another program holds the file just now."""
+    code = getattr(error, "winerror", None)
+    return code in _SHARING_CODES if code is not None else error.errno == errno.EBUSY
+
+
+def retry_sharing(action: Callable[[], Result]) -> Result:
+    """Carry out a file operation, again after a while when another program holds the file.
+
+    Raises:
+        OSError: What the last try raised; at once when waiting cannot help.
+    """
+    for delay_seconds in SHARING_DELAYS_SECONDS:
+        try:
+            return action()
+        except OSError as error:
+            if not is_sharing_violation(error):
+                raise
+        time.sleep(delay_seconds)
+    return action()
+
+
+def file_fault(operation: str, path: object, error: OSError) -> AirGapError:
+    """Turn an operating system's error into ours, with the path and the system's own reason."""
+    if error.errno in _FULL:
+        return DiskFullError(path=path)
+    if error.errno == errno.ELOOP:
+        return FolderUnsafeError(
+            path=path, reason="a link stands where a file or folder of ours should"
+        )
+    reason = error.strerror or str(error) or type(error).__name__
+    return HostFileError(operation=operation, path=path, reason=reason)

@@ -1,0 +1,159 @@
+"""Programs that outlive us on POSIX, and what their job folder says of them.
+
+A small supervisor, a shell script, runs the program in a session of its own. It first puts its
+identity (process id, session, start time, boot) into ``started`` by a hard link, which succeeds
+once: whoever starts the same job again, even at the same instant, gets ``found``. A reader who
+sees ``started`` without ``exit-code``, and no live process of that identity, knows that the job
+is lost: killed, or the machine went down.
+
+Job folder: ``started`` one line · ``stdout`` · ``stderr`` · at the end ``exit-code``, one number.
+On Windows the script ``start-detached`` makes the same folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from tasks.errors import HostFileError
+from tasks.hosts.host import Host, JobStatus
+from tasks.hosts.paths import HostPath
+from tasks.hosts.windows import decode_output
+
+STDOUT_LIMIT_BYTES = 262_144
+
+# Fields of /proc/PID/stat after the name: state is 1, session 4, times 12 to 15, start 20.
+_IDENTITY = r"""
+start_of() {
+  if [ -r "/proc/$1/stat" ]; then
+    read -r stat <"/proc/$1/stat" 2>/dev/null || return 1
+    set -- ${stat##*) }
+    [ "$1" = Z ] && return 1
+    [ "$1" = X ] && return 1
+    printf '%s %s' "$4" "${20}"
+  elif [ -d /proc/self ]; then
+    return 1
+  else
+    start=$(ps -o lstart= -p "$1" 2>/dev/null | tr -d ' ') && [ -n "$start" ] || return 1
+    printf '%s %s' 0 "$start"
+  fi
+}
+boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
+"""
+
+SUPERVISOR = (
+    _IDENTITY
+    + r"""
+job=$1
+shift
+own=$job/started.$$
+printf '%s %s %s\n' "$$" "$(start_of $$)" "$boot" >"$own" || exit 73
+if ! ln "$own" "$job/started" 2>/dev/null; then
+  rm -f "$own"
+  [ -e "$job/started" ] || { echo "cannot make $job/started" >&2; exit 73; }
+  echo found
+  exit 0
+fi
+rm -f "$own"
+sync "$job/started" "$job" 2>/dev/null
+echo started
+exec </dev/null >"$job/stdout" 2>"$job/stderr"
+trap '' HUP
+cd / || exit 73
+"$@"
+code=$?
+printf '%s\n' "$code" >"$job/exit-code.part"
+sync "$job/exit-code.part" 2>/dev/null
+mv "$job/exit-code.part" "$job/exit-code"
+"""
+)
+
+# The launcher ends at once, so that nobody waits for the supervisor and nobody is its parent.
+LAUNCHER = r"""
+supervisor=$1
+shift
+if command -v setsid >/dev/null 2>&1; then
+  setsid sh -c "$supervisor" wsus-airgap-job "$@" &
+else
+  sh -c "$supervisor" wsus-airgap-job "$@" &
+fi
+"""
+
+# Prints "alive CPU-TICKS TICKS-PER-SECOND", "alive" or "gone".
+PROBE = (
+    _IDENTITY
+    + r"""
+read -r pid session start started_boot <"$1" || { echo gone; exit 0; }
+[ "$started_boot" = "$boot" ] && [ "$(start_of "$pid")" = "$session $start" ] || {
+  echo gone
+  exit 0
+}
+ticks=$(cat /proc/[0-9]*/stat 2>/dev/null | sed -n 's/^[0-9]* (.*) //p' \
+  | awk -v s="$session" '$4 == s { n += $12 + $13 + $14 + $15 } END { print n + 0 }' 2>/dev/null)
+echo "alive $ticks $(getconf CLK_TCK 2>/dev/null)"
+"""
+)
+
+
+def launch_command(command: Sequence[str], job: str) -> list[str]:
+    """The command that starts a job; prints ``started`` or ``found`` and ends."""
+    return ["sh", "-c", LAUNCHER, "wsus-airgap-launch", SUPERVISOR, job, *command]
+
+
+def probe_command(job: str) -> list[str]:
+    """The command that says whether the supervisor of a job still lives."""
+    return ["sh", "-c", PROBE, "wsus-airgap-probe", f"{job}/started"]
+
+
+def read_probe(answer: str) -> JobStatus:
+    """What the probe's answer says of a job that has no exit code yet."""
+    words = answer.split()
+    if not words or words[0] != "alive":
+        return JobStatus("lost")
+    if len(words) == 3 and all(word.isdigit() for word in words[1:]) and int(words[2]) > 0:
+        return JobStatus("running", cpu_seconds=int(words[1]) / int(words[2]))
+    return JobStatus("running")
+
+
+def read_exit_code(content: bytes) -> int | None:
+    """The number in ``exit-code``; None while it is not one."""
+    text = decode_output(content).strip()
+    digits = text.removeprefix("-")
+    return int(text) if digits.isdigit() else None
+
+
+def poll(host: Host, job: HostPath, probe: Callable[[], JobStatus]) -> JobStatus:
+    """Say how a job stands, from its folder and, while it has no exit code, from its supervisor.
+
+    The exit code is looked for again after the supervisor was found gone: it may have ended in
+    between.
+    """
+    if host.stat(job.joined("started")) is None:
+        return JobStatus("absent")
+    status = _ended(host, job) or probe()
+    if status.state == "lost":
+        status = _ended(host, job) or status
+    return replace(status, stdout=read_tail(host, job.joined("stdout")))
+
+
+def _ended(host: Host, job: HostPath) -> JobStatus | None:
+    path = job.joined("exit-code")
+    if host.stat(path) is None:
+        return None
+    exit_code = read_exit_code(b"".join(bytes(view) for view in host.read(path)))
+    return None if exit_code is None else JobStatus("exited", exit_code=exit_code)
+
+
+def read_tail(host: Host, path: HostPath, limit_bytes: int = STDOUT_LIMIT_BYTES) -> str:
+    """The last part of a text file, empty when it is not there."""
+    found = host.stat(path)
+    if found is None:
+        return ""
+    kept = bytearray()
+    with contextlib.suppress(HostFileError):
+        for view in host.read(path, offset=max(0, found.size_bytes - limit_bytes)):
+            kept += view
+            if len(kept) >= limit_bytes:
+                break
+    return decode_output(bytes(kept))

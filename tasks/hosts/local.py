@@ -1,0 +1,366 @@
+"""This machine as a host."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+
+from tasks.errors import AirGapError, FolderUnsafeError
+from tasks.hosts import local_durable, scripted
+from tasks.hosts.faults import file_fault, retry_sharing
+from tasks.hosts.host import (
+    CommandResult,
+    FileHash,
+    FileStat,
+    Item,
+    JobStatus,
+    Json,
+    Outcome,
+    Space,
+)
+from tasks.hosts.local_files import (
+    READ_FLAGS,
+    WINDOWS,
+    WRITE_FLAGS,
+    Anchors,
+    file_stat,
+    is_link,
+    link_error,
+    open_file,
+)
+from tasks.hosts.local_process import launch_detached, poll_detached, run_program
+from tasks.hosts.paths import HostPath, Platform, absolute_path
+from tasks.hosts.script_run import ScriptSetup, run_script
+from tasks.scripts import Script
+
+READ_BYTES = 262_144
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
+_HASH_THREADS = 2
+_HASHES_AHEAD = 64
+
+
+class LocalHost:
+    """This machine. Methods keep no state but which folders are ours, so threads may share it."""
+
+    def __init__(self, scripts: ScriptSetup | None = None) -> None:
+        """Take how scripts run here; without it only what needs no script works."""
+        self.platform = Platform.WINDOWS if WINDOWS else Platform.POSIX
+        self.address = "local"
+        self._scripts = scripts or ScriptSetup()
+        self._anchors = Anchors()
+        self._service: HostPath | None = None
+        self._lock = threading.Lock()
+
+    def path(self, text: str) -> HostPath:
+        """Make an absolute path of this machine."""
+        return absolute_path(text, self.platform)
+
+    # --- programs ------------------------------------------------------------------------------
+
+    def run(
+        self, command: Sequence[str], *, timeout_seconds: float, stdin: bytes = b""
+    ) -> CommandResult:
+        """Run a program to its end; one that is not done at the limit is left alone."""
+        return run_program(command, timeout_seconds=timeout_seconds, stdin=stdin)
+
+    def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
+        """Start a program in a session of its own, once per job folder."""
+        self.make_folder(job)
+        if WINDOWS:
+            scripted.start_detached(self, self._scripts, command, job)
+        else:
+            launch_detached(command, job)
+
+    def poll_detached(self, job: HostPath) -> JobStatus:
+        """Say how a job stands."""
+        return poll_detached(self, job)
+
+    def run_script(
+        self,
+        script: Script,
+        request: Iterable[Json],
+        *,
+        folder: HostPath,
+        timeout_seconds: float,
+    ) -> Iterator[Json]:
+        """Run one of our PowerShell scripts as a detached job and yield its answer."""
+        return run_script(
+            self, self._scripts, script, request, folder=folder, timeout_seconds=timeout_seconds
+        )
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def list_folder(self, folder: HostPath) -> list[FileStat]:
+        """List one folder; a missing one is empty."""
+        try:
+            with self._anchors.folder(folder) as anchor, os.scandir(anchor) as entries:
+                return [
+                    file_stat(entry.name, entry.stat(follow_symlinks=False)) for entry in entries
+                ]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise file_fault("list", folder, error) from error
+
+    def stat(self, path: HostPath) -> FileStat | None:
+        """Say what is at a path; None when nothing is."""
+        try:
+            with self._anchors.holding(path) as (name, folder):
+                return file_stat(path.name, os.stat(name, dir_fd=folder, follow_symlinks=False))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise file_fault("stat", path, error) from error
+
+    def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
+        """Yield a file's bytes through one buffer that is used again and again."""
+        try:
+            with os.fdopen(open_file(self._anchors, path, READ_FLAGS), "rb", buffering=0) as stream:
+                stream.seek(offset)
+                view = memoryview(bytearray(READ_BYTES))
+                while count := stream.readinto(view):
+                    yield view[:count]
+        except OSError as error:
+            raise file_fault("read", path, error) from error
+
+    def hash_files(
+        self, paths: Sequence[HostPath]
+    ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
+        """Read files in a few threads and yield size and SHA-1 in the order given."""
+        with ThreadPoolExecutor(_HASH_THREADS) as pool:
+            ahead: deque[Future[FileHash | tuple[HostPath, AirGapError]]] = deque()
+            try:
+                for path in paths:
+                    ahead.append(pool.submit(self._hash_file, path))
+                    if len(ahead) >= _HASHES_AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def _hash_file(self, path: HostPath) -> FileHash | tuple[HostPath, AirGapError]:
+        digest = hashlib.sha1(usedforsecurity=False)  # WSUS names content by SHA-1
+        size_bytes = 0
+        try:
+            for view in self.read(path):
+                digest.update(view)
+                size_bytes += len(view)
+        except AirGapError as error:
+            return path, error
+        return FileHash(path, size_bytes, digest.hexdigest().upper())
+
+    def space(self, folder: HostPath) -> Space:
+        """Room on the volume of the nearest existing parent."""
+        nearest = Path(folder.text)
+        while not nearest.is_dir() and nearest != nearest.parent:
+            nearest = nearest.parent
+        try:
+            free_bytes = shutil.disk_usage(nearest).free
+        except OSError as error:
+            raise file_fault("ask for room on", folder, error) from error
+        return Space(free_bytes=free_bytes, file_system=_file_system(nearest.resolve()))
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
+        """Create or replace a file with the bytes given."""
+        written = 0
+        try:
+            descriptor = open_file(self._anchors, path, WRITE_FLAGS)
+            with os.fdopen(descriptor, "wb", buffering=READ_BYTES) as stream:
+                for chunk in chunks:
+                    written += stream.write(chunk)
+        except OSError as error:
+            raise file_fault("write", path, error) from error
+        return written
+
+    def create(self, path: HostPath, content: bytes) -> bool:
+        """Create a small durable file unless the name exists."""
+        try:
+            return local_durable.create_file(self._anchors, path, content)
+        except OSError as error:
+            raise file_fault("create", path, error) from error
+
+    def make_folder(self, path: HostPath) -> None:
+        """Create a folder and its parents."""
+        self._make_folder(path, mode=0o777)
+
+    def _make_folder(self, path: HostPath, *, mode: int) -> None:
+        try:
+            if path.parent != path and not os.path.lexists(path.parent.text):
+                self._make_folder(path.parent, mode=mode)
+            with self._anchors.holding(path) as (name, folder):
+                try:
+                    os.mkdir(name, mode, dir_fd=folder)
+                except FileExistsError:
+                    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    if is_link(found):
+                        raise link_error(path) from None
+                    if not stat.S_ISDIR(found.st_mode):
+                        raise
+        except OSError as error:
+            raise file_fault("make folder", path, error) from error
+
+    def make_private_folder(self, path: HostPath) -> None:
+        """Create a folder for this user only, or prove that it is one."""
+        if WINDOWS:
+            scripted.prepare_folder(self, self._scripts, path)
+        else:
+            self._make_folder(path, mode=0o700)
+            _prove_private(path, os.lstat(path.text))
+        self._anchors.guard(path)
+
+    def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        """Make the bytes of files durable, by volume when they are many."""
+        return local_durable.flush_files(self._anchors, paths)
+
+    def flush_folders(self, folders: Sequence[HostPath]) -> None:
+        """Make the names in folders durable."""
+        local_durable.flush_folders(self._anchors, folders)
+
+    def rename(
+        self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
+    ) -> Outcome[tuple[HostPath, HostPath]]:
+        """Rename files within one volume, replacing what has the new name."""
+        if WINDOWS and inherit:
+            return scripted.place_files(self, self._scripts, moves, inherit=True)
+        return _batch(moves, lambda move: self._rename(*move, inherit=inherit), "rename")
+
+    def _rename(self, source: HostPath, target: HostPath, *, inherit: bool) -> None:
+        with self._both(source, target) as (old, old_folder, new, new_folder):
+            if inherit:
+                self._take_permissions(old, old_folder, target)
+            retry_sharing(
+                lambda: os.replace(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder)
+            )
+
+    @contextmanager
+    def _both(
+        self, source: HostPath, target: HostPath
+    ) -> Iterator[tuple[str, int | None, str, int | None]]:
+        with (
+            self._anchors.holding(source) as (old, old_folder),
+            self._anchors.holding(target) as (new, new_folder),
+        ):
+            yield old, old_folder, new, new_folder
+
+    def _take_permissions(self, name: str, folder: int | None, target: HostPath) -> None:
+        """Give a file what its new folder gives; before the rename, so no one sees less."""
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISREG(found.st_mode):
+            given = stat.S_IMODE(os.lstat(target.parent.text).st_mode) & 0o666
+            os.chmod(name, given, dir_fd=folder)
+
+    def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        """Remove files or empty folders."""
+        return _batch(paths, self._remove, "remove")
+
+    def _remove(self, path: HostPath) -> None:
+        try:
+            with self._anchors.holding(path) as (name, folder):
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode) and not is_link(found):
+                    retry_sharing(lambda: os.rmdir(name, dir_fd=folder))
+                else:
+                    retry_sharing(lambda: _unlink(name, folder, found))
+        except FileNotFoundError:
+            return
+
+    def remove_tree(self, folder: HostPath) -> None:
+        """Remove a folder with all in it; a link is removed itself."""
+        found = self.stat(folder)
+        if found is None:
+            return
+        try:
+            if found.kind != "folder":
+                self._remove(folder)
+            else:
+                retry_sharing(lambda: shutil.rmtree(folder.text, onerror=_remove_anyway))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise file_fault("remove", folder, error) from error
+
+    def close(self) -> None:
+        """Remove our folder for requests, if there was a need for one."""
+        with self._lock:
+            folder, self._service = self._service, None
+        if folder is not None:
+            self.remove_tree(folder)
+
+    def service_folder(self) -> HostPath:
+        """Make a new folder that only this account can use; it goes when the host is closed."""
+        with self._lock:
+            if self._service is None:
+                self._service = self.path(os.path.realpath(tempfile.mkdtemp(prefix="wsus-airgap-")))
+            return self.path(tempfile.mkdtemp(dir=self._service.text))
+
+
+def _batch(items: Sequence[Item], action: Callable[[Item], None], operation: str) -> Outcome[Item]:
+    ok: list[Item] = []
+    failed: list[tuple[Item, AirGapError]] = []
+    for item in items:
+        try:
+            action(item)
+            ok.append(item)
+        except AirGapError as error:
+            failed.append((item, error))
+        except OSError as error:
+            path = item[0] if isinstance(item, tuple) else item
+            failed.append((item, file_fault(operation, path, error)))
+    return Outcome(tuple(ok), tuple(failed))
+
+
+def _prove_private(path: HostPath, found: os.stat_result) -> None:
+    if is_link(found):
+        raise link_error(path)
+    if sys.platform != "win32" and found.st_uid != os.geteuid():
+        raise FolderUnsafeError(path=path, reason=f"it belongs to user {found.st_uid}, not to us")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        mode = stat.S_IMODE(found.st_mode)
+        raise FolderUnsafeError(path=path, reason=f"others have access to it (mode {mode:04o})")
+
+
+def _unlink(name: str, folder: int | None, found: os.stat_result) -> None:
+    if WINDOWS and not found.st_mode & stat.S_IWRITE:
+        Path(name).chmod(stat.S_IWRITE)  # Windows does not delete read-only files
+    if WINDOWS and stat.S_ISDIR(found.st_mode):
+        Path(name).rmdir()  # a junction
+    else:
+        os.unlink(name, dir_fd=folder)
+
+
+def _remove_anyway(action: Callable[..., object], name: str, fault: ExcInfo) -> None:
+    """Try once more after taking away what write protection a name has."""
+    error = fault[1]
+    if isinstance(error, FileNotFoundError):
+        return
+    if not WINDOWS or action not in (os.unlink, os.rmdir):
+        raise error
+    Path(name).chmod(stat.S_IWRITE)
+    action(name)
+
+
+def _file_system(folder: Path) -> str:
+    """The type of the file system that holds a folder, as the system names it."""
+    best, found = -1, "unknown"
+    for partition in psutil.disk_partitions(all=True):
+        mount = Path(partition.mountpoint)
+        if (mount == folder or mount in folder.parents) and len(mount.parts) >= best:
+            best, found = len(mount.parts), partition.fstype or "unknown"
+    return found

@@ -1,0 +1,234 @@
+"""Making bytes and names of this machine durable, and creating a file whole or not at all."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from tasks.errors import AirGapError
+from tasks.hosts.faults import file_fault, retry_sharing
+from tasks.hosts.host import Outcome
+from tasks.hosts.local_files import (
+    CREATE_FLAGS,
+    FILE_FLAGS,
+    READ_FLAGS,
+    WINDOWS,
+    Anchors,
+    open_file,
+)
+from tasks.hosts.paths import HostPath
+
+# From here on one flush of the whole volume costs less than one for each file.
+GROUP_FROM_FILES = 16
+_FLUSH_THREADS = 8
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+
+
+@cache
+def _libc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _sync_volume(descriptor: int) -> bool:
+    """Flush the volume that a descriptor lies on; False when the system cannot."""
+    library = _libc()
+    if library is None or not hasattr(library, "syncfs"):
+        return False
+    if library.syncfs(descriptor):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return True
+
+
+def flush_files(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+    """Make the bytes of files durable: by volume when they are many, else each by itself."""
+    if len(paths) >= GROUP_FROM_FILES and _libc() is not None:
+        outcome = _flush_by_volume(anchors, paths)
+        if outcome is not None:
+            return outcome
+    with ThreadPoolExecutor(_FLUSH_THREADS) as pool:
+        faults = list(pool.map(lambda path: _flush_file(anchors, path), paths))
+    return _outcome(zip(paths, faults, strict=True))
+
+
+def _outcome(faults: Iterable[tuple[HostPath, AirGapError | None]]) -> Outcome[HostPath]:
+    ok: list[HostPath] = []
+    failed: list[tuple[HostPath, AirGapError]] = []
+    for path, fault in faults:
+        if fault is None:
+            ok.append(path)
+        else:
+            failed.append((path, fault))
+    return Outcome(tuple(ok), tuple(failed))
+
+
+def _flush_file(anchors: Anchors, path: HostPath) -> AirGapError | None:
+    flags = os.O_RDWR if WINDOWS else os.O_RDONLY  # Windows flushes through a writable handle only
+    try:
+        descriptor = open_file(anchors, path, flags | FILE_FLAGS)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except AirGapError as error:
+        return error
+    except OSError as error:
+        return file_fault("flush", path, error)
+    return None
+
+
+def _flush_by_volume(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[HostPath] | None:
+    """Flush each volume once. None when a flush failed: then every file must say for itself."""
+    volumes: dict[int, int] = {}
+    try:
+        faults = [(path, _remember_volume(anchors, path, volumes)) for path in paths]
+        for descriptor in volumes.values():
+            if not _sync_volume(descriptor):
+                return None
+    except OSError:
+        return None
+    finally:
+        for descriptor in volumes.values():
+            os.close(descriptor)
+    return _outcome(faults)
+
+
+def _remember_volume(
+    anchors: Anchors, path: HostPath, volumes: dict[int, int]
+) -> AirGapError | None:
+    """Keep one open file of each volume; each path is opened, so that none is only believed."""
+    try:
+        descriptor = open_file(anchors, path, READ_FLAGS)
+    except AirGapError as error:
+        return error
+    except OSError as error:
+        return file_fault("flush", path, error)
+    volume = os.fstat(descriptor).st_dev
+    if volume in volumes:
+        os.close(descriptor)
+    else:
+        volumes[volume] = descriptor
+    return None
+
+
+def flush_folders(anchors: Anchors, folders: Sequence[HostPath]) -> None:
+    """Make the names in folders durable.
+
+    Windows has no call for that; NTFS keeps a journal of names, and flushing a file that was
+    just named writes that journal out too.
+
+    Raises:
+        HostFileError: A folder is not there, or the disk does not take it.
+    """
+    if WINDOWS:
+        return
+    unique = list(dict.fromkeys(folders))
+    grouped = len(unique) >= GROUP_FROM_FILES
+    synced: set[int] = set()
+    for folder in unique:
+        try:
+            with anchors.folder(folder) as descriptor:
+                if isinstance(descriptor, int):
+                    _flush_folder(descriptor, synced, grouped=grouped)
+        except OSError as error:
+            raise file_fault("flush folder", folder, error) from error
+
+
+def _flush_folder(descriptor: int, synced: set[int], *, grouped: bool) -> None:
+    volume = os.fstat(descriptor).st_dev
+    if volume in synced:
+        return
+    if grouped and _sync_volume(descriptor):
+        synced.add(volume)
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems for sticks cannot flush one folder, only all.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+        if not _sync_volume(descriptor):
+            os.sync()
+
+
+def create_file(anchors: Anchors, path: HostPath, content: bytes) -> bool:
+    """Create a small durable file under a name that nobody has; False when somebody has it.
+
+    The bytes are written under another name and made durable first, so that the name, once it
+    is there, never shows less than all of them. A file system that has neither hard links nor
+    a rename that refuses (some drivers for sticks) may show an empty file after a crash.
+
+    Raises:
+        OSError: As the system said it.
+    """
+    spare = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
+    with anchors.holding(path) as (name, folder):
+        if _exists(name, folder):
+            return False
+    descriptor = open_file(anchors, spare, CREATE_FLAGS)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        created = _name_once(anchors, spare, path)
+    finally:
+        with anchors.holding(spare) as (name, folder):
+            if _exists(name, folder):
+                retry_sharing(lambda: os.unlink(name, dir_fd=folder))
+    if created:
+        flush_folders(anchors, [path.parent])
+    return created
+
+
+def _exists(name: str, folder: int | None) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _name_once(anchors: Anchors, spare: HostPath, path: HostPath) -> bool:
+    """Give a file its name unless somebody has it already."""
+    with anchors.holding(path) as (name, folder):
+        try:
+            if WINDOWS:  # refuses a name that exists
+                retry_sharing(lambda: Path(spare.text).rename(path.text))
+            else:
+                os.link(
+                    spare.name, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                )
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if WINDOWS or error.errno not in _NO_LINKS:
+                raise
+            return _name_once_without_links(spare, path, folder)
+    return True
+
+
+def _name_once_without_links(spare: HostPath, path: HostPath, folder: int | None) -> bool:
+    """The same on FAT and its kin, which have no hard links."""
+    library = _libc()
+    if library is not None and hasattr(library, "renameat2"):
+        anchor = _AT_FDCWD if folder is None else folder
+        source, target = os.fsencode(spare.name), os.fsencode(path.name)
+        if library.renameat2(anchor, source, anchor, target, _RENAME_NOREPLACE) == 0:
+            return True
+        if ctypes.get_errno() == errno.EEXIST:
+            return False
+    try:
+        os.close(os.open(path.name, CREATE_FLAGS, 0o666, dir_fd=folder))
+    except FileExistsError:
+        return False
+    os.replace(spare.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    return True

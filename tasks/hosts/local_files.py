@@ -1,0 +1,173 @@
+"""Opening files of this machine so that no link is followed on the way.
+
+On POSIX a folder is opened without following a link and everything else is said relative to
+that descriptor, so that nobody can swap a folder for a link between the check and the use. On
+Windows there are no such descriptors: the chain is looked at before each use. What counts as a
+link there is a reparse point that stands for another name (symbolic link, junction, mounted
+volume); deduplicated or compressed files are reparse points too and are plain files to us.
+
+Checked is the folder that holds a path, and below the folders that are ours alone every folder
+between. Higher up, links are the administrator's own business.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from tasks.errors import FolderUnsafeError
+from tasks.hosts.faults import retry_sharing
+from tasks.hosts.host import FileStat
+from tasks.hosts.paths import HostPath
+
+WINDOWS = os.name == "nt"
+_NAME_SURROGATE = 0x20000000  # bit of a reparse tag: stands for another name
+_HIDDEN = 0x2
+_FOLDER_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+# Without O_NONBLOCK opening a pipe that somebody put there would wait for ever.
+FILE_FLAGS = (
+    getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+READ_FLAGS = os.O_RDONLY | FILE_FLAGS
+WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE_FLAGS
+CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE_FLAGS
+
+
+def is_link(found: os.stat_result) -> bool:
+    """Say whether a name stands for another place."""
+    tag = getattr(found, "st_reparse_tag", 0)
+    return stat.S_ISLNK(found.st_mode) or bool(tag & _NAME_SURROGATE)
+
+
+def link_error(path: object) -> FolderUnsafeError:
+    """Say that a link was met where none may be."""
+    return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
+
+
+class Anchors:
+    """Holds on to folders while something in them is done. Usable from several threads."""
+
+    def __init__(self) -> None:
+        self._roots: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+
+    def guard(self, folder: HostPath) -> None:
+        """From now on look at every folder between this one and what is used below it."""
+        with self._lock:
+            if folder.text not in self._roots:
+                self._roots = (*self._roots, folder.text)
+
+    @contextmanager
+    def holding(self, path: HostPath) -> Iterator[tuple[str, int | None]]:
+        """Open the folder that holds a path; gives the name to use and the ``dir_fd`` for it.
+
+        Raises:
+            FolderUnsafeError: The folder is a link.
+            OSError: It is not there, or cannot be opened.
+        """
+        with self.folder(path.parent) as parent:
+            yield (path.text, None) if isinstance(parent, str) else (path.name, parent)
+
+    @contextmanager
+    def folder(self, folder: HostPath) -> Iterator[int | str]:
+        """Open a folder: a descriptor, on Windows its path after the look at its chain."""
+        chain = self._chain(folder)
+        if WINDOWS:
+            for link in chain:
+                _refuse_link(link)
+            yield folder.text
+            return
+        descriptor = _open_folder(chain[0])
+        try:
+            for link in chain[1:]:
+                inner = _open_folder(link, within=descriptor)
+                os.close(descriptor)
+                descriptor = inner
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _chain(self, folder: HostPath) -> list[HostPath]:
+        """The folders to look at, outermost first; the last is the folder itself."""
+        chain = [folder]
+        roots = [root for root in self._roots if _is_below(folder, root)]
+        while roots and chain[-1].text not in roots:
+            chain.append(chain[-1].parent)
+        return chain[::-1]
+
+
+def _is_below(folder: HostPath, root: str) -> bool:
+    separator = "\\" if WINDOWS else "/"
+    return folder.text.startswith(root.rstrip(separator) + separator)
+
+
+def _refuse_link(folder: HostPath) -> None:
+    if is_link(os.lstat(folder.text)):
+        raise link_error(folder)
+
+
+def _open_folder(folder: HostPath, *, within: int | None = None) -> int:
+    name = folder.text if within is None else folder.name
+    try:
+        return os.open(name, _FOLDER_FLAGS, dir_fd=within)
+    except OSError as error:
+        # Linux says "not a folder" of a link that it was told not to follow.
+        if error.errno == errno.ELOOP or (
+            error.errno == errno.ENOTDIR and is_link(os.lstat(folder.text))
+        ):
+            raise link_error(folder) from error
+        raise
+
+
+def open_file(anchors: Anchors, path: HostPath, flags: int, *, mode: int = 0o666) -> int:
+    """Open a plain file without following links.
+
+    Raises:
+        FolderUnsafeError: The path or its folder is a link.
+        OSError: It cannot be opened, or is not a plain file.
+    """
+    with anchors.holding(path) as (name, folder):
+        if WINDOWS and os.path.lexists(name) and is_link(os.lstat(name)):
+            raise link_error(path)
+        try:
+            descriptor = retry_sharing(lambda: os.open(name, flags, mode, dir_fd=folder))
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise link_error(path) from error
+            raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    return descriptor
+
+
+def file_stat(name: str, found: os.stat_result) -> FileStat:
+    """Say what a name is, from what the system said of it without following links."""
+    kind: Literal["file", "folder", "other"] = "other"
+    if not is_link(found):
+        if stat.S_ISREG(found.st_mode):
+            kind = "file"
+        elif stat.S_ISDIR(found.st_mode):
+            kind = "folder"
+    hidden = name.startswith(".") or bool(getattr(found, "st_file_attributes", 0) & _HIDDEN)
+    return FileStat(
+        name=name,
+        kind=kind,
+        size_bytes=found.st_size,
+        mtime_ns=found.st_mtime_ns,
+        file_id=f"{found.st_dev}:{found.st_ino}",
+        hidden=hidden,
+    )

@@ -1,0 +1,149 @@
+"""What a host cannot do by itself and asks one of our scripts for.
+
+Windows has no call over SFTP for permissions, durable renames, or processes that outlive the
+session; and no server but itself can say what it reads from its own disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from tasks.errors import (
+    AirGapError,
+    CommandFailedError,
+    FolderUnsafeError,
+    HostFileError,
+    ScriptFailedError,
+)
+from tasks.hosts.host import FileHash, Host, Json, Outcome, Space
+from tasks.hosts.paths import HostPath
+from tasks.hosts.script_run import ScriptSetup, run_script, run_script_attached
+from tasks.scripts import load_script
+
+_SHORT_SECONDS = 300.0
+_BATCH_SECONDS = 6 * 3600.0
+
+Move = tuple[HostPath, HostPath]
+
+
+class ScriptedHost(Host, Protocol):
+    """A host that has a place of its own for the small requests here."""
+
+    def service_folder(self) -> HostPath:
+        """Make a new folder that only this account can use; it goes when the host is closed."""
+
+
+def start_detached(
+    host: ScriptedHost, setup: ScriptSetup, command: Sequence[str], job: HostPath
+) -> None:
+    """Start a program on Windows that outlives the session, once per job folder."""
+    settings = {"kind": "settings", "command": list(command), "job": job.text}
+    for line in _ask_shortly(host, setup, "start-detached", settings):
+        if line.get("kind") == "job" and line.get("state") in ("started", "found"):
+            return
+    raise CommandFailedError(program=command[0], reason="it was not started as a job")
+
+
+def prepare_folder(host: ScriptedHost, setup: ScriptSetup, path: HostPath) -> None:
+    """Make a folder for SYSTEM and Administrators only, or prove that it is one."""
+    settings = {"kind": "settings", "path": path.text}
+    for line in _ask_shortly(host, setup, "prepare-folder", settings):
+        if line.get("kind") == "folder":
+            if line.get("problem"):
+                raise FolderUnsafeError(path=path, reason=line["problem"])
+            return
+    raise ScriptFailedError(script="prepare-folder", reason="it did not speak of the folder")
+
+
+def read_volume(host: ScriptedHost, setup: ScriptSetup, path: HostPath) -> Space:
+    """Ask for room and file system of the volume that holds a path."""
+    settings = {"kind": "settings", "path": path.text}
+    for line in _ask_shortly(host, setup, "read-volume", settings):
+        if line.get("kind") == "volume":
+            free_bytes, file_system = line.get("free_bytes"), line.get("file_system")
+            if isinstance(free_bytes, int):
+                return Space(free_bytes, str(file_system or "unknown"))
+    raise ScriptFailedError(script="read-volume", reason="it did not say how much room there is")
+
+
+def place_files(
+    host: ScriptedHost, setup: ScriptSetup, moves: Sequence[Move], *, inherit: bool
+) -> Outcome[Move]:
+    """Flush and rename files, permissions taken from the new folder, in one run."""
+    by_source = {source.text: (source, target) for source, target in moves}
+    request = ({"from": source.text, "to": target.text} for source, target in moves)
+    settings: Json = {"kind": "settings", "inherit": inherit}
+    ok: list[Move] = []
+    failed: list[tuple[Move, AirGapError]] = []
+    for line in _ask_batch(host, setup, "place-files", settings, request=request):
+        move = by_source.pop(str(line.get("from")), None)
+        if move is None:
+            continue
+        if line.get("error"):
+            failed.append((move, _file_error("rename", move[0], line)))
+        elif line.get("kind") == "moved":
+            ok.append(move)
+        else:
+            by_source[move[0].text] = move
+    for move in by_source.values():
+        reason = {"error": "the script did not speak of it"}
+        failed.append((move, _file_error("rename", move[0], reason)))
+    return Outcome(tuple(ok), tuple(failed))
+
+
+def hash_files(
+    host: ScriptedHost, setup: ScriptSetup, paths: Sequence[HostPath]
+) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
+    """Have the server read files of its own and say their size and SHA-1."""
+    if not paths:
+        return
+    wanted = {path.text: path for path in paths}
+    settings: Json = {"kind": "settings"}
+    request = ({"path": path.text} for path in paths)
+    for line in _ask_batch(host, setup, "hash-files", settings, request=request):
+        path = wanted.get(str(line.get("path"))) if line.get("kind") == "file" else None
+        if path is None:
+            continue
+        del wanted[path.text]
+        size_bytes, sha1 = line.get("size_bytes"), line.get("sha1")
+        if isinstance(size_bytes, int) and isinstance(sha1, str) and not line.get("error"):
+            yield FileHash(path, size_bytes, sha1.upper())
+        else:
+            yield path, _file_error("hash", path, line)
+    for path in wanted.values():
+        yield path, _file_error("hash", path, {"error": "the script did not speak of it"})
+
+
+def _file_error(operation: str, path: HostPath, line: Json) -> HostFileError:
+    return HostFileError(operation=operation, path=path, reason=line.get("error") or "no answer")
+
+
+def _ask_shortly(
+    host: ScriptedHost, setup: ScriptSetup, name: str, settings: Json
+) -> Iterator[Json]:
+    return run_script_attached(
+        host,
+        setup,
+        load_script(name),
+        [settings],
+        folder=host.service_folder(),
+        timeout_seconds=_SHORT_SECONDS,
+    )
+
+
+def _ask_batch(
+    host: ScriptedHost, setup: ScriptSetup, name: str, settings: Json, *, request: Iterable[Json]
+) -> Iterator[Json]:
+    def lines() -> Iterator[Json]:
+        yield settings
+        yield from request
+
+    return run_script(
+        host,
+        setup,
+        load_script(name),
+        lines(),
+        folder=host.service_folder(),
+        timeout_seconds=_BATCH_SECONDS,
+    )

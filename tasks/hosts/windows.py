@@ -1,0 +1,169 @@
+r"""How Windows takes commands and gives text: pure functions, so that they are testable anywhere.
+
+A command goes through two readers: the SSH server's default shell (``cmd.exe`` or PowerShell)
+and the program itself, which splits its command line by the rules of ``CommandLineToArgvW``.
+Source of these rules: Microsoft, "Parsing C++ command-line arguments"; of the shell's own: cmd's
+``/c`` mode, and the way Windows PowerShell 5.1 hands arguments to programs (it wraps those with
+blanks in quotes, doubles trailing backslashes, loses inner quotes and empty arguments).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+Shell = Literal["cmd", "powershell"]
+
+# Answers differ by who reads it: cmd fills in %OS%, PowerShell says True, a POSIX shell says 0.
+SHELL_QUESTION = "echo %OS% $?"
+COMMAND_LIMIT = 8_000  # cmd.exe takes 8,191 characters, its own "cmd.exe /c" among them
+_CMD_SPECIAL = re.compile(r'[()%!^"<>&|]')
+_PS_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
+_PLACEHOLDERS = "~#@+=\u00a4\u00a7\u00b6"
+
+
+# --- commands ----------------------------------------------------------------------------------
+
+
+def quote_argument(argument: str) -> str:
+    """Quote one argument so that ``CommandLineToArgvW`` gives it back."""
+    if argument and not re.search(r'[ \t\n\v"]', argument):
+        return argument
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', argument)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'
+
+
+def command_line(command: Sequence[str]) -> str:
+    """Join program and arguments into a Windows command line."""
+    return " ".join([quote_program(command[0]), *map(quote_argument, command[1:])])
+
+
+def quote_program(program: str) -> str:
+    """Quote the program's own path, for which backslashes never escape."""
+    if '"' in program:
+        raise ValueError(f"a program's path cannot hold a quote: {program!r}")
+    return f'"{program}"' if not program or re.search(r"[ \t]", program) else program
+
+
+def quote_for_shell(command: Sequence[str], shell: Shell) -> str:
+    """Write a command for the default shell of an SSH server on Windows.
+
+    Raises:
+        ValueError: It holds a line break or a NUL, or is too long.
+    """
+    if any(re.search(r"[\0\r\n]", part) for part in command):
+        raise ValueError("a command for a Windows shell cannot hold line breaks")
+    text = quote_for_cmd(command) if shell == "cmd" else quote_for_powershell(command)
+    if len(text) > COMMAND_LIMIT:
+        raise ValueError(f"a command of {len(text)} characters is too long for a Windows shell")
+    return text
+
+
+def quote_for_cmd(command: Sequence[str]) -> str:
+    """Write a command for ``cmd.exe /c``.
+
+    Every special character gets a caret, quotes too, so that cmd never believes itself inside
+    quotes. ``%`` as well: ``^%NAME^%`` names no variable, is left as it is, and loses its carets.
+    """
+    return _CMD_SPECIAL.sub(r"^\g<0>", command_line(command))
+
+
+def quote_for_powershell(command: Sequence[str]) -> str:
+    """Write a command for ``powershell -Command``, without a double quote in it.
+
+    The plain form works in constrained language mode as well; arguments that Windows PowerShell
+    would spoil (with quotes in them, or empty) need the longer one, which makes the process by
+    itself. A program that cannot be found ends with 9009, as in cmd.
+    """
+    spoiled = any(not part or '"' in part for part in command)
+    if not spoiled:
+        words = " ".join(_ps_literal(part) for part in command)
+        return f"$global:LASTEXITCODE = 9009; & {words}; exit $LASTEXITCODE"
+    arguments = " ".join(map(quote_argument, command[1:]))
+    stand_in = next(mark for mark in _PLACEHOLDERS if mark not in arguments)
+    literal = _ps_literal(arguments.replace('"', stand_in))
+    return (
+        "$s = New-Object Diagnostics.ProcessStartInfo; "
+        f"$s.FileName = {_ps_literal(command[0])}; "
+        f"$s.Arguments = {literal}.Replace('{stand_in}', [string][char]34); "
+        "$s.UseShellExecute = $false; "
+        "try { $p = [Diagnostics.Process]::Start($s) } catch { exit 9009 }; "
+        "$p.WaitForExit(); exit $p.ExitCode"
+    )
+
+
+def _ps_literal(text: str) -> str:
+    """A single-quoted string; PowerShell takes typographic quotes for quotes too."""
+    return "'" + _PS_QUOTES.sub(r"\1\1", text) + "'"
+
+
+def read_shell_answer(answer: str) -> Shell | None:
+    """Which shell answered ``SHELL_QUESTION``; None when it is neither of the two."""
+    words = answer.split()
+    if words[:1] == ["Windows_NT"]:
+        return "cmd"
+    return "powershell" if words == ["%OS%", "True"] else None
+
+
+# --- text --------------------------------------------------------------------------------------
+
+
+def decode_output(output: bytes, *, oem: str = "cp437") -> str:
+    r"""Turn what a program wrote into text, line ends as ``\n``.
+
+    Programs write UTF-8, UTF-16 or the code page of the console, and mostly do not say which.
+    UTF-8 is tried before the code page, because text of another code page hardly ever is valid.
+    """
+    return _decode(output, oem).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decode(output: bytes, oem: str) -> str:
+    if output.startswith(b"\xef\xbb\xbf"):
+        return output[3:].decode("utf-8", "replace")
+    if output.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return output.decode("utf-16", "replace")
+    if _looks_like_utf16(output):
+        return output.decode("utf-16-le", "replace")
+    try:
+        return output.decode("utf-8")
+    except UnicodeDecodeError:
+        return output.decode(oem, "replace")
+
+
+def _looks_like_utf16(output: bytes) -> bool:
+    """Little-endian text of mostly Latin letters has a zero in every second place."""
+    sample = output[:4096]
+    odd, even = sample[1::2], sample[0::2]
+    return len(odd) > 0 and odd.count(0) * 3 >= len(odd) and even.count(0) * 20 <= len(even)
+
+
+_CLIXML_DOCUMENT = re.compile(r"#< CLIXML\s*(<Objs\b.*?(?:</Objs>|\Z))?", re.DOTALL)
+_CLIXML_TEXT = re.compile(r'<S S="(?:Error|Warning|Information)">(.*?)(?:</S>|\Z)', re.DOTALL)
+_CLIXML_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
+
+
+def readable_stderr(text: str) -> str:
+    """Turn the serialised objects of Windows PowerShell on stderr into what a person would see.
+
+    Errors, warnings and information stay, progress goes. What stands around them stays. Parsed
+    by pattern, not as XML, since a document may be cut off or hold a second header.
+    """
+    if "#< CLIXML" not in text:
+        return text
+    plain = _CLIXML_DOCUMENT.sub(lambda match: _clixml_text(match.group(1) or ""), text)
+    return plain.replace("\r\n", "\n")
+
+
+def _clixml_text(document: str) -> str:
+    parts = [_unescape(part) for part in _CLIXML_TEXT.findall(document)]
+    text = "".join(parts).replace("\r\n", "\n")
+    return "".join(line for line in text.splitlines(keepends=True) if line.strip() != "#< CLIXML")
+
+
+def _unescape(text: str) -> str:
+    named = re.sub(r"&(?:lt|gt|quot|apos|amp);", lambda match: _ENTITIES[match.group()], text)
+    units = _CLIXML_ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), named)
+    # Characters beyond the first plane arrive as two escapes, one for each half.
+    return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
