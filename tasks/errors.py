@@ -183,6 +183,14 @@ class BundleIncompleteError(FailedError):
     remedy = "Bring the rest of the bundle, then run the same command again."
 
 
+class ContentWrongError(FailedError):
+    """The bytes of a file are not those that its name, or our memory of it, promises."""
+
+    kind = "content-wrong"
+    template = "{path}: expected {expected}, found {found}"
+    remedy = "Have WSUS download that file again (`wsusutil reset`), then run the command again."
+
+
 class StepsFailedError(FailedError):
     """A batch ended with failures; the successes in it stand."""
 

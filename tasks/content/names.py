@@ -77,6 +77,15 @@ class ContentName:
         return (self.digest.raw, self.extension.lower())
 
     @property
+    def order(self) -> tuple[int, bytes, str]:
+        """What content is sorted by, everywhere: folder first, then digest, then extension.
+
+        Folder first, so that a content folder can be listed folder by folder in this order, and
+        whoever walks a manifest meets all files of one folder together.
+        """
+        return (self.digest.raw[-1], self.digest.raw, self.extension.lower())
+
+    @property
     def text(self) -> str:
         """The file's name, for example ``CB6F…1063.cab``."""
         return f"{self.digest.hex}.{self.extension}" if self.extension else self.digest.hex

@@ -1,0 +1,235 @@
+"""The header: the small signed document that binds everything else in a bundle.
+
+``TrustedHeader`` exists only as the result of ``verify_header``; whoever holds one holds a header
+whose seal was checked against this site's keys.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
+
+from tasks.bundle.canonical import Sealed, canonical_model, strict_json
+from tasks.bundle.keys import SigningKey
+from tasks.bundle.seal import (
+    BUNDLE_TYPE,
+    HEADER_LIMIT_BYTES,
+    SealedDocument,
+    Trust,
+    payload_digest,
+    read_seal,
+    seal_payload,
+    verify_seal,
+)
+from tasks.content.names import Blake3
+from tasks.errors import SafetyError, SealError
+
+FORMAT_VERSION = 1
+MOST_VOLUMES = 100
+MOST_FILES = 5_000_000
+_LARGEST = 1 << 50  # a pebibyte: larger numbers are nobody's bundle
+
+Mode = Literal["incremental", "mirror"]
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def _read_blake3(value: object) -> Blake3:
+    if isinstance(value, Blake3):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+        return Blake3.from_hex(value)
+    raise ValueError("a BLAKE3 digest is 64 lower-case hexadecimal digits")
+
+
+def _read_time(value: object) -> datetime:
+    if isinstance(value, str):
+        value = datetime.strptime(value, _TIME).replace(tzinfo=UTC)
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("a time is aware, or text like 2026-01-31T12:00:00Z")
+    return value.astimezone(UTC).replace(microsecond=0)
+
+
+Blake3Field = Annotated[
+    Blake3, PlainValidator(_read_blake3), PlainSerializer(lambda digest: digest.hex, str)
+]
+TimeField = Annotated[
+    datetime, PlainValidator(_read_time), PlainSerializer(lambda time: time.strftime(_TIME), str)
+]
+Count = Annotated[int, Field(ge=0, le=_LARGEST)]
+SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Sequence = Annotated[int, Field(ge=1, le=1_000_000_000)]
+_Text = Annotated[str, Field(max_length=100)]
+
+
+class Binding(Sealed):
+    """Length and digest of a file that the header binds."""
+
+    size_bytes: Count
+    blake3: Blake3Field
+
+
+class BundleReference(Sealed):
+    """Another bundle of the chain: its number and the digest of its header."""
+
+    sequence: Sequence
+    digest: Blake3Field
+
+
+class ServerFacts(Sealed):
+    """What the import compares with the disconnected server. Names no host, user or computer."""
+
+    id: _Text
+    version: _Text
+    protocol_version: _Text
+    languages: Annotated[tuple[_Text, ...], Field(max_length=200)]
+    all_languages: bool
+    download_express: bool
+    download_as_needed: bool
+    host_binaries_on_microsoft_update: bool
+    update_count: Count
+    approved_count: Count
+    declined_count: Count
+
+
+class Counts(Sealed):
+    """How much the staging server holds, and how much of it this bundle carries."""
+
+    files: Annotated[int, Field(ge=0, le=MOST_FILES)]
+    size_bytes: Count
+    carried_files: Annotated[int, Field(ge=0, le=MOST_FILES)]
+    carried_bytes: Count
+    approvals: Count
+    declines: Count
+
+
+class VolumeBinding(Sealed):
+    """One volume: how many content files (or parts) it holds, and its two lists."""
+
+    number: Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
+    files: Count
+    size_bytes: Count
+    blake3sums: Binding
+    sha1sums: Binding
+
+
+class Header(Sealed):
+    """What one bundle is and binds. Canonical JSON of it is the payload that is signed.
+
+    Attributes:
+        format: Version of the bundle format.
+        product: Name and version of what packed it; for people only.
+        chain: The chain's random id.
+        parent: The bundle sealed before this one; None for the first.
+        base: The bundle whose holdings were subtracted; None when all content is carried.
+        voided: Sequence numbers since the parent that never became a bundle.
+        created: When it was packed, UTC, whole seconds.
+        server: Facts of the staging server.
+        manifest, package, approvals: The documents in the first volume.
+        volumes: All volumes, by number from 1.
+    """
+
+    format: Literal[1] = FORMAT_VERSION
+    product: _Text
+    site: SiteName
+    chain: ChainId
+    sequence: Sequence
+    parent: BundleReference | None
+    base: BundleReference | None
+    voided: Annotated[tuple[Sequence, ...], Field(max_length=1000)] = ()
+    created: TimeField
+    mode: Mode
+    server: ServerFacts
+    counts: Counts
+    manifest: Binding
+    package: Binding
+    approvals: Binding
+    volumes: Annotated[tuple[VolumeBinding, ...], Field(min_length=1, max_length=MOST_VOLUMES)]
+
+    def payload(self) -> bytes:
+        """Write the bytes that are signed."""
+        return canonical_model(self)
+
+    @property
+    def digest(self) -> Blake3:
+        """The digest by which this bundle is known; no signature changes it."""
+        return payload_digest(self.payload())
+
+    @property
+    def bundle(self) -> str:
+        """The bundle's name, which its folder bears: ``<site>-<sequence>``."""
+        return f"{self.site}-{self.sequence}"
+
+    @property
+    def reference(self) -> BundleReference:
+        """How another bundle names this one as its parent or base."""
+        return BundleReference(sequence=self.sequence, digest=self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedHeader:
+    """A header whose seal was verified with this site's keys, and its digest."""
+
+    header: Header
+    digest: Blake3
+    signed_by: tuple[str, ...]
+
+
+def seal_header(header: Header, keys: list[SigningKey]) -> bytes:
+    """Sign a header and give the bytes of ``header.json``.
+
+    Raises:
+        SafetyError: The envelope would be larger than readers take.
+    """
+    content = seal_payload(header.payload(), BUNDLE_TYPE, keys)
+    if len(content) > HEADER_LIMIT_BYTES:
+        raise SafetyError(reason=f"header of {header.bundle} would have {len(content)} bytes")
+    return content
+
+
+def read_header(content: bytes, *, path: str) -> SealedDocument:
+    """Read ``header.json`` without believing it.
+
+    Raises:
+        SealError: It is no canonical envelope, or larger than 64 KiB.
+    """
+    return read_seal(content, path=path)
+
+
+def verify_header(sealed: SealedDocument, trust: Trust) -> TrustedHeader:
+    """Check the seal of a header; only then read it.
+
+    Raises:
+        SealError: The seal is not valid, or what it seals is no header.
+        SafetyError: It is a header of a format that this program does not know.
+    """
+    verified = verify_seal(sealed, BUNDLE_TYPE, trust)
+    header = _parse(verified.payload, sealed.path)
+    return TrustedHeader(header, verified.digest, verified.signed_by)
+
+
+def _parse(payload: bytes, path: str) -> Header:
+    try:
+        document = strict_json(payload)
+    except ValueError as error:
+        raise SealError(path=path, reason=f"what it seals is no header: {error}") from error
+    version = document.get("format") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise SafetyError(
+            reason=f"{path} has format {version}; this program reads up to {FORMAT_VERSION}"
+        )
+    try:
+        header = Header.model_validate_json(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SealError(path=path, reason=f"header field {where}: {first['msg']}") from error
+    if header.payload() != payload:
+        raise SealError(path=path, reason="what it seals is not in its canonical form")
+    if [volume.number for volume in header.volumes] != list(range(1, len(header.volumes) + 1)):
+        raise SealError(path=path, reason="its volumes are not numbered from 1")
+    return header

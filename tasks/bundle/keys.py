@@ -1,0 +1,165 @@
+"""Ed25519 keys that seal and verify, and the secret behind typed receipt codes.
+
+A key's fingerprint, which is also its id in a seal, is the SHA-256 of its public half in DER
+(SubjectPublicKeyInfo), so that it can be computed without us:
+``openssl pkey -pubin -in KEY.pub -outform DER | sha256sum``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from securesystemslib.signer import CryptoSigner, SSlibKey
+
+from tasks.errors import PathMissingError, UsageError
+
+SECRET_BYTES = 32
+_KEY_FILE_LIMIT = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A key that may verify. Equal keys have equal ``raw`` bytes; the id is made of them."""
+
+    raw: bytes
+    fingerprint: str
+
+    @classmethod
+    def of(cls, key: Ed25519PublicKey) -> PublicKey:
+        """Wrap a key."""
+        encoded = key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return cls(key.public_bytes_raw(), hashlib.sha256(encoded).hexdigest())
+
+    def for_seal(self) -> SSlibKey:
+        """Give the key in the form that the seal library takes."""
+        key = Ed25519PublicKey.from_public_bytes(self.raw)
+        return SSlibKey.from_crypto(key, keyid=self.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that may seal. Its private half is never shown."""
+
+    public: PublicKey
+    signer: CryptoSigner
+
+    def __repr__(self) -> str:
+        return f"SigningKey({self.public.fingerprint})"
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedKeys:
+    """The files that ``generate_keys`` made, and the fingerprint to compare over the telephone."""
+
+    signing_key: Path
+    public_key: Path
+    receipt_secret: Path
+    fingerprint: str
+
+
+def generate_keys(folder: Path, *, name: str = "signing") -> GeneratedKeys:
+    """Make a key pair and a receipt secret as files; never overwrites one.
+
+    Writes ``<name>.key`` (PKCS#8 PEM, mode 0600), ``<name>.pub`` (SubjectPublicKeyInfo PEM) and
+    ``receipt.secret`` (64 hexadecimal digits, mode 0600; both sides of a site need the same).
+
+    Raises:
+        UsageError: One of the files exists; nothing was written then.
+    """
+    paths = [folder / f"{name}.key", folder / f"{name}.pub", folder / "receipt.secret"]
+    for path in paths:
+        if os.path.lexists(path):
+            raise UsageError(reason=f"{path} exists, and a key is never overwritten")
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_new(paths[0], private, mode=0o600)
+    _write_new(paths[1], public, mode=0o644)
+    _write_new(paths[2], secrets.token_hex(SECRET_BYTES).encode() + b"\n", mode=0o600)
+    return GeneratedKeys(*paths, fingerprint=PublicKey.of(key.public_key()).fingerprint)
+
+
+def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:
+    """Read a private key.
+
+    Raises:
+        PathMissingError: The file is not there.
+        UsageError: It is no Ed25519 key in PKCS#8 PEM, or the passphrase does not open it.
+    """
+    content = _read_small(path, "signing key")
+    try:
+        key = serialization.load_pem_private_key(content, password=passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError(reason=f"{path} is no private key that we can open: {error}") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(reason=f"{path} is no Ed25519 key")
+    public = PublicKey.of(key.public_key())
+    return SigningKey(public, CryptoSigner(key, public.for_seal()))
+
+
+def load_public_key(path: Path) -> PublicKey:
+    """Read a public key.
+
+    Raises:
+        PathMissingError: The file is not there.
+        UsageError: It is no Ed25519 key in SubjectPublicKeyInfo PEM.
+    """
+    content = _read_small(path, "public key")
+    try:
+        key = serialization.load_pem_public_key(content)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise UsageError(reason=f"{path} is no public key: {error}") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise UsageError(reason=f"{path} is no Ed25519 key")
+    return PublicKey.of(key)
+
+
+def load_receipt_secret(path: Path) -> bytes:
+    """Read the secret for typed receipt codes: 32 bytes as 64 hexadecimal digits.
+
+    Raises:
+        PathMissingError: The file is not there.
+        UsageError: It holds something else.
+    """
+    text = _read_small(path, "receipt secret").decode("ascii", "replace").strip()
+    try:
+        secret = bytes.fromhex(text)
+    except ValueError:
+        secret = b""
+    if len(secret) != SECRET_BYTES or len(text) != 2 * SECRET_BYTES:
+        raise UsageError(reason=f"{path} does not hold 64 hexadecimal digits")
+    return secret
+
+
+def _read_small(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_KEY_FILE_LIMIT)
+    except FileNotFoundError as error:
+        raise PathMissingError(what=what, path=path) from error
+    except OSError as error:
+        raise UsageError(reason=f"{what} {path} cannot be read: {error.strerror}") from error
+
+
+def _write_new(path: Path, content: bytes, *, mode: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, mode), "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())

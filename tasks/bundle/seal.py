@@ -1,0 +1,169 @@
+"""The seal: a DSSE envelope around a small document, and the ladder from bytes to trust.
+
+Bytes that came from outside are a ``SealedDocument`` at most: its payload is not looked at. Only
+``verify_seal`` opens it, and only when
+
+* the envelope is not larger than its cap and is exactly its own canonical serialisation (base64
+  has spare bits, JSON has spare space; none of them is left to play with);
+* its payload type is the one that the caller expects, so that a receipt never passes as a bundle;
+* every signature that names a trusted key verifies, and no signature by a trusted key stands
+  under another name;
+* signatures by at least ``threshold`` different public keys verify. Keys are counted, not names.
+
+Signatures by keys that we do not know are ignored: they may be other people's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blake3 import blake3
+from pydantic import Field, ValidationError
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import Signature, SSlibKey
+
+from tasks.bundle.canonical import Sealed, canonical_json, strict_json
+from tasks.bundle.keys import PublicKey, SigningKey
+from tasks.content.names import Blake3
+from tasks.errors import SealError
+
+BUNDLE_TYPE = "application/vnd.wsus-airgap.bundle+json"
+RECEIPT_TYPE = "application/vnd.wsus-airgap.receipt+json"
+HEADER_LIMIT_BYTES = 65_536
+_MOST_SIGNATURES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose seals count, and how many different keys it takes. From the site file alone."""
+
+    keys: tuple[PublicKey, ...]
+    threshold: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SealedDocument:
+    """An envelope as it was read: well formed, and so far believed by nobody."""
+
+    path: str
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPayload:
+    """A payload whose seal is good. ``digest`` is its BLAKE3 and stays when signers are added."""
+
+    payload: bytes
+    digest: Blake3
+    signed_by: tuple[str, ...]
+
+
+class _Signature(Sealed):
+    keyid: str = Field(pattern=r"^[0-9a-f]{64}$")
+    sig: str = Field(min_length=1, max_length=200)
+
+
+class _Envelope(Sealed):
+    payload: str
+    payloadType: str = Field(max_length=100)  # noqa: N815  the name is DSSE's
+    signatures: tuple[_Signature, ...] = Field(min_length=1, max_length=_MOST_SIGNATURES)
+
+
+def seal_payload(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes:
+    """Sign a payload with each key and give the envelope's bytes."""
+    envelope = Envelope(payload, payload_type, {})
+    for key in keys:
+        envelope.sign(key.signer)
+    return _serialise(envelope)
+
+
+def payload_digest(payload: bytes) -> Blake3:
+    """Give the digest by which a sealed document is known: the BLAKE3 of its payload."""
+    return Blake3(blake3(payload).digest())
+
+
+def read_seal(
+    content: bytes, *, path: str, limit_bytes: int = HEADER_LIMIT_BYTES
+) -> SealedDocument:
+    """Read an envelope without believing it.
+
+    Args:
+        content: The file's bytes, untrusted.
+        path: What messages call it.
+        limit_bytes: The largest envelope that is looked at.
+
+    Raises:
+        SealError: It is too large, no DSSE envelope, or not in its canonical form.
+    """
+    if len(content) > limit_bytes:
+        raise SealError(path=path, reason=f"it is larger than {limit_bytes} bytes")
+    try:
+        _Envelope.model_validate_json(content)
+        envelope = Envelope.from_dict(strict_json(content))
+        serialised = _serialise(envelope)
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise SealError(path=path, reason="it is no envelope of ours") from error
+    if serialised != content:
+        raise SealError(path=path, reason="it is not in its canonical form")
+    return SealedDocument(path, envelope)
+
+
+def verify_seal(document: SealedDocument, payload_type: str, trust: Trust) -> VerifiedPayload:
+    """Check the seal and give the payload.
+
+    Raises:
+        SealError: The type differs, a signature is wrong, or too few trusted keys signed.
+    """
+    envelope = document.envelope
+    if envelope.payload_type != payload_type:
+        raise SealError(
+            path=document.path, reason=f"it seals {envelope.payload_type}, not {payload_type}"
+        )
+    signed_message = envelope.pae()
+    signers: dict[bytes, str] = {}
+    for signature in envelope.signatures.values():
+        key = _signer_of(signature, signed_message, trust, document.path)
+        if key is not None:
+            signers[key.raw] = key.fingerprint
+    if len(signers) < max(trust.threshold, 1):
+        raise SealError(
+            path=document.path,
+            reason=f"{len(signers)} trusted keys signed it, {max(trust.threshold, 1)} are needed",
+        )
+    return VerifiedPayload(
+        envelope.payload, payload_digest(envelope.payload), tuple(sorted(signers.values()))
+    )
+
+
+def _signer_of(
+    signature: Signature, signed_message: bytes, trust: Trust, path: str
+) -> PublicKey | None:
+    """Say which trusted key made a signature; None when none did and none is named."""
+    for key in trust.keys:
+        is_named = key.fingerprint == signature.keyid
+        verifies = _verifies(key.for_seal(), signature.signature, signed_message)
+        if is_named and not verifies:
+            raise SealError(path=path, reason=f"the signature by {key.fingerprint} is wrong")
+        if verifies and not is_named:
+            raise SealError(path=path, reason=f"a signature by {key.fingerprint} is misnamed")
+        if verifies:
+            return key
+    return None
+
+
+def _verifies(key: SSlibKey, signature: str, signed_message: bytes) -> bool:
+    try:
+        key.verify_signature(Signature(key.keyid, signature), signed_message)
+    except (UnverifiedSignatureError, VerificationError):
+        return False
+    return True
+
+
+def _serialise(envelope: Envelope) -> bytes:
+    """Write an envelope in its one form: canonical JSON, signatures by key id, one line."""
+    document: dict[str, Any] = envelope.to_dict()
+    document["signatures"] = sorted(document["signatures"], key=lambda one: str(one["keyid"]))
+    return canonical_json(document) + b"\n"
