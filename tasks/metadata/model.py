@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 FileKind = Literal["payload", "express", "license"]
 
@@ -62,8 +62,12 @@ class BundledChild:
 
 @dataclass(frozen=True, slots=True)
 class UpdateMetadata:
-    """What the XML inside ``MetaData`` says. Update ids are 16 bytes, relations are by id."""
+    """What the XML inside ``MetaData`` says. Update ids are 16 bytes, relations are by id.
 
+    ``identity`` is None where the XML does not repeat whose it is.
+    """
+
+    identity: tuple[bytes, int] | None
     title: str
     kb: str
     update_type: str
@@ -101,3 +105,10 @@ class PackageEnd:
 
 
 PackageItem = PackageHeader | PackageLanguage | MappedFile | PackageUpdate | PackageEnd
+
+
+class RevisionKey(NamedTuple):
+    """What names a revision: the update's GUID in lower case with dashes, and its number."""
+
+    update_id: str
+    revision: int

@@ -191,9 +191,12 @@ class _Reader:
         except (MetadataError, etree.XMLSyntaxError) as error:
             reason = f"MetaData of update {update_id} revision {number}: {str(error)[:300]}"
             raise PackageError(path=self._package, reason=reason) from error
+        key = (_guid_bytes(update_id), int(number))
+        if metadata.identity not in {None, key}:
+            self._refuse(f"MetaData of update {update_id} revision {number} is of another update")
         return PackageUpdate(
-            update_id=_guid_bytes(update_id),
-            revision=int(number),
+            update_id=key[0],
+            revision=key[1],
             sha1s=sha1s,
             categories=self._values(element, "Categories/Category"),
             classifications=self._values(element, "Classifications/Classification"),

@@ -49,6 +49,7 @@ def read_update_xml(held: etree._Element) -> UpdateMetadata:
     )
     title = _title(view, attributes.get("DefaultPropertiesLanguage", ""))
     return UpdateMetadata(
+        identity=_identity(view.first("UpdateIdentity")),
         title=title,
         kb=_kb(view.text("Properties/KBArticleID"), title),
         update_type=_word(attributes.get("UpdateType", "")),
@@ -171,11 +172,19 @@ def _digest(text: str, length: int) -> bytes | None:
     return raw if len(raw) == length else None
 
 
+def _identity(element: etree._Element | None) -> tuple[bytes, int] | None:
+    return None if element is None else (_guid(element), _revision_number(element))
+
+
 def _children(view: _View) -> Iterator[BundledChild]:
     for element in _identities(view, "BundledUpdates"):
-        number = element.get("RevisionNumber", "")
-        revision = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
-        yield BundledChild(_guid(element), revision or None)
+        yield BundledChild(_guid(element), _revision_number(element) or None)
+
+
+def _revision_number(element: etree._Element) -> int:
+    """The number, or 0 where there is none that makes sense."""
+    number = element.get("RevisionNumber", "")
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
 
 
 def _ids(view: _View, relation: str) -> frozenset[bytes]:
@@ -191,7 +200,7 @@ def _identities(view: _View, relation: str) -> Iterator[etree._Element]:
 def _guid(element: etree._Element) -> bytes:
     text = element.get("UpdateID", "").strip()
     if _GUID.fullmatch(text) is None:
-        raise MetadataError(f"a relationship names {text[:60]!r}, which is no GUID")
+        raise MetadataError(f"an UpdateIdentity names {text[:60]!r}, which is no GUID")
     return bytes.fromhex(text.strip("{}").replace("-", ""))
 
 

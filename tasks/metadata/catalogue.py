@@ -1,0 +1,260 @@
+"""Ask the index of a package: revisions, what supersedes them, what files there are."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from tasks.content.names import ContentDigest, ContentName
+from tasks.errors import PackageError
+from tasks.metadata import schema
+from tasks.metadata.index import PackageSummary, guid_bytes, guid_text
+from tasks.metadata.model import RevisionKey
+
+_CLEARING = ("DELETE FROM wanted WHERE scope = ?", "DELETE FROM chosen WHERE scope = ?")
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionRecord:
+    """What the package says of one revision. Title and words are foreign text."""
+
+    update_id: str
+    revision: int
+    title: str
+    kb: str
+    update_type: str
+    severity: str
+    publication: str
+    created: str
+    license_id: str
+    is_category: bool
+    is_hidden: bool
+
+    @property
+    def key(self) -> RevisionKey:
+        """The revision's name."""
+        return RevisionKey(self.update_id, self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedFile:
+    """A content file that the package names. ``size_bytes`` None where nobody says it."""
+
+    name: ContentName
+    size_bytes: int | None
+    has_decryption_key: bool
+
+
+class PackageIndex:
+    """An index, opened for reading. Keep it within one thread; several may open the same file.
+
+    Raises:
+        PackageError: The file is not there or is no index of this version.
+    """
+
+    def __init__(self, database: Path) -> None:
+        address = f"file:{quote(str(database.absolute()))}?mode=ro&immutable=1"
+        try:
+            self.connection = sqlite3.connect(address, uri=True, isolation_level=None)
+        except sqlite3.Error as error:
+            raise _unreadable(database, error) from error
+        try:
+            self.summary = self._read_summary()
+        except (sqlite3.Error, ValueError) as error:
+            self.close()
+            raise _unreadable(database, error) from error
+        self._scopes = 0
+
+    def _read_summary(self) -> PackageSummary:
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        if version != schema.VERSION:
+            raise ValueError(f"expected version {schema.VERSION}, found {version}")
+        # Lists of revisions that are asked about live in temporary tables, on disk when large.
+        self.connection.executescript("""
+            PRAGMA temp_store = FILE;
+            CREATE TEMP TABLE wanted (scope INTEGER NOT NULL, place INTEGER NOT NULL,
+                update_id BLOB NOT NULL, revision INTEGER NOT NULL, number INTEGER,
+                PRIMARY KEY (scope, place)) WITHOUT ROWID;
+            CREATE TEMP TABLE chosen (scope INTEGER NOT NULL, language TEXT NOT NULL,
+                PRIMARY KEY (scope, language)) WITHOUT ROWID;
+        """)
+        (text,) = self.connection.execute("SELECT summary FROM package").fetchone()
+        return PackageSummary.model_validate_json(text)
+
+    def revision(self, update_id: str, revision: int) -> RevisionRecord | None:
+        """Look one revision up; None when the package does not have it."""
+        return self._one(
+            "SELECT * FROM record WHERE update_id = ? AND revision = ?",
+            (guid_bytes(update_id), revision),
+        )
+
+    def latest(self, update_id: str) -> RevisionRecord | None:
+        """Look up the highest revision of an update; None when there is none."""
+        return self._one(
+            "SELECT * FROM record WHERE update_id = ? ORDER BY revision DESC LIMIT 1",
+            (guid_bytes(update_id),),
+        )
+
+    def superseders(self, update_id: str) -> tuple[RevisionRecord, ...]:
+        """All revisions that say they supersede an update, by update id and revision."""
+        return self._all(
+            """SELECT * FROM record WHERE number IN (
+                SELECT revision FROM relation WHERE other = ? AND kind = 'supersedes')
+            ORDER BY update_id, revision""",
+            (guid_bytes(update_id),),
+        )
+
+    def superseded_by(self, update_id: str, revision: int) -> tuple[str, ...]:
+        """Ids of the updates that one revision supersedes, sorted."""
+        return tuple(map(guid_text, self._related(update_id, revision, "supersedes")))
+
+    def titles_of(self, update_id: str, revision: int, kind: str) -> tuple[str, ...]:
+        """Titles of a revision's ``category`` or ``classification`` entries, sorted."""
+        found = (self.latest(guid_text(raw)) for raw in self._related(update_id, revision, kind))
+        return tuple(sorted(record.title for record in found if record is not None))
+
+    def revisions(self) -> Iterator[RevisionRecord]:
+        """Every revision, by update id and revision number."""
+        yield from self._each("SELECT * FROM record ORDER BY update_id, revision", ())
+
+    def approvable(self, *, leaving_out: Iterable[tuple[str, int]] = ()) -> Iterator[RevisionKey]:
+        """The latest revision of every update that can be approved by itself, by update id.
+
+        Categories, detectoids and hidden children are none; updates of which any revision is to
+        be left out (approved, parked, declined) are not named either.
+        """
+        with Scope(self, leaving_out) as scope:
+            rows = self.connection.execute(
+                """SELECT update_id, max(revision) FROM revision
+                WHERE NOT is_category AND NOT is_hidden
+                AND update_id NOT IN (SELECT update_id FROM wanted WHERE scope = ?)
+                GROUP BY update_id ORDER BY update_id""",
+                (scope.number,),
+            )
+            for update_id, revision in rows:
+                yield RevisionKey(guid_text(update_id), revision)
+
+    def files(self) -> Iterator[IndexedFile]:
+        """Every content file that the package names, by SHA-1."""
+        rows = self.connection.execute(
+            "SELECT sha1, extension, size_bytes, has_decryption_key FROM file ORDER BY sha1"
+        )
+        for sha1, extension, size, has_key in rows:
+            yield IndexedFile(ContentName(ContentDigest(sha1), extension), size, bool(has_key))
+
+    def file(self, digest: ContentDigest) -> IndexedFile | None:
+        """Look one content file up."""
+        row = self.connection.execute(
+            "SELECT extension, size_bytes, has_decryption_key FROM file WHERE sha1 = ?",
+            (digest.raw,),
+        ).fetchone()
+        return row and IndexedFile(ContentName(digest, row[0]), row[1], bool(row[2]))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def next_scope(self) -> int:
+        """A number under which one question keeps its list, apart from others still open."""
+        self._scopes += 1
+        return self._scopes
+
+    def _related(self, update_id: str, revision: int, kind: str) -> list[bytes]:
+        rows = self.connection.execute(
+            """SELECT DISTINCT relation.other FROM revision
+            JOIN relation ON relation.revision = revision.number AND relation.kind = ?
+            WHERE revision.update_id = ? AND revision.revision = ? ORDER BY relation.other""",
+            (kind, guid_bytes(update_id), revision),
+        )
+        return [other for (other,) in rows]
+
+    def _one(self, query: str, values: tuple[object, ...]) -> RevisionRecord | None:
+        return next(self._each(query, values), None)
+
+    def _all(self, query: str, values: tuple[object, ...]) -> tuple[RevisionRecord, ...]:
+        return tuple(self._each(query, values))
+
+    def _each(self, query: str, values: tuple[object, ...]) -> Iterator[RevisionRecord]:
+        for row in self.connection.execute(query, values):
+            words: tuple[str, ...] = row[2:9]
+            title, kb, update_type, severity, publication, created, license_id = words
+            yield RevisionRecord(
+                update_id=guid_text(row[0]),
+                revision=row[1],
+                title=title,
+                kb=kb,
+                update_type=update_type,
+                severity=severity,
+                publication=publication,
+                created=created,
+                license_id=license_id,
+                is_category=bool(row[9]),
+                is_hidden=bool(row[10]),
+            )
+
+
+class Scope:
+    """Revisions and languages that one question is about, in the index's temporary tables.
+
+    Revisions keep their order and are looked up once; those that the package does not have stay
+    without a number. Gone again at the end.
+    """
+
+    def __init__(
+        self,
+        index: PackageIndex,
+        wanted: Iterable[tuple[str, int]],
+        languages: frozenset[str] | None = None,
+    ) -> None:
+        self._index = index
+        self._wanted = wanted
+        self._languages = languages or frozenset()
+        self.number = index.next_scope()
+
+    def __enter__(self) -> Self:
+        connection = self._index.connection
+        connection.executemany(
+            """INSERT INTO wanted SELECT :scope, :place, :id, :revision, (
+                SELECT number FROM revision WHERE update_id = :id AND revision = :revision)""",
+            (
+                {"scope": self.number, "place": place, "id": guid_bytes(key[0]), "revision": key[1]}
+                for place, key in enumerate(self._wanted)
+            ),
+        )
+        connection.executemany(
+            "INSERT INTO chosen VALUES (?, ?)",
+            ((self.number, language.lower()) for language in sorted(self._languages)),
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # A question left half-read may end after its index was closed; the tables are gone then.
+        with suppress(sqlite3.ProgrammingError):
+            for statement in _CLEARING:
+                self._index.connection.execute(statement, (self.number,))
+
+
+def _unreadable(database: Path, error: Exception) -> PackageError:
+    return PackageError(path=database, reason=f"its index cannot be read: {error}")
