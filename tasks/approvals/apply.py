@@ -1,0 +1,146 @@
+"""A plan as operations for the script ``apply-approvals``, and what became of them.
+
+The script asks the server before each operation, so a plan may be applied again: what stands
+there already is ``already``. Operations are numbered from 1 in the order of the plan; a run folder
+holds the outcomes of one plan only, so a new plan (another digest) needs a new folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tasks.approvals.model import ApprovalSet, GroupPath, Key, fold
+from tasks.approvals.outline import ApprovalPlan, PlannedAction
+
+Name = TypeVar("Name")
+Item = TypeVar("Item")
+NO_OUTCOME = "the server gave no outcome for it"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An operation that the server refused. Exactly one of ``action`` and ``group`` is set."""
+
+    error_type: str
+    error: str
+    action: PlannedAction | None = None
+    group: GroupPath | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of an approval, and ``reason``: what the server said."""
+        if self.action is not None:
+            return self.action.as_json() | {"reason": self.error}
+        nothing = {"update_id": None, "revision": None, "action": None, "deadline": None}
+        group = list(self.group or ())
+        return nothing | {"group": group, "optional": False, "reason": self.error}
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyOutcome:
+    """What became of a plan.
+
+    Attributes:
+        applied: Actions whose effect is on the server, in the plan's order.
+        repeated: How many of these were there already.
+        failed: The others, and groups that could not be made.
+    """
+
+    applied: tuple[PlannedAction, ...]
+    repeated: int
+    failed: tuple[Failure, ...]
+
+
+def operations(plan: ApprovalPlan) -> Iterator[dict[str, Any]]:
+    """The request lines of the script: settings first, then groups, then actions."""
+    yield {"kind": "settings"}
+    for number, path in enumerate(plan.groups, start=1):
+        yield {"n": number, "op": "group", "path": list(path)}
+    for number, action in enumerate(plan.actions, start=1 + len(plan.groups)):
+        yield {"n": number, **action.request()}
+
+
+def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> ApplyOutcome:
+    """Take up what the script wrote; of several lines for one number the last one counts.
+
+    An operation without a line failed: nothing is taken for done unless the server said so.
+    """
+    last = {int(line["n"]): line for line in lines if line.get("kind") == "outcome"}
+    applied: list[PlannedAction] = []
+    failed: list[Failure] = []
+    repeated = 0
+    steps: Sequence[GroupPath | PlannedAction] = (*plan.groups, *plan.actions)
+    for number, step in enumerate(steps, start=1):
+        line = last.get(number, {})
+        if line.get("result") in ("done", "already"):
+            repeated += line["result"] == "already"
+            if isinstance(step, PlannedAction):
+                applied.append(step)
+        else:
+            failed.append(_failure(step, line))
+    return ApplyOutcome(tuple(applied), repeated, tuple(failed))
+
+
+def next_applied(
+    last: ApprovalSet, incoming: ApprovalSet, plan: ApprovalPlan, outcome: ApplyOutcome
+) -> ApprovalSet:
+    """What counts as last applied from now on: the base of the next comparison.
+
+    What was applied or stood there already is ours. What failed, waits or was overruled keeps its
+    earlier entry, so that a later import still knows what we had left there; without one it stays
+    unknown, so that it is added once it may be.
+    """
+    waiting = {
+        (each.update_id, fold(each.group))
+        for each in (*plan.parked, *plan.held, *plan.kept)
+        if each.subject == "approval"
+    }
+    held = {(each.update_id, fold(each.group)) for each in plan.held if each.subject == "removal"}
+    failed = [each.action for each in outcome.failed if each.action is not None]
+    unapproved = {_key(each) for each in failed if each.operation == "approve"}
+    unremoved = {_key(each) for each in failed if each.operation == "remove"}
+    undeclined = {each.update_id for each in failed if each.operation == "decline"}
+    still_declined = {each.update_id for each in failed if each.operation == "undecline"}
+    waiting_declines = {
+        each.update_id for each in (*plan.held, *plan.kept) if each.subject == "decline"
+    }
+    before, after = last.by_key(), incoming.by_key()
+    approvals = _carried(before, after, unsettled=waiting | unapproved)
+    left = [
+        approval
+        for key, approval in before.items()
+        if key not in after and (key in held | unremoved or key[0] in undeclined)
+    ]
+    declined_before, declined_after = last.declined_ids(), incoming.declined_ids()
+    declines = _carried(declined_before, declined_after, unsettled=waiting_declines | undeclined)
+    kept = [declined_before[each] for each in still_declined & declined_before.keys()]
+    return ApprovalSet.collect(
+        groups=incoming.groups,
+        approvals=[*approvals, *left],
+        declines=[*declines, *kept],
+        licenses=incoming.licenses,
+    )
+
+
+def _carried(
+    before: Mapping[Name, Item], after: Mapping[Name, Item], *, unsettled: Set[Name]
+) -> Iterator[Item]:
+    """What came and was settled; of the rest, what stood before."""
+    for name, item in after.items():
+        if name not in unsettled:
+            yield item
+        elif name in before:
+            yield before[name]
+
+
+def _key(action: PlannedAction) -> Key:
+    return (action.update_id, fold(action.group))
+
+
+def _failure(step: GroupPath | PlannedAction, line: Mapping[str, Any]) -> Failure:
+    error = str(line.get("error") or NO_OUTCOME)
+    error_type = str(line.get("error_type") or "")
+    if isinstance(step, PlannedAction):
+        return Failure(error_type, error, action=step)
+    return Failure(error_type, error, group=step)

@@ -1,0 +1,87 @@
+"""How much a plan takes away, held against what the site allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.approvals.model import Action, ApprovalSet
+from tasks.approvals.outline import PlanCounts, PlannedAction
+from tasks.approvals.policy import ApprovalPolicy
+
+
+def count_changes(
+    actions: Sequence[PlannedAction], last: ApprovalSet, present: ApprovalSet
+) -> PlanCounts:
+    """Count what takes something away: additions never stop an import."""
+    approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
+    return PlanCounts(
+        removals=sum(1 for action in actions if _takes_away(action)),
+        declines=sum(1 for a in actions if a.change == "decline" and a.update_id in approved),
+        undeclines=sum(1 for action in actions if action.change == "undecline"),
+        uninstalls=sum(
+            1 for a in actions if a.operation == "approve" and a.action is Action.UNINSTALL
+        ),
+        lost=_count_lost(last, present),
+        last=len(last.approvals) + len(last.declines),
+    )
+
+
+def broken_limits(
+    counts: PlanCounts, policy: ApprovalPolicy, present: ApprovalSet, incoming: ApprovalSet
+) -> tuple[str, ...]:
+    """A sentence for each limit that the counts break.
+
+    The share of uninstalls is one of the larger of what is here and what comes: on a first
+    import nothing is here yet.
+    """
+    approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
+    here = len(present.approvals)
+    rows = (
+        ("approvals removed", counts.removals, policy.max_removals, here),
+        ("approved updates declined", counts.declines, policy.max_declines, len(approved)),
+        ("declines taken back", counts.undeclines, policy.max_undeclines, len(present.declines)),
+        (
+            "approvals to uninstall",
+            counts.uninstalls,
+            policy.max_uninstalls,
+            max(here, len(incoming.approvals)),
+        ),
+    )
+    broken: list[str] = []
+    for what, count, limit, total in rows:
+        if count > limit:
+            broken.append(f"{what}: {count}, this site allows {limit} at once")
+        elif count >= policy.share_from and count > policy.max_share * total:
+            broken.append(
+                f"{what}: {count} of {total}, this site allows {policy.max_share:.0%} at once"
+            )
+    return tuple(broken)
+
+
+def describe_loss(counts: PlanCounts, policy: ApprovalPolicy) -> str | None:
+    """A sentence when too much of what was last applied is gone by itself."""
+    if counts.lost < policy.share_from or counts.lost <= policy.max_lost_share * counts.last:
+        return None
+    return (
+        f"{counts.lost} of the {counts.last} decisions last applied on this server are gone; "
+        f"this site allows {policy.max_lost_share:.0%}"
+    )
+
+
+def _takes_away(action: PlannedAction) -> bool:
+    if action.operation == "remove":
+        return True
+    before = action.replaces
+    return (
+        action.operation == "approve"
+        and before is not None
+        and before.action is Action.INSTALL
+        and action.action is not Action.INSTALL
+    )
+
+
+def _count_lost(last: ApprovalSet, present: ApprovalSet) -> int:
+    here = present.by_key()
+    declined = present.declined_ids()
+    approvals = [key for key in last.by_key() if key not in here and key[0] not in declined]
+    return len(approvals) + len(last.declined_ids().keys() - declined.keys())

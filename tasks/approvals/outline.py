@@ -1,0 +1,157 @@
+"""What a plan says: actions, what waits, what is kept, counts against limits."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import Any, Literal
+
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict
+
+from tasks.approvals.model import Action, Approval, Decision, GroupPath, UtcSecond
+from tasks.approvals.reasons import Reason
+
+Operation = Literal["accept-license", "undecline", "approve", "remove", "decline"]
+Change = Literal["license", "undecline", "add", "change", "block", "remove", "decline"]
+Subject = Literal["approval", "removal", "decline"]
+
+
+class PlannedAction(Decision):
+    """One change on the server.
+
+    Attributes:
+        operation: What the script ``apply-approvals`` does.
+        change: What it means: a new approval, another one in place of ``replaces``, a block, ….
+        group, action, deadline, optional: Of an approval; empty otherwise.
+        replaces: The approval that stands there now, which this changes or takes away.
+    """
+
+    operation: Operation
+    change: Change
+    group: GroupPath = ()
+    action: Action | None = None
+    deadline: UtcSecond | None = None
+    optional: bool = False
+    replaces: Approval | None = None
+
+    def request(self) -> dict[str, Any]:
+        """The operation as the script takes it, without its number."""
+        line: dict[str, Any] = {
+            "op": self.operation,
+            "update_id": self.update_id,
+            "revision": self.revision,
+        }
+        if self.operation in ("approve", "remove"):
+            line |= {"group": list(self.group), "action": str(self.action)}
+        if self.operation == "approve":
+            asked = Approval.model_validate(self.model_dump()).as_json()
+            line |= {"deadline": asked["deadline"], "optional": self.optional}
+        return line
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the JSON output: those of an approval."""
+        return decision_json(self)
+
+
+class Waiting(Decision):
+    """A decision of the staging side that is parked, held or overruled by a local one.
+
+    Attributes:
+        subject: Whether an approval, the removal of one, or a decline waits.
+        group, action, deadline, optional: Of the approval in question; empty for a decline.
+    """
+
+    subject: Subject
+    reason: Reason
+    group: GroupPath = ()
+    action: Action | None = None
+    deadline: UtcSecond | None = None
+    optional: bool = False
+
+    @classmethod
+    def of_approval(cls, approval: Approval, reason: Reason, subject: Subject) -> Waiting:
+        """Let an approval, or its removal, wait."""
+        return cls(subject=subject, reason=reason, **approval.model_dump())
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the JSON output: those of an approval, and ``reason``."""
+        return decision_json(self) | {"reason": self.reason.value}
+
+
+class PlanCounts(BaseModel):
+    """How much the plan takes away, and how much was found gone.
+
+    Attributes:
+        declines: Only of updates that are approved here now.
+        lost: Decisions that were last applied here and are gone, of ``last``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    removals: int
+    declines: int
+    undeclines: int
+    uninstalls: int
+    lost: int
+    last: int
+
+
+class ApprovalPlan(BaseModel):
+    """What to do, in the order to do it, and what not to do, and why.
+
+    Attributes:
+        groups: Target groups to make, parents first. Groups are never deleted.
+        actions: Licence terms, undeclines, blocks, approvals, removals, declines.
+        parked: Approvals that wait for content.
+        held: Decisions that wait for a person, a policy or another update.
+        kept: Decisions of the staging side that a local one overrules. Not flagged.
+        in_place: How many incoming decisions the server already has.
+        limits_exceeded: A sentence for each limit that the actions break; the plan then waits
+            for a person who confirms ``digest``.
+        loss: A sentence when the server lacks more of what was last applied than the site
+            allows: restored or rebuilt, and a person has to say so.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    groups: tuple[GroupPath, ...]
+    actions: tuple[PlannedAction, ...]
+    parked: tuple[Waiting, ...]
+    held: tuple[Waiting, ...]
+    kept: tuple[Waiting, ...]
+    in_place: int
+    counts: PlanCounts
+    limits_exceeded: tuple[str, ...] = ()
+    loss: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.actions and not self.groups
+
+    @property
+    def limit_exceeded(self) -> str | None:
+        """Which limits the plan breaks, in one sentence; None when it may go ahead."""
+        return "; ".join(self.limits_exceeded) or None
+
+    @cached_property
+    def digest(self) -> str:
+        """BLAKE3 over what the plan would change, 64 hexadecimal digits, for ``--confirm``."""
+        changes = {
+            "groups": [list(path) for path in self.groups],
+            "operations": [action.request() for action in self.actions],
+        }
+        text = json.dumps(changes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return blake3(text.encode()).hexdigest()
+
+
+def decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
+    """The six keys that every list of approvals in JSON output has.
+
+    For a decline ``group`` is empty and ``action`` null.
+    """
+    keys = {"update_id", "revision", "group", "action", "optional"}
+    found = decision.model_dump(mode="json", include=keys)
+    deadline = decision.deadline.strftime("%Y-%m-%dT%H:%M:%SZ") if decision.deadline else None
+    return found | {"deadline": deadline}
