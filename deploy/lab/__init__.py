@@ -49,32 +49,32 @@ def advance(folder: Path) -> None:
     month.advance(folder)
 
 
-def set_fault(folder: Path, side: str, name: str, on: bool) -> None:
+def set_fault(folder: Path, side: str, name: str, on: bool) -> None:  # noqa: FBT001
     """Set or clear a fault of one side; clearing also undoes what it did."""
-    from deploy.lab import faults as known_faults
+    from deploy.lab import fault_table
 
-    known_faults.set_fault(folder, side, name, on)
+    fault_table.set_fault(folder, side, name, on=on)
 
 
 def faults() -> tuple[tuple[str, str], ...]:
     """Every fault's name, and in a line what it does."""
-    from deploy.lab import faults as known_faults
+    from deploy.lab import fault_table
 
-    return tuple(known_faults.DESCRIPTIONS.items())
+    return tuple(fault_table.DESCRIPTIONS.items())
 
 
 def state(folder: Path, side: str) -> dict[str, Any]:
     """What a side's server holds; the same for the same content on either side."""
-    from deploy.lab import state as lab_state
+    from deploy.lab import state_document
 
-    return lab_state.read(folder, side)
+    return state_document.read(folder, side)
 
 
 def serve(folder: Path, *, ready: Callable[[], None] | None = None) -> None:
     """Run an sshd for both sides until SIGTERM or SIGINT; ``ready`` is called once both answer."""
-    from deploy.lab import serve as lab_serve
+    from deploy.lab import sshd
 
-    lab_serve.serve(folder, ready)
+    sshd.serve(folder, ready)
 
 
 def server_folder(folder: Path, side: str) -> Path:

@@ -20,7 +20,7 @@ _BLOCK_BYTES = 1024 * 1024
 _CLAUSES = {
     "en": "You may use one copy of the software. It is licensed, not sold. No warranty is given.",
     "de": "Sie dürfen eine Kopie der Software verwenden. Sie wird lizenziert, nicht verkauft.",
-    "ja": "お客様は、本ソフトウェアを 1 部使用できます。本ソフトウェアは許諾されるものであり、販売されるものではありません。",
+    "ja": "お客様は、本ソフトウェアを 1 部使用できます。販売されるものではありません。",
     "fr": "Vous pouvez utiliser une copie du logiciel. Il est concédé sous licence, pas vendu.",
 }
 

@@ -16,10 +16,11 @@ from deploy.lab.rules.server import RuleError, Server
 VERSION = "10.0.14393.7155"
 PROTOCOL_VERSION = "1.20"
 SERVICE = "WsusService"
-SUPPORTED_LANGUAGES = (
+_LANGUAGE_CODES = (
     "ar bg cs da de el en es et fi fr he hr hu it ja ko lt lv nb nl pl pt pt-br ro ru sk sl sr sv"
     " th tr uk zh-cn zh-tw"
-).split()
+)
+SUPPORTED_LANGUAGES = tuple(_LANGUAGE_CODES.split())
 
 # What both servers of a fresh lab have. What is not here WSUS has too, but nothing asks for it.
 DEFAULTS: dict[str, Any] = {
