@@ -45,7 +45,7 @@ class Comparison:
 
     Attributes:
         undeclined: Updates whose decline we applied, that the bundle no longer declines and that
-            still stand declined.
+            still stand declined. Not the expired ones: WSUS declines those by itself.
         approved_here: Updates with an approval to install on the server now.
         approved_locally: Updates with an approval that somebody made here.
     """
@@ -61,10 +61,13 @@ class Comparison:
         self.last_declined = situation.last.declined_ids()
         self.incoming_declined = situation.incoming.declined_ids()
         self.present_declined = situation.present.declined_ids()
+        expired = {each.update_id for each in self.facts.expired}
         self.undeclined = {
             update_id
             for update_id in self.present_declined
-            if update_id in self.last_declined and update_id not in self.incoming_declined
+            if update_id in self.last_declined
+            and update_id not in self.incoming_declined
+            and update_id not in expired
         }
 
         self.approved_here = {
@@ -76,7 +79,7 @@ class Comparison:
             if each.action is not Action.NOT_APPROVED and not self.stands_as_left(key)
         }
         declined = (self.present_declined.keys() - self.undeclined) | self.incoming_declined.keys()
-        self._out_of_reach = declined | {each.update_id for each in self.facts.expired}
+        self._out_of_reach = declined | expired
 
     def stands_as_left(self, key: Key) -> bool:
         """Whether nobody but us and WSUS itself decided about this key."""

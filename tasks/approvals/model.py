@@ -113,8 +113,13 @@ class Approval(Decision):
 
     @property
     def terms(self) -> tuple[Action, datetime | None, bool]:
-        """What it asks, apart from the revision."""
-        return (self.action, self.deadline, self.optional)
+        """What it asks, apart from the revision.
+
+        A block has no deadline, an optional approval neither: WSUS keeps none for them.
+        """
+        if self.action is Action.NOT_APPROVED:
+            return (self.action, None, False)
+        return (self.action, None if self.optional else self.deadline, self.optional)
 
     def agrees_with(self, other: Approval) -> bool:
         """Whether both ask the same of the same revision and group."""

@@ -105,7 +105,7 @@ def _judge_wanted(draft: _Draft, key: Key, wanted: Approval) -> None:
     if present is not None and present.agrees_with(wanted):
         draft.in_place += 1
         return
-    local = _find_local(view, key)
+    local = _find_local(view, key, wanted)
     if local is not None:
         draft.kept.append(Waiting.of_approval(wanted, local, "approval"))
         return
@@ -118,9 +118,10 @@ def _judge_wanted(draft: _Draft, key: Key, wanted: Approval) -> None:
         _approve(draft, wanted, present)
 
 
-def _find_local(view: Comparison, key: Key) -> Reason | None:
+def _find_local(view: Comparison, key: Key, wanted: Approval) -> Reason | None:
     if key[0] in view.present_declined and key[0] not in view.undeclined:
-        return Reason.LOCALLY_DECLINED
+        by_wsus = wanted.id in view.facts.expired  # it declines expired updates by itself
+        return Reason.EXPIRED if by_wsus else Reason.LOCALLY_DECLINED
     if view.stands_as_left(key):
         return None
     if key not in view.present:
@@ -147,11 +148,12 @@ def _find_obstacle(view: Comparison, wanted: Approval) -> Reason | None:
 
 
 def _find_deadline_obstacle(view: Comparison, wanted: Approval) -> Reason | None:
-    if wanted.deadline is None or wanted.action is Action.NOT_APPROVED:
+    _, deadline, _ = wanted.terms
+    if deadline is None:
         return None
-    if wanted.deadline <= view.now:
+    if deadline <= view.now:
         return Reason.DEADLINE_PAST
-    if wanted.deadline < view.now + timedelta(days=view.policy.min_deadline_days):
+    if deadline < view.now + timedelta(days=view.policy.min_deadline_days):
         return Reason.DEADLINE_NEAR
     return None
 
