@@ -199,6 +199,14 @@ class StepsFailedError(FailedError):
     remedy = "The report lists them all. Mend the cause, then run the same command again."
 
 
+class PrefectServerError(FailedError):
+    """Prefect's server did not start, or does not answer."""
+
+    kind = "prefect-server"
+    template = "Prefect's server at {address}: {reason}"
+    remedy = "{remedy}"
+
+
 class InternalFaultError(FailedError):
     """Something that we did not foresee; details are in the log file."""
 
