@@ -6,11 +6,12 @@ found under its name only when it is whole.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -107,10 +108,13 @@ def _storing(partial: Path) -> Iterator[None]:
             raise DiskFullError(path=partial) from error
         raise HostFileError(operation="write", path=partial, reason=str(error)) from error
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFullError(path=partial) from error
         reason = error.strerror or str(error)
         raise HostFileError(operation="write", path=partial, reason=reason) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed now is replaced by the next run
+            partial.unlink(missing_ok=True)
 
 
 def _put_in_place(partial: Path, database: Path) -> None:

@@ -68,7 +68,8 @@ _FILES = """
 INSERT INTO file
 SELECT sha1, name, extension_of(name), size_bytes, sha256, is_mapped, has_decryption_key FROM (
     SELECT sha1,
-        coalesce(min(CASE WHEN NOT is_mapped THEN nullif(name, '') END), min(name)) AS name,
+        coalesce(min(CASE WHEN NOT is_mapped THEN nullif(name, '') END),
+            min(nullif(name, '')), '') AS name,
         CASE WHEN min(size_bytes) = max(size_bytes) THEN min(size_bytes) END AS size_bytes,
         CASE WHEN min(sha256) = max(sha256) THEN min(sha256) END AS sha256,
         max(is_mapped) AS is_mapped,

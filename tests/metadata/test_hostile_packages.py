@@ -1,0 +1,254 @@
+"""Packages that an enemy wrote are refused in bounded time and memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import PackageError
+from tasks.metadata.gunzip import Limits
+from tasks.metadata.package import read_package
+from tests.metadata import writing
+from tests.metadata.writing import File, Update
+
+ENTITIES = (
+    '<!DOCTYPE ExportPackage [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+)
+EXTERNAL = '<!DOCTYPE ExportPackage [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+
+
+def refuse(path: Path, expected: str, limits: Limits | None = None) -> None:
+    begun = time.monotonic()
+    with pytest.raises(PackageError, match=expected):
+        for _ in read_package(path, limits=limits or Limits()):
+            pass
+    assert time.monotonic() - begun < 20
+
+
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        ENTITIES,
+        EXTERNAL,
+        "<!DOCTYPE ExportPackage>",
+        '<!DOCTYPE ExportPackage SYSTEM "http://x/d">',
+    ],
+)
+def test_a_doctype_is_refused(doctype: str, tmp_path: Path) -> None:
+    text = writing.document("<Updates>&x;&b;</Updates>", doctype=doctype)
+
+    refuse(writing.write(tmp_path / "p", text), "DOCTYPE")
+
+
+def test_a_doctype_in_utf_16_is_refused(tmp_path: Path) -> None:
+    text = '<?xml version="1.0" encoding="utf-16"?>' + writing.document("", doctype=EXTERNAL)
+
+    refuse(writing.write(tmp_path / "p", text.encode("utf-16")), "DOCTYPE")
+
+
+def test_a_doctype_inside_the_metadata_is_refused(tmp_path: Path) -> None:
+    metadata = escape(f'<?xml version="1.0"?>{ENTITIES}<Update>&b;</Update>')
+    body = f"<Updates>{writing.update_element(Update(1), metadata)}</Updates>"
+
+    refuse(writing.write(tmp_path / "p", writing.document(body)), "MetaData of update")
+
+
+def test_a_prolog_without_end_is_refused(tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(600_000).hex()
+
+    refuse(writing.write(tmp_path / "p", f"<!-- {noise} --><ExportPackage/>"), "no root element")
+
+
+@pytest.mark.parametrize("cut", [1, 10, 50, 4_000, -1, -4, -9])
+def test_a_truncated_package_is_refused(cut: int, tmp_path: Path) -> None:
+    updates = [Update(n, title=f"Title {n} " * 9, files=(File(f"{n}.cab"),)) for n in range(200)]
+    path = writing.write_package(tmp_path / "p", updates)
+    path.write_bytes(path.read_bytes()[:cut])
+
+    refuse(path, "truncated")
+
+
+def test_an_empty_package_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    path.touch()
+
+    refuse(path, "empty")
+
+
+def test_what_is_not_gzip_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p"
+    path.write_text(writing.package_xml([]), encoding="utf-8")
+
+    refuse(path, "not whole gzip")
+
+
+def test_junk_after_the_gzip_is_refused(tmp_path: Path) -> None:
+    path = writing.write_package(tmp_path / "p", [])
+    path.write_bytes(path.read_bytes() + b"junk")
+
+    refuse(path, "not whole gzip")
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
+    path = writing.write_package(tmp_path / "p", [Update(n, title="x") for n in range(50)])
+    whole = path.read_bytes()
+    seed = random.Random(5)
+    for _ in range(60):
+        raw = bytearray(whole)
+        # The ten bytes of gzip's own header hold a time, flags and a system that change nothing.
+        raw[seed.randrange(10, len(raw))] ^= 1 << seed.randrange(8)
+        path.write_bytes(raw)
+        with pytest.raises(PackageError):
+            list(read_package(path))
+
+
+def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    head = writing.document("")[: -len("</ExportPackage>")].encode()
+    with (tmp_path / "p").open("wb") as file:
+        file.write(packer.compress(head))
+        for _ in range(256):
+            file.write(packer.compress(b" " * 1024**2))
+        file.write(packer.flush())
+
+    limits = Limits(free_bytes=1024**2)
+    refuse(tmp_path / "p", "bomb", limits)
+
+
+def test_a_limit_on_all_xml_holds(tmp_path: Path) -> None:
+    text = writing.package_xml([Update(n) for n in range(100)])
+
+    limits = Limits(plain_bytes=len(text) - 1)
+    refuse(writing.write(tmp_path / "p", text), "bytes of XML", limits)
+
+
+@pytest.mark.parametrize("inside", ["<Junk/>", "<Update>", "<MetaData>", "x"])
+def test_one_endless_element_is_refused(inside: str, tmp_path: Path) -> None:
+    body = "<Updates><Update>" + inside * 200_000
+    limits = Limits(element_bytes=1024**2, piece_bytes=64 * 1024)
+
+    refuse(
+        writing.write(tmp_path / "p", writing.document(body)), "larger|Excessive|mismatch", limits
+    )
+
+
+@pytest.mark.parametrize("where", ["package", "metadata"])
+def test_deep_nesting_is_refused(where: str, tmp_path: Path) -> None:
+    deep = "<a>" * 300_000 + "</a>" * 300_000
+    if where == "metadata":
+        deep = f"<Updates>{writing.update_element(Update(1), escape(deep))}</Updates>"
+
+    refuse(writing.write(tmp_path / "p", writing.document(deep)), "depth")
+
+
+def test_a_giant_attribute_is_refused(tmp_path: Path) -> None:
+    body = f"<Files><File Digest='{'A' * 30_000_000}' MUUrl='x'/></Files>"
+
+    refuse(writing.write(tmp_path / "p", writing.document(body)), "well-formed|larger")
+
+
+def test_a_giant_title_is_refused(tmp_path: Path) -> None:
+    text = writing.package_xml([Update(1, title="A" * 12_000_000)])
+
+    refuse(writing.write(tmp_path / "p", text), "well-formed|larger")
+
+
+PARTS = st.lists(
+    st.sampled_from(
+        b"< > & &lt; &x; <Update </Update> <File <Updates> <MetaData> <![CDATA[ ]]> <!-- '/>".split()
+        + [b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"<File Digest='"]
+    )
+    | st.binary(max_size=12),
+    max_size=30,
+)
+
+
+@given(junk=PARTS, at=st.floats(0, 1))
+@settings(max_examples=300, deadline=None)
+def test_junk_anywhere_is_a_package_error_or_harmless(
+    junk: list[bytes], at: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole = writing.package_xml([Update(1, title="x", files=(File("a.cab"),))]).encode()
+    place = int(at * len(whole))
+    path = tmp_path_factory.getbasetemp() / "fuzzed.xml.gz"
+    writing.write(path, whole[:place] + b"".join(junk) + whole[place:])
+
+    with suppress(PackageError):  # anything else that comes out is a fault
+        list(read_package(path))
+
+
+@given(raw=st.binary(max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_refused(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "bytes.xml.gz"
+    path.write_bytes(raw)
+
+    with pytest.raises(PackageError):
+        list(read_package(path))
+
+
+def _big_package() -> Iterator[bytes]:
+    """About 60 MB of XML: the map alone would fill memory if it were kept."""
+    seed = random.Random(3)
+    yield writing.document("").removesuffix("</ExportPackage>").encode() + b"<Files>"
+    for _ in range(200):
+        yield b"".join(
+            b'<File Digest="%s" MUUrl="http://x/%d" Name="f.cab"/>'
+            % (writing.b64(seed.randbytes(20)).encode(), seed.getrandbits(60))
+            for _ in range(500)
+        )
+    yield b"</Files><Updates>"
+    rules = escape(
+        "<b:Rule xmlns:b='urn:b'>" + "<b:Version Is='10.0.19041.1'/>" * 250 + "</b:Rule>"
+    )
+    for number in range(4_000):
+        xml = writing.update_xml(Update(number, title=f"Update {number}"))
+        metadata = escape(xml.removesuffix("</upd:Update>")) + rules + "&lt;/upd:Update&gt;"
+        yield writing.update_element(Update(number), metadata).encode()
+    yield b"</Updates></ExportPackage>"
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from tasks.metadata.index import index_package
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+index_package(Path(sys.argv[1]), Path(sys.argv[3]))
+small = peak()
+summary = index_package(Path(sys.argv[2]), Path(sys.argv[3]))
+print(summary.revisions, summary.xml_bytes, peak() - small)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="getrusage is POSIX")
+def test_memory_does_not_grow_with_the_package(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "big", "wb", compresslevel=1) as file:
+        buffered = io.BufferedWriter(file, 1024**2)
+        for part in _big_package():
+            buffered.write(part)
+        buffered.flush()
+    writing.write_package(tmp_path / "small", [Update(n, title="x") for n in range(500)])
+    command = [sys.executable, "-c", MEASURE]
+
+    done = subprocess.run(
+        [*command, tmp_path / "small", tmp_path / "big", tmp_path / "index"],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+
+    revisions, xml_bytes, grown_mib = done.stdout.split()
+    assert int(revisions) == 4_000
+    assert int(xml_bytes) > 50_000_000
+    assert float(grown_mib) < 40
