@@ -168,8 +168,10 @@ def test_a_giant_title_is_refused(tmp_path: Path) -> None:
 
 PARTS = st.lists(
     st.sampled_from(
-        b"< > & &lt; &x; <Update </Update> <File <Updates> <MetaData> <![CDATA[ ]]> <!-- '/>".split()
-        + [b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"<File Digest='"]
+        [
+            *b"< > & &lt; &x; <Update </Update> <Updates> <MetaData> <![CDATA[ ]]> <!-- '/>".split(),
+            *(b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"<File Digest='"),
+        ]
     )
     | st.binary(max_size=12),
     max_size=30,
