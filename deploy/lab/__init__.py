@@ -37,44 +37,45 @@ def create(
     Raises:
         LabError: The folder is not empty, or a number makes no sense.
     """
-    from deploy.lab import layout
+    from deploy.lab.layout import Size
+    from deploy.lab.layout import create as lay_out
 
-    layout.create(folder, layout.Size(updates, content_bytes), seed, language)
+    lay_out(folder, Size(updates, content_bytes), seed, language)
 
 
 def advance(folder: Path) -> None:
     """Let a month pass on the staging server."""
-    from deploy.lab import month
+    from deploy.lab.month import advance as pass_month
 
-    month.advance(folder)
+    pass_month(folder)
 
 
 def set_fault(folder: Path, side: str, name: str, on: bool) -> None:  # noqa: FBT001
     """Set or clear a fault of one side; clearing also undoes what it did."""
-    from deploy.lab import fault_table
+    from deploy.lab.fault_table import set_fault as change_fault
 
-    fault_table.set_fault(folder, side, name, on=on)
+    change_fault(folder, side, name, on=on)
 
 
 def faults() -> tuple[tuple[str, str], ...]:
     """Every fault's name, and in a line what it does."""
-    from deploy.lab import fault_table
+    from deploy.lab.fault_table import DESCRIPTIONS
 
-    return tuple(fault_table.DESCRIPTIONS.items())
+    return tuple(DESCRIPTIONS.items())
 
 
 def state(folder: Path, side: str) -> dict[str, Any]:
     """What a side's server holds; the same for the same content on either side."""
-    from deploy.lab import state_document
+    from deploy.lab.state_document import read
 
-    return state_document.read(folder, side)
+    return read(folder, side)
 
 
 def serve(folder: Path, *, ready: Callable[[], None] | None = None) -> None:
     """Run an sshd for both sides until SIGTERM or SIGINT; ``ready`` is called once both answer."""
-    from deploy.lab import sshd
+    from deploy.lab.sshd import serve as serve_over_ssh
 
-    sshd.serve(folder, ready)
+    serve_over_ssh(folder, ready)
 
 
 def server_folder(folder: Path, side: str) -> Path:

@@ -96,8 +96,9 @@ class Catalogue:
         draft = _Draft(self, int(newest.details["number"]), rich=True)
         files = newest.files
         if files:
-            changed = draft.file(f"r{newest.revision + 1}-{files[0].name}", created=created)
-            files = (changed, *files[1:])
+            # Sorted by name, so that it is the same file whatever order they come in.
+            first, *others = sorted(files, key=lambda file: file.name)
+            files = (draft.file(f"r{newest.revision + 1}-{first.name}", created=created), *others)
         return replace(
             newest,
             revision=newest.revision + 1,
@@ -105,6 +106,16 @@ class Catalogue:
             arrived=arrived,
             description=f"{newest.description} (revised)",
             files=files,
+        )
+
+    def expired_revision(self, newest: Revision, created: str, arrived: str) -> Revision:
+        """The revision by which Microsoft withdraws an update: the same files, expired."""
+        return replace(
+            newest,
+            revision=newest.revision + 1,
+            created=created,
+            arrived=arrived,
+            publication="Expired",
         )
 
     def size_bytes(self, serial: int) -> int:

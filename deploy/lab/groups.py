@@ -63,3 +63,14 @@ def write(connection: sqlite3.Connection, tree: Tree, language: str) -> dict[tup
         rows.append((ids[path], path[-1], ids[path[:-1]]))
     connection.executemany("INSERT INTO target_group VALUES (?, ?, ?)", rows)
     return ids
+
+
+def read(connection: sqlite3.Connection) -> dict[tuple[str, ...], str]:
+    """The ids of all groups by their path below All Computers."""
+    rows = {row["id"]: row for row in connection.execute("SELECT * FROM target_group")}
+
+    def path(group_id: str) -> tuple[str, ...]:
+        row = rows[group_id]
+        return () if row["parent_id"] is None else (*path(row["parent_id"]), row["name"])
+
+    return {path(group_id): group_id for group_id in rows}

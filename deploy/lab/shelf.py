@@ -26,7 +26,9 @@ def put(connection: sqlite3.Connection, revision: Revision) -> None:
         f"INSERT INTO revision VALUES ({', '.join('?' * 18)})", _row(revision, is_latest=is_latest)
     )
     _put_files(connection, revision)
-    relations = [("bundles", guid, number) for guid, number in revision.bundles]
+    relations: list[tuple[str, str, int | None]] = [
+        ("bundles", guid, number) for guid, number in revision.bundles
+    ]
     relations += [("supersedes", guid, None) for guid in revision.supersedes]
     relations += [("requires", guid, None) for guid in revision.requires]
     connection.executemany(

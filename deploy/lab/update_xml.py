@@ -183,7 +183,7 @@ def read(text: str, arrived: str) -> Revision:
     )
     first = root.find(_path("LocalizedPropertiesCollection/LocalizedProperties"))
     description = "" if first is None else _text(first, "Description")
-    return replace(revision, description=description, **_read_relationships(root))
+    return _with_relationships(replace(revision, description=description), root)
 
 
 def _kind(
@@ -210,20 +210,21 @@ def _lists(properties: ElementTree.Element) -> dict[str, object]:
     }
 
 
-def _read_relationships(root: ElementTree.Element) -> dict[str, tuple[object, ...]]:
+def _with_relationships(revision: Revision, root: ElementTree.Element) -> Revision:
     def ids(path: str) -> list[ElementTree.Element]:
         return root.findall(_path(f"Relationships/{path}/UpdateIdentity"))
 
-    return {
-        "requires": tuple(element.attrib["UpdateID"].lower() for element in ids("Prerequisites")),
-        "supersedes": tuple(
+    return replace(
+        revision,
+        requires=tuple(element.attrib["UpdateID"].lower() for element in ids("Prerequisites")),
+        supersedes=tuple(
             element.attrib["UpdateID"].lower() for element in ids("SupersededUpdates")
         ),
-        "bundles": tuple(
+        bundles=tuple(
             (element.attrib["UpdateID"].lower(), int(element.attrib["RevisionNumber"]))
             for element in ids("BundledUpdates")
         ),
-    }
+    )
 
 
 def _read_files(root: ElementTree.Element) -> Iterable[File]:

@@ -69,6 +69,10 @@ def _export(server: Server, arguments: list[str], say: Callable[[str], None]) ->
     try:
         _write_package(server, package, kept)
         _spoil(server, package)
+        if server.fault("catalogue-changes"):
+            from deploy.lab import month  # the generator is needed for this alone
+
+            month.add_update(server)
         is_good = True
     except OSError as error:
         kept.note_error(str(error))

@@ -1,0 +1,153 @@
+"""Faults: one table in a server's database, which whoever plays the part reads.
+
+Setting one twice, or clearing one that is not set, changes nothing. What a fault did to a file or
+to the service is undone when it is cleared.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from deploy.lab import LabError, filling, naming, server_folder
+from deploy.lab.rules import configuration
+from deploy.lab.rules.server import Server, open_server
+
+DESCRIPTIONS = {
+    "package-empty": "wsusutil export ends well, but the package has no bytes",
+    "package-truncated": "wsusutil export ends well, but the package breaks off in the middle",
+    "log-error": "wsusutil ends with 0 and the sentence of success, but its log names an error",
+    "exit-code": "wsusutil ends with 1, although package, log and import are good",
+    "service-down": "WsusService is stopped and does not start",
+    "file-rots": "a content file of an approved update changes, keeping its size and time",
+    "file-vanishes": "a content file of an approved update is gone",
+    "file-replaced": "a content file of an approved update holds other bytes, of another size",
+    "disk-full": "the disk of WsusContent has a few bytes left, and wsusutil finds it full",
+    "host-key": "`lab serve` shows another host key than the one that is pinned",
+    "connection-drops": "`lab serve` cuts each connection after two seconds, five times at most",
+    "wsusutil-hang": "wsusutil does not go on until the fault is cleared",
+    "catalogue-changes": "a synchronisation brings an update while wsusutil exports",
+}
+
+
+def set_fault(folder: Path, side: str, name: str, *, on: bool) -> None:
+    """Set or clear a fault of a side's server.
+
+    Raises:
+        LabError: There is no such lab, side or fault, or nothing that it could befall.
+    """
+    if name not in DESCRIPTIONS:
+        known = ", ".join(DESCRIPTIONS)
+        raise LabError(f"{name!r} is no fault of the lab; they are {known}")
+    server = open_server(server_folder(folder, side))
+    try:
+        value = server.fault(name)
+        if on and value is None:
+            value = _CAUSES[name](server) if name in _CAUSES else True
+            server.connection.execute("INSERT INTO fault VALUES (?, ?)", (name, json.dumps(value)))
+        elif not on and value is not None:
+            server.connection.execute("DELETE FROM fault WHERE name = ?", (name,))
+            if name in _CURES:
+                _CURES[name](server, value)
+    finally:
+        server.close()
+
+
+def _rot(server: Server) -> str:
+    path = _victim(server)
+    kept = _keep(server, path)
+    times = path.stat()
+    content = bytearray(kept.read_bytes())
+    for place in (0, len(content) // 2, len(content) - 1):
+        content[place] ^= 0xFF
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return path.name
+
+
+def _vanish(server: Server) -> str:
+    path = _victim(server)
+    _keep(server, path)
+    path.unlink()
+    return path.name
+
+
+def _replace(server: Server) -> str:
+    path = _victim(server)
+    _keep(server, path)
+    filling.write(filling.block_recipe(0, f"replaced {path.name[:40]}", 4_096), path)
+    return path.name
+
+
+def _restore(server: Server, name: str) -> None:
+    kept = _shelter(server) / name
+    path = server.content_dir / name[38:40].upper() / name
+    path.parent.mkdir(exist_ok=True)
+    os.replace(kept, path)  # noqa: PTH105 - over what is there, on Windows too
+
+
+def _stop(server: Server) -> bool:
+    configuration.stop_service(server)
+    return True
+
+
+def _start(server: Server, value: Any) -> None:
+    del value
+    configuration.start_service(server)
+
+
+_CAUSES: dict[str, Callable[[Server], Any]] = {
+    "service-down": _stop,
+    "file-rots": _rot,
+    "file-vanishes": _vanish,
+    "file-replaced": _replace,
+}
+_CURES: dict[str, Callable[[Server, Any], None]] = {
+    "service-down": _start,
+    "file-rots": _restore,
+    "file-vanishes": _restore,
+    "file-replaced": _restore,
+}
+
+
+def _shelter(server: Server) -> Path:
+    return server.server_folder / "faults"
+
+
+def _keep(server: Server, path: Path) -> Path:
+    """Put a copy of a file's true bytes aside, with its times."""
+    kept = _shelter(server) / path.name
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(path.read_bytes())
+    times = path.stat()
+    os.utime(kept, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return kept
+
+
+def _victim(server: Server) -> Path:
+    """A content file that no other fault holds: of an approved update, else whatever is there."""
+    taken = {path.name for path in _shelter(server).glob("*")}
+    for path in (*_approved_files(server), *_any_file(server)):
+        if path.name not in taken and path.is_file():
+            return path
+    raise LabError("no content file lies in WsusContent that this fault could befall")
+
+
+def _approved_files(server: Server) -> Iterator[Path]:
+    rows: list[sqlite3.Row] = server.connection.execute(
+        "SELECT sha1, name FROM content_state JOIN file USING (sha1)"
+        " WHERE kind = 'payload' AND state = 'Ready' ORDER BY sha1"
+    ).fetchall()
+    for row in rows:
+        yield naming.content_path(server.content_dir, row["sha1"], row["name"])
+
+
+def _any_file(server: Server) -> Iterator[Path]:
+    for path in sorted(server.content_dir.glob("*/*")):
+        if naming.CONTENT_NAME.fullmatch(path.name):
+            yield path
