@@ -391,10 +391,9 @@ def _look_for_needs(environment: Environment) -> tuple[list[str], list[str]]:
 
 
 def _may_use_apt() -> bool:
-    is_root = not WINDOWS and os.geteuid() == 0
-    return (
-        is_root and not os.environ.get("WSUS_AIRGAP_NO_APT") and shutil.which("apt-get") is not None
-    )
+    is_root = sys.platform != "win32" and os.geteuid() == 0
+    is_forbidden = bool(os.environ.get("WSUS_AIRGAP_NO_APT"))
+    return is_root and not is_forbidden and shutil.which("apt-get") is not None
 
 
 if __name__ == "__main__":
