@@ -1,0 +1,132 @@
+"""The typed API as an assembly, compiled once per engine and source and kept in a cache.
+
+The C# files in ``types/`` are compiled by the engine's own ``Add-Type``; the typed collections and
+most exceptions differ in names alone and are made from two templates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ASSEMBLY = "Microsoft.UpdateServices.Administration.dll"
+_SOURCES = Path(__file__).parent / "types"
+_COLLECTIONS = {
+    "AutomaticUpdateApprovalRuleCollection": "IAutomaticUpdateApprovalRule",
+    "ComputerTargetCollection": "IComputerTarget",
+    "ComputerTargetGroupCollection": "IComputerTargetGroup",
+    "SynchronizationInfoCollection": "ISynchronizationInfo",
+    "SynchronizationUpdateErrorInfoCollection": "SynchronizationUpdateErrorInfo",
+    "UpdateApprovalCollection": "IUpdateApproval",
+    "UpdateCategoryCollection": "IUpdateCategory",
+    "UpdateClassificationCollection": "IUpdateClassification",
+    "UpdateCollection": "IUpdate",
+}
+_EXCEPTIONS = (
+    "WsusInvalidDataException",
+    "WsusInvalidServerException",
+    "WsusObjectAlreadyExistsException",
+)
+
+
+class BuildError(Exception):
+    """The engine could not compile the types."""
+
+
+def compiled(engine: Path, server_folder: Path) -> Path:
+    """The assembly for an engine, compiled if the cache has none for it.
+
+    Args:
+        engine: The PowerShell to compile with and for.
+        server_folder: Where the assembly is kept when the user's cache cannot be written.
+
+    Raises:
+        BuildError: It does not compile.
+    """
+    name = f"types-{_digest(engine)}"
+    for cache in (user_cache(), server_folder):
+        assembly = cache / name / ASSEMBLY
+        if assembly.is_file():
+            return assembly
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=cache))
+        except OSError:
+            continue
+        try:
+            _compile(engine, folder)
+            _publish(folder, assembly.parent)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return assembly
+    raise BuildError(f"no folder for the compiled types: {user_cache()} cannot be written")
+
+
+def user_cache() -> Path:
+    """This user's cache folder for the lab."""
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "wsus-airgap-lab"
+
+
+def sources() -> dict[str, str]:
+    """Every C# file by name, the generated one included."""
+    found = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in sorted(_SOURCES.glob("*.cs"))
+        if not path.name.endswith(".template.cs")
+    }
+    collection = (_SOURCES / "collection.template.cs").read_text(encoding="utf-8")
+    exception = (_SOURCES / "exception.template.cs").read_text(encoding="utf-8")
+    classes = [
+        collection.replace("NAME", name).replace("ELEMENT", element)
+        for name, element in _COLLECTIONS.items()
+    ]
+    classes += [exception.replace("NAME", name) for name in _EXCEPTIONS]
+    body = "\n".join(classes)
+    head = "using System;\n\nnamespace Microsoft.UpdateServices.Administration\n{\n"
+    return found | {"generated.cs": f"{head}{body}}}\n"}
+
+
+def _digest(engine: Path) -> str:
+    real = engine.resolve()
+    status = real.stat()
+    digest = hashlib.sha256(f"{real} {status.st_size} {status.st_mtime_ns}".encode())
+    for name, text in sources().items():
+        digest.update(f"\0{name}\0{text}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _compile(engine: Path, folder: Path) -> None:
+    for name, text in sources().items():
+        (folder / name).write_text(text, encoding="utf-8")
+    names = ",".join(f"'{name}'" for name in sources())
+    command = f"$ErrorActionPreference='Stop'; Add-Type -Path {names} -OutputAssembly {ASSEMBLY}"
+    outcome = subprocess.run(
+        [engine, "-NoProfile", "-NonInteractive", "-Command", command],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if outcome.returncode or not (folder / ASSEMBLY).is_file():
+        said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()
+        raise BuildError(f"{engine} does not compile the types of the WSUS API:\n{said}")
+
+
+def _publish(folder: Path, final: Path) -> None:
+    """Give a finished folder its name; another process may have been first, which is as good."""
+    for source in folder.glob("*.cs"):
+        source.unlink()
+    try:
+        folder.rename(final)
+    except OSError:
+        if not (final / ASSEMBLY).is_file():
+            raise

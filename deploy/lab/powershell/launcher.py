@@ -1,0 +1,149 @@
+"""Starts a PowerShell engine as the server's own, with the rules behind a pipe.
+
+Which engine: ``pwsh`` from the PATH. Without one, or when ``WSUS_LAB_POWERSHELL`` is
+``stand-in``, the stand-in answers. The engine gets the arguments as they came, and its standard
+streams, exit code and signals are ours.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.lab.powershell import assembly
+
+CHOICE = "WSUS_LAB_POWERSHELL"
+STAND_IN = "stand-in"
+_PIPE = "WSUS_LAB_PIPE"
+_MODULES = Path(__file__).parent / "modules"
+# How long a call that was under way when the engine ended may still take.
+_LAST_CALL_SECONDS = 5.0
+# Options of powershell.exe that take a value, by the shortest beginning that means them.
+_WITH_VALUE = ("-ex", "-ep", "-inp", "-o", "-w", "-v", "-psc", "-config", "-settings")
+_TO_THE_END = ("-c", "-f", "-e", "-ec", "-")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run as ``DIR/<side>/powershell``; gives the exit code.
+
+    Args:
+        arguments: ``DIR/<side>``, then what PowerShell takes.
+    """
+    side_folder, given = Path(arguments[0]), list(arguments[1:])
+    engine = None if os.environ.get(CHOICE) == STAND_IN else find_engine()
+    if engine is None:
+        from deploy.lab.powershell import stand_in
+
+        return stand_in.main(side_folder, given)
+    try:
+        types = assembly.compiled(engine, side_folder / "server")
+    except assembly.BuildError as error:
+        print(f"powershell: {error}", file=sys.stderr)
+        return 1
+    return _run(engine, types, side_folder, as_windows_takes_them(given))
+
+
+def find_engine() -> Path | None:
+    """The PowerShell engine of this machine, if there is one that can load the types."""
+    found = shutil.which("pwsh")
+    return None if found is None else Path(found)
+
+
+def as_windows_takes_them(arguments: Sequence[str]) -> list[str]:
+    """Arguments for ``pwsh`` that mean what they mean to ``powershell.exe``.
+
+    Text without an option is a command there, and a script file here.
+    """
+    position = 0
+    while position < len(arguments):
+        option = arguments[position].lower().replace("/", "-", 1)
+        if not option.startswith("-"):
+            return [*arguments[:position], "-Command", *arguments[position:]]
+        if option == "-" or (option.startswith(_TO_THE_END) and not option.startswith(_WITH_VALUE)):
+            break
+        position += 2 if option.startswith(_WITH_VALUE) else 1
+    return list(arguments)
+
+
+def _run(engine: Path, types: Path, side_folder: Path, arguments: list[str]) -> int:
+    requests, requests_end = os.pipe()
+    answers_end, answers = os.pipe()
+    for handle in (requests_end, answers_end):
+        os.set_inheritable(handle, True)  # noqa: FBT003
+    process = subprocess.Popen(
+        [str(engine), *arguments],
+        env=_environment(types, _handle(answers_end), _handle(requests_end)),
+        # Windows inherits every handle that may be inherited, or none.
+        close_fds=sys.platform != "win32",
+        pass_fds=() if sys.platform == "win32" else (requests_end, answers_end),
+    )
+    os.close(requests_end)
+    os.close(answers_end)
+    _share_signals(process)
+    bridge = threading.Thread(
+        target=_answer_all, args=(side_folder, requests, answers), name="rules", daemon=True
+    )
+    bridge.start()
+    code = process.wait()
+    bridge.join(_LAST_CALL_SECONDS)
+    return code if code >= 0 else 128 - code
+
+
+def _environment(types: Path, reads: int, writes: int) -> dict[str, str]:
+    environment = dict(os.environ)
+    # Ours, for this Python alone.
+    environment.pop("PYTHONPATH", None)
+    paths = [str(_MODULES), environment.get("PSModulePath", "")]
+    environment |= {
+        _PIPE: f"{reads},{writes}",
+        "PSModulePath": os.pathsep.join(filter(None, paths)),
+        "DOTNET_STARTUP_HOOKS": str(types),
+        "POWERSHELL_TELEMETRY_OPTOUT": "1",
+        "POWERSHELL_UPDATECHECK": "Off",
+    }
+    return environment
+
+
+def _handle(descriptor: int) -> int:
+    if sys.platform == "win32":
+        import msvcrt
+
+        return int(msvcrt.get_osfhandle(descriptor))
+    return descriptor
+
+
+def _share_signals(process: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C reaches the engine by itself; what is meant for us alone is handed on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _frame: process.send_signal(received))
+
+
+def _answer_all(side_folder: Path, requests: int, answers: int) -> None:
+    """Answer until the engine and all that it started have closed the pipe."""
+    from deploy.lab.rules import dispatch
+    from deploy.lab.rules.server import open_server
+
+    with (
+        open(requests, encoding="utf-8", newline="\n") as asked,
+        open(answers, "w", encoding="utf-8", newline="\n") as told,
+    ):
+        server = None
+        try:
+            for request in asked:
+                # Opened for the first call: most of a script's life may have nothing to do with it.
+                server = server or open_server(side_folder)
+                told.writelines(dispatch.answer(server, request))
+                told.flush()
+        except BrokenPipeError:
+            pass
+        finally:
+            if server is not None:
+                server.close()

@@ -1,0 +1,165 @@
+# What scripts for WSUS ask of Windows itself: the service, the volumes, processes that outlive
+# their session. Answered by the rules of the simulated server, for WsusService alone.
+
+# The pipe is internal to the types of the API, so that no script sees it by accident.
+$bridge = [Microsoft.UpdateServices.Administration.AdminProxy].Assembly.GetType('Microsoft.UpdateServices.Internal.BaseApi.Pipe')
+$call = $bridge.GetMethod('Call', [Reflection.BindingFlags]'Static, NonPublic')
+
+function Invoke-Rule([string]$Operation, [object[]]$Arguments = @()) {
+    # The comma keeps a list whole on its way out.
+    return , $script:call.Invoke($null, [object[]]@($Operation, $Arguments))
+}
+
+# Rows as objects with the columns as properties.
+function Read-Rows([string]$Operation) {
+    $table = Invoke-Rule $Operation
+    foreach ($values in $table['rows']) {
+        $row = @{}
+        for ($i = 0; $i -lt $values.Count; $i++) { $row[$table['columns'][$i]] = $values[$i] }
+        $row
+    }
+}
+
+function New-Service($Row) {
+    $service = New-Object PSObject -Property @{
+        Name = $Row.name
+        ServiceName = $Row.name
+        DisplayName = $Row.display_name
+        Status = $Row.status
+    }
+    $service.PSObject.TypeNames.Insert(0, 'System.ServiceProcess.ServiceController')
+    Add-Member -InputObject $service -MemberType ScriptMethod -Name Refresh -Value {
+        $this.Status = (Get-Service -Name $this.Name).Status
+    }
+    Add-Member -InputObject $service -MemberType ScriptMethod -Name Start -Value {
+        Start-Service -Name $this.Name -ErrorAction Stop
+    }
+    Add-Member -InputObject $service -MemberType ScriptMethod -Name Stop -Value {
+        Stop-Service -Name $this.Name -ErrorAction Stop
+    }
+    Add-Member -InputObject $service -MemberType ScriptMethod -Name WaitForStatus -Value {
+        param([string]$Status, [TimeSpan]$Timeout = [TimeSpan]::MaxValue)
+        $clock = [Diagnostics.Stopwatch]::StartNew()
+        while ((Get-Service -Name $this.Name).Status -ne $Status) {
+            if ($clock.Elapsed -gt $Timeout) { throw 'Time out has expired and the operation has not been completed.' }
+            Start-Sleep -Milliseconds 100
+        }
+        $this.Refresh()
+    }
+    return $service
+}
+
+function Get-Service {
+    [CmdletBinding()]
+    param([Parameter(Position = 0, ValueFromPipeline = $true, ValueFromPipelineByPropertyName = $true)][Alias('ServiceName')][string[]]$Name = @('*'))
+    process {
+        foreach ($wanted in $Name) {
+            $found = @(Read-Rows 'service.read' | Where-Object { $_.name -like $wanted })
+            foreach ($row in $found) { New-Service $row }
+            if ($found.Count -eq 0 -and $wanted -notmatch '[*?]') {
+                Write-Error -Message "Cannot find any service with service name '$wanted'." -Category ObjectNotFound -ErrorId 'NoServiceFoundForGivenName' -TargetObject $wanted
+            }
+        }
+    }
+}
+
+function Start-Service {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0, ValueFromPipeline = $true, ValueFromPipelineByPropertyName = $true)][Alias('ServiceName')][string[]]$Name,
+        [switch]$PassThru
+    )
+    process { Set-ServiceState $Name 'service.start' $PassThru }
+}
+
+function Stop-Service {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0, ValueFromPipeline = $true, ValueFromPipelineByPropertyName = $true)][Alias('ServiceName')][string[]]$Name,
+        [switch]$Force,
+        [switch]$PassThru
+    )
+    process { Set-ServiceState $Name 'service.stop' $PassThru }
+}
+
+function Restart-Service {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0, ValueFromPipeline = $true, ValueFromPipelineByPropertyName = $true)][Alias('ServiceName')][string[]]$Name,
+        [switch]$Force,
+        [switch]$PassThru
+    )
+    process {
+        Set-ServiceState $Name 'service.stop' $false
+        Set-ServiceState $Name 'service.start' $PassThru
+    }
+}
+
+function Set-ServiceState([string[]]$Name, [string]$Operation, [bool]$PassThru) {
+    foreach ($wanted in $Name) {
+        $service = Get-Service -Name $wanted
+        if ($null -eq $service) { continue }
+        try { [void](Invoke-Rule $Operation) }
+        catch {
+            $cause = $_.Exception
+            while ($null -ne $cause.InnerException) { $cause = $cause.InnerException }
+            Write-Error -Message $cause.Message -Category OpenError -ErrorId 'StartServiceFailed' -TargetObject $wanted
+            continue
+        }
+        if ($PassThru) { Get-Service -Name $wanted }
+    }
+}
+
+function Get-CimInstance {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0)][string]$ClassName,
+        [string]$Filter,
+        [string[]]$Property
+    )
+    $found = switch ($ClassName) {
+        'Win32_Volume' {
+            foreach ($row in Read-Rows 'machine.volumes') {
+                [PSCustomObject]@{ Name = $row.name; DriveLetter = $null; Label = ''; Capacity = $row.capacity; FreeSpace = $row.free_bytes; FileSystem = $row.file_system; DriveType = 3 }
+            }
+        }
+        'Win32_LogicalDisk' {
+            foreach ($row in Read-Rows 'machine.volumes') {
+                [PSCustomObject]@{ DeviceID = $row.name; Name = $row.name; Size = $row.capacity; FreeSpace = $row.free_bytes; FileSystem = $row.file_system; DriveType = 3 }
+            }
+        }
+        'Win32_Service' {
+            foreach ($row in Read-Rows 'service.read') {
+                [PSCustomObject]@{ Name = $row.name; DisplayName = $row.display_name; State = $row.status; StartMode = 'Auto' }
+            }
+        }
+        default { throw "Invalid class: the simulated server has no $ClassName." }
+    }
+    if (-not $Filter) { return $found }
+    # WQL as scripts write it here: Name = 'value', joined by AND.
+    foreach ($part in $Filter -split '\s+and\s+') {
+        if ($part -notmatch '^\s*(\w+)\s*=\s*[''"]?([^''"]*)[''"]?\s*$') { throw "Invalid query: $Filter" }
+        $name = $Matches[1]
+        $value = $Matches[2].Replace('\\', '\')
+        $found = @($found | Where-Object { [string]$_.$name -eq $value })
+    }
+    return $found
+}
+
+function Invoke-CimMethod {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0)][string]$ClassName,
+        [Parameter(Position = 1)][Collections.IDictionary]$Arguments,
+        [Parameter(Mandatory = $true, Position = 2)][string]$MethodName
+    )
+    if ($ClassName -ne 'Win32_Process' -or $MethodName -ne 'Create') {
+        throw "Invalid method: the simulated server has no $ClassName.$MethodName."
+    }
+    try {
+        $id = Invoke-Rule 'machine.create_process' @('command_line', [string]$Arguments['CommandLine'], 'folder', $Arguments['CurrentDirectory'])
+        return [PSCustomObject]@{ ProcessId = [int]$id; ReturnValue = 0 }
+    } catch { return [PSCustomObject]@{ ProcessId = $null; ReturnValue = 9 } }
+}
+
+Export-ModuleMember -Function Get-Service, Start-Service, Stop-Service, Restart-Service, Get-CimInstance, Invoke-CimMethod

@@ -1,0 +1,188 @@
+# The WSUS cmdlets over the typed API, with the parameters and the objects of the real ones: a
+# WsusUpdate has its IUpdate in .Update, a WsusClassification in .Classification, a WsusProduct its
+# category in .Product.
+
+$namespace = 'Microsoft.UpdateServices.Administration'
+# The four classifications of -Classification; the others are in All alone.
+$classes = @{
+    Critical = 'e6cf1350-c01b-414d-a61f-263d14d133b4'
+    Security = '0fa1201d-4330-4fa8-8ae9-b877473b6441'
+}
+
+function Get-LocalServer($Server) {
+    if ($null -ne $Server) { return $Server }
+    return [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer()
+}
+
+function Get-WsusServer {
+    [CmdletBinding()]
+    param(
+        [Parameter(Position = 0)][string]$Name,
+        [switch]$UseSsl,
+        [int]$PortNumber
+    )
+    if (-not $Name) { return Get-LocalServer $null }
+    if (-not $PortNumber) { throw 'With -Name, -PortNumber is needed.' }
+    return [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer($Name, [bool]$UseSsl, $PortNumber)
+}
+
+function ConvertTo-WsusUpdate($Update) {
+    $text = 'NotApproved'
+    if ($Update.IsDeclined) { $text = 'Declined' }
+    elseif ($Update.IsApproved) { $text = 'Install' }
+    $terms = 'This update does not have Microsoft Software License Terms.'
+    if ($Update.HasLicenseAgreement) { $terms = 'This update has Microsoft Software License Terms.' }
+    $shown = [PSCustomObject]@{
+        Update = $Update
+        Classification = $Update.UpdateClassificationTitle
+        InstalledOrNotApplicablePercentage = 100
+        Approved = $text
+        ComputersWithErrors = 0
+        ComputersNeedingThisUpdate = 0
+        ComputersInstalledOrNotApplicable = 0
+        ComputersWithNoStatus = 0
+        MsrcNumbers = $Update.SecurityBulletins
+        Removable = $Update.UninstallationBehavior.IsSupported
+        RestartBehavior = $Update.InstallationBehavior.RebootBehavior
+        MayRequestUserInput = $Update.InstallationBehavior.CanRequestUserInput
+        LicenseAgreement = $terms
+        Products = $Update.ProductTitles
+        LanguagesSupported = $Update.GetSupportedUpdateLanguages()
+        UpdateId = $Update.Id.UpdateId.ToString()
+    }
+    $shown.PSObject.TypeNames.Insert(0, 'Microsoft.UpdateServices.Commands.WsusUpdate')
+    return $shown
+}
+
+function New-UpdateScope([string]$Classification, [string]$Approval, $Server) {
+    $scope = New-Object "$namespace.UpdateScope"
+    $states = @{
+        Approved = 'LatestRevisionApproved, HasStaleUpdateApprovals'
+        Unapproved = 'NotApproved'
+        AnyExceptDeclined = 'LatestRevisionApproved, HasStaleUpdateApprovals, NotApproved'
+        Declined = 'Declined'
+    }
+    $scope.ApprovedStates = $states[$Approval]
+    if ($Classification -eq 'WSUS') { $scope.IsWsusInfrastructureUpdate = $true }
+    elseif ($Classification -ne 'All') {
+        [void]$scope.Classifications.Add($Server.GetUpdateClassification([Guid]$classes[$Classification]))
+    }
+    return $scope
+}
+
+# -Status speaks of computers. A server that none reports to finds updates for Any and NoStatus.
+function Get-WsusUpdate {
+    [CmdletBinding(DefaultParameterSetName = 'Scope')]
+    param(
+        [Parameter(ValueFromPipeline = $true)]$UpdateServer,
+        [Parameter(Mandatory = $true, ParameterSetName = 'Id')][Guid]$UpdateId,
+        [Parameter(ParameterSetName = 'Id')][int]$RevisionNumber,
+        [Parameter(ParameterSetName = 'Scope')][ValidateSet('All', 'Critical', 'Security', 'WSUS')][string]$Classification = 'All',
+        [Parameter(ParameterSetName = 'Scope')][ValidateSet('Approved', 'Unapproved', 'AnyExceptDeclined', 'Declined')][string]$Approval = 'Unapproved',
+        [Parameter(ParameterSetName = 'Scope')][ValidateSet('Needed', 'FailedOrNeeded', 'InstalledOrNotApplicableOrNoStatus', 'Failed', 'InstalledOrNotApplicable', 'NoStatus', 'Any')][string]$Status = 'Any'
+    )
+    process {
+        $server = Get-LocalServer $UpdateServer
+        if ($PSCmdlet.ParameterSetName -eq 'Id') {
+            $id = New-Object "$namespace.UpdateRevisionId"($UpdateId, $RevisionNumber)
+            return ConvertTo-WsusUpdate $server.GetUpdate($id)
+        }
+        if ('Any', 'NoStatus', 'InstalledOrNotApplicableOrNoStatus' -notcontains $Status) { return }
+        foreach ($update in $server.GetUpdates((New-UpdateScope $Classification $Approval $server))) {
+            ConvertTo-WsusUpdate $update
+        }
+    }
+}
+
+function Approve-WsusUpdate {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)]$Update,
+        [Parameter(Mandatory = $true)][Microsoft.UpdateServices.Administration.UpdateApprovalAction]$Action,
+        [Parameter(Mandatory = $true)][string]$TargetGroupName
+    )
+    process {
+        $item = $Update.Update
+        $group = $item.UpdateServer.GetComputerTargetGroups() | Where-Object { $_.Name -eq $TargetGroupName } | Select-Object -First 1
+        if ($null -eq $group) { throw "The computer group $TargetGroupName could not be found." }
+        if (-not $PSCmdlet.ShouldProcess($item.Title, "$Action for $TargetGroupName")) { return }
+        if ($Action -eq 'Install' -and $item.RequiresLicenseAgreementAcceptance) { $item.AcceptLicenseAgreement() }
+        [void]$item.Approve($Action, $group)
+    }
+}
+
+function Deny-WsusUpdate {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([Parameter(Mandatory = $true, ValueFromPipeline = $true)]$Update)
+    process {
+        if ($PSCmdlet.ShouldProcess($Update.Update.Title, 'Decline')) { $Update.Update.Decline() }
+    }
+}
+
+function Get-WsusClassification {
+    [CmdletBinding()]
+    param([Parameter(ValueFromPipeline = $true)]$UpdateServer)
+    process {
+        foreach ($classification in (Get-LocalServer $UpdateServer).GetUpdateClassifications()) {
+            $shown = [PSCustomObject]@{ Classification = $classification }
+            $shown.PSObject.TypeNames.Insert(0, 'Microsoft.UpdateServices.Commands.WsusClassification')
+            $shown
+        }
+    }
+}
+
+function Get-WsusProduct {
+    [CmdletBinding()]
+    param(
+        [Parameter(ValueFromPipeline = $true)]$UpdateServer,
+        [string]$TitleIncludes
+    )
+    process {
+        foreach ($category in (Get-LocalServer $UpdateServer).GetUpdateCategories()) {
+            if ($TitleIncludes -and $category.Title.IndexOf($TitleIncludes, [StringComparison]::OrdinalIgnoreCase) -lt 0) { continue }
+            $shown = [PSCustomObject]@{ Product = $category }
+            $shown.PSObject.TypeNames.Insert(0, 'Microsoft.UpdateServices.Commands.WsusProduct')
+            $shown
+        }
+    }
+}
+
+function Get-WsusComputer {
+    [CmdletBinding()]
+    param(
+        [Parameter(ValueFromPipeline = $true)]$UpdateServer,
+        [switch]$All,
+        [string]$NameIncludes,
+        [string[]]$ComputerTargetGroups
+    )
+    process { foreach ($computer in (Get-LocalServer $UpdateServer).GetComputerTargets()) { $computer } }
+}
+
+function Invoke-WsusServerCleanup {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param(
+        [Parameter(ValueFromPipeline = $true)]$UpdateServer,
+        [switch]$CleanupObsoleteComputers,
+        [switch]$CleanupObsoleteUpdates,
+        [switch]$CleanupUnneededContentFiles,
+        [switch]$CompressUpdates,
+        [switch]$DeclineExpiredUpdates,
+        [switch]$DeclineSupersededUpdates
+    )
+    process {
+        $scope = New-Object "$namespace.CleanupScope"
+        foreach ($name in 'CleanupObsoleteComputers', 'CleanupObsoleteUpdates', 'CleanupUnneededContentFiles', 'CompressUpdates', 'DeclineExpiredUpdates', 'DeclineSupersededUpdates') {
+            $scope.$name = $PSBoundParameters.ContainsKey($name) -and $PSBoundParameters[$name]
+        }
+        if (-not $PSCmdlet.ShouldProcess('WSUS', 'Clean up')) { return }
+        $done = (Get-LocalServer $UpdateServer).GetCleanupManager().PerformCleanup($scope)
+        if ($DeclineSupersededUpdates) { 'Obsolete Updates Declined:' + $done.SupersededUpdatesDeclined }
+        if ($DeclineExpiredUpdates) { 'Expired Updates Declined:' + $done.ExpiredUpdatesDeclined }
+        if ($CleanupObsoleteUpdates) { 'Obsolete Updates Deleted:' + $done.ObsoleteUpdatesDeleted }
+        if ($CompressUpdates) { 'Updates Compressed:' + $done.UpdatesCompressed }
+        if ($CleanupObsoleteComputers) { 'Obsolete Computers Deleted:' + $done.ObsoleteComputersDeleted }
+        if ($CleanupUnneededContentFiles) { 'Diskspace Freed:' + $done.DiskSpaceFreed }
+    }
+}
+
+Export-ModuleMember -Function Get-WsusServer, Get-WsusUpdate, Approve-WsusUpdate, Deny-WsusUpdate, Get-WsusClassification, Get-WsusProduct, Get-WsusComputer, Invoke-WsusServerCleanup

@@ -1,0 +1,117 @@
+"""Automatic approval rules: which they are, and what running one approves."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import NamedTuple
+
+from deploy.lab import database
+from deploy.lab.rules import groups, loading, searching
+from deploy.lab.rules.server import RuleError, Server
+
+
+class RuleRow(NamedTuple):
+    """One rule as ``IAutomaticUpdateApprovalRule`` shows it; no deadline when both are None."""
+
+    id: int
+    name: str
+    enabled: bool
+    group_ids: list[str]
+    category_ids: list[str]
+    classification_ids: list[str]
+    deadline_days: int | None
+    deadline_minutes: int | None
+
+
+class Revision(NamedTuple):
+    """What a rule approved."""
+
+    update_id: str
+    revision: int
+
+
+def all_rules(server: Server) -> list[RuleRow]:
+    """``GetInstallApprovalRules``."""
+    rows = server.connection.execute("SELECT * FROM approval_rule ORDER BY id")
+    return [_rule_row(row) for row in rows]
+
+
+def create(server: Server, name: str | None) -> RuleRow:
+    """``CreateInstallApprovalRule``: off, for every update and no group."""
+    groups.refuse_on_replica(server)
+    if not name or not name.strip():
+        raise RuleError("ArgumentException", "An approval rule must have a name.")
+    if any(rule.name.casefold() == name.casefold() for rule in all_rules(server)):
+        raise RuleError(
+            "WsusObjectAlreadyExistsException", f"An approval rule {name} already exists."
+        )
+    cursor = server.connection.execute(
+        "INSERT INTO approval_rule (name, enabled, group_ids, category_ids, classification_ids)"
+        " VALUES (?, 0, '[]', '[]', '[]')",
+        (name,),
+    )
+    return get_rule(server, cursor.lastrowid or 0)
+
+
+def get_rule(server: Server, rule_id: int) -> RuleRow:
+    """The rule of an id.
+
+    Raises:
+        RuleError: There is none (``WsusObjectNotFoundException``).
+    """
+    query = "SELECT * FROM approval_rule WHERE id = ?"
+    row = server.connection.execute(query, (rule_id,)).fetchone()
+    if row is None:
+        raise RuleError("WsusObjectNotFoundException", "The approval rule could not be found.")
+    return _rule_row(row)
+
+
+def save(server: Server, rule: RuleRow) -> None:
+    """``Save``."""
+    groups.refuse_on_replica(server)
+    get_rule(server, rule.id)
+    server.connection.execute(
+        "UPDATE approval_rule SET name = ?, enabled = ?, group_ids = ?, category_ids = ?,"
+        " classification_ids = ?, deadline_days = ?, deadline_minutes = ? WHERE id = ?",
+        (
+            rule.name, int(rule.enabled), json.dumps(rule.group_ids),
+            json.dumps(rule.category_ids), json.dumps(rule.classification_ids),
+            rule.deadline_days, rule.deadline_minutes, rule.id,
+        ),
+    )  # fmt: skip
+
+
+def delete(server: Server, rule_id: int) -> None:
+    """``DeleteInstallApprovalRule``."""
+    groups.refuse_on_replica(server)
+    get_rule(server, rule_id)
+    server.connection.execute("DELETE FROM approval_rule WHERE id = ?", (rule_id,))
+
+
+def apply_rule(server: Server, rule_id: int) -> list[Revision]:
+    """``ApplyRule``: approve what the rule is for; gives what is approved now and was not."""
+    get_rule(server, rule_id)
+    groups.refuse_on_replica(server)
+    connection = server.connection
+    rule = connection.execute("SELECT * FROM approval_rule WHERE id = ?", (rule_id,)).fetchone()
+    rows = connection.execute(f"SELECT * FROM revision r WHERE {searching.VISIBLE}").fetchall()
+    with database.transaction(connection):
+        return [
+            Revision(row["update_id"], row["revision"])
+            for row in rows
+            if loading.apply_rule(server, rule, row)
+        ]
+
+
+def _rule_row(row: sqlite3.Row) -> RuleRow:
+    return RuleRow(
+        id=row["id"],
+        name=row["name"],
+        enabled=bool(row["enabled"]),
+        group_ids=json.loads(row["group_ids"]),
+        category_ids=json.loads(row["category_ids"]),
+        classification_ids=json.loads(row["classification_ids"]),
+        deadline_days=row["deadline_days"],
+        deadline_minutes=row["deadline_minutes"],
+    )

@@ -1,0 +1,240 @@
+"""Approving, declining, licence terms: what WSUS lets an administrator do, and what follows."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from deploy.lab import database, naming
+from deploy.lab.rules import agent, groups, loading, searching
+from deploy.lab.rules import server as opened_server
+from deploy.lab.rules.searching import ApprovalRow, UpdateRow
+from deploy.lab.rules.server import RuleError, Server
+
+# UpdateApprovalAction; All is for searching alone.
+ACTIONS = {0: "Install", 1: "Uninstall", 3: "NotApproved"}
+ADMINISTRATOR = "LAB\\Administrator"
+
+
+def approve(
+    server: Server,
+    update: tuple[str, int],
+    action: str,
+    group_id: str,
+    *,
+    deadline: str | None = None,
+    optional: bool = False,
+) -> ApprovalRow:
+    """``Approve`` and ``ApproveForOptionalInstall``; replaces this revision's own approval there.
+
+    A declined update is declined no longer. A revision is ``NotReady`` from here on until the
+    content agent has verified its files.
+
+    Args:
+        update: Id and revision; revision 0 is the newest.
+        server: Where.
+        action: A name of ``ACTIONS``.
+        group_id: For which group.
+        deadline: ``yyyy-MM-ddTHH:mm:ssZ``, or None when there is none.
+        optional: Offered, not installed by itself.
+
+    Raises:
+        RuleError: WSUS does not allow it.
+    """
+    row = searching.get_update(server, *update)
+    groups.get_group(server, group_id)
+    groups.refuse_on_replica(server)
+    _refuse_by_state(server, row, action, group_id)
+    with database.transaction(server.connection):
+        _refuse_other_revision(server, row, group_id)
+        _undecline(server, row.update_id, row.revision)
+        approval = ApprovalRow(
+            id=str(uuid.uuid4()),
+            update_id=row.update_id,
+            revision=row.revision,
+            group_id=group_id,
+            action=action,
+            deadline=None if action == "NotApproved" else deadline,
+            optional=optional,
+            created=opened_server.now(),
+            administrator=ADMINISTRATOR,
+        )
+        _write(server, approval)
+        if action == "NotApproved":
+            groups.release_if_unapproved(server, row.update_id, row.revision)
+        else:
+            agent.require(server, row.update_id, row.revision)
+    return approval
+
+
+def delete_approval(server: Server, approval_id: str) -> None:
+    """``IUpdateApproval.Delete``."""
+    approval = searching.get_approval(server, approval_id)
+    groups.refuse_on_replica(server)
+    with database.transaction(server.connection) as connection:
+        connection.execute("DELETE FROM approval WHERE id = ?", (approval_id,))
+        groups.release_if_unapproved(server, approval.update_id, approval.revision)
+
+
+def decline(
+    server: Server, update_id: str, revision: int = 0, *, fail_if_replica: bool = True
+) -> None:
+    """``Decline``: takes all revisions' approvals away, and declines bundled children too."""
+    row = searching.get_update(server, update_id, revision)
+    if fail_if_replica:
+        groups.refuse_on_replica(server)
+    with database.transaction(server.connection) as connection:
+        loading.decline(server, row.update_id)
+        for child in _children(server, row.update_id, row.revision):
+            connection.execute("INSERT OR IGNORE INTO decline VALUES (?)", (child,))
+
+
+def accept_license(server: Server, update_id: str, revision: int) -> None:
+    """``AcceptLicenseAgreement``: for every update with the same terms.
+
+    Raises:
+        RuleError: The terms are not on disk (``WsusObjectNotFoundException``), the update has
+            none, or the server is a replica (``InvalidOperationException``).
+    """
+    searching.get_update(server, update_id, revision)
+    groups.refuse_on_replica(server)
+    license_id = _license_id(server, update_id, revision)
+    if license_id is None:
+        raise RuleError("InvalidOperationException", "The update has no license agreement.")
+    if not all(path.is_file() for path in license_files(server, update_id, revision)):
+        raise RuleError(
+            "WsusObjectNotFoundException",
+            "The Microsoft Software License Terms have not been completely downloaded and"
+            " cannot be accepted.",
+        )
+    server.connection.execute(
+        "INSERT OR IGNORE INTO license VALUES (?, ?, ?)",
+        (license_id, opened_server.now(), ADMINISTRATOR),
+    )
+
+
+def license_files(server: Server, update_id: str, revision: int) -> list[Path]:
+    """Where the licence terms of a revision lie, in the server's languages."""
+    rows = server.connection.execute(
+        "SELECT sha1, name, language FROM revision_file JOIN file USING (sha1)"
+        " WHERE update_id = ? AND revision = ? AND kind = 'license' ORDER BY language, sha1",
+        (update_id, revision),
+    ).fetchall()
+    spoken = server.setting("EnabledUpdateLanguages")
+    everything = server.setting("AllUpdateLanguagesEnabled")
+    return [
+        naming.content_path(server.content_dir, row["sha1"], row["name"])
+        for row in rows
+        if everything or row["language"] is None or row["language"] in spoken
+    ]
+
+
+def refresh_approvals(server: Server, update_id: str) -> None:
+    """``RefreshUpdateApprovals``: approvals of older revisions move to the newest one.
+
+    Where the newest revision has an approval for the same group, the older one only goes.
+    """
+    newest = searching.get_update(server, update_id, 0)
+    groups.refuse_on_replica(server)
+    with database.transaction(server.connection) as connection:
+        stale = connection.execute(
+            "SELECT * FROM approval WHERE update_id = ? AND revision < ? ORDER BY revision DESC",
+            (update_id, newest.revision),
+        ).fetchall()
+        taken = {
+            row.group_id for row in searching.update_approvals(server, update_id, newest.revision)
+        }
+        for row in stale:
+            if row["group_id"] in taken:
+                connection.execute("DELETE FROM approval WHERE id = ?", (row["id"],))
+            taken.add(row["group_id"])
+        if stale:
+            loading.move_approvals(server, update_id, newest.revision)
+
+
+def delete_update(server: Server, update_id: str) -> None:
+    """``DeleteUpdate``: what is approved, or held by another update, stays."""
+    row = searching.get_update(server, update_id, 0)
+    groups.refuse_on_replica(server)
+    if row.approved or row.stale:
+        raise RuleError("InvalidOperationException", "An approved update cannot be deleted.")
+    with database.transaction(server.connection) as connection:
+        held = connection.execute(
+            "SELECT 1 FROM relation WHERE other_id = ? AND kind IN ('bundles', 'requires')",
+            (update_id,),
+        ).fetchone()
+        if held is not None:
+            raise RuleError(
+                "InvalidOperationException", "Other updates need this one; it cannot be deleted."
+            )
+        for table in ("approval", "update_state", "revision_file", "relation", "revision"):
+            connection.execute(f"DELETE FROM {table} WHERE update_id = ?", (update_id,))
+        connection.execute("DELETE FROM decline WHERE update_id = ?", (update_id,))
+
+
+def _refuse_by_state(server: Server, row: UpdateRow, action: str, group_id: str) -> None:
+    if action not in ACTIONS.values():
+        raise RuleError("ArgumentOutOfRangeException", "action")
+    reason = None
+    if row.publication == "Expired" and action != "Uninstall":
+        reason = "The update is expired and can only be approved for removal."
+    elif action == "NotApproved" and group_id == database.ALL_COMPUTERS:
+        reason = "This action cannot be set for the group that holds all computers."
+    elif action == "Uninstall" and not row.uninstallable:
+        reason = "The update cannot be removed once it is installed."
+    elif action == "Install" and row.license_required:
+        reason = "The license agreement of the update must be accepted before it is approved."
+    elif action == "Install" and not all(
+        path.is_file() for path in license_files(server, row.update_id, row.revision)
+    ):
+        reason = "The license agreement file of the update does not exist."
+    if reason is not None:
+        raise RuleError("InvalidOperationException", reason)
+
+
+def _refuse_other_revision(server: Server, row: UpdateRow, group_id: str) -> None:
+    """Two revisions never meet: not in a group, and not where one is for All Computers."""
+    query = "SELECT revision, group_id FROM approval WHERE update_id = ? AND revision != ?"
+    for other in server.connection.execute(query, (row.update_id, row.revision)):
+        if database.ALL_COMPUTERS in (group_id, other["group_id"]) or other["group_id"] == group_id:
+            raise RuleError(
+                "InvalidOperationException",
+                f"Revision {other['revision']} of the update is approved for this group or for"
+                " all computers.",
+            )
+
+
+def _write(server: Server, approval: ApprovalRow) -> None:
+    server.connection.execute(
+        "DELETE FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
+        (approval.update_id, approval.revision, approval.group_id),
+    )
+    server.connection.execute("INSERT INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", approval)
+
+
+def _undecline(server: Server, update_id: str, revision: int) -> None:
+    query = "DELETE FROM decline WHERE update_id = ?"
+    if server.connection.execute(query, (update_id,)).rowcount:
+        for child in _children(server, update_id, revision):
+            server.connection.execute(query, (child,))
+
+
+def _children(server: Server, update_id: str, revision: int) -> list[str]:
+    """The ids of bundled children, and of theirs."""
+    rows = server.connection.execute(
+        "WITH RECURSIVE below (id, revision) AS (SELECT ?, ? UNION"
+        " SELECT other_id, other_revision FROM relation JOIN below"
+        " ON relation.update_id = below.id AND relation.revision = below.revision"
+        " WHERE kind = 'bundles') SELECT DISTINCT id FROM below WHERE id != ?",
+        (update_id, revision, update_id),
+    )
+    return [row["id"] for row in rows]
+
+
+def _license_id(server: Server, update_id: str, revision: int) -> str | None:
+    row = server.connection.execute(
+        "SELECT license_id FROM revision WHERE update_id = ?"
+        " AND (revision = ? OR (? = 0 AND is_latest = 1))",
+        (update_id, revision, revision),
+    ).fetchone()
+    return None if row is None else row["license_id"]

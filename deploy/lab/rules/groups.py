@@ -1,0 +1,131 @@
+"""Target groups: a tree below All Computers, names checked and unique below one parent."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from typing import NamedTuple
+
+from deploy.lab import database
+from deploy.lab.rules import agent
+from deploy.lab.rules.server import RuleError, Server
+
+FORBIDDEN_CHARACTERS = frozenset("~!@#$^&*()=+[]\\{}|;:'\"<>/")
+LONGEST_NAME = 256
+_BUILT_IN = (database.ALL_COMPUTERS, database.UNASSIGNED_COMPUTERS)
+
+
+class GroupRow(NamedTuple):
+    """One group as ``IComputerTargetGroup`` shows it."""
+
+    id: str
+    name: str
+
+
+def is_valid_name(name: str | None) -> bool:
+    """``IsValidComputerTargetGroupName``."""
+    if not name or name != name.strip() or len(name) > LONGEST_NAME:
+        return False
+    return FORBIDDEN_CHARACTERS.isdisjoint(name) and all(letter >= " " for letter in name)
+
+
+def all_groups(server: Server) -> list[GroupRow]:
+    """``GetComputerTargetGroups``: the built-in ones too, by name."""
+    rows = server.connection.execute("SELECT id, name FROM target_group ORDER BY name, id")
+    return [GroupRow(**row) for row in rows]
+
+
+def get_group(server: Server, group_id: str) -> GroupRow:
+    """``GetComputerTargetGroup``.
+
+    Raises:
+        RuleError: There is none (``WsusObjectNotFoundException``).
+    """
+    row = _find(server, group_id)
+    return GroupRow(row["id"], row["name"])
+
+
+def children(server: Server, group_id: str) -> list[GroupRow]:
+    """``GetChildTargetGroups``."""
+    rows = server.connection.execute(
+        "SELECT id, name FROM target_group WHERE parent_id = ? ORDER BY name, id", (group_id,)
+    )
+    return [GroupRow(**row) for row in rows]
+
+
+def parent(server: Server, group_id: str) -> GroupRow | None:
+    """``GetParentTargetGroup``; None of All Computers."""
+    above = _find(server, group_id)["parent_id"]
+    return None if above is None else get_group(server, above)
+
+
+def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
+    """``CreateComputerTargetGroup``, below All Computers when no parent is named.
+
+    Raises:
+        RuleError: The name is not valid or taken, the parent does not exist or may have no
+            children, or the server is a replica.
+    """
+    refuse_on_replica(server)
+    if name is None or not is_valid_name(name):
+        raise RuleError("ArgumentException", "The computer group name is not valid.")
+    above = parent_id or database.ALL_COMPUTERS
+    get_group(server, above)
+    if above == database.UNASSIGNED_COMPUTERS:
+        raise RuleError("InvalidOperationException", "This group cannot have child groups.")
+    with database.transaction(server.connection) as connection:
+        if name.casefold() in (sibling.name.casefold() for sibling in children(server, above)):
+            raise RuleError(
+                "WsusObjectAlreadyExistsException",
+                f"A computer group with the name {name} already exists.",
+            )
+        group = GroupRow(str(uuid.uuid4()), name)
+        connection.execute("INSERT INTO target_group VALUES (?, ?, ?)", (*group, above))
+    return group
+
+
+def delete(server: Server, group_id: str) -> None:
+    """``IComputerTargetGroup.Delete``: with its child groups and all their approvals."""
+    refuse_on_replica(server)
+    if group_id in _BUILT_IN:
+        raise RuleError("InvalidOperationException", "A built-in computer group cannot be deleted.")
+    _find(server, group_id)
+    with database.transaction(server.connection) as connection:
+        for child in children(server, group_id):
+            delete(server, child.id)
+        held = connection.execute(
+            "SELECT DISTINCT update_id, revision FROM approval WHERE group_id = ?", (group_id,)
+        ).fetchall()
+        connection.execute("DELETE FROM approval WHERE group_id = ?", (group_id,))
+        for row in held:
+            release_if_unapproved(server, row["update_id"], row["revision"])
+        connection.execute("DELETE FROM target_group WHERE id = ?", (group_id,))
+
+
+def release_if_unapproved(server: Server, update_id: str, revision: int) -> None:
+    """Forget the content of a revision whose last effective approval has gone."""
+    row = server.connection.execute(
+        "SELECT 1 FROM approval WHERE update_id = ? AND revision = ? AND action != 'NotApproved'",
+        (update_id, revision),
+    ).fetchone()
+    if row is None:
+        agent.release(server, update_id, revision)
+
+
+def refuse_on_replica(server: Server) -> None:
+    """Raise what WSUS throws when a replica is told to decide for itself."""
+    if server.setting("IsReplicaServer"):
+        raise RuleError(
+            "InvalidOperationException", "This operation cannot be performed on a replica server."
+        )
+
+
+def _find(server: Server, group_id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = server.connection.execute(
+        "SELECT id, name, parent_id FROM target_group WHERE id = ?", (group_id,)
+    ).fetchone()
+    if row is None:
+        raise RuleError(
+            "WsusObjectNotFoundException", f"The computer group {group_id} could not be found."
+        )
+    return row

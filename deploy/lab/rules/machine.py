@@ -1,0 +1,143 @@
+"""The Windows around WSUS, as far as scripts ask for it: service, volumes, processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from deploy.lab.rules import configuration
+from deploy.lab.rules.server import RuleError, Server
+
+# What a full disk still has.
+_LAST_BYTES = 4096
+_NOT_DISKS = {"proc", "sysfs", "devpts", "cgroup", "cgroup2", "mqueue", "devtmpfs", "securityfs"}
+
+
+class VolumeRow(NamedTuple):
+    """One volume as ``Win32_Volume`` shows it; the name ends with a separator."""
+
+    name: str
+    capacity: int
+    free_bytes: int
+    file_system: str
+
+
+class ServiceRow(NamedTuple):
+    """One service as ``Get-Service`` shows it."""
+
+    name: str
+    display_name: str
+    status: str
+
+
+def service(server: Server) -> ServiceRow:
+    """``Get-Service WsusService``."""
+    return ServiceRow(configuration.SERVICE, "WSUS Service", configuration.service_status(server))
+
+
+def start_service(server: Server) -> None:
+    """``Start-Service WsusService``; an error when it does not come up."""
+    is_running = configuration.service_status(server) == "Running"
+    if not is_running and not configuration.start_service(server):
+        raise RuleError(
+            "InvalidOperationException",
+            "Failed to start service 'WSUS Service (WsusService)'.",
+        )
+
+
+def stop_service(server: Server) -> None:
+    """``Stop-Service WsusService``."""
+    if configuration.service_status(server) == "Running":
+        configuration.stop_service(server)
+
+
+def volumes(server: Server) -> list[VolumeRow]:
+    """``Get-CimInstance Win32_Volume``: the real disks, said to be NTFS.
+
+    With the fault ``disk-full`` none has room.
+    """
+    found = []
+    for name in _mount_points(server.folder):
+        try:
+            usage = shutil.disk_usage(name)
+        except OSError:
+            continue
+        if usage.total:
+            full = server.fault("disk-full") is not None
+            free = min(usage.free, _LAST_BYTES) if full else usage.free
+            label = name if name.endswith(os.sep) else name + os.sep
+            found.append(VolumeRow(label, usage.total, free, "NTFS"))
+    return found
+
+
+def create_process(command_line: str, folder: str | None) -> int:
+    """``Win32_Process.Create``: start a program that outlives whoever asked; its process id.
+
+    Raises:
+        OSError: The program could not be started.
+    """
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS
+        process = subprocess.Popen(command_line, cwd=folder, creationflags=flags, close_fds=True)
+    else:
+        process = subprocess.Popen(
+            split_command_line(command_line),
+            cwd=folder,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    return process.pid
+
+
+def split_command_line(text: str) -> list[str]:
+    """Take a command line apart as programs on Windows do.
+
+    Backslashes count only before a quote: two are one, an odd one makes the quote plain.
+    """
+    arguments: list[str] = []
+    current: list[str] = []
+    quoted = begun = False
+    position = 0
+    while position < len(text):
+        slashes = len(text[position:]) - len(text[position:].lstrip("\\"))
+        position += slashes
+        character = text[position : position + 1]
+        position += 1
+        if character == '"':
+            current.append("\\" * (slashes // 2))
+            begun = True
+            if slashes % 2:
+                current.append('"')
+            else:
+                quoted = not quoted
+            continue
+        current.append("\\" * slashes)
+        begun = begun or slashes > 0
+        if character in (" ", "\t") and not quoted:
+            if begun:
+                arguments.append("".join(current))
+            current, begun = [], False
+        elif character:
+            current.append(character)
+            begun = True
+    if begun:
+        arguments.append("".join(current))
+    return arguments
+
+
+def _mount_points(folder: Path) -> list[str]:
+    if sys.platform == "win32":
+        return [folder.absolute().anchor]
+    try:
+        lines = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ["/"]
+    fields = [line.split() for line in lines]
+    names = {f[1].encode().decode("unicode_escape") for f in fields if f[2] not in _NOT_DISKS}
+    return sorted(names)

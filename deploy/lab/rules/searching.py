@@ -1,0 +1,402 @@
+"""Finding updates and approvals: what ``UpdateScope`` means, and what stays hidden.
+
+Categories, classifications, detectoids and bundled children never appear in a search; a child is
+found by its id alone, a category not at all. Searches answer with the newest revision of each
+update; an older one is found by its own number.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from deploy.lab import taxonomy
+from deploy.lab.rules import agent
+from deploy.lab.rules.server import RuleError, Server
+
+# ApprovedStates, UpdateTypes, UpdateSources, UpdateApprovalActions
+LATEST_APPROVED, STALE, NOT_APPROVED, DECLINED, ANY = 1, 2, 4, 8, -1
+_DRIVERS, _SOFTWARE = 1, 2
+_MICROSOFT_UPDATE = 1
+_ACTIONS = {1: "Install", 2: "Uninstall"}
+# UpdateRelationship
+_BUNDLED_BY, _BUNDLES, _REQUIRED_BY, _REQUIRES, _SUPERSEDED_BY, _SUPERSEDES, _REVISIONS = range(
+    1, 8
+)
+
+VISIBLE = "r.kind IN ('software', 'driver') AND r.hidden = 0 AND r.is_latest = 1"
+# An approval that lets something be installed or removed; NotApproved only blocks.
+_EFFECTIVE = "a.action != 'NotApproved'"
+_ANY_APPROVAL = (
+    f"EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id AND {_EFFECTIVE})"
+)
+_APPROVED = (
+    "EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
+    f" AND a.revision = r.revision AND {_EFFECTIVE})"
+)
+_STALE = (
+    "(r.is_latest = 1 AND EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
+    f" AND a.revision < r.revision AND {_EFFECTIVE}))"
+)
+_DECLINED = "EXISTS (SELECT 1 FROM decline d WHERE d.update_id = r.update_id)"
+_SUPERSEDED = (
+    "EXISTS (SELECT 1 FROM relation s JOIN revision n ON n.update_id = s.update_id"
+    " AND n.revision = s.revision WHERE s.other_id = r.update_id AND s.kind = 'supersedes'"
+    " AND n.is_latest = 1)"
+)
+_SELECT = f"""
+SELECT r.*, {_APPROVED} AS approved, {_STALE} AS stale, {_DECLINED} AS declined,
+ {_SUPERSEDED} AS superseded,
+ EXISTS (SELECT 1 FROM relation s WHERE s.update_id = r.update_id AND s.revision = r.revision
+  AND s.kind = 'supersedes') AS supersedes,
+ EXISTS (SELECT 1 FROM revision e WHERE e.update_id = r.update_id AND e.revision < r.revision)
+  AS has_earlier,
+ EXISTS (SELECT 1 FROM license l WHERE l.id = r.license_id) AS accepted,
+ (SELECT c.title FROM revision c WHERE c.update_id = r.classification_id) AS classification,
+ p.title AS product, f.title AS family
+FROM revision r LEFT JOIN revision p ON p.update_id = r.product_id AND p.is_latest = 1
+ LEFT JOIN revision f ON f.update_id = json_extract(p.details, '$.parent')
+  AND f.is_latest = 1
+"""
+
+
+class UpdateRow(NamedTuple):
+    """One revision as ``IUpdate`` shows it; names of enumeration values, times as text."""
+
+    update_id: str
+    revision: int
+    type: int
+    source: int
+    title: str
+    description: str
+    legacy_name: str
+    classification: str | None
+    classification_id: str | None
+    products: list[str]
+    families: list[str]
+    companies: list[str]
+    articles: list[str]
+    bulletins: list[str]
+    urls: list[str]
+    languages: list[str]
+    severity: str
+    publication: str
+    created: str
+    arrived: str
+    state: str
+    reboot: str
+    uninstallable: bool
+    approved: bool
+    declined: bool
+    stale: bool
+    is_latest: bool
+    has_earlier: bool
+    superseded: bool
+    supersedes: bool
+    infrastructure: bool
+    has_license: bool
+    license_required: bool
+
+
+class ApprovalRow(NamedTuple):
+    """One approval as ``IUpdateApproval`` shows it; ``deadline`` None when there is none."""
+
+    id: str
+    update_id: str
+    revision: int
+    group_id: str
+    action: str
+    deadline: str | None
+    optional: bool
+    created: str
+    administrator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """``UpdateScope``; bounds are inclusive, None where a range is open.
+
+    Attributes:
+        approved_groups: ``ApprovedComputerTargetGroups``: only what is approved for one of them.
+        approval_groups: ``UpdateApprovalScope.ComputerTargetGroups``; None when it is not set.
+    """
+
+    states: int = ANY
+    types: int = ANY
+    sources: int = ANY
+    actions: int = ANY
+    exclude_optional: bool = False
+    infrastructure: bool = False
+    arrived_from: str | None = None
+    arrived_to: str | None = None
+    created_from: str | None = None
+    created_to: str | None = None
+    includes: str | None = None
+    not_includes: str | None = None
+    categories: list[str] = field(default_factory=list)
+    classifications: list[str] = field(default_factory=list)
+    approved_groups: list[str] = field(default_factory=list)
+    approval_groups: list[str] | None = None
+
+
+def get_update(server: Server, update_id: str, revision: int) -> UpdateRow:
+    """``GetUpdate``; revision 0 is the newest.
+
+    Raises:
+        RuleError: There is no such update (``WsusObjectNotFoundException``).
+    """
+    row = server.connection.execute(
+        f"{_SELECT} WHERE r.update_id = ? AND r.kind IN ('software', 'driver')"
+        " AND (r.revision = ? OR (? = 0 AND r.is_latest = 1))",
+        (update_id, revision, revision),
+    ).fetchone()
+    if row is None:
+        raise RuleError(
+            "WsusObjectNotFoundException",
+            f"The update {update_id}, revision {revision}, could not be found on this server.",
+        )
+    return _update_row(server, row)
+
+
+def all_updates(server: Server) -> Iterator[UpdateRow]:
+    """``GetUpdates()``: everything, which takes its time on a large catalogue."""
+    per_thousand = 5.0 if server.setting("slow_calls") else 0.25
+    time.sleep(per_thousand * count_updates(server) / 1000)
+    return search_updates(server, Scope())
+
+
+def search_updates(server: Server, scope: Scope) -> Iterator[UpdateRow]:
+    """``GetUpdates(scope)``, in order of arrival."""
+    condition, values = _conditions(scope)
+    rows = server.connection.execute(
+        f"{_SELECT} WHERE {VISIBLE} AND {condition} ORDER BY r.arrived, r.update_id", values
+    )
+    return (_update_row(server, row) for row in rows)
+
+
+def search_text(server: Server, text: str) -> Iterator[UpdateRow]:
+    """``SearchUpdates(text)``."""
+    return search_updates(server, Scope(includes=text))
+
+
+def count_updates(server: Server, scope: Scope | None = None) -> int:
+    """``GetUpdateCount``."""
+    condition, values = _conditions(scope or Scope())
+    query = f"SELECT count(*) FROM revision r WHERE {VISIBLE} AND {condition}"
+    return int(server.connection.execute(query, values).fetchone()[0])
+
+
+def is_present(server: Server, update_id: str) -> bool:
+    """``IsPrerequisitePresent``: whether an update of any kind is known."""
+    query = "SELECT 1 FROM revision WHERE update_id = ? LIMIT 1"
+    return server.connection.execute(query, (update_id,)).fetchone() is not None
+
+
+def related_updates(
+    server: Server, update_id: str, revision: int, relationship: int
+) -> list[UpdateRow]:
+    """``GetRelatedUpdates``; prerequisites that are detectoids or categories stay hidden."""
+    mine = "SELECT other_id, other_revision FROM relation WHERE update_id = ? AND revision = ?"
+    theirs = "SELECT update_id, revision FROM relation WHERE other_id = ?"
+    kind = {
+        _BUNDLED_BY: "bundles", _BUNDLES: "bundles", _REQUIRED_BY: "requires",
+        _REQUIRES: "requires", _SUPERSEDED_BY: "supersedes", _SUPERSEDES: "supersedes",
+    }.get(relationship)  # fmt: skip
+    if relationship == _REVISIONS:
+        query = "SELECT update_id, revision FROM revision WHERE update_id = ?"
+        values: list[str | int] = [update_id]
+    elif relationship in (_BUNDLES, _REQUIRES, _SUPERSEDES):
+        query, values = f"{mine} AND kind = '{kind}'", [update_id, revision]
+    elif kind is not None:
+        query, values = f"{theirs} AND kind = '{kind}'", [update_id]
+        if relationship == _BUNDLED_BY:
+            query, values = f"{query} AND other_revision = ?", [update_id, revision]
+    else:
+        raise RuleError("ArgumentOutOfRangeException", "relationship")
+    found: list[UpdateRow] = []
+    for other_id, other_revision in server.connection.execute(query, values).fetchall():
+        try:
+            found.append(get_update(server, other_id, other_revision or 0))
+        except RuleError:
+            continue
+    return found
+
+
+def search_approvals(server: Server, scope: Scope) -> Iterator[ApprovalRow]:
+    """``GetUpdateApprovals(scope)``: the approvals of the updates that the scope finds.
+
+    Those of older revisions belong to it unless the scope leaves stale ones out.
+    """
+    condition, values = _conditions(scope)
+    narrower, more = _approval_conditions(scope)
+    revisions = "" if scope.states & STALE else " AND a.revision = r.revision"
+    rows = server.connection.execute(
+        "SELECT a.* FROM approval a JOIN revision r ON r.update_id = a.update_id"
+        f" WHERE {VISIBLE} AND {condition}{narrower}{revisions}"
+        " ORDER BY a.created, a.update_id, a.group_id",
+        [*values, *more],
+    )
+    return (approval_row(row) for row in rows)
+
+
+def update_approvals(
+    server: Server,
+    update_id: str,
+    revision: int,
+    *,
+    group_id: str | None = None,
+    action: str | None = None,
+) -> list[ApprovalRow]:
+    """``IUpdate.GetUpdateApprovals``: those of this very revision."""
+    rows = server.connection.execute(
+        "SELECT * FROM approval WHERE update_id = ? AND revision = ?"
+        " AND (? IS NULL OR group_id = ?) AND (? IS NULL OR action = ?)"
+        " ORDER BY created, group_id",
+        (update_id, revision, group_id, group_id, action, action),
+    )
+    return [approval_row(row) for row in rows]
+
+
+def get_approval(server: Server, approval_id: str) -> ApprovalRow:
+    """``GetUpdateApproval``.
+
+    Raises:
+        RuleError: There is none (``WsusObjectNotFoundException``).
+    """
+    query = "SELECT * FROM approval WHERE id = ?"
+    row = server.connection.execute(query, (approval_id,)).fetchone()
+    if row is None:
+        raise RuleError("WsusObjectNotFoundException", "The approval could not be found.")
+    return approval_row(row)
+
+
+def approval_row(row: sqlite3.Row) -> ApprovalRow:
+    """A row of the table as the API shows it."""
+    values: dict[str, Any] = {name: row[name] for name in ApprovalRow._fields}
+    return ApprovalRow(**values | {"optional": bool(row["optional"])})
+
+
+def _update_row(server: Server, row: sqlite3.Row) -> UpdateRow:
+    details: Mapping[str, Any] = json.loads(row["details"])
+    article = row["kb"]
+    return UpdateRow(
+        update_id=row["update_id"],
+        revision=row["revision"],
+        type=2 if row["kind"] == "driver" else 1,
+        source=0,
+        title=row["title"],
+        description=row["description"],
+        legacy_name=f"KB{article}" if article else "",
+        classification=row["classification"],
+        classification_id=row["classification_id"],
+        products=[row["product"]] if row["product"] else [],
+        families=[row["family"]] if row["family"] else [],
+        companies=["Microsoft"],
+        articles=[article] if article else [],
+        bulletins=list(details.get("bulletins", [])),
+        urls=[f"https://support.microsoft.com/help/{article}"] if article else [],
+        languages=json.loads(row["languages"]),
+        severity=row["severity"],
+        publication=row["publication"],
+        created=row["created"],
+        arrived=row["arrived"],
+        state=agent.state_of(server, row["update_id"], row["revision"]),
+        reboot=str(details.get("reboot", "CanRequestReboot")),
+        uninstallable=bool(details.get("uninstallable", True)),
+        approved=bool(row["approved"]),
+        declined=bool(row["declined"]),
+        stale=bool(row["stale"]),
+        is_latest=bool(row["is_latest"]),
+        has_earlier=bool(row["has_earlier"]),
+        superseded=bool(row["superseded"]),
+        supersedes=bool(row["supersedes"]),
+        infrastructure=row["product_id"] == taxonomy.INFRASTRUCTURE,
+        has_license=row["license_id"] is not None,
+        license_required=row["license_id"] is not None and not row["accepted"],
+    )
+
+
+def _conditions(scope: Scope) -> tuple[str, list[Any]]:
+    """The scope as a condition on ``revision r``, and the values of its question marks."""
+    parts: list[str] = [_of_states(scope.states), _of_types(scope)]
+    values: list[Any] = []
+    for column, bound, sign in (
+        ("arrived", scope.arrived_from, ">="),
+        ("arrived", scope.arrived_to, "<="),
+        ("created", scope.created_from, ">="),
+        ("created", scope.created_to, "<="),
+    ):
+        if bound is not None:
+            # Fractions of seconds: the columns have none, and text with one sorts wrongly.
+            parts.append(f"r.{column} {'>' if '.' in bound and sign == '>=' else sign} ?")
+            values.append(bound.split(".")[0].rstrip("Z") + "Z")
+    for text, sign in ((scope.includes, ""), (scope.not_includes, "NOT ")):
+        if text:
+            parts.append(
+                f"{sign}(instr(lower(r.title || ' ' || r.description || ' KB'"
+                " || coalesce(r.kb, '')), lower(?)) > 0)"
+            )
+            values.append(text)
+    if scope.classifications:
+        parts.append(f"r.classification_id IN ({_marks(scope.classifications)})")
+        values += scope.classifications
+    if scope.categories:
+        marks = _marks(scope.categories)
+        parts.append(
+            f"(r.product_id IN ({marks}) OR (SELECT json_extract(p.details, '$.parent')"
+            f" FROM revision p WHERE p.update_id = r.product_id) IN ({marks}))"
+        )
+        values += [*scope.categories, *scope.categories]
+    narrower, more = _approval_conditions(scope)
+    if narrower:
+        parts.append(f"EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id{narrower})")
+        values += more
+    return " AND ".join(parts), values
+
+
+def _of_states(states: int) -> str:
+    if states == ANY:
+        return "1"
+    kinds = {
+        LATEST_APPROVED: _APPROVED,
+        STALE: _STALE,
+        NOT_APPROVED: f"(NOT {_DECLINED} AND NOT {_ANY_APPROVAL})",
+        DECLINED: _DECLINED,
+    }
+    wanted = [condition for flag, condition in kinds.items() if states & flag]
+    return f"({' OR '.join(wanted)})" if wanted else "0"
+
+
+def _of_types(scope: Scope) -> str:
+    parts = ["1"] if scope.sources & _MICROSOFT_UPDATE else ["0"]
+    if not scope.types & _DRIVERS:
+        parts.append("r.kind != 'driver'")
+    if not scope.types & _SOFTWARE:
+        parts.append("r.kind != 'software'")
+    if scope.infrastructure:
+        parts.append(f"r.product_id = '{taxonomy.INFRASTRUCTURE}'")
+    return " AND ".join(parts)
+
+
+def _approval_conditions(scope: Scope) -> tuple[str, list[Any]]:
+    """What the scope asks of an approval ``a``; empty when it asks nothing."""
+    text, values = "", []
+    if scope.actions != ANY:
+        names = [name for flag, name in _ACTIONS.items() if scope.actions & flag]
+        text += f" AND a.action IN ({_marks(names)})"
+        values += names
+    for groups in (scope.approved_groups, scope.approval_groups):
+        if groups:
+            text += f" AND a.group_id IN ({_marks(groups)})"
+            values += groups
+    if scope.exclude_optional:
+        text += " AND a.optional = 0"
+    return text, values
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" * len(values))

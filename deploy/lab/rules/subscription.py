@@ -1,0 +1,185 @@
+"""What a server says of itself and of its upstream: facts, settings, schedule, synchronisations."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from deploy.lab.rules import agent, configuration
+from deploy.lab.rules.server import RuleError, Server
+
+# The lab's own, beside the properties of the API.
+_SCHEDULE = "schedule"
+_COMPUTED = ("LocalContentCachePath", "SupportedUpdateLanguages")
+_DATABASE_SERVER = "MICROSOFT##WID"
+PORT, SECURE_PORT = 8530, 8531
+
+
+class FactsRow(NamedTuple):
+    """What ``IUpdateServer`` knows without asking further."""
+
+    name: str
+    port: int
+    secure: bool
+    culture: str
+    version: str
+    protocol_version: str
+    database_server: str
+
+
+class ProgressRow(NamedTuple):
+    """``ContentDownloadProgress``."""
+
+    total: int
+    downloaded: int
+
+
+class Schedule(NamedTuple):
+    """When a server synchronises by itself; ``time_of_day`` in seconds after midnight."""
+
+    per_day: int = 1
+    automatic: bool = False
+    time_of_day: int = 3 * 3600
+
+
+class SubscriptionRow(NamedTuple):
+    """``ISubscription``; ``synchronized`` is None when it never was."""
+
+    per_day: int
+    automatic: bool
+    time_of_day: int
+    modified_by: str
+    modified: str
+    synchronized: str | None
+
+
+class SynchronizationRow(NamedTuple):
+    """``ISynchronizationInfo``; ``ended`` None while it runs."""
+
+    id: str
+    started: str
+    ended: str | None
+    result: str
+    error: str
+    error_text: str
+    manual: bool
+
+
+class SynchronizationProgressRow(NamedTuple):
+    """``SynchronizationProgress`` and the status beside it."""
+
+    status: str
+    phase: str
+    total: int
+    processed: int
+
+
+def facts(server: Server, name: str | None, port: int, *, secure: bool) -> FactsRow:
+    """Whom ``AdminProxy.GetUpdateServer`` connects to; without a name this server.
+
+    Raises:
+        RuleError: No server of that name and port answers (``WsusInvalidServerException``).
+    """
+    own = f"wsus-{server.folder.name}"
+    ports = (SECURE_PORT, 443) if secure else (PORT, 80)
+    if name is not None:
+        if name.casefold() not in (own, "localhost", "127.0.0.1", "."):
+            raise RuleError("WsusInvalidServerException", f"The server {name} does not answer.")
+        if port not in ports:
+            raise RuleError("WsusInvalidServerException", f"Nothing answers on port {port}.")
+    return FactsRow(
+        name=own,
+        port=port if name is not None else PORT,
+        secure=secure,
+        culture=server.setting("language"),
+        version=server.setting("version"),
+        protocol_version=server.setting("protocol_version"),
+        database_server=_DATABASE_SERVER,
+    )
+
+
+def configuration_values(server: Server) -> dict[str, Any]:
+    """Every property of ``IUpdateServerConfiguration`` that the lab has, by name."""
+    names = [*configuration.DEFAULTS, "ServerId", *_COMPUTED]
+    return {name: configuration.read(server, name) for name in names if name[0].isupper()}
+
+
+def configuration_state(server: Server) -> str:
+    """``GetUpdateServerConfigurationState``, by the name of its value."""
+    is_running = configuration.synchronization_status(server) == "Running"
+    return "SynchronizationInProgress" if is_running else "Ready"
+
+
+def progress(server: Server) -> ProgressRow:
+    """``GetContentDownloadProgress``."""
+    return ProgressRow(*agent.download_progress(server))
+
+
+def read(server: Server) -> SubscriptionRow:
+    """``GetSubscription``."""
+    last = configuration.last_synchronization(server)
+    return SubscriptionRow(
+        *_schedule(server),
+        modified_by="LAB\\Administrator",
+        modified=server.setting("LastConfigChange"),
+        synchronized=None if last is None else last["started"],
+    )
+
+
+def save(server: Server, schedule: Schedule) -> None:
+    """``ISubscription.Save``."""
+    if not 1 <= schedule.per_day <= 24:
+        raise RuleError("ArgumentOutOfRangeException", "NumberOfSynchronizationsPerDay")
+    configuration.save(server, {_SCHEDULE: list(schedule)})
+    server.record_event(389, "Synchronization settings were modified.")
+
+
+def last_synchronization(server: Server) -> SynchronizationRow:
+    """``GetLastSynchronizationInfo``; one that says so when there never was any."""
+    last = configuration.last_synchronization(server)
+    if last is None:
+        none = "00000000-0000-0000-0000-000000000000"
+        start = "0001-01-01T00:00:00Z"
+        return SynchronizationRow(none, start, start, "NeverRun", "NotApplicable", "", manual=False)
+    return _synchronization(last)
+
+
+def history(
+    server: Server, earliest: str | None = None, latest: str | None = None
+) -> list[SynchronizationRow]:
+    """``GetSynchronizationHistory``, newest first."""
+    return [
+        _synchronization(row)
+        for row in configuration.synchronizations(server)
+        if (earliest or "") <= row["started"] <= (latest or "~")
+    ]
+
+
+def get_synchronization(server: Server, synchronization_id: str) -> SynchronizationRow:
+    """``GetSynchronizationInfo``.
+
+    Raises:
+        RuleError: There is none (``WsusObjectNotFoundException``).
+    """
+    for row in configuration.synchronizations(server):
+        if row["id"] == synchronization_id:
+            return _synchronization(row)
+    raise RuleError("WsusObjectNotFoundException", "The synchronization could not be found.")
+
+
+def synchronization_progress(server: Server) -> SynchronizationProgressRow:
+    """``GetSynchronizationStatus`` and ``GetSynchronizationProgress``."""
+    status = configuration.synchronization_status(server)
+    phase = "Updates" if status == "Running" else "NotProcessing"
+    return SynchronizationProgressRow(status, phase, 0, 0)
+
+
+def _schedule(server: Server) -> Schedule:
+    try:
+        return Schedule(*server.setting(_SCHEDULE))
+    except KeyError:
+        return Schedule()
+
+
+def _synchronization(row: dict[str, Any]) -> SynchronizationRow:
+    values = {name: row[name] for name in SynchronizationRow._fields}
+    return SynchronizationRow(**values | {"manual": bool(row["manual"])})
