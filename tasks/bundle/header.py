@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
@@ -28,7 +28,7 @@ from tasks.bundle.seal import (
 from tasks.content.names import Blake3
 from tasks.errors import SafetyError, SealError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION: Final = 1
 MOST_VOLUMES = 100
 MOST_FILES = 5_000_000
 _LARGEST = 1 << 50  # a pebibyte: larger numbers are nobody's bundle

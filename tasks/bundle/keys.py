@@ -16,7 +16,7 @@ from pathlib import Path
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer import CryptoSigner, SSlibKey  # type: ignore[attr-defined]
 
 from tasks.errors import PathMissingError, UsageError
 
@@ -92,7 +92,7 @@ def generate_keys(folder: Path, *, name: str = "signing") -> GeneratedKeys:
     _write_new(paths[0], private, mode=0o600)
     _write_new(paths[1], public, mode=0o644)
     _write_new(paths[2], secrets.token_hex(SECRET_BYTES).encode() + b"\n", mode=0o600)
-    return GeneratedKeys(*paths, fingerprint=PublicKey.of(key.public_key()).fingerprint)
+    return GeneratedKeys(paths[0], paths[1], paths[2], PublicKey.of(key.public_key()).fingerprint)
 
 
 def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:

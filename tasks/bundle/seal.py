@@ -23,7 +23,7 @@ from blake3 import blake3
 from pydantic import Field, ValidationError
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import UnverifiedSignatureError, VerificationError
-from securesystemslib.signer import Signature, SSlibKey
+from securesystemslib.signer import Signature, SSlibKey  # type: ignore[attr-defined]
 
 from tasks.bundle.canonical import Sealed, canonical_json, strict_json
 from tasks.bundle.keys import PublicKey, SigningKey

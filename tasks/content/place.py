@@ -18,7 +18,7 @@ from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
 
-BESIDE_SUFFIX = ".part"
+BESIDE_SUFFIX = ".~part"  # no extension of a content file contains a tilde
 
 
 @dataclass(frozen=True, slots=True)

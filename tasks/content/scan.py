@@ -98,6 +98,7 @@ def scan_folder(
         elif name.key in found:
             report(StrangeName(path, "twice"))
         else:
+            path = folder.parent.joined(name.folder, name.text)  # one spelling, also on NTFS
             found[name.key] = ContentFile(name, path, stat.size_bytes, stat.mtime_ns, stat.file_id)
     return sorted(found.values(), key=lambda file: file.name.order)
 

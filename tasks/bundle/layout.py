@@ -1,0 +1,60 @@
+"""Where things lie in a bundle. All names are ours or built from digests, none is read from one."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.content.names import ContentName
+from tasks.hosts.paths import HostPath
+
+HEADER = "header.json"
+BLAKE3SUMS = "BLAKE3SUMS"
+SHA1SUMS = "SHA1SUMS"
+MANIFEST = "manifest.jsonl"
+PACKAGE = "metadata.xml.gz"
+APPROVALS = "approvals.jsonl"
+CONTENT = "content"
+
+DOCUMENTS = (APPROVALS, MANIFEST, PACKAGE)
+"""What the first volume holds besides; in the order in which the lists name it."""
+
+LISTS = (BLAKE3SUMS, SHA1SUMS)
+PART_MARK = ".part-"
+_VOLUME = re.compile(r"volume-([0-9]{3})")
+
+
+def bundle_name(site: str, sequence: int) -> str:
+    """The name of a bundle's folder."""
+    return f"{site}-{sequence}"
+
+
+def volume_name(number: int) -> str:
+    """The name of a volume's folder, ``volume-001``."""
+    return f"volume-{number:03d}"
+
+
+def volume_number(name: str) -> int | None:
+    """Read a volume folder's name; None when it is something else."""
+    match = _VOLUME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def part_name(name: ContentName, number: int) -> str:
+    """The name of a part of a file, ``CB6F….esd.part-001``; numbers begin at 1."""
+    return f"{name.text}{PART_MARK}{number:03d}"
+
+
+def listed_path(folder: str, file_name: str) -> str:
+    """A content file's path as the lists write it: relative, forward slashes."""
+    return f"{CONTENT}/{folder}/{file_name}"
+
+
+def volume_folder(bundle: HostPath, number: int) -> HostPath:
+    """The folder of a volume in a bundle's folder."""
+    return bundle.joined(volume_name(number))
+
+
+def allowed_names(number: int) -> frozenset[str]:
+    """The names that may stand directly in a volume."""
+    names = {HEADER, *LISTS, CONTENT}
+    return frozenset(names | set(DOCUMENTS) if number == 1 else names)

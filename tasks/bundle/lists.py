@@ -1,0 +1,154 @@
+"""Write what the header binds: the manifest and each volume's two lists, in one pass.
+
+``BLAKE3SUMS`` and ``SHA1SUMS`` are for people: ``b3sum --check`` and ``sha1sum --check`` read
+them, from inside the volume. They name every file of the volume but the header and themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from tasks.bundle.header import Binding, VolumeBinding
+from tasks.bundle.layout import (
+    APPROVALS,
+    BLAKE3SUMS,
+    MANIFEST,
+    PACKAGE,
+    SHA1SUMS,
+    listed_path,
+    volume_name,
+)
+from tasks.bundle.manifest import Entry, ManifestSummary, pieces_of, write_manifest
+from tasks.content.digest import digest_chunks
+from tasks.content.names import FileDigests
+
+_CHUNK_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The metadata package and the approvals, as files of ours on this machine."""
+
+    package: Path
+    approvals: Path
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLists:
+    """What was written into the run's folder, and what the header says of it.
+
+    ``files`` maps each document and list to the volume and name that it gets on the media.
+    """
+
+    manifest: ManifestSummary
+    package: Binding
+    approvals: Binding
+    volumes: tuple[VolumeBinding, ...]
+    files: tuple[tuple[Path, int, str, FileDigests], ...]
+
+
+def write_lists(
+    entries: Iterable[Entry], documents: Documents, *, folder: Path, volumes: int
+) -> WrittenLists:
+    """Write manifest and lists of a bundle into the run's folder.
+
+    Args:
+        entries: All entries of the bundle, in manifest order.
+        documents: What travels besides.
+        folder: The run's own folder; ``manifest.jsonl`` and ``volume-001/…`` are written in it.
+        volumes: How many volumes were planned; each gets its lists, also when it holds nothing.
+    """
+    with ExitStack() as files:
+        lists = {
+            number: files.enter_context(_Lists(folder / volume_name(number)))
+            for number in range(1, volumes + 1)
+        }
+        summary = write_manifest(folder / MANIFEST, _listed(entries, lists))
+        named = {
+            APPROVALS: documents.approvals,
+            MANIFEST: folder / MANIFEST,
+            PACKAGE: documents.package,
+        }
+        digests = {name: digest_file(path) for name, path in named.items()}
+        for name in sorted(named):
+            lists[1].add(name, digests[name])
+    placed = [(path, 1, name, digests[name]) for name, path in named.items()]
+    bindings = []
+    for number, writer in lists.items():
+        sums = {name: digest_file(writer.folder / name) for name in (BLAKE3SUMS, SHA1SUMS)}
+        placed += [(writer.folder / name, number, name, sums[name]) for name in sums]
+        bindings.append(_volume_binding(number, writer, sums))
+    return WrittenLists(
+        manifest=summary,
+        package=_binding(digests[PACKAGE]),
+        approvals=_binding(digests[APPROVALS]),
+        volumes=tuple(bindings),
+        files=tuple(placed),
+    )
+
+
+def digest_file(path: Path) -> FileDigests:
+    """Read a file of ours on this machine and give both digests."""
+    with path.open("rb") as stream:
+        return digest_chunks(iter(lambda: stream.read(_CHUNK_BYTES), b""))
+
+
+@dataclass(slots=True)
+class _Lists:
+    """The two lists of one volume while they are written, and what they name so far."""
+
+    folder: Path
+    files: int = 0
+    size_bytes: int = 0
+    _open: ExitStack = field(default_factory=ExitStack)
+    _streams: dict[str, BinaryIO] = field(default_factory=dict)
+
+    def __enter__(self) -> _Lists:
+        self.folder.mkdir(exist_ok=True)
+        for name in (BLAKE3SUMS, SHA1SUMS):
+            stream = (self.folder / name).open("wb", buffering=65_536)
+            self._streams[name] = self._open.enter_context(stream)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def add(self, path: str, digests: FileDigests) -> None:
+        self._streams[BLAKE3SUMS].write(f"{digests.blake3.hex}  {path}\n".encode())
+        self._streams[SHA1SUMS].write(f"{digests.sha1.hex.lower()}  {path}\n".encode())
+
+    def add_content(self, path: str, digests: FileDigests) -> None:
+        self.add(path, digests)
+        self.files += 1
+        self.size_bytes += digests.size_bytes
+
+
+def _listed(entries: Iterable[Entry], lists: Mapping[int, _Lists]) -> Iterator[Entry]:
+    """Pass entries on and name their files in the lists of their volumes."""
+    for entry in entries:
+        digests = [
+            FileDigests(part.sha1, part.blake3, part.size_bytes) for part in entry.parts
+        ] or [FileDigests(entry.sha1, entry.blake3, entry.size_bytes)]
+        # An entry that is not carried has no pieces, and so no lines.
+        for piece, of_piece in zip(pieces_of(entry), digests, strict=False):
+            path = listed_path(entry.sha1.folder, piece.file_name)
+            lists[piece.volume].add_content(path, of_piece)
+        yield entry
+
+
+def _volume_binding(number: int, writer: _Lists, sums: Mapping[str, FileDigests]) -> VolumeBinding:
+    return VolumeBinding(
+        number=number,
+        files=writer.files,
+        size_bytes=writer.size_bytes,
+        blake3sums=_binding(sums[BLAKE3SUMS]),
+        sha1sums=_binding(sums[SHA1SUMS]),
+    )
+
+
+def _binding(digests: FileDigests) -> Binding:
+    return Binding(size_bytes=digests.size_bytes, blake3=digests.blake3)

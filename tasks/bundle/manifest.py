@@ -1,0 +1,344 @@
+"""The manifest: one line for every content file that the staging server holds.
+
+A line says the file's name, size and both digests, and in which volume this bundle carries it
+(``null``: it does not carry it; the other side is expected to have it). So one document answers
+both "what came" and "what should be there". Lines are sorted by ``ContentName.order``, which is
+how folders are scanned, so manifests and folders are compared by walking along both at once, in
+memory that does not grow with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from blake3 import blake3
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
+
+from tasks.bundle.canonical import Sealed
+from tasks.bundle.header import MOST_VOLUMES, Binding, Blake3Field, Count, Header, TrustedHeader
+from tasks.bundle.layout import part_name
+from tasks.content.names import Blake3, ContentDigest, ContentName
+from tasks.errors import TamperError, TrustError
+
+LINE_LIMIT_BYTES = 65_536
+MOST_PARTS = 500
+_CHUNK_BYTES = 1_048_576
+_WRITE_BUFFER_BYTES = 262_144
+
+
+def _read_sha1(value: object) -> ContentDigest:
+    if isinstance(value, ContentDigest):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9A-F]{40}", value):
+        return ContentDigest.from_hex(value)
+    raise ValueError("a content digest is 40 upper-case hexadecimal digits")
+
+
+Sha1Field = Annotated[
+    ContentDigest, PlainValidator(_read_sha1), PlainSerializer(lambda digest: digest.hex, str)
+]
+_Volume = Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
+
+
+class Part(Sealed):
+    """One numbered part of a file that is too large to travel whole; parts are in order."""
+
+    volume: _Volume
+    size_bytes: Annotated[int, Field(ge=1)]
+    sha1: Sha1Field
+    blake3: Blake3Field
+
+
+class Entry(Sealed):
+    """One content file. Digests and size are of the whole file, also when it travels in parts.
+
+    Attributes:
+        volume: The volume that carries it, or its first part; None when this bundle does not.
+        parts: Two or more parts when it travels in parts; else empty.
+    """
+
+    sha1: Sha1Field
+    extension: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,8}$")]
+    size_bytes: Count
+    blake3: Blake3Field
+    volume: _Volume | None
+    parts: Annotated[tuple[Part, ...], Field(max_length=MOST_PARTS)] = ()
+
+    @property
+    def name(self) -> ContentName:
+        """The content file's name, built from checked pieces."""
+        return ContentName(self.sha1, self.extension)
+
+    @property
+    def order(self) -> tuple[int, bytes, str]:
+        """What manifests are sorted by."""
+        return self.name.order
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether this bundle holds the file's bytes."""
+        return self.volume is not None
+
+    def line(self) -> bytes:
+        """Write the entry as its line of the manifest, line break included."""
+        volume = "null" if self.volume is None else self.volume
+        parts = f',"parts":[{",".join(map(_part_text, self.parts))}]' if self.parts else ""
+        return (
+            f'{{"blake3":"{self.blake3.hex}","extension":"{self.extension}"{parts},'
+            f'"sha1":"{self.sha1.hex}","size_bytes":{self.size_bytes},"volume":{volume}}}\n'
+        ).encode()
+
+
+def _part_text(part: Part) -> str:
+    return (
+        f'{{"blake3":"{part.blake3.hex}","sha1":"{part.sha1.hex}",'
+        f'"size_bytes":{part.size_bytes},"volume":{part.volume}}}'
+    )
+
+
+def line_bytes(name: ContentName, size_bytes: int, *, parts: int = 0) -> int:
+    """Say how long an entry's line can become at most, before its digests are known."""
+    fixed = 64 + 40 + len('{"blake3":"","extension":"","sha1":"","size_bytes":,"volume":null}\n')
+    of_parts = 0
+    if parts:
+        of_part = 64 + 40 + len('{"blake3":"","sha1":"","size_bytes":,"volume":100},')
+        of_part += len(str(size_bytes))
+        of_parts = len(',"parts":[]') + parts * of_part
+    return fixed + len(name.extension) + len(str(size_bytes)) + of_parts
+
+
+# --- writing and reading --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file in a volume: a whole content file or one part of it."""
+
+    volume: int
+    file_name: str
+    size_bytes: int
+
+
+def pieces_of(entry: Entry) -> tuple[Piece, ...]:
+    """Name the files in volumes that together hold an entry; none when it is not carried."""
+    if entry.parts:
+        return tuple(
+            Piece(part.volume, part_name(entry.name, number), part.size_bytes)
+            for number, part in enumerate(entry.parts, start=1)
+        )
+    if entry.volume is None:
+        return ()
+    return (Piece(entry.volume, entry.name.text, entry.size_bytes),)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestSummary:
+    """A manifest that was written: what a header says of it."""
+
+    binding: Binding
+    files: int
+    size_bytes: int
+    carried_files: int
+    carried_bytes: int
+
+
+def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
+    """Write entries, ascending by ``order``, to a file of ours.
+
+    Raises:
+        ValueError: Two entries are equal or out of order; the caller's mistake.
+    """
+    digest, written = blake3(), 0
+    files = size_bytes = carried_files = carried_bytes = 0
+    last: tuple[int, bytes, str] | None = None
+    with path.open("wb", buffering=_WRITE_BUFFER_BYTES) as stream:
+        for entry in entries:
+            order = entry.order
+            if last is not None and order <= last:
+                raise ValueError(f"{entry.name.text} is out of order")
+            last = order
+            line = entry.line()
+            digest.update(line)
+            written += stream.write(line)
+            files += 1
+            size_bytes += entry.size_bytes
+            if entry.is_carried:
+                carried_files += 1
+                carried_bytes += entry.size_bytes
+    binding = Binding(size_bytes=written, blake3=Blake3(digest.digest()))
+    return ManifestSummary(binding, files, size_bytes, carried_files, carried_bytes)
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Read a manifest line by line. Every line must be exactly what we would write.
+
+    Raises:
+        TrustError: A line is too long, wrong, or out of order.
+    """
+    last: tuple[int, bytes, str] | None = None
+    number = 0
+    with path.open("rb", buffering=_WRITE_BUFFER_BYTES) as stream:
+        while line := stream.readline(LINE_LIMIT_BYTES + 1):
+            number += 1
+            entry = _parse_line(line, path, number)
+            order = entry.order
+            if last is not None and order <= last:
+                raise TrustError(reason=f"manifest {path}, line {number}: out of order")
+            last = order
+            yield entry
+
+
+def _parse_line(line: bytes, path: Path, number: int) -> Entry:
+    if len(line) > LINE_LIMIT_BYTES:
+        raise TrustError(reason=f"manifest {path}, line {number}: too long")
+    try:
+        entry = Entry.model_validate_json(line)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise TrustError(reason=f"manifest {path}, line {number}: {reason}") from error
+    if entry.line() != line or not _parts_fit(entry):
+        raise TrustError(reason=f"manifest {path}, line {number}: not in its canonical form")
+    return entry
+
+
+def _parts_fit(entry: Entry) -> bool:
+    if not entry.parts:
+        return True
+    return (
+        len(entry.parts) > 1
+        and entry.volume == entry.parts[0].volume
+        and sum(part.size_bytes for part in entry.parts) == entry.size_bytes
+    )
+
+
+# --- trust ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SealedManifest:
+    """A copy of a manifest on our own disk that nobody has compared with a header yet."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedManifest:
+    """A copy of a manifest on our own disk whose bytes are those that a trusted header binds."""
+
+    path: Path
+    header: Header
+
+    def entries(self) -> Iterator[Entry]:
+        """Read all entries, in order.
+
+        Raises:
+            TrustError: A line breaks the format, or the counts are not the header's.
+        """
+        files = carried = 0
+        for entry in read_entries(self.path):
+            files += 1
+            carried += entry.is_carried
+            if any(piece.volume > len(self.header.volumes) for piece in pieces_of(entry)):
+                raise TrustError(reason=f"manifest {self.path}: {entry.name.text} has no volume")
+            yield entry
+        counts = self.header.counts
+        if (files, carried) != (counts.files, counts.carried_files):
+            raise TrustError(
+                reason=f"manifest {self.path} has {files} files, {carried} of them carried; "
+                f"its header says {counts.files} and {counts.carried_files}"
+            )
+
+
+def verify_manifest(sealed: SealedManifest, trusted: TrustedHeader) -> TrustedManifest:
+    """Compare a copied manifest with the trusted header that binds it.
+
+    Raises:
+        TamperError: Its length or digest differ.
+    """
+    expected = trusted.header.manifest
+    digest, size_bytes = blake3(), 0
+    with sealed.path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size_bytes += len(chunk)
+    found = Binding(size_bytes=size_bytes, blake3=Blake3(digest.digest()))
+    if found != expected:
+        raise TamperError(path=sealed.path, expected=_text(expected), found=_text(found))
+    return TrustedManifest(sealed.path, trusted.header)
+
+
+def _text(binding: Binding) -> str:
+    return f"{binding.size_bytes} bytes, BLAKE3 {binding.blake3.hex}"
+
+
+# --- comparing ------------------------------------------------------------------------------------
+
+Left = TypeVar("Left")
+Right = TypeVar("Right")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference(Generic[Left, Right]):
+    """One name in two sorted lists: on the left only, on the right only, or in both."""
+
+    left: Left | None
+    right: Right | None
+
+    @property
+    def verdict(self) -> Literal["new", "both", "gone"]:
+        """``new`` is on the left only, ``gone`` on the right only."""
+        if self.right is None:
+            return "new"
+        return "gone" if self.left is None else "both"
+
+
+def compare_sorted(
+    left: Iterable[Left],
+    right: Iterable[Right],
+    *,
+    left_order: Callable[[Left], Any],
+    right_order: Callable[[Right], Any],
+) -> Iterator[Difference[Left, Right]]:
+    """Walk along two lists that are sorted by the same order, and pair what is equal.
+
+    Every item of either list is in exactly one result; results ascend.
+    """
+    lefts, rights = iter(left), iter(right)
+    one, other = next(lefts, None), next(rights, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and left_order(one) < right_order(other)):
+            yield Difference(one, None)
+            one = next(lefts, None)
+        elif one is None or right_order(other) < left_order(one):
+            yield Difference(None, other)
+            other = next(rights, None)
+        else:
+            yield Difference(one, other)
+            one, other = next(lefts, None), next(rights, None)
+
+
+def diff_manifests(
+    wanted: Iterable[Entry], baseline: Iterable[Entry]
+) -> Iterator[Difference[Entry, Entry]]:
+    """Compare what should be there with what is known to be held.
+
+    ``new`` must be carried, ``both`` is held (or carried when its bytes differ), ``gone`` is no
+    longer held by the staging server.
+    """
+    return compare_sorted(
+        wanted,
+        baseline,
+        left_order=lambda entry: entry.order,
+        right_order=lambda entry: entry.order,
+    )
+
+
+def subtract_missing(
+    entries: Iterable[Entry], missing: Collection[ContentDigest]
+) -> Iterator[Entry]:
+    """Give the holdings that a receipt confirms: a manifest less what the receipt calls missing."""
+    return (entry for entry in entries if entry.sha1 not in missing)

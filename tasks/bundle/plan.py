@@ -1,0 +1,315 @@
+"""Decide what a bundle carries and in which volume, before the first byte is written.
+
+Pure but for the JSON Lines files in the run's own folder that hold the plan, since a plan is as
+long as the content. It depends only on names, sizes and the baseline: made again after a kill it
+is the same, and what lies on the media already stays where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tasks.bundle.canonical import Sealed
+from tasks.bundle.header import MOST_VOLUMES, Blake3Field, Count
+from tasks.bundle.layout import DOCUMENTS, listed_path, part_name
+from tasks.bundle.manifest import (
+    MOST_PARTS,
+    Difference,
+    Entry,
+    Sha1Field,
+    compare_sorted,
+    line_bytes,
+    write_manifest,
+)
+from tasks.bundle.seal import HEADER_LIMIT_BYTES
+from tasks.content.names import ContentName
+from tasks.content.scan import ContentFile
+from tasks.errors import SafetyError
+
+HELD = "held.jsonl"
+WANTED = "wanted.jsonl"
+CARRY = "carry.jsonl"
+_FAT_LIMIT_BYTES = 4_294_967_295
+_FAT = ("vfat", "msdos", "fat", "fat32", "fat16")
+_LIST_LINES_FIXED = 64 + 40 + 2 * len("  \n")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLimits:
+    """How much a volume holds in all (None: no limit), and the largest file that it takes."""
+
+    volume_bytes: int | None
+    max_file_bytes: int
+
+
+class PlannedPiece(Sealed):
+    """Part of a planned file in one volume."""
+
+    volume: Annotated[int, Field(ge=1)]
+    size_bytes: Count
+
+
+class PlannedFile(Sealed):
+    """A file that the bundle carries: how it was found, and where its pieces go.
+
+    ``blake3`` is what an earlier read of it gave; None when it was never read. One piece is the
+    whole file; more are its numbered parts.
+    """
+
+    sha1: Sha1Field
+    extension: str
+    size_bytes: Count
+    mtime_ns: int
+    file_id: str
+    blake3: Blake3Field | None
+    pieces: tuple[PlannedPiece, ...] = ()
+
+    @property
+    def name(self) -> ContentName:
+        """The content file's name."""
+        return ContentName(self.sha1, self.extension)
+
+
+class Plan(Sealed):
+    """The size of a plan. The plan itself lies in ``carry.jsonl`` and ``held.jsonl``.
+
+    Attributes:
+        files, size_bytes: What the staging server holds.
+        carried_files, carried_bytes: What this bundle carries of it.
+        held_files: What the baseline holds already, and is not carried.
+        gone_files: What the baseline holds and the staging server no longer does.
+        parted_files: Carried files that travel in parts.
+        volumes: How many volumes it takes.
+        media_bytes: What will be written on media in all, at most.
+    """
+
+    files: Count
+    size_bytes: Count
+    carried_files: Count
+    carried_bytes: Count
+    held_files: Count
+    gone_files: Count
+    parted_files: Count
+    volumes: Count
+    media_bytes: Count
+
+
+def decide(difference: Difference[ContentFile, Entry]) -> Literal["carry", "held", "gone"]:
+    """Say what becomes of one name of the staging server or the baseline."""
+    file, held = difference.left, difference.right
+    if file is None:
+        return "gone"
+    if held is None or held.size_bytes != file.size_bytes:
+        return "carry"
+    if file.digests is not None and file.digests.blake3 != held.blake3:
+        return "carry"  # same name, other bytes than the other side has
+    return "held"
+
+
+def largest_file(configured_bytes: int, file_system: str) -> int:
+    """Give the largest file for a medium: the site's limit, or FAT's where that is lower."""
+    if file_system.lower() in _FAT:
+        return min(configured_bytes, _FAT_LIMIT_BYTES)
+    return configured_bytes
+
+
+def plan_bundle(
+    scanned: Iterable[ContentFile],
+    baseline: Iterable[Entry],
+    *,
+    folder: Path,
+    limits: MediaLimits,
+    document_bytes: int,
+) -> Plan:
+    """Plan a bundle and write the plan into the run's folder.
+
+    Args:
+        scanned: The staging server's content, as ``scan`` yields it.
+        baseline: What the other side holds, ascending by ``order``; empty to carry everything.
+        folder: The run's own folder on this machine.
+        limits: Of the media.
+        document_bytes: Size of metadata package and approvals together.
+
+    Raises:
+        SafetyError: The media limits leave no room, or it would take too many volumes or parts.
+    """
+    tally = _Tally()
+    pairs = compare_sorted(
+        scanned,
+        baseline,
+        left_order=lambda file: file.name.order,
+        right_order=lambda entry: entry.order,
+    )
+    write_manifest(folder / HELD, _held(pairs, folder / WANTED, tally, limits))
+    reserved = document_bytes + tally.manifest_bytes + _document_lines()
+    volumes = 1
+    parted = 0
+    media_bytes = reserved
+    with (folder / CARRY).open("wb") as stream:
+        for planned in assign_volumes(_read_planned(folder / WANTED), limits, reserved):
+            stream.write(planned.model_dump_json().encode() + b"\n")
+            volumes = max(volumes, planned.pieces[-1].volume)
+            parted += len(planned.pieces) > 1
+            media_bytes += planned.size_bytes + _overhead(planned.name, len(planned.pieces))
+    return Plan(
+        files=tally.carried_files + tally.held_files,
+        size_bytes=tally.size_bytes,
+        carried_files=tally.carried_files,
+        carried_bytes=tally.carried_bytes,
+        held_files=tally.held_files,
+        gone_files=tally.gone_files,
+        parted_files=parted,
+        volumes=volumes,
+        media_bytes=media_bytes + volumes * HEADER_LIMIT_BYTES,
+    )
+
+
+def read_carry(folder: Path) -> Iterator[PlannedFile]:
+    """Read the files that a planned bundle carries, in manifest order."""
+    return _read_planned(folder / CARRY)
+
+
+def assign_volumes(
+    files: Iterable[PlannedFile], limits: MediaLimits, first_reserved_bytes: int
+) -> Iterator[PlannedFile]:
+    """Give each file its volume, or the volumes of its parts.
+
+    Next fit, not best fit: a volume then holds one unbroken stretch of the manifest, and a person
+    can tell from a file's name which medium has it.
+
+    Args:
+        files: What to carry, in manifest order.
+        limits: Of the media.
+        first_reserved_bytes: What the first volume holds besides content.
+
+    Raises:
+        SafetyError: The limits leave no room, or it would take too many volumes or parts.
+    """
+    room = _Room(limits, first_reserved_bytes)
+    for file in files:
+        sizes = _piece_sizes(file, limits)
+        pieces = [
+            PlannedPiece(volume=room.take(size, file.name), size_bytes=size) for size in sizes
+        ]
+        yield file.model_copy(update={"pieces": tuple(pieces)})
+
+
+class _Room:
+    """What is left in the volume that is being filled."""
+
+    def __init__(self, limits: MediaLimits, first_reserved_bytes: int) -> None:
+        self._capacity = limits.volume_bytes
+        self._volume = 1
+        self._free = self._capacity_less(first_reserved_bytes)
+
+    def take(self, size_bytes: int, name: ContentName) -> int:
+        """Find room for a piece and give the volume's number."""
+        needed = size_bytes + _overhead(name, 2)
+        if self._free is None:
+            return self._volume
+        if needed > self._free:
+            self._volume += 1
+            self._free = self._capacity_less(0) or 0
+            if self._volume > MOST_VOLUMES:
+                raise SafetyError(reason=f"the bundle needs more than {MOST_VOLUMES} volumes")
+        self._free -= needed
+        return self._volume
+
+    def _capacity_less(self, reserved_bytes: int) -> int | None:
+        if self._capacity is None:
+            return None
+        free = self._capacity - reserved_bytes - HEADER_LIMIT_BYTES
+        if free < 0:
+            raise SafetyError(
+                reason=f"media.volume_bytes is {self._capacity}, and the bundle's own documents "
+                f"need {reserved_bytes + HEADER_LIMIT_BYTES}"
+            )
+        return free
+
+
+def _piece_sizes(file: PlannedFile, limits: MediaLimits) -> list[int]:
+    """Divide a file into what media take: mostly one piece."""
+    limit = limits.max_file_bytes
+    if limits.volume_bytes is not None:
+        limit = min(limit, limits.volume_bytes - HEADER_LIMIT_BYTES - _overhead(file.name, 2))
+    if file.size_bytes <= limit:
+        return [file.size_bytes]
+    count = -(-file.size_bytes // limit) if limit > 0 else MOST_PARTS + 1
+    if count > MOST_PARTS:
+        raise SafetyError(
+            reason=f"{file.name.text} has {file.size_bytes} bytes and would travel in more than "
+            f"{MOST_PARTS} parts of {limit} bytes"
+        )
+    sizes = [limit] * (count - 1)
+    return [*sizes, file.size_bytes - sum(sizes)]
+
+
+def _overhead(name: ContentName, pieces: int) -> int:
+    """What a file costs besides its bytes: its lines in both lists."""
+    path = listed_path(name.folder, part_name(name, 1))
+    return pieces * (_LIST_LINES_FIXED + 2 * len(path))
+
+
+def _document_lines() -> int:
+    return sum(_LIST_LINES_FIXED + 2 * len(name) for name in DOCUMENTS)
+
+
+@dataclass(slots=True)
+class _Tally:
+    carried_files: int = 0
+    carried_bytes: int = 0
+    held_files: int = 0
+    gone_files: int = 0
+    size_bytes: int = 0
+    manifest_bytes: int = 0
+
+
+def _held(
+    pairs: Iterable[Difference[ContentFile, Entry]],
+    wanted: Path,
+    tally: _Tally,
+    limits: MediaLimits,
+) -> Iterator[Entry]:
+    """Write what must be carried to ``wanted`` and yield what is held."""
+    with wanted.open("wb") as stream:
+        for pair in pairs:
+            if pair.left is None:
+                tally.gone_files += 1
+                continue
+            file = pair.left
+            tally.size_bytes += file.size_bytes
+            pieces = 1
+            if pair.right is not None and decide(pair) == "held":
+                tally.held_files += 1
+                yield pair.right.model_copy(update={"volume": None, "parts": ()})
+            else:
+                planned = _planned(file)
+                pieces = len(_piece_sizes(planned, limits))
+                tally.carried_files += 1
+                tally.carried_bytes += file.size_bytes
+                stream.write(planned.model_dump_json().encode() + b"\n")
+            tally.manifest_bytes += line_bytes(
+                file.name, file.size_bytes, parts=pieces if pieces > 1 else 0
+            )
+
+
+def _planned(file: ContentFile) -> PlannedFile:
+    return PlannedFile(
+        sha1=file.name.digest,
+        extension=file.name.extension,
+        size_bytes=file.size_bytes,
+        mtime_ns=file.mtime_ns,
+        file_id=file.file_id,
+        blake3=file.digests.blake3 if file.digests else None,
+    )
+
+
+def _read_planned(path: Path) -> Iterator[PlannedFile]:
+    with path.open("rb") as stream:
+        for line in stream:
+            yield PlannedFile.model_validate_json(line)

@@ -1,0 +1,116 @@
+"""Compare a bundle's content folders on media with its manifest, without opening a file.
+
+Both are walked along folder by folder (``00`` to ``FF``), so memory holds one folder's names.
+Links are never followed: what is no plain file or folder is only named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from tasks.bundle.layout import CONTENT
+from tasks.bundle.manifest import Entry, Piece, pieces_of
+from tasks.hosts.host import FileStat, Host
+from tasks.hosts.paths import HostPath
+
+Places = Mapping[int, Sequence[HostPath]]
+"""The folders in which a volume was found, by its number: more than one when there are copies."""
+
+Listing = Mapping[str, FileStat]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSurvey:
+    """One content folder: the entries of the manifest, and what media show in each place."""
+
+    folder: str
+    entries: tuple[Entry, ...]
+    listings: Mapping[HostPath, Listing]
+    places: Places
+
+    def path_in(self, place: HostPath, piece: Piece) -> HostPath:
+        """Where a piece lies, or should lie, in a place of its volume."""
+        return place.joined(CONTENT, self.folder, piece.file_name)
+
+    def find(self, piece: Piece) -> list[tuple[HostPath, FileStat | None]]:
+        """Say what each place of a piece's volume shows under its name."""
+        return [
+            (place, self.listings[place].get(piece.file_name))
+            for place in self.places.get(piece.volume, ())
+        ]
+
+    def extras(self) -> Iterator[tuple[HostPath, FileStat]]:
+        """Yield what lies in this folder on media and in no entry."""
+        for number, places in self.places.items():
+            declared = {
+                piece.file_name
+                for entry in self.entries
+                for piece in pieces_of(entry)
+                if piece.volume == number
+            }
+            for place in places:
+                for name, stat in self.listings[place].items():
+                    if name not in declared:
+                        yield place.joined(CONTENT, self.folder, name), stat
+
+
+def survey_content(media: Host, places: Places, entries: Iterable[Entry]) -> Iterator[FolderSurvey]:
+    """Walk along manifest and media together.
+
+    Content folders that hold no entry come as surveys without entries, at the end; names in
+    ``content`` that are no folder of content are not among them (``content_names`` lists them).
+    """
+    folders = {
+        place: {stat.name for stat in content_names(media, place) if _is_content_folder(stat)}
+        for same in places.values()
+        for place in same
+    }
+    ground = _Ground(media, places, folders)
+    for folder, group in groupby(entries, key=lambda entry: entry.sha1.folder):
+        yield ground.survey(folder, tuple(group))
+    for folder in sorted({name for names in folders.values() for name in names}):
+        yield ground.survey(folder, ())
+
+
+def content_names(media: Host, place: HostPath) -> list[FileStat]:
+    """List what lies directly in a volume's ``content``; nothing when that is no folder."""
+    content = place.joined(CONTENT)
+    found = media.stat(content)
+    if found is None or found.kind != "folder":
+        return []
+    return media.list_folder(content)
+
+
+def strays(media: Host, place: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
+    """Yield names in a volume's ``content`` that cannot be a content folder."""
+    for stat in content_names(media, place):
+        if not _is_content_folder(stat):
+            yield place.joined(CONTENT, stat.name), stat
+
+
+def _is_content_folder(stat: FileStat) -> bool:
+    return (
+        stat.kind == "folder"
+        and len(stat.name) == 2
+        and all(letter in "0123456789ABCDEF" for letter in stat.name)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What is walked over. ``folders`` are the content folders of each place, not yet visited."""
+
+    media: Host
+    places: Places
+    folders: Mapping[HostPath, set[str]]
+
+    def survey(self, folder: str, entries: tuple[Entry, ...]) -> FolderSurvey:
+        listings: dict[HostPath, Listing] = {}
+        for place, names in self.folders.items():
+            path = place.joined(CONTENT, folder)
+            stats = self.media.list_folder(path) if folder in names else []
+            listings[place] = {stat.name: stat for stat in stats}
+            names.discard(folder)
+        return FolderSurvey(folder, entries, listings, self.places)

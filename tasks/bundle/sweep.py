@@ -1,0 +1,114 @@
+"""Tidy a bundle's folder that we are about to write, or have written.
+
+Whatever the seal does not name would make the other side refuse the bundle. What an earlier,
+unfinished run of ours left is removed; what we would never have written belongs to somebody else
+and stops us by name, before anything is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from tasks.bundle.layout import (
+    CONTENT,
+    PART_MARK,
+    allowed_names,
+    volume_folder,
+    volume_number,
+)
+from tasks.bundle.manifest import Entry
+from tasks.bundle.survey import survey_content
+from tasks.content.names import ContentName
+from tasks.content.place import BESIDE_SUFFIX
+from tasks.errors import SafetyError
+from tasks.hosts.host import FileStat, Host
+from tasks.hosts.paths import HostPath
+
+_CONTENT_FOLDER = re.compile(r"[0-9A-F]{2}")
+_PART = re.compile(re.escape(PART_MARK) + r"[0-9]{3}$")
+
+
+def refuse_strangers(media: Host, bundle: HostPath) -> None:
+    """Look through a bundle's folder for anything that we would not have written there.
+
+    Raises:
+        SafetyError: There is something; it is named and left alone.
+    """
+    for path, stat in _walk(media, bundle):
+        raise SafetyError(
+            reason=f"the folder of the new bundle holds {path}, which is not ours "
+            f"({'a file' if stat.kind == 'file' else 'a folder, link or device'}); move it away"
+        )
+
+
+def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: int) -> int:
+    """Remove what unfinished runs of ours left, and say how many names that were.
+
+    Args:
+        media: The machine that the media are mounted on.
+        bundle: The bundle's folder; ``refuse_strangers`` has looked through it.
+        entries: All entries of the bundle, in manifest order.
+        volumes: How many volumes the bundle has.
+    """
+    removed = 0
+    for stat in media.list_folder(bundle):
+        number = volume_number(stat.name)
+        if number is not None and not 1 <= number <= volumes:
+            media.remove_tree(bundle.joined(stat.name))
+            removed += 1
+    places = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
+    for survey in survey_content(media, places, entries):
+        extras = [path for path, _ in survey.extras()]
+        if not survey.entries:
+            extras += [place.joined(CONTENT, survey.folder) for place in survey.listings]
+        removed += len(media.remove(extras).ok) if extras else 0
+    for number in range(1, volumes + 1):
+        removed += _sweep_besides(media, volume_folder(bundle, number))
+    return removed
+
+
+def _sweep_besides(media: Host, volume: HostPath) -> int:
+    besides = [
+        volume.joined(stat.name)
+        for stat in media.list_folder(volume)
+        if stat.name not in allowed_names(1) or stat.name.endswith(BESIDE_SUFFIX)
+    ]
+    return len(media.remove(besides).ok) if besides else 0
+
+
+def _walk(media: Host, bundle: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
+    """Yield names below a bundle's folder that are not ours."""
+    for stat in media.list_folder(bundle):
+        path = bundle.joined(stat.name)
+        if stat.kind != "folder" or volume_number(stat.name) is None:
+            yield path, stat
+        else:
+            yield from _walk_volume(media, path)
+
+
+def _walk_volume(media: Host, volume: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
+    allowed = allowed_names(1)
+    for stat in media.list_folder(volume):
+        wanted = "folder" if stat.name == CONTENT else "file"
+        if stat.kind != wanted or stat.name.removesuffix(BESIDE_SUFFIX) not in allowed:
+            yield volume.joined(stat.name), stat
+        elif stat.kind == "folder":
+            yield from _walk_content(media, volume.joined(CONTENT))
+
+
+def _walk_content(media: Host, content: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
+    for folder in media.list_folder(content):
+        path = content.joined(folder.name)
+        if folder.kind != "folder" or not _CONTENT_FOLDER.fullmatch(folder.name):
+            yield path, folder
+            continue
+        for stat in media.list_folder(path):
+            if stat.kind != "file" or not _is_ours(stat.name):
+                yield path.joined(stat.name), stat
+
+
+def _is_ours(name: str) -> bool:
+    """Say whether a file name is one that packing gives: content, part, or either unfinished."""
+    plain = _PART.sub("", name.removesuffix(BESIDE_SUFFIX))
+    return ContentName.parse(plain) is not None

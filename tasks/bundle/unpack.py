@@ -1,0 +1,367 @@
+"""Read a bundle from media: documents into the state folder, content into the intake.
+
+Each byte of the media is read once, through both digests. Only the copies made here are parsed,
+placed or given to anyone. All faults are collected; ``raise_for_faults`` says what they amount to,
+and until it has returned nothing of the copies may be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tasks.bundle.header import Binding
+from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, MANIFEST, PACKAGE, SHA1SUMS
+from tasks.bundle.manifest import (
+    Entry,
+    Piece,
+    SealedManifest,
+    TrustedManifest,
+    pieces_of,
+    verify_manifest,
+)
+from tasks.bundle.opening import OpenedBundle
+from tasks.bundle.survey import FolderSurvey, survey_content
+from tasks.content.place import beside_path, content_path
+from tasks.content.transfer import CopyItem, CopyResult, copy_files
+from tasks.hosts.host import Host
+from tasks.hosts.paths import HostPath
+from tasks.progress import Progress, Silence
+
+Treatment = Literal["copy", "prove", "skip"]
+"""What to do with a carried file: bring it into the intake, only read it, or leave it alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where content waits until all is verified: a folder of ours beside WsusContent."""
+
+    host: Host
+    folder: HostPath
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedDocuments:
+    """Copies on our own disk; each is the one that the header binds, or it is None."""
+
+    manifest: TrustedManifest | None
+    package: Path | None
+    approvals: Path | None
+
+
+@dataclass(slots=True)
+class ContentRead:
+    """How much content was read: ``written`` into the intake, ``adopted`` from an earlier run.
+
+    ``proved`` files were only read; ``skipped`` ones were left alone, as the caller asked.
+    """
+
+    written: int = 0
+    adopted: int = 0
+    proved: int = 0
+    skipped: int = 0
+    size_bytes: int = 0
+
+
+def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
+    """Copy manifest, package and approvals into a folder of ours, and prove the volumes' lists.
+
+    What lies in the folder already and is right is not read from the media again. Faults go to
+    ``bundle.faults``.
+
+    Args:
+        bundle: Whose header is trusted.
+        folder: On this machine, not on the media; it exists.
+
+    Raises:
+        DiskFullError: No room for the copies.
+    """
+    target = bundle.media.path(str(folder.absolute()))
+    header = bundle.header
+    copies = {
+        name: _copy_document(bundle, name, binding, target)
+        for name, binding in (
+            (MANIFEST, header.manifest),
+            (PACKAGE, header.package),
+            (APPROVALS, header.approvals),
+        )
+    }
+    _prove_lists(bundle)
+    manifest = copies[MANIFEST]
+    return UnpackedDocuments(
+        None if manifest is None else verify_manifest(SealedManifest(manifest), bundle.trusted),
+        copies[PACKAGE],
+        copies[APPROVALS],
+    )
+
+
+def unpack_content(
+    bundle: OpenedBundle,
+    manifest: TrustedManifest,
+    *,
+    intake: Intake | None = None,
+    choose: Callable[[Entry], Treatment] | None = None,
+    threads: int = 2,
+    progress: Progress | None = None,
+) -> ContentRead:
+    """Bring carried content into the intake, or only prove it; faults go to ``bundle.faults``.
+
+    A file that an earlier run left in the intake is proved there by both digests and used. Where
+    there are copies of a volume, a file that is missing or damaged on one is taken from another.
+
+    Args:
+        bundle: Whose header is trusted.
+        manifest: Of the same bundle.
+        intake: Where content goes; None only proves.
+        choose: What to do with each carried entry; without it all are copied (or proved).
+        threads: How many files are read at the same time.
+        progress: Is advanced by bytes; begun and ended by the caller.
+
+    Raises:
+        TrustError: The manifest breaks the format although it is sealed.
+        DiskFullError, ConnectionLostError: As from the intake's host; run again, it goes on.
+    """
+    reading = _Reading(bundle, intake, choose, threads, progress or Silence())
+    reading.run(_attempts(reading, manifest.entries()))
+    while reading.again:
+        again, reading.again = reading.again, []
+        reading.run(iter(again))
+    if intake is not None:
+        intake.host.flush_folders([intake.folder])
+    return reading.done
+
+
+# --- documents ------------------------------------------------------------------------------------
+
+
+def _copy_document(
+    bundle: OpenedBundle, name: str, binding: Binding, target: HostPath
+) -> Path | None:
+    """Copy one document from the first place that has it right."""
+    final = target.joined(name)
+    present = bundle.media.stat(final)
+    for place in bundle.places.get(1, ()):
+        source = place.joined(name)
+        item = CopyItem(
+            sources=(source,),
+            size_bytes=binding.size_bytes,
+            blake3=binding.blake3,
+            beside=target.joined(name + ".new"),
+            final=final,
+            present=present is not None and present.size_bytes == binding.size_bytes,
+        )
+        if _is_there(bundle, source, binding.size_bytes) and _transfer(bundle, item, bundle.media):
+            return Path(final.text)
+    return None
+
+
+def _prove_lists(bundle: OpenedBundle) -> None:
+    for volume in bundle.header.volumes:
+        for place in bundle.places.get(volume.number, ()):
+            for name, binding in (
+                (BLAKE3SUMS, volume.blake3sums),
+                (SHA1SUMS, volume.sha1sums),
+            ):
+                source = place.joined(name)
+                item = CopyItem((source,), binding.size_bytes, blake3=binding.blake3)
+                if _is_there(bundle, source, binding.size_bytes):
+                    _transfer(bundle, item, None)
+
+
+def _is_there(bundle: OpenedBundle, path: HostPath, size_bytes: int) -> bool:
+    """Look at a path before it is opened; note what is wrong with it."""
+    stat = bundle.media.stat(path)
+    if stat is None:
+        bundle.faults.missing(path)
+    elif stat.kind == "file" and stat.size_bytes != size_bytes:
+        bundle.faults.size(path, size_bytes, stat.size_bytes)
+    else:
+        # A link or device under this name is noted as such when the bundle is opened.
+        return stat.kind == "file"
+    return False
+
+
+def _transfer(bundle: OpenedBundle, item: CopyItem, destination: Host | None) -> bool:
+    for batch in copy_files(bundle.media, destination, [item], threads=1):
+        for result in batch:
+            if result.error is not None:
+                bundle.faults.unread(item.sources[0], result.error)
+                return False
+    return True
+
+
+# --- content --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One file to read, from one choice of places for its pieces; others are still to be tried."""
+
+    item: CopyItem
+    others: tuple[tuple[HostPath, ...], ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One reading of a bundle's content."""
+
+    bundle: OpenedBundle
+    intake: Intake | None
+    choose: Callable[[Entry], Treatment] | None
+    threads: int
+    progress: Progress
+    done: ContentRead = field(default_factory=ContentRead)
+    again: list[_Attempt] = field(default_factory=list)
+
+    def treatment(self, entry: Entry) -> Treatment:
+        chosen = "copy" if self.choose is None else self.choose(entry)
+        return "prove" if chosen == "copy" and self.intake is None else chosen
+
+    def run(self, attempts: Iterator[_Attempt]) -> None:
+        """Read files, note what became of them, and keep those that may be read elsewhere."""
+        waiting: dict[CopyItem, _Attempt] = {}  # of the batches that are under way
+
+        def items() -> Iterator[CopyItem]:
+            for attempt in attempts:
+                waiting[attempt.item] = attempt
+                yield attempt.item
+
+        destination = None if self.intake is None else self.intake.host
+        for batch in copy_files(
+            self.bundle.media,
+            destination,
+            items(),
+            threads=self.threads,
+            progress=self.progress,
+        ):
+            for result in batch:
+                self.note(waiting.pop(result.item), result)
+
+    def note(self, attempt: _Attempt, result: CopyResult) -> None:
+        item = result.item
+        if result.error is None:
+            self.done.size_bytes += item.size_bytes
+            self.done.written += result.written
+            self.done.proved += item.final is None
+            self.done.adopted += item.final is not None and not result.written
+        elif attempt.others:
+            again = CopyItem(
+                attempt.others[0], item.size_bytes, item.sha1, item.blake3, item.beside, item.final
+            )
+            self.again.append(_Attempt(again, attempt.others[1:]))
+        else:
+            self.bundle.faults.unread(item.sources[0], result.error)
+
+
+def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]:
+    """Walk along manifest and media and yield what is to be read; note what is not there."""
+    bundle = reading.bundle
+    for survey in survey_content(bundle.media, bundle.places, entries):
+        for path, stat in survey.extras():
+            bundle.faults.extra(path, stat)
+        if not survey.entries:
+            for place, listing in survey.listings.items():
+                _note_empty(bundle, place, survey, has_names=bool(listing))
+        present = _intake_sizes(reading.intake, survey)
+        for entry in survey.entries:
+            if not entry.is_carried:
+                continue
+            attempt = _attempt(reading, survey, entry, present)
+            if attempt is not None:
+                yield attempt
+
+
+def _note_empty(
+    bundle: OpenedBundle, place: HostPath, survey: FolderSurvey, *, has_names: bool
+) -> None:
+    """Note a content folder that holds nothing and that no entry asks for."""
+    path = place.joined("content", survey.folder)
+    stat = None if has_names else bundle.media.stat(path)
+    if stat is not None:
+        bundle.faults.extra(path, stat)
+
+
+def _attempt(
+    reading: _Reading, survey: FolderSurvey, entry: Entry, present: dict[str, int]
+) -> _Attempt | None:
+    treatment = reading.treatment(entry)
+    choices = _choices(reading.bundle, survey, entry)
+    if treatment == "skip":
+        reading.done.skipped += 1
+        return None
+    if choices is None:
+        return None
+    item = CopyItem(choices[0], entry.size_bytes, entry.sha1, entry.blake3)
+    if treatment == "copy" and reading.intake is not None:
+        root = reading.intake.folder
+        if survey.folder not in present:
+            reading.intake.host.make_folder(root.joined(survey.folder))
+            present[survey.folder] = 0
+        item = CopyItem(
+            choices[0],
+            entry.size_bytes,
+            entry.sha1,
+            entry.blake3,
+            beside_path(root, entry.name),
+            content_path(root, entry.name),
+            present=present.get(entry.name.text) == entry.size_bytes,
+        )
+    return _Attempt(item, choices[1:])
+
+
+def _choices(
+    bundle: OpenedBundle, survey: FolderSurvey, entry: Entry
+) -> tuple[tuple[HostPath, ...], ...] | None:
+    """Say from where a file can be read: several ways when there are copies of its volumes.
+
+    None, and faults noted, when a piece of it is nowhere as it should be.
+    """
+    found = [(piece, _sound_places(bundle, survey, piece)) for piece in pieces_of(entry)]
+    if not all(sound for _, sound in found):
+        return None
+    ways = max(len(sound) for _, sound in found)
+    return tuple(
+        tuple(survey.path_in(sound[min(way, len(sound) - 1)], piece) for piece, sound in found)
+        for way in range(ways)
+    )
+
+
+def _sound_places(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> list[HostPath]:
+    """Give the places that show a piece as a plain file of its size; else note why not."""
+    shown = survey.find(piece)
+    sound = [
+        place
+        for place, stat in shown
+        if stat is not None and stat.kind == "file" and stat.size_bytes == piece.size_bytes
+    ]
+    if sound:
+        return sound
+    wrong = next(((place, stat) for place, stat in shown if stat is not None), None)
+    if wrong is None:
+        place = shown[0][0] if shown else None
+        path = None if place is None else survey.path_in(place, piece)
+        bundle.faults.missing(path or _unplaced(bundle, survey, piece))
+    elif wrong[1].kind != "file":
+        bundle.faults.extra(survey.path_in(wrong[0], piece), wrong[1])
+    else:
+        bundle.faults.size(survey.path_in(wrong[0], piece), piece.size_bytes, wrong[1].size_bytes)
+    return []
+
+
+def _unplaced(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> HostPath:
+    """Name where a piece of a volume that is nowhere would lie."""
+    beside = next(iter(bundle.places.values()))[0].parent
+    return survey.path_in(beside.joined(f"volume-{piece.volume:03d}"), piece)
+
+
+def _intake_sizes(intake: Intake | None, survey: FolderSurvey) -> dict[str, int]:
+    """Say which files an earlier run left in this folder of the intake."""
+    if intake is None or not survey.entries:
+        return {}
+    return {
+        stat.name: stat.size_bytes
+        for stat in intake.host.list_folder(intake.folder.joined(survey.folder))
+        if stat.kind == "file"
+    }
