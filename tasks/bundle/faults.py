@@ -53,7 +53,7 @@ class Faults:
         """Note a file that the seal names and that is not there."""
         self.add(Fault(printable(path.text), "missing", "a file", "nothing"))
 
-    def extra(self, path: HostPath, stat: FileStat) -> None:
+    def undeclared(self, path: HostPath, stat: FileStat) -> None:
         """Note a name that the seal does not know, or that is no plain file."""
         found = {"file": "a file", "folder": "a folder", "other": "a link or device"}[stat.kind]
         self.add(Fault(printable(path.text), "extra", "no such name", found))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tasks.bundle.faults import Faults
 from tasks.bundle.header import MOST_VOLUMES, Header, TrustedHeader, read_header, verify_header
-from tasks.bundle.layout import CONTENT, HEADER, allowed_names, volume_number
+from tasks.bundle.layout import CONTENT, HEADER, allowed_names, volume_name, volume_number
 from tasks.bundle.seal import HEADER_LIMIT_BYTES, Trust
 from tasks.bundle.survey import Places, strays
 from tasks.errors import PathMissingError, SealError, WrongSiteError
@@ -61,12 +61,7 @@ def open_bundle(media: Host, folders: Sequence[HostPath], trust: Trust) -> Opene
     if not places:
         raise SealError(path=folders[0], reason="there is no volume in it")
     trusted = _verify_headers(media, places, trust, faults)
-    for number in set(places) - {volume.number for volume in trusted.header.volumes}:
-        for place in places.pop(number):
-            faults.extra(place, FileStat(place.name, "folder", 0, 0, ""))
-    for volume in trusted.header.volumes:
-        if volume.number not in places:
-            faults.missing(folders[0].joined(f"volume-{volume.number:03d}", HEADER))
+    _compare_volumes(folders[0], trusted.header, places, faults)
     for number, same in places.items():
         for place in same:
             _check_names(media, number, place, faults)
@@ -87,7 +82,19 @@ def _find_volumes(
             if path not in same:
                 same.append(path)
         else:
-            faults.extra(path, stat)
+            faults.undeclared(path, stat)
+
+
+def _compare_volumes(
+    folder: HostPath, header: Header, places: dict[int, list[HostPath]], faults: Faults
+) -> None:
+    """Note volumes that are missing, and drop those that the header does not know."""
+    for number in set(places) - {volume.number for volume in header.volumes}:
+        for place in places.pop(number):
+            faults.undeclared(place, FileStat(place.name, "folder", 0, 0, ""))
+    for volume in header.volumes:
+        if volume.number not in places:
+            faults.missing(folder.joined(volume_name(volume.number), HEADER))
 
 
 def _verify_headers(media: Host, places: Places, trust: Trust, faults: Faults) -> TrustedHeader:
@@ -139,9 +146,9 @@ def _check_names(media: Host, number: int, place: HostPath, faults: Faults) -> N
     for stat in media.list_folder(place):
         wanted = "folder" if stat.name == CONTENT else "file"
         if stat.name not in allowed_names(number) or stat.kind != wanted:
-            faults.extra(place.joined(stat.name), stat)
+            faults.undeclared(place.joined(stat.name), stat)
     for path, stat in strays(media, place):
-        faults.extra(path, stat)
+        faults.undeclared(path, stat)
 
 
 def _identify(trusted: TrustedHeader) -> str:

@@ -20,7 +20,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from tasks.bundle.carry import LeftOut, PackJob, carry_content, packed_entries
 from tasks.bundle.header import Binding, VolumeBinding
@@ -231,13 +230,12 @@ def _written_items(job: PackJob) -> Iterator[CopyItem]:
 
 def _drop_cache(path: HostPath) -> None:
     """Have the system forget a file's bytes, so that reading asks the medium. Best effort."""
-    if sys.platform != "linux":
-        return
-    try:
-        descriptor = os.open(Path(path.text), os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return  # reading it will say what is wrong
-    try:
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+    if sys.platform == "linux":
+        try:
+            descriptor = os.open(path.text, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return  # reading it will say what is wrong
+        try:
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(descriptor)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from tasks.bundle.plan import PlannedFile
 from tasks.content.digest import Digester
 from tasks.content.names import FileDigests
-from tasks.content.transfer import CopyItem, find_difference
+from tasks.content.transfer import CopyItem, find_difference, require_all
 from tasks.errors import ContentWrongError
-from tasks.hosts.host import Host, Outcome
+from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
 
@@ -125,14 +125,9 @@ class _Cutter:
 
 
 def _settle(media: Host, targets: Sequence[PartTarget]) -> None:
-    _require_all(media.flush_files([target.beside for target in targets]))
-    _require_all(media.rename([(target.beside, target.final) for target in targets]))
+    require_all(media.flush_files([target.beside for target in targets]))
+    require_all(media.rename([(target.beside, target.final) for target in targets]))
     media.flush_folders(list({target.final.parent: None for target in targets}))
-
-
-def _require_all(outcome: Outcome[HostPath] | Outcome[tuple[HostPath, HostPath]]) -> None:
-    if outcome.failed:
-        raise outcome.failed[0][1]
 
 
 def _wrong(path: HostPath, expected: str, found: str) -> ContentWrongError:

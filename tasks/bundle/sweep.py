@@ -21,6 +21,7 @@ from tasks.bundle.manifest import Entry
 from tasks.bundle.survey import survey_content
 from tasks.content.names import ContentName
 from tasks.content.place import BESIDE_SUFFIX
+from tasks.content.transfer import require_all
 from tasks.errors import SafetyError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
@@ -42,8 +43,8 @@ def refuse_strangers(media: Host, bundle: HostPath) -> None:
         )
 
 
-def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: int) -> int:
-    """Remove what unfinished runs of ours left, and say how many names that were.
+def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: int) -> None:
+    """Remove what unfinished runs of ours left.
 
     Args:
         media: The machine that the media are mounted on.
@@ -51,30 +52,29 @@ def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: i
         entries: All entries of the bundle, in manifest order.
         volumes: How many volumes the bundle has.
     """
-    removed = 0
     for stat in media.list_folder(bundle):
         number = volume_number(stat.name)
         if number is not None and not 1 <= number <= volumes:
             media.remove_tree(bundle.joined(stat.name))
-            removed += 1
     places = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
     for survey in survey_content(media, places, entries):
         extras = [path for path, _ in survey.extras()]
         if not survey.entries:
             extras += [place.joined(CONTENT, survey.folder) for place in survey.listings]
-        removed += len(media.remove(extras).ok) if extras else 0
+        if extras:
+            require_all(media.remove(extras))
     for number in range(1, volumes + 1):
-        removed += _sweep_besides(media, volume_folder(bundle, number))
-    return removed
+        _sweep_besides(media, volume_folder(bundle, number))
 
 
-def _sweep_besides(media: Host, volume: HostPath) -> int:
+def _sweep_besides(media: Host, volume: HostPath) -> None:
     besides = [
         volume.joined(stat.name)
         for stat in media.list_folder(volume)
         if stat.name not in allowed_names(1) or stat.name.endswith(BESIDE_SUFFIX)
     ]
-    return len(media.remove(besides).ok) if besides else 0
+    if besides:
+        require_all(media.remove(besides))
 
 
 def _walk(media: Host, bundle: HostPath) -> Iterator[tuple[HostPath, FileStat]]:

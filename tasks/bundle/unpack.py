@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Literal
 
 from tasks.bundle.header import Binding
-from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, MANIFEST, PACKAGE, SHA1SUMS
+from tasks.bundle.layout import (
+    APPROVALS,
+    BLAKE3SUMS,
+    CONTENT,
+    MANIFEST,
+    PACKAGE,
+    SHA1SUMS,
+    volume_name,
+)
 from tasks.bundle.manifest import (
     Entry,
     Piece,
@@ -260,7 +268,7 @@ def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]
     bundle = reading.bundle
     for survey in survey_content(bundle.media, bundle.places, entries):
         for path, stat in survey.extras():
-            bundle.faults.extra(path, stat)
+            bundle.faults.undeclared(path, stat)
         if not survey.entries:
             for place, listing in survey.listings.items():
                 _note_empty(bundle, place, survey, has_names=bool(listing))
@@ -277,20 +285,20 @@ def _note_empty(
     bundle: OpenedBundle, place: HostPath, survey: FolderSurvey, *, has_names: bool
 ) -> None:
     """Note a content folder that holds nothing and that no entry asks for."""
-    path = place.joined("content", survey.folder)
+    path = place.joined(CONTENT, survey.folder)
     stat = None if has_names else bundle.media.stat(path)
     if stat is not None:
-        bundle.faults.extra(path, stat)
+        bundle.faults.undeclared(path, stat)
 
 
 def _attempt(
     reading: _Reading, survey: FolderSurvey, entry: Entry, present: dict[str, int]
 ) -> _Attempt | None:
     treatment = reading.treatment(entry)
-    choices = _choices(reading.bundle, survey, entry)
     if treatment == "skip":
         reading.done.skipped += 1
         return None
+    choices = _choices(reading.bundle, survey, entry)
     if choices is None:
         return None
     item = CopyItem(choices[0], entry.size_bytes, entry.sha1, entry.blake3)
@@ -344,7 +352,7 @@ def _sound_places(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> l
         path = None if place is None else survey.path_in(place, piece)
         bundle.faults.missing(path or _unplaced(bundle, survey, piece))
     elif wrong[1].kind != "file":
-        bundle.faults.extra(survey.path_in(wrong[0], piece), wrong[1])
+        bundle.faults.undeclared(survey.path_in(wrong[0], piece), wrong[1])
     else:
         bundle.faults.size(survey.path_in(wrong[0], piece), piece.size_bytes, wrong[1].size_bytes)
     return []
@@ -353,7 +361,7 @@ def _sound_places(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> l
 def _unplaced(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> HostPath:
     """Name where a piece of a volume that is nowhere would lie."""
     beside = next(iter(bundle.places.values()))[0].parent
-    return survey.path_in(beside.joined(f"volume-{piece.volume:03d}"), piece)
+    return survey.path_in(beside.joined(volume_name(piece.volume)), piece)
 
 
 def _intake_sizes(intake: Intake | None, survey: FolderSurvey) -> dict[str, int]:
