@@ -37,23 +37,23 @@ def insert(server: Server, revision: Revision) -> bool:
     return False
 
 
-def move_approvals(server: Server, revision: Revision) -> None:
+def move_approvals(server: Server, update_id: str, revision: int) -> None:
     """Let the approvals of an update's older revisions hold for a new one."""
     connection = server.connection
     older = [
         row["revision"]
         for row in connection.execute(
             "SELECT DISTINCT revision FROM approval WHERE update_id = ? AND revision != ?",
-            revision.key,
+            (update_id, revision),
         )
     ]
     connection.execute(
         "UPDATE approval SET revision = ? WHERE update_id = ?",
-        (revision.revision, revision.update_id),
+        (revision, update_id),
     )
     for number in older:
-        agent.release(server, revision.update_id, number)
-    _require_if_wanted(server, *revision.key)
+        agent.release(server, update_id, number)
+    _require_if_wanted(server, update_id, revision)
 
 
 def approve_for_group(
@@ -133,7 +133,7 @@ def _refresh_approvals(server: Server, revision: Revision) -> None:
         if server.setting("AutoRefreshUpdateApprovalsDeclineExpired"):
             decline(server, revision.update_id)
         return
-    move_approvals(server, revision)
+    move_approvals(server, *revision.key)
 
 
 def decline(server: Server, update_id: str) -> None:
