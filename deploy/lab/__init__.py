@@ -64,6 +64,33 @@ def faults() -> tuple[tuple[str, str], ...]:
     return tuple(DESCRIPTIONS.items())
 
 
+def tune(folder: Path, side: str, name: str, value: Any) -> None:
+    """Set a knob of a side's server, for tests.
+
+    Args:
+        folder: The lab.
+        side: ``staging`` or ``disconnected``.
+        name: ``agent_seconds`` (until the content agent has done what it was asked for, 1 s),
+            ``wsusutil_seconds`` (how much longer wsusutil takes, 0 s), ``slow_calls``,
+            ``protocol_version``, or a property of ``IUpdateServerConfiguration``.
+        value: The new value, of the type that the knob has.
+
+    Raises:
+        LabError: There is no such lab, side or knob.
+    """
+    from deploy.lab.rules.server import open_server
+
+    server = open_server(server_folder(folder, side))
+    try:
+        if type(server.setting(name)) is not type(value):
+            raise LabError(f"{name} is {server.setting(name)!r}, which {value!r} is not like")
+        server.set_setting(name, value)
+    except KeyError:
+        raise LabError(f"{name!r} is no knob of a lab's server") from None
+    finally:
+        server.close()
+
+
 def state(folder: Path, side: str) -> dict[str, Any]:
     """What a side's server holds; the same for the same content on either side."""
     from deploy.lab.state_document import read

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from statistics import NormalDist
 
 from deploy.lab import filling, taxonomy
@@ -121,10 +122,15 @@ class Catalogue:
     def size_bytes(self, serial: int) -> int:
         """The size of a file: log-normal, evenly spread so that few files come to the mean too."""
         # The part of the golden section that is left spreads any run of numbers evenly.
-        share = (serial * _GOLDEN + random.Random(self.seed).random()) % 1.0
+        share = (serial * _GOLDEN + _start(self.seed)) % 1.0
         share = min(max(share, 0.0005), 0.9995)
         middle = math.log(self.mean_bytes) - _SPREAD**2 / 2
         return int(math.exp(middle + _SPREAD * _NORMAL.inv_cdf(share)))
+
+
+@lru_cache(maxsize=8)
+def _start(seed: int) -> float:
+    return random.Random(seed).random()
 
 
 def _role(number: int) -> str:

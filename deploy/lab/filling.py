@@ -77,9 +77,13 @@ def digests(recipe: str) -> Digests:
 
 def write(recipe: str, path: Path) -> None:
     """Write a recipe's bytes below a temporary name, as BITS does, and rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"BIT{path.name[:8]}.tmp")
-    with partial.open("wb") as file:
+    try:
+        file = partial.open("wb")
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = partial.open("wb")
+    with file:
         for piece in pieces(recipe):
             file.write(piece)
     partial.replace(path)

@@ -59,8 +59,11 @@ def create(folder: Path, size: Size, seed: int, language: str) -> None:
         connection = database.create(place / "server")
         try:
             # Only while it is made: a lab that was not finished is thrown away.
+            connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA cache_size = -100000")
             _Filler(connection, place / "WsusContent", size, seed).fill(side, language)
+            connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
 
@@ -136,6 +139,8 @@ class _Filler:
         self._seed = seed
         self._mean_bytes = size.content_bytes / (size.updates * FILES_ON_DISK)
         self._tree = groups.plant(seed)
+        # Licence terms are what several updates share; written once.
+        self._shared: set[str] = set()
 
     def fill(self, side: str, language: str) -> None:
         is_connected = side == "staging"
@@ -201,9 +206,11 @@ class _Filler:
             self._connection.execute("INSERT INTO decline VALUES (?)", (entry.newest.update_id,))
 
     def _write_file(self, file: File) -> None:
-        path = naming.content_path(self._content_dir, file.sha1, file.name)
-        if file.recipe is not None and not path.exists():
-            filling.write(file.recipe, path)
+        if file.recipe is None or file.sha1 in self._shared:
+            return
+        if file.kind == "license":
+            self._shared.add(file.sha1)
+        filling.write(file.recipe, naming.content_path(self._content_dir, file.sha1, file.name))
 
 
 def _downloaded(revision: Revision) -> list[File]:

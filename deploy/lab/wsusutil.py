@@ -29,6 +29,8 @@ from deploy.lab.wsusutil_text import DISK_FULL, text
 
 _SUCCESS = 0
 _FAILURE = 1
+# Updates that an import writes at once; a killed one loses no more.
+_COMMIT_EVERY = 100
 # How often a hang looks whether it is over.
 _POLL_SECONDS = 0.2
 
@@ -163,19 +165,27 @@ def _load_package(server: Server, package: Path, log: ImportLog) -> None:
     arrived: list[tuple[str, int]] = []
     # With the fault, one update is left out, the log names it, and everything else looks well.
     left_out = 1 if server.fault("log-error") else 0
+    connection = server.connection
+    connection.execute("BEGIN IMMEDIATE")
     try:
         for item in reader.items():
             if isinstance(item, Header):
                 _check(server, item)
-            elif left_out and item.kind == "software":
+                continue
+            if left_out and item.kind == "software":
                 left_out = 0
                 log.note_error(f"spImportUpdate caught a deadlock SqlException. {item.update_id}")
-            else:
-                existing = loading.insert(server, item)
-                log.inserted(item, existing=existing)
-                if not existing:
-                    arrived.append(item.key)
+                continue
+            existing = loading.insert(server, item)
+            log.inserted(item, existing=existing)
+            if not existing:
+                arrived.append(item.key)
+                if len(arrived) % _COMMIT_EVERY == 0:
+                    connection.execute("COMMIT")
+                    connection.execute("BEGIN IMMEDIATE")
     finally:
+        # Also after an error: an import is not transactional.
+        connection.execute("COMMIT")
         remembered.drop()
         loading.apply_rules(server, arrived)
 
