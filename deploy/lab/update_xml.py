@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -246,6 +247,7 @@ def _read_files(root: ElementTree.Element) -> Iterable[File]:
             )
 
 
+@lru_cache(maxsize=64)
 def _path(path: str) -> str:
     return "/".join(f"{{{NAMESPACE}}}{step}" for step in path.split("/"))
 

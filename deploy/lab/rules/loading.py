@@ -30,7 +30,8 @@ def insert(server: Server, revision: Revision) -> bool:
         return True
     with database.transaction(connection):
         shelf.put(connection, revision)
-        agent.require_license(server, *revision.key)
+        if revision.license_id is not None:
+            agent.require_license(server, *revision.key)
         if not revision.hidden and revision.kind not in TAXONOMY:
             _refresh_approvals(server, revision)
             _approve_infrastructure(server, revision)
