@@ -1,0 +1,139 @@
+"""A receipt as a code that a person reads out or types, for sites that let no data out.
+
+19 Crockford characters, written in groups: 16 that carry a keyed BLAKE3 of 80 bits over what the
+receipt says, one for the outcome, two that catch typing errors. It says nothing to anyone without
+the secret, and only fits the one bundle and outcome that it was made for. Upper and lower case,
+spaces, dashes, and the letters that look like digits (O, I, L) do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hmac import compare_digest
+
+from blake3 import blake3
+
+from tasks.bundle.canonical import canonical_json
+from tasks.bundle.header import Header
+from tasks.bundle.receipt import Outcome, Receipt
+from tasks.content.names import Blake3
+from tasks.errors import ChainError, UsageError
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
+_LOOK_ALIKE = str.maketrans("OIL", "011", " -\t\r\n")
+_PROOF_LETTERS = 16
+_LENGTH = _PROOF_LETTERS + 3
+# The largest prime below 1,024: any one wrong letter, and any two neighbours that were swapped,
+# change the remainder.
+_MODULUS = 1_021
+_TYPE = "wsus-airgap receipt code 1"
+_LETTERS: dict[Outcome, str] = {"complete": "C", "partial": "P", "unlisted": "N"}
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A bundle whose receipt may come: what its code is made of."""
+
+    site: str
+    chain: str
+    sequence: int
+    header_digest: Blake3
+
+    @classmethod
+    def of_header(cls, header: Header) -> Awaited:
+        """What the code for a bundle is made of."""
+        return cls(header.site, header.chain, header.sequence, header.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedCode:
+    """The bundle that a typed code belongs to. Only ``complete`` may move the baseline."""
+
+    awaited: Awaited
+    outcome: Outcome
+
+
+def make_code(receipt: Receipt, secret: bytes) -> str:
+    """Write a receipt as a code, in groups of four.
+
+    Args:
+        receipt: What is receipted.
+        secret: The site's receipt secret, 32 bytes.
+    """
+    awaited = Awaited(receipt.site, receipt.chain, receipt.sequence, receipt.header_digest)
+    body = _proof(awaited, receipt.outcome, secret) + _LETTERS[receipt.outcome]
+    code = body + _check_letters(body)
+    return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
+
+
+def match_code(text: str, awaited: Iterable[Awaited], secret: bytes) -> MatchedCode:
+    """Find the bundle that a typed code belongs to.
+
+    Args:
+        text: What was typed.
+        awaited: The bundles that were sealed and not yet receipted.
+        secret: The site's receipt secret, 32 bytes.
+
+    Raises:
+        UsageError: It was mistyped.
+        ChainError: It was typed well, and belongs to none of these bundles.
+    """
+    code = _read_letters(text)
+    body, check = code[:-2], code[-2:]
+    outcome = next((each for each, letter in _LETTERS.items() if letter == body[-1]), None)
+    if check != _check_letters(body) or outcome is None:
+        raise UsageError(reason="the receipt code was mistyped: its check characters do not fit")
+    for bundle in awaited:
+        if compare_digest(_proof(bundle, outcome, secret), body[:-1]):
+            return MatchedCode(bundle, outcome)
+    raise ChainError(
+        reason="the receipt code is well typed and belongs to no bundle that waits for a receipt",
+        remedy="Compare bundle number and site with the person who read it out; both sides must "
+        "have the same receipt secret.",
+    )
+
+
+def looks_like_code(text: str) -> bool:
+    """Say whether a text can be a receipt code at all, so not a file's name."""
+    letters = text.upper().translate(_LOOK_ALIKE)
+    return len(letters) == _LENGTH and all(letter in _VALUES for letter in letters)
+
+
+def _read_letters(text: str) -> str:
+    letters = text.upper().translate(_LOOK_ALIKE)
+    wrong = next((letter for letter in letters if letter not in _VALUES), None)
+    if wrong is not None:
+        raise UsageError(reason=f"a receipt code has no character {wrong!a}")
+    if len(letters) != _LENGTH:
+        raise UsageError(
+            reason=f"a receipt code has {_LENGTH} characters, {len(letters)} were typed"
+        )
+    return letters
+
+
+def _proof(awaited: Awaited, outcome: Outcome, secret: bytes) -> str:
+    message = canonical_json(
+        [
+            _TYPE,
+            awaited.site,
+            awaited.chain,
+            awaited.sequence,
+            awaited.header_digest.hex,
+            outcome,
+        ]
+    )
+    digest = blake3(message, key=secret).digest(length=_PROOF_LETTERS * 5 // 8)
+    return _letters(int.from_bytes(digest), _PROOF_LETTERS)
+
+
+def _check_letters(body: str) -> str:
+    number = 0
+    for letter in body:
+        number = number * 32 + _VALUES[letter]
+    return _letters(number % _MODULUS, 2)
+
+
+def _letters(number: int, length: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(length)))
