@@ -1,0 +1,74 @@
+"""Answers the product's scripts on a machine without a PowerShell engine.
+
+It knows the scripts by file name and gives what each would write, through the same rules as the
+typed API. It reads no script: a test under a real engine keeps both alike. Anything else than one
+of these scripts it refuses, and says why.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from deploy.lab.powershell.stand_in import applying, files, jobs, reading
+from deploy.lab.powershell.stand_in.run import Run, ScriptError
+from deploy.lab.rules.server import RuleError
+
+SCRIPTS: dict[str, Callable[[Run], None]] = {
+    "apply-approvals.ps1": applying.apply_approvals,
+    "control-service.ps1": jobs.control_service,
+    "hash-files.ps1": files.hash_files,
+    "place-files.ps1": files.place_files,
+    "prepare-folder.ps1": files.prepare_folder,
+    "read-approvals.ps1": reading.read_approvals,
+    "read-server.ps1": reading.read_server,
+    "read-updates.ps1": reading.read_updates,
+    "read-volume.ps1": files.read_volume,
+    "resume-downloads.ps1": jobs.resume_downloads,
+    "start-detached.ps1": jobs.start_detached,
+    "supervise-job.ps1": jobs.supervise_job,
+}
+_NO_ENGINE = (
+    "powershell: this machine has no PowerShell engine (pwsh on the PATH); the stand-in answers"
+    " the product's own scripts, and nothing else."
+)
+_MISSING_SCRIPT = 64
+
+
+def main(side_folder: Path, arguments: Sequence[str]) -> int:
+    """Run as PowerShell of a server; gives the exit code."""
+    if (given := _script(arguments)) is None:
+        print(_NO_ENGINE, file=sys.stderr)
+        return 1
+    path, parameters = given
+    if not path.is_file():
+        print(f"The argument '{path}' to the -File parameter does not exist.", file=sys.stderr)
+        return _MISSING_SCRIPT
+    script = SCRIPTS.get(path.name.lower())
+    if script is None:
+        print(_NO_ENGINE, file=sys.stderr)
+        return 1
+    run = Run(side_folder, path, parameters)
+    try:
+        script(run)
+    except (RuleError, ScriptError, OSError) as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        run.close()
+    return 0
+
+
+def _script(arguments: Sequence[str]) -> tuple[Path, dict[str, str]] | None:
+    """The script of ``-File``, and its parameters by name in lower case; None without one."""
+    for position, argument in enumerate(arguments):
+        if argument.lower() in {"-file", "-f"} and position + 1 < len(arguments):
+            rest = iter(arguments[position + 2 :])
+            return Path(arguments[position + 1]), dict(_pairs(rest))
+    return None
+
+
+def _pairs(rest: Iterator[str]) -> Iterator[tuple[str, str]]:
+    for name in rest:
+        yield name.lstrip("-").lower(), next(rest, "")

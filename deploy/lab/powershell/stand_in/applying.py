@@ -1,0 +1,204 @@
+"""What ``apply-approvals.ps1`` does: a plan, operation by operation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deploy.lab.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.powershell.stand_in.reading import group_paths
+from deploy.lab.powershell.stand_in.run import Run, ScriptError
+from deploy.lab.rules import agent, approving, groups, searching
+from deploy.lab.rules.searching import ApprovalRow, Scope
+from deploy.lab.rules.server import RuleError, Server
+
+Operation = dict[str, Any]
+_REPEATED = ("done", "already")
+
+
+def apply_approvals(run: Run) -> None:
+    """``apply-approvals.ps1``."""
+    earlier = _earlier_outcomes(run)
+    run.begin(keep=True)
+    plan = _Plan(run.server)
+    for operation in run.asked():
+        error_type = message = None
+        try:
+            run.catch_up()
+            result = plan.carry_out(operation)
+        except RuleError as error:
+            result, error_type, message = "failed", error.type_name, str(error)
+        except ScriptError as error:
+            result, error_type, message = "failed", "RuntimeException", str(error)
+        if result == "already" and earlier.get(operation["n"]) in _REPEATED:
+            continue
+        run.write(
+            kind="outcome",
+            n=operation["n"],
+            result=result,
+            error_type=error_type,
+            error=message,
+        )
+    run.end()
+
+
+def _earlier_outcomes(run: Run) -> dict[int, str]:
+    """Keep an earlier run's outcomes: a line cut off by a kill goes, and so does its end line."""
+    path = run.parameter("outputfile")
+    if not path.is_file():
+        return {}
+    kept: list[str] = []
+    earlier: dict[int, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            outcome = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(outcome, dict) and "n" in outcome:
+            earlier[outcome["n"]] = outcome["result"]
+            kept.append(f"{line}\n")
+    part = path.with_name(f"{path.name}.part")
+    part.write_text("".join(kept), encoding="utf-8", newline="\n")
+    part.replace(path)
+    return earlier
+
+
+def _path_key(path: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name.upper() for name in path)
+
+
+class _Plan:
+    """The server as it was when the plan began, and the operations on it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._groups = {_path_key(path): key for key, path in group_paths(server).items()}
+        self._approvals: dict[tuple[str, str], list[ApprovalRow]] = {}
+        for approval in searching.search_approvals(server, Scope()):
+            key = (approval.update_id, approval.group_id)
+            self._approvals.setdefault(key, []).append(approval)
+        self._operations: dict[str, Callable[[Operation], str]] = {
+            "group": self._make_group,
+            "accept-license": self._accept_license,
+            "approve": self._approve,
+            "remove": self._remove,
+            "decline": self._decline,
+            "undecline": self._undecline,
+            "resume": self._resume,
+        }
+
+    def carry_out(self, operation: Operation) -> str:
+        """Do one operation; ``done`` or ``already``."""
+        known = self._operations.get(operation["op"])
+        if known is None:
+            raise ScriptError(f"no operation of this name: {operation['op']}")
+        return known(operation)
+
+    def _make_group(self, operation: Operation) -> str:
+        path, result = operation["path"], "already"
+        for depth in range(2, len(path) + 1):
+            key = _path_key(path[:depth])
+            if key not in self._groups:
+                parent = self._group(path[: depth - 1])
+                self._groups[key] = groups.create(self._server, path[depth - 1], parent).id
+                result = "done"
+        return result
+
+    def _group(self, path: Sequence[str]) -> str:
+        found = self._groups.get(_path_key(path))
+        if found is None:
+            raise ScriptError(f"no target group {' / '.join(path)}")
+        return found
+
+    def _update(self, operation: Operation) -> searching.UpdateRow:
+        return searching.get_update(self._server, operation["update_id"], operation["revision"])
+
+    def _approve(self, operation: Operation) -> str:
+        group_id = self._group(operation["group"])
+        present = self._approvals.get((operation["update_id"], group_id), [])
+        wanted = (
+            operation["revision"],
+            operation["action"],
+            bool(operation["optional"]),
+            operation["deadline"],
+        )
+        if any((a.revision, a.action, a.optional, a.deadline) == wanted for a in present):
+            return "already"
+        self._update(operation)
+        others = [a for a in present if a.revision != operation["revision"]]
+        if others:
+            self._move(others[-1], operation, group_id)
+        else:
+            self._set(operation, group_id)
+        return "done"
+
+    def _set(self, operation: Operation, group_id: str) -> None:
+        update = (operation["update_id"], operation["revision"])
+        if operation["optional"]:
+            approving.approve(self._server, update, "Install", group_id, optional=True)
+        else:
+            deadline = operation["deadline"]
+            action = operation["action"]
+            approving.approve(self._server, update, action, group_id, deadline=deadline)
+
+    def _move(self, old: ApprovalRow, operation: Operation, group_id: str) -> None:
+        """The old approval has to go first; should the new one fail, it is put back."""
+        searching.get_update(self._server, old.update_id, old.revision)
+        approving.delete_approval(self._server, old.id)
+        try:
+            self._set(operation, group_id)
+        except RuleError:
+            self._set(old._asdict(), group_id)
+            raise
+
+    def _remove(self, operation: Operation) -> str:
+        group_id = self._group(operation["group"])
+        result = "already"
+        for approval in self._approvals.get((operation["update_id"], group_id), []):
+            named = (operation["revision"], operation["action"])
+            if (approval.revision, approval.action) != named:
+                raise ScriptError("the approval on the server is another one than the plan names")
+            approving.delete_approval(self._server, approval.id)
+            result = "done"
+        return result
+
+    def _accept_license(self, operation: Operation) -> str:
+        update = self._update(operation)
+        if not update.license_required:
+            return "already"
+        approving.accept_license(self._server, update.update_id, update.revision)
+        return "done"
+
+    def _decline(self, operation: Operation) -> str:
+        update = self._update(operation)
+        if update.declined:
+            return "already"
+        approving.decline(self._server, update.update_id, update.revision)
+        return "done"
+
+    def _undecline(self, operation: Operation) -> str:
+        update = self._update(operation)
+        if not update.declined:
+            return "already"
+        key = (update.update_id, update.revision)
+        group_id = ALL_COMPUTERS
+        try:
+            approving.approve(self._server, key, "NotApproved", group_id)
+        except RuleError:
+            group_id = UNASSIGNED_COMPUTERS
+            approving.approve(self._server, key, "NotApproved", group_id)
+        left = searching.update_approvals(self._server, *key, group_id=group_id)
+        for approval in left:
+            if approval.action == "NotApproved":
+                approving.delete_approval(self._server, approval.id)
+        if self._update(operation).declined:
+            raise ScriptError("the update is still declined")
+        return "done"
+
+    def _resume(self, operation: Operation) -> str:
+        update = self._update(operation)
+        if update.state == "Ready":
+            return "already"
+        agent.resume(self._server, update.update_id, update.revision)
+        return "done"

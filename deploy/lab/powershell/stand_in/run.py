@@ -1,0 +1,89 @@
+"""One run of a script: its input, its output, and the server that it speaks to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+from deploy.lab.rules import agent
+from deploy.lab.rules.server import Server, open_server
+
+
+class ScriptError(Exception):
+    """What a script throws itself."""
+
+
+class Run:
+    """A script's parameters and streams.
+
+    Attributes:
+        side_folder: ``DIR/<side>``.
+        script: The script's file.
+        parameters: What was given, by name in lower case.
+    """
+
+    def __init__(self, side_folder: Path, script: Path, parameters: dict[str, str]) -> None:
+        self.side_folder = side_folder
+        self.script = script
+        self.parameters = parameters
+        self._output: IO[str] | None = None
+
+    @cached_property
+    def server(self) -> Server:
+        """The server, opened when it is first asked."""
+        return open_server(self.side_folder)
+
+    def parameter(self, name: str) -> Path:
+        """A mandatory parameter, a path."""
+        if name not in self.parameters:
+            raise ScriptError(f"the parameter {name} is missing")
+        return Path(self.parameters[name])
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The first line of the input."""
+        return next(self._lines(), {})
+
+    def asked(self) -> Iterator[dict[str, Any]]:
+        """The other lines of the input."""
+        lines = self._lines()
+        next(lines, None)
+        return lines
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        with self.parameter("inputfile").open(encoding="utf-8") as file:
+            for line in file:
+                if line.strip():
+                    yield json.loads(line)
+
+    def begin(self, *, keep: bool = False) -> IO[str]:
+        """Open the output before the first line is known."""
+        path = self.parameter("outputfile")
+        self._output = path.open("a" if keep else "w", encoding="utf-8", newline="\n")
+        return self._output
+
+    def write(self, **line: Any) -> None:
+        """Append a line to the output, flushed."""
+        output = self._output or self.begin()
+        output.write(json.dumps(line, ensure_ascii=False) + "\n")
+        output.flush()
+
+    def end(self) -> None:
+        """Append the last line."""
+        self.write(kind="end")
+
+    def catch_up(self) -> None:
+        """Let the content agent do what is due, as every call of the API does."""
+        agent.catch_up(self.server)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._output is not None:
+            self._output.close()
+        if "server" in self.__dict__:
+            with suppress(OSError):
+                self.server.close()
