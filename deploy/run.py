@@ -162,12 +162,16 @@ class Environment:
         if not self._is_usable():
             self._make_venv()
         self._under_way.touch()
-        for path in self._locks(level):
-            self._pip_install(path)
-        self._run_pip(
-            ["--no-build-isolation", "--editable", str(self.root)], "installing this checkout"
-        )
-        self._prepare_database()
+        try:
+            for path in self._locks(level):
+                self._pip_install(path)
+            options = ["--no-build-isolation", "--editable", str(self.root)]
+            self._run_pip(options, "installing this checkout")
+            self._prepare_database()
+        except SetupError:
+            # Whoever failed cleaned up after himself; only a kill leaves a half-made environment.
+            self._under_way.unlink()
+            raise
         lines = [self._digest(level), *sorted(self._distributions())]
         self._stamp(level).write_text("\n".join(lines), encoding="utf-8")
         self._under_way.unlink()
@@ -227,7 +231,7 @@ class Environment:
 
     def _prepare_database(self) -> None:
         """Make Prefect's empty database once, so that no command waits for its migrations."""
-        command = [str(self.python), "-m", "deploy.embedded", "make-template"]
+        command = [str(self.python), "-m", "deploy.embedded_child", "make-template"]
         with _Ticker("preparing Prefect's database"):
             made = subprocess.run(
                 command, check=False, capture_output=True, text=True, cwd=self.folder
