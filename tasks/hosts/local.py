@@ -19,7 +19,7 @@ from types import TracebackType
 import psutil
 
 from tasks.errors import AirGapError, FolderUnsafeError
-from tasks.hosts import local_durable, scripted
+from tasks.hosts import jobs, local_durable, scripted
 from tasks.hosts.faults import file_fault, retry_sharing
 from tasks.hosts.host import (
     CommandResult,
@@ -41,7 +41,7 @@ from tasks.hosts.local_files import (
     link_error,
     open_file,
 )
-from tasks.hosts.local_process import launch_detached, poll_detached, run_program
+from tasks.hosts.local_process import launch_detached, probe_job, run_program
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
 from tasks.scripts import Script
@@ -86,7 +86,9 @@ class LocalHost:
 
     def poll_detached(self, job: HostPath) -> JobStatus:
         """Say how a job stands."""
-        return poll_detached(self, job)
+        if WINDOWS:
+            return jobs.poll(self, job, lambda: scripted.probe_job(self, self._scripts, job))
+        return jobs.poll(self, job, lambda: probe_job(job))
 
     def run_script(
         self,

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from tasks.errors import CommandFailedError, TimeLimitError
 from tasks.hosts import jobs
@@ -14,9 +14,6 @@ from tasks.hosts.host import CommandResult, JobStatus
 from tasks.hosts.local_files import WINDOWS
 from tasks.hosts.paths import HostPath
 from tasks.hosts.windows import decode_output, readable_stderr
-
-if TYPE_CHECKING:
-    from tasks.hosts.local import LocalHost
 
 _LAUNCH_SECONDS = 60.0
 
@@ -100,11 +97,7 @@ def launch_detached(command: Sequence[str], job: HostPath) -> None:
         raise CommandFailedError(program=command[0], reason=reason)
 
 
-def poll_detached(host: LocalHost, job: HostPath) -> JobStatus:
-    """Say how a job stands."""
-    return jobs.poll(host, job, lambda: _is_alive(job))
-
-
-def _is_alive(job: HostPath) -> JobStatus:
+def probe_job(job: HostPath) -> JobStatus:
+    """Say whether the supervisor of a job still lives."""
     answer = run_program(jobs.probe_command(job.text), timeout_seconds=_LAUNCH_SECONDS)
     return jobs.read_probe(answer.stdout)

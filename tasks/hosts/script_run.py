@@ -29,7 +29,7 @@ from tasks.scripts import Script
 _SWITCHES = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass")
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.5
-_PROBE_EVERY_SECONDS = 2.0
+_PROBE_EVERY_SECONDS = 5.0
 _MESSAGE_LIMIT = 2_000
 _CHUNK_BYTES = 262_144
 
@@ -123,14 +123,20 @@ def prepare(
 ) -> tuple[list[str], ScriptFiles]:
     """Write what a script needs into its folder; gives the command and the files."""
     files = ScriptFiles.of(script, folder)
-    place = _place_script(host, setup, script, folder)
+    place = place_script(host, setup, script, folder)
     host.write(files.request, _json_lines(request))
     _drop_torn_line(host, files.answer)
     command = [*setup.powershell, *_SWITCHES, "-File", place.text]
     return [*command, "-InputFile", files.request.text, "-OutputFile", files.answer.text], files
 
 
-def _place_script(host: Host, setup: ScriptSetup, script: Script, folder: HostPath) -> HostPath:
+def place_script(host: Host, setup: ScriptSetup, script: Script, folder: HostPath) -> HostPath:
+    """Bring a script into its run folder, or prove the one that the site installed.
+
+    Raises:
+        PathMissingError: The site has not installed it.
+        ScriptDigestError: The one that the site installed is not ours.
+    """
     if setup.scripts_dir is None:
         place = folder.joined(script.file_name)
         host.write(place, [script.content])

@@ -16,9 +16,14 @@ from tasks.errors import (
     HostFileError,
     ScriptFailedError,
 )
-from tasks.hosts.host import FileHash, Host, Json, Outcome, Space
+from tasks.hosts.host import FileHash, Host, JobStatus, Json, Outcome, Space
 from tasks.hosts.paths import HostPath
-from tasks.hosts.script_run import ScriptSetup, run_script, run_script_attached
+from tasks.hosts.script_run import (
+    ScriptSetup,
+    place_script,
+    run_script,
+    run_script_attached,
+)
 from tasks.scripts import load_script
 
 _SHORT_SECONDS = 300.0
@@ -38,11 +43,39 @@ def start_detached(
     host: ScriptedHost, setup: ScriptSetup, command: Sequence[str], job: HostPath
 ) -> None:
     """Start a program on Windows that outlives the session, once per job folder."""
-    settings = {"kind": "settings", "command": list(command), "job": job.text}
-    for line in _ask_shortly(host, setup, "start-detached", settings):
-        if line.get("kind") == "job" and line.get("state") in ("started", "found"):
-            return
-    raise CommandFailedError(program=command[0], reason="it was not started as a job")
+    answer = _ask_for_job(host, setup, job, list(command))
+    if answer.get("state") not in ("started", "found"):
+        raise CommandFailedError(program=command[0], reason="it was not started as a job")
+
+
+def probe_job(host: ScriptedHost, setup: ScriptSetup, job: HostPath) -> JobStatus:
+    """Say how a job on Windows stands, by its processes."""
+    answer = _ask_for_job(host, setup, job, None)
+    exit_code, cpu_seconds = answer.get("exit_code"), answer.get("cpu_seconds")
+    if answer.get("state") == "absent":
+        return JobStatus("absent")
+    if isinstance(exit_code, int):
+        return JobStatus("exited", exit_code=exit_code)
+    if not answer.get("running"):
+        return JobStatus("lost")
+    known = isinstance(cpu_seconds, int | float)
+    return JobStatus("running", cpu_seconds=float(str(cpu_seconds)) if known else None)
+
+
+def _ask_for_job(
+    host: ScriptedHost, setup: ScriptSetup, job: HostPath, command: list[str] | None
+) -> Json:
+    folder = host.service_folder()
+    place_script(host, setup, load_script("supervise-job"), folder)  # start-detached starts it
+    settings = {"kind": "settings", "command": command, "job": job.text}
+    script = load_script("start-detached")
+    lines = run_script_attached(
+        host, setup, script, [settings], folder=folder, timeout_seconds=_SHORT_SECONDS
+    )
+    for line in list(lines):
+        if line.get("kind") == "job":
+            return line
+    raise ScriptFailedError(script=script.name, reason="it did not speak of the job")
 
 
 def prepare_folder(host: ScriptedHost, setup: ScriptSetup, path: HostPath) -> None:

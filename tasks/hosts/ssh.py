@@ -1,0 +1,305 @@
+"""A server reached over SSH: SFTP for files, its default shell for commands."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import stat
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+
+from tasks.errors import (
+    AirGapError,
+    CommandFailedError,
+    FolderUnsafeError,
+    HostFileError,
+)
+from tasks.hosts import jobs, scripted
+from tasks.hosts.host import (
+    CommandResult,
+    FileHash,
+    FileStat,
+    JobStatus,
+    Json,
+    Outcome,
+    Space,
+)
+from tasks.hosts.paths import HostPath, Platform, absolute_path
+from tasks.hosts.script_run import ScriptSetup, run_script
+from tasks.hosts.ssh_commands import SshCommands
+from tasks.hosts.ssh_connection import SshAccess, SshConnection
+from tasks.hosts.ssh_files import SshFiles
+from tasks.scripts import Script
+
+# From here on one flush of the whole volume costs less than one request for each file.
+GROUP_FROM_FILES = 16
+_SHORT_SECONDS = 60.0
+_FLUSH_SECONDS = 1_800.0
+_ARGUMENT_GROUP = 200
+
+
+class SshHost:
+    """A server over SSH. Nothing is connected until the first call that needs it."""
+
+    def __init__(self, access: SshAccess, platform: Platform, scripts: ScriptSetup) -> None:
+        self.platform = platform
+        self.address = f"ssh://{access.target}"
+        self._scripts = scripts
+        self._connection = SshConnection(access)
+        self._commands = SshCommands(self._connection, platform)
+        self._files = SshFiles(self._connection, platform)
+        self._lock = threading.Lock()
+        self._service: HostPath | None = None
+        self._requests = count(1)
+        self._user_id: int | None = None
+
+    @property
+    def _is_windows(self) -> bool:
+        return self.platform is Platform.WINDOWS
+
+    def path(self, text: str) -> HostPath:
+        """Make an absolute path of this host."""
+        return absolute_path(text, self.platform)
+
+    # --- programs ------------------------------------------------------------------------------
+
+    def run(
+        self, command: Sequence[str], *, timeout_seconds: float, stdin: bytes = b""
+    ) -> CommandResult:
+        """Run a program to its end; one that is not done at the limit is left alone."""
+        return self._commands.run(command, timeout_seconds=timeout_seconds, stdin=stdin)
+
+    def _ask(self, *command: str, timeout_seconds: float = _SHORT_SECONDS) -> CommandResult:
+        """Run something that does no harm when it runs twice."""
+        return self._commands.run(command, timeout_seconds=timeout_seconds, repeatable=True)
+
+    def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
+        """Start a program that outlives the connection, once per job folder."""
+        self.make_folder(job)
+        if self._is_windows:
+            scripted.start_detached(self, self._scripts, command, job)
+            return
+        answer = self._ask(*jobs.launch_command(command, job.text))
+        if answer.stdout.strip() not in ("started", "found"):
+            reason = answer.stderr.strip() or "its supervisor did not answer"
+            raise CommandFailedError(program=command[0], reason=reason)
+
+    def poll_detached(self, job: HostPath) -> JobStatus:
+        """Say how a job stands."""
+        return jobs.poll(self, job, lambda: self._probe(job))
+
+    def _probe(self, job: HostPath) -> JobStatus:
+        if self._is_windows:
+            return scripted.probe_job(self, self._scripts, job)
+        return jobs.read_probe(self._ask(*jobs.probe_command(job.text)).stdout)
+
+    def run_script(
+        self,
+        script: Script,
+        request: Iterable[Json],
+        *,
+        folder: HostPath,
+        timeout_seconds: float,
+    ) -> Iterator[Json]:
+        """Run one of our PowerShell scripts as a detached job and yield its answer."""
+        return run_script(
+            self, self._scripts, script, request, folder=folder, timeout_seconds=timeout_seconds
+        )
+
+    def service_folder(self) -> HostPath:
+        """Make a new folder that only this account can use; it goes when the host is closed."""
+        with self._lock:
+            if self._service is None:
+                self._service = self._make_service_folder()
+            folder = self._service.joined(f"{next(self._requests):06d}")
+        self._files.make_folder(folder, mode=0o700)
+        return folder
+
+    def _make_service_folder(self) -> HostPath:
+        if not self._is_windows:
+            answer = self._ask("mktemp", "-d", "/tmp/wsus-airgap-XXXXXXXXXX")  # noqa: S108
+            if answer.exit_code:
+                raise CommandFailedError(program="mktemp", reason=answer.stderr.strip())
+            return self.path(answer.stdout.strip())
+        # A profile is open to its account, SYSTEM and Administrators only.
+        home = self.path(self._files.home().lstrip("/"))
+        folder = home.joined(f".wsus-airgap-{secrets.token_hex(8)}")
+        self._files.make_folder(folder, mode=0o700)
+        return folder
+
+    # --- reading -------------------------------------------------------------------------------
+
+    def list_folder(self, folder: HostPath) -> list[FileStat]:
+        """List one folder; a missing one is empty."""
+        return self._files.list_folder(folder)
+
+    def stat(self, path: HostPath) -> FileStat | None:
+        """Say what is at a path; None when nothing is."""
+        return self._files.stat(path)
+
+    def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
+        """Yield a file's bytes; goes on where it was when the connection breaks."""
+        return self._files.read(path, offset=offset)
+
+    def hash_files(
+        self, paths: Sequence[HostPath]
+    ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
+        """Have the server read its own files and say size and SHA-1."""
+        return scripted.hash_files(self, self._scripts, paths)
+
+    def space(self, folder: HostPath) -> Space:
+        """Room on the volume of the nearest existing parent."""
+        nearest = folder
+        while self._files.stat(nearest) is None and nearest.parent != nearest:
+            nearest = nearest.parent
+        if self._is_windows:
+            return scripted.read_volume(self, self._scripts, nearest)
+        free_bytes = self._files.free_bytes(nearest)
+        if free_bytes is None:
+            raise HostFileError(
+                operation="ask for room on", path=folder, reason="the SSH server does not say"
+            )
+        return Space(free_bytes, self._file_system(self._files.real_path(nearest)))
+
+    def _file_system(self, folder: str) -> str:
+        """The type of the file system that holds a folder, from the kernel's own table."""
+        best, found = -1, "unknown"
+        for line in self._ask("cat", "/proc/mounts").stdout.splitlines():
+            _, mount, kind, *_ = line.split()
+            below = mount.rstrip("/") + "/"
+            if (folder + "/").startswith(below) and len(below) >= best:
+                best, found = len(below), kind
+        return found
+
+    # --- writing -------------------------------------------------------------------------------
+
+    def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
+        """Create or replace a file; goes on where it was when the connection breaks."""
+        return self._files.write(path, chunks)
+
+    def create(self, path: HostPath, content: bytes) -> bool:
+        """Create a small durable file unless the name exists."""
+        created = self._files.create(path, content)
+        if created:
+            self.flush_folders([path.parent])
+        return created
+
+    def make_folder(self, path: HostPath) -> None:
+        """Create a folder and its parents."""
+        self._files.make_folder(path, mode=0o777)
+
+    def make_private_folder(self, path: HostPath) -> None:
+        """Create a folder for this account only (Windows: SYSTEM and Administrators)."""
+        if self._is_windows:
+            scripted.prepare_folder(self, self._scripts, path)
+        else:
+            self._files.make_folder(path, mode=0o700)
+            self._prove_private(path)
+        self._files.guard(path)
+
+    def _prove_private(self, path: HostPath) -> None:
+        found = self._files.attributes(path)
+        if found is None or found.st_mode is None:
+            raise HostFileError(operation="make folder", path=path, reason="it is not there")
+        if found.st_uid != self._own_user_id():
+            reason = f"it belongs to user {found.st_uid}, not to us"
+            raise FolderUnsafeError(path=path, reason=reason)
+        if stat.S_IMODE(found.st_mode) & 0o077:
+            mode = stat.S_IMODE(found.st_mode)
+            raise FolderUnsafeError(path=path, reason=f"others have access to it (mode {mode:04o})")
+
+    def _own_user_id(self) -> int:
+        if self._user_id is None:
+            answer = self._ask("id", "-u").stdout.strip()
+            if not answer.isdigit():
+                raise CommandFailedError(program="id", reason=f"it says {answer!r}")
+            self._user_id = int(answer)
+        return self._user_id
+
+    def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        """Make the bytes of files durable; many on a POSIX server by their volumes."""
+        if self._is_windows or len(paths) < GROUP_FROM_FILES:
+            return self._files.flush(paths)
+        names: dict[HostPath, set[str]] = {}
+        for folder in dict.fromkeys(path.parent for path in paths):
+            entries = self.list_folder(folder)
+            names[folder] = {entry.name for entry in entries if entry.kind == "file"}
+        there = [path for path in paths if path.name in names[path.parent]]
+        if not self._sync(["-f"], list(names)):
+            return self._files.flush(paths)
+        missing = [path for path in paths if path.name not in names[path.parent]]
+        failed = (
+            (path, HostFileError(operation="flush", path=path, reason="no such plain file"))
+            for path in missing
+        )
+        return Outcome(tuple(there), tuple(failed))
+
+    def flush_folders(self, folders: Sequence[HostPath]) -> None:
+        """Make the names in folders durable. Windows has no call for that: NTFS keeps a journal."""
+        if self._is_windows:
+            return
+        unique = list(dict.fromkeys(folders))
+        for folder in unique:
+            if self.stat(folder) is None:
+                raise HostFileError(operation="flush folder", path=folder, reason="it is not there")
+        options = ["-f"] if len(unique) >= GROUP_FROM_FILES else []
+        if not (self._sync(options, unique) or self._sync([], [])):
+            raise HostFileError(
+                operation="flush folder", path=folders[0], reason="the server's sync failed"
+            )
+
+    def _sync(self, options: list[str], paths: list[HostPath]) -> bool:
+        """Run ``sync``, all volumes without paths; by groups, since a command line has a limit."""
+        texts = [path.text for path in paths]
+        groups = [texts[i : i + _ARGUMENT_GROUP] for i in range(0, len(texts), _ARGUMENT_GROUP)]
+        answers = (
+            self._ask("sync", *options, *group, timeout_seconds=_FLUSH_SECONDS)
+            for group in groups or [[]]
+        )
+        return all(answer.exit_code == 0 for answer in answers)
+
+    def rename(
+        self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
+    ) -> Outcome[tuple[HostPath, HostPath]]:
+        """Rename files within one volume, replacing what has the new name."""
+        if self._is_windows and inherit:
+            return scripted.place_files(self, self._scripts, moves, inherit=True)
+        return self._files.rename(moves, inherit=inherit)
+
+    def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        """Remove files or empty folders."""
+        return self._files.remove(paths)
+
+    def remove_tree(self, folder: HostPath) -> None:
+        """Remove a folder with all in it; links are removed, not followed."""
+        found = self.stat(folder)
+        if found is None:
+            return
+        if self._is_windows or found.kind != "folder":
+            self._remove_below(folder, found)
+            return
+        answer = self._ask("rm", "-rf", "--", folder.text, timeout_seconds=_FLUSH_SECONDS)
+        if answer.exit_code:
+            raise HostFileError(operation="remove", path=folder, reason=answer.stderr.strip())
+
+    def _remove_below(self, folder: HostPath, found: FileStat) -> None:
+        if found.kind == "folder":
+            entries = self.list_folder(folder)
+            for entry in entries:
+                if entry.kind == "folder":
+                    self._remove_below(folder.joined(entry.name), entry)
+            names = [folder.joined(entry.name) for entry in entries if entry.kind != "folder"]
+            for _, error in self.remove(names).failed:
+                raise error
+        for _, error in self.remove([folder]).failed:
+            raise error
+
+    def close(self) -> None:
+        """Remove our folder for requests, and hang up. Detached jobs stay."""
+        with self._lock:
+            folder, self._service = self._service, None
+        if folder is not None:
+            with contextlib.suppress(AirGapError):
+                self.remove_tree(folder)
+        self._connection.close()

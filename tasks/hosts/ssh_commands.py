@@ -1,0 +1,195 @@
+"""Commands over SSH: started by the server's default shell, read to their end."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Sequence
+
+import paramiko
+
+from tasks.errors import CommandFailedError, ConnectionLostError, TimeLimitError
+from tasks.hosts.host import CommandResult
+from tasks.hosts.paths import Platform
+from tasks.hosts.ssh_connection import CONNECT_SECONDS, BrokenError, SshConnection, breaking
+from tasks.hosts.windows import (
+    SHELL_QUESTION,
+    Shell,
+    decode_output,
+    quote_for_shell,
+    read_shell_answer,
+    readable_stderr,
+)
+
+_NOT_STARTED = frozenset({126, 127, 9009})
+_PART_BYTES = 65_536
+_SHORTEST_PAUSE_SECONDS = 0.002
+_LONGEST_PAUSE_SECONDS = 0.05
+# sshd counts commands among the sessions of a connection, and allows ten in all.
+_MOST_COMMANDS = 3
+
+
+class SshCommands:
+    """Runs commands on a server. For many threads."""
+
+    def __init__(self, connection: SshConnection, platform: Platform) -> None:
+        self._connection = connection
+        self._platform = platform
+        self._shell: Shell | None = None
+        self._slots = threading.BoundedSemaphore(_MOST_COMMANDS)
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        timeout_seconds: float,
+        stdin: bytes = b"",
+        repeatable: bool = False,
+    ) -> CommandResult:
+        """Run a program to its end.
+
+        A connection that breaks before the program was started is mended. Later it is mended
+        only for what is ``repeatable``: whether the program did its work is not known.
+
+        Raises:
+            CommandFailedError: It could not be started.
+            TimeLimitError: It is still running at the limit; it is left alone.
+            ConnectionLostError: The connection broke, or could not be made.
+        """
+        result = self._run_text(
+            self._quoted(command),
+            timeout_seconds=timeout_seconds,
+            stdin=stdin,
+            repeatable=repeatable,
+            name=command[0],
+        )
+        if result.exit_code in _NOT_STARTED:
+            reason = result.stderr.strip() or f"the shell says {result.exit_code}"
+            raise CommandFailedError(program=command[0], reason=reason)
+        return result
+
+    def _quoted(self, command: Sequence[str]) -> str:
+        if self._platform is Platform.POSIX:
+            return shlex.join(command)
+        try:
+            return quote_for_shell(command, self._default_shell())
+        except ValueError as error:
+            raise CommandFailedError(program=command[0], reason=str(error)) from error
+
+    def _default_shell(self) -> Shell:
+        """What the Windows server starts commands with; asked once."""
+        if self._shell is None:
+            answer = self._run_text(
+                SHELL_QUESTION, timeout_seconds=60.0, stdin=b"", repeatable=True, name="echo"
+            )
+            self._shell = read_shell_answer(answer.stdout)
+        if self._shell is None:
+            reason = "the SSH server's default shell is neither cmd.exe nor PowerShell"
+            raise CommandFailedError(program="echo", reason=reason)
+        return self._shell
+
+    def _run_text(
+        self, text: str, *, timeout_seconds: float, stdin: bytes, repeatable: bool, name: str
+    ) -> CommandResult:
+        def attempt() -> CommandResult:
+            session = self._open_session()
+            started = _Running(session, name)
+            try:
+                with breaking(session.get_transport()):
+                    session.exec_command(text)
+                    return started.finish(stdin, timeout_seconds)
+            except BrokenError as error:
+                if repeatable:
+                    raise
+                reason = f"{error}, while {name} ran; whether it did its work is not known"
+                target = self._connection.access.target
+                raise ConnectionLostError(address=target, reason=reason) from error
+
+        if not self._slots.acquire(timeout=timeout_seconds):
+            raise TimeLimitError(what=name, limit_seconds=timeout_seconds)
+        try:
+            return self._connection.mend(attempt)
+        finally:
+            self._slots.release()
+
+    def _open_session(self) -> paramiko.Channel:
+        transport = self._connection.transport()
+        with breaking(transport):
+            return transport.open_session(timeout=CONNECT_SECONDS)
+
+
+class _Running:
+    """A command on its way to its end."""
+
+    def __init__(self, session: paramiko.Channel, name: str) -> None:
+        self._session = session
+        self._name = name
+        self._stdout = bytearray()
+        self._stderr = bytearray()
+
+    def finish(self, stdin: bytes, timeout_seconds: float) -> CommandResult:
+        """Feed it, read it, and wait for its exit code."""
+        limit = time.monotonic() + timeout_seconds
+        pause_seconds = _SHORTEST_PAUSE_SECONDS
+        unsent: memoryview | None = memoryview(stdin)
+        while True:
+            unsent, fed = self._feed(unsent)
+            if self._drain() or fed:
+                pause_seconds = _SHORTEST_PAUSE_SECONDS
+                continue
+            if self._has_ended():
+                break
+            if time.monotonic() >= limit:
+                threading.Thread(target=self._drain_on, daemon=True).start()
+                raise TimeLimitError(what=self._name, limit_seconds=timeout_seconds)
+            time.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 1.5, _LONGEST_PAUSE_SECONDS)
+        return self._result()
+
+    def _feed(self, unsent: memoryview | None) -> tuple[memoryview | None, bool]:
+        """Send what the program takes; at the end its standard input is closed once."""
+        if unsent is None or self._session.closed:
+            return None, False
+        if not unsent:
+            self._session.shutdown_write()
+            return None, True
+        if not self._session.send_ready():
+            return unsent, False
+        sent = self._session.send(bytes(unsent[:_PART_BYTES]))
+        return unsent[sent:], True
+
+    def _drain(self) -> bool:
+        got = False
+        while self._session.recv_ready():
+            self._stdout += self._session.recv(_PART_BYTES)
+            got = True
+        while self._session.recv_stderr_ready():
+            self._stderr += self._session.recv_stderr(_PART_BYTES)
+            got = True
+        return got
+
+    def _has_ended(self) -> bool:
+        ended = self._session.eof_received and self._session.exit_status_ready()
+        return bool(self._session.closed or ended)
+
+    def _drain_on(self) -> None:
+        """Read on for a program that is left alone: nobody else empties its streams."""
+        while not self._has_ended():
+            self._drain()
+            self._stdout.clear()
+            self._stderr.clear()
+            time.sleep(_LONGEST_PAUSE_SECONDS)
+        self._session.close()
+
+    def _result(self) -> CommandResult:
+        self._drain()
+        if not self._session.exit_status_ready() or self._session.recv_exit_status() == -1:
+            raise BrokenError("the session ended without an exit code")
+        exit_code = self._session.recv_exit_status()
+        self._session.close()
+        return CommandResult(
+            exit_code=exit_code,
+            stdout=decode_output(bytes(self._stdout)),
+            stderr=readable_stderr(decode_output(bytes(self._stderr))),
+        )

@@ -1,0 +1,392 @@
+"""Names and single files over SFTP, links not followed.
+
+SFTP has no call that opens without following a link, so that a look comes first: at the name
+itself each time, at the folder that holds it once in a while. Below folders that only the
+administrators can write to nobody can use the moment between.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, TypeVar
+
+import paramiko
+
+from tasks.errors import (
+    AirGapError,
+    ConnectionLostError,
+    DiskFullError,
+    FolderUnsafeError,
+    HostFileError,
+)
+from tasks.hosts.faults import SHARING_DELAYS_SECONDS
+from tasks.hosts.host import FileStat, Item, Outcome
+from tasks.hosts.paths import HostPath, Platform
+from tasks.hosts.ssh_connection import SshConnection
+from tasks.hosts.ssh_sftp import FAILURE, OP_UNSUPPORTED, SftpChannel, SftpStatusError
+from tasks.hosts.ssh_transfer import WINDOW_BYTES, read_file, write_file
+
+Result = TypeVar("Result")
+
+_LOOK_AGAIN_SECONDS = 30.0
+_MOST_REMEMBERED = 4_096
+_BATCH_THREADS = 4
+_THREADS_FROM = 16
+
+
+class SshFiles:
+    """File calls of an SSH host. For many threads."""
+
+    def __init__(self, connection: SshConnection, platform: Platform) -> None:
+        self._connection = connection
+        self._platform = platform
+        self._looked: dict[str, float] = {}
+        self._guarded: set[str] = set()
+
+    # --- guarding ------------------------------------------------------------------------------
+
+    def guard(self, folder: HostPath) -> None:
+        """From now on look at every folder between this one and what is used below it."""
+        self._guarded.add(folder.text)
+
+    def _look(self, sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
+        """What is at a path; None when nothing is.
+
+        Raises:
+            FolderUnsafeError: It, or the folder that holds it, is a link.
+        """
+        for folder in self._chain(path.parent):
+            self._look_at_folder(sftp, folder)
+        found = _lstat(sftp, path)
+        if found is not None and _is_link(found):
+            raise _link_error(path)
+        return found
+
+    def _chain(self, folder: HostPath) -> list[HostPath]:
+        separator = "\\" if self._platform is Platform.WINDOWS else "/"
+        chain = [folder]
+        roots = [root for root in self._guarded if folder.text.startswith(root + separator)]
+        while roots and chain[-1].text not in roots:
+            chain.append(chain[-1].parent)
+        return chain[::-1]
+
+    def _look_at_folder(self, sftp: SftpChannel, folder: HostPath) -> None:
+        now = time.monotonic()
+        if now - self._looked.get(folder.text, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
+            return
+        found = _lstat(sftp, folder)
+        if found is not None and _is_link(found):
+            raise _link_error(folder)
+        if found is not None:
+            if len(self._looked) >= _MOST_REMEMBERED:
+                self._looked.clear()
+            self._looked[folder.text] = now
+
+    def _refuse_link(self, path: HostPath) -> Callable[[SftpChannel], None]:
+        def check(sftp: SftpChannel) -> None:
+            found = self._look(sftp, path)
+            if found is not None and not stat.S_ISREG(found.st_mode or stat.S_IFREG):
+                raise HostFileError(operation="open", path=path, reason="it is not a plain file")
+
+        return check
+
+    # --- calls ---------------------------------------------------------------------------------
+
+    def call(
+        self, operation: str, path: HostPath, action: Callable[[SftpChannel], Result]
+    ) -> Result:
+        """Carry out an action on a channel, with our errors."""
+        with self._faults(operation, path), self._connection.channel() as channel:
+            return channel.call(lambda sftp: self._patiently(action, sftp))
+
+    def _patiently(self, action: Callable[[SftpChannel], Result], sftp: SftpChannel) -> Result:
+        """On Windows a refusal may be a virus scanner that holds the file; then try again."""
+        if self._platform is Platform.WINDOWS:
+            for delay_seconds in SHARING_DELAYS_SECONDS:
+                try:
+                    return action(sftp)
+                except SftpStatusError as error:
+                    if error.code not in (FAILURE, FAILURE - 1):
+                        raise
+                time.sleep(delay_seconds)
+        return action(sftp)
+
+    @contextlib.contextmanager
+    def _faults(self, operation: str, path: HostPath) -> Iterator[None]:
+        try:
+            yield
+        except SftpStatusError as error:
+            reason = error.strerror or str(error)
+            raise HostFileError(operation=operation, path=path, reason=reason) from error
+
+    def stat(self, path: HostPath) -> FileStat | None:
+        """Say what is at a path; None when nothing is."""
+        found = self.call("stat", path, lambda sftp: self._look_leniently(sftp, path))
+        return None if found is None else _file_stat(path.name, found)
+
+    def _look_leniently(self, sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
+        for folder in self._chain(path.parent):
+            self._look_at_folder(sftp, folder)
+        return _lstat(sftp, path)
+
+    def list_folder(self, folder: HostPath) -> list[FileStat]:
+        """List one folder; a missing one is empty."""
+
+        def action(sftp: SftpChannel) -> list[FileStat]:
+            if self._look(sftp, folder) is None:
+                return []
+            entries = sftp.listdir_attr(folder.sftp)
+            return [_file_stat(str(entry.filename), entry) for entry in entries]
+
+        return self.call("list", folder, action)
+
+    def read(self, path: HostPath, *, offset: int) -> Iterator[memoryview]:
+        """Yield a file's bytes from an offset on."""
+        with self._faults("read", path):
+            yield from read_file(
+                self._connection, path.sftp, offset=offset, check=self._refuse_link(path)
+            )
+
+    def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
+        """Create or replace a file with the bytes given."""
+        try:
+            return write_file(self._connection, path.sftp, chunks, check=self._refuse_link(path))
+        except SftpStatusError as error:
+            raise self._write_fault(path, error) from error
+
+    def _write_fault(self, path: HostPath, error: SftpStatusError) -> AirGapError:
+        """SFTP has no word for a full disk: its room tells."""
+        fault = HostFileError(operation="write", path=path, reason=error.strerror or str(error))
+        if error.code != FAILURE:
+            return fault
+        try:
+            free_bytes = self.free_bytes(path.parent)
+        except AirGapError:
+            return fault
+        full = free_bytes is not None and free_bytes < WINDOW_BYTES
+        return DiskFullError(path=path) if full else fault
+
+    def free_bytes(self, folder: HostPath) -> int | None:
+        """Room on a folder's volume; None when the server does not say."""
+
+        def action(sftp: SftpChannel) -> int | None:
+            try:
+                return sftp.free_bytes(folder.sftp)
+            except SftpStatusError as error:
+                if error.code != OP_UNSUPPORTED:
+                    raise
+                return None
+
+        return self.call("ask for room on", folder, action)
+
+    def create(self, path: HostPath, content: bytes) -> bool:
+        """Create a small file whole under a name that nobody has; its bytes are durable.
+
+        When the answer to the last step was lost with the connection, a file that holds exactly
+        our bytes is taken for ours: callers put something random in.
+        """
+        spare = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
+        tries = 0
+
+        def action(sftp: SftpChannel) -> bool:
+            nonlocal tries
+            tries += 1
+            if self._look_leniently(sftp, path) is not None:
+                return tries > 1 and _content(sftp, path) == content
+            _put(sftp, spare, content)
+            try:
+                sftp.rename(spare.sftp, path.sftp)  # refuses a name that exists
+            except SftpStatusError:
+                _drop(sftp, spare)
+                if _lstat(sftp, path) is None:
+                    raise
+                return False
+            return True
+
+        return self.call("create", path, action)
+
+    def make_folder(self, path: HostPath, *, mode: int) -> None:
+        """Create a folder and its parents; an existing one is fine."""
+
+        def action(sftp: SftpChannel) -> bool:
+            found = self._look(sftp, path)
+            if found is None:
+                if path.parent != path and _lstat(sftp, path.parent) is None:
+                    return False
+                with contextlib.suppress(SftpStatusError):  # somebody else may just have made it
+                    sftp.mkdir(path.sftp, mode)
+                found = self._look(sftp, path)
+            if found is None or not stat.S_ISDIR(found.st_mode or 0):
+                raise HostFileError(
+                    operation="make folder", path=path, reason="it cannot be made, or is a file"
+                )
+            return True
+
+        if not self.call("make folder", path, action):
+            self.make_folder(path.parent, mode=mode)
+            self.call("make folder", path, action)
+
+    def attributes(self, path: HostPath) -> paramiko.SFTPAttributes | None:
+        """Owner and mode of what is at a path; a link is refused."""
+        return self.call("stat", path, lambda sftp: self._look(sftp, path))
+
+    def real_path(self, path: HostPath) -> str:
+        """The path as the server knows it, links resolved."""
+        return self.call("resolve", path, lambda sftp: str(sftp.normalize(path.sftp)))
+
+    def home(self) -> str:
+        """The folder where sessions of this account begin, in the form of SFTP."""
+        with self._connection.channel() as channel:
+            return channel.call(lambda sftp: str(sftp.normalize(".")))
+
+    # --- batches -------------------------------------------------------------------------------
+
+    def flush(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        """Make files durable one by one (``fsync@openssh.com``)."""
+        mode = "r+" if self._platform is Platform.WINDOWS else "r"
+
+        def flush_one(path: HostPath) -> None:
+            def action(sftp: SftpChannel) -> None:
+                self._refuse_link(path)(sftp)
+                with sftp.open(path.sftp, mode) as file:
+                    sftp.flush(file)
+
+            self.call("flush", path, action)
+
+        return self.batch(paths, flush_one)
+
+    def rename(
+        self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool
+    ) -> Outcome[tuple[HostPath, HostPath]]:
+        """Rename files, replacing what has the new name."""
+        return self.batch(moves, lambda move: self._rename(*move, inherit=inherit))
+
+    def _rename(self, source: HostPath, target: HostPath, *, inherit: bool) -> None:
+        tries = 0
+
+        def action(sftp: SftpChannel) -> None:
+            nonlocal tries
+            tries += 1
+            if inherit:
+                self._take_permissions(sftp, source, target)
+            self._look_at_folder(sftp, source.parent)
+            self._look_at_folder(sftp, target.parent)
+            try:
+                sftp.posix_rename(source.sftp, target.sftp)
+            except SftpStatusError:
+                # The answer to an earlier try may have been lost with its connection.
+                done = tries > 1 and _lstat(sftp, source) is None and _lstat(sftp, target)
+                if not done:
+                    raise
+
+        self.call("rename", source, action)
+
+    def _take_permissions(self, sftp: SftpChannel, source: HostPath, target: HostPath) -> None:
+        folder, found = _lstat(sftp, target.parent), _lstat(sftp, source)
+        if folder is not None and found is not None and stat.S_ISREG(found.st_mode or 0):
+            sftp.chmod(source.sftp, stat.S_IMODE(folder.st_mode or 0o755) & 0o666)
+
+    def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        """Remove files or empty folders."""
+        return self.batch(paths, self._remove)
+
+    def _remove(self, path: HostPath) -> None:
+        def action(sftp: SftpChannel) -> None:
+            found = self._look_leniently(sftp, path)
+            if found is None:
+                return
+            is_folder = stat.S_ISDIR(found.st_mode or 0)
+            if self._platform is Platform.WINDOWS and _is_link(found):
+                with contextlib.suppress(SftpStatusError):  # a junction is removed like a folder
+                    sftp.rmdir(path.sftp)
+                    return
+            try:
+                sftp.rmdir(path.sftp) if is_folder else sftp.remove(path.sftp)
+            except SftpStatusError:
+                if _lstat(sftp, path) is not None:
+                    raise
+
+        self.call("remove", path, action)
+
+    def batch(self, items: Sequence[Item], action: Callable[[Item], None]) -> Outcome[Item]:
+        """Carry out an action for each item, on several channels when they are many."""
+
+        def attempt(item: Item) -> AirGapError | None:
+            try:
+                action(item)
+            except ConnectionLostError:
+                raise
+            except AirGapError as error:
+                return error
+            return None
+
+        if len(items) < _THREADS_FROM:
+            faults = [attempt(item) for item in items]
+        else:
+            with ThreadPoolExecutor(_BATCH_THREADS) as pool:
+                faults = list(pool.map(attempt, items))
+        pairs = list(zip(items, faults, strict=True))
+        return Outcome(
+            tuple(item for item, fault in pairs if fault is None),
+            tuple((item, fault) for item, fault in pairs if fault is not None),
+        )
+
+
+def _lstat(sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
+    try:
+        return sftp.lstat(path.sftp)
+    except SftpStatusError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+
+
+def _content(sftp: SftpChannel, path: HostPath) -> bytes:
+    with sftp.open(path.sftp, "r") as file:
+        return file.read()
+
+
+def _put(sftp: SftpChannel, path: HostPath, content: bytes) -> None:
+    with sftp.open(path.sftp, "w") as file:
+        file.write(content)
+        try:
+            sftp.flush(file)
+        except SftpStatusError as error:
+            if error.code != OP_UNSUPPORTED:
+                raise
+
+
+def _drop(sftp: SftpChannel, path: HostPath) -> None:
+    with contextlib.suppress(SftpStatusError):
+        sftp.remove(path.sftp)
+
+
+def _is_link(found: paramiko.SFTPAttributes) -> bool:
+    return stat.S_ISLNK(found.st_mode or 0)
+
+
+def _link_error(path: HostPath) -> FolderUnsafeError:
+    return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
+
+
+def _file_stat(name: str, found: paramiko.SFTPAttributes) -> FileStat:
+    mode = found.st_mode or 0
+    kind: Literal["file", "folder", "other"] = "other"
+    if stat.S_ISREG(mode):
+        kind = "file"
+    elif stat.S_ISDIR(mode):
+        kind = "folder"
+    return FileStat(
+        name=name,
+        kind=kind,
+        size_bytes=found.st_size or 0,
+        mtime_ns=int(found.st_mtime or 0) * 1_000_000_000,  # SFTP knows whole seconds
+        file_id="",
+        hidden=name.startswith("."),
+    )
