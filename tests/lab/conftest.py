@@ -1,0 +1,19 @@
+"""Labs to test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy import lab
+from tests.lab.bench import Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """A fresh lab of the usual size, whose content agent is quick."""
+    lab.create(tmp_path / "lab")
+    for side in lab.SIDES:
+        lab.tune(tmp_path / "lab", side, "agent_seconds", 0.05)
+    return Bench(tmp_path / "lab")
