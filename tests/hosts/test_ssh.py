@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -92,8 +94,6 @@ def test_a_revoked_host_key_is_refused_although_it_is_pinned(own_sshd: Sshd) -> 
 
 
 def test_a_hashed_name_and_a_second_key_are_understood(own_sshd: Sshd) -> None:
-    import subprocess
-
     other = own_sshd.host_key_line.replace("AAAAC3NzaC1lZDI1NTE5AAAAI", "AAAAC3NzaC1lZDI1NTE5AAAAJ")
     own_sshd.known_hosts.write_text(f"{other}\n{own_sshd.host_key_line}\n", encoding="ascii")
     keygen = str(needs.find("ssh-keygen"))
@@ -273,8 +273,6 @@ def test_a_server_that_is_gone_is_a_lost_connection_and_may_come_back(own_sshd: 
 def test_a_server_that_does_not_answer_is_given_up(
     monkeypatch: pytest.MonkeyPatch, sshd: Sshd
 ) -> None:
-    import socket
-
     monkeypatch.setattr(ssh_connection, "CONNECT_SECONDS", 0.3)
     monkeypatch.setattr(ssh_connection, "RETRY_DELAYS_SECONDS", (0.05,))
     with socket.create_server(("127.0.0.1", 0)) as silent:
