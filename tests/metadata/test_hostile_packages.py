@@ -169,7 +169,7 @@ def test_a_giant_title_is_refused(tmp_path: Path) -> None:
 PARTS = st.lists(
     st.sampled_from(
         [
-            *b"< > & &lt; &x; <Update </Update> <Updates> <MetaData> <![CDATA[ ]]> <!-- '/>".split(),
+            *b"< > & &lt; &x; <Update </Update> <Updates> <MetaData> <![CDATA[ ]]> <!--".split(),
             *(b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"<File Digest='"),
         ]
     )

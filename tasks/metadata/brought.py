@@ -1,0 +1,65 @@
+"""What a bundle brings, by update: for the people who carry it, sign it and install from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from tasks.content.names import ContentDigest
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import Closure, ContentChoice, read_closures
+from tasks.metadata.model import RevisionKey
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtUpdate:
+    """One approved revision of which a bundle carries files. All texts are foreign.
+
+    Attributes:
+        files, bytes: What the bundle carries of what the revision needs; files that two revisions
+            share count for both.
+        supersedes: How many updates it says it supersedes.
+    """
+
+    key: RevisionKey
+    title: str
+    kb: str
+    severity: str
+    classification: str
+    products: str
+    files: int
+    bytes: int
+    supersedes: int
+
+
+def describe_brought(
+    index: PackageIndex,
+    wanted: Iterable[tuple[str, int]],
+    choice: ContentChoice,
+    is_carried: Callable[[ContentDigest], bool],
+) -> Iterator[BroughtUpdate]:
+    """Yield those wanted revisions of whose files the bundle carries any, in the order given."""
+    for closure in read_closures(index, wanted, choice):
+        carried = [file for file in closure.files if is_carried(file.name.digest)]
+        if carried:
+            size = sum(file.size_bytes or 0 for file in carried)
+            yield _describe(index, closure, files=len(carried), size_bytes=size)
+
+
+def _describe(
+    index: PackageIndex, closure: Closure, *, files: int, size_bytes: int
+) -> BroughtUpdate:
+    key = closure.key
+    record = index.revision(*key)
+    severity = record.severity if record else ""
+    return BroughtUpdate(
+        key=key,
+        title=record.title if record else "",
+        kb=record.kb if record else "",
+        severity="" if severity == "Unspecified" else severity,
+        classification=", ".join(index.titles_of(*key, "classification")),
+        products=", ".join(index.titles_of(*key, "category")),
+        files=files,
+        bytes=size_bytes,
+        supersedes=len(index.superseded_by(*key)),
+    )

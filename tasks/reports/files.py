@@ -1,0 +1,65 @@
+"""The files of one run's report: the same numbers for people, programs and spreadsheets."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+from tasks.errors import AirGapError, DiskFullError, HostFileError
+from tasks.reports.html import render_html
+from tasks.reports.model import CommandReport
+from tasks.reports.tables import missing_csv, shopping_list
+
+PAGE = "report.html"
+DOCUMENT = "report.json"
+MISSING = "missing.csv"
+SHOPPING = "shopping-list.json"
+
+
+def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> CommandReport:
+    """Write a run's report into its folder and return it with its path filled in.
+
+    ``report.html`` for people, ``report.json`` with the very document of ``--json``, and where
+    something misses ``missing.csv`` and ``shopping-list.json``. Each file appears whole or not at
+    all; written again, they are replaced.
+
+    Raises:
+        DiskFullError: No room.
+        HostFileError: The folder cannot be written.
+    """
+    named = report.model_copy(update={"report": folder.absolute() / PAGE})
+    contents = {DOCUMENT: _pretty(named.as_json())}
+    if named.missing:
+        wanted = shopping_list(named.missing, site=named.site or "", now=now)
+        contents[MISSING] = missing_csv(named.missing)
+        contents[SHOPPING] = _pretty(wanted.model_dump(mode="json"))
+    contents[PAGE] = render_html(named, files=tuple(contents)).encode()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            _write(folder / name, content)
+    except OSError as error:
+        raise _told(folder, error) from error
+    return named
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _pretty(content: object) -> bytes:
+    return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
+def _told(folder: Path, error: OSError) -> AirGapError:
+    if error.errno == errno.ENOSPC:
+        return DiskFullError(path=folder)
+    return HostFileError(operation="write", path=folder, reason=error.strerror or str(error))

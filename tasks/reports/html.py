@@ -1,0 +1,60 @@
+"""One self-contained page a run: no script, nothing fetched, readable on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.reports import text
+from tasks.reports.model import Cell, CellKind, CommandReport
+from tasks.reports.sections import all_sections, attention, next_step, summary_facts
+
+MAX_ROWS = 2_000
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render_html(report: CommandReport, *, files: tuple[str, ...] = ()) -> str:
+    """Make the page; ``files`` are the names of what lies beside it.
+
+    Every value that the template shows is made visible, then escaped; a table ends at ``MAX_ROWS``
+    and says how many rows more the files beside have.
+    """
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            facts=summary_facts(report),
+            attention=attention(report),
+            next_step=next_step(report),
+            sections=all_sections(report),
+            files=files,
+            max_rows=MAX_ROWS,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"cell": _cell, "moment": text.moment, "count": text.count}
+    return environment
+
+
+def _finalize(value: object) -> object:
+    """Every expression of the template passes here: no raw control character gets out."""
+    if value is None:
+        return ""
+    return value if isinstance(value, Markup) else text.visible(str(value))
+
+
+def _cell(value: Cell, kind: CellKind) -> str:
+    return text.cell(value, kind)

@@ -1,0 +1,93 @@
+"""What Prefect's pages show: the flagged first, never too much, nothing that is not text."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.metadata.audit import MissingFile
+from tasks.reports.markdown import MAX_ROWS, artifacts_of, section_text
+from tasks.reports.model import CommandReport
+from tasks.reports.sections import missing_section
+from tests.reports import examples
+from tests.reports.examples import missing_file
+
+
+def many(number: int) -> tuple[MissingFile, ...]:
+    return tuple(missing_file(n) for n in range(1, number + 1))
+
+
+def test_the_first_artifact_of_a_flagged_run_says_what_was_flagged() -> None:
+    first, *_ = artifacts_of(examples.flagged_report())
+
+    assert first.key == "alpha-import-attention"
+    assert first.text.startswith("# import alpha: flagged")
+    assert "3 content files are missing" in first.text
+
+
+def test_a_done_run_has_no_attention() -> None:
+    keys = [artifact.key for artifact in artifacts_of(CommandReport(command="export", site="a"))]
+
+    assert keys == ["a-export-outcome"]
+
+
+def test_a_refused_run_shows_the_error_and_what_to_do() -> None:
+    first, *_ = artifacts_of(examples.refused_report())
+
+    assert "expected 9f…, found 11…" in first.text.replace("\\", "")
+    assert "Next: Do not use this medium" in first.text
+
+
+def test_keys_are_what_prefect_takes() -> None:
+    for report in (examples.flagged_report(), examples.hostile_report()):
+        keys = [artifact.key for artifact in artifacts_of(report)]
+        assert len(keys) == len(set(keys))
+        assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key) for key in keys)
+
+
+def test_artifacts_are_shown_as_text_or_as_table() -> None:
+    texts: dict[str, str] = {}
+    tables: dict[str, list[dict[str, object]]] = {}
+
+    for artifact in artifacts_of(examples.flagged_report()):
+        artifact.show(
+            lambda key, content, _: texts.__setitem__(key, content),
+            lambda key, rows, _: tables.__setitem__(key, rows),
+        )
+
+    assert list(tables) == ["alpha-import-missing-table"]
+    rows = tables["alpha-import-missing-table"]
+    assert rows[0]["KB"] == "KB890830"
+    assert rows[0]["Size"] == "2.5 MB"
+    assert "alpha-import-missing" in texts
+
+
+def test_a_table_ends_at_its_limit_and_says_so() -> None:
+    section = missing_section(many(MAX_ROWS + 734))
+
+    written = section_text(section)
+
+    assert written.count("\n| 2026") == MAX_ROWS
+    assert "734 more rows in the report's files." in written
+    assert len(written) < 500_000
+
+
+def test_every_row_has_as_many_cells_as_the_head() -> None:
+    for section in (
+        missing_section(many(3)),
+        missing_section(examples.hostile_report().missing or ()),
+    ):
+        table = [line for line in section_text(section).splitlines() if line.startswith("|")]
+        table = table[
+            table.index(next(line for line in table if "Update" in line and "KB" in line)) :
+        ]
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {7}
+
+
+def test_no_foreign_text_becomes_markup() -> None:
+    for artifact in artifacts_of(examples.hostile_report()):
+        assert "<script" not in artifact.text
+        assert not re.search(r"(?<!\\)\]\(", artifact.text)
+        assert "\u202e" not in artifact.text
+        assert "\r" not in artifact.text
+        for row in artifact.rows or ():
+            assert "\u202e" not in str(row)

@@ -1,0 +1,104 @@
+"""Each table is made once, from the plan, the audit or the outcome, and loses nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tasks.approvals.model import Action, Approval
+from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction
+from tasks.metadata.brought import BroughtUpdate
+from tasks.metadata.model import RevisionKey
+from tasks.reports.model import CommandReport
+from tasks.reports.sections import (
+    all_sections,
+    attention,
+    brought_section,
+    missing_section,
+    next_step,
+    plan_section,
+)
+from tests.reports import examples
+from tests.reports.examples import guid, missing_file
+
+
+def brought(number: int, size: int, title: str = "") -> BroughtUpdate:
+    return BroughtUpdate(
+        key=RevisionKey(guid(number), 5), title=title, kb="KB1", severity="Critical",
+        classification="Security Updates", products="Windows 11", files=2, bytes=size, supersedes=1,
+    )  # fmt: skip
+
+
+def test_what_a_bundle_brings_is_sorted_by_size() -> None:
+    section = brought_section([brought(1, 10, "small"), brought(2, 99, "large"), brought(3, 50)])
+
+    assert [row[0] for row in section.rows] == ["large", f"{guid(3)} revision 5", "small"]
+    assert section.facts[0].value == 3
+
+
+def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
+    group = ("All Computers", "Servers")
+    deadline = datetime(2041, 5, 1, 3, tzinfo=UTC)
+    wanted = Approval(
+        update_id=guid(1), revision=2, group=group, action=Action.INSTALL, deadline=deadline
+    )
+    plan = ApprovalPlan(
+        groups=(group,),
+        actions=(
+            PlannedAction(operation="approve", change="add", **wanted.model_dump()),
+            PlannedAction(operation="decline", change="decline", update_id=guid(2), revision=1),
+        ),
+        parked=(), held=(), kept=(), in_place=7,
+        counts=PlanCounts(removals=0, declines=1, undeclines=0, uninstalls=0, lost=0, last=0),
+        limits_exceeded=("too many",),
+    )  # fmt: skip
+
+    section = plan_section(plan, {guid(1): "A title"})
+
+    assert section.rows == (
+        ("make target group", "", "All Computers / Servers", "", ""),
+        ("approve", "A title", "All Computers / Servers", "Install", "2041-05-01T03:00:00Z"),
+        ("decline", f"{guid(2)} revision 1", "", "Decline", ""),
+    )
+    assert section.note == "too many"
+    assert section.facts[-1].value == plan.digest
+
+
+def test_missing_content_counts_files_and_revisions_without_known_files() -> None:
+    section = missing_section(
+        [missing_file(1), missing_file(2, file=missing_file(1).file), missing_file(3, file=None)],
+        unapproved=9,
+    )
+
+    assert {fact.label: fact.value for fact in section.facts} == {
+        "Files": 2,
+        "Updates": 3,
+        "Size, where known": missing_file(2).size_bytes,
+        "Other updates without all files (normal)": 9,
+    }
+    assert len(section.rows) == 3
+
+
+def test_what_needs_a_person_comes_first() -> None:
+    keys = [section.key for section in all_sections(examples.flagged_report())]
+
+    assert keys == [
+        "findings", "missing", "approvals-held", "approvals-parked", "brings", "approvals-applied",
+    ]  # fmt: skip
+
+
+def test_a_flagged_run_says_why() -> None:
+    assert attention(examples.flagged_report()) == (
+        "3 content files are missing.",
+        "2 approvals are parked.",
+        "2 decisions are held.",
+        "1 finding needs a look.",
+    )
+    assert attention(CommandReport(command="import", site="a")) == ()
+
+
+def test_there_is_always_a_next_step() -> None:
+    assert next_step(examples.refused_report()).startswith("Do not use this medium")
+    assert "shopping-list.json" in next_step(examples.flagged_report())
+    for command in ("export", "verify", "import", "accept", "audit", "status", "keygen"):
+        assert next_step(CommandReport(command=command, site="a")).endswith(".")
+        assert next_step(CommandReport(command=command, site="a", exit_code=2)).endswith(".")

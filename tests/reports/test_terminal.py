@@ -1,0 +1,146 @@
+"""A terminal gets bars and a summary, a pipe gets neither bars nor surprises."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.progress import Silence
+from tasks.reports.model import CommandReport
+from tasks.reports.terminal import TerminalProgress, print_report, summarise, terminal_progress
+from tests.reports import examples
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_json_is_one_document_on_stdout_and_nothing_else() -> None:
+    out, err = io.StringIO(), io.StringIO()
+
+    print_report(examples.flagged_report(), as_json=True, out=out, err=err)
+
+    assert json.loads(out.getvalue()) == examples.flagged_report().as_json()
+    assert out.getvalue().isascii()
+    assert err.getvalue().startswith("next: Have the next bundle bring")
+
+
+def test_the_last_line_on_stderr_says_what_to_do() -> None:
+    out, err = io.StringIO(), io.StringIO()
+
+    print_report(examples.refused_report(), as_json=False, out=out, err=err)
+
+    lines = err.getvalue().splitlines()
+    assert lines[0].startswith("error: /media/alpha-7/volume-001")
+    assert lines[-1] == "next: Do not use this medium. Find out where it has been."
+
+
+def test_a_summary_is_aligned_and_names_what_misses() -> None:
+    lines = summarise(examples.flagged_report())
+
+    assert lines[0] == "import alpha: flagged"
+    starts = {
+        line.index(value) for line in lines for value in ("23.5 GB", "1,399") if value in line
+    }
+    assert len(starts) == 1
+    assert any("KB890830" in line and "never-downloaded" in line for line in lines)
+
+
+def test_a_long_list_of_missing_files_ends() -> None:
+    missing = tuple(examples.missing_file(n) for n in range(1, 1_001))
+
+    lines = summarise(CommandReport(command="audit", site="a", exit_code=2, missing=missing))
+
+    assert len(lines) < 40
+    assert "980 more" in lines[-1]
+
+
+def test_foreign_text_cannot_steer_the_terminal() -> None:
+    out, err = io.StringIO(), io.StringIO()
+
+    print_report(examples.hostile_report(), as_json=False, out=out, err=err)
+
+    for line in (out.getvalue() + err.getvalue()).split("\n"):
+        assert line.isprintable()
+        assert "\u202e" not in line
+
+
+def test_a_console_with_an_old_code_page_takes_the_summary() -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="cp850")
+
+    print_report(examples.flagged_report(), as_json=False, out=out, err=io.StringIO())
+
+    assert b"\\u306e" in raw.getvalue()
+
+
+def test_a_small_command_prints_its_lines_only() -> None:
+    report = CommandReport(command="keygen", site=None, lines=("made a", "made b"))
+
+    assert summarise(report) == ["made a", "made b"]
+
+
+def test_a_pipe_gets_no_bars() -> None:
+    pipe = io.StringIO()
+
+    progress = TerminalProgress(pipe)
+    progress.start("Copy", total=10, unit="bytes")
+    progress.advance(10)
+    progress.finish()
+
+    assert pipe.getvalue() == ""
+    assert isinstance(terminal_progress(pipe), Silence)
+    assert isinstance(terminal_progress(Terminal()), TerminalProgress)
+
+
+def test_a_bar_ends_at_what_was_counted_by_all_threads() -> None:
+    terminal = Terminal()
+    progress = TerminalProgress(terminal)
+    progress.start("Copy\u202e", total=80_000, unit="files")
+
+    def count() -> None:
+        for _ in range(10_000):
+            progress.advance(1)
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(8):
+            threads.submit(count)
+    progress.finish()
+
+    drawn = terminal.getvalue()
+    assert "80000/80000" in drawn
+    assert "Copy[U+202E]" in drawn
+
+
+def test_advancing_is_cheap_and_draws_seldom() -> None:
+    terminal = Terminal()
+    progress = TerminalProgress(terminal)
+    progress.start("Hash", total=None, unit="files")
+    begun = time.process_time()
+
+    for _ in range(200_000):
+        progress.advance(1)
+
+    assert time.process_time() - begun < 2
+    assert terminal.getvalue().count("\r") < 40
+    progress.finish()
+
+
+def test_a_second_step_ends_the_first() -> None:
+    terminal = Terminal()
+    progress = TerminalProgress(terminal)
+
+    progress.start("One", total=1, unit="files")
+    progress.advance(1)
+    progress.start("Two", total=1, unit="files")
+    progress.finish()
+    progress.finish()
+    progress.advance(5)
+
+    assert "One" in terminal.getvalue()
+    assert "1/1" in terminal.getvalue()
