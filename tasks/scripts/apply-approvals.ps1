@@ -142,11 +142,11 @@ function Invoke-Approve($Op) {
         }
     }
     $update = Get-Revision $Op
-    $other = $null
+    $stale = $null
     foreach ($approval in $present) {
-        if ($approval.UpdateId.RevisionNumber -ne [int]$Op.revision) { $other = $approval }
+        if ($approval.UpdateId.RevisionNumber -ne [int]$Op.revision) { $stale = $approval }
     }
-    if ($null -ne $other) { [void](Move-Approval $update $other $group $Op $deadline) }
+    if ($null -ne $stale) { [void](Move-Approval $update $stale $group $Op $deadline) }
     else { [void](Set-Approval $update $group $Op.action $deadline ([bool]$Op.optional)) }
     return 'done'
 }
