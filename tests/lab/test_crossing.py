@@ -1,0 +1,74 @@
+"""Both servers' states are equal once everything was carried by hand."""
+
+from __future__ import annotations
+
+from deploy import lab
+from deploy.lab import groups
+from deploy.lab.rules import approving
+from tests.lab.bench import Bench
+
+
+def _approve_alike(bench: Bench) -> None:
+    """Make the disconnected server's decisions those of staging, through the rules of the API."""
+    wanted = bench.state("staging")
+    with bench.server("disconnected") as server:
+        paths = groups.read(server.connection)
+        for approval in bench.state("disconnected")["approvals"]:
+            row = server.connection.execute(
+                "SELECT id FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
+                (
+                    approval["update_id"],
+                    approval["revision"],
+                    paths[tuple(approval["group"][1:])],
+                ),
+            ).fetchone()
+            approving.delete_approval(server, row["id"])
+        for key in wanted["declines"]:
+            approving.decline(server, key["update_id"])
+        with bench.server("staging") as staging:
+            accepted = [row[0] for row in staging.connection.execute("SELECT id FROM license")]
+        for license_id in accepted:
+            query = "SELECT update_id, revision FROM revision WHERE license_id = ?"
+            approving.accept_license(
+                server, *server.connection.execute(query, (license_id,)).fetchone()
+            )
+        for approval in wanted["approvals"]:
+            approving.approve(
+                server,
+                (approval["update_id"], approval["revision"]),
+                approval["action"],
+                paths[tuple(approval["group"][1:])],
+                deadline=approval["deadline"],
+                optional=approval["optional"],
+            )
+
+
+def test_after_two_months_carried_by_hand_the_states_are_equal(bench: Bench) -> None:
+    bench.cross("first")
+    _approve_alike(bench)
+    bench.let_agent_run("disconnected")
+    assert bench.state("disconnected") == bench.state("staging")
+
+    lab.advance(bench.folder)
+    bench.cross("second")
+    _approve_alike(bench)
+    bench.let_agent_run("disconnected")
+    here, there = bench.state("staging"), bench.state("disconnected")
+    # The wizard cleaned up on staging alone, as nothing is deleted by hand here.
+    names = {file["name"] for file in here["files"]}
+    assert len(there["files"]) > len(here["files"])
+    there["files"] = [file for file in there["files"] if file["name"] in names]
+    assert there == here
+
+
+def test_what_only_one_server_holds_does_not_show_when_it_was_made(bench: Bench) -> None:
+    lists = bench.state("staging")
+    assert set(lists) == {"revisions", "declines", "approvals", "files"}
+    assert {tuple(entry) for entry in lists["revisions"]} == {("update_id", "revision")}
+    assert {tuple(entry) for entry in lists["files"]} == {("name", "size_bytes", "state")}
+    assert {tuple(entry) for entry in lists["approvals"]} == {
+        ("update_id", "revision", "group", "action", "deadline", "optional")
+    }
+    for name, key in (("files", "name"), ("revisions", "update_id"), ("approvals", "update_id")):
+        found = [entry[key] for entry in lists[name]]
+        assert found == sorted(found)

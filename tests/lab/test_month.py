@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy import lab
+from deploy.lab.rules import agent
+from tests.lab.bench import Bench, count
+
+
+def _keys(entries: list[dict[str, object]]) -> set[tuple[object, object]]:
+    return {(entry["update_id"], entry["revision"]) for entry in entries}
+
+
+def test_a_month_brings_all_that_months_bring(bench: Bench) -> None:
+    before = bench.state("staging")
+    lab.advance(bench.folder)
+    after = bench.state("staging")
+    known = {guid for guid, _ in _keys(before["revisions"])}
+    new = _keys(after["revisions"]) - _keys(before["revisions"])
+    assert _keys(before["revisions"]) <= _keys(after["revisions"])
+    assert {guid for guid, _ in new} - known, "new updates"
+    assert {guid for guid, _ in new} & known, "new revisions"
+    moved = {a["update_id"] for a in after["approvals"] if (a["update_id"], a["revision"]) in new}
+    assert moved & known, "an approval that moved to a new revision"
+    assert moved - known, "an approved new update"
+    declined = _keys(after["declines"]) - _keys(before["declines"])
+    assert len(declined) == 2, "one declined by the admin, one expired"
+    gone = {f["name"] for f in before["files"]} - {f["name"] for f in after["files"]}
+    assert gone, "content that the wizard removed"
+    assert {f["name"] for f in after["files"]} - {f["name"] for f in before["files"]}
+    with bench.server("staging") as server:
+        superseded = count(
+            server,
+            "SELECT count(*) FROM relation JOIN approval ON approval.update_id = other_id"
+            " JOIN revision ON revision.update_id = relation.update_id"
+            " WHERE relation.kind = 'supersedes' AND revision.created > '2025-01-20'",
+        )
+        expired = count(
+            server,
+            "SELECT count(*) FROM revision JOIN decline USING (update_id)"
+            " WHERE is_latest AND publication = 'Expired'",
+        )
+    assert superseded >= 1
+    assert expired == 1
+
+
+def test_one_approved_update_is_without_the_file_that_never_came(bench: Bench) -> None:
+    with bench.server("staging") as server:
+        assert agent.failed_count(server) == 0
+    for month in (1, 2, 3):
+        lab.advance(bench.folder)
+        with bench.server("staging") as server:
+            rows = server.connection.execute(
+                "SELECT update_id, revision, state FROM update_state WHERE state != 'Ready'"
+            ).fetchall()
+            assert [row["state"] for row in rows] == ["Failed"] * month
+            files = {f["name"][:40] for f in bench.state("staging")["files"]}
+            for row in rows:
+                needed = agent.needed_files(server, row["update_id"], row["revision"])
+                assert len([sha1 for sha1 in needed if sha1 not in files]) == 1
+            assert count(server, "SELECT count(*) FROM agent_job") == 0
+
+
+def test_every_other_approved_update_has_its_content(bench: Bench) -> None:
+    lab.advance(bench.folder)
+    files = {f["name"][:40] for f in bench.state("staging")["files"]}
+    with bench.server("staging") as server:
+        for row in server.connection.execute(
+            "SELECT update_id, revision FROM update_state WHERE state = 'Ready'"
+        ).fetchall():
+            assert set(agent.needed_files(server, *row)) <= files
+
+
+def test_the_last_synchronisation_is_newer_after_a_month(bench: Bench) -> None:
+    query = "SELECT count(*) FROM synchronization"
+    with bench.server("staging") as server:
+        before = count(server, query)
+    lab.advance(bench.folder)
+    with bench.server("staging") as server:
+        assert count(server, query) == before + 1
+
+
+def test_a_year_passes_on_a_small_lab(tmp_path: Path) -> None:
+    folder = tmp_path / "lab"
+    lab.create(folder, updates=20, content_bytes=100_000)
+    for _ in range(12):
+        lab.advance(folder)
+    assert len(lab.state(folder, "staging")["approvals"]) >= 10
