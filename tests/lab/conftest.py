@@ -12,8 +12,8 @@ from tests.lab.bench import Bench
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    """A fresh lab of the usual size, whose content agent is quick."""
-    lab.create(tmp_path / "lab")
+    """A fresh lab with the usual catalogue and small files, whose content agent is quick."""
+    lab.create(tmp_path / "lab", content_bytes=500_000)
     for side in lab.SIDES:
         lab.tune(tmp_path / "lab", side, "agent_seconds", 0.05)
     return Bench(tmp_path / "lab")

@@ -32,7 +32,7 @@ def _start(bench: Bench) -> subprocess.Popen[str]:
         env=os.environ | {"PYTHONPATH": str(Path(deploy.__file__).parent.parent)},
     )  # fmt: skip
     assert process.stdout is not None
-    lines = []
+    lines: list[str] = []
     while not lines or lines[-1] != "ready\n":
         lines.append(process.stdout.readline())
         assert lines[-1], lines
