@@ -16,9 +16,7 @@ An installed copy (no checkout around this file) runs in the Python that it was 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -49,7 +47,9 @@ def main(arguments: list[str]) -> int:
         environment = Environment(ROOT, venv_folder())
         if arguments[:1] == ["test"]:
             environment.prepare("test")
-            return run_tests(environment, arguments[1:])
+            os.chdir(ROOT)
+            checks = [str(environment.python), "-m", "tests.support.checks"]
+            return hand_over([*checks, *arguments[1:]])
         environment.prepare("product")
         return hand_over([str(environment.program("wsus-airgap")), *arguments])
     except SetupError as error:
@@ -162,6 +162,8 @@ class Environment:
         if not self._is_usable():
             self._make_venv()
         self._under_way.touch()
+        for stamp in self.folder.glob("wsus-airgap-*.stamp"):
+            stamp.unlink()
         try:
             for path in self._locks(level):
                 self._pip_install(path)
@@ -172,8 +174,9 @@ class Environment:
             # Whoever failed cleaned up after himself; only a kill leaves a half-made environment.
             self._under_way.unlink()
             raise
-        lines = [self._digest(level), *sorted(self._distributions())]
-        self._stamp(level).write_text("\n".join(lines), encoding="utf-8")
+        for ready in ("product", level):
+            lines = [self._digest(ready), *sorted(self._distributions())]
+            self._stamp(ready).write_text("\n".join(lines), encoding="utf-8")
         self._under_way.unlink()
         say(f"ready: {self.folder}")
 
@@ -181,11 +184,11 @@ class Environment:
         """Whether pip can go on in what is there, instead of beginning anew."""
         if self._under_way.exists() or not (self.folder / "pyvenv.cfg").exists():
             return False
-        if any(
-            set(stamp.read_text(encoding="utf-8").splitlines()[1:]) - self._distributions()
-            for stamp in self.folder.glob("wsus-airgap-*.stamp")
-        ):
-            return False
+        present = {name.partition("-")[0] for name in self._distributions()}
+        for stamp in self.folder.glob("wsus-airgap-*.stamp"):
+            _, *installed = stamp.read_text(encoding="utf-8").splitlines()
+            if {name.partition("-")[0] for name in installed} - present:
+                return False  # something was taken out by hand; who knows what else
         probe = "import pip, sys; assert sys.version_info >= (3, 11)"
         try:
             done = subprocess.run([self.python, "-c", probe], check=False, capture_output=True)
@@ -339,65 +342,6 @@ class _Lock:
 
     def __exit__(self, *_exception: object) -> None:
         self._file.close()
-
-
-# --- test ----------------------------------------------------------------------------------------
-
-
-def run_tests(environment: Environment, arguments: list[str]) -> int:
-    """Run ruff, mypy and pytest; with arguments only pytest, which gets them."""
-    _install_needs(environment)
-    python = str(environment.python)
-    checks = {
-        "ruff check": [python, "-m", "ruff", "check", "."],
-        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
-        "mypy": [python, "-m", "mypy"],
-        "mypy for Windows": [
-            python, "-m", "mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/win32",
-        ],
-    }  # fmt: skip
-    tests = {"pytest": [python, "-m", "pytest", *arguments]}
-    failed = []
-    for name, command in {**({} if arguments else checks), **tests}.items():
-        say(name)
-        if subprocess.run(command, check=False, cwd=environment.root).returncode:
-            failed.append(name)
-    say(f"failed: {', '.join(failed)}" if failed else "all passed")
-    return FAILED if failed else 0
-
-
-def _install_needs(environment: Environment) -> None:
-    """Install what real tests need, as far as this may be done, and say what will not run."""
-    packages, _ = _look_for_needs(environment)
-    if packages and _may_use_apt():
-        say(f"installing with apt: {' '.join(packages)} (WSUS_AIRGAP_NO_APT=1 forbids it)")
-        settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-        for command in (["apt-get", "update", "-qq"], install):
-            done = subprocess.run(
-                command, check=False, env=settings, capture_output=True, text=True
-            )
-            if done.returncode:
-                say(f"{' '.join(command[:2])} failed: {done.stderr.strip()[-500:]}")
-                break
-    for reason in _look_for_needs(environment)[1]:
-        say(f"not run here: tests for which {reason}")
-
-
-def _look_for_needs(environment: Environment) -> tuple[list[str], list[str]]:
-    """Debian packages that would help, and the reason for each need that is not met."""
-    asked = subprocess.run(
-        [environment.python, "-m", "tests.support.needs"],
-        cwd=environment.root, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    found = json.loads(asked.stdout)
-    return found["debian"], found["reasons"]
-
-
-def _may_use_apt() -> bool:
-    is_root = sys.platform != "win32" and os.geteuid() == 0
-    is_forbidden = bool(os.environ.get("WSUS_AIRGAP_NO_APT"))
-    return is_root and not is_forbidden and shutil.which("apt-get") is not None
 
 
 if __name__ == "__main__":

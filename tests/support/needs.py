@@ -10,7 +10,6 @@ A fixture that starts the program asks for its path: ``needs.path("sshd")``.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -104,14 +103,3 @@ sshd = pytest.mark.needs("sshd")
 chromium = pytest.mark.needs("chromium")
 b3sum = pytest.mark.needs("b3sum")
 root = pytest.mark.needs("root")
-
-
-def main() -> None:
-    """Print what is missing here and which Debian packages bring it, for ``deploy/run.py test``."""
-    reasons = {name: reason for name in NEEDS if (reason := missing(name))}
-    debian = sorted({package for name in reasons for package in NEEDS[name].debian})
-    print(json.dumps({"reasons": sorted(reasons.values()), "debian": debian}))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,75 @@
+"""All checks, one after the other: ``python3 deploy/run.py test`` makes the environment for this.
+
+First, what real tests need and this machine lacks is installed with apt, where that may be done
+(as root, on a system that has it); what then is still missing is said, with what will not run
+because of it. With CI=true those tests fail.
+
+With arguments only pytest runs, and gets them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from tests.support import needs
+
+_PYTHON = sys.executable
+_CHECKS = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy"],
+    # What exists on one system only stands behind a test of sys.platform; this proves it.
+    "mypy for Windows": ["mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/win32"],
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run them all, whatever fails, and name at the end what did."""
+    install_needs()
+    checks: Mapping[str, list[str]] = {} if arguments else _CHECKS
+    failed = []
+    for name, command in {**checks, "pytest": ["pytest", *arguments]}.items():
+        _say(name)
+        if subprocess.run([_PYTHON, "-m", *command], check=False).returncode:
+            failed.append(name)
+    _say(f"failed: {', '.join(failed)}" if failed else "all passed")
+    return 1 if failed else 0
+
+
+def install_needs() -> None:
+    """Install with apt what is missing, if we may, and say what will not run without the rest."""
+    absent = [name for name in needs.NEEDS if needs.missing(name)]
+    packages = sorted({package for name in absent for package in needs.NEEDS[name].debian})
+    if packages and _may_use_apt():
+        _say(f"installing with apt: {' '.join(packages)} (WSUS_AIRGAP_NO_APT=1 forbids it)")
+        _apt_install(packages)
+    for reason in filter(None, map(needs.missing, absent)):
+        consequence = "fails" if needs.is_ci() else "is not run"
+        _say(f"what needs it {consequence}: {reason}")
+
+
+def _apt_install(packages: list[str]) -> None:
+    settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    for command in (["apt-get", "update", "-qq"], install):
+        done = subprocess.run(command, check=False, env=settings, capture_output=True, text=True)
+        if done.returncode:
+            _say(f"{' '.join(command[:2])} failed: {done.stderr.strip()[-500:]}")
+            return
+
+
+def _may_use_apt() -> bool:
+    is_forbidden = bool(os.environ.get("WSUS_AIRGAP_NO_APT"))
+    return not is_forbidden and not needs.missing("root") and shutil.which("apt-get") is not None
+
+
+def _say(text: str) -> None:
+    print(f"test: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
