@@ -53,6 +53,7 @@ class PackJob:
         bundle: The bundle's folder on the media, ``<site>-<sequence>``.
         folder: The run's own folder on this machine, where the plan lies.
         threads: How many files are copied at the same time.
+        machine: This machine, where the run's folder lies; left out, the one of the media.
     """
 
     server: Host
@@ -61,6 +62,7 @@ class PackJob:
     bundle: HostPath
     folder: Path
     threads: int = 2
+    machine: Host | None = None
 
 
 @dataclass(frozen=True, slots=True)

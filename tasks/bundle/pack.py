@@ -178,13 +178,14 @@ def _size_of_tree(media: Host, folder: HostPath) -> int:
 
 def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
     """Copy manifest, package, approvals and lists to their volumes."""
+    machine = job.machine or job.media
     items = []
     for path, number, name, digests in lists.files:
         final = volume_folder(job.bundle, number).joined(name)
         found = job.media.stat(final)
         items.append(
             CopyItem(
-                sources=(job.media.path(str(path.absolute())),),
+                sources=(machine.path(str(path.absolute())),),
                 size_bytes=digests.size_bytes,
                 sha1=digests.sha1,
                 blake3=digests.blake3,
@@ -193,7 +194,7 @@ def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
                 present=found is not None and found.size_bytes == digests.size_bytes,
             )
         )
-    for batch in copy_files(job.media, job.media, items, threads=1):
+    for batch in copy_files(machine, job.media, items, threads=1):
         for result in batch:
             if result.error is not None:
                 raise result.error

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS hashed (
     file_id TEXT NOT NULL, sha1 BLOB NOT NULL, blake3 BLOB NOT NULL, hashed_at TEXT NOT NULL
 ) WITHOUT ROWID
 """
+_BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_sha1 ON hashed (sha1)"
 _LOOKUP = (
     "SELECT sha1, blake3 FROM hashed"
     " WHERE path = ? AND size_bytes = ? AND mtime_ns = ? AND file_id = ?"
@@ -46,6 +47,7 @@ class HashMemory:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute(_SCHEMA)
+        self._connection.execute(_BY_DIGEST)
         self._waiting: list[tuple[str, int, int, str, bytes, bytes, str]] = []
 
     def __enter__(self) -> Self:

@@ -73,7 +73,8 @@ class CopyResult:
     """What became of one item: ``digests`` of its bytes, or the ``error``; never both.
 
     ``error`` is a ``ContentWrongError`` when the bytes were read and are not those expected.
-    ``written`` is False for what was only proved, or already lay there whole.
+    ``written`` is False for what was only proved, or already lay there whole; of a file that
+    failed it says that something was, or may have been, written beside and has been removed.
     """
 
     item: CopyItem
@@ -213,7 +214,8 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
     except _FATAL:
         raise
     except (FailedError, FolderUnsafeError) as error:
-        return CopyResult(item, None, error)
+        # Something may lie under the name beside; `written` has it removed.
+        return CopyResult(item, None, error, item.beside is not None)
 
 
 def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:

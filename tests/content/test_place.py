@@ -1,0 +1,113 @@
+"""From the intake to WsusContent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.content.digest import digest_chunks
+from tasks.content.names import ContentName
+from tasks.content.place import Placed, PlaceItem, place
+from tasks.content.scan import scan
+from tasks.errors import HostFileError
+from tasks.hosts.local import LocalHost
+from tasks.hosts.memory import MemoryHost, PowerLostError
+from tasks.hosts.paths import HostPath
+from tests.support.bundles import fill_content, tree, write_content
+
+
+def _place(root: Path, items: list[PlaceItem]) -> list[Placed]:
+    host = LocalHost()
+    return list(place(host, host.path(str(root / "intake")), host.path(str(root / "wsus")), items))
+
+
+def _items(folder: Path) -> list[PlaceItem]:
+    host = LocalHost()
+    return [PlaceItem(file.name, file.size_bytes) for file in scan(host, host.path(str(folder)))]
+
+
+def test_files_move_from_the_intake_to_their_place(tmp_path: Path) -> None:
+    fill_content(tmp_path / "intake", 50)
+    items = _items(tmp_path / "intake")
+    before = tree(tmp_path / "intake")
+    (tmp_path / "wsus").mkdir()
+
+    placed = _place(tmp_path, items)
+
+    assert sum(len(result.moved) for result in placed) == len(items)
+    assert tree(tmp_path / "wsus") == before
+    assert tree(tmp_path / "intake") == {}
+
+
+def test_a_second_run_moves_nothing_and_finds_everything(tmp_path: Path) -> None:
+    fill_content(tmp_path / "intake", 20)
+    items = _items(tmp_path / "intake")
+    (tmp_path / "wsus").mkdir()
+    _place(tmp_path, items)
+
+    placed = _place(tmp_path, items)
+
+    assert sum(len(result.found) for result in placed) == len(items)
+    assert not any(result.moved or result.failed for result in placed)
+
+
+def test_what_lies_nowhere_is_named(tmp_path: Path) -> None:
+    fill_content(tmp_path / "intake", 5)
+    items = _items(tmp_path / "intake")
+    lost = items[2]
+    (tmp_path / "intake" / lost.name.folder / lost.name.text).unlink()
+    (tmp_path / "wsus").mkdir()
+
+    placed = _place(tmp_path, items)
+
+    failed = [failure for result in placed for failure in result.failed]
+    assert [item for item, _ in failed] == [lost]
+    assert isinstance(failed[0][1], HostFileError)
+
+
+def test_an_intake_file_replaces_one_of_the_same_name(tmp_path: Path) -> None:
+    name = write_content(tmp_path / "intake", b"good")
+    rotten = tmp_path / "wsus" / name.folder / name.text
+    rotten.parent.mkdir(parents=True)
+    rotten.write_bytes(b"evil")
+
+    _place(tmp_path, [PlaceItem(name, 4)])
+
+    assert rotten.read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_placing_goes_on_after_a_power_loss(seed: int) -> None:
+    host = MemoryHost()
+    intake, target = host.path("/work/intake"), host.path("/wsus")
+    host.make_folder(target)
+    names = []
+    for number in range(12):
+        content = b"file %d of %d" % (number, seed)
+        names.append((_write(host, intake, content), content))
+    items = sorted(
+        (PlaceItem(name, len(content)) for name, content in names),
+        key=lambda item: item.name.order,
+    )
+    host.fail_after(seed, PowerLostError())
+
+    with pytest.raises(PowerLostError):
+        list(place(host, intake, target, items))
+    host.lose_power(seed)
+    placed = list(place(host, intake, target, items))
+
+    assert not any(result.failed for result in placed)
+    for name, content in names:
+        path = target.joined(name.folder, name.text)
+        assert b"".join(map(bytes, host.read(path))) == content
+
+
+def _write(host: MemoryHost, intake: HostPath, content: bytes) -> ContentName:
+    name = ContentName(digest_chunks([content]).sha1, "cab")
+    path = intake.joined(name.folder, name.text)
+    host.make_folder(path.parent)
+    host.write(path, [content])
+    host.flush_files([path])
+    host.flush_folders([path.parent, intake, intake.parent, host.path("/")])
+    return name

@@ -1,0 +1,132 @@
+"""Listing WsusContent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.content.digest import digest_chunks
+from tasks.content.memory import HashMemory
+from tasks.content.scan import ContentFile, StrangeName, scan
+from tasks.hosts.local import LocalHost
+from tasks.hosts.memory import MemoryHost
+from tasks.hosts.paths import Platform
+from tests.support.bundles import fill_content, write_content
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def _scan(folder: Path) -> tuple[list[ContentFile], dict[str, str]]:
+    host = LocalHost()
+    strange: list[StrangeName] = []
+    found = list(scan(host, host.path(str(folder)), strange=strange.append))
+    return found, {name.path.name: name.reason for name in strange}
+
+
+def test_a_scan_finds_every_content_file_in_the_one_order(tmp_path: Path) -> None:
+    names = fill_content(tmp_path, 300)
+
+    found, strange = _scan(tmp_path)
+
+    assert [file.name for file in found] == sorted(set(names), key=lambda name: name.order)
+    assert strange == {}
+    assert all(
+        Path(file.path.text).stat().st_size == file.size_bytes and file.digests is None
+        for file in found
+    )
+
+
+def test_what_is_no_content_file_is_named_apart_and_not_followed(tmp_path: Path) -> None:
+    name = write_content(tmp_path, b"good")
+    folder = tmp_path / name.folder
+    other = "11" if name.folder != "11" else "22"
+    (tmp_path / other).mkdir()
+    (tmp_path / other / name.text).write_bytes(b"good")
+    (tmp_path / "anonymousCheckFile.txt").write_bytes(b"")
+    (folder / "BIT12.tmp").write_bytes(b"half")
+    (folder / ".hidden").write_bytes(b"")
+    (folder / "readme.txt").write_bytes(b"")
+    (folder / name.text.lower()).write_bytes(b"good")
+    (folder / ("A" * 38 + name.folder + ".cab")).symlink_to(folder / name.text)
+    (tmp_path / "not-a-folder").mkdir()
+    (tmp_path / "AB").symlink_to(folder)
+
+    found, strange = _scan(tmp_path)
+
+    assert [file.name for file in found] == [name]
+    assert strange == {
+        name.text: "misplaced",
+        "anonymousCheckFile.txt": "own",
+        "BIT12.tmp": "own",
+        ".hidden": "hidden",
+        "readme.txt": "not-a-content-name",
+        name.text.lower(): "not-a-content-name",
+        "A" * 38 + name.folder + ".cab": "not-a-file",
+        "not-a-folder": "not-a-file",
+        "AB": "not-a-file",
+    }
+
+
+def test_two_extensions_that_differ_only_in_case_are_one_file(tmp_path: Path) -> None:
+    name = write_content(tmp_path, b"good", "CAB")
+    write_content(tmp_path, b"good", "cab")
+
+    found, strange = _scan(tmp_path)
+
+    assert [file.name for file in found] == [name]
+    assert list(strange.values()) == ["twice"]
+
+
+def test_a_windows_server_may_write_names_in_any_case() -> None:
+    host = MemoryHost(platform=Platform.WINDOWS)
+    root = host.path("D:\\WSUS\\WsusContent")
+    host.make_folder(root.joined("aa"))
+    host.write(root.joined("aa", "bb" * 19 + "aa.CAB"), [b"x"])
+
+    (found,) = scan(host, root)
+
+    assert found.path.text == f"D:\\WSUS\\WsusContent\\AA\\{'BB' * 19}AA.CAB"
+
+
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert _scan(tmp_path / "missing") == ([], {})
+
+
+def test_the_memory_knows_a_file_until_it_looks_different(tmp_path: Path) -> None:
+    content = tmp_path / "content"
+    name = write_content(content, b"good")
+    host = LocalHost()
+    root = host.path(str(content))
+    digests = digest_chunks([b"good"])
+    with HashMemory(tmp_path / "hashes.sqlite") as memory:
+        memory.remember([(file, digests) for file in scan(host, root)], now=NOW)
+
+    with HashMemory(tmp_path / "hashes.sqlite") as memory:
+        (known,) = scan(host, root, remembered=memory.lookup)
+        os.utime(content / name.folder / name.text, ns=(1, 1))
+        (changed,) = scan(host, root, remembered=memory.lookup)
+
+    assert known.digests == digests
+    assert changed.digests is None
+
+
+def test_the_memory_writes_in_batches_and_keeps_what_an_error_leaves(tmp_path: Path) -> None:
+    names = fill_content(tmp_path / "content", 1_500, most_bytes=8)
+    host = LocalHost()
+    root = host.path(str(tmp_path / "content"))
+    digests = digest_chunks([b""])
+
+    def remember_and_fail() -> None:
+        with HashMemory(tmp_path / "hashes.sqlite") as memory:
+            memory.remember([(file, digests) for file in scan(host, root)], now=NOW)
+            raise RuntimeError
+
+    with contextlib.suppress(RuntimeError):
+        remember_and_fail()
+
+    with HashMemory(tmp_path / "hashes.sqlite") as memory:
+        known = [file.digests for file in scan(host, root, remembered=memory.lookup)]
+    assert len(known) == len(set(names))
+    assert all(known)

@@ -1,0 +1,269 @@
+"""Copying and proving content in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tasks.content.digest import digest_chunks
+from tasks.content.names import Blake3, ContentName
+from tasks.content.place import beside_path, content_path
+from tasks.content.scan import scan
+from tasks.content.transfer import BatchLimits, CopyItem, CopyResult, copy_files
+from tasks.errors import (
+    AirGapError,
+    ConnectionLostError,
+    ContentWrongError,
+    DiskFullError,
+    HostFileError,
+)
+from tasks.hosts.host import FileHash, Host
+from tasks.hosts.local import LocalHost
+from tasks.hosts.memory import MemoryHost, PowerLostError
+from tasks.hosts.paths import HostPath
+from tests.support.bundles import fill_content, tree, write_content
+
+LIMITS = BatchLimits(files=7, size_bytes=20_000)
+
+
+def _items(source: Path, host: Host, root: HostPath, *, present: bool = False) -> list[CopyItem]:
+    local = LocalHost()
+    items = []
+    for file in scan(local, local.path(str(source))):
+        host.make_folder(root.joined(file.name.folder))
+        items.append(
+            CopyItem(
+                (file.path,),
+                file.size_bytes,
+                file.name.digest,
+                digest_chunks(local.read(file.path)).blake3,
+                beside_path(root, file.name),
+                content_path(root, file.name),
+                present=present,
+            )
+        )
+    return items
+
+
+def _copy(
+    items: list[CopyItem], destination: Host | None, *, source: Host | None = None
+) -> list[CopyResult]:
+    batches = copy_files(source or LocalHost(), destination, items, limits=LIMITS)
+    return [result for batch in batches for result in batch]
+
+
+def _names(host: Host, root: HostPath) -> dict[str, bytes]:
+    found = {}
+    for folder in host.list_folder(root):
+        for stat in host.list_folder(root.joined(folder.name)):
+            path = root.joined(folder.name, stat.name)
+            found[f"{folder.name}/{stat.name}"] = b"".join(map(bytes, host.read(path)))
+    return found
+
+
+def test_copies_are_whole_and_results_stand_in_the_order_of_the_items(tmp_path: Path) -> None:
+    fill_content(tmp_path / "from", 60)
+    write_content(tmp_path / "from", bytes(3_000_000), "esd")
+    host = LocalHost()
+    items = _items(tmp_path / "from", host, host.path(str(tmp_path / "to")))
+
+    results = _copy(items, host)
+
+    assert [result.item for result in results] == items
+    assert all(result.is_ok and result.written for result in results)
+    assert tree(tmp_path / "to") == tree(tmp_path / "from")
+
+
+def test_without_a_destination_bytes_are_only_proved(tmp_path: Path) -> None:
+    name = write_content(tmp_path, b"good")
+    host = LocalHost()
+    path = content_path(host.path(str(tmp_path)), name)
+
+    (right,) = _copy([CopyItem((path,), 4, name.digest)], None)
+    (wrong,) = _copy([CopyItem((path,), 4, blake3=Blake3(bytes(32)))], None)
+
+    assert right.digests == digest_chunks([b"good"])
+    assert not right.written
+    assert isinstance(wrong.error, ContentWrongError)
+
+
+@pytest.mark.parametrize("content", [b"GOOD", b"goo", b"goods"], ids=["bytes", "short", "long"])
+def test_wrong_bytes_never_get_their_final_name(tmp_path: Path, content: bytes) -> None:
+    name = write_content(tmp_path / "from", b"good")
+    other = write_content(tmp_path / "from", b"other")
+    host = LocalHost()
+    items = _items(tmp_path / "from", host, host.path(str(tmp_path / "to")))
+    (tmp_path / "from" / name.folder / name.text).write_bytes(content)
+
+    results = _copy(items, host)
+
+    assert sorted(result.is_ok for result in results) == [False, True]
+    assert [type(result.error) for result in results if result.error] == [ContentWrongError]
+    assert list(tree(tmp_path / "to")) == [f"{other.folder}/{other.text}"]
+
+
+def test_a_file_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
+    fill_content(tmp_path / "from", 20)
+    host = LocalHost()
+    items = _items(tmp_path / "from", host, host.path(str(tmp_path / "to")))
+    Path(items[3].sources[0].text).unlink()
+
+    results = _copy(items, host)
+
+    assert [result.is_ok for result in results].count(False) == 1
+    assert isinstance(results[3].error, HostFileError)
+
+
+def test_what_is_present_is_proved_and_not_written_again(tmp_path: Path) -> None:
+    fill_content(tmp_path / "from", 20)
+    host = LocalHost()
+    root = host.path(str(tmp_path / "to"))
+    _copy(_items(tmp_path / "from", host, root), host)
+    items = _items(tmp_path / "from", host, root, present=True)
+    assert items[5].final is not None
+    damaged = Path(items[5].final.text)
+    damaged.write_bytes(bytes(items[5].size_bytes))
+
+    results = _copy(items, host)
+
+    assert [index for index, result in enumerate(results) if result.written] == [5]
+    assert all(result.is_ok for result in results)
+    assert tree(tmp_path / "to") == tree(tmp_path / "from")
+
+
+def test_several_sources_become_one_file(tmp_path: Path) -> None:
+    host = LocalHost()
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(name.encode())
+    sources = (host.path(str(tmp_path / "one")), host.path(str(tmp_path / "two")))
+    digests = digest_chunks([b"onetwo"])
+    final = host.path(str(tmp_path / "whole"))
+
+    item = CopyItem(
+        sources, 6, digests.sha1, digests.blake3, host.path(str(tmp_path / "beside")), final
+    )
+    (result,) = _copy([item], host)
+
+    assert result.is_ok
+    assert (tmp_path / "whole").read_bytes() == b"onetwo"
+
+
+def test_another_machine_reads_what_it_wrote(tmp_path: Path) -> None:
+    fill_content(tmp_path / "from", 20)
+    server = MemoryHost()
+    root = server.path("/intake")
+
+    results = _copy(_items(tmp_path / "from", server, root), server)
+
+    assert all(result.is_ok for result in results)
+    assert _names(server, root) == tree(tmp_path / "from")
+
+
+class _LyingHost(MemoryHost):
+    """Writes one file wrong, as a bad disk or connection would, and says nothing."""
+
+    def __init__(self, spoiled: str) -> None:
+        super().__init__()
+        self.spoiled = spoiled
+
+    def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
+        content = b"".join(map(bytes, chunks))
+        if path.name.startswith(self.spoiled):
+            content = bytes(len(content))
+        return super().write(path, [content])
+
+
+class _SilentHost(MemoryHost):
+    """Answers no digest at all."""
+
+    def hash_files(
+        self, paths: Sequence[HostPath]
+    ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
+        yield from super().hash_files(paths[:0])
+
+
+def test_what_another_machine_wrote_wrong_does_not_get_its_name(tmp_path: Path) -> None:
+    names = fill_content(tmp_path / "from", 10)
+    spoiled = names[4]
+    server = _LyingHost(spoiled.digest.hex)
+    root = server.path("/intake")
+
+    results = _copy(_items(tmp_path / "from", server, root), server)
+
+    assert [result.is_ok for result in results].count(False) == 1
+    expected = {path for path in tree(tmp_path / "from") if spoiled.digest.hex not in path}
+    assert set(_names(server, root)) == expected
+
+
+def test_no_answer_of_another_machine_is_no_proof(tmp_path: Path) -> None:
+    fill_content(tmp_path / "from", 5)
+    server = _SilentHost()
+    root = server.path("/intake")
+
+    results = _copy(_items(tmp_path / "from", server, root), server)
+
+    assert not any(result.is_ok for result in results)
+    assert _names(server, root) == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [DiskFullError(path="x"), ConnectionLostError(address="x", reason="gone")],
+    ids=["disk full", "connection lost"],
+)
+def test_an_error_that_ends_everything_is_raised(tmp_path: Path, error: Exception) -> None:
+    fill_content(tmp_path / "from", 30)
+    server = MemoryHost()
+    items = _items(tmp_path / "from", server, server.path("/intake"))
+    server.fail_after(20, error)
+
+    with pytest.raises(type(error)):
+        _copy(items, server)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_after_a_power_loss_every_final_name_holds_its_bytes(tmp_path: Path, seed: int) -> None:
+    fill_content(tmp_path / "from", 24, seed=seed)
+    server = MemoryHost()
+    root = server.path("/intake")
+    items = _items(tmp_path / "from", server, root)
+    server.flush_folders([root.parent, root, *{item.final.parent for item in items if item.final}])
+    server.fail_after(1 + seed * 4, PowerLostError())
+    reported: list[CopyResult] = []
+
+    def copy_until_dark() -> None:
+        for batch in copy_files(LocalHost(), server, items, limits=LIMITS):
+            reported.extend(batch)
+
+    with pytest.raises(PowerLostError):
+        copy_until_dark()
+    server.lose_power(seed)
+
+    whole = tree(tmp_path / "from")
+    found = {
+        path: content
+        for path, content in _names(server, root).items()
+        if ContentName.parse(path.split("/")[1])
+    }
+    assert found.items() <= whole.items()
+    assert {result.item.final for result in reported} <= {root.joined(*p.split("/")) for p in found}
+
+    results = _copy(_items(tmp_path / "from", server, root, present=True), server)
+
+    assert all(result.is_ok for result in results)
+    assert _names(server, root) == whole
+
+
+def test_batches_are_bounded_by_files_and_by_bytes(tmp_path: Path) -> None:
+    fill_content(tmp_path / "from", 40)
+    write_content(tmp_path / "from", bytes(25_000))
+    host = LocalHost()
+    items = _items(tmp_path / "from", host, host.path(str(tmp_path / "to")))
+
+    batches = list(copy_files(host, host, items, limits=LIMITS))
+
+    assert all(len(batch) <= LIMITS.files for batch in batches)
+    sizes = [sum(result.item.size_bytes for result in batch[:-1]) for batch in batches]
+    assert all(size < LIMITS.size_bytes for size in sizes)
