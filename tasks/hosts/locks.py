@@ -203,7 +203,9 @@ def acquire_as(
     Raises:
         LockHeldError: Somebody else has it, or may have it.
     """
-    return _acquire(host, path, owner, take_over=take_over, depth=0)
+    lock = _acquire(host, path, owner, take_over=take_over, depth=0)
+    _tidy(lock)
+    return lock
 
 
 def _acquire(
@@ -225,6 +227,20 @@ def _acquire(
                 _replace(host, path, owner)
                 return Lock(host, path, owner)
     raise _held(path, None, owner)
+
+
+def _tidy(lock: Lock) -> None:
+    """Remove what others left beside the lock when they were killed while they took it.
+
+    Nobody is harmed: who still claims an earlier lock finds ours there now, and gives up.
+    """
+    name, folder = lock.path.name, lock.path.parent
+    for entry in lock.host.list_folder(folder):
+        beside = entry.name.startswith((f"{name}.", f".{name}."))
+        if beside and entry.kind == "file" and entry.name.endswith((".new", ".claim", ".released")):
+            owner = _parse(_read(lock.host, folder.joined(entry.name)) or b"")
+            if owner is not None and is_gone(owner, lock.owner):
+                lock.host.remove([folder.joined(entry.name)])
 
 
 def _replace(host: Host, path: HostPath, owner: LockOwner) -> None:

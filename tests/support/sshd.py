@@ -76,12 +76,14 @@ class Sshd:
             time.sleep(0.02)
 
     def _config(self) -> str:
+        # bash reads ~/.bashrc under sshd unless it believes itself inside another shell; what a
+        # person has in there is no business of the tests, and may take its time.
         return (
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self._host_key}\n"
             f"AuthorizedKeysFile {self.folder / 'authorized_keys'}\nPidFile none\n"
             "StrictModes no\nUsePAM no\nPasswordAuthentication no\n"
             "KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
-            "MaxStartups 100\nUseDNS no\nLogLevel ERROR\nSubsystem sftp internal-sftp\n"
+            "MaxStartups 100\nUseDNS no\nLogLevel ERROR\nSetEnv SHLVL=2\nSubsystem sftp internal-sftp\n"
         )
 
     def _answers(self) -> bool:
