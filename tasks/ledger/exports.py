@@ -58,7 +58,9 @@ class Exports:
 
     def newest_sealed(self) -> ExportRecord | None:
         """The newest whole bundle: the parent of the next one."""
-        return self._one("SELECT * FROM export WHERE status='sealed' ORDER BY sequence DESC LIMIT 1")
+        return self._one(
+            "SELECT * FROM export WHERE status='sealed' ORDER BY sequence DESC LIMIT 1"
+        )
 
     def by_digest(self, header_digest: str) -> ExportRecord | None:
         """The bundle with this header digest."""
@@ -92,6 +94,13 @@ class Exports:
             tuple(values.values()),
         )
 
+    def rebase(self, sequence: int, *, mode: str, base_digest: str | None) -> None:
+        """Change what a reserved number will hold; nothing was committed for it yet."""
+        self._connection.execute(
+            "UPDATE export SET mode=?, base_digest=? WHERE sequence=? AND status='reserved'",
+            (mode, base_digest, sequence),
+        )
+
     def commit(self, sequence: int, *, header_digest: str, fingerprint: str) -> None:
         """Bind a sequence to its header before the seal exists. It never gets another."""
         self._connection.execute(
@@ -111,8 +120,9 @@ class Exports:
         """Give a number up: what was committed for it can no longer be made."""
         self._connection.execute("UPDATE export SET status='void' WHERE sequence=?", (sequence,))
 
-    def accept(self, header_digest: str, *, receipt: str, now: datetime) -> None:
-        """Take a receipt for one of our bundles. ``receipt`` is its payload as JSON text."""
+    def accept(self, header_digest: str, *, receipt: str | None, now: datetime) -> None:
+        """Take a receipt for one of our bundles: its payload as JSON, None when there is no list
+        of what is missing (a typed code, or a site with no way back): then nothing is."""
         self._connection.execute(
             "UPDATE export SET receipt=?, accepted=? WHERE header_digest=?",
             (receipt, now.isoformat(), header_digest),

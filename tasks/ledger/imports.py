@@ -75,21 +75,22 @@ class Imports:
             record.model_dump(mode="json"),
         )
 
-    def finish(
-        self, header_digest: str, *, outcome: str, decisions: Iterable[Decision], now: datetime
-    ) -> None:
-        """Remember the end of an import and all decisions, in one transaction."""
-        with self._ledger.transaction():
-            self._connection.execute(
-                "UPDATE import SET status='done', done=?, outcome=? WHERE header_digest=?",
-                (now.isoformat(), outcome, header_digest),
-            )
-            self._replace(decisions)
+    def finish(self, header_digest: str, *, outcome: str, now: datetime) -> None:
+        """Remember the end of an import, durably; the receipt is derived from it."""
+        self._connection.execute(
+            "UPDATE import SET status='done', done=?, outcome=? WHERE header_digest=?",
+            (now.isoformat(), outcome, header_digest),
+        )
 
     def remember(self, decisions: Iterable[Decision]) -> None:
         """Replace the remembered decisions, in one transaction."""
         with self._ledger.transaction():
-            self._replace(decisions)
+            self._connection.execute("DELETE FROM decision")
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO decision"
+                " VALUES (:state,:update_id,:revision,:group_path,:body,:reason)",
+                (decision.model_dump() for decision in decisions),
+            )
 
     def decisions(self, state: str) -> list[Decision]:
         """The decisions of one set, in stable order."""
@@ -98,14 +99,6 @@ class Imports:
             (state,),
         )
         return [Decision.model_validate(dict(row)) for row in rows]
-
-    def _replace(self, decisions: Iterable[Decision]) -> None:
-        self._connection.execute("DELETE FROM decision")
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO decision VALUES (:state,:update_id,:revision,:group_path,:body,"
-            ":reason)",
-            (decision.model_dump() for decision in decisions),
-        )
 
     def _one(self, query: str, *values: object) -> ImportRecord | None:
         row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()

@@ -1,0 +1,402 @@
+"""The console script: words of a command in, one report and one exit code out.
+
+Knows the commands and nothing of how they work: a flow is imported, and Prefect with it, only when
+a command needs one; the lab only when a command names it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+
+from cyclopts import App, CycloptsError, Parameter
+
+from tasks.errors import AirGapError, PathMissingError, UsageError
+from tasks.reports.model import CommandReport, failure_report
+from tasks.reports.terminal import print_report
+from tasks.site.reading import lay_out_site, require_side
+from tasks.site.settings import Mode, Side
+
+if TYPE_CHECKING:
+    from tasks.site.settings import Site
+
+SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+TakeOver = Annotated[str | None, Parameter(name="--take-over")]
+LabSide = Literal["staging", "disconnected"]
+Answer = CommandReport | None
+
+_Result = TypeVar("_Result")
+_SITE = Path("site.toml")
+
+app = App(name="wsus-airgap", help="Carry Microsoft WSUS across an air gap.")
+lab_app = App(name="lab", help="A pair of simulated WSUS servers.")
+site_app = App(name="site", help="The site file.")
+app.command(lab_app)
+app.command(site_app)
+
+
+def main() -> None:
+    """Run the command line of this process and end it."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: list[str]) -> int:
+    """Carry out a command; print its report; return its exit code."""
+    as_json = "--json" in words
+    command = _command_of(words)
+    try:
+        answer = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        answer = failure_report(command, UsageError(reason=_plain(error)))
+    except AirGapError as error:
+        answer = failure_report(command, error)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return 1
+    if not isinstance(answer, CommandReport):
+        return answer if isinstance(answer, int) else 0
+    print_report(answer, as_json=as_json)
+    return answer.exit_code
+
+
+# --- commands that are flows -----------------------------------------------------------------
+
+
+@app.command
+def export(
+    *,
+    site: SitePath = _SITE,
+    mode: Mode | None = None,
+    full: Flag = False,
+    new: Flag = False,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Staging side: make the next bundle on the media.
+
+    Args:
+        site: The site file.
+        mode: incremental brings what the baseline lacks; mirror also lets the import plan deletions.
+        full: Carry everything staging holds, whatever the baseline says.
+        new: Make another bundle even when nothing has changed since the last one.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+    options = {"mode": mode, "full": full, "new": new, "take_over": take_over}
+    return _flow("export_bundle", "export", site, Side.STAGING, **options)
+
+
+@app.command
+def verify(
+    bundles: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    site: SitePath = _SITE,
+    json: Json = False,
+) -> Answer:
+    """Either side: prove a bundle, and change nothing.
+
+    Args:
+        bundles: The bundle's folder; several are its volumes, or copies of it.
+        site: The site file.
+        json: Print one JSON document.
+    """
+    return _flow("verify_bundle", "verify", site, None, bundles=_folders(bundles))
+
+
+@app.command(name="import")
+def import_(
+    bundles: Annotated[list[Path], Parameter(negative="")],
+    /,
+    *,
+    site: SitePath = _SITE,
+    confirm: str | None = None,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Disconnected side: verify a bundle and take it in.
+
+    Args:
+        bundles: The bundle's folder; several are its volumes, or copies of it.
+        site: The site file.
+        confirm: Digest of the plan that you have read and agree to.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+    options = {"bundles": _folders(bundles), "confirm": confirm, "take_over": take_over}
+    return _flow("import_bundle", "import", site, Side.DISCONNECTED, **options)
+
+
+@app.command
+def accept(receipt: str, /, *, site: SitePath = _SITE, json: Json = False) -> Answer:
+    """Staging side: take a receipt and advance the baseline.
+
+    Args:
+        receipt: The receipt's file, or the short code that an operator typed.
+        site: The site file.
+        json: Print one JSON document.
+    """
+    named = str(Path(receipt).absolute()) if Path(receipt).exists() else receipt
+    return _flow("accept_receipt", "accept", site, Side.STAGING, receipt=named)
+
+
+@app.command
+def audit(
+    *,
+    site: SitePath = _SITE,
+    every_update: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Disconnected side: every approved or parked update whose content is missing, and why.
+
+    Args:
+        site: The site file.
+        every_update: List the files that unapproved updates lack too, instead of counting them.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+    options = {"every_update": every_update, "take_over": take_over}
+    return _flow("audit_content", "audit", site, Side.DISCONNECTED, **options)
+
+
+def _flow(
+    module: str, command: str, path: Path, side: Side | None, **parameters: object
+) -> CommandReport:
+    """Run one flow in this process, on the site's API or on an embedded server."""
+    site = lay_out_site(path)
+    if side is not None:
+        require_side(site, side, command)
+    with _prefect(site):
+        tell = import_module("tasks.policy").report_of
+        story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
+        report = tell(story, site=site.name, **parameters)
+    assert isinstance(report, CommandReport)
+    return report
+
+
+def _prefect(site: Site):  # type: ignore[no-untyped-def]  # a context manager of deploy.embedded
+    from deploy.embedded import prefect_for
+
+    return prefect_for(site.state_dir, api_url=site.prefect.api_url)
+
+
+def _folders(bundles: list[Path]) -> list[str]:
+    for bundle in bundles:
+        if not bundle.is_dir():
+            raise PathMissingError(what="the bundle's folder", path=bundle)
+    return [str(bundle.absolute()) for bundle in bundles]
+
+
+# --- commands without Prefect ------------------------------------------------------------------
+
+
+@app.command
+def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
+    """Show chain, baseline, last runs, parked approvals and locks.
+
+    Args:
+        site: The site file.
+        json: Print one JSON document.
+    """
+    from tasks.crossing.standing import read_standing
+
+    lay_out = lay_out_site(site)
+    return read_standing(lay_out.name, clock=_now)
+
+
+@app.command
+def keygen(folder: Path, /, *, json: Json = False) -> Answer:
+    """Make an Ed25519 key pair, and the secret for typed receipt codes.
+
+    Args:
+        folder: Where to put them; keys that are there already are never overwritten.
+        json: Print one JSON document.
+    """
+    from tasks.bundle.keys import generate_keys
+
+    made = generate_keys(folder.absolute())
+    return CommandReport(command="keygen", site=None, lines=tuple(made))
+
+
+@site_app.command(name="check")
+def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
+    """Say what is wrong with a site file.
+
+    Args:
+        site: The site file.
+        json: Print one JSON document.
+    """
+    checked = lay_out_site(site)
+    line = f"{checked.path}: site {checked.name}, {checked.site.side.value} side: nothing wrong"
+    return CommandReport(command="site check", site=checked.name, lines=(line,))
+
+
+# --- the lab ----------------------------------------------------------------------------------
+
+
+@lab_app.command(name="create")
+def lab_create(
+    folder: Path,
+    /,
+    *,
+    updates: int = 60,
+    bytes: int = 24_000_000,  # noqa: A002  the option's name is --bytes
+    seed: int = 1,
+    language: Literal["en", "de"] = "en",
+    json: Json = False,
+) -> Answer:
+    """Lay out a pair of simulated servers.
+
+    Args:
+        folder: Where to; it may exist if it is empty.
+        updates: About how many updates the catalogue has.
+        bytes: About how many bytes of content the staging server holds.
+        seed: Catalogue and content derive from it alone.
+        language: What the servers' texts and built-in groups are called in.
+        json: Print one JSON document.
+    """
+    from deploy import lab
+
+    _lab(
+        lambda: lab.create(
+            folder, updates=updates, content_bytes=bytes, seed=seed, language=language
+        )
+    )
+    return CommandReport(command="lab create", site=None, lines=(f"lab: {folder.absolute()}",))
+
+
+@lab_app.command(name="advance")
+def lab_advance(folder: Path, /, *, json: Json = False) -> Answer:
+    """Let a month pass on the staging server.
+
+    Args:
+        folder: The lab.
+        json: Print one JSON document.
+    """
+    from deploy import lab
+
+    _lab(lambda: lab.advance(folder))
+    return CommandReport(command="lab advance", site=None, lines=("a month has passed",))
+
+
+@lab_app.command(name="fault")
+def lab_fault(
+    folder: Path | None = None,
+    side: LabSide | None = None,
+    name: str | None = None,
+    state: Literal["on", "off"] | None = None,
+    /,
+    *,
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    json: Json = False,
+) -> Answer:
+    """Set or clear a fault of a simulated server.
+
+    Args:
+        folder: The lab.
+        side: Which server.
+        name: Which fault; --list names them.
+        state: on or off.
+        list_: Name the faults there are.
+        json: Print one JSON document.
+    """
+    from deploy import lab
+
+    if list_:
+        lines = tuple(f"{fault}  {description}" for fault, description in lab.faults())
+        return CommandReport(command="lab fault", site=None, lines=lines)
+    if folder is None or side is None or name is None or state is None:
+        raise UsageError(reason="lab fault takes DIR SIDE NAME on|off, or --list")
+    _lab(lambda: lab.set_fault(folder, side, name, on=state == "on"))
+    return CommandReport(command="lab fault", site=None, lines=(f"{side} {name}: {state}",))
+
+
+@lab_app.command(name="state")
+def lab_state(folder: Path, side: LabSide, /, *, json: Json = False) -> int:
+    """Print what a simulated server holds, as JSON.
+
+    Args:
+        folder: The lab.
+        side: Which server.
+        json: Print it compactly; without, it is indented.
+    """
+    from json import dump
+
+    from deploy import lab
+
+    held = _lab(lambda: lab.state(folder, side))
+    dump(held, sys.stdout, ensure_ascii=False, indent=None if json else 2)
+    print()
+    return 0
+
+
+@lab_app.command(name="serve")
+def lab_serve(folder: Path, /) -> int:
+    """Run an sshd for both servers in the foreground.
+
+    Args:
+        folder: The lab.
+    """
+    from deploy import lab
+
+    _lab(lambda: lab.serve(folder))
+    return 0
+
+
+@app.command
+def demo(
+    folder: Path | None = None,
+    /,
+    *,
+    ssh: Flag = False,
+    ui: Flag = False,
+    json: Json = False,
+) -> Answer:
+    """Build the lab and make two months' crossings end to end.
+
+    Args:
+        folder: Where to; a temporary folder when left out. It is left as it is afterwards.
+        ssh: Reach both servers over a real sshd.
+        ui: Leave the Prefect server up and print its URL.
+        json: Print one JSON document.
+    """
+    from deploy.demo import run_demo
+
+    return _lab(lambda: run_demo(folder, ssh=ssh, ui=ui, as_json=json))
+
+
+def _lab(call: Callable[[], _Result]) -> _Result:
+    from deploy.lab import LabError
+
+    try:
+        return call()
+    except LabError as error:
+        raise UsageError(reason=str(error)) from None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _command_of(words: list[str]) -> str:
+    named = [word for word in words if not word.startswith("-")]
+    if named[:1] == ["lab"] or named[:1] == ["site"]:
+        return " ".join(named[:2])
+    return named[0] if named else "wsus-airgap"
+
+
+def _plain(error: CycloptsError) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUTF8", "1")
+    main()

@@ -1,0 +1,46 @@
+"""Staging side: make the next bundle of a site on the media.
+
+The story: look at the server, take down what it holds and decided, have wsusutil export the
+metadata, carry what the disconnected side lacks, seal it last. Killed at any point, the same
+command goes on under the same sequence; with nothing changed, it answers with the bundle that
+is there. Nothing on the staging server changes but our own folder.
+"""
+
+from __future__ import annotations
+
+from tasks import carrier, staging
+from tasks.policy import story
+from tasks.site.settings import Mode, Side
+
+
+@story("export", side=Side.STAGING)
+def export_bundle(
+    site: str,
+    mode: Mode | None = None,
+    full: bool = False,
+    new: bool = False,
+    take_over: str | None = None,
+) -> None:
+    """Make the next bundle of a site.
+
+    Args:
+        site: Name of the site; its file is looked up by the worker.
+        mode: incremental or mirror; left out, the site file's policy decides.
+        full: Carry everything that staging holds, whatever the disconnected side is known to hold.
+        new: Make another bundle even when nothing changed since the last one.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+    """
+    staging.lock_server_and_media()
+    server = staging.check_server()
+    decisions = staging.capture_approvals()
+    content = staging.scan_content(server)
+
+    draft = staging.open_draft(server, decisions, content, mode=mode, full=full, new=new)
+    if not draft.is_sealed:
+        package = staging.export_metadata(draft, server)
+        plan = staging.plan_bundle(draft, decisions, content, package)
+        packed = carrier.pack_bundle(draft, plan, content, package)
+        carrier.seal_bundle(draft, packed, server)
+
+    staging.predict_missing(draft, decisions, content, server)
+    carrier.describe_bundle(draft)

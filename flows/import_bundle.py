@@ -1,0 +1,44 @@
+"""Disconnected side: take in a bundle, or refuse it before anything has changed.
+
+The story: believe nothing until all of it is verified and lies on our own disk; then content
+before metadata, metadata before approvals, the receipt last. Killed at any point, the same
+command goes on where it stopped; run again when finished, it mends what has vanished since.
+"""
+
+from __future__ import annotations
+
+from tasks import carrier, disconnected
+from tasks.policy import story
+from tasks.site.settings import Side
+
+
+@story("import", side=Side.DISCONNECTED)
+def import_bundle(
+    site: str,
+    bundles: list[str],
+    confirm: str | None = None,
+    take_over: str | None = None,
+) -> None:
+    """Import a bundle into the disconnected server.
+
+    Args:
+        site: Name of the site; its file is looked up by the worker.
+        bundles: The bundle's folder; several are its volumes, or copies of it.
+        confirm: Digest of a plan that a person has read and agrees to.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+    """
+    bundle = carrier.open_bundle(bundles, to_import=True)
+    disconnected.lock_server()
+    server = disconnected.check_server(bundle)
+    content = disconnected.scan_content(server)
+    bundle = carrier.unpack_bundle(bundle, content)
+    plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
+
+    # Until here nothing has changed that WSUS or its clients see.
+    content = disconnected.place_content(bundle, server, content)
+    disconnected.load_metadata(bundle, plan)
+    disconnected.apply_approvals(bundle, plan, server, content)
+    content = disconnected.delete_content(bundle, plan, content)
+
+    disconnected.audit_content(bundle, server, content)
+    disconnected.write_receipt(bundle, content)

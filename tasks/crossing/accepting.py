@@ -1,0 +1,94 @@
+"""The staging side takes a receipt: the baseline moves by it, and only forward."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Outcome, Receipt, read_receipt
+from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
+from tasks.content.names import Blake3
+from tasks.crossing.trust import receipt_secret, site_trust
+from tasks.crossing.workplace import Workplace
+from tasks.errors import ChainError, PathMissingError, WrongSiteError
+from tasks.ledger.exports import ExportRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A receipt that is for one of our bundles. ``receipt`` is None for a typed code."""
+
+    record: ExportRecord
+    outcome: Outcome
+    receipt: Receipt | None
+
+
+def open_receipt(place: Workplace, text: str) -> Accepted:
+    """Read a receipt's file, or the code that an operator typed.
+
+    Raises:
+        PathMissingError: Neither a file nor anything like a code.
+        SealError, WrongSiteError, ChainError: It is not to be believed, or not for us.
+        UsageError: The code was mistyped.
+    """
+    path = Path(text)
+    if not path.is_file():
+        if not looks_like_code(text):
+            raise PathMissingError(what="the receipt", path=text)
+        return _match(place, text)
+    with path.open("rb") as stream:
+        content = stream.read(RECEIPT_LIMIT_BYTES + 1)
+    receipt = read_receipt(content, path=str(path), trust=site_trust(place)).receipt
+    if receipt.site != place.site.name:
+        raise WrongSiteError(what=path, found=receipt.site, expected=place.site.name)
+    record = place.exports.by_digest(receipt.header_digest.hex)
+    if record is None or receipt.chain != place.exports.chain:
+        raise ChainError(
+            reason=f"{path} is for a bundle that this staging side never sealed",
+            remedy="Find out which staging server made that bundle; two may export for this site.",
+        )
+    return Accepted(record, receipt.outcome, receipt)
+
+
+def _match(place: Workplace, text: str) -> Accepted:
+    awaited = [
+        Awaited(
+            site=place.site.name,
+            chain=place.exports.chain,
+            sequence=record.sequence,
+            header_digest=Blake3.from_hex(record.header_digest),
+        )
+        for record in place.exports.all()
+        if record.header_digest is not None and record.status == "sealed"
+    ]
+    matched = match_code(text, awaited, receipt_secret(place))
+    record = place.exports.by_digest(matched.awaited.header_digest.hex)
+    assert record is not None
+    return Accepted(record, matched.outcome, None)
+
+
+def advance_baseline(place: Workplace, accepted: Accepted) -> None:
+    """Move the baseline to the receipted bundle, unless it stands further already.
+
+    A code cannot list what is missing, so it moves the baseline only when nothing is.
+    """
+    record = accepted.record
+    now = place.exports.baseline()
+    place.note(sequence=record.sequence, bundle=record.bundle)
+    if now is not None and now.sequence > record.sequence:
+        place.lines.append(f"the baseline stands at bundle {now.sequence} already; nothing changes")
+        return
+    is_listed = accepted.receipt is not None and accepted.outcome == "partial"
+    if accepted.outcome != "complete" and not is_listed:
+        place.alarm(
+            f"the receipt says that content of bundle {record.sequence} is missing and cannot "
+            "list it: the baseline stays where it is"
+        )
+        return
+    payload = accepted.receipt.model_dump_json() if accepted.receipt else None
+    assert record.header_digest is not None
+    place.exports.accept(record.header_digest, receipt=payload, now=place.clock())
+    place.lines.append(f"the baseline is bundle {record.sequence} now")
+    missing = accepted.receipt.missing_content if accepted.receipt else ()
+    if missing:
+        place.lines.append(f"{len(missing)} files are missing there; the next bundle brings them")

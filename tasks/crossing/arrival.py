@@ -1,0 +1,391 @@
+"""The disconnected side, before anything is changed: open, compare, unpack, prove."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.bundle.chain import ChainPolicy, ChainVerdict, ImportedBundle, SiteMemory, judge
+from tasks.bundle.faults import raise_for_faults
+from tasks.bundle.header import Header
+from tasks.bundle.manifest import Entry, TrustedManifest
+from tasks.bundle.opening import OpenedBundle, open_bundle
+from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
+from tasks.content.names import Blake3, FileDigests
+from tasks.content.scan import ContentFile
+from tasks.content.transfer import CopyItem, copy_files
+from tasks.crossing.holdings import Holdings
+from tasks.crossing.listing import Listing
+from tasks.crossing.trust import bundle_trust
+from tasks.crossing.workplace import Workplace
+from tasks.errors import (
+    PackageError,
+    PathMissingError,
+    RoomError,
+    ServerChangedError,
+    SettingsDifferError,
+    TrustError,
+    WrongSiteError,
+)
+from tasks.metadata.index import index_package
+from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
+
+INDEX = "index.sqlite"
+_ROOM_BESIDES = 64 * 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A bundle on media whose seal is good and whose place in the chain is known.
+
+    Attributes:
+        opened: The bundle; its files are unproved.
+        folder: Our own folder of this bundle, for copies of its documents.
+        verdict: How it fits the chain; None when nobody asked (verify).
+        manifest, package, approvals: Copies on our own disk, after ``unpack``.
+        holdings: The manifest by digest, after ``unpack``.
+    """
+
+    opened: OpenedBundle
+    folder: Path
+    verdict: ChainVerdict | None = None
+    manifest: TrustedManifest | None = None
+    package: Path | None = None
+    approvals: Path | None = None
+    holdings: Holdings | None = None
+
+    @property
+    def header(self) -> Header:
+        """The verified header."""
+        return self.opened.header
+
+    @property
+    def digest(self) -> str:
+        """The header's digest, hex: the bundle's identity."""
+        return self.opened.trusted.digest.hex
+
+    @property
+    def work(self) -> str:
+        """What the steps of this import are remembered under, and its folder on the server."""
+        return f"import-{self.header.sequence}-{self.digest[:16]}"
+
+    @property
+    def index(self) -> Path:
+        """The index of its metadata package."""
+        return self.folder / INDEX
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether this very bundle was imported to its end before."""
+        return self.verdict is not None and self.verdict.kind == "repair"
+
+
+class Unpacked(BaseModel):
+    """What unpacking did: all counts are of content files."""
+
+    model_config = ConfigDict(frozen=True)
+
+    carried: int
+    written: int
+    adopted: int
+    in_place: int
+    size_bytes: int
+
+
+def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Arrival:
+    """Open a bundle: seal and site, and when it is to be imported its place in the chain.
+
+    Raises:
+        PathMissingError, SealError, WrongSiteError, ChainError, BundleAgeError, ClockError.
+    """
+    for folder in folders:
+        if not Path(folder).is_dir():
+            raise PathMissingError(what="the bundle's folder", path=folder)
+    paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
+    opened = open_bundle(place.media, paths, bundle_trust(place))
+    header = opened.header
+    place.note(
+        bundle=Path(paths[0].text),
+        sequence=header.sequence,
+        base=header.base.sequence if header.base else None,
+        files=header.counts.carried_files,
+        bytes=header.counts.carried_bytes,
+    )
+    if header.site != place.site.name:
+        raise WrongSiteError(what=paths[0], found=header.site, expected=place.site.name)
+    verdict = None
+    if to_import:
+        policy = ChainPolicy(
+            max_age_days=place.site.trust.max_bundle_age_days,
+            accept_gap=place.site.policy.on_gap == "accept",
+        )
+        verdict = judge(opened.trusted, remember_chain(place), policy, now=place.clock())
+        _say(place, header.bundle, verdict)
+    digest = opened.trusted.digest.hex
+    name = f"{header.bundle}-{digest[:16]}"
+    folder = place.site.state_dir / ("imports" if to_import else "work") / name
+    return Arrival(opened, folder, verdict)
+
+
+def remember_chain(place: Workplace) -> SiteMemory:
+    """What this site remembers of its chain, from the ledger alone."""
+    last_run = place.ledger.fact("latest_time")
+    return SiteMemory(
+        site=place.site.name,
+        chain=place.ledger.fact("chain"),
+        imported={
+            record.sequence: ImportedBundle(
+                digest=Blake3.from_hex(record.header_digest),
+                created=record.created,
+                begun=record.begun,
+                done=record.done,
+            )
+            for record in place.imports.all()
+        },
+        last_run=datetime.fromisoformat(last_run) if last_run else None,
+    )
+
+
+def _say(place: Workplace, bundle: str, verdict: ChainVerdict) -> None:
+    """Say what a person should know of how the bundle fits the chain."""
+    if verdict.kind == "repair" and verdict.known is not None and verdict.known.done is not None:
+        place.lines.append(
+            f"{bundle} was imported on {verdict.known.done:%Y-%m-%d %H:%M} UTC; "
+            "what has vanished since is put back"
+        )
+    for number in verdict.skipped:
+        place.alarm(f"bundle {number} never came; {bundle} does not need it")
+    if verdict.gap is not None:
+        place.alarm(
+            f"the gap up to bundle {verdict.gap.sequence} is accepted ({verdict.gap_reason}); "
+            "what only those bundles carried is missing"
+        )
+    if verdict.is_nearly_too_old:
+        place.alarm(f"{bundle} is {verdict.age_days} days old, nearly too old for this site")
+
+
+def compare_servers(place: Workplace, arrival: Arrival, facts: ServerFacts) -> None:
+    """Compare this server with the one that the bundle comes from, and with what we remember.
+
+    Raises:
+        SettingsDifferError: Every difference, each with its remedy.
+        ServerChangedError: Either server has another id than this site remembers.
+    """
+    staging = arrival.header.server
+    theirs = ServerSettings(
+        server_id=staging.id,
+        version=staging.version,
+        protocol_version=staging.protocol_version,
+        download_express=staging.download_express,
+        all_languages=staging.all_languages,
+        languages=staging.languages,
+    )
+    differences = compare_settings(theirs, facts)
+    if differences:
+        raise SettingsDifferError(
+            differences="; ".join(each.sentence for each in differences),
+            remedy=" ".join(each.remedy for each in differences),
+        )
+    known = {
+        "staging_server": (staging.id, "staging"),
+        "disconnected_server": (facts.server_id, "disconnected"),
+    }
+    for name, (found, side) in known.items():
+        expected = place.ledger.fact(name)
+        if expected is not None and expected != found:
+            raise ServerChangedError(
+                reason=f"the {side} server's id is {found}, this site knows {expected}",
+                remedy=f"Find out whether the {side} server was rebuilt or another one took its "
+                "place. A rebuilt pair starts a chain of its own: move both state folders aside.",
+            )
+
+
+def prove_present(place: Workplace, listing: Listing, *, everything: bool = False) -> int:
+    """Read content files that nobody has looked into since they changed; how many were read.
+
+    Args:
+        place: The workplace.
+        listing: What lies there; the proof is written into it.
+        everything: Read all files, whatever is remembered of them.
+    """
+    files = iter(listing) if everything else listing.unproved()
+    waiting: dict[CopyItem, ContentFile] = {}
+
+    def items() -> Iterator[CopyItem]:
+        for file in files:
+            item = CopyItem(sources=(file.path,), size_bytes=file.size_bytes)
+            waiting[item] = file
+            yield item
+
+    count = 0
+    place.progress.start("Read content", total=None, unit="bytes")
+    try:
+        for batch in copy_files(place.server, None, items(), progress=place.progress):
+            results = [(waiting.pop(result.item), result.digests) for result in batch]
+            listing.settle(results)
+            place.hashes.remember(
+                ((file, digests) for file, digests in results if digests), now=place.clock()
+            )
+            count += len(results)
+    finally:
+        place.progress.finish()
+    return count
+
+
+def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Arrival, Unpacked]:
+    """Copy the whole bundle from the media, proving every byte; content goes into the intake.
+
+    What lies in WsusContent already, proved, is read from the media too, but not written again.
+
+    Raises:
+        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: It is not what
+            its seal says. After a refusal for trust the intake is empty.
+        RoomError: The intake's disk has less room than is needed; nothing was copied yet.
+    """
+    arrival.folder.mkdir(parents=True, exist_ok=True)
+    documents = unpack_documents(arrival.opened, arrival.folder)
+    bundle = arrival.header.bundle
+    if documents.manifest is None or documents.package is None or documents.approvals is None:
+        _refuse(place, bundle, arrival)
+        raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
+    manifest = documents.manifest
+    _require_room(place, manifest, listing)
+    in_place = 0
+
+    def choose(entry: Entry) -> Treatment:
+        nonlocal in_place
+        held = listing.look_up(entry.name)
+        if held is not None and held.is_valid and held.size_bytes == entry.size_bytes:
+            in_place += 1
+            return "prove"
+        return "copy"
+
+    place.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
+    try:
+        place.server.make_private_folder(place.intake)
+        read = unpack_content(
+            arrival.opened,
+            manifest,
+            intake=Intake(place.server, place.intake),
+            choose=choose,
+            progress=place.progress,
+        )
+    except TrustError:
+        empty_intake(place)
+        raise
+    finally:
+        place.progress.finish()
+    _refuse(place, bundle, arrival)
+    _index(arrival, documents.package)
+    arrived = replace(
+        arrival,
+        manifest=manifest,
+        package=documents.package,
+        approvals=documents.approvals,
+        holdings=place.holdings(manifest.entries()),
+    )
+    return arrived, Unpacked(
+        carried=arrival.header.counts.carried_files,
+        written=read.written,
+        adopted=read.adopted,
+        in_place=in_place,
+        size_bytes=read.size_bytes,
+    )
+
+
+def prove(place: Workplace, arrival: Arrival) -> None:
+    """Prove a whole bundle and change nothing; copies of its documents are removed again.
+
+    Raises:
+        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: All that is wrong
+            stands in the report.
+    """
+    folder = place.site.state_dir / "work" / f"{place.run_id}-verify"
+    folder.mkdir(parents=True, exist_ok=True)
+    place.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
+    try:
+        documents = unpack_documents(arrival.opened, folder)
+        if documents.manifest is not None:
+            unpack_content(arrival.opened, documents.manifest, progress=place.progress)
+    finally:
+        place.progress.finish()
+        shutil.rmtree(folder, ignore_errors=True)
+    place.note(faults=arrival.opened.faults)
+    raise_for_faults(arrival.header.bundle, arrival.opened.faults)
+
+
+def empty_intake(place: Workplace) -> None:
+    """Remove all that a refused bundle left in the intake."""
+    place.server.remove_tree(place.intake)
+
+
+def _refuse(place: Workplace, bundle: str, arrival: Arrival) -> None:
+    place.note(faults=arrival.opened.faults)
+    try:
+        raise_for_faults(bundle, arrival.opened.faults)
+    except TrustError:
+        empty_intake(place)
+        raise
+
+
+def _index(arrival: Arrival, package: Path) -> None:
+    """Index the package once: the file is there only when it is whole and of this very package."""
+    mark = arrival.folder / "index.json"
+    expected = json.dumps({"blake3": arrival.header.package.blake3.hex})
+    if arrival.index.is_file() and mark.is_file() and mark.read_text() == expected:
+        return
+    summary = index_package(package, arrival.index)
+    if summary.server_id.lower() != arrival.header.server.id.lower():
+        raise PackageError(
+            path=package,
+            reason=f"it is of server {summary.server_id}, the bundle of {arrival.header.server.id}",
+        )
+    mark.write_text(expected)
+
+
+def _require_room(place: Workplace, manifest: TrustedManifest, listing: Listing) -> None:
+    """Compare the room of the content disk with what will be written, before it is.
+
+    Raises:
+        RoomError: Either what the volume says, or what the server says of it, is too little.
+    """
+    needed = 0
+    waiting = _intake_bytes(place)
+    for entry in manifest.entries():
+        held = listing.look_up(entry.name) if entry.is_carried else None
+        if entry.is_carried and not (held and held.is_valid):
+            needed += entry.size_bytes
+    needed = max(0, needed - waiting)
+    if needed == 0:
+        return
+    free = place.server.space(place.intake).free_bytes
+    said = place.notes.get("content_volume_free_bytes")
+    if isinstance(said, int):
+        free = min(free, said)
+    if free < needed + _ROOM_BESIDES:
+        raise RoomError(
+            where="the content disk of the disconnected server",
+            free_bytes=free,
+            needed_bytes=needed + _ROOM_BESIDES,
+        )
+
+
+def _intake_bytes(place: Workplace) -> int:
+    return sum(
+        stat.size_bytes
+        for folder in place.server.list_folder(place.intake)
+        if folder.kind == "folder"
+        for stat in place.server.list_folder(place.intake.joined(folder.name))
+        if stat.kind == "file"
+    )
+
+
+def digests_of(entry: Entry) -> FileDigests:
+    """What the manifest says of a file, as digests."""
+    return FileDigests(entry.sha1, entry.blake3, entry.size_bytes)

@@ -1,0 +1,90 @@
+"""Ask a server through our scripts: one script run a question, whatever the number of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+from tasks.approvals.capture import ServerDecisions, read_decisions
+from tasks.crossing.workplace import Workplace
+from tasks.errors import ScriptFailedError, ServiceDownError
+from tasks.hosts.host import Json
+from tasks.hosts.paths import HostPath
+from tasks.metadata.server import ServerFacts
+from tasks.scripts import load_script
+
+QUESTION_SECONDS = 1_800.0
+BATCH_SECONDS = 6 * 3_600.0
+_SERVICE_WAIT_SECONDS = 60
+
+
+def ask(
+    place: Workplace,
+    script: str,
+    settings: Mapping[str, object] | None = None,
+    items: Iterable[Json] = (),
+    *,
+    folder: HostPath | None = None,
+    timeout_seconds: float = QUESTION_SECONDS,
+) -> Iterator[Json]:
+    """Run one of our scripts on the server and yield its answer, the end line left out.
+
+    Args:
+        place: The workplace.
+        script: Name of the script.
+        settings: Fields of the first line of its input.
+        items: Further lines of its input.
+        folder: Where it runs; a folder of this run when left out. A piece of work that may be
+            taken up again by another run has a folder of its own.
+        timeout_seconds: When to stop waiting.
+    """
+    if folder is None:
+        folder = place.run_folder(place.run_id)
+        place.server.make_private_folder(folder)
+
+    def request() -> Iterator[Json]:
+        yield {"kind": "settings", **(settings or {})}
+        yield from items
+
+    answer = place.server.run_script(
+        load_script(script), request(), folder=folder, timeout_seconds=timeout_seconds
+    )
+    return (line for line in answer if line.get("kind") != "end")
+
+
+def ask_one(place: Workplace, script: str, settings: Mapping[str, object] | None = None) -> Json:
+    """Run a script whose answer is one line."""
+    lines = list(ask(place, script, settings))
+    if len(lines) != 1:
+        raise ScriptFailedError(script=script, reason=f"expected one line, found {len(lines)}")
+    return lines[0]
+
+
+def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:
+    """Read a server's facts; ``since`` asks also how many updates arrived after it."""
+    moment = None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}"
+    return ServerFacts.model_validate(ask_one(place, "read-server", {"since": moment}))
+
+
+def read_approvals(place: Workplace) -> ServerDecisions:
+    """Read groups, approvals and declines of a server in one scoped call."""
+    return read_decisions(ask(place, "read-approvals"))
+
+
+def make_service_run(place: Workplace) -> bool:
+    """See that the WSUS service runs, starting it if need be; True when it had to be started.
+
+    Raises:
+        ServiceDownError: It does not run and cannot be started.
+    """
+    if _service_status(place, "status") == "Running":
+        return False
+    found = _service_status(place, "start")
+    if found != "Running":
+        raise ServiceDownError(service="WsusService", state=found, side=place.site.site.side.value)
+    return True
+
+
+def _service_status(place: Workplace, action: str) -> str:
+    settings = {"action": action, "wait_seconds": _SERVICE_WAIT_SECONDS}
+    return str(ask_one(place, "control-service", settings).get("status"))

@@ -1,0 +1,188 @@
+"""Compare metadata with content on the disconnected server, write the receipt, finish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.bundle.manifest import Entry, compare_sorted, read_entries
+from tasks.bundle.receipt import (
+    MissingUpdate,
+    Receipt,
+    ReceiptCounts,
+    list_missing,
+    seal_receipt,
+    show_receipt,
+)
+from tasks.bundle.receipt_code import make_code
+from tasks.content.names import Blake3, ContentDigest
+from tasks.crossing.deciding import waiting_of
+from tasks.crossing.export import approved_revisions, content_choice
+from tasks.crossing.holdings import Holdings
+from tasks.crossing.listing import Listing
+from tasks.crossing.trust import receipt_secret, signing_key
+from tasks.crossing.workplace import Workplace
+from tasks.ledger.imports import ImportRecord
+from tasks.metadata.audit import ContentView, MissingFile, Provenance, audit_revisions, find_missing
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.server import ServerFacts
+from tasks.reports.model import ApprovalOutcome
+
+
+def find_gaps(
+    place: Workplace,
+    index_path: Path,
+    holdings: Holdings,
+    listing: Listing,
+    present: ServerDecisions,
+    facts: ServerFacts,
+) -> tuple[MissingFile, ...]:
+    """Every file that an approved or parked update lacks, with the reason."""
+
+    def provenance(digest: ContentDigest) -> Provenance:
+        if not holdings.has(digest):
+            return Provenance.NEVER_HELD
+        if holdings.carried_bytes(digest) is not None or place.hashes.knows(digest):
+            return Provenance.PLACED
+        return Provenance.HELD_BY_STAGING
+
+    view = ContentView(choice=content_choice(facts), held=listing.held, provenance=provenance)
+    with PackageIndex(index_path) as index:
+        return tuple(find_missing(index, wanted_revisions(place, present), view))
+
+
+def wanted_revisions(place: Workplace, present: ServerDecisions) -> list[tuple[str, int]]:
+    """Approved and parked revisions, each once."""
+    parked = {
+        (str(line["update_id"]), int(str(line["revision"]))) for line in waiting_of(place, "parked")
+    }
+    return sorted({*approved_revisions(present.decisions.approvals), *parked})
+
+
+def count_unapproved(
+    place: Workplace,
+    index_path: Path,
+    listing: Listing,
+    present: ServerDecisions,
+    facts: ServerFacts,
+    *,
+    listed: bool,
+) -> tuple[int, tuple[MissingFile, ...]]:
+    """How many other updates lack files (with deferred download: normal), and which if asked."""
+    view = ContentView(choice=content_choice(facts), held=listing.held)
+    left_out = [
+        *wanted_revisions(place, present),
+        *((each.update_id, each.revision) for each in present.decisions.declines),
+    ]
+    count, files = 0, []
+    with PackageIndex(index_path) as index:
+        others = list(index.approvable(leaving_out=left_out))
+        for each in audit_revisions(index, others, view):
+            if not each.is_complete:
+                count += 1
+                files += each.missing if listed else ()
+    return count, tuple(files)
+
+
+# --- receipt ----------------------------------------------------------------------------------
+
+
+def make_receipt(
+    place: Workplace,
+    record: ImportRecord,
+    header_counts: tuple[int, int],
+    listing: Listing,
+    missing: tuple[MissingFile, ...],
+    approvals: ApprovalOutcome,
+) -> Receipt:
+    """Say what the staging side may know: what of the manifest is in place, and what is not."""
+    lacking = list(_lacking(record.folder / "manifest.jsonl", listing))
+    outcome, listed = list_missing(lacking)
+    updates = sorted({(each.update_id, each.revision) for each in missing})
+    files, revisions = header_counts
+    return Receipt(
+        site=place.site.name,
+        chain=place.ledger.fact("chain") or "",
+        sequence=record.sequence,
+        header_digest=Blake3.from_hex(record.header_digest),
+        outcome=outcome,
+        counts=ReceiptCounts(
+            files_in_place=files - len(lacking),
+            files_missing=len(lacking),
+            updates_loaded=revisions,
+            approvals_applied=len(approvals.applied),
+            approvals_parked=len(approvals.parked),
+            approvals_held=len(approvals.held),
+            approvals_failed=len(approvals.failed),
+        ),
+        missing_content=listed,
+        missing_updates=tuple(MissingUpdate(update_id=i, revision=r) for i, r in updates),
+    )
+
+
+def _lacking(manifest: Path, listing: Listing) -> Iterator[ContentDigest]:
+    pairs = compare_sorted(
+        read_entries(manifest),
+        listing,
+        left_order=lambda entry: entry.order,
+        right_order=lambda file: file.name.order,
+    )
+    for pair in pairs:
+        if isinstance(pair.left, Entry) and not _is_proved(pair.left, listing):
+            yield pair.left.sha1
+
+
+def _is_proved(entry: Entry, listing: Listing) -> bool:
+    held = listing.look_up(entry.name)
+    return held is not None and bool(held.is_valid) and held.size_bytes == entry.size_bytes
+
+
+def write_receipt(place: Workplace, receipt: Receipt) -> tuple[Path, str]:
+    """Show and write a receipt where receipts go; its path, and the code that says the same.
+
+    A receipt that lies there already and says the same is left as it is.
+    """
+    for line in show_receipt(receipt).splitlines():
+        place.lines.append(line)
+    folder = place.site.receipts_dir
+    target = place.media.path(str(folder / receipt.file_name))
+    place.media.make_folder(target.parent)
+    content = seal_receipt(receipt, [signing_key(place)])
+    if b"".join(bytes(view) for view in _content(place, target.text)) != content:
+        beside = target.parent.joined(receipt.file_name + ".part")
+        place.media.write(beside, [content])
+        for _, error in place.media.flush_files([beside]).failed:
+            raise error
+        for _, error in place.media.rename([(beside, target)]).failed:
+            raise error
+        place.media.flush_folders([target.parent])
+    code = ""
+    if place.site.trust.receipt_secret is not None:
+        code = make_code(receipt, receipt_secret(place))
+    return Path(target.text), code
+
+
+def _content(place: Workplace, path: str) -> Iterator[memoryview]:
+    target = place.media.path(path)
+    if place.media.stat(target) is not None:
+        yield from place.media.read(target)
+
+
+def write_mark(place: Workplace, receipt: Receipt) -> None:
+    """Leave a mark on the server itself: which bundle was imported last."""
+    content = {
+        "site": receipt.site,
+        "chain": receipt.chain,
+        "sequence": receipt.sequence,
+        "header_digest": receipt.header_digest.hex,
+    }
+    place.server.make_private_folder(place.mark.parent)
+    beside = place.mark.parent.joined(place.mark.name + ".part")
+    place.server.write(beside, [json.dumps(content).encode()])
+    for _, error in place.server.flush_files([beside]).failed:
+        raise error
+    for _, error in place.server.rename([(beside, place.mark)]).failed:
+        raise error
+    place.server.flush_folders([place.mark.parent])

@@ -1,0 +1,113 @@
+"""How a run ends, whatever the end is: one report, written down, remembered, shown."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.crossing.workplace import Workplace
+from tasks.errors import AirGapError
+from tasks.ledger.runs import RunRecord, Runs
+from tasks.reports.files import write_reports
+from tasks.reports.model import (
+    ApprovalLine,
+    ApprovalOutcome,
+    CommandReport,
+    error_line,
+    exit_code_of,
+    failure_report,
+)
+
+log = logging.getLogger("wsus_airgap")
+
+_FIELDS = (
+    "bundle", "sequence", "base", "files", "bytes", "placed", "approvals", "missing",
+    "unapproved_incomplete", "plan_digest", "receipt", "receipt_code", "findings",
+    "titles", "next_step",
+)  # fmt: skip
+
+
+def begin_run(place: Workplace) -> None:
+    """Remember that a run began; one that is killed stays in the list without an end."""
+    Runs(place.ledger).write(
+        RunRecord(id=place.run_id, command=place.command, started=place.started)
+    )
+
+
+def close_run(place: Workplace, error: Exception | None) -> CommandReport:
+    """Make the report of a run from what it noted, write it, and remember how it ended."""
+    ended = place.clock()
+    notes = place.notes
+    known: dict[str, Any] = {name: notes[name] for name in _FIELDS if name in notes}
+    log_path = None
+    if error is not None and not isinstance(error, AirGapError):
+        log_path = keep_traceback(place.site.state_dir, place.run_id, error)
+    report = CommandReport(
+        command=place.command,
+        site=place.site.name,
+        exit_code=exit_code_of(error) if error else (2 if _flags(place) else 0),
+        errors=(error_line(error, log=log_path),) if error else (),
+        run=place.run_id,
+        started=place.started,
+        ended=ended,
+        sections=tuple(place.sections),
+        notices=tuple(place.alarms),
+        lines=(),
+        details={"said": list(place.lines)} if place.lines else {},
+        **known,
+    )
+    report = write_reports(place.reports_dir, report, now=ended)
+    Runs(place.ledger).write(
+        RunRecord(
+            id=place.run_id,
+            command=place.command,
+            started=place.started,
+            ended=ended,
+            outcome=report.outcome,
+            exit_code=report.exit_code,
+            bundle=report.bundle,
+            report=report.report,
+        )
+    )
+    return report
+
+
+def refuse_run(command: str, site: str | None, error: Exception) -> CommandReport:
+    """The report of a run that could not even open its workplace."""
+    return failure_report(command, error, site=site)
+
+
+def keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path:
+    """Write what nobody foresaw into the log file; the terminal gets one sentence."""
+    path = state_dir / "unexpected.log"
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(f"{datetime.now(UTC).isoformat()} {run_id}\n")
+        stream.write("".join(traceback.format_exception(error)) + "\n")
+    return path
+
+
+def approval_lines(lines: list[dict[str, object]]) -> tuple[ApprovalLine, ...]:
+    """Decisions in the shape that the report has them."""
+    keys = set(ApprovalLine.model_fields)
+    return tuple(
+        ApprovalLine.model_validate({key: line[key] for key in line if key in keys})
+        for line in lines
+    )
+
+
+def _flags(place: Workplace) -> list[str]:
+    """Why a run that did its work still wants a look."""
+    notes = place.notes
+    found = list(place.alarms)
+    if notes.get("missing"):
+        found.append("approved updates lack content")
+    approvals = notes.get("approvals")
+    if isinstance(approvals, ApprovalOutcome):
+        for name in ("parked", "held", "failed"):
+            count = len(getattr(approvals, name))
+            if count:
+                found.append(f"{count} approvals or declines are {name}")
+    return found

@@ -1,0 +1,227 @@
+"""Decide and apply approvals on the disconnected server: one way for import and audit alike.
+
+The plan is made twice. Before the first change it is made of what will be there, so that limits and
+losses stop the import while nothing has happened; after metadata are loaded it is made of what the
+server then says, so that licence terms and unknown revisions are seen as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.approvals.apply import ApplyOutcome, next_applied, operations, read_outcomes
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import ApprovalSet, RevisionId, decode_lines
+from tasks.approvals.outline import ApprovalPlan, Waiting
+from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.policy import ApprovalPolicy
+from tasks.crossing.asking import BATCH_SECONDS, ask
+from tasks.crossing.export import approved_revisions
+from tasks.crossing.workplace import Workplace
+from tasks.ledger.imports import Decision
+from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import ContentChoice
+
+_TAKES_AWAY = frozenset({"remove", "decline", "undecline"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a plan is made of besides the server: the bundle's decisions, its index, the content."""
+
+    incoming: ApprovalSet
+    index: Path
+    choice: ContentChoice
+    held: ContentLookup
+
+
+def read_decisions_file(path: Path) -> ApprovalSet:
+    """Read an ``approvals.jsonl`` of ours: a copy that the seal vouched for."""
+    with path.open("rb") as lines:
+        return ApprovalSet.from_lines(decode_lines(lines))
+
+
+def last_applied(place: Workplace) -> ApprovalSet:
+    """What this site last applied on its server; empty before the first import."""
+    return ApprovalSet.from_lines(
+        json.loads(decision.body) for decision in place.imports.decisions("applied")
+    )
+
+
+def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalPlan:
+    """Plan before the first change: what the package holds counts as known to the server.
+
+    Licence terms count as pending unless the server has already accepted them.
+    """
+    with PackageIndex(sources.index) as index:
+        known, expired, licensed = set(), set(), set()
+        for revision in _concerned(sources.incoming):
+            record = index.revision(revision.update_id, revision.revision)
+            if record is None:
+                continue
+            known.add(revision)
+            if record.publication == "Expired":
+                expired.add(revision)
+            standing = present.updates.get(revision)
+            if record.license_id and not (standing and standing.license_accepted):
+                licensed.add(revision)
+        return _plan(place, sources, present, index, known, expired, licensed)
+
+
+def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalPlan:
+    """Plan from what the server itself says now of every update in question."""
+    known, licensed = set(), set()
+    for line in ask(place, "read-updates", items=_questions(sources.incoming)):
+        if line.get("kind") != "update" or not line.get("found"):
+            continue
+        revision = RevisionId(str(line["update_id"]), int(str(line["revision"])))
+        known.add(revision)
+        if line.get("license_required") and not line.get("license_accepted"):
+            licensed.add(revision)
+    with PackageIndex(sources.index) as index:
+        expired = {
+            revision
+            for revision in known
+            if (record := index.revision(revision.update_id, revision.revision))
+            and record.publication == "Expired"
+        }
+        return _plan(place, sources, present, index, known, expired, licensed)
+
+
+def without_excess(place: Workplace, plan: ApprovalPlan) -> ApprovalPlan:
+    """Leave out what takes away more than the site allows and no person has confirmed.
+
+    It was not in the plan that was judged before the first change; the next import shows it.
+    """
+    if not plan.limits_exceeded:
+        return plan
+    place.alarm("left for the next import: " + "; ".join(plan.limits_exceeded))
+    kept = tuple(each for each in plan.actions if each.change not in _TAKES_AWAY)
+    return plan.model_copy(update={"actions": kept})
+
+
+def apply_plan(
+    place: Workplace, plan: ApprovalPlan, *, work: str, incoming: ApprovalSet
+) -> ApplyOutcome:
+    """Apply a plan by one script run and remember what now counts as applied here.
+
+    Killed and run again, the script finds in its own answers, and on the server, what is done.
+    """
+    last = last_applied(place)
+    if plan.is_empty:
+        outcome = ApplyOutcome((), 0, ())
+    else:
+        folder = place.run_folder(f"{work}-{plan.digest[:16]}")
+        place.server.make_private_folder(folder)
+        _, *lines = operations(plan)
+        answer = ask(
+            place, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS
+        )
+        outcome = read_outcomes(plan, answer)
+    place.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
+    return outcome
+
+
+def waiting_of(place: Workplace, state: str) -> list[dict[str, object]]:
+    """The parked or held decisions that this site remembers, in the shape of the JSON output."""
+    return [
+        {**json.loads(decision.body), "reason": decision.reason}
+        for decision in place.imports.decisions(state)
+    ]
+
+
+def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[Decision]:
+    for line in applied.lines():
+        yield _decision("applied", line, str(line.get("update_id", "")), "")
+    for waiting in plan.parked:
+        yield _waiting("parked", waiting)
+    for waiting in plan.held:
+        yield _waiting("held", waiting)
+
+
+def _waiting(state: str, waiting: Waiting) -> Decision:
+    body = waiting.as_json()
+    reason = str(body.pop("reason"))
+    return _decision(state, body, waiting.update_id, reason)
+
+
+def _decision(state: str, body: Mapping[str, object], update_id: str, reason: str) -> Decision:
+    return Decision.model_validate(
+        {
+            "state": state,
+            "update_id": update_id,
+            "revision": body.get("revision") or 0,
+            "group_path": json.dumps(body.get("group") or body.get("path") or []),
+            "body": json.dumps(body, ensure_ascii=False, sort_keys=True),
+            "reason": reason,
+        }
+    )
+
+
+def _plan(
+    place: Workplace,
+    sources: Sources,
+    present: ServerDecisions,
+    index: PackageIndex,
+    known: set[RevisionId],
+    expired: set[RevisionId],
+    licensed: set[RevisionId],
+) -> ApprovalPlan:
+    facts = Facts(
+        known=known,
+        expired=expired,
+        license_pending=licensed,
+        content_missing=_incomplete(sources, index),
+        superseded_by=_Superseders(index),
+    )
+    situation = Situation(
+        last=last_applied(place),
+        incoming=sources.incoming,
+        present=present.decisions,
+        facts=facts,
+    )
+    return plan_approvals(situation, approval_policy(place), now=place.clock())
+
+
+def approval_policy(place: Workplace) -> ApprovalPolicy:
+    """The site's rules for approvals."""
+    names = set(ApprovalPolicy.model_fields)
+    return ApprovalPolicy.model_validate(place.site.policy.model_dump(include=names))
+
+
+def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
+    view = ContentView(choice=sources.choice, held=sources.held)
+    return {
+        RevisionId(*each.key)
+        for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
+        if not each.is_complete
+    }
+
+
+def _concerned(incoming: ApprovalSet) -> set[RevisionId]:
+    return {each.id for each in (*incoming.approvals, *incoming.declines)}
+
+
+def _questions(incoming: ApprovalSet) -> Iterator[dict[str, object]]:
+    for revision in sorted(_concerned(incoming)):
+        yield {"update_id": revision.update_id, "revision": revision.revision}
+
+
+class _Superseders(Mapping[str, Collection[str]]):
+    """Which updates supersede an update: looked up only for those that a plan asks about."""
+
+    def __init__(self, index: PackageIndex) -> None:
+        self._index = index
+
+    def __getitem__(self, update_id: str) -> Collection[str]:
+        return {record.update_id for record in self._index.superseders(update_id)}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0

@@ -1,0 +1,120 @@
+"""Deletions of a mirror, planned before the first change and carried out last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.outline import ApprovalPlan
+from tasks.bundle.manifest import compare_sorted
+from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
+from tasks.content.names import ContentDigest
+from tasks.content.scan import ContentFile
+from tasks.crossing.arrival import Arrival
+from tasks.crossing.deciding import Sources
+from tasks.crossing.export import approved_revisions
+from tasks.crossing.listing import Listing
+from tasks.crossing.workplace import Workplace
+from tasks.errors import SafetyError, StepsFailedError
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import read_closures
+from tasks.metadata.server import ServerFacts
+
+_NOTHING = DeletePlan((), 0, 0)
+
+
+def plan_deletions(
+    place: Workplace,
+    arrival: Arrival,
+    listing: Listing,
+    sources: Sources,
+    present: ServerDecisions,
+    approvals: ApprovalPlan,
+    facts: ServerFacts,
+) -> DeletePlan:
+    """Plan what a mirror deletes; nothing for an incremental bundle or an empty manifest.
+
+    Raises:
+        SafetyError: It would be more than the site ever allows, confirmed or not.
+    """
+    if arrival.header.mode != "mirror" or arrival.manifest is None:
+        return _NOTHING
+    if arrival.header.counts.files == 0:
+        return _NOTHING
+    with PackageIndex(sources.index) as index:
+        needed, named = _needed(index, sources, present, approvals)
+        # Updates that staging does not know (imported or published here) may own files that
+        # the package does not name: then nothing unnamed is touched.
+        has_local = facts.update_count > sum(1 for _ in index.approvable())
+        plan = plan_deletes(
+            _surplus(arrival, listing),
+            is_needed=lambda digest: digest in needed or (has_local and digest not in named),
+            present=listing.totals()[0],
+        )
+    limits = DeleteLimits(place.site.policy.max_deletes, place.site.policy.max_delete_share)
+    broken = plan.exceeds(limits)
+    if broken:
+        raise SafetyError(reason=broken)
+    return plan
+
+
+def delete(place: Workplace, arrival: Arrival, plan: DeletePlan, listing: Listing) -> int:
+    """Move planned files to the trash on the same disk; how many were moved.
+
+    Raises:
+        StepsFailedError: Some could not be moved; they stay where they are.
+    """
+    trash = place.trash.joined(arrival.header.bundle)
+    place.server.make_private_folder(place.trash)
+    moves = []
+    for file in plan.files:
+        if listing.look_up(file.name) is None:
+            continue
+        folder = trash.joined(file.name.folder)
+        place.server.make_folder(folder)
+        moves.append((file.path, folder.joined(file.name.text)))
+    if not moves:
+        return 0
+    outcome = place.server.rename(moves)
+    folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
+    place.server.flush_folders(sorted(folders, key=lambda folder: folder.text))
+    if outcome.failed:
+        raise StepsFailedError(
+            what="moving content to the trash",
+            failed=len(outcome.failed),
+            total=len(moves),
+            first=outcome.failed[0][1].message,
+        )
+    return len(outcome.ok)
+
+
+def _surplus(arrival: Arrival, listing: Listing) -> Iterator[ContentFile]:
+    assert arrival.manifest is not None
+    pairs = compare_sorted(
+        listing,
+        arrival.manifest.entries(),
+        left_order=lambda file: file.name.order,
+        right_order=lambda entry: entry.order,
+    )
+    return (pair.left for pair in pairs if pair.left is not None and pair.right is None)
+
+
+def _needed(
+    index: PackageIndex, sources: Sources, present: ServerDecisions, approvals: ApprovalPlan
+) -> tuple[set[ContentDigest], set[ContentDigest]]:
+    """Files that must stay, and all that the package names.
+
+    Needed are those of the newest revision of every update that will not be declined, and of
+    every revision that is approved, will be, or is parked.
+    """
+    declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
+    declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
+    wanted = [key for key in index.approvable() if key.update_id not in declined]
+    approved = approved_revisions((*present.decisions.approvals, *sources.incoming.approvals))
+    wanted += [key for key in approved if key[0] not in declined]  # type: ignore[misc]
+    needed = {
+        file.name.digest
+        for closure in read_closures(index, sorted(set(wanted)), sources.choice)
+        for file in closure.files
+    }
+    return needed, {file.name.digest for file in index.files()}

@@ -1,0 +1,31 @@
+"""What a bundle brings, in the report of its export."""
+
+from __future__ import annotations
+
+from tasks.bundle.manifest import read_entries
+from tasks.crossing.draft import Draft
+from tasks.crossing.export import APPROVALS, INDEX, approved_revisions
+from tasks.crossing.deciding import read_decisions_file
+from tasks.crossing.workplace import Workplace
+from tasks.metadata.brought import describe_brought
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import ContentChoice
+from tasks.reports.sections import brought_section
+
+
+def describe_bundle(place: Workplace, draft: Draft) -> None:
+    """Note counts, and the approved updates of which the bundle carries files."""
+    manifest = draft.folder / "manifest.jsonl"
+    holdings = place.holdings(read_entries(manifest))
+    files, size_bytes = holdings.carried()
+    place.note(files=files, bytes=size_bytes)
+    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS).approvals)
+    everything = ContentChoice(languages=None, express=True)
+    with PackageIndex(draft.folder / INDEX) as index:
+        brought = describe_brought(
+            index,
+            wanted,
+            everything,
+            lambda digest: holdings.carried_bytes(digest) is not None,
+        )
+        place.sections.append(brought_section(brought))

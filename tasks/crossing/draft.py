@@ -1,0 +1,230 @@
+"""Which sequence number the export works on: a new one, an unfinished one, or none at all.
+
+A number never gets other bytes. So an unfinished export goes on under its own number while what
+was committed for it can still be made, and a bundle that is whole and that nothing has outdated is
+answered again instead of being made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.bundle.canonical import canonical_json
+from tasks.bundle.header import BundleReference, Header, TrustedHeader, read_header, verify_header
+from tasks.bundle.layout import HEADER, bundle_name, volume_folder
+from tasks.bundle.manifest import Entry, read_entries, subtract_missing
+from tasks.bundle.receipt import Receipt
+from tasks.bundle.seal import Trust
+from tasks.content.names import Blake3
+from tasks.crossing.listing import Listing
+from tasks.crossing.trust import own_trust
+from tasks.crossing.workplace import Workplace
+from tasks.errors import AirGapError
+from tasks.ledger.exports import ExportRecord
+from tasks.metadata.server import ServerFacts
+from tasks.site.settings import Mode
+
+PAYLOAD = "header.payload.json"
+
+
+class Draft(BaseModel):
+    """One bundle in the making, or the one that is whole and answers.
+
+    Attributes:
+        folder: Our own folder of this bundle: package, index, plan, manifest.
+        bundle: The bundle's folder on the media.
+        is_sealed: It lies whole on the media; nothing is left to do.
+        is_committed: Its header was built and committed; only the seal may be missing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sequence: int
+    folder: Path
+    bundle: Path
+    mode: Mode
+    full: bool
+    chain: str
+    parent: int | None
+    base: int | None
+    voided: tuple[int, ...]
+    fingerprint: str
+    is_sealed: bool = False
+    is_committed: bool = False
+
+    @property
+    def work(self) -> str:
+        """What the steps of this bundle are remembered under, and its folder on the server."""
+        return f"export-{self.sequence}"
+
+
+def open_draft(
+    place: Workplace,
+    server: ServerFacts,
+    decisions: ServerDecisions,
+    content: Listing,
+    *,
+    mode: Mode | None,
+    full: bool,
+    new: bool,
+) -> Draft:
+    """Find or begin the bundle that this export is about."""
+    wanted = mode or place.site.policy.mode
+    base = None if full else place.exports.baseline()
+    fingerprint = _fingerprint(server, decisions, content, base, wanted)
+    newest = place.exports.newest()
+    if newest is not None and newest.status == "committed":
+        newest = _adopt_seal(place, newest)
+    if newest is not None and newest.status == "committed":
+        return _draft(place, newest, full=full, is_committed=True)
+    if newest is not None and newest.status == "reserved":
+        place.exports.rebase(
+            newest.sequence, mode=wanted.value, base_digest=base.header_digest if base else None
+        )
+        newest = place.exports.newest()
+        assert newest is not None
+        return _draft(place, newest, full=full, fingerprint=fingerprint)
+    if newest is not None and not new and _still_stands(place, newest, server, fingerprint):
+        return _draft(place, newest, full=full, is_sealed=True)
+    return _draft(place, _reserve(place, wanted, base), full=full, fingerprint=fingerprint)
+
+
+def committed_header(draft: Draft) -> Header | None:
+    """The header that was committed for a draft, None when none was."""
+    path = draft.folder / PAYLOAD
+    if not draft.is_committed or not path.is_file():
+        return None
+    return Header.model_validate_json(path.read_bytes())
+
+
+def reference(place: Workplace, sequence: int | None) -> BundleReference | None:
+    """Name an earlier bundle of the chain by number and digest."""
+    record = None if sequence is None else place.exports.by_sequence(sequence)
+    if record is None or record.header_digest is None:
+        return None
+    return BundleReference(sequence=record.sequence, digest=Blake3.from_hex(record.header_digest))
+
+
+def baseline_entries(place: Workplace, draft: Draft) -> Iterator[Entry]:
+    """What the disconnected side is known to hold: the base's manifest less what its receipt lacks."""
+    base = None if draft.base is None else place.exports.by_sequence(draft.base)
+    if base is None:
+        return iter(())
+    missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
+    return subtract_missing(read_entries(base.folder / "manifest.jsonl"), frozenset(missing))
+
+
+def _reserve(place: Workplace, mode: Mode, base: ExportRecord | None) -> ExportRecord:
+    newest = place.exports.newest()
+    parent = place.exports.newest_sealed()
+    sequence = newest.sequence + 1 if newest else 1
+    name = bundle_name(place.site.name, sequence)
+    record = ExportRecord(
+        sequence=sequence,
+        status="reserved",
+        mode=mode.value,
+        base_digest=base.header_digest if base else None,
+        parent_digest=parent.header_digest if parent else None,
+        header_digest=None,
+        fingerprint=None,
+        bundle=place.site.media.path / name,
+        folder=place.site.state_dir / "bundles" / name,
+        created=place.clock(),
+        sealed=None,
+        receipt=None,
+        accepted=None,
+    )
+    place.exports.reserve(record)
+    return record
+
+
+def _draft(
+    place: Workplace,
+    record: ExportRecord,
+    *,
+    full: bool,
+    fingerprint: str = "",
+    is_sealed: bool = False,
+    is_committed: bool = False,
+) -> Draft:
+    parent = place.exports.by_digest(record.parent_digest) if record.parent_digest else None
+    base = place.exports.by_digest(record.base_digest) if record.base_digest else None
+    record.folder.mkdir(parents=True, exist_ok=True)
+    return Draft(
+        sequence=record.sequence,
+        folder=record.folder,
+        # The medium may be mounted elsewhere than when the number was taken.
+        bundle=place.site.media.path / record.bundle.name,
+        mode=Mode(record.mode),
+        full=full,
+        chain=place.exports.chain,
+        parent=parent.sequence if parent else None,
+        base=base.sequence if base else None,
+        voided=tuple(place.exports.void_since(parent.sequence if parent else 0)),
+        fingerprint=record.fingerprint or fingerprint,
+        is_sealed=is_sealed,
+        is_committed=is_committed,
+    )
+
+
+def _fingerprint(
+    server: ServerFacts,
+    decisions: ServerDecisions,
+    content: Listing,
+    base: ExportRecord | None,
+    mode: Mode,
+) -> str:
+    facts = {
+        "server": server.model_dump(
+            mode="json",
+            include={
+                "server_id", "version", "protocol_version", "download_express", "all_languages",
+                "languages", "update_count", "declined_count", "approved_count",
+            },
+        ),
+        "decisions": decisions.decisions.digest(),
+        "content": content.digest(),
+        "base": base.header_digest if base else None,
+        "mode": mode.value,
+    }  # fmt: skip
+    return blake3(canonical_json(facts)).hexdigest()
+
+
+def _adopt_seal(place: Workplace, record: ExportRecord) -> ExportRecord:
+    """Look whether our seal of a committed bundle already lies on the media, and adopt it."""
+    if _seal_lies_there(place, record):
+        place.exports.mark_sealed(record.sequence, now=place.clock())
+        return place.exports.by_sequence(record.sequence) or record
+    return record
+
+
+def _still_stands(
+    place: Workplace, record: ExportRecord, server: ServerFacts, fingerprint: str
+) -> bool:
+    """Whether a sealed bundle answers this export: nothing changed, and it lies on the media."""
+    return (
+        record.status == "sealed"
+        and record.fingerprint == fingerprint
+        and not server.arrived_since
+        and _seal_lies_there(place, record)
+    )
+
+
+def _seal_lies_there(place: Workplace, record: ExportRecord) -> bool:
+    found = _seal_on_media(place, record, own_trust(place))
+    return found is not None and found.digest.hex == record.header_digest
+
+
+def _seal_on_media(place: Workplace, record: ExportRecord, trust: Trust) -> TrustedHeader | None:
+    bundle = place.media.path(str(place.site.media.path / record.bundle.name))
+    path = volume_folder(bundle, 1).joined(HEADER)
+    try:
+        content = b"".join(bytes(view) for view in place.media.read(path))
+        return verify_header(read_header(content, path=path.text), trust)
+    except AirGapError:
+        return None

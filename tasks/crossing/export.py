@@ -1,0 +1,372 @@
+"""The staging side of a crossing: what is there, what was decided, what is carried, the seal."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import Action, Approval
+from tasks.bundle.header import Counts, Header, ServerFacts as HeaderServer, seal_header
+from tasks.bundle.lists import Documents
+from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
+from tasks.bundle.carry import PackJob
+from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
+from tasks.crossing import asking, wsusutil_run
+from tasks.crossing.draft import PAYLOAD, Draft, baseline_entries, committed_header, reference
+from tasks.crossing.listing import Listing
+from tasks.crossing.trust import signing_key
+from tasks.crossing.workplace import Workplace
+from tasks.errors import AirGapError, FailedError, PackageError, RoomError, ServerUnfitError
+from tasks.content.scan import scan
+from tasks.metadata.audit import ContentView, MissingFile, Provenance, find_missing
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import ContentChoice
+from tasks.metadata.index import PackageSummary, index_package
+from tasks.metadata.server import ServerFacts, Side, unfit_reasons
+from tasks.metadata.wsusutil import PackageSignal
+
+PRODUCT = "wsus-airgap 0.1.0"
+PACKAGE = "metadata.xml.gz"
+INDEX = "index.sqlite"
+APPROVALS = "approvals.jsonl"
+_PLAN = "plan.json"
+_ROOM_FOR_PACKAGE = 64 * 1_048_576
+
+
+class ExportedPackage(BaseModel):
+    """A metadata package that was exported, judged, fetched and read to its end.
+
+    ``counts`` are the server's own of that moment: while they stand, the package does too.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    blake3: str
+    size_bytes: int
+    revisions: int
+    counts: tuple[int, int, int]
+
+
+# --- what is there -----------------------------------------------------------------------------
+
+
+def check_server(place: Workplace) -> ServerFacts:
+    """See that the server can take part: its service runs, its role and state allow it.
+
+    Raises:
+        ServiceDownError: The service does not run and cannot be started.
+        ServerUnfitError: All reasons in one sentence, and the remedy of the first.
+        RoomError: Its content disk is as good as full.
+    """
+    if asking.make_service_run(place):
+        place.alarm("WsusService was stopped and has been started")
+    facts = asking.read_server(place, since=_since(place))
+    side: Side = place.site.site.side.value
+    reasons = unfit_reasons(facts, side)
+    if reasons:
+        raise ServerUnfitError(
+            side=side,
+            reason="; ".join(each.reason for each in reasons),
+            remedy=reasons[0].remedy,
+        )
+    volume = facts.content_volume
+    if volume is not None and volume.free_bytes < _ROOM_FOR_PACKAGE:
+        raise RoomError(
+            where=f"the content disk of the {side} server",
+            free_bytes=volume.free_bytes,
+            needed_bytes=_ROOM_FOR_PACKAGE,
+        )
+    return facts
+
+
+def _since(place: Workplace) -> datetime | None:
+    newest = place.exports.newest()
+    return newest.created if newest else None
+
+
+def scan_content(place: Workplace, facts: ServerFacts) -> Listing:
+    """List WsusContent; digests that are remembered come along, nothing is read."""
+    content_dir = place.server.path(place.site.server.content_dir or facts.content_dir)
+    place.progress.start("Scan content", total=None, unit="files")
+    try:
+        listing = place.listing(content_dir)
+        listing.fill(
+            scan(
+                place.server,
+                content_dir,
+                remembered=place.hashes.lookup,
+                progress=place.progress,
+            )
+        )
+    finally:
+        place.progress.finish()
+    return listing
+
+
+# --- the package -------------------------------------------------------------------------------
+
+
+def find_package(place: Workplace, draft: Draft, facts: ServerFacts) -> ExportedPackage | None:
+    """The package that an earlier run of this export fetched, when it is still there and true."""
+    text = place.ledger.step(draft.work, "package")
+    if text is None:
+        return None
+    found = ExportedPackage.model_validate_json(text)
+    here = wsusutil_run.digest_of(found.path)
+    if here != found.blake3 or not (draft.folder / INDEX).is_file():
+        return None
+    if draft.is_committed:
+        return found
+    return found if found.counts == _counts(facts) and not facts.arrived_since else None
+
+
+def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> ExportedPackage:
+    """Have wsusutil export the metadata, judge it by all signals, fetch and index the package.
+
+    Raises:
+        WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
+    """
+    attempt = wsusutil_run.start_or_find(place, "export", work=draft.work)
+    ending = wsusutil_run.wait_for(place, attempt)
+    target = draft.folder / PACKAGE
+    fetched = wsusutil_run.fetch_package(place, place.server.path(attempt.package), target)
+    signal, summary = _read_package(place, draft, fetched)
+    judgement = wsusutil_run.judge(place, attempt, ending, signal, before=facts)
+    place.note(wsusutil=judgement)
+    wsusutil_run.forget(place, attempt, work=draft.work)
+    wsusutil_run.require_success(place, attempt, judgement)
+    assert summary is not None
+    assert fetched is not None
+    exported = ExportedPackage(
+        path=target,
+        blake3=fetched[1],
+        size_bytes=fetched[0],
+        revisions=summary.revisions,
+        counts=_counts(facts),
+    )
+    place.ledger.finish_step(draft.work, "package", exported.model_dump_json(), now=place.clock())
+    return exported
+
+
+def _read_package(
+    place: Workplace, draft: Draft, fetched: tuple[int, str] | None
+) -> tuple[PackageSignal, PackageSummary | None]:
+    if fetched is None:
+        return PackageSignal(None), None
+    if fetched[0] == 0:
+        return PackageSignal(0), None
+    place.progress.start("Read package", total=fetched[0], unit="bytes")
+    try:
+        summary = index_package(
+            draft.folder / PACKAGE, draft.folder / INDEX, progress=place.progress
+        )
+    except PackageError as error:
+        return PackageSignal(fetched[0], problem=str(error.facts.get("reason", error))), None
+    finally:
+        place.progress.finish()
+    return PackageSignal(fetched[0], summary.revisions), summary
+
+
+def _counts(facts: ServerFacts) -> tuple[int, int, int]:
+    return facts.update_count, facts.declined_count, facts.approved_count
+
+
+# --- plan, pack, seal ---------------------------------------------------------------------------
+
+
+def write_approvals(draft: Draft, decisions: ServerDecisions) -> Path:
+    """Write the decisions that travel; those of a committed draft stay as they were."""
+    path = draft.folder / APPROVALS
+    if not (draft.is_committed and path.is_file()):
+        path.write_bytes(b"".join(decisions.decisions.encoded()))
+    return path
+
+
+def plan_content(
+    place: Workplace, draft: Draft, content: Listing, package: ExportedPackage
+) -> Plan:
+    """Decide what the bundle carries; a committed draft keeps its plan.
+
+    Raises:
+        RoomError: The medium has less room than the plan needs.
+    """
+    path = draft.folder / _PLAN
+    if draft.is_committed and path.is_file():
+        return Plan.model_validate_json(path.read_bytes())
+    media = place.media.path(str(place.site.media.path))
+    space = place.media.space(media)
+    plan = plan_bundle(
+        content,
+        baseline_entries(place, draft),
+        folder=draft.folder,
+        limits=MediaLimits(
+            place.site.media.volume_bytes,
+            largest_file(place.site.media.max_file_bytes, space.file_system),
+        ),
+        document_bytes=package.size_bytes + (draft.folder / APPROVALS).stat().st_size,
+    )
+    path.write_text(plan.model_dump_json(), encoding="utf-8")
+    return plan
+
+
+def pack_job(place: Workplace, draft: Draft, content: Listing) -> PackJob:
+    """From where to where this bundle is packed."""
+    return PackJob(
+        server=place.server,
+        content_dir=content.content_dir,
+        media=place.media,
+        bundle=place.media.path(str(draft.bundle)),
+        folder=draft.folder,
+    )
+
+
+def pack(
+    place: Workplace, draft: Draft, content: Listing, plan: Plan, package: ExportedPackage
+) -> Packed:
+    """Write content, lists and documents onto the media, and read them back if the site wants it."""
+    job = pack_job(place, draft, content)
+    documents = Documents(package.path, draft.folder / APPROVALS)
+    place.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
+    try:
+        packed = pack_bundle(
+            job, plan, documents, place.hashes, now=place.clock(), progress=place.progress
+        )
+    finally:
+        place.progress.finish()
+    if place.site.media.read_back:
+        place.progress.start("Read back", total=plan.carried_bytes, unit="bytes")
+        try:
+            place.note(read_back=read_back(job, progress=place.progress).method)
+        finally:
+            place.progress.finish()
+    return packed
+
+
+def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> str:
+    """Commit sequence, digest and place, then write the seal; gives the header's digest (hex).
+
+    Raises:
+        FailedError: A header was committed before and what lies there now is not what it names;
+            the number is given up.
+    """
+    committed = committed_header(draft)
+    created = committed.created if committed else place.ledger.latest_time(place.clock())
+    header = _header(place, draft, packed, facts, created=created)
+    if (
+        committed is not None
+        and header.model_copy(update={"server": committed.server}) != committed
+    ):
+        place.exports.void(draft.sequence)
+        raise FailedError(
+            reason=f"bundle {draft.sequence} can no longer be made as it was committed; "
+            "its number is given up, and the next run makes another"
+        )
+    header = committed or header
+    payload = draft.folder / PAYLOAD
+    _write_durably(payload, header.payload())
+    place.exports.commit(
+        draft.sequence, header_digest=header.digest.hex, fingerprint=draft.fingerprint
+    )
+    bundle = place.media.path(str(draft.bundle))
+    content = seal_header(header, [signing_key(place)])
+    publish_header(place.media, bundle, content, volumes=len(packed.volumes))
+    place.exports.mark_sealed(draft.sequence, now=place.clock())
+    place.ledger.note_time(header.created)
+    if place.site.policy.baseline == "sent":
+        place.exports.accept(header.digest.hex, receipt=None, now=place.clock())
+    return header.digest.hex
+
+
+def _header(
+    place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts, *, created: datetime
+) -> Header:
+    decisions = _counted(draft.folder / APPROVALS)
+    return Header(
+        product=PRODUCT,
+        site=place.site.name,
+        chain=draft.chain,
+        sequence=draft.sequence,
+        parent=reference(place, draft.parent),
+        base=reference(place, draft.base),
+        voided=draft.voided,
+        created=created,
+        mode=draft.mode.value,
+        server=HeaderServer(
+            id=facts.server_id,
+            version=facts.version,
+            protocol_version=facts.protocol_version,
+            languages=tuple(sorted(facts.languages)),
+            all_languages=facts.all_languages,
+            download_express=facts.download_express,
+            download_as_needed=facts.download_as_needed,
+            host_binaries_on_microsoft_update=facts.host_binaries_on_microsoft_update,
+            update_count=facts.update_count,
+            approved_count=facts.approved_count,
+            declined_count=facts.declined_count,
+        ),
+        counts=Counts(
+            files=packed.manifest.files,
+            size_bytes=packed.manifest.size_bytes,
+            carried_files=packed.manifest.carried_files,
+            carried_bytes=packed.manifest.carried_bytes,
+            approvals=decisions[0],
+            declines=decisions[1],
+        ),
+        manifest=packed.manifest.binding,
+        package=packed.package,
+        approvals=packed.approvals,
+        volumes=packed.volumes,
+    )
+
+
+def _counted(path: Path) -> tuple[int, int]:
+    lines = path.read_bytes().splitlines()
+    return (
+        sum(line.startswith(b'{"kind":"approval"') for line in lines),
+        sum(line.startswith(b'{"kind":"decline"') for line in lines),
+    )
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+
+
+# --- what will be missing ---------------------------------------------------------------------
+
+
+def approved_revisions(approvals: tuple[Approval, ...]) -> list[tuple[str, int]]:
+    """The revisions that need content: every approval but a block, each revision once."""
+    wanted = {
+        (each.update_id, each.revision)
+        for each in approvals
+        if each.action is not Action.NOT_APPROVED
+    }
+    return sorted(wanted)
+
+
+def predict_missing(
+    draft: Draft, decisions: ServerDecisions, content: Listing, facts: ServerFacts
+) -> tuple[MissingFile, ...]:
+    """Name what approved updates lack on the staging server itself, before the trip."""
+    view = ContentView(
+        choice=content_choice(facts), held=content.held, provenance=lambda _: Provenance.NEVER_HELD
+    )
+    with PackageIndex(draft.folder / INDEX) as index:
+        wanted = approved_revisions(decisions.decisions.approvals)
+        return tuple(find_missing(index, wanted, view))
+
+
+def content_choice(facts: ServerFacts) -> ContentChoice:
+    """Which files a server with these settings keeps."""
+    languages = None if facts.all_languages else frozenset(facts.languages)
+    return ContentChoice(languages=languages, express=facts.download_express)

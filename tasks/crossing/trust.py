@@ -1,0 +1,45 @@
+"""The keys of a site file: what this side signs with, and whom it believes."""
+
+from __future__ import annotations
+
+from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret, load_signing_key
+from tasks.bundle.seal import Trust
+from tasks.crossing.workplace import Workplace
+from tasks.errors import SiteFileError
+
+
+def site_trust(place: Workplace) -> Trust:
+    """Whose seals count here: the keys of the site file, and nobody else's."""
+    trust = place.site.trust
+    return Trust(tuple(load_public_key(path) for path in trust.trusted_keys), trust.threshold)
+
+
+def signing_key(place: Workplace) -> SigningKey:
+    """This side's own key."""
+    return load_signing_key(place.site.trust.signing_key)
+
+
+def own_trust(place: Workplace) -> Trust:
+    """Our own key alone: for what this side sealed itself."""
+    return Trust((signing_key(place).public,), 1)
+
+
+def bundle_trust(place: Workplace) -> Trust:
+    """Whose seals on bundles count when this side verifies: also its own, on the staging side."""
+    trust = site_trust(place)
+    if place.site.site.side.value == "staging":
+        return Trust((*trust.keys, signing_key(place).public), trust.threshold)
+    return trust
+
+
+def receipt_secret(place: Workplace) -> bytes:
+    """The secret for typed receipt codes.
+
+    Raises:
+        SiteFileError: The site file names none.
+    """
+    path = place.site.trust.receipt_secret
+    if path is None:
+        problem = "trust.receipt_secret: needed for a typed receipt code"
+        raise SiteFileError(path=place.site.path, problems=problem)
+    return load_receipt_secret(path)

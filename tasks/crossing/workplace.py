@@ -1,0 +1,226 @@
+"""What the steps of one run work with: site, ledger, the server, the media, our folders."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from tasks.bundle.manifest import Entry
+from tasks.content.memory import HashMemory
+from tasks.crossing.holdings import Holdings
+from tasks.crossing.listing import Listing
+from tasks.errors import AirGapError, PathMissingError
+from tasks.hosts.host import Host
+from tasks.hosts.local import LocalHost
+from tasks.hosts.locks import Lock, acquire
+from tasks.hosts.opening import HostAddress, open_host
+from tasks.hosts.paths import HostPath
+from tasks.ledger.exports import Exports
+from tasks.ledger.imports import Imports
+from tasks.ledger.store import Ledger
+from tasks.progress import Progress, Silence
+from tasks.reports.model import Section
+from tasks.site.reading import find_site, require_side
+from tasks.site.settings import Side, Site
+
+log = logging.getLogger("wsus_airgap")
+
+Clock = Callable[[], datetime]
+
+
+@dataclass
+class Workplace:
+    """Everything that one run of a command has open. Used by one thread; closed by the run."""
+
+    site: Site
+    command: str
+    run_id: str
+    clock: Clock
+    ledger: Ledger
+    server: Host
+    media: Host
+    progress: Progress
+    take_over: str | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    notes: dict[str, object] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    # --- folders of ours ---------------------------------------------------------------------
+
+    @property
+    def work_dir(self) -> HostPath:
+        """Our folder on the server."""
+        return self.server.path(self.site.server.work_dir)
+
+    @property
+    def intake(self) -> HostPath:
+        """Where a bundle's content waits on the server until all of it is verified."""
+        return self.work_dir.joined("intake", self.site.name)
+
+    @property
+    def trash(self) -> HostPath:
+        """Where deleted content lies until a person empties it."""
+        return self.work_dir.joined("trash", self.site.name)
+
+    @property
+    def mark(self) -> HostPath:
+        """The mark on the server: which bundle was imported last."""
+        return self.work_dir.joined("marks", f"{self.site.name}.json")
+
+    def run_folder(self, name: str) -> HostPath:
+        """A folder on the server for the scripts and jobs of one piece of work."""
+        return self.work_dir.joined("runs", f"{self.site.name}-{name}")
+
+    def make_folders(self) -> None:
+        """Make our folders on the server, for SYSTEM and Administrators only."""
+        self.server.make_private_folder(self.work_dir)
+        for name in ("intake", "trash", "marks", "runs", "locks"):
+            self.server.make_private_folder(self.work_dir.joined(name))
+
+    # --- state -------------------------------------------------------------------------------
+
+    @property
+    def exports(self) -> Exports:
+        """The staging side's bundles."""
+        return Exports(self.ledger)
+
+    @property
+    def imports(self) -> Imports:
+        """The disconnected side's imports."""
+        return Imports(self.ledger)
+
+    def holdings(self, entries: Iterable[Entry]) -> Holdings:
+        """A manifest by digest, for this run; removed with the run's end."""
+        path = self.site.state_dir / "work" / f"{self.run_id}-{uuid.uuid4().hex[:6]}.sqlite"
+        holdings = Holdings(path)
+        self._open.callback(path.unlink, missing_ok=True)
+        self._open.callback(holdings.close)
+        return holdings.fill(entries)
+
+    @property
+    def reports_dir(self) -> Path:
+        """Where this run's reports go."""
+        return self.site.state_dir / "reports" / self.run_id
+
+    @cached_property
+    def hashes(self) -> HashMemory:
+        """Digests of content files that were hashed before; closed with the run."""
+        return self._open.enter_context(HashMemory(self.site.state_dir / "hashes.sqlite"))
+
+    def listing(self, content_dir: HostPath) -> Listing:
+        """A new content listing of this run; removed with the run's end."""
+        path = self.site.state_dir / "work" / f"{self.run_id}-{uuid.uuid4().hex[:6]}.sqlite"
+        listing = Listing(path, content_dir)
+        self._open.callback(path.unlink, missing_ok=True)
+        self._open.callback(listing.close)
+        return listing
+
+    def alarm(self, sentence: str) -> None:
+        """Say something that a person should know now, and in the report."""
+        log.warning(sentence)
+        self.alarms.append(sentence)
+
+    def note(self, **facts: object) -> None:
+        """Note facts for the report, as they become known; a failed run shows them too."""
+        self.notes.update(facts)
+
+    def require_media(self) -> None:
+        """See that a medium is there to write on.
+
+        Raises:
+            PathMissingError: It is not mounted, or the path is wrong.
+        """
+        path = self.site.media.path
+        if not path.is_dir():
+            raise PathMissingError(what="the medium (media.path)", path=path)
+
+    # --- locks -------------------------------------------------------------------------------
+
+    def lock_server(self) -> Lock:
+        """Take the lock that lies on the server; it is let go when the run ends."""
+        return self._lock(self.server, self.work_dir.joined("locks", f"{self.site.name}.lock"))
+
+    def lock_media(self) -> Lock:
+        """Take the lock that lies on the media, beside the bundle's folder."""
+        path = self.media.path(str(self.site.media.path)).joined(f".{self.site.name}.lock")
+        return self._lock(self.media, path)
+
+    def _lock(self, host: Host, path: HostPath) -> Lock:
+        lock = acquire(
+            host,
+            path,
+            machine=self.ledger.machine,
+            run=self.run_id,
+            now=self.clock(),
+            take_over=self.take_over,
+        )
+        return self._open.enter_context(lock)
+
+
+def open_workplace(
+    site_name: str,
+    *,
+    command: str,
+    side: Side | None,
+    clock: Clock,
+    progress: Progress | None = None,
+    take_over: str | None = None,
+) -> Workplace:
+    """Open what a run works with. Connects to nothing yet and changes nothing but the ledger.
+
+    Raises:
+        AirGapError: The site is unknown, its file is wrong, or it is for the other side.
+    """
+    site = find_site(site_name)
+    if side is not None:
+        require_side(site, side, command)
+    now = clock()
+    stack = ExitStack()
+    try:
+        ledger = stack.enter_context(Ledger(site.state_dir))
+        server = open_host(_address(site))
+        stack.callback(server.close)
+    except AirGapError:
+        stack.close()
+        raise
+    return Workplace(
+        site=site,
+        command=command,
+        run_id=f"{now:%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}",
+        clock=clock,
+        started=now,
+        ledger=ledger,
+        server=server,
+        media=LocalHost(),
+        progress=progress or Silence(),
+        take_over=take_over,
+        _open=stack,
+    )
+
+
+def _address(site: Site) -> HostAddress:
+    server = site.server
+    return HostAddress(
+        address=server.address,
+        platform=server.platform,
+        identity_file=server.identity_file,
+        known_hosts=server.known_hosts,
+        powershell=server.powershell,
+        scripts_dir=server.scripts_dir,
+    )

@@ -1,0 +1,231 @@
+"""Run wsusutil detached, find it again after anything, and judge it by all signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict
+
+from tasks.crossing.asking import ask, make_service_run, read_server
+from tasks.crossing.workplace import Workplace
+from tasks.errors import AirGapError, HostFileError, ServiceDownError, WsusutilError
+from tasks.hosts.host import JobStatus
+from tasks.hosts.paths import HostPath
+from tasks.metadata.server import ServerFacts
+from tasks.metadata.wsusutil import (
+    ApiSignal,
+    Judgement,
+    PackageSignal,
+    Signals,
+    Verb,
+    export_command,
+    import_command,
+    judge_export,
+    judge_import,
+    new_file_names,
+)
+from tasks.metadata.wsusutil_log import LogSummary, read_log
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 10.0
+_SETTLE_SECONDS = 15
+
+
+class Attempt(BaseModel):
+    """One start of wsusutil for a piece of work; kept in the ledger before it starts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    verb: Verb
+    package: str
+    log: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended, before it is judged."""
+
+    status: JobStatus
+    log: LogSummary
+
+
+def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "") -> Attempt:
+    """Start wsusutil for a piece of work, or find the one that an earlier run started.
+
+    An attempt whose program still runs, or ended with a trace that nobody judged yet, is found;
+    one that was lost (the server restarted) is followed by a new one under new names.
+
+    Args:
+        place: The workplace.
+        verb: export or import.
+        work: Name of the piece of work; its folder on the server is named after it.
+        package: For an import, the package's path on the server.
+    """
+    known = place.ledger.step(work, f"{verb}-attempt")
+    if known is not None:
+        attempt = Attempt.model_validate_json(known)
+        if place.server.poll_detached(place.server.path(attempt.job)).state in {
+            "running",
+            "exited",
+        }:
+            return attempt
+    folder = place.run_folder(work)
+    place.server.make_private_folder(folder)
+    names = new_file_names(verb, now=place.clock())
+    attempt = Attempt(
+        verb=verb,
+        package=package or folder.joined(names.package).text,
+        log=folder.joined(names.log).text,
+        job=folder.joined(f"job-{names.log.removesuffix('.log.xml')}").text,
+    )
+    place.ledger.finish_step(work, f"{verb}-attempt", attempt.model_dump_json(), now=place.clock())
+    command = export_command if verb == "export" else import_command
+    place.server.start_detached(
+        command(place.site.server.wsusutil, attempt.package, attempt.log),
+        job=place.server.path(attempt.job),
+    )
+    return attempt
+
+
+def wait_for(place: Workplace, attempt: Attempt) -> Ending:
+    """Wait until the program has ended. It is never killed; past the site's limit we say so."""
+    job = place.server.path(attempt.job)
+    pause = _FIRST_PAUSE_SECONDS
+    alarm_at = time.monotonic() + place.site.server.command_limit_hours * 3_600
+    while (status := place.server.poll_detached(job)).state == "running":
+        if time.monotonic() > alarm_at:
+            place.alarm(
+                f"wsusutil {attempt.verb} has been running for more than "
+                f"{place.site.server.command_limit_hours:g} hours; it is left alone"
+            )
+            alarm_at = float("inf")
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+    return Ending(status, _read_log(place, attempt))
+
+
+def forget(place: Workplace, attempt: Attempt, *, work: str) -> None:
+    """Forget a judged attempt that failed, so that the next run starts another."""
+    place.ledger.forget_step(work, f"{attempt.verb}-attempt")
+
+
+def judge(
+    place: Workplace,
+    attempt: Attempt,
+    ending: Ending,
+    package: PackageSignal,
+    *,
+    before: ServerFacts | None,
+    unresolved: tuple[str, ...] = (),
+) -> Judgement:
+    """Gather the remaining signals and judge. Starts the service if wsusutil left it stopped."""
+    service, after = _after(place)
+    signals = Signals(
+        exit_code=ending.status.exit_code,
+        package=package,
+        log=ending.log,
+        service=service,
+        api=ApiSignal(before, after, len(unresolved), unresolved[0] if unresolved else ""),
+    )
+    return judge_export(signals) if attempt.verb == "export" else judge_import(signals)
+
+
+def require_success(place: Workplace, attempt: Attempt, judgement: Judgement) -> None:
+    """Raise what went wrong, naming the signals that lied.
+
+    Raises:
+        ServiceDownError: Only the service, and so the API, is down.
+        WsusutilError: Anything else.
+    """
+    if judgement.succeeded:
+        return
+    bad = {signal.name for signal in judgement.signals if not signal.good}
+    if "service" in bad and bad <= {"service", "API"}:
+        state = next(each.detail for each in judgement.signals if each.name == "service")
+        raise ServiceDownError(
+            service="WsusService", state=state.rsplit(" ", 1)[-1], side=place.site.site.side.value
+        )
+    raise WsusutilError(verb=attempt.verb, reason=judgement.reason, log=attempt.log)
+
+
+def unresolved_revisions(place: Workplace, revisions: list[tuple[str, int]]) -> tuple[str, ...]:
+    """Which of these revisions the server cannot find, as ``<update id> revision <n>``."""
+    items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
+    return tuple(
+        f"{line['update_id']} revision {line['revision']}"
+        for line in ask(place, "read-updates", items=items)
+        if line.get("kind") == "update" and not line.get("found")
+    )
+
+
+def fetch_package(place: Workplace, source: HostPath, target: Path) -> tuple[int, str] | None:
+    """Copy a package from the server into our state folder; its size and BLAKE3, None when absent.
+
+    The copy gets its name only when it is whole.
+    """
+    if place.server.stat(source) is None:
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    hasher, size_bytes = blake3(), 0
+    partial = target.with_name(target.name + ".partial")
+
+    def chunks() -> Iterator[memoryview]:
+        nonlocal size_bytes
+        for view in place.server.read(source):
+            hasher.update(view)
+            size_bytes += len(view)
+            yield view
+
+    media_path = place.media.path(str(partial))
+    place.media.write(media_path, chunks())
+    place.media.flush_files([media_path])
+    place.media.rename([(media_path, place.media.path(str(target)))])
+    return size_bytes, hasher.hexdigest()
+
+
+def digest_of(path: Path) -> str | None:
+    """BLAKE3 of a file of ours on this machine; None when it is gone."""
+    if not path.is_file():
+        return None
+    return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
+
+
+def digest_on_server(place: Workplace, path: HostPath) -> str | None:
+    """BLAKE3 of a file as the server gives it to us now; None when it is gone."""
+    hasher = blake3()
+    try:
+        for view in place.server.read(path):
+            hasher.update(view)
+    except HostFileError:
+        return None
+    return hasher.hexdigest()
+
+
+def _read_log(place: Workplace, attempt: Attempt) -> LogSummary:
+    path = place.server.path(attempt.log)
+    if place.server.stat(path) is None:
+        return read_log(None)
+    return read_log(place.server.read(path))
+
+
+def _after(place: Workplace) -> tuple[str | None, ServerFacts | None]:
+    """Service and API after a run: an answer that comes late is waited for a little."""
+    try:
+        make_service_run(place)
+    except ServiceDownError as error:
+        return str(error.facts["state"]), None
+    except AirGapError:
+        return None, None
+    give_up = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        try:
+            return "Running", read_server(place)
+        except AirGapError:
+            if time.monotonic() > give_up:
+                return "Running", None
+            time.sleep(1)

@@ -1,0 +1,128 @@
+"""Steps of the disconnected side. Only lines that begin here change the protected server."""
+
+from __future__ import annotations
+
+from tasks.approvals.apply import ApplyOutcome
+from tasks.crossing import arrival as arrivals
+from tasks.crossing import deciding, deleting, export, finishing, importing
+from tasks.crossing.arrival import Arrival
+from tasks.crossing.importing import ImportPlan
+from tasks.crossing.listing import Listing
+from tasks.metadata.server import ServerFacts
+from tasks.policy import at_work, found_done, log, step
+from tasks.reports.sections import plan_section
+
+
+@step("Lock server")
+def lock_server() -> None:
+    """Take the lock that lies on the server; it is let go when the run ends."""
+    place = at_work()
+    place.make_folders()
+    place.lock_server()
+
+
+@step("Check server")
+def check_server(arrival: Arrival | None = None) -> ServerFacts:
+    """See that the server can take part, and that its settings fit the bundle's."""
+    place = at_work()
+    facts = export.check_server(place)
+    if facts.content_volume is not None:
+        place.note(content_volume_free_bytes=facts.content_volume.free_bytes)
+    if facts.active_rules:
+        place.alarm(f"{facts.active_rules} automatic approval rules are active on this server")
+    if arrival is not None:
+        arrivals.compare_servers(place, arrival, facts)
+    return facts
+
+
+@step("Scan content")
+def scan_content(server: ServerFacts, *, everything: bool = False) -> Listing:
+    """List WsusContent and prove what nobody has looked into since it changed."""
+    place = at_work()
+    listing = export.scan_content(place, server)
+    read = arrivals.prove_present(place, listing, everything=everything)
+    log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
+    return listing
+
+
+@step("Plan import")
+def plan_import(
+    arrival: Arrival, server: ServerFacts, content: Listing, *, confirm: str | None
+) -> ImportPlan:
+    """Plan everything; stop before the first change when a person must see the plan."""
+    place = at_work()
+    plan = importing.plan_import(place, arrival, server, content, confirm=confirm)
+    place.sections.append(plan_section(plan.approvals, {}))
+    return plan
+
+
+@step("Place content")
+def place_content(arrival: Arrival, server: ServerFacts, content: Listing) -> Listing:
+    """Move content from the intake into WsusContent: the first change."""
+    place = at_work()
+    importing.begin(place, arrival, server)
+    moved = importing.place_content(place, arrival, content)
+    place.note(placed=moved)
+    log.info("placed %s files", moved)
+    return importing.list_placed(place, arrival, content)
+
+
+@step("Load metadata")
+def load_metadata(arrival: Arrival, plan: ImportPlan) -> None:
+    """Have wsusutil import the package, and judge it by all signals."""
+    place = at_work()
+    if importing.is_loaded(place, arrival, plan.sources):
+        found_done()
+        return
+    importing.load_metadata(place, arrival, plan.sources)
+
+
+@step("Apply approvals")
+def apply_approvals(
+    arrival: Arrival, plan: ImportPlan, server: ServerFacts, content: Listing
+) -> ApplyOutcome:
+    """Plan anew from what the server says now, and apply."""
+    place = at_work()
+    approvals = importing.plan_approvals(place, plan, content)
+    outcome = deciding.apply_plan(
+        place, approvals, work=arrival.work, incoming=plan.sources.incoming
+    )
+    importing.resume_downloads(place, arrival.index, content, server)
+    finishing.note_approvals(place, outcome)
+    log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
+    return outcome
+
+
+@step("Delete content")
+def delete_content(arrival: Arrival, plan: ImportPlan, content: Listing) -> Listing:
+    """Move to the trash what a mirror's confirmed plan names."""
+    place = at_work()
+    if not plan.deletes.files:
+        return content
+    moved = deleting.delete(place, arrival, plan.deletes, content)
+    log.info("moved %s files to the trash", moved)
+    return importing.list_placed(place, arrival, content)
+
+
+@step("Audit content")
+def audit_content(arrival: Arrival, server: ServerFacts, content: Listing) -> None:
+    """Name every approved or parked update whose content is missing, and why."""
+    finishing.audit_import(at_work(), arrival, content, server)
+
+
+@step("Write receipt")
+def write_receipt(arrival: Arrival, content: Listing) -> None:
+    """Finish the import in the ledger, and write the receipt that may go back."""
+    finishing.finish_import(at_work(), arrival, content)
+
+
+@step("Apply parked approvals")
+def apply_parked_approvals(server: ServerFacts, content: Listing) -> None:
+    """Apply parked approvals whose content has come, and held ones that may go ahead."""
+    finishing.apply_waiting(at_work(), server, content)
+
+
+@step("Audit server")
+def audit_server(server: ServerFacts, content: Listing, *, every_update: bool) -> None:
+    """Compare metadata with content on a server as it stands."""
+    finishing.audit_standing(at_work(), content, server, every_update=every_update)
