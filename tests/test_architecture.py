@@ -1,0 +1,178 @@
+"""The house rules that no linter knows, read from the source with ast."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Each package may import those below it, never one beside or above.
+LAYERS = [
+    {"scripts"},
+    {"hosts"},
+    {"content"},
+    {"approvals", "metadata", "bundle", "site"},
+    {"ledger"},
+    {"reports"},
+    {"crossing"},
+]
+# The only modules of tasks that every layer may import.
+GROUND = {"tasks.errors", "tasks.progress"}
+PREFECT_MODULES = {"tasks.staging", "tasks.carrier", "tasks.disconnected", "tasks.policy"}
+TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md", "LICENSE"}
+# The aim is 400; beyond this a file is to be split, not argued about.
+FILE_LINES = 450
+FUNCTION_LINES = 40
+
+
+def tracked() -> list[Path]:
+    """Files that git knows, or will."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def sources(*folders: str) -> list[Path]:
+    """Python files below some folders."""
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a source file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module or name that a file imports, dotted, wherever in it the import stands."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def offences(paths: list[Path], *forbidden: str) -> list[str]:
+    """Imports of something forbidden, as ``module -> import``."""
+    return [
+        f"{module_of(path)} -> {name}"
+        for path in paths
+        for name in imports_of(path)
+        if any(f"{name}.".startswith(f"{prefix}.") for prefix in forbidden)
+    ]
+
+
+def package_of(name: str) -> str | None:
+    """The package of tasks that a dotted name lies in, if it does."""
+    parts = name.split(".")
+    is_package = len(parts) > 1 and parts[0] == "tasks" and (ROOT / "tasks" / parts[1]).is_dir()
+    return parts[1] if is_package else None
+
+
+def test_prefect_is_known_only_to_flows_and_the_modules_that_wrap_steps() -> None:
+    paths = [path for path in sources("tasks") if module_of(path) not in PREFECT_MODULES]
+
+    assert offences(paths, "prefect") == []
+
+
+def test_only_the_ssh_host_speaks_ssh() -> None:
+    hosts = ROOT / "tasks" / "hosts"
+    speakers = set(hosts.glob("ssh*.py"))
+
+    assert offences([p for p in sources("flows", "tasks") if p not in speakers], "paramiko") == []
+
+
+def test_packages_import_only_packages_below_them() -> None:
+    rank = {name: level for level, names in enumerate(LAYERS) for name in names}
+    packages = {path.name for path in (ROOT / "tasks").iterdir() if (path / "__init__.py").exists()}
+    upward = [
+        f"{module_of(path)} -> {name}"
+        for path in sources("tasks")
+        if (own := package_of(module_of(path)))
+        for name in imports_of(path)
+        if (other := package_of(name)) and other != own and rank[other] >= rank[own]
+    ]
+
+    assert packages <= set(rank), "a new package needs its place in LAYERS"
+    assert upward == []
+
+
+def test_packages_know_no_module_of_tasks_but_errors_and_progress() -> None:
+    modules = {module_of(path) for path in (ROOT / "tasks").glob("*.py")} - GROUND - {"tasks"}
+    paths = [path for path in sources("tasks") if package_of(module_of(path))]
+
+    assert offences(paths, *modules) == []
+
+
+def test_tasks_never_import_flows() -> None:
+    assert offences(sources("tasks"), "flows") == []
+
+
+def test_lab_and_product_know_each_other_only_through_real_interfaces() -> None:
+    command_line = ROOT / "flows" / "command_line.py"
+    product = [path for path in sources("flows", "tasks") if path != command_line]
+
+    assert offences(sources("deploy/lab"), "tasks", "flows", "prefect") == []
+    assert offences(product, "deploy.lab") == []
+    assert offences(sources("tasks"), "deploy") == []
+
+
+def test_the_launcher_needs_nothing_but_the_standard_library() -> None:
+    for name in ("run.py", "lock.py"):
+        used = {module.split(".")[0] for module in imports_of(ROOT / "deploy" / name)}
+        assert used <= sys.stdlib_module_names, name
+
+
+def test_the_top_level_holds_what_it_is_meant_to_hold() -> None:
+    names = {path.relative_to(ROOT).parts[0] for path in tracked()}
+
+    assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_only_ci_knows_what_lies_beside_the_checkout() -> None:
+    beside = "../" + "shared"
+    knowing = [
+        path.relative_to(ROOT).as_posix()
+        for path in tracked()
+        if beside in path.read_text(encoding="utf-8", errors="replace")
+    ]
+
+    assert knowing == [".ci/run"]
+
+
+@pytest.mark.parametrize("folder", ["flows", "tasks", "deploy"])
+def test_files_and_functions_fit_a_reader(folder: str) -> None:
+    long_files = [
+        f"{module_of(path)}: {lines} lines"
+        for path in sources(folder)
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > FILE_LINES
+    ]
+    long_functions = [
+        f"{module_of(path)}.{node.name}: {lines} lines"
+        for path in sources(folder)
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := body_lines(node)) > FUNCTION_LINES
+    ]
+
+    assert long_files == []
+    assert long_functions == []
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function below its signature and docstring: a documented one is not longer."""
+    first = function.body[1:] if ast.get_docstring(function) else function.body
+    return (function.end_lineno or 0) - first[0].lineno + 1 if first else 0
