@@ -27,9 +27,9 @@ LAYERS = [
 GROUND = {"tasks.errors", "tasks.progress"}
 PREFECT_MODULES = {"tasks.staging", "tasks.carrier", "tasks.disconnected", "tasks.policy"}
 TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md", "LICENSE"}
-# The aim is 400; beyond this a file is to be split, not argued about.
+# The aim is 400 and 40; what grows beyond these is to be split, not argued about.
 FILE_LINES = 450
-FUNCTION_LINES = 40
+FUNCTION_LINES = 50
 
 
 def tracked() -> list[Path]:
