@@ -108,7 +108,11 @@ def _compile(engine: Path, folder: Path) -> None:
     for name, text in sources().items():
         (folder / name).write_text(text, encoding="utf-8")
     names = ",".join(f"'{name}'" for name in sources())
-    command = f"$ErrorActionPreference='Stop'; Add-Type -Path {names} -OutputAssembly {ASSEMBLY}"
+    # The .NET Framework has the pipes in an assembly that is not referenced unless named.
+    more = " -ReferencedAssemblies System.Core" if engine.stem.lower() == "powershell" else ""
+    command = (
+        f"$ErrorActionPreference='Stop'; Add-Type -Path {names} -OutputAssembly {ASSEMBLY}{more}"
+    )
     outcome = subprocess.run(
         [engine, "-NoProfile", "-NonInteractive", "-Command", command],
         cwd=folder,

@@ -1,8 +1,12 @@
 """Starts a PowerShell engine as the server's own, with the rules behind a pipe.
 
-Which engine: ``pwsh`` from the PATH. Without one, or when ``WSUS_LAB_POWERSHELL`` is
-``stand-in``, the stand-in answers. The engine gets the arguments as they came, and its standard
-streams, exit code and signals are ours.
+Which engine: ``pwsh`` from the PATH, on Windows else ``powershell``. Without one, or when
+``WSUS_LAB_POWERSHELL`` is ``stand-in``, the stand-in answers. Standard streams, exit code and
+signals of the engine are ours.
+
+The types are loaded by .NET's start-up hook, and the arguments stay as they came. On Windows (or
+when ``WSUS_LAB_POWERSHELL`` is ``prefix``) that is not enough: Windows PowerShell knows no hook,
+and Windows has commands of the names of ours. There the command gets a beginning that loads both.
 """
 
 from __future__ import annotations
@@ -13,20 +17,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from deploy.lab.powershell import assembly
+from deploy.lab.powershell import assembly, command_line
 
 CHOICE = "WSUS_LAB_POWERSHELL"
 STAND_IN = "stand-in"
+PREFIX = "prefix"
 _PIPE = "WSUS_LAB_PIPE"
 _MODULES = Path(__file__).parent / "modules"
 # How long a call that was under way when the engine ended may still take.
 _LAST_CALL_SECONDS = 5.0
-# Options of powershell.exe that take a value, by the shortest beginning that means them.
-_WITH_VALUE = ("-ex", "-ep", "-inp", "-o", "-w", "-v", "-psc", "-config", "-settings")
-_TO_THE_END = ("-c", "-f", "-e", "-ec", "-")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str]) -> int:
         arguments: ``DIR/<side>``, then what PowerShell takes.
     """
     side_folder, given = Path(arguments[0]), list(arguments[1:])
-    engine = None if os.environ.get(CHOICE) == STAND_IN else find_engine()
+    choice = os.environ.get(CHOICE)
+    engine = None if choice == STAND_IN else find_engine()
     if engine is None:
         from deploy.lab.powershell import stand_in
 
@@ -46,39 +49,41 @@ def main(arguments: Sequence[str]) -> int:
     except assembly.BuildError as error:
         print(f"powershell: {error}", file=sys.stderr)
         return 1
-    return _run(engine, types, side_folder, as_windows_takes_them(given))
+    taken = command_line.as_windows_takes_them(given)
+    if sys.platform == "win32" or choice == PREFIX:
+        return _run(engine, side_folder, command_line.with_prefix(taken, _prefix(types)))
+    return _run(engine, side_folder, taken, {"DOTNET_STARTUP_HOOKS": str(types)})
 
 
 def find_engine() -> Path | None:
-    """The PowerShell engine of this machine, if there is one that can load the types."""
+    """The PowerShell engine of this machine, if it has one."""
     found = shutil.which("pwsh")
+    if found is None and sys.platform == "win32":
+        found = shutil.which("powershell")
     return None if found is None else Path(found)
 
 
-def as_windows_takes_them(arguments: Sequence[str]) -> list[str]:
-    """Arguments for ``pwsh`` that mean what they mean to ``powershell.exe``.
-
-    Text without an option is a command there, and a script file here.
-    """
-    position = 0
-    while position < len(arguments):
-        option = arguments[position].lower().replace("/", "-", 1)
-        if not option.startswith("-"):
-            return [*arguments[:position], "-Command", *arguments[position:]]
-        if option == "-" or (option.startswith(_TO_THE_END) and not option.startswith(_WITH_VALUE)):
-            break
-        position += 2 if option.startswith(_WITH_VALUE) else 1
-    return list(arguments)
+def _prefix(types: Path) -> str:
+    """What a command begins with so that it finds the types, and our commands before Windows'."""
+    return (
+        f"[void][Reflection.Assembly]::LoadFrom({command_line.quoted(str(types))});"
+        " Import-Module LabWindows -DisableNameChecking;"
+    )
 
 
-def _run(engine: Path, types: Path, side_folder: Path, arguments: list[str]) -> int:
+def _run(
+    engine: Path,
+    side_folder: Path,
+    arguments: list[str],
+    variables: Mapping[str, str] | None = None,
+) -> int:
     requests, requests_end = os.pipe()
     answers_end, answers = os.pipe()
     for handle in (requests_end, answers_end):
         os.set_inheritable(handle, True)  # noqa: FBT003
     process = subprocess.Popen(
         [str(engine), *arguments],
-        env=_environment(types, _handle(answers_end), _handle(requests_end)),
+        env=_environment(_handle(answers_end), _handle(requests_end)) | dict(variables or {}),
         # Windows inherits every handle that may be inherited, or none.
         close_fds=sys.platform != "win32",
         pass_fds=() if sys.platform == "win32" else (requests_end, answers_end),
@@ -95,7 +100,7 @@ def _run(engine: Path, types: Path, side_folder: Path, arguments: list[str]) -> 
     return code if code >= 0 else 128 - code
 
 
-def _environment(types: Path, reads: int, writes: int) -> dict[str, str]:
+def _environment(reads: int, writes: int) -> dict[str, str]:
     environment = dict(os.environ)
     # Ours, for this Python alone.
     environment.pop("PYTHONPATH", None)
@@ -103,7 +108,6 @@ def _environment(types: Path, reads: int, writes: int) -> dict[str, str]:
     environment |= {
         _PIPE: f"{reads},{writes}",
         "PSModulePath": os.pathsep.join(filter(None, paths)),
-        "DOTNET_STARTUP_HOOKS": str(types),
         "POWERSHELL_TELEMETRY_OPTOUT": "1",
         "POWERSHELL_UPDATECHECK": "Off",
     }

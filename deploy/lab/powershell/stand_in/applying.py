@@ -10,7 +10,7 @@ from deploy.lab.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 from deploy.lab.powershell.stand_in.reading import group_paths
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
 from deploy.lab.rules import agent, approving, groups, searching
-from deploy.lab.rules.searching import ApprovalRow, Scope
+from deploy.lab.rules.searching import ApprovalRow
 from deploy.lab.rules.server import RuleError, Server
 
 Operation = dict[str, Any]
@@ -69,15 +69,11 @@ def _path_key(path: Sequence[str]) -> tuple[str, ...]:
 
 
 class _Plan:
-    """The server as it was when the plan began, and the operations on it."""
+    """The operations on a server; groups are looked up once, approvals each time."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._groups = {_path_key(path): key for key, path in group_paths(server).items()}
-        self._approvals: dict[tuple[str, str], list[ApprovalRow]] = {}
-        for approval in searching.search_approvals(server, Scope()):
-            key = (approval.update_id, approval.group_id)
-            self._approvals.setdefault(key, []).append(approval)
         self._operations: dict[str, Callable[[Operation], str]] = {
             "group": self._make_group,
             "accept-license": self._accept_license,
@@ -111,12 +107,20 @@ class _Plan:
             raise ScriptError(f"no target group {' / '.join(path)}")
         return found
 
+    def _present(self, operation: Operation, group_id: str) -> list[ApprovalRow]:
+        """The approvals of an update for a group: one in all but broken databases."""
+        rows = self._server.connection.execute(
+            "SELECT * FROM approval WHERE update_id = ? AND group_id = ? ORDER BY created, id",
+            (operation["update_id"], group_id),
+        )
+        return [searching.approval_row(row) for row in rows]
+
     def _update(self, operation: Operation) -> searching.UpdateRow:
         return searching.get_update(self._server, operation["update_id"], operation["revision"])
 
     def _approve(self, operation: Operation) -> str:
         group_id = self._group(operation["group"])
-        present = self._approvals.get((operation["update_id"], group_id), [])
+        present = self._present(operation, group_id)
         wanted = (
             operation["revision"],
             operation["action"],
@@ -155,7 +159,7 @@ class _Plan:
     def _remove(self, operation: Operation) -> str:
         group_id = self._group(operation["group"])
         result = "already"
-        for approval in self._approvals.get((operation["update_id"], group_id), []):
+        for approval in self._present(operation, group_id):
             named = (operation["revision"], operation["action"])
             if (approval.revision, approval.action) != named:
                 raise ScriptError("the approval on the server is another one than the plan names")

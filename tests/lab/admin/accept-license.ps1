@@ -1,0 +1,15 @@
+$update = $wsus.GetUpdates() | Where-Object { $_.RequiresLicenseAgreementAcceptance } | Select-Object -First 1
+Refused { $update.Approve('Install', $groups[0]) }
+$terms = $update.GetInstallableItems()[0].Files | Where-Object { $_.IsEula -and $_.Name -eq 'eula_en.txt' }
+$path = $wsus.GetConfiguration().LocalContentCachePath + ([Uri]$terms.FileUri).AbsolutePath.Substring('/Content'.Length)
+Move-Item $path "$path.away"
+Refused { $update.AcceptLicenseAgreement() }
+Refused { $update.GetLicenseAgreement() }
+Move-Item "$path.away" $path
+$update.GetLicenseAgreement().IsAccepted
+$update.AcceptLicenseAgreement(); $update.Refresh()
+$update.RequiresLicenseAgreementAcceptance; $update.GetLicenseAgreement().IsAccepted
+Move-Item $path "$path.away"
+Refused { $update.Approve('Install', $groups[0]) }
+Move-Item "$path.away" $path
+Refused { $update.Approve('Install', $groups[0]) }

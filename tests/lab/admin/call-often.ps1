@@ -1,0 +1,1 @@
+for ($i = 0; $i -lt 2000; $i++) { [void]$wsus.GetUpdateCount() }

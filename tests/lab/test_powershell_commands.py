@@ -1,0 +1,93 @@
+"""The WSUS cmdlets, and what scripts ask of Windows itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deploy import lab
+from deploy.lab.rules import machine
+from tests.lab.scripts import said
+from tests.support import needs
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    folder = tmp_path / "lab"
+    lab.create(folder, updates=60, content_bytes=400_000)
+    return folder
+
+
+@needs.pwsh
+def test_cmdlets_find_approve_and_decline(pair: Path) -> None:
+    assert said(pair, "use-cmdlets") == [
+        "wsus-staging",
+        "8530",
+        "True",
+        "Microsoft.UpdateServices.Internal.BaseApi.Update",
+        "Install",
+        "Declined",
+        "0",
+        "0",
+        "1",
+        "0",
+        "1",
+        "0",
+        "The computer group no such group could not be found.",
+    ]
+
+
+@needs.pwsh
+def test_clean_up_declines_and_frees_and_leaves_what_is_needed(pair: Path) -> None:
+    assert said(pair, "clean-up") == ["True", "True", "True", "0", "0 0 0"]
+
+
+@needs.pwsh
+def test_the_service_stops_and_starts_and_disks_are_ntfs(pair: Path) -> None:
+    assert said(pair, "use-windows") == [
+        "Running WsusService WSUS Service",
+        "Stopped",
+        "Running",
+        "Running",
+        "Stopped",
+        "Running",
+        "0",
+        "Cannot find any service with service name 'NoSuchService'.",
+        "Running",
+        "NTFS True True",
+        "Invalid class: the simulated server has no Win32_Nothing.",
+    ]
+
+
+@needs.pwsh
+def test_faults_keep_the_service_down_and_the_disk_full(pair: Path) -> None:
+    for fault in ("service-down", "disk-full"):
+        lab.set_fault(pair, "staging", fault, on=True)
+    assert said(pair, "use-faulty-windows") == [
+        "Stopped",
+        "Failed to start service 'WSUS Service (WsusService)'.",
+        "Stopped",
+        "0",
+    ]
+
+
+@needs.pwsh
+def test_a_process_made_through_cim_outlives_the_script(pair: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "the mark"
+    lines = said(pair, "start-process", "-Python", sys.executable, "-Mark", str(mark))
+    assert lines == ["0 True", "9"]
+    limit = time.monotonic() + 20
+    while not mark.exists() or mark.read_text() != "two words":
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+@given(st.lists(st.text(alphabet='ab \t"\\', max_size=8), min_size=1))
+def test_a_command_line_comes_apart_as_windows_put_it_together(arguments: list[str]) -> None:
+    assert machine.split_command_line(subprocess.list2cmdline(arguments)) == arguments

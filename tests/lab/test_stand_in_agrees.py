@@ -1,0 +1,276 @@
+"""Engine and stand-in answer the product's scripts alike: same input, equal lines, same server."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import lab
+from deploy.lab.launchers import write_launchers
+from deploy.lab.powershell import launcher, stand_in
+from tests.lab.scripts import answer, powershell
+from tests.support import needs
+
+pytestmark = needs.pwsh
+
+SCRIPTS = Path(launcher.__file__).parents[3] / "tasks" / "scripts"
+# What differs from one moment to the next. Whether a program runs is among it: on Linux .NET
+# works out a start time anew in each process, a little different each time.
+_PASSING = {"clock", "free_bytes", "cpu_seconds", "running"}
+Lines = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """Two copies of one lab, the first asked through the engine, the second by the stand-in."""
+
+    first: Path
+    second: Path
+
+    def both(
+        self, script: str, lines: Sequence[Mapping[str, Any]], side: str = "staging"
+    ) -> tuple[Lines, Lines]:
+        """The answers of both, without what passes, each with its own folder called the same."""
+        path = SCRIPTS / f"{script}.ps1"
+        answers = []
+        for folder, is_stand_in in ((self.first, False), (self.second, True)):
+            own = [_with(line, "LAB", str(folder)) for line in lines]
+            told = answer(folder, path, own, side=side, stand_in=is_stand_in)
+            answers.append([_settled(_with(line, str(folder), "LAB")) for line in told])
+        return answers[0], answers[1]
+
+    def agree(
+        self, script: str, lines: Sequence[Mapping[str, Any]], side: str = "staging"
+    ) -> Lines:
+        """What both answer, which is the same, and leaves both servers the same."""
+        first, second = self.both(script, lines, side)
+        assert second == first
+        for name in lab.SIDES:
+            assert lab.state(self.second, name) == lab.state(self.first, name)
+        return first
+
+
+def _with(value: Any, old: str, new: str) -> Any:
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, Mapping):
+        return {name: _with(item, old, new) for name, item in value.items()}
+    return value
+
+
+def _settled(line: Any) -> Any:
+    if not isinstance(line, dict):
+        return line
+    return {name: _settled(item) for name, item in line.items() if name not in _PASSING}
+
+
+@pytest.fixture
+def twins(tmp_path: Path) -> Twins:
+    first, second = tmp_path / "first", tmp_path / "second"
+    lab.create(first, updates=60, content_bytes=400_000)
+    shutil.copytree(first, second)
+    for side in lab.SIDES:
+        write_launchers(second / side)
+        # Far away, so that no run of the agent falls between two questions.
+        for folder in (first, second):
+            _set(folder, side, "agent_seconds", 3600.0)
+    return Twins(first, second)
+
+
+def _set(folder: Path, side: str, name: str, value: Any) -> None:
+    from deploy.lab.rules.server import open_server
+
+    server = open_server(folder / side)
+    server.set_setting(name, value)
+    server.close()
+
+
+def test_every_script_of_the_product_is_known() -> None:
+    assert {path.name for path in SCRIPTS.glob("*.ps1")} == set(stand_in.SCRIPTS)
+
+
+def test_a_server_reads_the_same(twins: Twins) -> None:
+    for side in lab.SIDES:
+        for since in (None, "2024-01-01T00:00:00Z", "2023-09-01T12:00:00.5Z"):
+            first, end = twins.agree("read-server", [{"kind": "settings", "since": since}], side)
+            assert first["kind"] == "server"
+            assert end == {"kind": "end"}
+
+
+def test_decisions_read_the_same(twins: Twins) -> None:
+    lab.advance(twins.first)
+    shutil.rmtree(twins.second)
+    shutil.copytree(twins.first, twins.second)
+    for side in lab.SIDES:
+        write_launchers(twins.second / side)
+    lines = twins.agree("read-approvals", [{"kind": "settings"}])
+    kinds = {line["kind"] for line in lines}
+    assert kinds == {"group", "approval", "update", "decline", "end"}
+    assert twins.agree("read-approvals", [{"kind": "settings"}], "disconnected")[-1] == {
+        "kind": "end"
+    }
+
+
+def _plan(decisions: Lines) -> Lines:
+    """One of every kind of operation, in an order that lets most of them succeed."""
+    approvals = [line for line in decisions if line["kind"] == "approval"]
+    updates = {(u["update_id"], u["revision"]): u for u in decisions if u["kind"] == "update"}
+    declines = [line for line in decisions if line["kind"] == "decline"]
+    installs = [a for a in approvals if a["action"] == "Install" and not a["optional"]]
+    new = ["All Computers", "Neu 本社", "Unten"]
+    one, two, three = installs[0], installs[1], installs[2]
+    operations: Lines = [{"op": "group", "path": new}, {"op": "group", "path": new[:2]}]
+    for approval in (one, two):
+        key = {name: approval[name] for name in ("update_id", "revision")}
+        same = {name: approval[name] for name in ("group", "action", "deadline", "optional")}
+        moved = {"group": new, "action": "Install", "deadline": "2044-02-29T23:59:58Z"}
+        operations += [
+            {"op": "approve", **key, **same},
+            {"op": "approve", **key, **moved, "optional": False},
+            {"op": "approve", **key, **moved, "group": new[:2], "optional": True},
+            {"op": "approve", **key, **same, "revision": 1},
+            {"op": "approve", **key, **same, "group": ["All Computers", "none"]},
+            {"op": "remove", **key, "group": approval["group"], "action": "Uninstall"},
+            {"op": "remove", **key, "group": approval["group"], "action": "Install"},
+            {"op": "remove", **key, "group": ["All Computers"], "action": "Install"},
+            {"op": "resume", **key},
+        ]
+    gone = {name: three[name] for name in ("update_id", "revision")}
+    back = {name: declines[0][name] for name in ("update_id", "revision")}
+    licensed = next(key for key, update in updates.items() if update["license_required"])
+    terms = dict(zip(("update_id", "revision"), licensed, strict=True))
+    operations += [
+        {"op": "decline", **gone},
+        {"op": "decline", **gone},
+        {"op": "undecline", **back},
+        {"op": "undecline", **gone},
+        {"op": "undecline", **gone},
+        {"op": "accept-license", **terms},
+        {"op": "accept-license", **gone},
+        {"op": "no-such-thing", **gone},
+    ]
+    return [{"n": n, **operation} for n, operation in enumerate(operations, 1)]
+
+
+def test_plans_are_applied_the_same_and_again_the_same(twins: Twins) -> None:
+    decisions, _ = twins.both("read-approvals", [{"kind": "settings"}])
+    plan = [{"kind": "settings"}, *_plan(decisions)]
+    outcomes = twins.agree("apply-approvals", plan)
+    results = [line["result"] for line in outcomes if line["kind"] == "outcome"]
+    assert len(results) == len(plan) - 1
+    assert {"done", "already", "failed"} == set(results)
+    types = {line["error_type"] for line in outcomes if line["kind"] == "outcome"}
+    assert types == {None, "RuntimeException", "WsusObjectNotFoundException"}
+    # The output of the first run is still there, cut off in the middle of a line.
+    for folder in (twins.first, twins.second):
+        told = folder / "told.jsonl"
+        told.write_bytes(told.read_bytes()[:-40])
+    again = twins.agree("apply-approvals", plan)
+    assert again[-1] == {"kind": "end"}
+
+
+def test_what_the_server_refuses_reads_the_same(twins: Twins) -> None:
+    for folder in (twins.first, twins.second):
+        _set(folder, "staging", "IsReplicaServer", True)
+    decisions, _ = twins.both("read-approvals", [{"kind": "settings"}])
+    outcomes = twins.agree("apply-approvals", [{"kind": "settings"}, *_plan(decisions)])
+    types = {line.get("error_type") for line in outcomes}
+    assert "InvalidOperationException" in types
+
+
+def test_single_updates_read_the_same(twins: Twins) -> None:
+    decisions, _ = twins.both("read-approvals", [{"kind": "settings"}])
+    known = [line for line in decisions if line["kind"] in {"update", "decline"}]
+    asked = [{"update_id": u["update_id"], "revision": u["revision"]} for u in known]
+    asked += [{**asked[0], "revision": 7}, {"update_id": "0" * 8 + "-0000-0000-0000-" + "0" * 12,
+                                          "revision": 1}]  # fmt: skip
+    lines = twins.agree("read-updates", [{"kind": "settings"}, *asked])
+    assert [line["found"] for line in lines[:-1]] == [True] * len(known) + [False, False]
+
+
+def test_the_service_answers_the_same_up_and_down(twins: Twins) -> None:
+    status = {"kind": "settings", "action": "status", "wait_seconds": 1}
+    start = {**status, "action": "start"}
+    assert twins.agree("control-service", [status])[0]["status"] == "Running"
+    for folder in (twins.first, twins.second):
+        lab.set_fault(folder, "staging", "service-down", on=True)
+    down = twins.agree("control-service", [start])[0]
+    assert down["status"] == "Stopped"
+    assert down["error"]
+    for folder in (twins.first, twins.second):
+        lab.set_fault(folder, "staging", "service-down", on=False)
+    assert twins.agree("control-service", [start])[0]["status"] == "Running"
+
+
+def test_files_are_hashed_and_placed_the_same(twins: Twins) -> None:
+    for folder in (twins.first, twins.second):
+        (folder / "a ü.bin").write_bytes(b"a" * 70_000)
+        (folder / "b.bin").write_bytes(b"b")
+        (folder / "link").symlink_to("b.bin")
+    names = ("a ü.bin", "b.bin", "link", "none")
+    hashed = twins.agree(
+        "hash-files", [{"kind": "settings"}, *({"path": f"LAB/{name}"} for name in names)]
+    )
+    assert hashed[0]["sha1"] == hashlib.sha1(b"a" * 70_000).hexdigest().upper()
+    assert [("error" in line) for line in hashed] == [False, False, True, True, False]
+    moves = (("a ü.bin", "new.bin"), ("b.bin", "new.bin"), ("none", "x.bin"))
+    placed = twins.agree(
+        "place-files",
+        [
+            {"kind": "settings", "inherit": True},
+            *({"from": f"LAB/{old}", "to": f"LAB/{new}"} for old, new in moves),
+        ],
+    )
+    assert [("error" in line) for line in placed] == [False, False, True, False]
+    for folder in (twins.first, twins.second):
+        assert (folder / "new.bin").read_bytes() == b"b"
+
+
+def test_volumes_and_downloads_answer_the_same(twins: Twins) -> None:
+    volume = twins.agree("read-volume", [{"kind": "settings", "path": "LAB/staging"}])
+    assert volume[0] == {"kind": "volume", "file_system": "NTFS"}
+    assert twins.agree("resume-downloads", [{"kind": "settings"}]) == [
+        {"kind": "resumed"},
+        {"kind": "end"},
+    ]
+
+
+def test_what_needs_windows_fails_on_both(twins: Twins) -> None:
+    asked = twins.first / "asked.jsonl"
+    asked.write_text('{"kind":"settings","path":"C:\\\\x"}\n')
+    for environment in ({}, {launcher.CHOICE: launcher.STAND_IN}):
+        outcome = powershell(
+            twins.first,
+            *("-NoProfile", "-File", str(SCRIPTS / "prepare-folder.ps1")),
+            *("-InputFile", str(asked), "-OutputFile", str(twins.first / "out")),
+            environment=environment,
+        )
+        assert outcome.returncode == 1
+        assert outcome.stderr
+
+
+def test_detached_programs_are_started_once_and_found_again(twins: Twins) -> None:
+    command = ["/bin/sh", "-c", 'echo "$1"; echo oh >&2; sleep 1; exit 5', "sh", 'two "words"']
+    settings = {"kind": "settings", "job": "LAB/job"}
+    absent = twins.agree("start-detached", [{**settings, "command": None}])[0]
+    assert absent["state"] == "absent"
+    started = twins.agree("start-detached", [{**settings, "command": command}])[0]
+    assert started["state"] == "started"
+    found = twins.agree("start-detached", [{**settings, "command": command}])[0]
+    assert found["state"] == "found"
+    limit = time.monotonic() + 30
+    for folder in (twins.first, twins.second):
+        while not (folder / "job" / "exit-code").exists():
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        assert (folder / "job" / "stdout").read_text() == 'two "words"\n'
+        assert (folder / "job" / "stderr").read_text() == "oh\n"
+    ended = twins.agree("start-detached", [{**settings, "command": None}])[0]
+    assert (ended["state"], ended["exit_code"]) == ("found", 5)
