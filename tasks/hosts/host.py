@@ -38,7 +38,10 @@ class Outcome(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What a folder listing says of one name. ``kind`` ``other`` covers links, devices, pipes."""
+    """What a folder listing says of one name. ``kind`` ``other`` covers links, devices, pipes.
+
+    Over SSH times are whole seconds and ``file_id`` is empty: SFTP knows no more.
+    """
 
     name: str
     kind: Literal["file", "folder", "other"]
@@ -101,6 +104,8 @@ class Host(Protocol):
         Raises:
             CommandFailedError: It could not be started.
             TimeLimitError: It is still running at the limit; it is left alone.
+            ConnectionLostError: The connection broke while it ran: whether it did its work is
+                not known, and it is not run again. What must not be lost so is a detached job.
         """
 
     def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
@@ -123,6 +128,7 @@ class Host(Protocol):
     ) -> Iterator[Json]:
         """Run one of our PowerShell scripts with a JSON Lines file in and one out.
 
+        The script has ended when the call returns, whether or not anybody reads the answer.
         Writes ``<script>.in.jsonl`` into ``folder`` (a run folder of ours), runs
         ``powershell … -File script -InputFile … -OutputFile …``, then yields the output lines.
         A script that appends outcomes finds what an earlier run of the same folder has written.

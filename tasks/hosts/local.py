@@ -76,6 +76,10 @@ class LocalHost:
         """Run a program to its end; one that is not done at the limit is left alone."""
         return run_program(command, timeout_seconds=timeout_seconds, stdin=stdin)
 
+    def ask(self, command: Sequence[str], *, timeout_seconds: float) -> CommandResult:
+        """Run a program that does no harm when it runs twice."""
+        return run_program(command, timeout_seconds=timeout_seconds)
+
     def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
         """Start a program in a session of its own, once per job folder."""
         self.make_folder(job)

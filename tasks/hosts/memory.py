@@ -6,7 +6,6 @@ import hashlib
 import ntpath
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NoReturn
 
 from tasks.errors import (
@@ -28,25 +27,18 @@ from tasks.hosts.host import (
     Outcome,
     Space,
 )
-from tasks.hosts.memory_disk import Disk, Entry, Node
+from tasks.hosts.memory_disk import Disk, Entry, Node, file_stat
+from tasks.hosts.memory_power import Power, PowerLostError
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.scripts import Script
 
 READ_BYTES = 65_536
 
+__all__ = ["MemoryHost", "PowerLostError"]
+
 RunAnswer = Callable[[Sequence[str], bytes], CommandResult]
 ScriptAnswer = Callable[[Script, list[Json], HostPath], Iterable[Json]]
 JobAnswer = Callable[[Sequence[str]], "CommandResult | None"]
-
-
-class PowerLostError(BaseException):
-    """The simulated machine is off: no code of ours may catch this, as none runs on then."""
-
-
-@dataclass(slots=True)
-class _Fault:
-    changes_left: int
-    error: BaseException
 
 
 class MemoryHost:
@@ -70,12 +62,9 @@ class MemoryHost:
         self.platform = platform
         self.address = "memory"
         self.capacity_bytes = capacity_bytes
-        self.changes = 0
         self._disk = Disk()
         self._answers = (run, run_script, start_detached)
-        self._fault: _Fault | None = None
-        self._off = False
-        self._boot = 1
+        self._power = Power()
         self._lock = threading.RLock()
 
     # --- what tests do to it -------------------------------------------------------------------
@@ -86,14 +75,13 @@ class MemoryHost:
         Changes are single writes of a chunk, names made, moved or removed, and flushes. With a
         ``PowerLostError`` the machine stays off until ``lose_power``.
         """
-        self._fault = _Fault(changes, error)
+        self._power.fail_after(changes, error)
 
     def lose_power(self, seed: int) -> None:
         """Switch off and on: what was not flushed is kept, dropped or reordered by chance."""
         with self._lock:
             self._disk.lose_power(seed)
-            self._off, self._fault = False, None
-            self._boot += 1
+            self._power.switch_on()
 
     def put_link(self, path: HostPath) -> None:
         """Lay a link, as somebody else might."""
@@ -117,20 +105,10 @@ class MemoryHost:
         self._disk.link(folder, key, Entry(path.name, node))
         self._disk.flush_name(folder, key)
 
-    def _changing(self) -> None:
-        """Count a change, or fail instead of it."""
-        self._refuse_when_off()
-        if self._fault is not None:
-            if self._fault.changes_left == 0:
-                error, self._fault = self._fault.error, None
-                self._off = isinstance(error, PowerLostError)
-                raise error
-            self._fault.changes_left -= 1
-        self.changes += 1
-
-    def _refuse_when_off(self) -> None:
-        if self._off:
-            raise PowerLostError
+    @property
+    def changes(self) -> int:
+        """How many changes there were."""
+        return self._power.changes
 
     # --- finding -------------------------------------------------------------------------------
 
@@ -143,7 +121,7 @@ class MemoryHost:
 
     def _find(self, path: HostPath) -> Node | None:
         """What a path names. No link on the way is followed."""
-        self._refuse_when_off()
+        self._power.require()
         node = self._disk.root
         for name in self._parts(path):
             if node.kind == "link":
@@ -185,7 +163,7 @@ class MemoryHost:
         stdin: bytes = b"",
     ) -> CommandResult:
         """Answer what the constructor's ``run`` says."""
-        self._refuse_when_off()
+        self._power.require()
         if self._answers[0] is None:
             raise CommandFailedError(program=command[0], reason="no such program")
         return self._answers[0](command, stdin)
@@ -195,7 +173,7 @@ class MemoryHost:
         if self._answers[2] is None:
             raise CommandFailedError(program=command[0], reason="no such program")
         self.make_folder(job)
-        if not self.create(job.joined("started"), b"%d" % self._boot):
+        if not self.create(job.joined("started"), b"%d" % self._power.boot):
             return
         result = self._answers[2](command)
         if result is not None:
@@ -207,7 +185,7 @@ class MemoryHost:
             return JobStatus("absent")
         if self.stat(job.joined("exit-code")) is None:
             boot = b"".join(map(bytes, self.read(job.joined("started"))))
-            if int(boot) != self._boot:
+            if int(boot) != self._power.boot:
                 return JobStatus("lost")
             return JobStatus("running", cpu_seconds=0.0)
         exit_code = int(b"".join(map(bytes, self.read(job.joined("exit-code")))))
@@ -223,7 +201,7 @@ class MemoryHost:
         timeout_seconds: float,  # noqa: ARG002  # answers take no time
     ) -> Iterator[Json]:
         """Answer what the constructor's ``run_script`` says; it must end with an end line."""
-        self._refuse_when_off()
+        self._power.require()
         if self._answers[1] is None:
             raise ScriptFailedError(script=script.name, reason="nobody answers it")
         return self._answer(script, self._answers[1](script, list(request), folder))
@@ -243,20 +221,20 @@ class MemoryHost:
             if self._find(folder) is None:
                 return []
             node = self._node(folder, "folder")
-            return [_stat(entry.name, entry.node) for entry in node.entries.values()]
+            return [file_stat(entry.name, entry.node) for entry in node.entries.values()]
 
     def stat(self, path: HostPath) -> FileStat | None:
         """Say what is at a path; None when nothing is."""
         with self._lock:
             node = self._find(path)
-            return None if node is None else _stat(path.name, node)
+            return None if node is None else file_stat(path.name, node)
 
     def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
         """Yield a file's bytes through one buffer that is used again and again."""
         node = self._node(path, "file")
         buffer = bytearray(READ_BYTES)
         while part := bytes(node.content[offset : offset + READ_BYTES]):
-            self._refuse_when_off()
+            self._power.require()
             buffer[: len(part)] = part
             yield memoryview(buffer)[: len(part)]
             offset += len(part)
@@ -276,7 +254,7 @@ class MemoryHost:
 
     def space(self, folder: HostPath) -> Space:  # noqa: ARG002  # there is one volume
         """The capacity that is left; a lot when none was set."""
-        self._refuse_when_off()
+        self._power.require()
         capacity_bytes = 1 << 50 if self.capacity_bytes is None else self.capacity_bytes
         return Space(max(0, capacity_bytes - self._disk.used_bytes()), "memory")
 
@@ -286,7 +264,7 @@ class MemoryHost:
         """Create or replace a file with the bytes given."""
         with self._lock:
             folder, key = self._holder(path)
-            self._changing()
+            self._power.change()
             if key in folder.entries:
                 node = self._node(path, "file")
                 self._disk.truncate(node)
@@ -300,7 +278,7 @@ class MemoryHost:
         return written
 
     def _append(self, path: HostPath, node: Node, content: bytes) -> int:
-        self._changing()
+        self._power.change()
         room = len(content)
         if self.capacity_bytes is not None:
             room = max(0, self.capacity_bytes - self._disk.used_bytes())
@@ -315,7 +293,7 @@ class MemoryHost:
             folder, key = self._holder(path)
             if key in folder.entries:
                 return False
-            self._changing()
+            self._power.change()
             if self.space(path.parent).free_bytes < len(content):
                 raise DiskFullError(path=path)
             self._write_durably(path, content)
@@ -328,7 +306,7 @@ class MemoryHost:
                 if path.parent != path:
                     self.make_folder(path.parent)
                 folder, key = self._holder(path)
-                self._changing()
+                self._power.change()
                 self._disk.link(folder, key, Entry(path.name, self._disk.new_node("folder")))
             self._node(path, "folder")
 
@@ -344,7 +322,7 @@ class MemoryHost:
 
     def _flush_file(self, path: HostPath) -> None:
         node = self._node(path, "file")
-        self._changing()
+        self._power.change()
         self._disk.flush_file(node)
 
     def flush_folders(self, folders: Sequence[HostPath]) -> None:
@@ -352,7 +330,7 @@ class MemoryHost:
         with self._lock:
             for folder in folders:
                 node = self._node(folder, "folder")
-                self._changing()
+                self._power.change()
                 self._disk.flush_folder(node)
 
     def rename(
@@ -369,7 +347,7 @@ class MemoryHost:
         if self._find(target) is not None:
             self._node(target, "file")
         old, new = self._holder(source), self._holder(target)
-        self._changing()
+        self._power.change()
         self._disk.move(old, new, target.name)
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
@@ -383,7 +361,7 @@ class MemoryHost:
         if node.entries:
             _fail("remove", path, "Directory not empty")
         folder, key = self._holder(path)
-        self._changing()
+        self._power.change()
         self._disk.unlink(folder, key)
 
     def remove_tree(self, folder: HostPath) -> None:
@@ -416,15 +394,3 @@ class MemoryHost:
 
 def _fail(operation: str, path: HostPath, reason: str) -> NoReturn:
     raise HostFileError(operation=operation, path=path, reason=reason)
-
-
-def _stat(name: str, node: Node) -> FileStat:
-    kind: Literal["file", "folder", "other"] = "other" if node.kind == "link" else node.kind
-    return FileStat(
-        name=name,
-        kind=kind,
-        size_bytes=len(node.content),
-        mtime_ns=node.mtime_ns,
-        file_id=str(node.number),
-        hidden=name.startswith("."),
-    )

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
 
+from tasks.hosts.host import FileStat
+
 _FIRST_TIME_NS = 1_700_000_000_000_000_000
 
 
@@ -196,4 +198,17 @@ def _after_loss(node: Node, chance: random.Random) -> bytes:
             bytes(len(content)),
             content[:cut] + bytes(len(content) - cut),
         )
+    )
+
+
+def file_stat(name: str, node: Node) -> FileStat:
+    """What a listing says of a name."""
+    kind: Literal["file", "folder", "other"] = "other" if node.kind == "link" else node.kind
+    return FileStat(
+        name=name,
+        kind=kind,
+        size_bytes=len(node.content),
+        mtime_ns=node.mtime_ns,
+        file_id=str(node.number),
+        hidden=name.startswith("."),
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tasks.errors import (
     HostFileError,
@@ -20,7 +21,7 @@ from tasks.errors import (
     ScriptFailedError,
     TimeLimitError,
 )
-from tasks.hosts.host import Host, JobStatus, Json
+from tasks.hosts.host import CommandResult, Host, JobStatus, Json
 from tasks.hosts.jobs import read_tail
 from tasks.hosts.paths import HostPath
 from tasks.hosts.windows import readable_stderr
@@ -95,8 +96,15 @@ def run_script(
     return read_answer(host, script, files, said)
 
 
+class Asker(Host, Protocol):
+    """A host that can be asked something twice."""
+
+    def ask(self, command: Sequence[str], *, timeout_seconds: float) -> CommandResult:
+        """Run a program that does no harm when it runs twice; a broken connection is mended."""
+
+
 def run_script_attached(
-    host: Host,
+    host: Asker,
     setup: ScriptSetup,
     script: Script,
     request: Iterable[Json],
@@ -106,11 +114,13 @@ def run_script_attached(
 ) -> Iterator[Json]:
     """The same as a plain child of the connection: for what starts jobs, and for short questions.
 
+    The script may run twice when the connection breaks.
+
     Raises:
         As ``run_script``.
     """
     command, files = prepare(host, setup, script, request, folder=folder)
-    result = host.run(command, timeout_seconds=timeout_seconds)
+    result = host.ask(command, timeout_seconds=timeout_seconds)
     if result.exit_code != 0:
         said = (result.stderr.strip() or result.stdout.strip())[-_MESSAGE_LIMIT:]
         reason = f"exit code {result.exit_code}: {said or 'it said nothing'}"

@@ -16,9 +16,10 @@ from tasks.errors import (
     HostFileError,
     ScriptFailedError,
 )
-from tasks.hosts.host import FileHash, Host, JobStatus, Json, Outcome, Space
+from tasks.hosts.host import FileHash, JobStatus, Json, Outcome, Space
 from tasks.hosts.paths import HostPath
 from tasks.hosts.script_run import (
+    Asker,
     ScriptSetup,
     place_script,
     run_script,
@@ -32,7 +33,7 @@ _BATCH_SECONDS = 6 * 3600.0
 Move = tuple[HostPath, HostPath]
 
 
-class ScriptedHost(Host, Protocol):
+class ScriptedHost(Asker, Protocol):
     """A host that has a place of its own for the small requests here."""
 
     def service_folder(self) -> HostPath:

@@ -70,8 +70,10 @@ class SshHost:
         """Run a program to its end; one that is not done at the limit is left alone."""
         return self._commands.run(command, timeout_seconds=timeout_seconds, stdin=stdin)
 
-    def _ask(self, *command: str, timeout_seconds: float = _SHORT_SECONDS) -> CommandResult:
-        """Run something that does no harm when it runs twice."""
+    def ask(
+        self, command: Sequence[str], *, timeout_seconds: float = _SHORT_SECONDS
+    ) -> CommandResult:
+        """Run a program that does no harm when it runs twice; a broken connection is mended."""
         return self._commands.run(command, timeout_seconds=timeout_seconds, repeatable=True)
 
     def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
@@ -80,7 +82,7 @@ class SshHost:
         if self._is_windows:
             scripted.start_detached(self, self._scripts, command, job)
             return
-        answer = self._ask(*jobs.launch_command(command, job.text))
+        answer = self.ask(jobs.launch_command(command, job.text))
         if answer.stdout.strip() not in ("started", "found"):
             reason = answer.stderr.strip() or "its supervisor did not answer"
             raise CommandFailedError(program=command[0], reason=reason)
@@ -92,7 +94,7 @@ class SshHost:
     def _probe(self, job: HostPath) -> JobStatus:
         if self._is_windows:
             return scripted.probe_job(self, self._scripts, job)
-        return jobs.read_probe(self._ask(*jobs.probe_command(job.text)).stdout)
+        return jobs.read_probe(self.ask(jobs.probe_command(job.text)).stdout)
 
     def run_script(
         self,
@@ -118,7 +120,7 @@ class SshHost:
 
     def _make_service_folder(self) -> HostPath:
         if not self._is_windows:
-            answer = self._ask("mktemp", "-d", "/tmp/wsus-airgap-XXXXXXXXXX")  # noqa: S108
+            answer = self.ask(["mktemp", "-d", "/tmp/wsus-airgap-XXXXXXXXXX"])  # noqa: S108
             if answer.exit_code:
                 raise CommandFailedError(program="mktemp", reason=answer.stderr.strip())
             return self.path(answer.stdout.strip())
@@ -165,7 +167,7 @@ class SshHost:
     def _file_system(self, folder: str) -> str:
         """The type of the file system that holds a folder, from the kernel's own table."""
         best, found = -1, "unknown"
-        for line in self._ask("cat", "/proc/mounts").stdout.splitlines():
+        for line in self.ask(["cat", "/proc/mounts"]).stdout.splitlines():
             _, mount, kind, *_ = line.split()
             below = mount.rstrip("/") + "/"
             if (folder + "/").startswith(below) and len(below) >= best:
@@ -211,7 +213,7 @@ class SshHost:
 
     def _own_user_id(self) -> int:
         if self._user_id is None:
-            answer = self._ask("id", "-u").stdout.strip()
+            answer = self.ask(["id", "-u"]).stdout.strip()
             if not answer.isdigit():
                 raise CommandFailedError(program="id", reason=f"it says {answer!r}")
             self._user_id = int(answer)
@@ -254,7 +256,7 @@ class SshHost:
         texts = [path.text for path in paths]
         groups = [texts[i : i + _ARGUMENT_GROUP] for i in range(0, len(texts), _ARGUMENT_GROUP)]
         answers = (
-            self._ask("sync", *options, *group, timeout_seconds=_FLUSH_SECONDS)
+            self.ask(["sync", *options, *group], timeout_seconds=_FLUSH_SECONDS)
             for group in groups or [[]]
         )
         return all(answer.exit_code == 0 for answer in answers)
@@ -279,7 +281,7 @@ class SshHost:
         if self._is_windows or found.kind != "folder":
             self._remove_below(folder, found)
             return
-        answer = self._ask("rm", "-rf", "--", folder.text, timeout_seconds=_FLUSH_SECONDS)
+        answer = self.ask(["rm", "-rf", "--", folder.text], timeout_seconds=_FLUSH_SECONDS)
         if answer.exit_code:
             raise HostFileError(operation="remove", path=folder, reason=answer.stderr.strip())
 

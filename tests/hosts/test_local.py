@@ -260,7 +260,7 @@ def test_pipes_and_devices_are_neither_opened_nor_waited_for(
 # --- sharing violations --------------------------------------------------------------------------
 
 
-class _Violation(OSError):
+class _ViolationError(OSError):
     """An error as Windows raises it."""
 
     def __init__(self, code: int) -> None:
@@ -270,7 +270,12 @@ class _Violation(OSError):
 
 def test_a_sharing_violation_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "SHARING_DELAYS_SECONDS", (0.0, 0.0, 0.0))
-    answers: list[OSError | str] = [_Violation(32), _Violation(33), _Violation(5), "done"]
+    answers: list[OSError | str] = [
+        _ViolationError(32),
+        _ViolationError(33),
+        _ViolationError(5),
+        "done",
+    ]
 
     def action() -> str:
         answer = answers.pop(0)
@@ -288,7 +293,7 @@ def test_what_does_not_pass_comes_out(monkeypatch: pytest.MonkeyPatch, code: int
 
     def action() -> None:
         tries.append(1)
-        raise _Violation(code)
+        raise _ViolationError(code)
 
     with pytest.raises(OSError, match="in use"):
         faults.retry_sharing(action)

@@ -113,3 +113,23 @@ def _wants_quotes(argument: str) -> bool:
         elif char.isspace() and quotes % 2 == 0:
             return True
     return False
+
+
+def read_by_powershell(text: str) -> list[str]:
+    """The program and arguments that a command of ours starts in Windows PowerShell 5.1.
+
+    Understands the two forms in which we write commands, and nothing else.
+    """
+    plain = text.removeprefix("$global:LASTEXITCODE = 9009; & ")
+    if plain != text:
+        words = []
+        while not plain.startswith(";"):
+            word, plain = read_ps_literal(plain.lstrip(" "))
+            words.append(word)
+        return [words[0], *split_arguments(pass_to_program(words[1:]))]
+    file_name, rest = read_ps_literal(text.partition("FileName = ")[2])
+    line, rest = read_ps_literal(rest.partition("Arguments = ")[2])
+    stand_in, rest = read_ps_literal(rest.removeprefix(".Replace("))
+    if not rest.startswith(", [string][char]34)"):
+        raise ValueError(f"not a form of ours: {text!r}")
+    return [file_name, *split_arguments(line.replace(stand_in, '"'))]
