@@ -1,0 +1,471 @@
+"""Reading bundles: good ones come out as they went in, bad ones are refused by name."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.bundle.faults import printable, raise_for_faults
+from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, CONTENT, HEADER, MANIFEST, PACKAGE, SHA1SUMS
+from tasks.bundle.manifest import Entry
+from tasks.bundle.opening import OpenedBundle
+from tasks.bundle.plan import MediaLimits
+from tasks.bundle.unpack import (
+    ContentRead,
+    Intake,
+    Treatment,
+    unpack_content,
+    unpack_documents,
+)
+from tasks.errors import (
+    AirGapError,
+    BundleIncompleteError,
+    HostFileError,
+    PathMissingError,
+    SealError,
+    TamperError,
+    UndeclaredFileError,
+    WrongSiteError,
+)
+from tasks.hosts.local import LocalHost
+from tasks.hosts.memory import MemoryHost
+from tasks.hosts.paths import HostPath
+from tests.support.bundles import Workshop, fill_content, tree, write_content
+
+SMALL = MediaLimits(160_000, 40_000)
+
+
+def make(root: Path, *, files: int = 40, volumes: bool = False) -> Workshop:
+    workshop = Workshop(root)
+    fill_content(workshop.content, files)
+    if volumes:
+        workshop.limits = SMALL
+        write_content(workshop.content, bytes(range(256)) * 500, "esd")
+    workshop.export()
+    return workshop
+
+
+def unpack(
+    workshop: Workshop,
+    *folders: Path,
+    choose: Callable[[Entry], Treatment] | None = None,
+) -> tuple[OpenedBundle, ContentRead]:
+    """Read a bundle into ``root/intake`` and ``root/documents``, and raise what is wrong."""
+    bundle = workshop.open(*folders)
+    documents_folder = workshop.root / "documents"
+    intake = workshop.root / "intake"
+    for folder in (documents_folder, intake):
+        folder.mkdir(exist_ok=True)
+    documents = unpack_documents(bundle, documents_folder)
+    read = ContentRead()
+    if documents.manifest is not None:
+        host = LocalHost()
+        read = unpack_content(
+            bundle,
+            documents.manifest,
+            intake=Intake(host, host.path(str(intake))),
+            choose=choose,
+        )
+    raise_for_faults(bundle.header.bundle, bundle.faults)
+    return bundle, read
+
+
+@pytest.mark.parametrize("volumes", [False, True], ids=["one volume", "volumes and parts"])
+def test_what_was_packed_comes_out(tmp_path: Path, *, volumes: bool) -> None:
+    workshop = make(tmp_path, volumes=volumes)
+
+    _, read = unpack(workshop)
+
+    assert tree(tmp_path / "intake") == tree(workshop.content)
+    assert read.written == len(workshop.manifest())
+    sent = workshop.folder(1)
+    for name in (MANIFEST, PACKAGE, APPROVALS):
+        assert (tmp_path / "documents" / name).read_bytes() == (sent / name).read_bytes()
+
+
+@settings(max_examples=12)
+@given(
+    st.dictionaries(st.binary(max_size=3_000), st.sampled_from(["cab", "EXE", "txt", ""])),
+    st.sampled_from([MediaLimits(None, 4_294_967_295), MediaLimits(90_000, 1_000)]),
+)
+def test_unpacking_is_the_inverse_of_packing(
+    tmp_path_factory: pytest.TempPathFactory, files: dict[bytes, str], limits: MediaLimits
+) -> None:
+    workshop = Workshop(tmp_path_factory.mktemp("law"), limits=limits)
+    for content, extension in files.items():
+        write_content(workshop.content, content, extension)
+    workshop.export()
+
+    unpack(workshop)
+
+    assert tree(workshop.root / "intake") == tree(workshop.content)
+
+
+def test_only_what_is_chosen_is_brought_or_read(tmp_path: Path) -> None:
+    workshop = make(tmp_path)
+    entries = workshop.manifest()
+    treatments: list[Treatment] = ["copy", "prove", "skip"]
+    chosen = {entry.name: treatments[n % 3] for n, entry in enumerate(entries)}
+
+    _, read = unpack(workshop, choose=lambda entry: chosen[entry.name])
+
+    counts = [list(chosen.values()).count(treatment) for treatment in treatments]
+    assert [read.written, read.proved, read.skipped] == counts
+    expected = {name.text for name, treatment in chosen.items() if treatment == "copy"}
+    assert {Path(path).name for path in tree(tmp_path / "intake")} == expected
+
+
+def test_an_interrupted_import_uses_what_it_brought_and_proves_it(tmp_path: Path) -> None:
+    workshop = make(tmp_path)
+    unpack(workshop)
+    whole = tree(tmp_path / "intake")
+    files = sorted(path for path in (tmp_path / "intake").rglob("*") if path.is_file())
+    nonempty = [path for path in files if path.stat().st_size > 10]
+    nonempty[0].unlink()
+    nonempty[1].write_bytes(bytes(nonempty[1].stat().st_size))
+    nonempty[2].write_bytes(b"half")
+
+    _, read = unpack(workshop)
+
+    assert (read.written, read.adopted) == (3, len(files) - 3)
+    assert tree(tmp_path / "intake") == whole
+
+
+def test_content_reaches_another_machine(tmp_path: Path) -> None:
+    workshop = make(tmp_path, volumes=True)
+    server = MemoryHost()
+    server.make_folder(server.path("/intake"))
+    bundle = workshop.open()
+    (tmp_path / "documents").mkdir()
+    documents = unpack_documents(bundle, tmp_path / "documents")
+    assert documents.manifest is not None
+
+    unpack_content(bundle, documents.manifest, intake=Intake(server, server.path("/intake")))
+
+    assert not bundle.faults
+    for path, content in tree(workshop.content).items():
+        found = server.read(server.path(f"/intake/{path}"))
+        assert b"".join(map(bytes, found)) == content
+
+
+def test_volumes_may_come_from_several_media(tmp_path: Path) -> None:
+    workshop = make(tmp_path, volumes=True)
+    media = []
+    for volume in sorted(workshop.bundle().iterdir()):
+        disc = tmp_path / f"disc-{volume.name}" / workshop.bundle().name
+        disc.mkdir(parents=True)
+        volume.rename(disc / volume.name)
+        media.append(disc)
+
+    unpack(workshop, *media)
+
+    assert len(media) > 1
+    assert tree(tmp_path / "intake") == tree(workshop.content)
+
+
+def test_a_damaged_file_is_taken_from_another_copy(tmp_path: Path) -> None:
+    workshop = make(tmp_path, volumes=True)
+    copy = tmp_path / "copy"
+    shutil.copytree(workshop.bundle(), copy)
+    damaged = sorted((workshop.volume() / CONTENT).rglob("*.*"))
+    spoil(damaged[0])
+    damaged[1].unlink()
+    damaged[2].write_bytes(b"short")
+    other = sorted((copy / "volume-001" / CONTENT).rglob("*.*"))
+    spoil(other[4])
+    for part in (copy / "volume-001" / CONTENT).rglob("*.part-*"):
+        spoil(part)
+
+    unpack(workshop, workshop.bundle(), copy)
+
+    assert tree(tmp_path / "intake") == tree(workshop.content)
+
+
+def test_a_file_damaged_on_both_copies_is_refused(tmp_path: Path) -> None:
+    workshop = make(tmp_path)
+    copy = tmp_path / "copy"
+    spoil(next((workshop.volume() / CONTENT).rglob("*.cab")))
+    shutil.copytree(workshop.bundle(), copy)
+
+    with pytest.raises(TamperError):
+        unpack(workshop, workshop.bundle(), copy)
+
+
+def spoil(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+def first_content(workshop: Workshop) -> Path:
+    return next((workshop.volume() / CONTENT).rglob("*.cab"))
+
+
+def _replace(path: Path, make_it: Callable[[Path], object]) -> None:
+    path.unlink()
+    make_it(path)
+
+
+Edit = Callable[[Workshop], object]
+REFUSALS: list[tuple[str, Edit, type[AirGapError], str]] = [
+    ("no header", lambda w: (w.volume() / HEADER).unlink(), SealError, "no header.json"),
+    ("header is a folder", lambda w: _replace(w.volume() / HEADER, Path.mkdir), SealError, "plain"),
+    ("header is giant",
+     lambda w: (w.volume() / HEADER).write_bytes(b" " * 70_000), SealError, "larger"),
+    ("changed package", lambda w: spoil(w.volume() / PACKAGE), TamperError, "BLAKE3"),
+    ("changed approvals", lambda w: spoil(w.volume() / APPROVALS), TamperError, "BLAKE3"),
+    ("changed manifest", lambda w: spoil(w.volume() / MANIFEST), TamperError, "BLAKE3"),
+    ("changed list", lambda w: spoil(w.volume() / BLAKE3SUMS), TamperError, "BLAKE3"),
+    ("changed other list", lambda w: spoil(w.volume() / SHA1SUMS), TamperError, "BLAKE3"),
+    ("changed content", lambda w: spoil(first_content(w)), TamperError, "SHA-1"),
+    ("content cut short", lambda w: first_content(w).write_bytes(b"x"), TamperError, "1 bytes"),
+    ("manifest grown", lambda w: grow(w.volume() / MANIFEST), TamperError, "bytes"),
+    ("missing content", lambda w: first_content(w).unlink(), BundleIncompleteError, "1 of"),
+    ("missing package",
+     lambda w: (w.volume() / PACKAGE).unlink(), BundleIncompleteError, PACKAGE),
+    ("missing manifest",
+     lambda w: (w.volume() / MANIFEST).unlink(), BundleIncompleteError, MANIFEST),
+    ("missing list",
+     lambda w: (w.volume() / SHA1SUMS).unlink(), BundleIncompleteError, SHA1SUMS),
+    ("undeclared file",
+     lambda w: (w.bundle() / "autorun.inf").write_text("x"), UndeclaredFileError, "autorun"),
+    ("undeclared file in a volume",
+     lambda w: (w.volume() / "x.exe").write_text("x"), UndeclaredFileError, "x.exe"),
+    ("undeclared folder",
+     lambda w: (w.volume() / "folder").mkdir(), UndeclaredFileError, "folder"),
+    ("undeclared volume",
+     lambda w: w.volume(1, 9).mkdir(), UndeclaredFileError, "volume-009"),
+    ("volume zero", lambda w: (w.bundle() / "volume-000").mkdir(), UndeclaredFileError, "000"),
+    ("undeclared content",
+     lambda w: write_content(w.volume() / CONTENT, b"evil"), UndeclaredFileError, ".cab"),
+    ("undeclared content folder",
+     lambda w: (w.volume() / CONTENT / "lower").mkdir(), UndeclaredFileError, "lower"),
+    ("half-written content",
+     lambda w: first_content(w).with_name("x.~part").write_text("x"), UndeclaredFileError, "x.~"),
+    ("empty content folder",
+     lambda w: _empty_folder(w).mkdir(), UndeclaredFileError, "content"),
+    ("a link among content",
+     lambda w: first_content(w).with_name("link").symlink_to("/etc/passwd"),
+     UndeclaredFileError, "link"),
+    ("content is a link",
+     lambda w: _replace(first_content(w), lambda p: p.symlink_to(next(w.content.rglob("*.cab")))),
+     UndeclaredFileError, ".cab"),
+    ("content is a pipe",
+     lambda w: _replace(first_content(w), os.mkfifo), UndeclaredFileError, ".cab"),
+    ("content is a folder",
+     lambda w: _replace(first_content(w), Path.mkdir), UndeclaredFileError, ".cab"),
+    ("package is a link",
+     lambda w: _replace(w.volume() / PACKAGE, lambda p: p.symlink_to("/etc/passwd")),
+     UndeclaredFileError, PACKAGE),
+    ("package is a pipe",
+     lambda w: _replace(w.volume() / PACKAGE, os.mkfifo), UndeclaredFileError, PACKAGE),
+    ("content folder is a link", lambda w: link_folder(w.volume()), UndeclaredFileError, CONTENT),
+    ("volume is a link",
+     lambda w: w.volume(1, 2).symlink_to(w.volume()), UndeclaredFileError, "volume-002"),
+    ("sparse bomb in place of content",
+     lambda w: os.truncate(first_content(w), 1 << 40), TamperError, str(1 << 40)),
+    ("sparse bomb in place of the package",
+     lambda w: os.truncate(w.volume() / PACKAGE, 1 << 40), TamperError, str(1 << 40)),
+]  # fmt: skip
+
+
+def _empty_folder(workshop: Workshop) -> Path:
+    content = workshop.volume() / CONTENT
+    names = (f"{number:02X}" for number in range(256))
+    return next(content / name for name in names if not (content / name).exists())
+
+
+def link_folder(volume: Path) -> None:
+    (volume / CONTENT).rename(volume.parents[2] / "elsewhere")
+    (volume / CONTENT).symlink_to(volume.parents[2] / "elsewhere")
+
+
+def grow(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+@pytest.mark.parametrize(
+    ("edit", "error", "sentence"),
+    [pytest.param(*case[1:], id=case[0]) for case in REFUSALS],
+)
+def test_a_bad_bundle_is_refused_by_name(
+    tmp_path: Path, edit: Edit, error: type[AirGapError], sentence: str
+) -> None:
+    workshop = make(tmp_path, files=25)
+    unpack(workshop)
+    shutil.rmtree(tmp_path / "intake")
+    shutil.rmtree(tmp_path / "documents")
+    edit(workshop)
+    before = _outside(workshop)
+
+    with pytest.raises(error) as caught:
+        unpack(workshop)
+
+    assert sentence in caught.value.message
+    assert caught.value.next_step
+    assert _outside(workshop) == before
+    with pytest.raises(error):
+        workshop.verify().raise_for_faults()
+
+
+def _outside(workshop: Workshop) -> set[str]:
+    """All names that reading may not change."""
+    ours = ("intake", "documents", "state")
+    return {
+        str(path.relative_to(workshop.root))
+        for path in workshop.root.rglob("*")
+        if path.relative_to(workshop.root).parts[0] not in ours
+    }
+
+
+def test_a_volume_of_another_bundle_is_refused(tmp_path: Path) -> None:
+    one, other = make(tmp_path / "one", volumes=True), make(tmp_path / "other", volumes=True)
+    other.key = one.key
+    write_content(other.content, b"one more")
+    other.export()
+    shutil.rmtree(one.volume(1, 2))
+    shutil.copytree(other.volume(1, 2), one.volume(1, 2))
+
+    with pytest.raises(WrongSiteError, match="volume-002 is for alpha-1"):
+        unpack(one)
+
+
+def test_a_missing_volume_is_incomplete_and_what_was_read_is_kept(tmp_path: Path) -> None:
+    workshop = make(tmp_path, volumes=True)
+    away = tmp_path / "away"
+    workshop.volume(1, 2).rename(away)
+
+    with pytest.raises(BundleIncompleteError, match=r"volume-002"):
+        unpack(workshop)
+
+    kept = len(tree(tmp_path / "intake"))
+    assert kept > 0
+    away.rename(workshop.volume(1, 2))
+    _, read = unpack(workshop)
+    assert read.adopted == kept
+    assert tree(tmp_path / "intake") == tree(workshop.content)
+
+
+def test_a_volume_whose_header_is_missing_is_incomplete(tmp_path: Path) -> None:
+    workshop = make(tmp_path, volumes=True)
+    (workshop.volume(1, 2) / HEADER).unlink()
+
+    with pytest.raises(BundleIncompleteError, match=r"header\.json"):
+        unpack(workshop)
+
+
+def test_a_bundle_sealed_by_a_stranger_is_refused(tmp_path: Path) -> None:
+    workshop = make(tmp_path / "one")
+    stranger = Workshop(tmp_path / "other")
+    workshop.key = stranger.key
+
+    with pytest.raises(SealError, match="0 trusted keys"):
+        unpack(workshop)
+
+
+def test_a_folder_that_is_not_there_or_no_bundle_is_named(tmp_path: Path) -> None:
+    workshop = make(tmp_path)
+
+    with pytest.raises(PathMissingError):
+        workshop.open(tmp_path / "nowhere")
+    with pytest.raises(PathMissingError):
+        workshop.open(workshop.volume() / HEADER)
+    with pytest.raises(SealError, match="no volume"):
+        workshop.open(workshop.content)
+
+
+def test_other_things_on_the_medium_are_no_concern(tmp_path: Path) -> None:
+    workshop = make(tmp_path)
+    (workshop.medium / "System Volume Information").mkdir()
+    (workshop.medium / "holiday.jpg").write_bytes(b"x")
+    os.mkfifo(workshop.medium / "pipe")
+
+    unpack(workshop)
+
+
+def test_tampering_weighs_more_than_what_is_missing_and_all_is_listed(tmp_path: Path) -> None:
+    workshop = make(tmp_path)
+    files = sorted((workshop.volume() / CONTENT).rglob("*.exe"))
+    files[0].unlink()
+    spoil(files[1])
+    files[2].write_bytes(b"x")
+    (workshop.volume() / "extra").write_text("x")
+
+    verification = workshop.verify()
+
+    assert verification.faults.counts == {"missing": 1, "digest": 1, "size": 1, "extra": 1}
+    assert {Path(fault.path).name for fault in verification.faults.listed} == {
+        files[0].name, files[1].name, files[2].name, "extra",
+    }  # fmt: skip
+    with pytest.raises(TamperError):
+        verification.raise_for_faults()
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_not_tampering(tmp_path: Path) -> None:
+    """A read error: here a host that says so; real media do it on bad sectors."""
+    workshop = make(tmp_path)
+    bad = first_content(workshop).name
+
+    class BadSector(LocalHost):
+        def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
+            if path.name == bad:
+                raise HostFileError(operation="read", path=path, reason="Input/output error")
+            yield from super().read(path, offset=offset)
+
+    workshop.media = BadSector()
+
+    with pytest.raises(AirGapError, match="Input/output error") as caught:
+        unpack(workshop)
+    assert caught.value.exit_code == 1
+
+
+def test_random_bits_anywhere_in_a_bundle_are_found(tmp_path: Path) -> None:
+    workshop = make(tmp_path, files=25, volumes=True)
+    files = [path for path in sorted(workshop.bundle().rglob("*")) if path.is_file()]
+    files = [path for path in files if path.stat().st_size]
+    draw = random.Random(7)
+
+    for _ in range(80):
+        path = draw.choice(files)
+        whole = path.read_bytes()
+        flipped = bytearray(whole)
+        flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        with pytest.raises((SealError, TamperError)):
+            workshop.verify().raise_for_faults()
+        path.write_bytes(whole)
+    workshop.verify().raise_for_faults()
+
+
+def test_reading_needs_no_right_to_write_on_the_medium(tmp_path: Path) -> None:
+    workshop = make(tmp_path)
+    before = {
+        path: path.stat().st_mtime_ns for path in [workshop.medium, *workshop.medium.rglob("*")]
+    }
+
+    unpack(workshop)
+    workshop.verify()
+
+    after = [workshop.medium, *workshop.medium.rglob("*")]
+    assert {path: path.stat().st_mtime_ns for path in after} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("plain.txt", "plain.txt"),
+        ("line\nbreak", "line\\nbreak"),
+        ("bell\x07", "bell\\x07"),
+        ("right\u202eleft", "right\\u202eleft"),
+        ("undecodable\udcff", "undecodable\\udcff"),
+    ],
+)
+def test_foreign_names_are_shown_harmlessly(name: str, shown: str) -> None:
+    assert printable(name) == shown
