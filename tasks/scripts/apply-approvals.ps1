@@ -99,13 +99,27 @@ function Test-SameDeadline([DateTime]$One, [DateTime]$Other) {
     return [Math]::Abs(($One - $Other).TotalSeconds) -lt 1
 }
 
-function Get-ApprovalKey($UpdateId, $GroupId) { return ([string]$UpdateId).ToLowerInvariant() + ' ' + [string]$GroupId }
-
-# The approvals of one update for one group that the server has: one in all but broken databases.
+# The approvals of one update for one group: one in all but broken databases. What this run does
+# is kept in mind, so that a later operation sees it.
 function Find-Approvals($Op, $Group) {
-    $key = Get-ApprovalKey $Op.update_id $Group.Id
-    if (-not $script:approvals.ContainsKey($key)) { return @() }
-    return $script:approvals[$key].ToArray()
+    $found = New-Object Collections.ArrayList
+    $id = ([string]$Op.update_id).ToLowerInvariant()
+    if ($script:approvals.ContainsKey($id)) {
+        foreach ($approval in $script:approvals[$id]) {
+            if ($approval.ComputerTargetGroupId -eq $Group.Id) { [void]$found.Add($approval) }
+        }
+    }
+    return $found.ToArray()
+}
+
+function Add-Approval($Approval) {
+    $id = $Approval.UpdateId.UpdateId.ToString()
+    if (-not $script:approvals.ContainsKey($id)) { $script:approvals[$id] = New-Object Collections.ArrayList }
+    [void]$script:approvals[$id].Add($Approval)
+}
+
+function Remove-Approval($Approval) {
+    $script:approvals[$Approval.UpdateId.UpdateId.ToString()].Remove($Approval)
 }
 
 function Set-Approval($Update, $Group, [string]$Action, [DateTime]$Deadline, [bool]$Optional) {
@@ -123,10 +137,11 @@ function Move-Approval($Update, $Old, $Group, $Op, [DateTime]$Deadline) {
     $when = $Old.Deadline
     $optional = [bool]$Old.IsOptional
     $Old.Delete()
+    Remove-Approval $Old
     try { return Set-Approval $Update $Group $Op.action $Deadline ([bool]$Op.optional) }
     catch {
         $failure = $_
-        [void](Set-Approval $before $Group $action $when $optional)
+        Add-Approval (Set-Approval $before $Group $action $when $optional)
         throw $failure
     }
 }
@@ -146,8 +161,12 @@ function Invoke-Approve($Op) {
     foreach ($approval in $present) {
         if ($approval.UpdateId.RevisionNumber -ne [int]$Op.revision) { $stale = $approval }
     }
-    if ($null -ne $stale) { [void](Move-Approval $update $stale $group $Op $deadline) }
-    else { [void](Set-Approval $update $group $Op.action $deadline ([bool]$Op.optional)) }
+    if ($null -ne $stale) { $made = Move-Approval $update $stale $group $Op $deadline }
+    else {
+        $made = Set-Approval $update $group $Op.action $deadline ([bool]$Op.optional)
+        foreach ($approval in $present) { Remove-Approval $approval }
+    }
+    Add-Approval $made
     return 'done'
 }
 
@@ -159,6 +178,7 @@ function Invoke-Remove($Op) {
             throw 'the approval on the server is another one than the plan names'
         }
         $approval.Delete()
+        Remove-Approval $approval
         $result = 'done'
     }
     return $result
@@ -178,6 +198,7 @@ function Invoke-Decline($Op) {
     $update = Get-Revision $Op
     if ($update.IsDeclined) { return 'already' }
     $update.Decline()
+    $script:approvals.Remove(([string]$Op.update_id).ToLowerInvariant())
     return 'done'
 }
 
@@ -236,11 +257,7 @@ foreach ($group in $server.GetComputerTargetGroups()) { Add-Group $group }
 $approvals = @{}
 $scope = New-Object Microsoft.UpdateServices.Administration.UpdateScope
 $scope.ApprovedStates = [Microsoft.UpdateServices.Administration.ApprovedStates]'Any'
-foreach ($approval in $server.GetUpdateApprovals($scope)) {
-    $key = Get-ApprovalKey $approval.UpdateId.UpdateId $approval.ComputerTargetGroupId
-    if (-not $approvals.ContainsKey($key)) { $approvals[$key] = New-Object Collections.ArrayList }
-    [void]$approvals[$key].Add($approval)
-}
+foreach ($approval in $server.GetUpdateApprovals($scope)) { Add-Approval $approval }
 
 while ($null -ne ($line = $reader.ReadLine())) {
     if ($line -eq '') { continue }

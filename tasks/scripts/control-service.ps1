@@ -18,7 +18,7 @@ trap { [Console]::Error.WriteLine([string]$_ + $_.InvocationInfo.PositionMessage
 $Service = 'WsusService'
 $Pool = 'WsusPool'
 
-function Get-Status { return (Get-Service -Name $Service).Status.ToString() }
+function Get-Status { return (Get-Service -Name $Service -ErrorAction Stop).Status.ToString() }
 
 function Get-PoolState {
     if ($null -eq (Get-Command -Name 'Get-WebAppPoolState' -ErrorAction SilentlyContinue)) { return $null }
@@ -26,7 +26,7 @@ function Get-PoolState {
 }
 
 function Start-Everything {
-    try { if ((Get-Status) -ne 'Running') { Start-Service -Name $Service } }
+    try { if ((Get-Status) -ne 'Running') { Start-Service -Name $Service -ErrorAction Stop } }
     catch { $script:problem = [string]$_ }
     try { if ((Get-PoolState) -eq 'Stopped') { Start-WebAppPool -Name $Pool } }
     catch { $script:problem = [string]$_ }

@@ -71,7 +71,7 @@ $languages.Sort([StringComparer]::Ordinal)
 $rules = 0
 foreach ($rule in $server.GetInstallApprovalRules()) { if ($rule.Enabled) { $rules++ } }
 $service = $null
-try { $service = (Get-Service -Name 'WsusService').Status.ToString() } catch { $service = $null }
+try { $service = (Get-Service -Name 'WsusService' -ErrorAction Stop).Status.ToString() } catch { $service = $null }
 $arrived = $null
 if ($null -ne $settings.since) { $arrived = Get-CountSince $settings.since }
 $upstream = $null

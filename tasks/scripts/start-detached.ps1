@@ -22,12 +22,14 @@ $StartLimitSeconds = 60
 function Get-JobFile([string]$Name) { return [IO.Path]::Combine($script:job, $Name) }
 
 # Another process may have got the number since: number and start time together are the process.
+# Two processes may read one start time a little apart; no number comes back within two seconds.
 function Find-Process([string]$Identity) {
     $parts = $Identity.Trim().Split(' ')
     if ($parts.Length -ne 2) { return $null }
     try {
         $process = [Diagnostics.Process]::GetProcessById([int]$parts[0])
-        if ($process.StartTime.ToUniversalTime().Ticks -eq [long]$parts[1]) { return $process }
+        $apart = [Math]::Abs($process.StartTime.ToUniversalTime().Ticks - [long]$parts[1])
+        if ($apart -lt [TimeSpan]::TicksPerSecond * 2) { return $process }
     } catch { return $null }
     return $null
 }

@@ -25,8 +25,13 @@ function Get-JobFile([string]$Name) { return [IO.Path]::Combine($JobFolder, $Nam
 
 function Get-Identity($Process) { return "$($Process.Id) $($Process.StartTime.ToUniversalTime().Ticks)`n" }
 
-# The identity is written beside and renamed, so that nobody reads half of it; a rename onto an
-# existing name fails, which is how the second supervisor learns that it is one.
+# Written beside and renamed, so that nobody reads half of it.
+function Write-Whole([string]$Name, [string]$Text) {
+    [IO.File]::WriteAllText((Get-JobFile "$Name.part"), $Text, $Encoding)
+    [IO.File]::Move((Get-JobFile "$Name.part"), (Get-JobFile $Name))
+}
+
+# A rename onto an existing name fails, which is how the second supervisor learns that it is one.
 function Test-First {
     $own = Get-JobFile "started-$PID"
     [IO.File]::WriteAllText($own, (Get-Identity ([Diagnostics.Process]::GetCurrentProcess())), $Encoding)
@@ -65,9 +70,11 @@ function Invoke-Program([string[]]$Command, $Stdout, $Stderr) {
     $start.RedirectStandardError = $true
     $process = [Diagnostics.Process]::Start($start)
     $process.StandardInput.Close()
-    [IO.File]::WriteAllText((Get-JobFile 'program'), (Get-Identity $process), $Encoding)
     $one = $process.StandardOutput.BaseStream.CopyToAsync($Stdout)
     $other = $process.StandardError.BaseStream.CopyToAsync($Stderr)
+    # A program that has ended by now needs no identity any more.
+    try { Write-Whole 'program' (Get-Identity $process) }
+    catch { if (-not $process.HasExited) { throw } }
     $process.WaitForExit()
     $one.Wait()
     $other.Wait()
@@ -85,8 +92,6 @@ catch {
     $code = 127
 }
 foreach ($stream in @($stdout, $stderr)) { $stream.Flush($true); $stream.Close() }
-$part = Get-JobFile 'exit-code.part'
-[IO.File]::WriteAllText($part, "$code`n", $Encoding)
-[IO.File]::Move($part, (Get-JobFile 'exit-code'))
+Write-Whole 'exit-code' "$code`n"
 [IO.File]::Delete($RequestFile)
 exit 0
