@@ -9,6 +9,7 @@ several rows are ``{"columns": [...], "rows": [[...], ...]}``, or ``{"error": ".
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -50,6 +51,9 @@ def answer(server: Server, request: str) -> Iterator[str]:
         return
     except OSError as error:
         yield _failure("IOException", str(error))
+        return
+    except sqlite3.Error as error:
+        yield _failure("SqlException", str(error))
         return
     yield '{"ok":'
     if isinstance(result, tuple):
