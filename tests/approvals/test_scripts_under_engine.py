@@ -21,7 +21,7 @@ from tasks.approvals.model import Action, Approval, ApprovalSet, GroupPath
 from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
-from tests.scripts.running import Side, script_lines
+from tests.scripts.running import FOLDER, Side, script_lines
 from tests.support import needs
 
 pytestmark = needs.pwsh
@@ -346,3 +346,16 @@ def test_unknown_revisions_and_updates_are_told_apart(staging: Side) -> None:
     assert [each["latest_revision"] for each in answers] == [known[1], known[1], None]
     assert answers[0]["declined"] is False
     assert answers[1]["state"] is None
+
+
+def test_large_answers_are_cut_into_windows_and_nothing_is_lost_or_doubled(
+    staging: Side, tmp_path: Path
+) -> None:
+    whole = staging.run("read-approvals")
+    text = (FOLDER / "read-approvals.ps1").read_text("ascii")
+    cut = tmp_path / "read-approvals.ps1"
+    cut.write_text(text.replace("$LargestAnswer = 2000", "$LargestAnswer = 2"), "ascii")
+    assert cut.read_text("ascii") != text
+    windowed = replace(staging, scripts=tmp_path).run("read-approvals")
+    assert len(windowed) == len(whole)
+    assert sorted(map(json.dumps, windowed)) == sorted(map(json.dumps, whole))

@@ -19,18 +19,19 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Side:
-    """One simulated server; ``folder`` takes requests and answers."""
+    """One simulated server; ``folder`` takes requests and answers, ``scripts`` holds ours."""
 
     lab: Path
     name: str
     folder: Path
+    scripts: Path = FOLDER
 
     def command(self, script: str) -> list[str]:
         """How a script is called."""
         options = ["-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-File"]
         files = ["-InputFile", str(self.request(script)), "-OutputFile", str(self.answer(script))]
         powershell = str(self.lab / self.name / "powershell")
-        return [powershell, *options, str(FOLDER / f"{script}.ps1"), *files]
+        return [powershell, *options, str(self.scripts / f"{script}.ps1"), *files]
 
     def request(self, script: str) -> Path:
         return self.folder / f"{script}.in.jsonl"
