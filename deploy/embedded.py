@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from deploy.embedded_child import DATABASE, ENTER_PATH, database_url, shared_folder
-from tasks.errors import PrefectServerError
+from tasks.errors import PathMissingError, PrefectServerError
 
 _LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 180.0
@@ -125,7 +125,8 @@ def prefect_for(
     Args:
         state_dir: Results, and the embedded server's database and log, lie in ``prefect`` below.
         api_url: An API that is there already; None starts an embedded server.
-        auth_string: The secret of that API, ``name:password``, where it asks for one.
+        auth_string: The secret of that API, ``name:password``, where it asks for one; None takes
+            it from the file that WSUS_AIRGAP_PREFECT_AUTH_FILE names, if that is set.
         ui: Serve the pages too, and run the services that deployments need.
         port: Where the embedded server listens; None takes a free one.
 
@@ -141,6 +142,8 @@ def prefect_for(
         if api_url is None:
             server = stack.enter_context(EmbeddedServer(home, ui=ui, port=port))
             api_url, auth_string = server.api_url, server.auth_string
+        elif auth_string is None and (file := os.environ.get("WSUS_AIRGAP_PREFECT_AUTH_FILE")):
+            auth_string = _read_secret(Path(file))
         settings = client_settings(home, api_url, auth_string)
         stack.enter_context(_environment(clean_environment(home, os.environ) | settings))
         import prefect  # noqa: F401  takes as long as the server takes to start
@@ -202,6 +205,14 @@ def drain() -> None:
 
     for worker in (APILogWorker, EventsWorker):
         worker.drain_all(timeout=_DRAIN_SECONDS)
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        what = "the file with the secret of Prefect's API (WSUS_AIRGAP_PREFECT_AUTH_FILE)"
+        raise PathMissingError(what=what, path=path) from None
 
 
 def _require_answer(api_url: str) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 from typing import TypeVar
 
 import hypothesis
 import pytest
 
+from deploy.embedded import clean_environment
 from tests.support import needs
+
+# Whatever a person has set up for Prefect is not ours to read, and our tests are not his to see.
+_PREFECT_HOME = tempfile.TemporaryDirectory(prefix="wsus-airgap-tests-")
+_ENVIRONMENT = clean_environment(Path(_PREFECT_HOME.name), os.environ)
+os.environ.clear()
+os.environ.update(_ENVIRONMENT)
 
 # One example can be slow on a machine that runs other things; that is not a fault of the law.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)

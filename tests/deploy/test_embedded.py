@@ -192,7 +192,7 @@ def _start_command(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
         'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
     )
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")},
         "HOME": str(person),
         "PYTHONPATH": str(ROOT),
         "PREFECT_API_URL": "http://127.0.0.1:1/api",
