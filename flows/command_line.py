@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -30,10 +31,14 @@ Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
 TakeOver = Annotated[str | None, Parameter(name="--take-over")]
 LabSide = Literal["staging", "disconnected"]
-Answer = CommandReport | None
+Answer = CommandReport | int
 
 _Result = TypeVar("_Result")
 _SITE = Path("site.toml")
+_KEYGEN_NEXT = (
+    "Carry the public key to the other side and compare its fingerprint there; "
+    "both sides use one receipt secret."
+)
 
 app = App(name="wsus-airgap", help="Carry Microsoft WSUS across an air gap.")
 lab_app = App(name="lab", help="A pair of simulated WSUS servers.")
@@ -83,7 +88,7 @@ def export(
 
     Args:
         site: The site file.
-        mode: incremental brings what the baseline lacks; mirror also lets the import plan deletions.
+        mode: incremental brings what the baseline lacks; mirror also plans deletions there.
         full: Carry everything staging holds, whatever the baseline says.
         new: Make another bundle even when nothing has changed since the last one.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
@@ -177,12 +182,11 @@ def _flow(
     with _prefect(site):
         tell = import_module("tasks.policy").report_of
         story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
-        report = tell(story, site=site.name, **parameters)
-    assert isinstance(report, CommandReport)
+        report: CommandReport = tell(story, site=site.name, **parameters)
     return report
 
 
-def _prefect(site: Site):  # type: ignore[no-untyped-def]  # a context manager of deploy.embedded
+def _prefect(site: Site) -> AbstractContextManager[object]:
     from deploy.embedded import prefect_for
 
     return prefect_for(site.state_dir, api_url=site.prefect.api_url)
@@ -223,7 +227,13 @@ def keygen(folder: Path, /, *, json: Json = False) -> Answer:
     from tasks.bundle.keys import generate_keys
 
     made = generate_keys(folder.absolute())
-    return CommandReport(command="keygen", site=None, lines=tuple(made))
+    lines = (
+        f"signing key      {made.signing_key}",
+        f"public key       {made.public_key}",
+        f"receipt secret   {made.receipt_secret}",
+        f"fingerprint      {made.fingerprint}",
+    )
+    return CommandReport(command="keygen", site=None, lines=lines, next_step=_KEYGEN_NEXT)
 
 
 @site_app.command(name="check")

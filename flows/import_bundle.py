@@ -27,17 +27,17 @@ def import_bundle(
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
-    bundle = carrier.open_bundle(bundles, to_import=True)
+    arrival = carrier.open_bundle(bundles, to_import=True)
     disconnected.lock_server()
-    server = disconnected.check_server(bundle)
+    server = disconnected.check_server(arrival)
     content = disconnected.scan_content(server)
-    bundle = carrier.unpack_bundle(bundle, content)
+    bundle = carrier.unpack_bundle(arrival, content)
     plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
 
     # Until here nothing has changed that WSUS or its clients see.
     content = disconnected.place_content(bundle, server, content)
-    disconnected.load_metadata(bundle, plan)
-    disconnected.apply_approvals(bundle, plan, server, content)
+    disconnected.load_metadata(bundle, plan, server)
+    disconnected.apply_approvals(bundle, plan, content)
     content = disconnected.delete_content(bundle, plan, content)
 
     disconnected.audit_content(bundle, server, content)

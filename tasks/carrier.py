@@ -6,7 +6,7 @@ from tasks.bundle.pack import Packed
 from tasks.bundle.plan import Plan
 from tasks.crossing import arrival as arrivals
 from tasks.crossing import describing, export
-from tasks.crossing.arrival import Arrival
+from tasks.crossing.arrival import Arrival, Delivery
 from tasks.crossing.draft import Draft
 from tasks.crossing.export import ExportedPackage
 from tasks.crossing.listing import Listing
@@ -18,7 +18,7 @@ from tasks.policy import at_work, log, name_run, step
 def pack_bundle(draft: Draft, plan: Plan, content: Listing, package: ExportedPackage) -> Packed:
     """Write content, lists and documents onto the media; the seal is not there yet."""
     place = at_work()
-    packed = export.pack(place, draft, content, plan, package)
+    packed = export.pack(place, draft, content, plan=plan, package=package)
     counts = packed.manifest
     place.note(files=counts.carried_files, bytes=counts.carried_bytes)
     for each in packed.left_out:
@@ -58,14 +58,14 @@ def prove_bundle(arrival: Arrival) -> None:
 
 
 @step("Unpack bundle")
-def unpack_bundle(arrival: Arrival, content: Listing) -> Arrival:
+def unpack_bundle(arrival: Arrival, content: Listing) -> Delivery:
     """Copy the whole bundle from the media, proving every byte; content goes into the intake."""
     place = at_work()
-    unpacked, counts = arrivals.unpack(place, arrival, content)
+    delivery, counts = arrivals.unpack(place, arrival, content)
     log.info(
         "%s files proved: %s written to the intake, %s in place already",
         counts.carried,
         counts.written,
         counts.in_place,
     )
-    return unpacked
+    return delivery

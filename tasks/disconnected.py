@@ -5,9 +5,10 @@ from __future__ import annotations
 from tasks.approvals.apply import ApplyOutcome
 from tasks.crossing import arrival as arrivals
 from tasks.crossing import deciding, deleting, export, finishing, importing
-from tasks.crossing.arrival import Arrival
+from tasks.crossing.arrival import Arrival, Delivery
 from tasks.crossing.importing import ImportPlan
 from tasks.crossing.listing import Listing
+from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.policy import at_work, found_done, log, step
 from tasks.reports.sections import plan_section
@@ -47,73 +48,72 @@ def scan_content(server: ServerFacts, *, everything: bool = False) -> Listing:
 
 @step("Plan import")
 def plan_import(
-    arrival: Arrival, server: ServerFacts, content: Listing, *, confirm: str | None
+    delivery: Delivery, server: ServerFacts, content: Listing, *, confirm: str | None
 ) -> ImportPlan:
     """Plan everything; stop before the first change when a person must see the plan."""
     place = at_work()
-    plan = importing.plan_import(place, arrival, server, content, confirm=confirm)
+    plan = importing.plan_import(place, delivery, server, content, confirm=confirm)
     place.sections.append(plan_section(plan.approvals, {}))
     return plan
 
 
 @step("Place content")
-def place_content(arrival: Arrival, server: ServerFacts, content: Listing) -> Listing:
+def place_content(delivery: Delivery, server: ServerFacts, content: Listing) -> Listing:
     """Move content from the intake into WsusContent: the first change."""
     place = at_work()
-    importing.begin(place, arrival, server)
-    moved = importing.place_content(place, arrival, content)
+    importing.begin(place, delivery, server)
+    moved = importing.place_content(place, delivery, content)
     place.note(placed=moved)
     log.info("placed %s files", moved)
-    return importing.list_placed(place, arrival, content)
+    return importing.list_placed(place, delivery, content)
 
 
 @step("Load metadata")
-def load_metadata(arrival: Arrival, plan: ImportPlan) -> None:
+def load_metadata(delivery: Delivery, plan: ImportPlan, server: ServerFacts) -> None:
     """Have wsusutil import the package, and judge it by all signals."""
     place = at_work()
-    if importing.is_loaded(place, arrival, plan.sources):
+    with PackageIndex(delivery.index) as index:
+        place.details["revisions"] = index.summary.revisions
+    if importing.is_loaded(place, delivery, plan.sources):
         found_done()
         return
-    importing.load_metadata(place, arrival, plan.sources)
+    importing.load_metadata(place, delivery, plan.sources, server)
 
 
 @step("Apply approvals")
-def apply_approvals(
-    arrival: Arrival, plan: ImportPlan, server: ServerFacts, content: Listing
-) -> ApplyOutcome:
+def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> ApplyOutcome:
     """Plan anew from what the server says now, and apply."""
     place = at_work()
     approvals = importing.plan_approvals(place, plan, content)
     outcome = deciding.apply_plan(
-        place, approvals, work=arrival.work, incoming=plan.sources.incoming
+        place, approvals, work=delivery.work, incoming=plan.sources.incoming
     )
-    importing.resume_downloads(place, arrival.index, content, server)
     finishing.note_approvals(place, outcome)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
     return outcome
 
 
 @step("Delete content")
-def delete_content(arrival: Arrival, plan: ImportPlan, content: Listing) -> Listing:
+def delete_content(delivery: Delivery, plan: ImportPlan, content: Listing) -> Listing:
     """Move to the trash what a mirror's confirmed plan names."""
     place = at_work()
     if not plan.deletes.files:
         return content
-    moved = deleting.delete(place, arrival, plan.deletes, content)
+    moved = deleting.delete(place, delivery, plan.deletes, content)
     log.info("moved %s files to the trash", moved)
-    return importing.list_placed(place, arrival, content)
+    return importing.list_placed(place, delivery, content)
 
 
 @step("Audit content")
-def audit_content(arrival: Arrival, server: ServerFacts, content: Listing) -> None:
+def audit_content(delivery: Delivery, server: ServerFacts, content: Listing) -> None:
     """Name every approved or parked update whose content is missing, and why."""
-    finishing.audit_import(at_work(), arrival, content, server)
+    finishing.audit_import(at_work(), delivery, content, server)
 
 
 @step("Write receipt")
-def write_receipt(arrival: Arrival, content: Listing) -> None:
+def write_receipt(delivery: Delivery, content: Listing) -> None:
     """Finish the import in the ledger, and write the receipt that may go back."""
-    finishing.finish_import(at_work(), arrival, content)
+    finishing.finish_import(at_work(), delivery, content)
 
 
 @step("Apply parked approvals")

@@ -125,8 +125,8 @@ def _tell(
             progress=ArtifactProgress(TerminalProgress()),
             take_over=take_over,
         )
-    except AirGapError as error:
-        return refuse_run(command, site, error)
+    except AirGapError as refusal:
+        return refuse_run(command, site, refusal)
     with workplace:
         token = _workplace.set(workplace)
         error: Exception | None = None
@@ -173,6 +173,7 @@ def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @functools.wraps(function)
         def body(*arguments: P.args, **named: P.kwargs) -> R | State[R]:
             _found_done.set(False)
+            log.info("%s", name)
             try:
                 result = function(*arguments, **named)
             except AirGapError as error:

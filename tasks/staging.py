@@ -10,6 +10,7 @@ from tasks.crossing.accepting import Accepted
 from tasks.crossing.draft import Draft
 from tasks.crossing.export import ExportedPackage
 from tasks.crossing.listing import Listing
+from tasks.crossing.view import ServerView
 from tasks.metadata.server import ServerFacts
 from tasks.policy import at_work, found_done, log, name_run, step
 from tasks.site.settings import Mode
@@ -62,7 +63,8 @@ def open_draft(
 ) -> Draft:
     """Find or begin the bundle that this export is about."""
     place = at_work()
-    draft = drafts.open_draft(place, server, decisions, content, mode=mode, full=full, new=new)
+    view = ServerView(server, decisions, content)
+    draft = drafts.open_draft(place, view, mode=mode, full=full, new=new)
     place.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
     name_run(f"{place.site.name}-{draft.sequence} export", [place.site.name, draft.bundle.name])
     if draft.is_sealed:
@@ -101,7 +103,7 @@ def predict_missing(
     draft: Draft, decisions: ServerDecisions, content: Listing, server: ServerFacts
 ) -> None:
     """Name the approved updates whose files staging itself lacks, before the trip."""
-    missing = export.predict_missing(draft, decisions, content, server)
+    missing = export.predict_missing(draft, ServerView(server, decisions, content))
     at_work().note(missing=missing)
     for each in missing:
         log.warning("%s lacks %s (%s)", each.title, each.file, each.reason.value)

@@ -65,6 +65,11 @@ class HashMemory:
             return None
         return FileDigests(ContentDigest(row[0]), Blake3(row[1]), file.size_bytes)
 
+    def knows(self, digest: ContentDigest) -> bool:
+        """Whether any file with this digest was ever hashed here."""
+        query = "SELECT 1 FROM hashed WHERE sha1 = ? LIMIT 1"
+        return self._connection.execute(query, (digest.raw,)).fetchone() is not None
+
     def remember(self, files: Iterable[tuple[ContentFile, FileDigests]], *, now: datetime) -> None:
         """Keep digests that were just computed from these files' bytes."""
         when = now.isoformat()

@@ -51,20 +51,18 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
 
 
 def _match(place: Workplace, text: str) -> Accepted:
-    awaited = [
+    awaited = {
         Awaited(
             site=place.site.name,
             chain=place.exports.chain,
             sequence=record.sequence,
             header_digest=Blake3.from_hex(record.header_digest),
-        )
+        ): record
         for record in place.exports.all()
         if record.header_digest is not None and record.status == "sealed"
-    ]
-    matched = match_code(text, awaited, receipt_secret(place))
-    record = place.exports.by_digest(matched.awaited.header_digest.hex)
-    assert record is not None
-    return Accepted(record, matched.outcome, None)
+    }
+    matched = match_code(text, awaited.keys(), receipt_secret(place))
+    return Accepted(awaited[matched.awaited], matched.outcome, None)
 
 
 def advance_baseline(place: Workplace, accepted: Accepted) -> None:
@@ -86,8 +84,7 @@ def advance_baseline(place: Workplace, accepted: Accepted) -> None:
         )
         return
     payload = accepted.receipt.model_dump_json() if accepted.receipt else None
-    assert record.header_digest is not None
-    place.exports.accept(record.header_digest, receipt=payload, now=place.clock())
+    place.exports.accept(record.sequence, receipt=payload, now=place.clock())
     place.lines.append(f"the baseline is bundle {record.sequence} now")
     missing = accepted.receipt.missing_content if accepted.receipt else ()
     if missing:

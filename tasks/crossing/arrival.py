@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -48,17 +48,11 @@ class Arrival:
         opened: The bundle; its files are unproved.
         folder: Our own folder of this bundle, for copies of its documents.
         verdict: How it fits the chain; None when nobody asked (verify).
-        manifest, package, approvals: Copies on our own disk, after ``unpack``.
-        holdings: The manifest by digest, after ``unpack``.
     """
 
     opened: OpenedBundle
     folder: Path
     verdict: ChainVerdict | None = None
-    manifest: TrustedManifest | None = None
-    package: Path | None = None
-    approvals: Path | None = None
-    holdings: Holdings | None = None
 
     @property
     def header(self) -> Header:
@@ -84,6 +78,43 @@ class Arrival:
     def is_repair(self) -> bool:
         """Whether this very bundle was imported to its end before."""
         return self.verdict is not None and self.verdict.kind == "repair"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A bundle that is proved to its last byte: documents on our own disk, content in the intake.
+
+    Attributes:
+        arrival: The bundle as it was opened.
+        manifest, package, approvals: Copies of its documents; only these are used.
+        holdings: The manifest, found by digest.
+    """
+
+    arrival: Arrival
+    manifest: TrustedManifest
+    package: Path
+    approvals: Path
+    holdings: Holdings
+
+    @property
+    def header(self) -> Header:
+        """The verified header."""
+        return self.arrival.header
+
+    @property
+    def digest(self) -> str:
+        """The header's digest, hex."""
+        return self.arrival.digest
+
+    @property
+    def work(self) -> str:
+        """What the steps of this import are remembered under."""
+        return self.arrival.work
+
+    @property
+    def index(self) -> Path:
+        """The index of the metadata package."""
+        return self.arrival.index
 
 
 class Unpacked(BaseModel):
@@ -129,8 +160,8 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
         _say(place, header.bundle, verdict)
     digest = opened.trusted.digest.hex
     name = f"{header.bundle}-{digest[:16]}"
-    folder = place.site.state_dir / ("imports" if to_import else "work") / name
-    return Arrival(opened, folder, verdict)
+    own = place.site.state_dir / ("imports" if to_import else "work") / name
+    return Arrival(opened, own, verdict)
 
 
 def remember_chain(place: Workplace) -> SiteMemory:
@@ -238,7 +269,7 @@ def prove_present(place: Workplace, listing: Listing, *, everything: bool = Fals
     return count
 
 
-def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Arrival, Unpacked]:
+def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delivery, Unpacked]:
     """Copy the whole bundle from the media, proving every byte; content goes into the intake.
 
     What lies in WsusContent already, proved, is read from the media too, but not written again.
@@ -283,14 +314,14 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Arriva
         place.progress.finish()
     _refuse(place, bundle, arrival)
     _index(arrival, documents.package)
-    arrived = replace(
-        arrival,
+    delivery = Delivery(
+        arrival=arrival,
         manifest=manifest,
         package=documents.package,
         approvals=documents.approvals,
         holdings=place.holdings(manifest.entries()),
     )
-    return arrived, Unpacked(
+    return delivery, Unpacked(
         carried=arrival.header.counts.carried_files,
         written=read.written,
         adopted=read.adopted,

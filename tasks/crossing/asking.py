@@ -66,6 +66,40 @@ def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFac
     return ServerFacts.model_validate(ask_one(place, "read-server", {"since": moment}))
 
 
+def read_running_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:
+    """Read a server's facts, after starting its service where it is stopped.
+
+    A server whose service runs is asked once.
+
+    Raises:
+        ServiceDownError: The service does not run and cannot be started.
+        ScriptFailedError: The API does not answer although the service runs.
+    """
+    try:
+        facts = read_server(place, since=since)
+        if facts.service_status == "Running":
+            return facts
+    except ScriptFailedError:
+        if not make_service_run(place):
+            raise
+    else:
+        make_service_run(place)
+    place.alarm("WsusService was stopped and has been started")
+    return read_server(place, since=since)
+
+
+def read_revisions(
+    place: Workplace, revisions: Iterable[tuple[str, int]]
+) -> dict[tuple[str, int], Json]:
+    """What the server says of revisions, by update id and number: those that it has."""
+    items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
+    return {
+        (str(line["update_id"]), int(str(line["revision"]))): line
+        for line in ask(place, "read-updates", items=items)
+        if line.get("kind") == "update" and line.get("found")
+    }
+
+
 def read_approvals(place: Workplace) -> ServerDecisions:
     """Read groups, approvals and declines of a server in one scoped call."""
     return read_decisions(ask(place, "read-approvals"))

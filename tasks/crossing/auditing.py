@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
-from tasks.bundle.manifest import Entry, compare_sorted, read_entries
+from tasks.bundle.manifest import Entry, TrustedManifest, compare_sorted
 from tasks.bundle.receipt import (
     MissingUpdate,
     Receipt,
@@ -17,29 +18,31 @@ from tasks.bundle.receipt import (
     show_receipt,
 )
 from tasks.bundle.receipt_code import make_code
-from tasks.content.names import Blake3, ContentDigest
+from tasks.content.names import ContentDigest
+from tasks.crossing.arrival import Delivery
 from tasks.crossing.deciding import waiting_of
-from tasks.crossing.export import approved_revisions, content_choice
+from tasks.crossing.export import approved_revisions
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
 from tasks.crossing.trust import receipt_secret, signing_key
+from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.ledger.imports import ImportRecord
-from tasks.metadata.audit import ContentView, MissingFile, Provenance, audit_revisions, find_missing
+from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
-from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
 
 
-def find_gaps(
-    place: Workplace,
-    index_path: Path,
-    holdings: Holdings,
-    listing: Listing,
-    present: ServerDecisions,
-    facts: ServerFacts,
-) -> tuple[MissingFile, ...]:
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the last import brought: the package's index, and the manifest by digest."""
+
+    index: Path
+    holdings: Holdings
+
+
+def find_gaps(place: Workplace, metadata: Metadata, view: ServerView) -> tuple[MissingFile, ...]:
     """Every file that an approved or parked update lacks, with the reason."""
+    holdings = metadata.holdings
 
     def provenance(digest: ContentDigest) -> Provenance:
         if not holdings.has(digest):
@@ -48,9 +51,9 @@ def find_gaps(
             return Provenance.PLACED
         return Provenance.HELD_BY_STAGING
 
-    view = ContentView(choice=content_choice(facts), held=listing.held, provenance=provenance)
-    with PackageIndex(index_path) as index:
-        return tuple(find_missing(index, wanted_revisions(place, present), view))
+    with PackageIndex(metadata.index) as index:
+        wanted = wanted_revisions(place, view.decisions)
+        return tuple(find_missing(index, wanted, view.content_view(provenance=provenance)))
 
 
 def wanted_revisions(place: Workplace, present: ServerDecisions) -> list[tuple[str, int]]:
@@ -62,24 +65,19 @@ def wanted_revisions(place: Workplace, present: ServerDecisions) -> list[tuple[s
 
 
 def count_unapproved(
-    place: Workplace,
-    index_path: Path,
-    listing: Listing,
-    present: ServerDecisions,
-    facts: ServerFacts,
-    *,
-    listed: bool,
+    place: Workplace, metadata: Metadata, view: ServerView, *, listed: bool
 ) -> tuple[int, tuple[MissingFile, ...]]:
     """How many other updates lack files (with deferred download: normal), and which if asked."""
-    view = ContentView(choice=content_choice(facts), held=listing.held)
+    declines = view.decisions.decisions.declines
     left_out = [
-        *wanted_revisions(place, present),
-        *((each.update_id, each.revision) for each in present.decisions.declines),
+        *wanted_revisions(place, view.decisions),
+        *((each.update_id, each.revision) for each in declines),
     ]
-    count, files = 0, []
-    with PackageIndex(index_path) as index:
+    count = 0
+    files: list[MissingFile] = []
+    with PackageIndex(metadata.index) as index:
         others = list(index.approvable(leaving_out=left_out))
-        for each in audit_revisions(index, others, view):
+        for each in audit_revisions(index, others, view.content_view()):
             if not each.is_complete:
                 count += 1
                 files += each.missing if listed else ()
@@ -91,25 +89,27 @@ def count_unapproved(
 
 def make_receipt(
     place: Workplace,
-    record: ImportRecord,
-    header_counts: tuple[int, int],
+    delivery: Delivery,
     listing: Listing,
+    *,
     missing: tuple[MissingFile, ...],
     approvals: ApprovalOutcome,
 ) -> Receipt:
     """Say what the staging side may know: what of the manifest is in place, and what is not."""
-    lacking = list(_lacking(record.folder / "manifest.jsonl", listing))
+    header = delivery.header
+    lacking = list(_lacking(delivery.manifest, listing))
     outcome, listed = list_missing(lacking)
     updates = sorted({(each.update_id, each.revision) for each in missing})
-    files, revisions = header_counts
+    with PackageIndex(delivery.index) as index:
+        revisions = index.summary.revisions
     return Receipt(
         site=place.site.name,
-        chain=place.ledger.fact("chain") or "",
-        sequence=record.sequence,
-        header_digest=Blake3.from_hex(record.header_digest),
+        chain=header.chain,
+        sequence=header.sequence,
+        header_digest=header.digest,
         outcome=outcome,
         counts=ReceiptCounts(
-            files_in_place=files - len(lacking),
+            files_in_place=header.counts.files - len(lacking),
             files_missing=len(lacking),
             updates_loaded=revisions,
             approvals_applied=len(approvals.applied),
@@ -122,9 +122,9 @@ def make_receipt(
     )
 
 
-def _lacking(manifest: Path, listing: Listing) -> Iterator[ContentDigest]:
+def _lacking(manifest: TrustedManifest, listing: Listing) -> Iterator[ContentDigest]:
     pairs = compare_sorted(
-        read_entries(manifest),
+        manifest.entries(),
         listing,
         left_order=lambda entry: entry.order,
         right_order=lambda file: file.name.order,

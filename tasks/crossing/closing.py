@@ -56,7 +56,7 @@ def close_run(place: Workplace, error: Exception | None) -> CommandReport:
         sections=tuple(place.sections),
         notices=tuple(place.alarms),
         lines=(),
-        details={"said": list(place.lines)} if place.lines else {},
+        details={**place.details, "said": list(place.lines)},
         **known,
     )
     report = write_reports(place.reports_dir, report, now=ended)

@@ -18,7 +18,7 @@ from tasks.approvals.model import ApprovalSet, RevisionId, decode_lines
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
-from tasks.crossing.asking import BATCH_SECONDS, ask
+from tasks.crossing.asking import BATCH_SECONDS, ask, read_revisions
 from tasks.crossing.export import approved_revisions
 from tasks.crossing.workplace import Workplace
 from tasks.ledger.imports import Decision
@@ -69,19 +69,18 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
             standing = present.updates.get(revision)
             if record.license_id and not (standing and standing.license_accepted):
                 licensed.add(revision)
-        return _plan(place, sources, present, index, known, expired, licensed)
+        said = _Said(known, expired, licensed)
+        return _plan(place, sources, present, index=index, said=said)
 
 
 def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalPlan:
     """Plan from what the server itself says now of every update in question."""
+    wanted = [(each.update_id, each.revision) for each in sorted(_concerned(sources.incoming))]
     known, licensed = set(), set()
-    for line in ask(place, "read-updates", items=_questions(sources.incoming)):
-        if line.get("kind") != "update" or not line.get("found"):
-            continue
-        revision = RevisionId(str(line["update_id"]), int(str(line["revision"])))
-        known.add(revision)
+    for key, line in read_revisions(place, wanted).items():
+        known.add(RevisionId(*key))
         if line.get("license_required") and not line.get("license_accepted"):
-            licensed.add(revision)
+            licensed.add(RevisionId(*key))
     with PackageIndex(sources.index) as index:
         expired = {
             revision
@@ -89,7 +88,8 @@ def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> Ap
             if (record := index.revision(revision.update_id, revision.revision))
             and record.publication == "Expired"
         }
-        return _plan(place, sources, present, index, known, expired, licensed)
+        said = _Said(known, expired, licensed)
+        return _plan(place, sources, present, index=index, said=said)
 
 
 def without_excess(place: Workplace, plan: ApprovalPlan) -> ApprovalPlan:
@@ -162,19 +162,27 @@ def _decision(state: str, body: Mapping[str, object], update_id: str, reason: st
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What catalogue or server say of the revisions in question."""
+
+    known: set[RevisionId]
+    expired: set[RevisionId]
+    licensed: set[RevisionId]
+
+
 def _plan(
     place: Workplace,
     sources: Sources,
     present: ServerDecisions,
+    *,
     index: PackageIndex,
-    known: set[RevisionId],
-    expired: set[RevisionId],
-    licensed: set[RevisionId],
+    said: _Said,
 ) -> ApprovalPlan:
     facts = Facts(
-        known=known,
-        expired=expired,
-        license_pending=licensed,
+        known=said.known,
+        expired=said.expired,
+        license_pending=said.licensed,
         content_missing=_incomplete(sources, index),
         superseded_by=_Superseders(index),
     )
@@ -204,11 +212,6 @@ def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
 
 def _concerned(incoming: ApprovalSet) -> set[RevisionId]:
     return {each.id for each in (*incoming.approvals, *incoming.declines)}
-
-
-def _questions(incoming: ApprovalSet) -> Iterator[dict[str, object]]:
-    for revision in sorted(_concerned(incoming)):
-        yield {"update_id": revision.update_id, "revision": revision.revision}
 
 
 class _Superseders(Mapping[str, Collection[str]]):

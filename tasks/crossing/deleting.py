@@ -10,46 +10,43 @@ from tasks.bundle.manifest import compare_sorted
 from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
-from tasks.crossing.arrival import Arrival
+from tasks.crossing.arrival import Delivery
 from tasks.crossing.deciding import Sources
 from tasks.crossing.export import approved_revisions
 from tasks.crossing.listing import Listing
+from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
 from tasks.errors import SafetyError, StepsFailedError
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
-from tasks.metadata.server import ServerFacts
 
 _NOTHING = DeletePlan((), 0, 0)
 
 
 def plan_deletions(
     place: Workplace,
-    arrival: Arrival,
-    listing: Listing,
+    delivery: Delivery,
+    view: ServerView,
+    *,
     sources: Sources,
-    present: ServerDecisions,
     approvals: ApprovalPlan,
-    facts: ServerFacts,
 ) -> DeletePlan:
     """Plan what a mirror deletes; nothing for an incremental bundle or an empty manifest.
 
     Raises:
         SafetyError: It would be more than the site ever allows, confirmed or not.
     """
-    if arrival.header.mode != "mirror" or arrival.manifest is None:
-        return _NOTHING
-    if arrival.header.counts.files == 0:
+    if delivery.header.mode != "mirror" or delivery.header.counts.files == 0:
         return _NOTHING
     with PackageIndex(sources.index) as index:
-        needed, named = _needed(index, sources, present, approvals)
+        needed, named = _needed(index, sources, view.decisions, approvals)
         # Updates that staging does not know (imported or published here) may own files that
         # the package does not name: then nothing unnamed is touched.
-        has_local = facts.update_count > sum(1 for _ in index.approvable())
+        has_local = view.facts.update_count > sum(1 for _ in index.approvable())
         plan = plan_deletes(
-            _surplus(arrival, listing),
+            _surplus(delivery, view.content),
             is_needed=lambda digest: digest in needed or (has_local and digest not in named),
-            present=listing.totals()[0],
+            present=view.content.totals()[0],
         )
     limits = DeleteLimits(place.site.policy.max_deletes, place.site.policy.max_delete_share)
     broken = plan.exceeds(limits)
@@ -58,13 +55,13 @@ def plan_deletions(
     return plan
 
 
-def delete(place: Workplace, arrival: Arrival, plan: DeletePlan, listing: Listing) -> int:
+def delete(place: Workplace, delivery: Delivery, plan: DeletePlan, listing: Listing) -> int:
     """Move planned files to the trash on the same disk; how many were moved.
 
     Raises:
         StepsFailedError: Some could not be moved; they stay where they are.
     """
-    trash = place.trash.joined(arrival.header.bundle)
+    trash = place.trash.joined(delivery.header.bundle)
     place.server.make_private_folder(place.trash)
     moves = []
     for file in plan.files:
@@ -88,11 +85,10 @@ def delete(place: Workplace, arrival: Arrival, plan: DeletePlan, listing: Listin
     return len(outcome.ok)
 
 
-def _surplus(arrival: Arrival, listing: Listing) -> Iterator[ContentFile]:
-    assert arrival.manifest is not None
+def _surplus(delivery: Delivery, listing: Listing) -> Iterator[ContentFile]:
     pairs = compare_sorted(
         listing,
-        arrival.manifest.entries(),
+        delivery.manifest.entries(),
         left_order=lambda file: file.name.order,
         right_order=lambda entry: entry.order,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tasks.bundle.manifest import read_entries
+from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.draft import Draft
 from tasks.crossing.export import APPROVALS, INDEX, approved_revisions
-from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.workplace import Workplace
 from tasks.metadata.brought import describe_brought
 from tasks.metadata.catalogue import PackageIndex

@@ -13,7 +13,6 @@ from pathlib import Path
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict
 
-from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.header import BundleReference, Header, TrustedHeader, read_header, verify_header
 from tasks.bundle.layout import HEADER, bundle_name, volume_folder
@@ -21,8 +20,8 @@ from tasks.bundle.manifest import Entry, read_entries, subtract_missing
 from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import Trust
 from tasks.content.names import Blake3
-from tasks.crossing.listing import Listing
 from tasks.crossing.trust import own_trust
+from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError
 from tasks.ledger.exports import ExportRecord
@@ -64,19 +63,12 @@ class Draft(BaseModel):
 
 
 def open_draft(
-    place: Workplace,
-    server: ServerFacts,
-    decisions: ServerDecisions,
-    content: Listing,
-    *,
-    mode: Mode | None,
-    full: bool,
-    new: bool,
+    place: Workplace, view: ServerView, *, mode: Mode | None, full: bool, new: bool
 ) -> Draft:
     """Find or begin the bundle that this export is about."""
     wanted = mode or place.site.policy.mode
     base = None if full else place.exports.baseline()
-    fingerprint = _fingerprint(server, decisions, content, base, wanted)
+    fingerprint = _fingerprint(view, base, wanted)
     newest = place.exports.newest()
     if newest is not None and newest.status == "committed":
         newest = _adopt_seal(place, newest)
@@ -86,10 +78,9 @@ def open_draft(
         place.exports.rebase(
             newest.sequence, mode=wanted.value, base_digest=base.header_digest if base else None
         )
-        newest = place.exports.newest()
-        assert newest is not None
-        return _draft(place, newest, full=full, fingerprint=fingerprint)
-    if newest is not None and not new and _still_stands(place, newest, server, fingerprint):
+        rebased = place.exports.newest() or newest
+        return _draft(place, rebased, full=full, fingerprint=fingerprint)
+    if newest is not None and not new and _still_stands(place, newest, view.facts, fingerprint):
         return _draft(place, newest, full=full, is_sealed=True)
     return _draft(place, _reserve(place, wanted, base), full=full, fingerprint=fingerprint)
 
@@ -111,7 +102,7 @@ def reference(place: Workplace, sequence: int | None) -> BundleReference | None:
 
 
 def baseline_entries(place: Workplace, draft: Draft) -> Iterator[Entry]:
-    """What the disconnected side is known to hold: the base's manifest less what its receipt lacks."""
+    """What the disconnected side is known to hold: the base's manifest less what is missing."""
     base = None if draft.base is None else place.exports.by_sequence(draft.base)
     if base is None:
         return iter(())
@@ -172,23 +163,17 @@ def _draft(
     )
 
 
-def _fingerprint(
-    server: ServerFacts,
-    decisions: ServerDecisions,
-    content: Listing,
-    base: ExportRecord | None,
-    mode: Mode,
-) -> str:
+def _fingerprint(view: ServerView, base: ExportRecord | None, mode: Mode) -> str:
     facts = {
-        "server": server.model_dump(
+        "server": view.facts.model_dump(
             mode="json",
             include={
                 "server_id", "version", "protocol_version", "download_express", "all_languages",
                 "languages", "update_count", "declined_count", "approved_count",
             },
         ),
-        "decisions": decisions.decisions.digest(),
-        "content": content.digest(),
+        "decisions": view.decisions.decisions.digest(),
+        "content": view.content.digest(),
         "base": base.header_digest if base else None,
         "mode": mode.value,
     }  # fmt: skip

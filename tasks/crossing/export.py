@@ -10,21 +10,22 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import Action, Approval
-from tasks.bundle.header import Counts, Header, ServerFacts as HeaderServer, seal_header
+from tasks.bundle.carry import PackJob
+from tasks.bundle.header import Counts, Header, seal_header
+from tasks.bundle.header import ServerFacts as HeaderServer
 from tasks.bundle.lists import Documents
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
-from tasks.bundle.carry import PackJob
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
+from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
 from tasks.crossing.draft import PAYLOAD, Draft, baseline_entries, committed_header, reference
 from tasks.crossing.listing import Listing
 from tasks.crossing.trust import signing_key
+from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError, FailedError, PackageError, RoomError, ServerUnfitError
-from tasks.content.scan import scan
-from tasks.metadata.audit import ContentView, MissingFile, Provenance, find_missing
+from tasks.errors import FailedError, PackageError, RoomError, ServerUnfitError
+from tasks.metadata.audit import MissingFile, find_missing
 from tasks.metadata.catalogue import PackageIndex
-from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import PackageSummary, index_package
 from tasks.metadata.server import ServerFacts, Side, unfit_reasons
 from tasks.metadata.wsusutil import PackageSignal
@@ -63,9 +64,7 @@ def check_server(place: Workplace) -> ServerFacts:
         ServerUnfitError: All reasons in one sentence, and the remedy of the first.
         RoomError: Its content disk is as good as full.
     """
-    if asking.make_service_run(place):
-        place.alarm("WsusService was stopped and has been started")
-    facts = asking.read_server(place, since=_since(place))
+    facts = asking.read_running_server(place, since=_since(place))
     side: Side = place.site.site.side.value
     reasons = unfit_reasons(facts, side)
     if reasons:
@@ -140,8 +139,8 @@ def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Export
     place.note(wsusutil=judgement)
     wsusutil_run.forget(place, attempt, work=draft.work)
     wsusutil_run.require_success(place, attempt, judgement)
-    assert summary is not None
-    assert fetched is not None
+    if summary is None or fetched is None:  # a judgement that saw success saw both
+        raise PackageError(path=target, reason="it was not read")
     exported = ExportedPackage(
         path=target,
         blake3=fetched[1],
@@ -226,9 +225,9 @@ def pack_job(place: Workplace, draft: Draft, content: Listing) -> PackJob:
 
 
 def pack(
-    place: Workplace, draft: Draft, content: Listing, plan: Plan, package: ExportedPackage
+    place: Workplace, draft: Draft, content: Listing, *, plan: Plan, package: ExportedPackage
 ) -> Packed:
-    """Write content, lists and documents onto the media, and read them back if the site wants it."""
+    """Write content, lists and documents onto the media; read them back if the site wants it."""
     job = pack_job(place, draft, content)
     documents = Documents(package.path, draft.folder / APPROVALS)
     place.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
@@ -278,7 +277,7 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
     place.exports.mark_sealed(draft.sequence, now=place.clock())
     place.ledger.note_time(header.created)
     if place.site.policy.baseline == "sent":
-        place.exports.accept(header.digest.hex, receipt=None, now=place.clock())
+        place.exports.accept(draft.sequence, receipt=None, now=place.clock())
     return header.digest.hex
 
 
@@ -354,19 +353,8 @@ def approved_revisions(approvals: tuple[Approval, ...]) -> list[tuple[str, int]]
     return sorted(wanted)
 
 
-def predict_missing(
-    draft: Draft, decisions: ServerDecisions, content: Listing, facts: ServerFacts
-) -> tuple[MissingFile, ...]:
+def predict_missing(draft: Draft, view: ServerView) -> tuple[MissingFile, ...]:
     """Name what approved updates lack on the staging server itself, before the trip."""
-    view = ContentView(
-        choice=content_choice(facts), held=content.held, provenance=lambda _: Provenance.NEVER_HELD
-    )
     with PackageIndex(draft.folder / INDEX) as index:
-        wanted = approved_revisions(decisions.decisions.approvals)
-        return tuple(find_missing(index, wanted, view))
-
-
-def content_choice(facts: ServerFacts) -> ContentChoice:
-    """Which files a server with these settings keeps."""
-    languages = None if facts.all_languages else frozenset(facts.languages)
-    return ContentChoice(languages=languages, express=facts.download_express)
+        wanted = approved_revisions(view.decisions.decisions.approvals)
+        return tuple(find_missing(index, wanted, view.content_view()))

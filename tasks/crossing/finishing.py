@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tasks.approvals.apply import ApplyOutcome
+from tasks.bundle.manifest import read_entries
 from tasks.crossing import asking, auditing, deciding
-from tasks.crossing.arrival import Arrival
+from tasks.crossing.arrival import Delivery
+from tasks.crossing.auditing import Metadata
 from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import Sources
-from tasks.crossing.export import APPROVALS, INDEX, content_choice
-from tasks.crossing.holdings import Holdings
+from tasks.crossing.export import APPROVALS, INDEX
 from tasks.crossing.importing import resume_downloads
 from tasks.crossing.listing import Listing
+from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
-from tasks.bundle.manifest import read_entries
 from tasks.errors import UsageError
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import MissingFile
-from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
 
@@ -36,11 +34,11 @@ def note_approvals(place: Workplace, outcome: ApplyOutcome) -> None:
 
 
 def audit_import(
-    place: Workplace, arrival: Arrival, listing: Listing, facts: ServerFacts
+    place: Workplace, delivery: Delivery, listing: Listing, facts: ServerFacts
 ) -> tuple[MissingFile, ...]:
     """Audit after an import: what it brought, and what it did not."""
-    assert arrival.holdings is not None
-    return _audit(place, arrival.index, arrival.holdings, listing, facts, every_update=False)
+    metadata = Metadata(delivery.index, delivery.holdings)
+    return _audit(place, metadata, listing, facts, every_update=False)
 
 
 def audit_standing(
@@ -49,8 +47,8 @@ def audit_standing(
     """Audit a server as it stands, by the metadata that were imported last."""
     record = _newest_import(place)
     holdings = place.holdings(read_entries(record.folder / "manifest.jsonl"))
-    index = record.folder / INDEX
-    return _audit(place, index, holdings, listing, facts, every_update=every_update)
+    metadata = Metadata(record.folder / INDEX, holdings)
+    return _audit(place, metadata, listing, facts, every_update=every_update)
 
 
 def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> ApplyOutcome:
@@ -67,31 +65,25 @@ def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> App
     outcome = deciding.apply_plan(
         place, plan, work=f"audit-{record.sequence}", incoming=sources.incoming
     )
-    resume_downloads(place, sources.index, listing, facts)
     note_approvals(place, outcome)
     return outcome
 
 
-def finish_import(place: Workplace, arrival: Arrival, listing: Listing) -> None:
+def finish_import(place: Workplace, delivery: Delivery, listing: Listing) -> None:
     """Mark the server, remember the import as done, and write the receipt derived from it."""
-    missing = place.notes.get("missing", ())
-    assert isinstance(missing, tuple)
-    approvals = place.notes.get("approvals")
-    assert isinstance(approvals, ApprovalOutcome)
-    record = place.imports.by_digest(arrival.digest)
-    assert record is not None
-    with PackageIndex(arrival.index) as index:
-        revisions = index.summary.revisions
     receipt = auditing.make_receipt(
-        place, record, (arrival.header.counts.files, revisions), listing, missing, approvals
+        place,
+        delivery,
+        listing,
+        missing=place.missing,
+        approvals=place.approvals or ApprovalOutcome(),
     )
     auditing.write_mark(place, receipt)
-    if record.status != "done":
-        place.imports.finish(arrival.digest, outcome=receipt.outcome, now=place.clock())
-    place.ledger.note_time(arrival.header.created)
+    place.imports.finish(delivery.digest, outcome=receipt.outcome, now=place.clock())
+    place.ledger.note_time(delivery.header.created)
     path, code = auditing.write_receipt(place, receipt)
     place.note(receipt=path, receipt_code=code or None)
-    place.server.remove_tree(place.run_folder(arrival.work))
+    place.server.remove_tree(place.run_folder(delivery.work))
     place.server.remove_tree(place.intake)
 
 
@@ -104,20 +96,15 @@ def _newest_import(place: Workplace) -> ImportRecord:
 
 def _audit(
     place: Workplace,
-    index: Path,
-    holdings: Holdings,
+    metadata: Metadata,
     listing: Listing,
     facts: ServerFacts,
     *,
     every_update: bool,
 ) -> tuple[MissingFile, ...]:
-
-    present = asking.read_approvals(place)
-    missing = auditing.find_gaps(place, index, holdings, listing, present, facts)
-    count, others = auditing.count_unapproved(
-        place, index, listing, present, facts, listed=every_update
-    )
-    place.note(missing=missing, unapproved_incomplete=count)
-    if every_update:
-        place.note(others=others)
+    view = ServerView(facts, asking.read_approvals(place), listing)
+    resume_downloads(place, metadata.index, view)
+    missing = auditing.find_gaps(place, metadata, view)
+    count, others = auditing.count_unapproved(place, metadata, view, listed=every_update)
+    place.note(missing=(*missing, *others), unapproved_incomplete=count)
     return missing

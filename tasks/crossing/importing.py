@@ -14,10 +14,11 @@ from tasks.bundle.canonical import canonical_json
 from tasks.bundle.manifest import compare_sorted
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
-from tasks.content.place import PlaceItem, place as place_files
+from tasks.content.place import PlaceItem
+from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
-from tasks.crossing.arrival import Arrival, digests_of
+from tasks.crossing.arrival import Delivery, digests_of
 from tasks.crossing.deciding import (
     Sources,
     plan_ahead,
@@ -26,12 +27,12 @@ from tasks.crossing.deciding import (
     without_excess,
 )
 from tasks.crossing.deleting import plan_deletions
-from tasks.crossing.export import content_choice
 from tasks.crossing.listing import Listing
+from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
-from tasks.errors import PlanUnconfirmedError, ServerChangedError, StepsFailedError
+from tasks.errors import AirGapError, PlanUnconfirmedError, ServerChangedError, StepsFailedError
 from tasks.ledger.imports import ImportRecord
-from tasks.metadata.audit import ContentLookup, ContentView, HeldFile, audit_revisions
+from tasks.metadata.audit import ContentLookup, HeldFile, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
@@ -73,7 +74,7 @@ class ImportPlan:
 
 def plan_import(
     place: Workplace,
-    arrival: Arrival,
+    delivery: Delivery,
     facts: ServerFacts,
     listing: Listing,
     *,
@@ -85,12 +86,11 @@ def plan_import(
         PlanUnconfirmedError: It takes away more than the site allows, or deletes.
         ServerChangedError: The server lacks too much of what was last applied there.
     """
-    assert arrival.approvals is not None
     sources = Sources(
-        incoming=read_decisions_file(arrival.approvals),
-        index=arrival.index,
+        incoming=read_decisions_file(delivery.approvals),
+        index=delivery.index,
         choice=content_choice(facts),
-        held=_after_placing(arrival, listing),
+        held=_after_placing(delivery, listing),
     )
     present = asking.read_approvals(place)
     approvals = plan_ahead(place, sources, present)
@@ -100,7 +100,8 @@ def plan_import(
             remedy="Find out what happened to the server. If it was restored or rebuilt on "
             "purpose, raise policy.max_lost_share for one import.",
         )
-    deletes = plan_deletions(place, arrival, listing, sources, present, approvals, facts)
+    view = ServerView(facts, present, listing)
+    deletes = plan_deletions(place, delivery, view, sources=sources, approvals=approvals)
     plan = ImportPlan(approvals, deletes, sources, confirmed=False)
     if not plan.reasons:
         return plan
@@ -110,10 +111,9 @@ def plan_import(
     return ImportPlan(approvals, deletes, sources, confirmed=True)
 
 
-def _after_placing(arrival: Arrival, listing: Listing) -> ContentLookup:
+def _after_placing(delivery: Delivery, listing: Listing) -> ContentLookup:
     """What will lie in WsusContent once the bundle is placed: by digest."""
-    holdings = arrival.holdings
-    assert holdings is not None
+    holdings = delivery.holdings
 
     def look_up(digest: ContentDigest) -> HeldFile | None:
         found = listing.held(digest)
@@ -128,18 +128,18 @@ def _after_placing(arrival: Arrival, listing: Listing) -> ContentLookup:
 # --- the first change -------------------------------------------------------------------------
 
 
-def begin(place: Workplace, arrival: Arrival, facts: ServerFacts) -> None:
+def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
     """Remember durably, before the first change, that this bundle is being imported."""
-    header = arrival.header
+    header = delivery.header
     place.ledger.settle_fact("chain", header.chain)
     place.ledger.settle_fact("staging_server", header.server.id)
     place.ledger.settle_fact("disconnected_server", facts.server_id)
     place.imports.begin(
         ImportRecord(
-            header_digest=arrival.digest,
+            header_digest=delivery.digest,
             sequence=header.sequence,
             status="begun",
-            folder=arrival.folder,
+            folder=delivery.arrival.folder,
             created=header.created,
             begun=place.clock(),
             done=None,
@@ -148,15 +148,13 @@ def begin(place: Workplace, arrival: Arrival, facts: ServerFacts) -> None:
     )
 
 
-def place_content(place: Workplace, arrival: Arrival, listing: Listing) -> int:
+def place_content(place: Workplace, delivery: Delivery, listing: Listing) -> int:
     """Move content from the intake into WsusContent; how many files were moved.
 
     Raises:
         StepsFailedError: Some could not be moved; the others stay in place.
     """
-    assert arrival.manifest is not None
-
-    manifest = arrival.manifest
+    manifest = delivery.manifest
 
     def wanted() -> Iterator[PlaceItem]:
         for entry in manifest.entries():
@@ -164,7 +162,8 @@ def place_content(place: Workplace, arrival: Arrival, listing: Listing) -> int:
             if entry.is_carried and not (held and held.is_valid):
                 yield PlaceItem(entry.name, entry.size_bytes)
 
-    moved, failed = 0, []
+    moved = 0
+    failed: list[tuple[PlaceItem, AirGapError]] = []
     place.progress.start("Place content", total=None, unit="files")
     try:
         for placed in place_files(
@@ -184,14 +183,13 @@ def place_content(place: Workplace, arrival: Arrival, listing: Listing) -> int:
     return moved
 
 
-def list_placed(place: Workplace, arrival: Arrival, listing: Listing) -> Listing:
+def list_placed(place: Workplace, delivery: Delivery, listing: Listing) -> Listing:
     """List WsusContent anew; what was just placed, proved on its way, is remembered as such."""
-    assert arrival.manifest is not None
     after = place.listing(listing.content_dir)
     after.fill(scan(place.server, listing.content_dir, remembered=place.hashes.lookup))
     pairs = compare_sorted(
         after,
-        arrival.manifest.entries(),
+        delivery.manifest.entries(),
         left_order=lambda file: file.name.order,
         right_order=lambda entry: entry.order,
     )
@@ -211,47 +209,47 @@ def list_placed(place: Workplace, arrival: Arrival, listing: Listing) -> Listing
 # --- metadata ---------------------------------------------------------------------------------
 
 
-def is_loaded(place: Workplace, arrival: Arrival, sources: Sources) -> bool:
+def is_loaded(place: Workplace, delivery: Delivery, sources: Sources) -> bool:
     """Whether this package was loaded, and the server still knows every revision in question."""
-    done = place.ledger.step(arrival.work, "metadata")
-    if done is None or json.loads(done) != arrival.header.package.blake3.hex:
+    done = place.ledger.step(delivery.work, "metadata")
+    if done is None or json.loads(done) != delivery.header.package.blake3.hex:
         return False
-    return not wsusutil_run.unresolved_revisions(place, _concerned(arrival, sources))
+    wanted = _concerned(delivery, sources)
+    return len(asking.read_revisions(place, wanted)) == len(wanted)
 
 
-def load_metadata(place: Workplace, arrival: Arrival, sources: Sources) -> None:
+def load_metadata(
+    place: Workplace, delivery: Delivery, sources: Sources, before: ServerFacts
+) -> None:
     """Have wsusutil import the package, and judge it by all signals.
 
     Raises:
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
-    assert arrival.package is not None
-    expected = arrival.header.package.blake3.hex
-    on_server = _bring_package(place, arrival.package, arrival.work, expected)
-    before = asking.read_server(place)
-    attempt = wsusutil_run.start_or_find(place, "import", work=arrival.work, package=on_server)
+    expected = delivery.header.package.blake3.hex
+    on_server = _bring_package(place, delivery.package, delivery.work, expected)
+    attempt = wsusutil_run.start_or_find(place, "import", work=delivery.work, package=on_server)
     ending = wsusutil_run.wait_for(place, attempt)
-    with PackageIndex(arrival.index) as index:
+    with PackageIndex(delivery.index) as index:
         revisions = index.summary.revisions
     after = wsusutil_run.digest_on_server(place, place.server.path(attempt.package))
     signal = PackageSignal(
-        size_bytes=None if after is None else arrival.header.package.size_bytes,
+        size_bytes=None if after is None else delivery.header.package.size_bytes,
         revisions=revisions,
         changed=after != expected,
     )
-    asking.make_service_run(place)
     judgement = wsusutil_run.judge(
         place,
         attempt,
         ending,
         signal,
         before=before,
-        unresolved=wsusutil_run.unresolved_revisions(place, _concerned(arrival, sources)),
+        wanted=_concerned(delivery, sources),
     )
     place.note(wsusutil=judgement)
-    wsusutil_run.forget(place, attempt, work=arrival.work)
+    wsusutil_run.forget(place, attempt, work=delivery.work)
     wsusutil_run.require_success(place, attempt, judgement)
-    place.ledger.finish_step(arrival.work, "metadata", json.dumps(expected), now=place.clock())
+    place.ledger.finish_step(delivery.work, "metadata", json.dumps(expected), now=place.clock())
 
 
 def _bring_package(place: Workplace, package: Path, work: str, expected: str) -> str:
@@ -269,11 +267,11 @@ def _bring_package(place: Workplace, package: Path, work: str, expected: str) ->
     return target.text
 
 
-def _concerned(arrival: Arrival, sources: Sources) -> list[tuple[str, int]]:
+def _concerned(delivery: Delivery, sources: Sources) -> list[tuple[str, int]]:
     """Revisions with an incoming decision, as far as the package has them."""
     incoming = sources.incoming
     wanted = {(each.update_id, each.revision) for each in (*incoming.approvals, *incoming.declines)}
-    with PackageIndex(arrival.index) as index:
+    with PackageIndex(delivery.index) as index:
         return sorted(key for key in wanted if index.revision(*key) is not None)
 
 
@@ -287,18 +285,15 @@ def plan_approvals(place: Workplace, plan: ImportPlan, listing: Listing) -> Appr
     return now if plan.confirmed else without_excess(place, now)
 
 
-def resume_downloads(
-    place: Workplace, index_path: Path, listing: Listing, facts: ServerFacts
-) -> int:
+def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> int:
     """Have WSUS look again at approved updates that failed and whose files are whole now."""
-    decisions = asking.read_approvals(place)
-    stuck = [each for each in decisions.unready() if each.state in {"Failed", "Canceled"}]
+    stuck = [each for each in view.decisions.unready() if each.state in {"Failed", "Canceled"}]
     if not stuck:
         return 0
-    view = ContentView(choice=content_choice(facts), held=listing.held)
     with PackageIndex(index_path) as index:
         keys = [(each.update_id, each.revision) for each in stuck]
-        whole = [each.key for each in audit_revisions(index, keys, view) if each.is_complete]
+        audited = audit_revisions(index, keys, view.content_view())
+        whole = [each.key for each in audited if each.is_complete]
     lines = [
         {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
         for number, key in enumerate(whole, 1)

@@ -92,7 +92,7 @@ class Listing:
             "UPDATE content SET blake3=?, is_valid=? WHERE folder=? AND sha1=? AND extension=?",
             (
                 (
-                    digests and digests.blake3.raw or None,
+                    (digests and digests.blake3.raw) or None,
                     digests is not None and digests.sha1 == file.name.digest,
                     *_key(file.name),
                 )

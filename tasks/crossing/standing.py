@@ -1,4 +1,4 @@
-"""Where a site stands: chain, baseline, last runs, what waits, who holds a lock. Changes nothing."""
+"""Where a site stands: chain, baseline, last runs, what waits, locks. Changes nothing."""
 
 from __future__ import annotations
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
+
+from pydantic import JsonValue
 
 from tasks.bundle.manifest import Entry
 from tasks.content.memory import HashMemory
@@ -25,8 +27,9 @@ from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
+from tasks.metadata.audit import MissingFile
 from tasks.progress import Progress, Silence
-from tasks.reports.model import Section
+from tasks.reports.model import ApprovalOutcome, Section
 from tasks.site.reading import find_site, require_side
 from tasks.site.settings import Side, Site
 
@@ -53,6 +56,7 @@ class Workplace:
     alarms: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    details: dict[str, JsonValue] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -130,6 +134,16 @@ class Workplace:
         self._open.callback(path.unlink, missing_ok=True)
         self._open.callback(listing.close)
         return listing
+
+    @property
+    def missing(self) -> tuple[MissingFile, ...]:
+        """The missing content that this run noted."""
+        return cast("tuple[MissingFile, ...]", self.notes.get("missing", ()))
+
+    @property
+    def approvals(self) -> ApprovalOutcome | None:
+        """What this run noted of approvals."""
+        return cast("ApprovalOutcome | None", self.notes.get("approvals"))
 
     def alarm(self, sentence: str) -> None:
         """Say something that a person should know now, and in the report."""

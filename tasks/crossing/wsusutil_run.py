@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict
 
-from tasks.crossing.asking import ask, make_service_run, read_server
+from tasks.crossing.asking import read_revisions, read_running_server
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, HostFileError, ServiceDownError, WsusutilError
 from tasks.hosts.host import JobStatus
@@ -121,10 +121,20 @@ def judge(
     package: PackageSignal,
     *,
     before: ServerFacts | None,
-    unresolved: tuple[str, ...] = (),
+    wanted: Sequence[tuple[str, int]] = (),
 ) -> Judgement:
-    """Gather the remaining signals and judge. Starts the service if wsusutil left it stopped."""
+    """Gather the remaining signals and judge. Starts the service if wsusutil left it stopped.
+
+    Args:
+        place: The workplace.
+        attempt: Which run.
+        ending: How it ended.
+        package: What we read of the package ourselves.
+        before: The server's facts before it.
+        wanted: Revisions that the server must have after an import.
+    """
     service, after = _after(place)
+    unresolved = _unresolved(place, wanted) if after is not None else ()
     signals = Signals(
         exit_code=ending.status.exit_code,
         package=package,
@@ -133,6 +143,13 @@ def judge(
         api=ApiSignal(before, after, len(unresolved), unresolved[0] if unresolved else ""),
     )
     return judge_export(signals) if attempt.verb == "export" else judge_import(signals)
+
+
+def _unresolved(place: Workplace, wanted: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    if not wanted:
+        return ()
+    found = read_revisions(place, wanted)
+    return tuple(f"{key[0]} revision {key[1]}" for key in wanted if key not in found)
 
 
 def require_success(place: Workplace, attempt: Attempt, judgement: Judgement) -> None:
@@ -151,16 +168,6 @@ def require_success(place: Workplace, attempt: Attempt, judgement: Judgement) ->
             service="WsusService", state=state.rsplit(" ", 1)[-1], side=place.site.site.side.value
         )
     raise WsusutilError(verb=attempt.verb, reason=judgement.reason, log=attempt.log)
-
-
-def unresolved_revisions(place: Workplace, revisions: list[tuple[str, int]]) -> tuple[str, ...]:
-    """Which of these revisions the server cannot find, as ``<update id> revision <n>``."""
-    items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
-    return tuple(
-        f"{line['update_id']} revision {line['revision']}"
-        for line in ask(place, "read-updates", items=items)
-        if line.get("kind") == "update" and not line.get("found")
-    )
 
 
 def fetch_package(place: Workplace, source: HostPath, target: Path) -> tuple[int, str] | None:
@@ -214,17 +221,16 @@ def _read_log(place: Workplace, attempt: Attempt) -> LogSummary:
 
 
 def _after(place: Workplace) -> tuple[str | None, ServerFacts | None]:
-    """Service and API after a run: an answer that comes late is waited for a little."""
-    try:
-        make_service_run(place)
-    except ServiceDownError as error:
-        return str(error.facts["state"]), None
-    except AirGapError:
-        return None, None
+    """Service and API after a run; a service that was left stopped is started.
+
+    An answer that comes late is waited for a little.
+    """
     give_up = time.monotonic() + _SETTLE_SECONDS
     while True:
         try:
-            return "Running", read_server(place)
+            return "Running", read_running_server(place)
+        except ServiceDownError as error:
+            return str(error.facts["state"]), None
         except AirGapError:
             if time.monotonic() > give_up:
                 return "Running", None

@@ -120,12 +120,15 @@ class Exports:
         """Give a number up: what was committed for it can no longer be made."""
         self._connection.execute("UPDATE export SET status='void' WHERE sequence=?", (sequence,))
 
-    def accept(self, header_digest: str, *, receipt: str | None, now: datetime) -> None:
-        """Take a receipt for one of our bundles: its payload as JSON, None when there is no list
-        of what is missing (a typed code, or a site with no way back): then nothing is."""
+    def accept(self, sequence: int, *, receipt: str | None, now: datetime) -> None:
+        """Take a receipt for one of our bundles.
+
+        ``receipt`` is its payload as JSON; None when there is no list of what is missing (a typed
+        code, or a site with no way back): then nothing is.
+        """
         self._connection.execute(
-            "UPDATE export SET receipt=?, accepted=? WHERE header_digest=?",
-            (receipt, now.isoformat(), header_digest),
+            "UPDATE export SET receipt=?, accepted=? WHERE sequence=?",
+            (receipt, now.isoformat(), sequence),
         )
 
     def all(self) -> list[ExportRecord]:

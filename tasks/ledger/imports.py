@@ -31,7 +31,7 @@ class ImportRecord(BaseModel):
 
 
 class Decision(BaseModel):
-    """One remembered decision; ``body`` is its canonical JSON, ``state`` says which set it is in."""
+    """One remembered decision: ``body`` is its canonical JSON, ``state`` the set it is in."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,7 +78,8 @@ class Imports:
     def finish(self, header_digest: str, *, outcome: str, now: datetime) -> None:
         """Remember the end of an import, durably; the receipt is derived from it."""
         self._connection.execute(
-            "UPDATE import SET status='done', done=?, outcome=? WHERE header_digest=?",
+            "UPDATE import SET status='done', done=?, outcome=?"
+            " WHERE header_digest=? AND status='begun'",
             (now.isoformat(), outcome, header_digest),
         )
 

@@ -104,7 +104,8 @@ def _absolute(site: Site, folder: Path) -> Site:
         ),
         "media": site.media.model_copy(
             update={
-                "path": here(site.media.path),
+                # A mount point may be reached by a link; below it none is followed.
+                "path": Path(os.path.realpath(folder / site.media.path)),
                 "return_path": here(site.media.return_path),
             }
         ),

@@ -1,8 +1,8 @@
 """The site file as frozen models. Unknown keys and wrong types are errors; defaults stand here.
 
 Paths are absolute once read: those of this machine relative to the site file's folder, those of
-the server (``content_dir``, ``wsusutil``, ``powershell``, ``work_dir``, ``scripts_dir``) likewise when
-the server is this machine or has POSIX paths in a relative form, else as they stand.
+the server (``content_dir``, ``wsusutil``, ``powershell``, ``work_dir``, ``scripts_dir``) likewise
+where they are relative and its platform is posix, else as they stand.
 """
 
 from __future__ import annotations
