@@ -1,0 +1,29 @@
+"""The runbook knows every error that a person can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.errors import AirGapError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _below(error: type[AirGapError]) -> Iterator[type[AirGapError]]:
+    for each in error.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:
+    runbook = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+
+    assert [error.kind for error in _below(AirGapError) if f"`{error.kind}`" not in runbook] == []
+
+
+def test_the_changelog_names_the_version_that_is_built() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = project.split('version = "')[1].split('"')[0]
+
+    assert f"## {version}" in (ROOT / "deploy" / "CHANGELOG.md").read_text(encoding="utf-8")
