@@ -12,14 +12,23 @@ from tasks.approvals.policy import ApprovalPolicy
 def count_changes(
     actions: Sequence[PlannedAction], last: ApprovalSet, present: ApprovalSet
 ) -> PlanCounts:
-    """Count what takes something away: additions never stop an import."""
+    """Count what takes something away: additions never stop an import.
+
+    On a first import no machine has anything from us yet, so an uninstall counts only where the
+    update is approved here.
+    """
+    has_history = bool(last.approvals or last.declines)
     approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
     return PlanCounts(
         removals=sum(1 for action in actions if _takes_away(action)),
         declines=sum(1 for a in actions if a.change == "decline" and a.update_id in approved),
         undeclines=sum(1 for action in actions if action.change == "undecline"),
         uninstalls=sum(
-            1 for a in actions if a.operation == "approve" and a.action is Action.UNINSTALL
+            1
+            for a in actions
+            if a.operation == "approve"
+            and a.action is Action.UNINSTALL
+            and (has_history or a.update_id in approved)
         ),
         lost=_count_lost(last, present),
         last=len(last.approvals) + len(last.declines),

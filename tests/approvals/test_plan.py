@@ -457,8 +457,17 @@ class TestLimits:
     def test_undeclines_and_uninstalls_have_limits(self) -> None:
         declined = decisions(*[decline(n) for n in range(20)])
         assert "declines taken back" in str(plan(declined, NOTHING, declined).limit_exceeded)
-        gone = decisions(*many(51, action=Action.UNINSTALL))
-        assert "to uninstall: 51" in str(plan(incoming=gone).limit_exceeded)
+        gone = decisions(*many(51, action=Action.UNINSTALL), approval(600))
+        made = plan(decisions(approval(600)), gone, decisions(approval(600)))
+        assert "to uninstall: 51" in str(made.limit_exceeded)
+
+    def test_uninstalls_of_a_first_import_count_only_where_the_update_is_approved_here(
+        self,
+    ) -> None:
+        gone = decisions(*many(60, action=Action.UNINSTALL))
+        assert plan(incoming=gone).limit_exceeded is None
+        here = decisions(*many(60, group=CLIENTS))
+        assert plan(incoming=gone, present=here).counts.uninstalls == 60
 
     def test_a_server_that_lost_what_was_applied_is_named(self) -> None:
         here = decisions(*many(30))
