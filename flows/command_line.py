@@ -6,6 +6,7 @@ a command needs one; the lab only when a command names it.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -180,10 +181,20 @@ def _flow(
     if side is not None:
         require_side(site, side, command)
     with _prefect(site):
+        _show_steps()
         tell = import_module("tasks.policy").report_of
         story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
         report: CommandReport = tell(story, site=site.name, **parameters)
     return report
+
+
+def _show_steps() -> None:
+    """Say on stderr what each step does, with the time, as it happens."""
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("wsus_airgap")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(lines)
 
 
 def _prefect(site: Site) -> AbstractContextManager[object]:
