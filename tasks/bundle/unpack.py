@@ -73,7 +73,9 @@ class ContentRead:
     size_bytes: int = 0
 
 
-def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
+def unpack_documents(
+    bundle: OpenedBundle, folder: Path, *, machine: Host | None = None
+) -> UnpackedDocuments:
     """Copy manifest, package and approvals into a folder of ours, and prove the volumes' lists.
 
     What lies in the folder already and is right is not read from the media again. Faults go to
@@ -82,14 +84,15 @@ def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
     Args:
         bundle: Whose header is trusted.
         folder: On this machine, not on the media; it exists.
+        machine: This machine; left out, the one that the media are mounted on.
 
     Raises:
         DiskFullError: No room for the copies.
     """
-    target = bundle.media.path(str(folder.absolute()))
+    copying = _Copying(bundle, machine or bundle.media, str(folder.absolute()))
     header = bundle.header
     copies = {
-        name: _copy_document(bundle, name, binding, target)
+        name: copying.copy(name, binding)
         for name, binding in (
             (MANIFEST, header.manifest),
             (PACKAGE, header.package),
@@ -144,25 +147,32 @@ def unpack_content(
 # --- documents ------------------------------------------------------------------------------------
 
 
-def _copy_document(
-    bundle: OpenedBundle, name: str, binding: Binding, target: HostPath
-) -> Path | None:
-    """Copy one document from the first place that has it right."""
-    final = target.joined(name)
-    present = bundle.media.stat(final)
-    for place in bundle.places.get(1, ()):
-        source = place.joined(name)
-        item = CopyItem(
-            sources=(source,),
-            size_bytes=binding.size_bytes,
-            blake3=binding.blake3,
-            beside=target.joined(name + ".new"),
-            final=final,
-            present=present is not None and present.size_bytes == binding.size_bytes,
-        )
-        if _is_there(bundle, source, binding.size_bytes) and _transfer(bundle, item, bundle.media):
-            return Path(final.text)
-    return None
+@dataclass(frozen=True, slots=True)
+class _Copying:
+    """Copies documents into a folder of ours on this machine."""
+
+    bundle: OpenedBundle
+    machine: Host
+    folder: str
+
+    def copy(self, name: str, binding: Binding) -> Path | None:
+        """Copy one document from the first place that has it right."""
+        final = self.machine.path(self.folder).joined(name)
+        present = self.machine.stat(final)
+        for place in self.bundle.places.get(1, ()):
+            source = place.joined(name)
+            item = CopyItem(
+                sources=(source,),
+                size_bytes=binding.size_bytes,
+                blake3=binding.blake3,
+                beside=final.parent.joined(name + ".new"),
+                final=final,
+                present=present is not None and present.size_bytes == binding.size_bytes,
+            )
+            is_there = _is_there(self.bundle, source, binding.size_bytes)
+            if is_there and _transfer(self.bundle, item, self.machine):
+                return Path(final.text)
+        return None
 
 
 def _prove_lists(bundle: OpenedBundle) -> None:

@@ -39,7 +39,7 @@ def verify_bundle(
     trust: Trust,
     *,
     scratch: Path,
-    threads: int = 2,
+    machine: Host | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Prove seal, documents, lists and every content file of a bundle.
@@ -50,7 +50,7 @@ def verify_bundle(
         trust: Whose seals count.
         scratch: A folder of ours on this machine, for copies of the documents; the caller
             removes it afterwards.
-        threads: How many files are read at the same time.
+        machine: This machine; left out, the one that the media are mounted on.
         progress: Is advanced by bytes; begun and ended by the caller.
 
     Raises:
@@ -58,8 +58,8 @@ def verify_bundle(
         TrustError: The sealed manifest breaks the format.
     """
     bundle = open_bundle(media, folders, trust)
-    documents = unpack_documents(bundle, scratch)
+    documents = unpack_documents(bundle, scratch, machine=machine)
     content = ContentRead()
     if documents.manifest is not None:
-        content = unpack_content(bundle, documents.manifest, threads=threads, progress=progress)
+        content = unpack_content(bundle, documents.manifest, progress=progress)
     return Verification(bundle.trusted, content, bundle.faults)

@@ -81,7 +81,7 @@ def fill_content(
 class Workshop:
     """A staging server's content, a medium, and keys, in one folder.
 
-    ``server`` and ``media`` are this machine unless a test puts others in their place.
+    ``server``, ``media`` and ``machine`` are this machine unless a test puts others in their place.
     """
 
     root: Path
@@ -89,6 +89,7 @@ class Workshop:
     key: SigningKey = field(init=False)
     server: Host = field(default_factory=LocalHost)
     media: Host = field(default_factory=LocalHost)
+    machine: Host = field(default_factory=LocalHost)
     limits: MediaLimits = field(default_factory=lambda: MediaLimits(None, 4_294_967_295))
 
     def __post_init__(self) -> None:
@@ -130,6 +131,7 @@ class Workshop:
             media=self.media,
             bundle=self.media.path(str(self.bundle(sequence))),
             folder=self.folder(sequence),
+            machine=self.machine,
         )
 
     def memory(self) -> HashMemory:
@@ -231,6 +233,7 @@ class Workshop:
             self.paths(folders or [self.bundle(sequence)]),
             self.trust,
             scratch=scratch,
+            machine=self.machine,
         )
 
     def paths(self, folders: Sequence[Path]) -> list[HostPath]:

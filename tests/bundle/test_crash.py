@@ -1,0 +1,94 @@
+"""Killed or powered off at any instant: nothing half has a final name, and a rerun finishes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.bundle.layout import CONTENT, HEADER
+from tasks.bundle.plan import MediaLimits
+from tasks.content.names import ContentName
+from tasks.hosts.memory import MemoryHost, PowerLostError
+from tests.support.bundles import Workshop, fill_content, tree, write_content
+from tests.support.crossing_program import finish, start
+
+KILLS = int(os.environ.get("WSUS_AIRGAP_KILLS", "4"))
+
+
+def _kill(root: Path, verb: str, after_seconds: float) -> None:
+    with start(root, verb) as running:
+        time.sleep(after_seconds)
+        running.send_signal(signal.SIGKILL)
+
+
+def _final_names(folder: Path) -> dict[str, bytes]:
+    return {
+        path: content
+        for path, content in tree(folder).items()
+        if ContentName.parse(path.rsplit("/", maxsplit=1)[-1])
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
+def test_a_killed_export_and_import_are_finished_by_the_next_run(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path)
+    fill_content(workshop.content, 500, most_bytes=60_000)
+    draw = random.Random(3)
+    whole = tree(workshop.content)
+    seconds = finish(tmp_path, "pack")["seconds"]
+    for _ in range(KILLS):
+        if workshop.bundle().exists():
+            _remove_some(workshop, draw)
+        _kill(tmp_path, "pack", draw.uniform(0.05, seconds))
+        for path, content in _final_names(workshop.volume() / CONTENT).items():
+            assert content == whole[path]
+        if (workshop.volume() / HEADER).exists():
+            assert not workshop.verify().faults
+    finish(tmp_path, "pack")
+    assert not workshop.verify().faults
+    assert tree(workshop.volume() / CONTENT) == whole
+
+    for _ in range(KILLS):
+        _kill(tmp_path, "unpack", draw.uniform(0.05, seconds))
+        for path, content in _final_names(tmp_path / "intake").items():
+            assert content == whole[path]
+    finish(tmp_path, "unpack")
+    assert _final_names(tmp_path / "intake") == whole
+
+
+def _remove_some(workshop: Workshop, draw: random.Random) -> None:
+    """Give the next run something to do."""
+    files = sorted((workshop.volume() / CONTENT).rglob("*.*"))
+    for path in draw.sample(files, len(files) // 2):
+        path.unlink()
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("WSUS_AIRGAP_POWER_LOSSES", "20"))))
+def test_after_a_power_loss_the_medium_holds_a_whole_bundle_or_none(
+    tmp_path: Path, seed: int
+) -> None:
+    """The medium is a disk in memory that drops or reorders what was not flushed."""
+    medium = MemoryHost()
+    medium.make_folder(medium.path(str(tmp_path / "media")))
+    medium.flush_folders([medium.path(str(tmp_path)), medium.path("/")])
+    workshop = Workshop(tmp_path, media=medium, limits=MediaLimits(150_000, 30_000))
+    fill_content(workshop.content, 20, seed=seed)
+    write_content(workshop.content, bytes(range(256)) * 400, "esd")
+    medium.fail_after(random.Random(seed).randrange(1, 190), PowerLostError())
+
+    try:
+        header = workshop.export()
+    except PowerLostError:
+        medium.lose_power(seed)
+        header = workshop.export()
+    else:
+        medium.lose_power(seed)
+
+    verification = workshop.verify()
+    assert not verification.faults
+    assert verification.trusted.digest == header.digest

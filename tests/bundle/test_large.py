@@ -1,0 +1,67 @@
+"""Twenty thousand small files, and manifests that are longer than memory should be."""
+
+from __future__ import annotations
+
+import hashlib
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.bundle.manifest import Entry, diff_manifests, read_entries, write_manifest
+from tasks.content.names import Blake3, ContentDigest
+from tests.support.bundles import Workshop, fill_content
+from tests.support.crossing_program import finish
+
+MEBIBYTE = 1_048_576
+
+
+def test_twenty_thousand_small_files_cross_in_flat_memory(tmp_path: Path) -> None:
+    """Processor time, not wall-clock time: the machine that runs this may be busy."""
+    grown = {}
+    spent = 0.0
+    for count in (2_000, 20_000):
+        root = tmp_path / str(count)
+        workshop = Workshop(root)
+        names = fill_content(workshop.content, count, most_bytes=4_000)
+        packed, unpacked = finish(root, "pack"), finish(root, "unpack")
+        grown[count] = max(packed["grown_bytes"], unpacked["grown_bytes"])
+        spent = packed["cpu_seconds"] + unpacked["cpu_seconds"]
+        crossed = [path for path in (root / "intake").rglob("*") if path.is_file()]
+        assert len(crossed) == len(set(names))
+
+    assert grown[20_000] - grown[2_000] < 16 * MEBIBYTE
+    assert spent < 60
+
+
+def _entries(count: int, *, gap: int = 0) -> Iterator[Entry]:
+    for number in range(count):
+        if gap and number % gap == 0:
+            continue
+        # The last byte, which is the folder, ascends slowest.
+        folder, rest = number * 256 // count, number
+        raw = rest.to_bytes(19, "big") + bytes([folder])
+        yield Entry(
+            sha1=ContentDigest(raw),
+            extension="cab",
+            size_bytes=number,
+            blake3=Blake3(hashlib.sha256(raw).digest()),
+            volume=1,
+        )
+
+
+def test_a_long_manifest_is_written_read_and_compared_in_flat_memory(tmp_path: Path) -> None:
+    count = 20_000
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    tracemalloc.start()
+    try:
+        write_manifest(one, _entries(count))
+        write_manifest(other, _entries(count, gap=500))
+        verdicts = {"new": 0, "both": 0, "gone": 0}
+        for difference in diff_manifests(read_entries(one), read_entries(other)):
+            verdicts[difference.verdict] += 1
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert verdicts == {"new": 40, "both": count - 40, "gone": 0}
+    assert peak < 3 * MEBIBYTE
