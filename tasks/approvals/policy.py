@@ -17,7 +17,7 @@ class ApprovalPolicy(BaseModel):
         max_removals: Approvals taken away, or turned into a block or an uninstall, in one import.
         max_declines: Updates declined that are approved here.
         max_undeclines: Declines taken back.
-        max_uninstalls: Approvals to uninstall; on a first import, of updates that are approved here.
+        max_uninstalls: Approvals to uninstall; on a first import only of updates approved here.
         max_share: Each of these four, as a share of what there is of its kind; counts only from
             ``share_from`` on.
         max_lost_share: How much of what was last applied here may be gone by itself.

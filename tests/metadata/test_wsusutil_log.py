@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import deploy.lab
+from tasks.metadata.model import PackageUpdate
+from tasks.metadata.package import read_package
 from tasks.metadata.wsusutil_log import read_log
 
 EXPORT = (
@@ -110,3 +115,19 @@ def test_memory_does_not_grow_with_the_log() -> None:
     assert (summary.updates, summary.errors) == (100_000, 100_000)
     assert len(summary.messages) == 20
     assert process.memory_info().rss - before < 20_000_000
+
+
+def test_the_logs_of_a_real_run_name_no_more_and_no_fewer_updates_than_its_package(
+    tmp_path: Path,
+) -> None:
+    lab = tmp_path / "lab"
+    deploy.lab.create(lab, updates=20, content_bytes=200_000)
+    package = tmp_path / "p.xml.gz"
+    for side, verb in (("staging", "export"), ("disconnected", "import")):
+        log = tmp_path / f"{verb}.log"
+        command = [str(lab / side / "wsusutil"), verb, str(package), str(log)]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        summary = read_log([log.read_bytes()])
+        assert (summary.state, summary.root) == ("read", f"{verb.title()}Log")
+        assert summary.errors == 0
+        assert summary.updates == sum(isinstance(i, PackageUpdate) for i in read_package(package))
