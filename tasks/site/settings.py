@@ -115,7 +115,7 @@ class PolicySection(Section):
     max_undeclines: Count = 100
     max_uninstalls: Count = 50
     max_share: Share = 0.25
-    max_lost_share: Share = 0.5
+    max_lost_share: Share = 0.25
     max_deletes: Count = 10_000
     max_delete_share: Share = 0.5
 
