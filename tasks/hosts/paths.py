@@ -44,6 +44,11 @@ class HostPath:
         return posixpath.basename(self.text) if self._is_posix else ntpath.basename(self.text)
 
     @property
+    def drive(self) -> str:
+        """The drive or share, in lower case (``d:``); nothing on POSIX."""
+        return "" if self._is_posix else ntpath.splitdrive(self.text)[0].lower()
+
+    @property
     def sftp(self) -> str:
         """The form that SFTP servers take: ``/C:/dir/file`` on Windows OpenSSH."""
         if self.platform is Platform.POSIX:
