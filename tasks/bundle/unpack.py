@@ -78,8 +78,8 @@ def unpack_documents(
 ) -> UnpackedDocuments:
     """Copy manifest, package and approvals into a folder of ours, and prove the volumes' lists.
 
-    What lies in the folder already and is right is not read from the media again. Faults go to
-    ``bundle.faults``.
+    They are read from the media every time, also where copies of an earlier run lie in the folder:
+    a medium that was changed meanwhile is found out. Faults go to ``bundle.faults``.
 
     Args:
         bundle: Whose header is trusted.
@@ -158,7 +158,6 @@ class _Copying:
     def copy(self, name: str, binding: Binding) -> Path | None:
         """Copy one document from the first place that has it right."""
         final = self.machine.path(self.folder).joined(name)
-        present = self.machine.stat(final)
         for place in self.bundle.places.get(1, ()):
             source = place.joined(name)
             item = CopyItem(
@@ -167,7 +166,6 @@ class _Copying:
                 blake3=binding.blake3,
                 beside=final.parent.joined(name + ".new"),
                 final=final,
-                present=present is not None and present.size_bytes == binding.size_bytes,
             )
             is_there = _is_there(self.bundle, source, binding.size_bytes)
             if is_there and _transfer(self.bundle, item, self.machine):

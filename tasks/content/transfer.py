@@ -310,6 +310,9 @@ def _settle(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult]:
     renamed = work.destination.rename(moves)
     errors.update({move[0]: error for move, error in renamed.failed})
     work.destination.flush_folders(_unique(final.parent for _, final in renamed.ok))
+    for error in errors.values():
+        if isinstance(error, _FATAL):
+            raise error
     bad = [_beside(r) for r in results if r.written and (not r.is_ok or _beside(r) in errors)]
     work.destination.remove(bad)
     return [_with_error(result, errors) for result in results]

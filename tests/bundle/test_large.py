@@ -17,20 +17,15 @@ MEBIBYTE = 1_048_576
 
 def test_twenty_thousand_small_files_cross_in_flat_memory(tmp_path: Path) -> None:
     """Processor time, not wall-clock time: the machine that runs this may be busy."""
-    grown = {}
-    spent = 0.0
-    for count in (2_000, 20_000):
-        root = tmp_path / str(count)
-        workshop = Workshop(root)
-        names = fill_content(workshop.content, count, most_bytes=4_000)
-        packed, unpacked = finish(root, "pack"), finish(root, "unpack")
-        grown[count] = max(packed["grown_bytes"], unpacked["grown_bytes"])
-        spent = packed["cpu_seconds"] + unpacked["cpu_seconds"]
-        crossed = [path for path in (root / "intake").rglob("*") if path.is_file()]
-        assert len(crossed) == len(set(names))
+    workshop = Workshop(tmp_path)
+    names = fill_content(workshop.content, 20_000, most_bytes=4_000)
 
-    assert grown[20_000] - grown[2_000] < 16 * MEBIBYTE
-    assert spent < 60
+    packed, unpacked = finish(tmp_path, "pack"), finish(tmp_path, "unpack")
+
+    crossed = [path for path in (tmp_path / "intake").rglob("*") if path.is_file()]
+    assert len(crossed) == len(set(names))
+    assert max(packed["grown_bytes"], unpacked["grown_bytes"]) < 32 * MEBIBYTE
+    assert packed["cpu_seconds"] + unpacked["cpu_seconds"] < 60
 
 
 def _entries(count: int, *, gap: int = 0) -> Iterator[Entry]:
