@@ -39,7 +39,7 @@ class MissingUpdate(Sealed):
 
 
 class ReceiptCounts(Sealed):
-    """How much came of it, in numbers."""
+    """How much came of it, in numbers; ``approvals_applied`` are all that stand there from us."""
 
     files_in_place: Count
     files_missing: Count

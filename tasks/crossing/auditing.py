@@ -20,7 +20,7 @@ from tasks.bundle.receipt import (
 from tasks.bundle.receipt_code import make_code
 from tasks.content.names import ContentDigest
 from tasks.crossing.arrival import Delivery
-from tasks.crossing.deciding import waiting_of
+from tasks.crossing.deciding import last_applied, waiting_of
 from tasks.crossing.export import approved_revisions
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
@@ -112,7 +112,7 @@ def make_receipt(
             files_in_place=header.counts.files - len(lacking),
             files_missing=len(lacking),
             updates_loaded=revisions,
-            approvals_applied=len(approvals.applied),
+            approvals_applied=len(last_applied(place).approvals),
             approvals_parked=len(approvals.parked),
             approvals_held=len(approvals.held),
             approvals_failed=len(approvals.failed),

@@ -55,8 +55,8 @@ def close_run(place: Workplace, error: Exception | None) -> CommandReport:
         ended=ended,
         sections=tuple(place.sections),
         notices=tuple(place.alarms),
-        lines=(),
-        details={**place.details, "said": list(place.lines)},
+        lines=tuple(place.lines),
+        details=place.details,
         **known,
     )
     report = write_reports(place.reports_dir, report, now=ended)

@@ -50,8 +50,9 @@ def _now(report: CommandReport) -> str:
 
 def summarise(report: CommandReport) -> list[str]:
     """A run in a few aligned lines; foreign text made visible."""
-    if report.lines and not report.errors:
-        return [visible(line) for line in report.lines]
+    said = [visible(line) for line in report.lines]
+    if said and report.run is None and not report.errors:
+        return said  # a small command has nothing but what it says
     site = f" {visible(report.site)}" if report.site else ""
     facts = [(fact.label, cell(fact.value, fact.kind)) for fact in summary_facts(report)]
     if report.report is not None:
@@ -59,6 +60,7 @@ def summarise(report: CommandReport) -> list[str]:
     width = max((len(label) for label, _ in facts), default=0)
     lines = [f"{visible(report.command)}{site}: {report.outcome}"]
     lines += [f"  {label:<{width}}  {value}" for label, value in facts]
+    lines += [f"  {line}" for line in said]
     lines += [f"  ! {visible(reason)}" for reason in attention(report)]
     return lines + _missing_lines(report)
 
