@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from pathlib import Path
 
@@ -23,7 +22,7 @@ KILLS = int(os.environ.get("WSUS_AIRGAP_KILLS", "4"))
 def _kill(root: Path, verb: str, after_seconds: float) -> None:
     with start(root, verb) as running:
         time.sleep(after_seconds)
-        running.send_signal(signal.SIGKILL)
+        running.kill()
 
 
 def _final_names(folder: Path) -> dict[str, bytes]:

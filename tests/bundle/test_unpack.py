@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -204,6 +205,11 @@ def spoil(path: Path) -> None:
     path.write_bytes(content)
 
 
+def make_pipe(path: Path) -> None:
+    if sys.platform != "win32":
+        os.mkfifo(path)
+
+
 def first_content(workshop: Workshop) -> Path:
     return next((workshop.volume() / CONTENT).rglob("*.cab"))
 
@@ -258,14 +264,14 @@ REFUSALS: list[tuple[str, Edit, type[AirGapError], str]] = [
      lambda w: _replace(first_content(w), lambda p: p.symlink_to(next(w.content.rglob("*.cab")))),
      UndeclaredFileError, ".cab"),
     ("content is a pipe",
-     lambda w: _replace(first_content(w), os.mkfifo), UndeclaredFileError, ".cab"),
+     lambda w: _replace(first_content(w), make_pipe), UndeclaredFileError, ".cab"),
     ("content is a folder",
      lambda w: _replace(first_content(w), Path.mkdir), UndeclaredFileError, ".cab"),
     ("package is a link",
      lambda w: _replace(w.volume() / PACKAGE, lambda p: p.symlink_to("/etc/passwd")),
      UndeclaredFileError, PACKAGE),
     ("package is a pipe",
-     lambda w: _replace(w.volume() / PACKAGE, os.mkfifo), UndeclaredFileError, PACKAGE),
+     lambda w: _replace(w.volume() / PACKAGE, make_pipe), UndeclaredFileError, PACKAGE),
     ("content folder is a link", lambda w: link_folder(w.volume()), UndeclaredFileError, CONTENT),
     ("volume is a link",
      lambda w: w.volume(1, 2).symlink_to(w.volume()), UndeclaredFileError, "volume-002"),
@@ -385,7 +391,7 @@ def test_other_things_on_the_medium_are_no_concern(tmp_path: Path) -> None:
     workshop = make(tmp_path)
     (workshop.medium / "System Volume Information").mkdir()
     (workshop.medium / "holiday.jpg").write_bytes(b"x")
-    os.mkfifo(workshop.medium / "pipe")
+    make_pipe(workshop.medium / "pipe")
 
     unpack(workshop)
 
