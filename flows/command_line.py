@@ -23,6 +23,7 @@ from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import print_report
 from tasks.site.reading import lay_out_site, require_side
 from tasks.site.settings import Mode, Side
+from tasks.version import VERSION
 
 if TYPE_CHECKING:
     from tasks.site.settings import Site
@@ -41,7 +42,7 @@ _KEYGEN_NEXT = (
     "both sides use one receipt secret."
 )
 
-app = App(name="wsus-airgap", help="Carry Microsoft WSUS across an air gap.")
+app = App(name="wsus-airgap", help="Carry Microsoft WSUS across an air gap.", version=VERSION)
 lab_app = App(name="lab", help="A pair of simulated WSUS servers.")
 site_app = App(name="site", help="The site file.")
 app.command(lab_app)

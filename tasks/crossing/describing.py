@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from tasks.bundle.manifest import read_entries
 from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.draft import Draft
@@ -11,6 +14,13 @@ from tasks.metadata.brought import describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.reports.sections import brought_section
+
+
+def read_titles(index_path: Path, update_ids: Iterable[str]) -> dict[str, str]:
+    """Titles of updates as the package has them; foreign text."""
+    with PackageIndex(index_path) as index:
+        found = ((each, index.latest(each)) for each in sorted(set(update_ids)))
+        return {each: record.title for each, record in found if record is not None}
 
 
 def describe_bundle(place: Workplace, draft: Draft) -> None:
