@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -18,7 +19,8 @@ from tasks.bundle.manifest import Entry
 from tasks.content.memory import HashMemory
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
-from tasks.errors import AirGapError, PathMissingError
+from tasks.crossing.scratch import make_scratch
+from tasks.errors import AirGapError, PathMissingError, SiteFileError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, acquire
@@ -51,12 +53,14 @@ class Workplace:
     media: Host
     progress: Progress
     take_over: str | None = None
+    content_dir: HostPath | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     notes: dict[str, object] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     details: dict[str, JsonValue] = field(default_factory=dict)
+    _locks: dict[str, Lock] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -73,14 +77,31 @@ class Workplace:
         return self.server.path(self.site.server.work_dir)
 
     @property
+    def disk_dir(self) -> HostPath:
+        """Our folder on the disk of WsusContent, so that placing is a rename.
+
+        The work folder when it is on that drive; else a folder beside WsusContent, where WSUS
+        serves nobody. On POSIX the work folder has to be on that disk.
+        """
+        content_dir, work_dir = self.content_dir, self.work_dir
+        if content_dir is None or content_dir.drive == work_dir.drive:
+            return work_dir
+        return content_dir.parent.joined("wsus-airgap")
+
+    @property
     def intake(self) -> HostPath:
         """Where a bundle's content waits on the server until all of it is verified."""
-        return self.work_dir.joined("intake", self.site.name)
+        return self.disk_dir.joined("intake", self.site.name)
 
     @property
     def trash(self) -> HostPath:
         """Where deleted content lies until a person empties it."""
-        return self.work_dir.joined("trash", self.site.name)
+        return self.disk_dir.joined("trash", self.site.name)
+
+    def make_on_disk(self, folder: HostPath) -> None:
+        """Make the intake or the trash, and the folders of ours above it, private."""
+        for each in (self.disk_dir, folder.parent, folder):
+            self.server.make_private_folder(each)
 
     @property
     def mark(self) -> HostPath:
@@ -94,7 +115,7 @@ class Workplace:
     def make_folders(self) -> None:
         """Make our folders on the server, for SYSTEM and Administrators only."""
         self.server.make_private_folder(self.work_dir)
-        for name in ("intake", "trash", "marks", "runs", "locks"):
+        for name in ("marks", "runs", "locks"):
             self.server.make_private_folder(self.work_dir.joined(name))
 
     # --- state -------------------------------------------------------------------------------
@@ -111,11 +132,21 @@ class Workplace:
 
     def holdings(self, entries: Iterable[Entry]) -> Holdings:
         """A manifest by digest, for this run; removed with the run's end."""
-        path = self.site.state_dir / "work" / f"{self.run_id}-{uuid.uuid4().hex[:6]}.sqlite"
-        holdings = Holdings(path)
-        self._open.callback(path.unlink, missing_ok=True)
+        holdings = Holdings(self._scratch_file())
         self._open.callback(holdings.close)
         return holdings.fill(entries)
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder of this machine for this run alone; removed with the run's end."""
+        folder = make_scratch(
+            self.site.state_dir / "work",
+            machine=self.ledger.machine,
+            run=self.run_id,
+            now=self.clock(),
+        )
+        self._open.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     @property
     def reports_dir(self) -> Path:
@@ -129,11 +160,12 @@ class Workplace:
 
     def listing(self, content_dir: HostPath) -> Listing:
         """A new content listing of this run; removed with the run's end."""
-        path = self.site.state_dir / "work" / f"{self.run_id}-{uuid.uuid4().hex[:6]}.sqlite"
-        listing = Listing(path, content_dir)
-        self._open.callback(path.unlink, missing_ok=True)
+        listing = Listing(self._scratch_file(), content_dir)
         self._open.callback(listing.close)
         return listing
+
+    def _scratch_file(self) -> Path:
+        return self.scratch / f"{uuid.uuid4().hex[:6]}.sqlite"
 
     @property
     def missing(self) -> tuple[MissingFile, ...]:
@@ -176,6 +208,9 @@ class Workplace:
         return self._lock(self.media, path)
 
     def _lock(self, host: Host, path: HostPath) -> Lock:
+        held = self._locks.get(path.text)
+        if held is not None and held.is_ours():
+            return held  # the step that took it is tried again
         lock = acquire(
             host,
             path,
@@ -184,7 +219,8 @@ class Workplace:
             now=self.clock(),
             take_over=self.take_over,
         )
-        return self._open.enter_context(lock)
+        self._locks[path.text] = self._open.enter_context(lock)
+        return lock
 
 
 def open_workplace(
@@ -208,6 +244,7 @@ def open_workplace(
     stack = ExitStack()
     try:
         ledger = stack.enter_context(Ledger(site.state_dir))
+        _require_own(ledger, site)
         server = open_host(_address(site))
         stack.callback(server.close)
     except AirGapError:
@@ -226,6 +263,19 @@ def open_workplace(
         take_over=take_over,
         _open=stack,
     )
+
+
+def _require_own(ledger: Ledger, site: Site) -> None:
+    """See that a state folder is this site's and side's own: chains must not mix.
+
+    Raises:
+        SiteFileError: It holds the state of another.
+    """
+    ours = f"site {site.name}, {site.site.side.value} side"
+    found = ledger.settle_fact("owner", ours)
+    if found != ours:
+        problem = f"site.state_dir: {site.state_dir} holds the state of {found}"
+        raise SiteFileError(path=site.path, problems=problem)
 
 
 def _address(site: Site) -> HostAddress:

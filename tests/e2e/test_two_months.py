@@ -1,0 +1,106 @@
+"""Two months of crossings, whole: both servers are compared by the lab's own state and bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.labs import Lab, Result, decision, equal_servers
+
+
+def _applied(result: Result) -> list[dict[str, Any]]:
+    applied: list[dict[str, Any]] = result.document["approvals"]["applied"]
+    return applied
+
+
+def test_after_two_crossings_the_disconnected_server_holds_what_staging_does(
+    small_lab: Lab,
+) -> None:
+    first = small_lab.cross()
+    equal_servers(small_lab, apart_from=first)
+    content = [name for name in small_lab.bytes_of("staging") if len(name) > 40]
+    assert first.document["placed"] == first.document["files"] == len(content)
+    assert small_lab.accept(first.document["receipt"], expect=0).document["sequence"] == 1
+
+    small_lab.advance()
+    before = small_lab.bytes_of("disconnected")
+    exported = small_lab.export()
+    second = small_lab.import_(Path(exported.document["bundle"]), expect=2)
+
+    equal_servers(small_lab, apart_from=second)
+    new = set(small_lab.bytes_of("disconnected")) - set(before)
+    assert second.document["placed"] == second.document["files"] == len(new) > 0
+    assert exported.document["base"] == 1
+    assert second.document["sequence"] == 2
+
+    # The file that Microsoft never served is predicted before the trip, and named after it.
+    predicted = {(each["update_id"], each["file"]) for each in exported.document["missing"]}
+    named = {(each["update_id"], each["file"]) for each in second.document["missing"]}
+    assert predicted == named
+    assert len(named) == 1
+    assert second.document["missing"][0]["reason"] == "never-downloaded"
+    parked = {each["update_id"] for each in second.document["approvals"]["parked"]}
+    assert {each["update_id"] for each in second.document["missing"]} <= parked
+
+    # Nothing of what the bundle names is missing there, so the typed code moves the baseline.
+    accepted = small_lab.accept(second.document["receipt_code"], expect=0)
+    assert accepted.document["sequence"] == 2
+
+
+def test_a_receipt_advances_the_baseline_so_that_only_news_travels(small_lab: Lab) -> None:
+    first = small_lab.cross()
+    again = small_lab.export("--new")
+    assert again.document["base"] is None
+    assert again.document["files"] == first.document["files"]
+
+    accepted = small_lab.accept(first.document["receipt_code"], expect=0)
+    assert accepted.document["bundle"] == str(small_lab.bundle(1))
+    empty = small_lab.export()
+    assert (empty.document["sequence"], empty.document["base"]) == (3, 1)
+    assert (empty.document["files"], empty.document["bytes"]) == (0, 0)
+
+    full = small_lab.export("--full")
+    assert full.document["files"] == first.document["files"]
+
+
+def test_a_mirror_deletes_only_after_a_person_confirmed_the_plan(small_lab: Lab) -> None:
+    first = small_lab.cross()
+    small_lab.accept(first.document["receipt"], expect=0)
+    small_lab.advance()
+    exported = small_lab.export("--mode", "mirror")
+    gone = set(small_lab.bytes_of("disconnected")) - set(small_lab.bytes_of("staging"))
+    assert gone
+    before = small_lab.snapshot("disconnected")
+
+    refused = small_lab.import_(2, expect=4)
+    assert small_lab.snapshot("disconnected") == before
+    assert refused.error["kind"] == "plan-unconfirmed"
+    digest = refused.document["plan_digest"]
+    assert digest in refused.stderr.strip().splitlines()[-1]
+    wrong = small_lab.import_(2, "--confirm", "0" * 64, expect=4)
+    assert wrong.document["plan_digest"] == digest
+    assert small_lab.snapshot("disconnected") == before
+
+    imported = small_lab.import_(Path(exported.document["bundle"]), "--confirm", digest, expect=2)
+    assert small_lab.bytes_of("disconnected") == small_lab.bytes_of("staging")
+    equal_servers(small_lab, apart_from=imported)
+    trash = small_lab.work("disconnected") / "trash" / "alpha" / "alpha-2"
+    kept = {str(path.relative_to(trash)) for path in trash.rglob("*") if path.is_file()}
+    assert kept == gone
+
+
+def test_decisions_that_were_taken_back_on_staging_are_taken_back_here(small_lab: Lab) -> None:
+    small_lab.cross()
+    before = {decision(line) for line in small_lab.state("disconnected")["approvals"]}
+    small_lab.advance()
+    second = small_lab.cross()
+    after = {decision(line) for line in small_lab.state("disconnected")["approvals"]}
+
+    ours = {decision(line) for line in small_lab.state("staging")["approvals"]}
+    assert (before - after) == before - ours - _kept(second)
+    assert {decision(line) for line in _applied(second) if line["action"]} <= ours
+
+
+def _kept(result: Result) -> set[str]:
+    approvals = result.document["approvals"]
+    return {decision(line) for state in ("parked", "held") for line in approvals[state]}
