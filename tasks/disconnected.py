@@ -6,7 +6,9 @@ from tasks.approvals.apply import ApplyOutcome
 from tasks.crossing import arrival as arrivals
 from tasks.crossing import deciding, deleting, export, finishing, importing
 from tasks.crossing.arrival import Arrival, Delivery
+from tasks.crossing.describing import read_titles
 from tasks.crossing.importing import ImportPlan
+from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
@@ -20,6 +22,7 @@ def lock_server() -> None:
     place = at_work()
     place.make_folders()
     place.lock_server()
+    sweep_server(place)
 
 
 @step("Check server")
@@ -53,7 +56,8 @@ def plan_import(
     """Plan everything; stop before the first change when a person must see the plan."""
     place = at_work()
     plan = importing.plan_import(place, delivery, server, content, confirm=confirm)
-    place.sections.append(plan_section(plan.approvals, {}))
+    titles = read_titles(delivery.index, (each.update_id for each in plan.approvals.actions))
+    place.sections.append(plan_section(plan.approvals, titles))
     return plan
 
 
@@ -88,7 +92,7 @@ def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> A
     outcome = deciding.apply_plan(
         place, approvals, work=delivery.work, incoming=plan.sources.incoming
     )
-    finishing.note_approvals(place, outcome)
+    finishing.note_approvals(place, outcome, delivery.index)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
     return outcome
 

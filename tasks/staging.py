@@ -9,6 +9,7 @@ from tasks.crossing import draft as drafts
 from tasks.crossing.accepting import Accepted
 from tasks.crossing.draft import Draft
 from tasks.crossing.export import ExportedPackage
+from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.metadata.server import ServerFacts
@@ -23,6 +24,7 @@ def lock_server_and_media() -> None:
     place.require_media()
     place.make_folders()
     place.lock_server()
+    sweep_server(place)
     place.lock_media()
 
 

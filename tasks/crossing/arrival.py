@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
+    AirGapError,
     PackageError,
     PathMissingError,
     RoomError,
@@ -138,6 +140,15 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     for folder in folders:
         if not Path(folder).is_dir():
             raise PathMissingError(what="the bundle's folder", path=folder)
+    try:
+        return _open_arrival(place, folders, to_import=to_import)
+    except TrustError:
+        if to_import:
+            _empty_intake_if_free(place)
+        raise
+
+
+def _open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Arrival:
     paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
     opened = open_bundle(place.media, paths, bundle_trust(place))
     header = opened.header
@@ -299,7 +310,7 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
 
     place.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
-        place.server.make_private_folder(place.intake)
+        place.make_on_disk(place.intake)
         read = unpack_content(
             arrival.opened,
             manifest,
@@ -337,8 +348,8 @@ def prove(place: Workplace, arrival: Arrival) -> None:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: All that is wrong
             stands in the report.
     """
-    folder = place.site.state_dir / "work" / f"{place.run_id}-verify"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = place.scratch / "verify"
+    folder.mkdir()
     place.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
         documents = unpack_documents(arrival.opened, folder)
@@ -354,6 +365,14 @@ def prove(place: Workplace, arrival: Arrival) -> None:
 def empty_intake(place: Workplace) -> None:
     """Remove all that a refused bundle left in the intake."""
     place.server.remove_tree(place.intake)
+
+
+def _empty_intake_if_free(place: Workplace) -> None:
+    """Empty the intake unless another run works with it, or the server cannot be reached."""
+    with suppress(AirGapError):
+        if place.server.stat(place.intake) is not None:
+            place.lock_server()
+            empty_intake(place)
 
 
 def _refuse(place: Workplace, bundle: str, arrival: Arrival) -> None:

@@ -31,12 +31,16 @@ _TAKES_AWAY = frozenset({"remove", "decline", "undecline"})
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What a plan is made of besides the server: the bundle's decisions, its index, the content."""
+    """What a plan is made of besides the server: the bundle's decisions, its index, the content.
+
+    ``begun``: an earlier run has begun to apply the same, and was not finished.
+    """
 
     incoming: ApprovalSet
     index: Path
     choice: ContentChoice
     held: ContentLookup
+    begun: bool = False
 
 
 def read_decisions_file(path: Path) -> ApprovalSet:
@@ -187,12 +191,31 @@ def _plan(
         superseded_by=_Superseders(index),
     )
     situation = Situation(
-        last=last_applied(place),
+        last=_last(place, sources, present),
         incoming=sources.incoming,
         present=present.decisions,
         facts=facts,
     )
     return plan_approvals(situation, approval_policy(place), now=place.clock())
+
+
+def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalSet:
+    """What counts as last applied here.
+
+    What an unfinished run has taken away already, since the bundle no longer has it, is not lost.
+    """
+    last = last_applied(place)
+    if not sources.begun:
+        return last
+    incoming, here = sources.incoming, present.decisions
+    keys = incoming.by_key().keys() | here.by_key().keys()
+    declined = incoming.declined_ids().keys() | here.declined_ids().keys()
+    return ApprovalSet.collect(
+        groups=last.groups,
+        approvals=[each for key, each in last.by_key().items() if key in keys],
+        declines=[each for each in last.declines if each.update_id in declined],
+        licenses=last.licenses,
+    )
 
 
 def approval_policy(place: Workplace) -> ApprovalPolicy:

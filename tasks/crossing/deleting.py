@@ -62,7 +62,7 @@ def delete(place: Workplace, delivery: Delivery, plan: DeletePlan, listing: List
         StepsFailedError: Some could not be moved; they stay where they are.
     """
     trash = place.trash.joined(delivery.header.bundle)
-    place.server.make_private_folder(place.trash)
+    place.make_on_disk(place.trash)
     moves = []
     for file in plan.files:
         if listing.look_up(file.name) is None:

@@ -20,6 +20,7 @@ from tasks.bundle.manifest import Entry, read_entries, subtract_missing
 from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import Trust
 from tasks.content.names import Blake3
+from tasks.crossing.leftovers import remove_work
 from tasks.crossing.trust import own_trust
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
@@ -59,7 +60,7 @@ class Draft(BaseModel):
     @property
     def work(self) -> str:
         """What the steps of this bundle are remembered under, and its folder on the server."""
-        return f"export-{self.sequence}"
+        return work_of(self.sequence)
 
 
 def open_draft(
@@ -81,8 +82,31 @@ def open_draft(
         rebased = place.exports.newest() or newest
         return _draft(place, rebased, full=full, fingerprint=fingerprint)
     if newest is not None and not new and _still_stands(place, newest, view.facts, fingerprint):
+        settle_seal(place, newest.sequence)
         return _draft(place, newest, full=full, is_sealed=True)
     return _draft(place, _reserve(place, wanted, base), full=full, fingerprint=fingerprint)
+
+
+def settle_seal(place: Workplace, sequence: int) -> None:
+    """Remember that a bundle's seal lies on the media, with all that follows from it.
+
+    Killed anywhere, the next export does it again: it finds the seal there.
+    """
+    record = place.exports.by_sequence(sequence)
+    if record is None:
+        return
+    if record.status != "sealed":
+        place.exports.mark_sealed(sequence, now=place.clock())
+    header = Header.model_validate_json((record.folder / PAYLOAD).read_bytes())
+    place.ledger.note_time(header.created)
+    if place.site.policy.baseline == "sent" and record.accepted is None:
+        place.exports.accept(sequence, receipt=None, now=place.clock())
+    remove_work(place, work_of(sequence))
+
+
+def work_of(sequence: int) -> str:
+    """What the steps of a bundle are remembered under, and its folder on the server."""
+    return f"export-{sequence}"
 
 
 def committed_header(draft: Draft) -> Header | None:
@@ -183,7 +207,7 @@ def _fingerprint(view: ServerView, base: ExportRecord | None, mode: Mode) -> str
 def _adopt_seal(place: Workplace, record: ExportRecord) -> ExportRecord:
     """Look whether our seal of a committed bundle already lies on the media, and adopt it."""
     if _seal_lies_there(place, record):
-        place.exports.mark_sealed(record.sequence, now=place.clock())
+        settle_seal(place, record.sequence)
         return place.exports.by_sequence(record.sequence) or record
     return record
 

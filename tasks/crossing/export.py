@@ -18,7 +18,14 @@ from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
-from tasks.crossing.draft import PAYLOAD, Draft, baseline_entries, committed_header, reference
+from tasks.crossing.draft import (
+    PAYLOAD,
+    Draft,
+    baseline_entries,
+    committed_header,
+    reference,
+    settle_seal,
+)
 from tasks.crossing.listing import Listing
 from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
@@ -29,8 +36,9 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import PackageSummary, index_package
 from tasks.metadata.server import ServerFacts, Side, unfit_reasons
 from tasks.metadata.wsusutil import PackageSignal
+from tasks.version import VERSION
 
-PRODUCT = "wsus-airgap 0.1.0"
+PRODUCT = f"wsus-airgap {VERSION}"
 PACKAGE = "metadata.xml.gz"
 INDEX = "index.sqlite"
 APPROVALS = "approvals.jsonl"
@@ -91,6 +99,7 @@ def _since(place: Workplace) -> datetime | None:
 def scan_content(place: Workplace, facts: ServerFacts) -> Listing:
     """List WsusContent; digests that are remembered come along, nothing is read."""
     content_dir = place.server.path(place.site.server.content_dir or facts.content_dir)
+    place.content_dir = content_dir
     place.progress.start("Scan content", total=None, unit="files")
     try:
         listing = place.listing(content_dir)
@@ -274,10 +283,7 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
     bundle = place.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(place)])
     publish_header(place.media, bundle, content, volumes=len(packed.volumes))
-    place.exports.mark_sealed(draft.sequence, now=place.clock())
-    place.ledger.note_time(header.created)
-    if place.site.policy.baseline == "sent":
-        place.exports.accept(draft.sequence, receipt=None, now=place.clock())
+    settle_seal(place, draft.sequence)
     return header.digest.hex
 
 

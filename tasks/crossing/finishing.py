@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tasks.approvals.apply import ApplyOutcome
 from tasks.bundle.manifest import read_entries
 from tasks.crossing import asking, auditing, deciding
@@ -9,8 +11,10 @@ from tasks.crossing.arrival import Delivery
 from tasks.crossing.auditing import Metadata
 from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import Sources
+from tasks.crossing.describing import read_titles
 from tasks.crossing.export import APPROVALS, INDEX
 from tasks.crossing.importing import resume_downloads
+from tasks.crossing.leftovers import remove_work
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
@@ -21,16 +25,17 @@ from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
 
 
-def note_approvals(place: Workplace, outcome: ApplyOutcome) -> None:
-    """Note what was applied now, and all that waits."""
-    place.note(
-        approvals=ApprovalOutcome(
-            applied=approval_lines([each.as_json() for each in outcome.applied]),
-            parked=approval_lines(deciding.waiting_of(place, "parked")),
-            held=approval_lines(deciding.waiting_of(place, "held")),
-            failed=approval_lines([each.as_json() for each in outcome.failed]),
-        )
+def note_approvals(place: Workplace, outcome: ApplyOutcome, index_path: Path) -> None:
+    """Note what was applied now, and all that waits, and what these updates are called."""
+    approvals = ApprovalOutcome(
+        applied=approval_lines([each.as_json() for each in outcome.applied]),
+        parked=approval_lines(deciding.waiting_of(place, "parked")),
+        held=approval_lines(deciding.waiting_of(place, "held")),
+        failed=approval_lines([each.as_json() for each in outcome.failed]),
     )
+    named = (*approvals.applied, *approvals.parked, *approvals.held, *approvals.failed)
+    titles = read_titles(index_path, (each.update_id for each in named))
+    place.note(approvals=approvals, titles=titles)
 
 
 def audit_import(
@@ -65,7 +70,8 @@ def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> App
     outcome = deciding.apply_plan(
         place, plan, work=f"audit-{record.sequence}", incoming=sources.incoming
     )
-    note_approvals(place, outcome)
+    note_approvals(place, outcome, sources.index)
+    remove_work(place, f"audit-{record.sequence}")
     return outcome
 
 
@@ -83,7 +89,7 @@ def finish_import(place: Workplace, delivery: Delivery, listing: Listing) -> Non
     place.ledger.note_time(delivery.header.created)
     path, code = auditing.write_receipt(place, receipt)
     place.note(receipt=path, receipt_code=code or None)
-    place.server.remove_tree(place.run_folder(delivery.work))
+    remove_work(place, delivery.work)
     place.server.remove_tree(place.intake)
 
 

@@ -19,6 +19,7 @@ from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
 from tasks.crossing.arrival import Delivery, digests_of
+from tasks.crossing.confirming import covers, remember_confirmation
 from tasks.crossing.deciding import (
     Sources,
     plan_ahead,
@@ -86,11 +87,14 @@ def plan_import(
         PlanUnconfirmedError: It takes away more than the site allows, or deletes.
         ServerChangedError: The server lacks too much of what was last applied there.
     """
+    record = place.imports.by_digest(delivery.digest)
+    begun = record is not None and record.status == "begun"
     sources = Sources(
         incoming=read_decisions_file(delivery.approvals),
         index=delivery.index,
         choice=content_choice(facts),
         held=_after_placing(delivery, listing),
+        begun=begun,
     )
     present = asking.read_approvals(place)
     approvals = plan_ahead(place, sources, present)
@@ -106,7 +110,10 @@ def plan_import(
     if not plan.reasons:
         return plan
     place.note(plan_digest=plan.digest)
-    if confirm is None or confirm.lower() != plan.digest:
+    given, work = (confirm or "").lower(), delivery.work
+    if given == plan.digest:
+        remember_confirmation(place, work, given, approvals=approvals, deletes=deletes)
+    elif not (begun and covers(place, work, given, approvals=approvals, deletes=deletes)):
         raise PlanUnconfirmedError(summary="; ".join(plan.reasons), plan_digest=plan.digest)
     return ImportPlan(approvals, deletes, sources, confirmed=True)
 
