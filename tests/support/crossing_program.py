@@ -15,9 +15,6 @@ from pathlib import Path
 
 import psutil
 
-if sys.platform != "win32":
-    import resource
-
 from tasks.bundle.faults import raise_for_faults
 from tasks.bundle.unpack import Intake, unpack_content, unpack_documents
 from tasks.hosts.local import LocalHost
@@ -80,11 +77,15 @@ def main() -> None:
 
 
 def _peak_bytes(process: psutil.Process) -> int:
-    """The most memory that the process ever had."""
-    if sys.platform == "win32":
-        return int(process.memory_info().peak_wset)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """The most memory that the process ever had.
+
+    Not ``ru_maxrss``, which a child inherits from the process that started it.
+    """
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    found = process.memory_info()
+    return int(getattr(found, "peak_wset", found.rss))
 
 
 if __name__ == "__main__":
