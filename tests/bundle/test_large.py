@@ -7,6 +7,8 @@ import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tasks.bundle.manifest import Entry, diff_manifests, read_entries, write_manifest
 from tasks.content.names import Blake3, ContentDigest
 from tests.support.bundles import Workshop, fill_content
@@ -15,6 +17,7 @@ from tests.support.crossing_program import finish
 MEBIBYTE = 1_048_576
 
 
+@pytest.mark.timeout(600)
 def test_twenty_thousand_small_files_cross_in_flat_memory(tmp_path: Path) -> None:
     """Processor time, not wall-clock time: the machine that runs this may be busy."""
     workshop = Workshop(tmp_path)
