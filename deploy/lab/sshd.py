@@ -111,7 +111,7 @@ class _Place:
             "PidFile none\nStrictModes no\nUsePAM no\nLogLevel INFO\nMaxSessions 200\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
             "PermitRootLogin prohibit-password\nPrintMotd no\nPrintLastLog no\n"
-            # Level 2, so that bash does not read ~/.bashrc for every command, as it does under sshd.
+            # Level 2: else bash, run by an sshd, reads ~/.bashrc before every command.
             f"AllowUsers {_user()}\nSubsystem sftp internal-sftp\nSetEnv SHLVL=2\n",
             encoding="utf-8",
         )

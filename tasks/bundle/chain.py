@@ -250,13 +250,11 @@ def _find_gap(
         )
     if policy.accept_gap or policy.accepted_gap is not None:
         return base
-    done = [number for number, bundle in memory.imported.items() if bundle.done is not None]
-    since = f"`export --since {max(done)}`" if done else "`export --full`"
     raise ChainError(
         reason=f"{trusted.header.bundle} is based on bundle {base.sequence}, which was never "
         "imported here",
-        remedy=f"Bring bundle {base.sequence} first, or have the staging side run {since}; or "
-        "import this one with --accept-gap REASON and do without what never came.",
+        remedy=f"Bring bundle {base.sequence} first, or have the staging side run `export --full`; "
+        'or set policy.on_gap to "accept" and do without what never came.',
     )
 
 

@@ -83,7 +83,8 @@ class Sshd:
             f"AuthorizedKeysFile {self.folder / 'authorized_keys'}\nPidFile none\n"
             "StrictModes no\nUsePAM no\nPasswordAuthentication no\n"
             "KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
-            "MaxStartups 100\nUseDNS no\nLogLevel ERROR\nSetEnv SHLVL=2\nSubsystem sftp internal-sftp\n"
+            "MaxStartups 100\nUseDNS no\nLogLevel ERROR\nSetEnv SHLVL=2\n"
+            "Subsystem sftp internal-sftp\n"
         )
 
     def _answers(self) -> bool:
