@@ -30,7 +30,7 @@ def import_bundle(
     arrival = carrier.open_bundle(bundles, to_import=True)
     disconnected.lock_server()
     server = disconnected.check_server(arrival)
-    content = disconnected.scan_content(server)
+    content = disconnected.scan_content(server, everything=arrival.is_repair)
     bundle = carrier.unpack_bundle(arrival, content)
     plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
 

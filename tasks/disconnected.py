@@ -56,7 +56,7 @@ def plan_import(
     """Plan everything; stop before the first change when a person must see the plan."""
     place = at_work()
     plan = importing.plan_import(place, delivery, server, content, confirm=confirm)
-    titles = read_titles(delivery.index, (each.update_id for each in plan.approvals.actions))
+    titles = read_titles(plan.sources.index, (each.update_id for each in plan.approvals.actions))
     place.sections.append(plan_section(plan.approvals, titles))
     return plan
 
@@ -92,7 +92,7 @@ def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> A
     outcome = deciding.apply_plan(
         place, approvals, work=delivery.work, incoming=plan.sources.incoming
     )
-    finishing.note_approvals(place, outcome, delivery.index)
+    finishing.note_approvals(place, outcome, plan.sources.index)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
     return outcome
 
@@ -111,6 +111,9 @@ def delete_content(delivery: Delivery, plan: ImportPlan, content: Listing) -> Li
 @step("Audit content")
 def audit_content(delivery: Delivery, server: ServerFacts, content: Listing) -> None:
     """Name every approved or parked update whose content is missing, and why."""
+    if delivery.arrival.is_superseded:
+        finishing.audit_standing(at_work(), content, server, every_update=False)
+        return
     finishing.audit_import(at_work(), delivery, content, server)
 
 

@@ -81,6 +81,11 @@ class Arrival:
         """Whether this very bundle was imported to its end before."""
         return self.verdict is not None and self.verdict.kind == "repair"
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether a newer bundle was imported since: this one may only put content back."""
+        return self.verdict is not None and not self.verdict.is_newest
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -201,6 +206,8 @@ def _say(place: Workplace, bundle: str, verdict: ChainVerdict) -> None:
             f"{bundle} was imported on {verdict.known.done:%Y-%m-%d %H:%M} UTC; "
             "what has vanished since is put back"
         )
+        if not verdict.is_newest:
+            place.lines.append("a newer bundle was imported since: its metadata and approvals stay")
     for number in verdict.skipped:
         place.alarm(f"bundle {number} never came; {bundle} does not need it")
     if verdict.gap is not None:

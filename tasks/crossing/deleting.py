@@ -38,6 +38,8 @@ def plan_deletions(
     """
     if delivery.header.mode != "mirror" or delivery.header.counts.files == 0:
         return _NOTHING
+    if delivery.arrival.is_superseded:
+        return _NOTHING
     with PackageIndex(sources.index) as index:
         needed, named = _needed(index, sources, view.decisions, approvals)
         # Updates that staging does not know (imported or published here) may own files that

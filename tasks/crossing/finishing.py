@@ -76,7 +76,17 @@ def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> App
 
 
 def finish_import(place: Workplace, delivery: Delivery, listing: Listing) -> None:
-    """Mark the server, remember the import as done, and write the receipt derived from it."""
+    """Mark the server, remember the import as done, and write the receipt derived from it.
+
+    A bundle that only put content back is no news for the staging side: no receipt, no mark.
+    """
+    if not delivery.arrival.is_superseded:
+        _finish(place, delivery, listing)
+    remove_work(place, delivery.work)
+    place.server.remove_tree(place.intake)
+
+
+def _finish(place: Workplace, delivery: Delivery, listing: Listing) -> None:
     receipt = auditing.make_receipt(
         place,
         delivery,
@@ -89,8 +99,6 @@ def finish_import(place: Workplace, delivery: Delivery, listing: Listing) -> Non
     place.ledger.note_time(delivery.header.created)
     path, code = auditing.write_receipt(place, receipt)
     place.note(receipt=path, receipt_code=code or None)
-    remove_work(place, delivery.work)
-    place.server.remove_tree(place.intake)
 
 
 def _newest_import(place: Workplace) -> ImportRecord:

@@ -11,14 +11,15 @@ from blake3 import blake3
 
 from tasks.approvals.outline import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.manifest import compare_sorted
+from tasks.bundle.layout import APPROVALS, MANIFEST
+from tasks.bundle.manifest import Entry, compare_sorted, read_entries
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
 from tasks.content.place import PlaceItem
 from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
-from tasks.crossing.arrival import Delivery, digests_of
+from tasks.crossing.arrival import INDEX, Delivery, digests_of
 from tasks.crossing.confirming import covers, remember_confirmation
 from tasks.crossing.deciding import (
     Sources,
@@ -31,7 +32,13 @@ from tasks.crossing.deleting import plan_deletions
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError, PlanUnconfirmedError, ServerChangedError, StepsFailedError
+from tasks.errors import (
+    AirGapError,
+    PlanUnconfirmedError,
+    ServerChangedError,
+    ServerUnfitError,
+    StepsFailedError,
+)
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import ContentLookup, HeldFile, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
@@ -86,12 +93,14 @@ def plan_import(
     Raises:
         PlanUnconfirmedError: It takes away more than the site allows, or deletes.
         ServerChangedError: The server lacks too much of what was last applied there.
+        ServerUnfitError: A newer import must be finished before this bundle may repair.
     """
     record = place.imports.by_digest(delivery.digest)
     begun = record is not None and record.status == "begun"
+    standing = standing_folder(place, delivery)
     sources = Sources(
-        incoming=read_decisions_file(delivery.approvals),
-        index=delivery.index,
+        incoming=read_decisions_file(standing / APPROVALS),
+        index=standing / INDEX,
         choice=content_choice(facts),
         held=_after_placing(delivery, listing),
         begun=begun,
@@ -116,6 +125,24 @@ def plan_import(
     elif not (begun and covers(place, work, given, approvals=approvals, deletes=deletes)):
         raise PlanUnconfirmedError(summary="; ".join(plan.reasons), plan_digest=plan.digest)
     return ImportPlan(approvals, deletes, sources, confirmed=True)
+
+
+def standing_folder(place: Workplace, delivery: Delivery) -> Path:
+    """Whose metadata and decisions count after this import: the newest bundle's.
+
+    Raises:
+        ServerUnfitError: The import of the newest one was begun and is not finished.
+    """
+    newest = place.imports.newest()
+    if newest is None or not delivery.arrival.is_superseded:
+        return delivery.arrival.folder
+    if newest.status != "done":
+        raise ServerUnfitError(
+            side="disconnected",
+            reason=f"the import of bundle {newest.sequence} was begun and is not finished",
+            remedy=f"Import bundle {newest.sequence} to its end first.",
+        )
+    return newest.folder
 
 
 def _after_placing(delivery: Delivery, listing: Listing) -> ContentLookup:
@@ -161,20 +188,17 @@ def place_content(place: Workplace, delivery: Delivery, listing: Listing) -> int
     Raises:
         StepsFailedError: Some could not be moved; the others stay in place.
     """
-    manifest = delivery.manifest
-
-    def wanted() -> Iterator[PlaceItem]:
-        for entry in manifest.entries():
-            held = listing.look_up(entry.name) if entry.is_carried else None
-            if entry.is_carried and not (held and held.is_valid):
-                yield PlaceItem(entry.name, entry.size_bytes)
-
+    wanted = (
+        PlaceItem(entry.name, entry.size_bytes)
+        for entry in _to_place(place, delivery)
+        if not ((held := listing.look_up(entry.name)) and held.is_valid)
+    )
     moved = 0
     failed: list[tuple[PlaceItem, AirGapError]] = []
     place.progress.start("Place content", total=None, unit="files")
     try:
         for placed in place_files(
-            place.server, place.intake, listing.content_dir, wanted(), progress=place.progress
+            place.server, place.intake, listing.content_dir, wanted, progress=place.progress
         ):
             moved += len(placed.moved)
             failed += placed.failed
@@ -190,24 +214,33 @@ def place_content(place: Workplace, delivery: Delivery, listing: Listing) -> int
     return moved
 
 
+def _to_place(place: Workplace, delivery: Delivery) -> Iterator[Entry]:
+    """What belongs in WsusContent of what is carried: not what a newer bundle no longer names."""
+    carried = (entry for entry in delivery.manifest.entries() if entry.is_carried)
+    if not delivery.arrival.is_superseded:
+        return carried
+    newest = place.holdings(read_entries(standing_folder(place, delivery) / MANIFEST))
+    return (entry for entry in carried if newest.has(entry.sha1))
+
+
 def list_placed(place: Workplace, delivery: Delivery, listing: Listing) -> Listing:
     """List WsusContent anew; what was just placed, proved on its way, is remembered as such."""
     after = place.listing(listing.content_dir)
     after.fill(scan(place.server, listing.content_dir, remembered=place.hashes.lookup))
     pairs = compare_sorted(
         after,
-        delivery.manifest.entries(),
+        _to_place(place, delivery),
         left_order=lambda file: file.name.order,
         right_order=lambda entry: entry.order,
     )
-    batch = []
-    for pair in pairs:
-        file, entry = pair.left, pair.right
-        if file is None or entry is None or file.digests is not None or not entry.is_carried:
-            continue
-        before = listing.look_up(file.name)
-        if file.size_bytes == entry.size_bytes and not (before and before.is_valid is False):
-            batch.append((file, digests_of(entry)))
+    batch = [
+        (file, digests_of(entry))
+        for pair in pairs
+        if (file := pair.left) is not None
+        and (entry := pair.right) is not None
+        and file.digests != digests_of(entry)
+        and file.size_bytes == entry.size_bytes
+    ]
     place.hashes.remember(batch, now=place.clock())
     after.settle(batch)
     return after
@@ -218,6 +251,8 @@ def list_placed(place: Workplace, delivery: Delivery, listing: Listing) -> Listi
 
 def is_loaded(place: Workplace, delivery: Delivery, sources: Sources) -> bool:
     """Whether this package was loaded, and the server still knows every revision in question."""
+    if delivery.arrival.is_superseded:
+        return True
     done = place.ledger.step(delivery.work, "metadata")
     if done is None or json.loads(done) != delivery.header.package.blake3.hex:
         return False

@@ -241,7 +241,7 @@ def test_what_to_ask_for_is_named_when_a_base_is_missing() -> None:
     with pytest.raises(ChainError) as caught:
         verdict(bundle(8, parent=reference(7), base=reference(7)), memory(5, 6))
 
-    assert "export --since 6" in caught.value.next_step
+    assert "export --full" in caught.value.next_step
     assert "bundle 7" in caught.value.next_step
 
 

@@ -24,6 +24,7 @@ import pytest
 
 from deploy import lab
 from deploy.embedded import EmbeddedServer
+from deploy.lab.rules.server import Server, open_server
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = {"WSUS_LAB_POWERSHELL": "stand-in"}
@@ -140,6 +141,15 @@ class Lab:
     def snapshot(self, side: str) -> dict[str, Any]:
         """All that may not change when a command refuses: server state and bytes of content."""
         return {**self.state(side), "bytes": self.bytes_of(side)}
+
+    @contextlib.contextmanager
+    def server(self, side: str) -> Iterator[Server]:
+        """The simulated server itself, for what an administrator does on it."""
+        server = open_server(self.folder / side)
+        try:
+            yield server
+        finally:
+            server.close()
 
     def fault(self, side: str, name: str, *, on: bool = True) -> None:
         lab.set_fault(self.folder, side, name, on)

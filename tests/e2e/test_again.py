@@ -1,0 +1,166 @@
+"""The same command once more: what is finished is said to be, and what has gone is put back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from deploy.lab.rules import approving
+from tests.support.labs import Lab, Result, decision, equal_servers
+
+
+def _said(result: Result) -> str:
+    return " ".join(result.document["lines"])
+
+
+def test_a_finished_import_says_so_and_puts_back_what_has_vanished_or_rotted(
+    small_lab: Lab,
+) -> None:
+    first = small_lab.cross()
+    before = small_lab.snapshot("disconnected")
+    receipt = Path(first.document["receipt"]).read_bytes()
+
+    again = small_lab.import_(1, expect=first.exit_code)
+    assert "was imported on" in _said(again)
+    assert again.document["placed"] == 0
+    assert again.document["approvals"]["applied"] == []
+    assert again.document["approvals"]["held"] == first.document["approvals"]["held"]
+    assert again.document["receipt_code"] == first.document["receipt_code"]
+    assert Path(again.document["receipt"]).read_bytes() == receipt
+    assert small_lab.snapshot("disconnected") == before
+
+    names = sorted(name for name in before["bytes"] if len(name) > 40)
+    vanished, rotten, replaced = (small_lab.content_dir("disconnected") / n for n in names[:3])
+    vanished.unlink()
+    _rot(rotten)
+    replaced.write_bytes(b"something else")
+    mended = small_lab.import_(1, expect=first.exit_code)
+    assert mended.document["placed"] == 3
+    assert small_lab.snapshot("disconnected") == before
+    assert mended.document["missing"] == first.document["missing"]
+    assert Path(mended.document["receipt"]).read_bytes() == receipt
+
+
+def _rot(path: Path) -> None:
+    """Change a byte; size and time stay."""
+    times = path.stat()
+    content = bytearray(path.read_bytes())
+    content[0] ^= 0xFF
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_an_older_bundle_only_puts_content_back(small_lab: Lab) -> None:
+    small_lab.cross()
+    small_lab.advance()
+    second = small_lab.cross()
+    before = small_lab.snapshot("disconnected")
+
+    older = small_lab.import_(1, expect=second.exit_code)
+    assert "a newer bundle was imported since" in _said(older)
+    assert small_lab.snapshot("disconnected") == before
+    assert older.document["approvals"]["applied"] == []
+    assert older.document["approvals"]["parked"] == second.document["approvals"]["parked"]
+    assert older.document["missing"] == second.document["missing"]
+    assert "receipt" not in older.document
+
+    name = min(name for name in before["bytes"] if len(name) > 40)
+    (small_lab.content_dir("disconnected") / name).unlink()
+    assert small_lab.import_(1).document["placed"] in {0, 1}
+    small_lab.import_(2, expect=second.exit_code)
+    assert small_lab.snapshot("disconnected") == before
+
+
+def test_an_export_of_nothing_new_answers_with_the_bundle_that_was_made(small_lab: Lab) -> None:
+    first = small_lab.export()
+    made = _media(small_lab)
+    again = small_lab.export()
+    assert again.document["bundle"] == first.document["bundle"]
+    assert again.document["sequence"] == 1
+    assert again.document["files"] == first.document["files"]
+    assert "nothing has changed" in _said(again)
+    assert _media(small_lab) == made
+
+    another = small_lab.export("--new")
+    assert (another.document["sequence"], Path(another.document["bundle"]).name) == (2, "alpha-2")
+
+    # What was declined on staging outdates the bundle, although no update came.
+    with small_lab.server("staging") as server:
+        update = small_lab.state("staging")["approvals"][0]["update_id"]
+        approving.decline(server, update)
+    changed = small_lab.export()
+    assert changed.document["sequence"] == 3
+    assert small_lab.export().document["sequence"] == 3
+
+    # Another mode is another bundle.
+    assert small_lab.export("--mode", "mirror").document["sequence"] == 4
+
+
+def _media(lab: Lab) -> dict[str, int]:
+    folder = lab.folder / "media"
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_lost_bundle_is_made_good_by_the_next_one(small_lab: Lab) -> None:
+    small_lab.accept(small_lab.cross().document["receipt"], expect=0)
+    small_lab.advance()
+    lost = Path(small_lab.export().document["bundle"])
+    carried = small_lab.export().document["files"]
+    shutil.rmtree(lost)
+
+    again = small_lab.export()
+    assert (again.document["sequence"], again.document["base"]) == (3, 1)
+    assert again.document["files"] == carried
+    imported = small_lab.import_(3, expect=2)
+    assert "bundle 2 never came" in " ".join(imported.document["notices"])
+    equal_servers(small_lab, apart_from=imported)
+
+
+def test_a_bundle_whose_base_was_never_imported_is_refused_by_name(small_lab: Lab) -> None:
+    first = small_lab.cross()
+    small_lab.accept(first.document["receipt"], expect=0)
+    small_lab.advance()
+    second = small_lab.cross()
+    small_lab.accept(second.document["receipt"], expect=0)
+    small_lab.export("--new")
+
+    # A disconnected side that was set back to the first month does not have the base.
+    shutil.rmtree(small_lab.folder / "disconnected" / "state")
+    before = small_lab.snapshot("disconnected")
+    refused = small_lab.import_(3, expect=3)
+    assert refused.error["kind"] == "chain"
+    assert "2" in refused.error["message"]
+    assert small_lab.snapshot("disconnected") == before
+
+
+def test_a_lower_number_that_never_came_is_not_taken_afterwards(small_lab: Lab) -> None:
+    small_lab.export()
+    small_lab.export("--new")
+    small_lab.import_(2)
+    before = small_lab.snapshot("disconnected")
+    refused = small_lab.import_(1, expect=3)
+    assert refused.error["kind"] == "chain"
+    assert small_lab.snapshot("disconnected") == before
+
+
+def test_decisions_of_the_disconnected_administrator_survive_the_next_import(
+    small_lab: Lab,
+) -> None:
+    first = small_lab.cross()
+    ours = first.document["approvals"]["applied"]
+    removed = next(line for line in ours if line["action"] == "Install")
+    with small_lab.server("disconnected") as server:
+        server.connection.execute(
+            "DELETE FROM approval WHERE update_id = ? AND revision = ?",
+            (removed["update_id"], removed["revision"]),
+        )
+    before = small_lab.state("disconnected")["approvals"]
+    assert decision(removed) not in {decision(line) for line in before}
+    small_lab.export("--new")
+    small_lab.import_(2)
+    assert small_lab.state("disconnected")["approvals"] == before
