@@ -38,7 +38,7 @@ from tasks.crossing.closing import close_run, refuse_run
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError, SafetyError, TrustError
 from tasks.progress import Progress, Unit
-from tasks.reports.markdown import artifacts_of
+from tasks.reports.markdown import Artifact, artifacts_of
 from tasks.reports.model import CommandReport
 from tasks.reports.terminal import TerminalProgress
 from tasks.site.settings import Side
@@ -138,11 +138,28 @@ def _tell(
         finally:
             _workplace.reset(token)
         report = close_run(workplace, error)
-    for artifact in artifacts_of(report):
-        artifact.show(show_text, show_table)
+    _show_report(report)
     if report.outcome == "flagged":
         name_run(None, ["flagged"])
     return report
+
+
+def _show_report(report: CommandReport) -> None:
+    """Put the report on the run's page, what matters most first.
+
+    The page sorts artifacts by chance, but those of the run before those of its steps: so the
+    first is the run's own, and a last step has the others.
+    """
+    first, *others = artifacts_of(report)
+    first.show(show_text, show_table)
+    if others:
+        _show_details(cast("Any", opaque(others)))
+
+
+@task(name="Show report", task_run_name="Show report", cache_policy=NO_CACHE, persist_result=False)
+def _show_details(artifacts: list[Artifact]) -> None:
+    for artifact in artifacts:
+        artifact.show(show_text, show_table)
 
 
 def _final_state(report: CommandReport) -> State[CommandReport]:
@@ -185,6 +202,7 @@ def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
         made: Task[P, R | State[R]] = task(
             name=name,
+            task_run_name=name,
             cache_policy=NO_CACHE,
             persist_result=False,
             retries=_RETRIES,

@@ -43,12 +43,7 @@ def task_runs(api_url: str, flow_run: UUID) -> list[TaskRun]:
 
 def steps(api_url: str, flow_run: UUID) -> Counter[str]:
     """How many task runs a flow run has of each step."""
-    return Counter(step_name(run) for run in task_runs(api_url, flow_run))
-
-
-def step_name(run: TaskRun) -> str:
-    """The name that a person reads; Prefect adds a few digits to it."""
-    return run.name.rpartition("-")[0]
+    return Counter(run.name for run in task_runs(api_url, flow_run))
 
 
 def artifacts(api_url: str, flow_run: UUID) -> list[Artifact]:

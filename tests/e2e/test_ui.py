@@ -1,0 +1,108 @@
+"""What a person sees in the browser after ``demo --ui``."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import needs
+from tests.support.browser import Page, browser
+from tests.support.labs import ROOT, STAND_IN
+
+pytestmark = [needs.chromium, pytest.mark.timeout(600)]
+
+_EXPORT_STEPS = (
+    "Lock server and media", "Check server", "Capture approvals", "Scan content", "Open draft",
+    "Export metadata", "Plan bundle", "Pack volumes", "Seal bundle", "Predict missing content",
+    "Describe bundle",
+)  # fmt: skip
+_IMPORT_STEPS = (
+    "Open bundle", "Lock server", "Check server", "Scan content", "Unpack bundle", "Plan import",
+    "Place content", "Load metadata", "Apply approvals", "Audit content", "Write receipt",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ui_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address that ``demo --ui`` prints last; the server stays until it is interrupted."""
+    home = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "flows.command_line", "demo", str(home / "lab"), "--ui"]
+    with (
+        (home / "stderr").open("w") as errors,
+        subprocess.Popen(
+            command,
+            env={**os.environ, **STAND_IN, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as child,
+    ):
+        assert child.stdout is not None
+        said = []
+        for line in child.stdout:
+            said.append(line)
+            found = re.search(r"http://127\.0\.0\.1:\d+/enter\S*", line)
+            if found is not None:
+                yield found[0]
+                break
+        else:
+            raise AssertionError("".join(said) + (home / "stderr").read_text())
+        child.send_signal(signal.SIGINT)
+        child.wait(60)
+
+
+@pytest.fixture
+def page(ui_url: str, tmp_path: Path) -> Iterator[Page]:
+    """A browser that has followed the address."""
+    with browser(tmp_path / "profile") as opened:
+        opened.open(ui_url)
+        opened.wait_for("alpha-2 import")
+        yield opened
+
+
+def test_the_runs_are_listed_by_site_and_bundle(page: Page) -> None:
+    text = page.wait_for("alpha-1 export", "alpha-1 import", "alpha-2 export", "alpha-2 import")
+    assert "Flagged" in text
+    assert "flagged" in text
+    assert "Crashed" not in text.partition("Newest to oldest")[2]
+
+
+@pytest.mark.parametrize(
+    ("run", "steps"), [("alpha-2 export", _EXPORT_STEPS), ("alpha-2 import", _IMPORT_STEPS)]
+)
+def test_a_run_shows_its_steps_their_timeline_and_what_they_said(
+    page: Page, run: str, steps: tuple[str, ...]
+) -> None:
+    page.click(run)
+    page.wait_for(run, "Artifacts", *steps)  # the log names each step
+    page.click("Task Runs")
+    page.wait_for("Completed", *steps[-4:])
+    assert is_drawn(page)
+
+
+def test_a_flagged_run_says_first_what_needs_a_person(page: Page) -> None:
+    page.click("alpha-2 import")
+    page.wait_for("Artifacts")
+    page.click("Artifacts")
+    text = page.wait_for("alpha-import-attention", "alpha-import-missing", "alpha-import-plan")
+    keys = re.findall(r"alpha-import-[a-z-]+", text)
+    assert keys[0] == "alpha-import-attention"
+    page.click("alpha-import-missing")
+    page.wait_for("Missing content", "never")
+
+
+def is_drawn(page: Page) -> bool:
+    """Whether the timeline shows more than its background."""
+    return bool(
+        page.evaluate(
+            "(() => { const it = document.querySelector('canvas');"
+            "return Boolean(it) && it.width > 300 && it.height > 100 })()"
+        )
+    )
