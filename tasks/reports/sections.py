@@ -302,16 +302,20 @@ def next_step(report: CommandReport) -> str:
         return report.errors[0].next_step
     if report.next_step:
         return report.next_step
+    usual = _USUAL.get(report.command, "Nothing.").format(bundle=report.bundle or "the bundle")
     if report.outcome == "flagged":
-        return " ".join(_flagged_steps(report)) or "Read what the report flags."
-    return _USUAL.get(report.command, "Nothing.").format(bundle=report.bundle or "the bundle")
+        steps = [*_flagged_steps(report)] or ["Read what the report flags."]
+        return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])
+    return usual
 
 
 def _flagged_steps(report: CommandReport) -> Iterator[str]:
     approvals = report.approvals or ApprovalOutcome()
     if approvals.failed:
         yield "Mend what made approvals fail, then run the same command again."
-    if report.missing:
+    if report.missing and report.command == "export":
+        yield "Have the staging server download what is missing and export again, or go without."
+    elif report.missing:
         yield "Have the next bundle bring the missing files (shopping-list.json)."
     if approvals.held:
         yield "Decide on what is held."
@@ -319,6 +323,8 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
         yield "Follow the findings."
 
 
+# What was flagged does not keep the operator from carrying on with these.
+_GOES_ON = {"export", "import"}
 _USUAL = {
     "export": "Carry {bundle} to the disconnected side and import it there.",
     "verify": "Import the bundle on the disconnected side.",
