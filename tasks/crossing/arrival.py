@@ -23,6 +23,7 @@ from tasks.content.scan import ContentFile
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
+from tasks.crossing.mark import compare_mark
 from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
@@ -235,6 +236,7 @@ def compare_servers(place: Workplace, arrival: Arrival, facts: ServerFacts) -> N
         all_languages=staging.all_languages,
         languages=staging.languages,
     )
+    compare_mark(place)
     differences = compare_settings(theirs, facts)
     if differences:
         raise SettingsDifferError(

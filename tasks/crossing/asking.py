@@ -15,7 +15,6 @@ from tasks.scripts import load_script
 
 QUESTION_SECONDS = 1_800.0
 BATCH_SECONDS = 6 * 3_600.0
-_SERVICE_WAIT_SECONDS = 60
 
 
 def ask(
@@ -120,5 +119,5 @@ def make_service_run(place: Workplace) -> bool:
 
 
 def _service_status(place: Workplace, action: str) -> str:
-    settings = {"action": action, "wait_seconds": _SERVICE_WAIT_SECONDS}
+    settings = {"action": action, "wait_seconds": place.site.server.service_wait_seconds}
     return str(ask_one(place, "control-service", settings).get("status"))

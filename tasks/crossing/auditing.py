@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.trust import receipt_secret, signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
+from tasks.hosts.putting import put_file
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.reports.model import ApprovalOutcome
@@ -151,13 +151,7 @@ def write_receipt(place: Workplace, receipt: Receipt) -> tuple[Path, str]:
     place.media.make_folder(target.parent)
     content = seal_receipt(receipt, [signing_key(place)])
     if b"".join(bytes(view) for view in _content(place, target.text)) != content:
-        beside = target.parent.joined(receipt.file_name + ".part")
-        place.media.write(beside, [content])
-        for _, error in place.media.flush_files([beside]).failed:
-            raise error
-        for _, error in place.media.rename([(beside, target)]).failed:
-            raise error
-        place.media.flush_folders([target.parent])
+        put_file(place.media, target, [content])
     code = ""
     if place.site.trust.receipt_secret is not None:
         code = make_code(receipt, receipt_secret(place))
@@ -168,21 +162,3 @@ def _content(place: Workplace, path: str) -> Iterator[memoryview]:
     target = place.media.path(path)
     if place.media.stat(target) is not None:
         yield from place.media.read(target)
-
-
-def write_mark(place: Workplace, receipt: Receipt) -> None:
-    """Leave a mark on the server itself: which bundle was imported last."""
-    content = {
-        "site": receipt.site,
-        "chain": receipt.chain,
-        "sequence": receipt.sequence,
-        "header_digest": receipt.header_digest.hex,
-    }
-    place.server.make_private_folder(place.mark.parent)
-    beside = place.mark.parent.joined(place.mark.name + ".part")
-    place.server.write(beside, [json.dumps(content).encode()])
-    for _, error in place.server.flush_files([beside]).failed:
-        raise error
-    for _, error in place.server.rename([(beside, place.mark)]).failed:
-        raise error
-    place.server.flush_folders([place.mark.parent])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from tasks.approvals.model import Action, Approval
 from tasks.bundle.carry import PackJob
 from tasks.bundle.header import Counts, Header, seal_header
 from tasks.bundle.header import ServerFacts as HeaderServer
+from tasks.bundle.layout import MANIFEST
 from tasks.bundle.lists import Documents
+from tasks.bundle.manifest import read_entries
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
+from tasks.content.names import ContentDigest
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
 from tasks.crossing.draft import (
@@ -31,7 +35,7 @@ from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
 from tasks.errors import FailedError, PackageError, RoomError, ServerUnfitError
-from tasks.metadata.audit import MissingFile, find_missing
+from tasks.metadata.audit import HeldFile, MissingFile, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import PackageSummary, index_package
 from tasks.metadata.server import ServerFacts, Side, unfit_reasons
@@ -359,8 +363,17 @@ def approved_revisions(approvals: tuple[Approval, ...]) -> list[tuple[str, int]]
     return sorted(wanted)
 
 
-def predict_missing(draft: Draft, view: ServerView) -> tuple[MissingFile, ...]:
-    """Name what approved updates lack on the staging server itself, before the trip."""
+def predict_missing(place: Workplace, draft: Draft, view: ServerView) -> tuple[MissingFile, ...]:
+    """Name what approved updates will lack over there, before the trip.
+
+    A file that lies on the staging server and not in the manifest was read and found wrong.
+    """
+    manifest = place.holdings(read_entries(draft.folder / MANIFEST))
+
+    def held(digest: ContentDigest) -> HeldFile | None:
+        found = view.content.held(digest)
+        return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
+
     with PackageIndex(draft.folder / INDEX) as index:
         wanted = approved_revisions(view.decisions.decisions.approvals)
-        return tuple(find_missing(index, wanted, view.content_view()))
+        return tuple(find_missing(index, wanted, view.content_view(held=held)))

@@ -16,6 +16,7 @@ from tasks.crossing.export import APPROVALS, INDEX
 from tasks.crossing.importing import resume_downloads
 from tasks.crossing.leftovers import remove_work
 from tasks.crossing.listing import Listing
+from tasks.crossing.mark import write_mark
 from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
 from tasks.errors import UsageError
@@ -94,7 +95,7 @@ def _finish(place: Workplace, delivery: Delivery, listing: Listing) -> None:
         missing=place.missing,
         approvals=place.approvals or ApprovalOutcome(),
     )
-    auditing.write_mark(place, receipt)
+    write_mark(place, receipt)
     place.imports.finish(delivery.digest, outcome=receipt.outcome, now=place.clock())
     place.ledger.note_time(delivery.header.created)
     path, code = auditing.write_receipt(place, receipt)

@@ -39,6 +39,7 @@ from tasks.errors import (
     ServerUnfitError,
     StepsFailedError,
 )
+from tasks.hosts.putting import put_file
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import ContentLookup, HeldFile, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
@@ -301,11 +302,7 @@ def _bring_package(place: Workplace, package: Path, work: str, expected: str) ->
     target = folder.joined("metadata.xml.gz")
     if wsusutil_run.digest_on_server(place, target) == expected:
         return target.text
-    beside = folder.joined("metadata.xml.gz.part")
-    place.server.write(beside, place.media.read(place.media.path(str(package))))
-    place.server.flush_files([beside])
-    place.server.rename([(beside, target)])
-    place.server.flush_folders([folder])
+    put_file(place.server, target, place.media.read(place.media.path(str(package))))
     return target.text
 
 

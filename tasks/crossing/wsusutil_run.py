@@ -15,6 +15,7 @@ from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, HostFileError, ServiceDownError, WsusutilError
 from tasks.hosts.host import JobStatus
 from tasks.hosts.paths import HostPath
+from tasks.hosts.putting import put_file
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import (
     ApiSignal,
@@ -178,20 +179,14 @@ def fetch_package(place: Workplace, source: HostPath, target: Path) -> tuple[int
     if place.server.stat(source) is None:
         return None
     target.parent.mkdir(parents=True, exist_ok=True)
-    hasher, size_bytes = blake3(), 0
-    partial = target.with_name(target.name + ".partial")
+    hasher = blake3()
 
     def chunks() -> Iterator[memoryview]:
-        nonlocal size_bytes
         for view in place.server.read(source):
             hasher.update(view)
-            size_bytes += len(view)
             yield view
 
-    media_path = place.media.path(str(partial))
-    place.media.write(media_path, chunks())
-    place.media.flush_files([media_path])
-    place.media.rename([(media_path, place.media.path(str(target)))])
+    size_bytes = put_file(place.media, place.media.path(str(target)), chunks())
     return size_bytes, hasher.hexdigest()
 
 

@@ -1,0 +1,76 @@
+"""The mark on the server: which bundle was imported last, kept where no bundle can write.
+
+State that is lost, or set back, on one of the two is seen by comparing both: a server that is
+further than the state folder knows stops everything; a state folder that is further is said.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.bundle.receipt import Receipt
+from tasks.crossing.workplace import Workplace
+from tasks.errors import ChainError, SafetyError
+from tasks.hosts.putting import put_file
+
+_LIMIT_BYTES = 10_000
+
+
+class Mark(BaseModel):
+    """One line of JSON in our folder on the server."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    site: str
+    chain: str
+    sequence: int
+    header_digest: str
+
+
+def write_mark(place: Workplace, receipt: Receipt) -> None:
+    """Leave the mark of an import that is about to be remembered as done."""
+    mark = Mark(
+        site=receipt.site,
+        chain=receipt.chain,
+        sequence=receipt.sequence,
+        header_digest=receipt.header_digest.hex,
+    )
+    place.server.make_private_folder(place.mark.parent)
+    put_file(place.server, place.mark, [mark.model_dump_json().encode()])
+
+
+def compare_mark(place: Workplace) -> None:
+    """Compare the mark with what this side remembers.
+
+    Raises:
+        ChainError: The server is further than this state folder knows, or follows another chain.
+        SafetyError: The mark cannot be read.
+    """
+    mark = _read(place)
+    if mark is None:
+        return
+    newest = place.imports.newest()
+    known = newest.sequence if newest else 0
+    chain = place.ledger.fact("chain")
+    if mark.sequence > known or (chain is not None and mark.chain != chain):
+        raise ChainError(
+            reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "
+            f"this state folder knows chain {chain or 'none'} up to bundle {known}",
+            remedy="Restore the state folder from its backup. Only if its loss is explained, move "
+            f"{place.mark} on the server aside and import a bundle made with `export --full`.",
+        )
+    if newest is not None and newest.status == "done" and mark.sequence < known:
+        place.alarm(
+            f"the server bears the mark of bundle {mark.sequence}, and bundle {known} was imported "
+            "last: it seems to have been set back"
+        )
+
+
+def _read(place: Workplace) -> Mark | None:
+    if place.server.stat(place.mark) is None:
+        return None
+    content = b"".join(bytes(view) for view in place.server.read(place.mark))[:_LIMIT_BYTES]
+    try:
+        return Mark.model_validate_json(content)
+    except ValidationError as error:
+        raise SafetyError(reason=f"{place.mark} on the server is no mark of ours") from error
