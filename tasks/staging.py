@@ -105,8 +105,9 @@ def predict_missing(
     draft: Draft, decisions: ServerDecisions, content: Listing, server: ServerFacts
 ) -> None:
     """Name the approved updates whose files staging itself lacks, before the trip."""
-    missing = export.predict_missing(draft, ServerView(server, decisions, content))
-    at_work().note(missing=missing)
+    place = at_work()
+    missing = export.predict_missing(place, draft, ServerView(server, decisions, content))
+    place.note(missing=missing)
     for each in missing:
         log.warning("%s lacks %s (%s)", each.title, each.file, each.reason.value)
 

@@ -193,6 +193,8 @@ def make_lab(folder: Path, *, api_url: str | None = None, **options: Any) -> Lab
     if api_url is not None:
         for side in SIDES:
             made.configure(side, "prefect", api_url=api_url)
+            # A service of the lab comes up at once or never.
+            made.configure(side, "server", service_wait_seconds=2)
     return made
 
 
