@@ -130,7 +130,13 @@ def copy_files(
     ):
         settling: Future[list[CopyResult]] | None = None
         for batch in _batches(items, limits or BatchLimits()):
-            copied = _copy_batch(work, batch, pool, threads)
+            try:
+                copied = _copy_batch(work, batch, pool, threads)
+            except AirGapError:
+                # The batch before stands, and whoever remembers digests should hear of it.
+                if settling is not None:
+                    yield settling.result()
+                raise
             if settling is not None:
                 yield settling.result()
             settling = settler.submit(_settle, work, copied)
