@@ -31,7 +31,6 @@ from tasks.errors import (
     PackageError,
     PathMissingError,
     RoomError,
-    ServerChangedError,
     SettingsDifferError,
     TrustError,
     WrongSiteError,
@@ -225,7 +224,7 @@ def compare_servers(place: Workplace, arrival: Arrival, facts: ServerFacts) -> N
 
     Raises:
         SettingsDifferError: Every difference, each with its remedy.
-        ServerChangedError: Either server has another id than this site remembers.
+        ServerChangedError: The staging server has another id than this site remembers.
     """
     staging = arrival.header.server
     theirs = ServerSettings(
@@ -243,18 +242,7 @@ def compare_servers(place: Workplace, arrival: Arrival, facts: ServerFacts) -> N
             differences="; ".join(each.sentence for each in differences),
             remedy=" ".join(each.remedy for each in differences),
         )
-    known = {
-        "staging_server": (staging.id, "staging"),
-        "disconnected_server": (facts.server_id, "disconnected"),
-    }
-    for name, (found, side) in known.items():
-        expected = place.ledger.fact(name)
-        if expected is not None and expected != found:
-            raise ServerChangedError(
-                reason=f"the {side} server's id is {found}, this site knows {expected}",
-                remedy=f"Find out whether the {side} server was rebuilt or another one took its "
-                "place. A rebuilt pair starts a chain of its own: move both state folders aside.",
-            )
+    place.require_known_server("staging", staging.id)
 
 
 def prove_present(place: Workplace, listing: Listing, *, everything: bool = False) -> int:

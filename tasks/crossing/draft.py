@@ -15,18 +15,18 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.header import BundleReference, Header, TrustedHeader, read_header, verify_header
-from tasks.bundle.layout import HEADER, bundle_name, volume_folder
-from tasks.bundle.manifest import Entry, read_entries, subtract_missing
+from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
+from tasks.bundle.manifest import Entry, compare_sorted, read_entries, subtract_missing
 from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import Trust
 from tasks.content.names import Blake3
+from tasks.content.transfer import CopyItem, copy_files
 from tasks.crossing.leftovers import remove_work
 from tasks.crossing.trust import own_trust
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError
 from tasks.ledger.exports import ExportRecord
-from tasks.metadata.server import ServerFacts
 from tasks.site.settings import Mode
 
 PAYLOAD = "header.payload.json"
@@ -81,9 +81,10 @@ def open_draft(
         )
         rebased = place.exports.newest() or newest
         return _draft(place, rebased, full=full, fingerprint=fingerprint)
-    if newest is not None and not new and _still_stands(place, newest, view.facts, fingerprint):
+    if newest is not None and not new and _still_stands(place, newest, view, fingerprint):
         settle_seal(place, newest.sequence)
         return _draft(place, newest, full=full, is_sealed=True)
+    place.ledger.settle_fact("staging_server", view.facts.server_id)
     return _draft(place, _reserve(place, wanted, base), full=full, fingerprint=fingerprint)
 
 
@@ -213,14 +214,36 @@ def _adopt_seal(place: Workplace, record: ExportRecord) -> ExportRecord:
 
 
 def _still_stands(
-    place: Workplace, record: ExportRecord, server: ServerFacts, fingerprint: str
+    place: Workplace, record: ExportRecord, view: ServerView, fingerprint: str
 ) -> bool:
     """Whether a sealed bundle answers this export: nothing changed, and it lies on the media."""
     return (
         record.status == "sealed"
         and record.fingerprint == fingerprint
-        and not server.arrived_since
+        and not view.facts.arrived_since
         and _seal_lies_there(place, record)
+        and not _is_mended(place, record, view)
+    )
+
+
+def _is_mended(place: Workplace, record: ExportRecord, view: ServerView) -> bool:
+    """Whether a file that the bundle had to leave out is good now; only those are read.
+
+    A file can be put right without a trace in its size and time.
+    """
+    pairs = compare_sorted(
+        view.content,
+        read_entries(record.folder / MANIFEST),
+        left_order=lambda file: file.name.order,
+        right_order=lambda entry: entry.order,
+    )
+    left_out = (
+        CopyItem((pair.left.path,), pair.left.size_bytes, sha1=pair.left.name.digest)
+        for pair in pairs
+        if pair.left is not None and pair.right is None
+    )
+    return any(
+        result.is_ok for batch in copy_files(place.server, None, left_out) for result in batch
     )
 
 

@@ -74,6 +74,7 @@ def check_server(place: Workplace) -> ServerFacts:
     Raises:
         ServiceDownError: The service does not run and cannot be started.
         ServerUnfitError: All reasons in one sentence, and the remedy of the first.
+        ServerChangedError: It is not the server that this site remembers.
         RoomError: Its content disk is as good as full.
     """
     facts = asking.read_running_server(place, since=_since(place))
@@ -85,6 +86,7 @@ def check_server(place: Workplace) -> ServerFacts:
             reason="; ".join(each.reason for each in reasons),
             remedy=reasons[0].remedy,
         )
+    place.require_known_server(side, facts.server_id)
     volume = facts.content_volume
     if volume is not None and volume.free_bytes < _ROOM_FOR_PACKAGE:
         raise RoomError(

@@ -20,7 +20,7 @@ from tasks.content.memory import HashMemory
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
 from tasks.crossing.scratch import make_scratch
-from tasks.errors import AirGapError, PathMissingError, SiteFileError
+from tasks.errors import AirGapError, PathMissingError, ServerChangedError, SiteFileError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, acquire
@@ -195,6 +195,20 @@ class Workplace:
         path = self.site.media.path
         if not path.is_dir():
             raise PathMissingError(what="the medium (media.path)", path=path)
+
+    def require_known_server(self, side: str, found: str) -> None:
+        """Compare a server's id with the one that this site remembers, if it does.
+
+        Raises:
+            ServerChangedError: It is another one.
+        """
+        expected = self.ledger.fact(f"{side}_server")
+        if expected is not None and expected != found:
+            raise ServerChangedError(
+                reason=f"the {side} server's id is {found}, this site knows {expected}",
+                remedy=f"Find out whether the {side} server was rebuilt or another one took its "
+                "place. A rebuilt pair starts a chain of its own: move both state folders aside.",
+            )
 
     # --- locks -------------------------------------------------------------------------------
 

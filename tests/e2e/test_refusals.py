@@ -146,11 +146,7 @@ def _nothing(bundle: Path) -> None:
     ],
 )
 def test_a_spoilt_bundle_is_refused(
-    pair: Pair,
-    request: pytest.FixtureRequest,
-    spoil: Callable[[Path], None],
-    kind: str | None,
-    exit_code: int,
+    pair: Pair, spoil: Callable[[Path], None], kind: str | None, exit_code: int
 ) -> None:
     bundle = pair.copy(spoil.__name__)
     spoil(bundle)

@@ -226,7 +226,7 @@ def equal_servers(made: Lab, *, apart_from: Result | None = None) -> None:
 
 def decision(line: Mapping[str, Any]) -> str:
     """An approval or decline of ``lab state`` or of a report as one comparable text."""
-    keys = ("update_id", "revision")
+    keys: tuple[str, ...] = ("update_id", "revision")
     if line.get("action") is not None:
         keys = (*keys, "group", "action", "deadline", "optional")
     return json.dumps([line[key] for key in keys])

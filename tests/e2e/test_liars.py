@@ -1,0 +1,156 @@
+"""Programs in the place of wsusutil and PowerShell that lie, break or hang."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.labs import Lab, Result
+
+LOG_IN_GERMAN = """<?xml version="1.0" encoding="utf-8"?>
+<ImportLog StartTime="2026-01-01T00:00:00Z" EndTime="2026-01-01T00:00:05Z">
+<ImportError>Zeitüberschreitung beim Warten auf die Datenbank.</ImportError>
+</ImportLog>
+"""
+
+
+def _replace(lab: Lab, side: str, program: str, script: str) -> Path:
+    """Put a script in a program's place; ``$REAL`` in it is the true one, ``$FOLDER`` its own."""
+    folder = lab.folder / side / "liar"
+    folder.mkdir(exist_ok=True)
+    path = folder / program
+    real = lab.folder / side / program
+    path.write_text(f"#!/bin/sh\nREAL='{real}'\nFOLDER='{folder}'\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    lab.configure(side, "server", **{program: [str(path)]})
+    return folder
+
+
+def _restore(lab: Lab, side: str, program: str) -> None:
+    lab.configure(side, "server", **{program: [str(lab.folder / side / program)]})
+
+
+def _is_refused(result: Result, kind: str) -> None:
+    assert result.exit_code == 1, result.explain()
+    assert result.error["kind"] == kind, result.explain()
+
+
+def _baseline(lab: Lab) -> object:
+    return lab.run("staging", "status", expect=0).document["base"]
+
+
+def test_no_single_signal_of_wsusutil_export_is_believed(small_lab: Lab) -> None:
+    lab = small_lab
+    lies = {
+        "exit 0 and no package": "echo 'All updates are successfully exported.'; exit 0",
+        "exit 0 and a package of zeros": 'head -c 5000 /dev/zero > "$2"; exit 0',
+        "exit 1 and a good package": '"$REAL" "$@"; exit 1',
+        "a package without a log": '"$REAL" "$@"; rm -f "$3"; exit 0',
+        "an old package that lay there": 'cp "$FOLDER/old" "$2" 2>/dev/null; exit 0',
+        "killed by a signal": "kill -9 $$",
+        "no such program within": "exec /nowhere/at/all",
+    }
+    before = lab.snapshot("staging")
+    for lie, script in lies.items():
+        _replace(lab, "staging", "wsusutil", script)
+        result = lab.export(expect=1)
+        assert result.error["kind"] == "wsusutil", (lie, result.explain())
+        assert lab.snapshot("staging") == before, lie
+        assert not list((lab.folder / "media").glob("alpha-*/volume-*/header.json")), lie
+    _restore(lab, "staging", "wsusutil")
+    done = lab.export(expect=0)
+    assert done.document["sequence"] == 1
+    assert _baseline(lab) is None
+
+
+def test_no_single_signal_of_wsusutil_import_is_believed(small_lab: Lab) -> None:
+    lab = small_lab
+    lab.export()
+    before = lab.state("disconnected")
+    folder = _replace(lab, "disconnected", "wsusutil", "exit 0")
+    (folder / "german.xml").write_text(LOG_IN_GERMAN, encoding="utf-8")
+    lies = {
+        "exit 0 and nothing done": "exit 0",
+        "a log in German that names an error": '"$REAL" "$@"; cp "$FOLDER/german.xml" "$3"; exit 0',
+        "exit 1 although it was done": '"$REAL" "$@"; exit 1',
+        "exports over the package that it should import": ': > "$2"; exit 0',
+    }
+    for lie, script in lies.items():
+        _replace(lab, "disconnected", "wsusutil", script)
+        result = lab.import_(1, expect=1)
+        assert result.error["kind"] == "wsusutil", (lie, result.explain())
+        after = lab.state("disconnected")
+        assert after["approvals"] == before["approvals"], lie
+        assert after["declines"] == before["declines"], lie
+        assert not list((lab.folder / "return").iterdir()), lie
+    _restore(lab, "disconnected", "wsusutil")
+    done = lab.import_(1)
+    assert done.exit_code in {0, 2}
+    assert done.document["approvals"]["applied"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param("exit 0", id="answers nothing"),
+        pytest.param("echo hello; exit 3", id="ends with an error"),
+        pytest.param(
+            'for last; do :; done; echo \'{"kind":"server"}\' > "$last"; exit 0',
+            id="answers half",
+        ),
+        pytest.param(
+            'for last; do :; done; printf \'not json\\n{"kind":"end"}\\n\' > "$last"; exit 0',
+            id="answers nonsense",
+        ),
+    ],
+)
+def test_a_powershell_that_does_not_do_its_work_ends_the_command(
+    small_lab: Lab, script: str
+) -> None:
+    _replace(small_lab, "staging", "powershell", script)
+    result = small_lab.export(expect=1)
+    assert result.error["kind"] != "unexpected", result.explain()
+    assert not list((small_lab.folder / "media").glob("alpha-*"))
+    _restore(small_lab, "staging", "powershell")
+    small_lab.export(expect=0)
+
+
+def test_a_script_that_dies_in_the_middle_of_applying_is_finished_by_the_next_run(
+    small_lab: Lab,
+) -> None:
+    lab = small_lab
+    lab.export()
+    # The true one does its work; then the answer loses its end, as when the connection breaks.
+    script = (
+        '"$REAL" "$@"; code=$?; for last; do :; done\n'
+        'case "$*" in *apply-approvals*) head -n 2 "$last" > "$last.cut"; mv "$last.cut" "$last";;'
+        " esac; exit $code"
+    )
+    _replace(lab, "disconnected", "powershell", script)
+    broken = lab.import_(1, expect=1)
+    assert broken.error["kind"] == "script-failed", broken.explain()
+    _restore(lab, "disconnected", "powershell")
+    done = lab.import_(1)
+    assert done.exit_code in {0, 2}
+    assert done.document["approvals"]["failed"] == []
+
+
+def test_a_wsusutil_that_still_runs_is_found_again_and_never_started_twice(small_lab: Lab) -> None:
+    lab = small_lab
+    folder = _replace(
+        lab, "staging", "wsusutil", 'echo start >> "$FOLDER/starts"; sleep 8; exec "$REAL" "$@"'
+    )
+    with lab.start("staging", "export") as process:
+        limit = time.monotonic() + 120
+        while not (folder / "starts").exists():
+            assert process.poll() is None
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    done = lab.export(expect=0)
+    assert done.document["sequence"] == 1
+    assert (folder / "starts").read_text().splitlines() == ["start"]
