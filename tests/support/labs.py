@@ -238,7 +238,7 @@ def _waiting(result: Result | None) -> set[str]:
 
 
 def _judge(exit_code: int, stdout: str, stderr: str, expect: int | None) -> Result:
-    document = json.loads(stdout) if stdout.strip().startswith("{") else {}
+    document = json.loads(stdout)
     result = Result(exit_code, document, stdout, stderr)
     assert "Traceback" not in stdout + stderr, stdout + stderr
     if expect is not None:
