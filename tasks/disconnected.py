@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from tasks.approvals.apply import ApplyOutcome
-from tasks.crossing import arrival as arrivals
-from tasks.crossing import deciding, deleting, export, finishing, importing
+from tasks.crossing import (
+    deciding,
+    deleting,
+    export,
+    finishing,
+    fitting,
+    importing,
+    proving,
+)
 from tasks.crossing.arrival import Arrival, Delivery
 from tasks.crossing.describing import read_titles
 from tasks.crossing.importing import ImportPlan
@@ -35,7 +42,7 @@ def check_server(arrival: Arrival | None = None) -> ServerFacts:
     if facts.active_rules:
         place.alarm(f"{facts.active_rules} automatic approval rules are active on this server")
     if arrival is not None:
-        arrivals.compare_servers(place, arrival, facts)
+        fitting.compare_servers(place, arrival.header, facts)
     return facts
 
 
@@ -44,7 +51,7 @@ def scan_content(server: ServerFacts, *, everything: bool = False) -> Listing:
     """List WsusContent and prove what nobody has looked into since it changed."""
     place = at_work()
     listing = export.scan_content(place, server)
-    read = arrivals.prove_present(place, listing, everything=everything)
+    read = proving.prove_present(place, listing, everything=everything)
     log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
     return listing
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.bundle.chain import ChainPolicy, ChainVerdict, ImportedBundle, SiteMemory, judge
+from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
 from tasks.bundle.faults import raise_for_faults
 from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
-from tasks.content.names import Blake3, FileDigests
-from tasks.content.scan import ContentFile
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.names import FileDigests
+from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
-from tasks.crossing.mark import compare_mark
 from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
@@ -31,12 +27,10 @@ from tasks.errors import (
     PackageError,
     PathMissingError,
     RoomError,
-    SettingsDifferError,
     TrustError,
     WrongSiteError,
 )
 from tasks.metadata.index import index_package
-from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
 
 INDEX = "index.sqlite"
 _ROOM_BESIDES = 64 * 1_048_576
@@ -173,108 +167,11 @@ def _open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> A
             accept_gap=place.site.policy.on_gap == "accept",
         )
         verdict = judge(opened.trusted, remember_chain(place), policy, now=place.clock())
-        _say(place, header.bundle, verdict)
+        say_verdict(place, header.bundle, verdict)
     digest = opened.trusted.digest.hex
     name = f"{header.bundle}-{digest[:16]}"
     own = place.site.state_dir / ("imports" if to_import else "work") / name
     return Arrival(opened, own, verdict)
-
-
-def remember_chain(place: Workplace) -> SiteMemory:
-    """What this site remembers of its chain, from the ledger alone."""
-    last_run = place.ledger.fact("latest_time")
-    return SiteMemory(
-        site=place.site.name,
-        chain=place.ledger.fact("chain"),
-        imported={
-            record.sequence: ImportedBundle(
-                digest=Blake3.from_hex(record.header_digest),
-                created=record.created,
-                begun=record.begun,
-                done=record.done,
-            )
-            for record in place.imports.all()
-        },
-        last_run=datetime.fromisoformat(last_run) if last_run else None,
-    )
-
-
-def _say(place: Workplace, bundle: str, verdict: ChainVerdict) -> None:
-    """Say what a person should know of how the bundle fits the chain."""
-    if verdict.kind == "repair" and verdict.known is not None and verdict.known.done is not None:
-        place.lines.append(
-            f"{bundle} was imported on {verdict.known.done:%Y-%m-%d %H:%M} UTC; "
-            "what has vanished since is put back"
-        )
-        if not verdict.is_newest:
-            place.lines.append("a newer bundle was imported since: its metadata and approvals stay")
-    for number in verdict.skipped:
-        place.alarm(f"bundle {number} never came; {bundle} does not need it")
-    if verdict.gap is not None:
-        place.alarm(
-            f"the gap up to bundle {verdict.gap.sequence} is accepted ({verdict.gap_reason}); "
-            "what only those bundles carried is missing"
-        )
-    if verdict.is_nearly_too_old:
-        place.alarm(f"{bundle} is {verdict.age_days} days old, nearly too old for this site")
-
-
-def compare_servers(place: Workplace, arrival: Arrival, facts: ServerFacts) -> None:
-    """Compare this server with the one that the bundle comes from, and with what we remember.
-
-    Raises:
-        SettingsDifferError: Every difference, each with its remedy.
-        ServerChangedError: The staging server has another id than this site remembers.
-    """
-    staging = arrival.header.server
-    theirs = ServerSettings(
-        server_id=staging.id,
-        version=staging.version,
-        protocol_version=staging.protocol_version,
-        download_express=staging.download_express,
-        all_languages=staging.all_languages,
-        languages=staging.languages,
-    )
-    compare_mark(place)
-    differences = compare_settings(theirs, facts)
-    if differences:
-        raise SettingsDifferError(
-            differences="; ".join(each.sentence for each in differences),
-            remedy=" ".join(each.remedy for each in differences),
-        )
-    place.require_known_server("staging", staging.id)
-
-
-def prove_present(place: Workplace, listing: Listing, *, everything: bool = False) -> int:
-    """Read content files that nobody has looked into since they changed; how many were read.
-
-    Args:
-        place: The workplace.
-        listing: What lies there; the proof is written into it.
-        everything: Read all files, whatever is remembered of them.
-    """
-    files = iter(listing) if everything else listing.unproved()
-    waiting: dict[CopyItem, ContentFile] = {}
-
-    def items() -> Iterator[CopyItem]:
-        for file in files:
-            item = CopyItem(sources=(file.path,), size_bytes=file.size_bytes)
-            waiting[item] = file
-            yield item
-
-    count = 0
-    place.progress.start("Read content", total=None, unit="bytes")
-    try:
-        for batch in copy_files(place.server, None, items(), progress=place.progress):
-            results = [(waiting.pop(result.item), result.digests) for result in batch]
-            listing.settle(results)
-            place.hashes.remember(
-                ((file, digests) for file, digests in results if digests), now=place.clock()
-            )
-            count += len(results)
-    finally:
-        place.progress.finish()
-    return count
 
 
 def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delivery, Unpacked]:
