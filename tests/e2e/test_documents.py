@@ -198,15 +198,12 @@ def test_a_command_as_a_process_of_its_own_prints_one_document_and_nothing_else(
     }
     exported = alone.run_command("staging", "export", variables=hostile, expect=0)
     check(exported, "export")
-    imported = alone.run_command("disconnected", "import", "../media/alpha-1", variables=hostile)
-    document = check(imported, "import")
-    assert document["bundle"] == str(tmp_path / "alone" / "media" / "alpha-1")
     assert not (tmp_path / "nobody").exists()
 
+    # The bundle, named by a path from the folder where the command runs, was tampered with.
     (alone.bundle(1) / "volume-001" / "approvals.jsonl").write_bytes(b"")
     refused = alone.run_command("disconnected", "import", "../media/alpha-1", expect=3)
-    check(refused, "import")
-    assert "Traceback" not in refused.stderr
+    assert check(refused, "import")["bundle"] == str(tmp_path / "alone" / "media" / "alpha-1")
 
 
 def test_a_person_reads_a_summary_where_no_document_is_asked_for(lab: Lab) -> None:

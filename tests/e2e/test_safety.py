@@ -91,11 +91,8 @@ def test_a_server_that_lost_what_was_applied_stops_the_import(lab: Lab) -> None:
 
 
 def test_a_lock_is_held_by_a_live_process_and_taken_over_from_a_dead_one(lab: Lab) -> None:
-    slow = lab.folder / "slow-wsusutil"
-    slow.write_text(f"#!/bin/sh\nsleep 12\nexec '{lab.folder}/staging/wsusutil' \"$@\"\n")
-    slow.chmod(0o755)
-    lab.configure("staging", "server", wsusutil=[str(slow)])
     locks = lab.work("staging") / "locks" / "alpha.lock", lab.folder / "media" / ".alpha.lock"
+    lab.fault("staging", "wsusutil-hang")
     try:
         with lab.start("staging", "export", "--new") as process:
             limit = time.monotonic() + 120
@@ -112,7 +109,7 @@ def test_a_lock_is_held_by_a_live_process_and_taken_over_from_a_dead_one(lab: La
             process.communicate()
         assert all(lock.exists() for lock in locks)
     finally:
-        lab.configure("staging", "server", wsusutil=[str(lab.folder / "staging" / "wsusutil")])
+        lab.fault("staging", "wsusutil-hang", on=False)
     lab.export()
     assert not any(lock.exists() for lock in locks)
 
