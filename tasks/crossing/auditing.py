@@ -43,13 +43,14 @@ class Metadata:
 def find_gaps(place: Workplace, metadata: Metadata, view: ServerView) -> tuple[MissingFile, ...]:
     """Every file that an approved or parked update lacks, with the reason."""
     holdings = metadata.holdings
+    is_lost = place.imports.lost_bundle is not None
 
     def provenance(digest: ContentDigest) -> Provenance:
         if not holdings.has(digest):
             return Provenance.NEVER_HELD
         if holdings.carried_bytes(digest) is not None or place.hashes.knows(digest):
             return Provenance.PLACED
-        return Provenance.HELD_BY_STAGING
+        return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
 
     with PackageIndex(metadata.index) as index:
         wanted = wanted_revisions(place, view.decisions)

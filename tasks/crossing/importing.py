@@ -169,6 +169,7 @@ def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
     place.ledger.settle_fact("chain", header.chain)
     place.ledger.settle_fact("staging_server", header.server.id)
     place.ledger.settle_fact("disconnected_server", facts.server_id)
+    _remember_gap(place, delivery)
     place.imports.begin(
         ImportRecord(
             header_digest=delivery.digest,
@@ -181,6 +182,17 @@ def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
             outcome=None,
         )
     )
+
+
+def _remember_gap(place: Workplace, delivery: Delivery) -> None:
+    """Remember which bundle never came although later ones count on it, until all is brought."""
+    verdict = delivery.arrival.verdict
+    if verdict is None or verdict.kind == "repair":
+        return
+    if verdict.gap is not None:
+        place.imports.remember_lost(verdict.gap.sequence)
+    elif delivery.header.base is None:
+        place.imports.remember_lost(None)
 
 
 def place_content(place: Workplace, delivery: Delivery, listing: Listing) -> int:

@@ -83,6 +83,16 @@ class Imports:
             (now.isoformat(), outcome, header_digest),
         )
 
+    @property
+    def lost_bundle(self) -> int | None:
+        """The bundle that later ones counted on and that never came; None when all was brought."""
+        text = self._ledger.fact("lost_bundle")
+        return int(text) if text else None
+
+    def remember_lost(self, sequence: int | None) -> None:
+        """Remember that a bundle never came, or that what it carried has been brought since."""
+        self._ledger.set_fact("lost_bundle", "" if sequence is None else str(sequence))
+
     def remember(self, decisions: Iterable[Decision]) -> None:
         """Replace the remembered decisions, in one transaction."""
         with self._ledger.transaction():

@@ -1,0 +1,85 @@
+"""Ways of working that a fresh lab's site file does not take: no way back, many media, German."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from deploy.lab.rules import groups
+from tests.support.labs import Lab, equal_servers, make_lab
+
+
+def test_a_site_with_no_way_back_counts_on_what_was_sent_and_a_gap_is_said(
+    small_lab: Lab,
+) -> None:
+    lab = small_lab
+    lab.configure("staging", "policy", baseline="sent")
+    lab.cross()
+    lab.advance()
+    lost = lab.export()
+    assert (lost.document["sequence"], lost.document["base"]) == (2, 1)
+    shutil.rmtree(lost.document["bundle"])
+    third = Path(lab.export("--new").document["bundle"])
+
+    before = lab.snapshot("disconnected")
+    refused = lab.import_(third, expect=3)
+    assert "based on bundle 2" in refused.error["message"]
+    assert lab.snapshot("disconnected") == before
+
+    lab.configure("disconnected", "policy", on_gap="accept")
+    taken = lab.import_(third, expect=2)
+    assert any("gap" in notice for notice in taken.document["notices"])
+    reasons = {each["reason"] for each in taken.document["missing"]}
+    assert "lost-bundle" in reasons
+    # What only the lost bundle carried is parked, not applied without its content.
+    waiting = {each["update_id"] for each in taken.document["approvals"]["parked"]}
+    assert {each["update_id"] for each in taken.document["missing"]} <= waiting
+
+    # The shopping list is filled by a bundle that carries everything.
+    full = lab.export("--full")
+    mended = lab.import_(Path(full.document["bundle"]))
+    assert "lost-bundle" not in {each["reason"] for each in mended.document["missing"]}
+    equal_servers(lab, apart_from=mended)
+
+
+def test_volumes_on_several_media_are_one_bundle_and_a_missing_one_is_waited_for(
+    small_lab: Lab, tmp_path: Path
+) -> None:
+    lab = small_lab
+    lab.configure("staging", "media", volume_bytes=1_000_000, max_file_bytes=1_000_000)
+    bundle = Path(lab.export().document["bundle"])
+    volumes = sorted(bundle.iterdir())
+    assert len(volumes) > 2
+    media = []
+    for volume in volumes:
+        folder = tmp_path / f"medium-{volume.name}" / bundle.name
+        shutil.copytree(volume, folder / volume.name)
+        media.append(folder)
+
+    before = lab.snapshot("disconnected")
+    waiting = lab.run("disconnected", "import", *media[:-1], expect=1)
+    assert waiting.error["kind"] == "bundle-incomplete"
+    assert volumes[-1].name in waiting.error["message"]
+    assert lab.snapshot("disconnected") == before
+
+    # One medium is worn: its copy makes up for it, or the import names what is wrong.
+    done = lab.run("disconnected", "import", *media)
+    assert done.exit_code in {0, 2}, done.explain()
+    assert done.document["placed"] == done.document["files"]
+    equal_servers(lab, apart_from=done)
+
+
+def test_german_servers_and_groups_of_ones_own_are_served_as_any_other(
+    tmp_path: Path, shared_api: str, stand_in: None
+) -> None:
+    lab = make_lab(tmp_path / "lab", api_url=shared_api, language="de", updates=20)
+    with lab.server("disconnected") as server:
+        groups.create(server, "Nur hier", None)
+        before = {row.name for row in groups.all_groups(server)}
+    imported = lab.cross()
+    equal_servers(lab, apart_from=imported)
+    with lab.server("disconnected") as server:
+        assert {row.name for row in groups.all_groups(server)} == before
+    # A block travels as a block.
+    blocks = [a for a in lab.state("disconnected")["approvals"] if a["action"] == "NotApproved"]
+    assert blocks == [a for a in lab.state("staging")["approvals"] if a["action"] == "NotApproved"]
