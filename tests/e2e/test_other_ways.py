@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from deploy.lab.rules import groups
-from tests.support.labs import Lab, equal_servers, make_lab
+from tests.support.labs import Lab, decision, equal_servers, make_lab
 
 
 def test_a_site_with_no_way_back_counts_on_what_was_sent_and_a_gap_is_said(
@@ -83,3 +83,32 @@ def test_german_servers_and_groups_of_ones_own_are_served_as_any_other(
     # A block travels as a block.
     blocks = [a for a in lab.state("disconnected")["approvals"] if a["action"] == "NotApproved"]
     assert blocks == [a for a in lab.state("staging")["approvals"] if a["action"] == "NotApproved"]
+
+
+def test_a_parked_approval_is_applied_by_audit_once_its_content_has_come(small_lab: Lab) -> None:
+    lab = small_lab
+    whole = lab.bytes_of("staging")
+    lab.fault("staging", "file-vanishes")
+    (name,) = set(whole) - set(lab.bytes_of("staging"))
+    lab.export(expect=2)
+    lab.fault("staging", "file-vanishes", on=False)
+    imported = lab.import_(1, expect=2)
+    parked = imported.document["approvals"]["parked"]
+    assert parked
+    assert {Path(name).name} == {each["file"] for each in imported.document["missing"]}
+    # One lacking file holds up nobody else.
+    assert imported.document["approvals"]["applied"]
+    before = lab.state("disconnected")["approvals"]
+    still = lab.run("disconnected", "audit", expect=2)
+    assert still.document["approvals"]["parked"] == parked
+    assert lab.state("disconnected")["approvals"] == before
+
+    target = lab.content_dir("disconnected") / name
+    target.parent.mkdir(exist_ok=True)
+    shutil.copy(lab.content_dir("staging") / name, target)
+    audited = lab.run("disconnected", "audit")
+    applied = {decision(line) for line in audited.document["approvals"]["applied"]}
+    assert applied == {decision(line) for line in parked}
+    assert audited.document["approvals"]["parked"] == []
+    assert audited.document["missing"] == []
+    equal_servers(lab, apart_from=audited)
