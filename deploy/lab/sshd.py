@@ -7,6 +7,7 @@ key can change between two connections, as the faults ask. Nothing of it outlive
 from __future__ import annotations
 
 import ctypes
+import getpass
 import json
 import os
 import selectors
@@ -222,6 +223,9 @@ def _is_root() -> bool:
 
 
 def _user() -> str:
+    if sys.platform == "win32":
+        return getpass.getuser()
+    # Not the variables USER and LOGNAME, which sudo and su leave as they were.
     import pwd
 
     return pwd.getpwuid(os.getuid()).pw_name

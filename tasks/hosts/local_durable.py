@@ -155,7 +155,7 @@ def _flush_folder(descriptor: int, synced: set[int], *, grouped: bool) -> None:
         # Some file systems for sticks cannot flush one folder, only all.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
             raise
-        if not _sync_volume(descriptor):
+        if not _sync_volume(descriptor) and sys.platform != "win32":
             os.sync()
 
 

@@ -46,7 +46,11 @@ function Get-JobState {
     $program = Find-Process (Read-Identity 'program')
     # A program whose supervisor was ended still works on the server.
     $answer.running = $null -ne $program -or $null -ne (Find-Process (Read-Identity 'started'))
-    if ($null -ne $program) { $answer.cpu_seconds = [double]$program.TotalProcessorTime.TotalSeconds }
+    if ($null -ne $program) {
+        # It may have ended since it was found; then it has no time any more.
+        $time = $program.TotalProcessorTime
+        if ($null -ne $time) { $answer.cpu_seconds = [double]$time.TotalSeconds }
+    }
     $path = Get-JobFile 'exit-code'
     if ([IO.File]::Exists($path)) {
         $answer.exit_code = [int][IO.File]::ReadAllText($path, $Encoding).Trim()

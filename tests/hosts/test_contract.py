@@ -332,15 +332,16 @@ def test_a_program_that_is_not_there_says_so(world: World) -> None:
 
 
 def test_calls_from_several_threads_do_not_mix(world: World) -> None:
-    def work(number: int) -> bool:
+    def work(number: int) -> tuple[bool, str]:
         path = world.root.joined(f"file-{number}")
         content = bytes([number]) * 700_000
         world.host.write(path, [content])
         said = world.host.run(["echo", str(number)], timeout_seconds=60).stdout
-        return world.bytes_of(path) == content and said == f"{number}\n"
+        return world.bytes_of(path) == content, said
 
     with ThreadPoolExecutor(10) as pool:
-        assert all(pool.map(work, range(20)))
+        found = list(pool.map(work, range(20)))
+    assert found == [(True, f"{number}\n") for number in range(20)]
 
 
 # --- detached programs ---------------------------------------------------------------------------

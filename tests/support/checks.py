@@ -18,12 +18,16 @@ from collections.abc import Mapping
 from tests.support import needs
 
 _PYTHON = sys.executable
+_TESTS_FAILED = 1  # what pytest ends with when it ran and tests failed
 _CHECKS = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
     "mypy": ["mypy"],
     # What exists on one system only stands behind a test of sys.platform; this proves it.
-    "mypy for Windows": ["mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/win32"],
+    "mypy for Windows": [
+        *["mypy", "--platform", "win32", "--no-warn-unreachable"],
+        *["--cache-dir", ".mypy_cache/win32", "flows", "tasks", "deploy"],
+    ],
 }
 
 
@@ -34,10 +38,24 @@ def main(arguments: list[str]) -> int:
     failed = []
     for name, command in {**checks, "pytest": ["pytest", *arguments]}.items():
         _say(name)
-        if subprocess.run([_PYTHON, "-m", *command], check=False).returncode:
+        if not _passes(command):
             failed.append(name)
     _say(f"failed: {', '.join(failed)}" if failed else "all passed")
     return 1 if failed else 0
+
+
+def _passes(command: list[str]) -> bool:
+    """Run one check; tests that fail get a second try alone, and are named as unsteady.
+
+    Tests with real processes, servers and time limits share a machine with whatever else runs
+    there. One that is broken fails the second time too.
+    """
+    code = subprocess.run([_PYTHON, "-m", *command], check=False).returncode
+    if code != _TESTS_FAILED or command[0] != "pytest" or len(command) > 1:
+        return code == 0
+    _say("once more, only what failed; what passes now is unsteady and wants a look")
+    again = [_PYTHON, "-m", "pytest", "--last-failed", "--last-failed-no-failures", "none"]
+    return subprocess.run(again, check=False).returncode == 0
 
 
 def install_needs() -> None:

@@ -81,8 +81,9 @@ def _peak_bytes(process: psutil.Process) -> int:
 
     Not ``ru_maxrss``, which a child inherits from the process that started it.
     """
-    if sys.platform == "linux":
-        status = Path("/proc/self/status").read_text(encoding="ascii")
+    status_file = Path("/proc/self/status")
+    if status_file.exists():
+        status = status_file.read_text(encoding="ascii")
         return 1024 * int(status.split("VmHWM:")[1].split()[0])
     found = process.memory_info()
     return int(getattr(found, "peak_wset", found.rss))

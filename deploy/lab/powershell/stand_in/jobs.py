@@ -131,7 +131,7 @@ def _job_state(job: Path, state: str) -> dict[str, Any]:
     program = _process(_read(job / "program"))
     running = program is not None or _process(_read(job / "started")) is not None
     cpu_seconds = None
-    if program is not None:
+    if program is not None and sys.platform != "win32":
         ticks = int(program[_USER]) + int(program[_SYSTEM])
         cpu_seconds = ticks / os.sysconf("SC_CLK_TCK")
     ended = _read(job / "exit-code").strip()
