@@ -190,8 +190,30 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
     if documents.manifest is None or documents.package is None or documents.approvals is None:
         _refuse(place, bundle, arrival)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
-    manifest = documents.manifest
-    _require_room(place, manifest, listing)
+    _require_room(place, documents.manifest, listing)
+    place.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
+    try:
+        unpacked = _unpack_content(place, arrival, documents.manifest, listing)
+    except TrustError:
+        empty_intake(place)
+        raise
+    finally:
+        place.progress.finish()
+    _refuse(place, bundle, arrival)
+    _index(arrival, documents.package)
+    delivery = Delivery(
+        arrival=arrival,
+        manifest=documents.manifest,
+        package=documents.package,
+        approvals=documents.approvals,
+        holdings=place.holdings(documents.manifest.entries()),
+    )
+    return delivery, unpacked
+
+
+def _unpack_content(
+    place: Workplace, arrival: Arrival, manifest: TrustedManifest, listing: Listing
+) -> Unpacked:
     in_place = 0
 
     def choose(entry: Entry) -> Treatment:
@@ -202,31 +224,15 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
             return "prove"
         return "copy"
 
-    place.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
-    try:
-        place.make_on_disk(place.intake)
-        read = unpack_content(
-            arrival.opened,
-            manifest,
-            intake=Intake(place.server, place.intake),
-            choose=choose,
-            progress=place.progress,
-        )
-    except TrustError:
-        empty_intake(place)
-        raise
-    finally:
-        place.progress.finish()
-    _refuse(place, bundle, arrival)
-    _index(arrival, documents.package)
-    delivery = Delivery(
-        arrival=arrival,
-        manifest=manifest,
-        package=documents.package,
-        approvals=documents.approvals,
-        holdings=place.holdings(manifest.entries()),
+    place.make_on_disk(place.intake)
+    read = unpack_content(
+        arrival.opened,
+        manifest,
+        intake=Intake(place.server, place.intake),
+        choose=choose,
+        progress=place.progress,
     )
-    return delivery, Unpacked(
+    return Unpacked(
         carried=arrival.header.counts.carried_files,
         written=read.written,
         adopted=read.adopted,

@@ -96,16 +96,7 @@ def plan_import(
         ServerChangedError: The server lacks too much of what was last applied there.
         ServerUnfitError: A newer import must be finished before this bundle may repair.
     """
-    record = place.imports.by_digest(delivery.digest)
-    begun = record is not None and record.status == "begun"
-    standing = standing_folder(place, delivery)
-    sources = Sources(
-        incoming=read_decisions_file(standing / APPROVALS),
-        index=standing / INDEX,
-        choice=content_choice(facts),
-        held=_after_placing(delivery, listing),
-        begun=begun,
-    )
+    sources = _gather_sources(place, delivery, facts, listing)
     present = asking.read_approvals(place)
     approvals = plan_ahead(place, sources, present)
     if approvals.loss is not None:
@@ -123,9 +114,23 @@ def plan_import(
     given, work = (confirm or "").lower(), delivery.work
     if given == plan.digest:
         remember_confirmation(place, work, given, approvals=approvals, deletes=deletes)
-    elif not (begun and covers(place, work, given, approvals=approvals, deletes=deletes)):
+    elif not (sources.begun and covers(place, work, given, approvals=approvals, deletes=deletes)):
         raise PlanUnconfirmedError(summary="; ".join(plan.reasons), plan_digest=plan.digest)
     return ImportPlan(approvals, deletes, sources, confirmed=True)
+
+
+def _gather_sources(
+    place: Workplace, delivery: Delivery, facts: ServerFacts, listing: Listing
+) -> Sources:
+    record = place.imports.by_digest(delivery.digest)
+    standing = standing_folder(place, delivery)
+    return Sources(
+        incoming=read_decisions_file(standing / APPROVALS),
+        index=standing / INDEX,
+        choice=content_choice(facts),
+        held=_after_placing(delivery, listing),
+        begun=record is not None and record.status == "begun",
+    )
 
 
 def standing_folder(place: Workplace, delivery: Delivery) -> Path:

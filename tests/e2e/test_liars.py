@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from pathlib import Path
 
@@ -133,7 +132,7 @@ def test_a_wsusutil_that_still_runs_is_found_again_and_never_started_twice(small
             assert process.poll() is None
             assert time.monotonic() < limit
             time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.communicate()
     lab.fault("staging", "wsusutil-hang", on=False)
     done = lab.export(expect=0)

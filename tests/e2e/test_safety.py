@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -105,7 +104,7 @@ def test_a_lock_is_held_by_a_live_process_and_taken_over_from_a_dead_one(lab: La
             assert "--take-over" in refused.error["next_step"]
             status = lab.run("staging", "status", expect=0)
             assert "held" in str(status.document["details"])
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             process.communicate()
         assert all(lock.exists() for lock in locks)
     finally:
