@@ -80,6 +80,10 @@ class Page:
         while True:
             answer = json.loads(self._connection.recv(timeout=60))
             if answer.get("id") == self._number:
+                if "navigated or closed" in str(answer.get("error")):
+                    # The page went on while it was asked: ask the one that it went to.
+                    time.sleep(0.2)
+                    return self._call(method, **parameters)
                 assert "error" not in answer, answer["error"]
                 return answer["result"]
 
