@@ -139,8 +139,16 @@ class Lab:
         return lab.state(self.folder, side)
 
     def snapshot(self, side: str) -> dict[str, Any]:
-        """All that may not change when a command refuses: server state and bytes of content."""
-        return {**self.state(side), "bytes": self.bytes_of(side)}
+        """All that may not change when a command refuses: server state and bytes of content.
+
+        The states of files are left out: they change by themselves, as the content agent runs.
+        """
+        state = self.state(side)
+        return {
+            **state,
+            "files": [(file["name"], file["size_bytes"]) for file in state["files"]],
+            "bytes": self.bytes_of(side),
+        }
 
     @contextlib.contextmanager
     def server(self, side: str) -> Iterator[Server]:
