@@ -12,7 +12,7 @@ import pytest
 from deploy import lab
 from deploy.lab import naming, shelf, taxonomy
 from deploy.lab.records import Revision
-from deploy.lab.rules import agent, approving, loading
+from deploy.lab.rules import agent, approving, configuration, loading
 from deploy.lab.rules.server import RuleError, Server
 from tests.lab.bench import Bench, count
 
@@ -79,6 +79,17 @@ def test_an_approved_update_is_not_ready_until_the_agent_has_run(server: Server)
     _run(server)
     assert agent.state_of(server, *key) == "Ready"
     assert agent.download_progress(server) == (0, 0)
+
+
+def test_the_agent_rests_while_its_service_is_stopped(server: Server) -> None:
+    key = _approvable(server)
+    _approve(server, key)
+    configuration.stop_service(server)
+    _run(server)
+    assert agent.state_of(server, *key) == "NotReady"
+    configuration.start_service(server)
+    agent.catch_up(server)
+    assert agent.state_of(server, *key) == "Ready"
 
 
 def test_a_file_that_comes_or_goes_changes_nothing_until_the_agent_runs(server: Server) -> None:

@@ -2,9 +2,10 @@
 
 States live in the database and change only by an approval, ``ResumeDownload``, a reset, and the
 agent's run, which is due some time after one of these and takes place when anybody next opens the
-server. A file that comes or goes changes nothing until then; ``Failed`` stays until resumed.
-On its run the agent hashes the files that it is asked for, fetches what Microsoft would serve to a
-connected server, and deletes a file whose bytes are not what its name says.
+server while its service runs. A file that comes or goes changes nothing until then; ``Failed``
+stays until resumed. On its run the agent hashes the files that it is asked for, fetches what
+Microsoft would serve to a connected server, and deletes a file whose bytes are not what its name
+says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from deploy.lab import database, filling, naming
+from deploy.lab.rules import configuration
 from deploy.lab.rules.server import Server
 
 # Updates that the agent looks at before it writes down what it found.
@@ -193,9 +195,11 @@ def download_progress(server: Server) -> tuple[int, int]:
 
 
 def catch_up(server: Server) -> None:
-    """Do the agent's run if it is due and no other process is at it."""
+    """Do the agent's run if it is due, its service runs, and no other process is at it."""
     row = server.connection.execute("SELECT due FROM agent_job").fetchone()
     if row is None or row["due"] > time.time():
+        return
+    if configuration.service_status(server) != "Running":
         return
     with _alone(server) as alone:
         if alone:
