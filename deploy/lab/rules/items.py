@@ -49,7 +49,10 @@ class LicenseRow(NamedTuple):
 def installable_items(
     server: Server, update_id: str, revision: int, host_url: str
 ) -> list[FileRow]:
-    """``GetInstallableItems``: the update's own item and, below it, one per bundled child.
+    """``GetInstallableItems``: the update's own item, or those of what it bundles.
+
+    A bundle has no files of its own: its items are those of its children, and what these bundle
+    lies below them.
 
     Args:
         server: Where.
@@ -64,15 +67,25 @@ def installable_items(
     number = 0
     while waiting:
         above, current, current_revision = waiting.pop(0)
-        found += _item(server, (number, above), (current, current_revision), content_url)
-        rows = server.connection.execute(
+        children = server.connection.execute(
             "SELECT other_id, other_revision FROM relation WHERE update_id = ? AND revision = ?"
             " AND kind = 'bundles' ORDER BY other_id",
             (current, current_revision),
-        )
-        waiting += [(number, row["other_id"], row["other_revision"]) for row in rows]
+        ).fetchall()
+        own = _item(server, (number, above), (current, current_revision), content_url)
+        is_hollow = bool(children) and own[0].name is None
+        if not is_hollow:
+            found += own
+        below = above if number == 0 or is_hollow else number
+        waiting += [(below, row["other_id"], row["other_revision"]) for row in children]
         number += 1
     return found
+
+
+def size_bytes(server: Server, update_id: str, revision: int) -> int:
+    """``Size``: the bytes of all files of a revision and of what it bundles."""
+    rows = installable_items(server, update_id, revision, "http://localhost")
+    return sum({row.sha1: row.size_bytes or 0 for row in rows}.values())
 
 
 def license_agreement(server: Server, update_id: str, revision: int) -> LicenseRow | None:
