@@ -12,19 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from deploy.lab import shelf
-from deploy.lab.package import (
-    FORMAT_VERSION,
-    Contents,
-    Header,
-    PackageError,
-    Reader,
-    write,
-)
+from deploy.lab.package import FORMAT_VERSION, Header, PackageError, Reader
 from deploy.lab.records import File
-from deploy.lab.rules import agent, configuration, loading
+from deploy.lab.rules import agent, configuration, exporting, loading
 from deploy.lab.rules.server import Server, now, open_server
-from deploy.lab.wsusutil_log import ExportLog, ImportLog
+from deploy.lab.wsusutil_log import ImportLog, saved
 from deploy.lab.wsusutil_text import DISK_FULL, text
 
 _SUCCESS = 0
@@ -67,55 +59,10 @@ def _export(server: Server, arguments: list[str], say: Callable[[str], None]) ->
         return _FAILURE
     say("export-start")
     _take_time(server)
-    kept = ExportLog(now())
-    try:
-        _write_package(server, package, kept)
-        _spoil(server, package)
-        if server.fault("catalogue-changes"):
-            from deploy.lab import month  # the generator is needed for this alone
-
-            month.add_update(server)
-        is_good = True
-    except OSError as error:
-        kept.note_error(str(error))
-        is_good = False
-    if server.fault("log-error"):
-        kept.note_error("Timeout expired. The timeout period elapsed prior to completion.")
-    if not _save_log(kept, log):
-        is_good = False
+    is_good = exporting.export(server, package, log)
     failed = not is_good or bool(server.fault("exit-code"))
     say("export-failed" if failed else "export-done")
     return _FAILURE if failed else _SUCCESS
-
-
-def _write_package(server: Server, package: Path, log: ExportLog) -> None:
-    if server.fault("disk-full"):
-        package.write_bytes(b"\x1f\x8b\x08")
-        raise OSError(DISK_FULL)
-    header = Header(
-        server_id=server.setting("ServerId"),
-        creation_time=now(),
-        format_version=FORMAT_VERSION,
-        protocol_version=server.setting("protocol_version"),
-    )
-    enabled = set(server.setting("EnabledUpdateLanguages"))
-    everything = bool(server.setting("AllUpdateLanguagesEnabled"))
-    languages = [(c, everything or c in enabled) for c in configuration.SUPPORTED_LANGUAGES]
-    # One snapshot of the catalogue, whatever is written meanwhile.
-    server.connection.execute("BEGIN")
-    try:
-        revisions = log.follow(shelf.everything(server.connection), server.content_dir)
-        write(package, Contents(header, languages, shelf.files(server.connection), revisions))
-    finally:
-        server.connection.execute("COMMIT")
-
-
-def _spoil(server: Server, package: Path) -> None:
-    if server.fault("package-empty"):
-        package.write_bytes(b"")
-    elif server.fault("package-truncated"):
-        with package.open("r+b") as file:
-            file.truncate(package.stat().st_size // 2)
 
 
 def _import(server: Server, arguments: list[str], say: Callable[[str], None]) -> int:
@@ -145,7 +92,7 @@ def _import(server: Server, arguments: list[str], say: Callable[[str], None]) ->
         kept.note_error(str(error))
         is_good = False
     configuration.start_service(server)
-    if log is not None and not _save_log(kept, log):
+    if log is not None and not saved(kept, log):
         is_good = False
     failed = not is_good or bool(server.fault("exit-code"))
     say("import-failed" if failed else "import-done")
@@ -249,6 +196,8 @@ def _check_health(server: Server, arguments: list[str], say: Callable[[str], Non
 def _list_inactive(server: Server, arguments: list[str], say: Callable[[str], None]) -> int:
     del say
     _refuse_more(arguments)
+    if server.setting("AllUpdateLanguagesEnabled"):
+        return _SUCCESS
     enabled = set(server.setting("EnabledUpdateLanguages"))
     rows = server.connection.execute(
         "SELECT DISTINCT title, languages FROM revision JOIN approval"
@@ -286,15 +235,6 @@ def _take_time(server: Server) -> None:
     time.sleep(server.setting("wsusutil_seconds"))
     while server.fault("wsusutil-hang"):
         time.sleep(_POLL_SECONDS)
-
-
-def _save_log(kept: ExportLog | ImportLog, log: Path) -> bool:
-    try:
-        kept.save(log)
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return False
-    return True
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -76,3 +77,13 @@ class ImportLog(_Log):
             f'<UpdateInserted UpdateId="{revision.update_id}"'
             f' RevisionNumber="{revision.revision}" ExistingUpdate="{existing}" />'
         )
+
+
+def saved(kept: ExportLog | ImportLog, log: Path) -> bool:
+    """Write a log; False, and the reason on standard error, when it cannot be."""
+    try:
+        kept.save(log)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return False
+    return True

@@ -150,7 +150,10 @@ def test_only_updates_are_found_and_children_by_their_id(pair: Path) -> None:
 
 
 def test_scopes_select_as_their_fields_say(pair: Path) -> None:
-    assert said(pair, "search-scopes") == ["True"] * 12 + ["0", "0", "True", "0", "0", "0"]
+    assert said(pair, "search-scopes") == [
+        *["True"] * 13,
+        *("0", "0", "True", "0", "True", "0", "0"),
+    ]
 
 
 def test_declining_superseded_updates_as_the_well_known_script_does(pair: Path) -> None:
@@ -161,14 +164,34 @@ def test_approving_per_group_with_a_deadline_as_poshwsus_does(pair: Path) -> Non
     assert said(pair, "approve-for-group") == ["True True"]
 
 
-def test_files_of_bundled_children_are_found_below_the_bundle(pair: Path) -> None:
-    assert said(pair, "list-files") == ["1 0", "20 32 True", "True download.windowsupdate.com"]
+def test_a_bundle_answers_with_the_files_of_its_children(pair: Path) -> None:
+    expected = ["True False", "20 32 True", "True download.windowsupdate.com", "True"]
+    assert said(pair, "list-files") == expected
+
+
+def test_what_reports_ask_for_is_there_and_nobody_reports(pair: Path) -> None:
+    assert said(pair, "report") == [
+        "True",
+        "True",
+        "0 0",
+        "0 True",
+        "0 0",
+        "WsusObjectNotFoundException",
+        "0",
+        "8 SynchronizationCompletion SynchronizationCompletedSuccess SynchronizationManualStart",
+        "A manual synchronization was started.",
+        "True True",
+        "ArgumentException",
+        "NullReferenceException",
+        "0",
+    ]
 
 
 def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
     assert said(pair, "change-settings") == [
         "False",
         "True en Client Ready",
+        "True svc True StatusOnly 3.00:00:00",
         "True",
         "4",
         "1 Succeeded True NotProcessing",

@@ -40,6 +40,8 @@ def test_cmdlets_find_approve_and_decline(pair: Path) -> None:
         "1",
         "0",
         "The computer group no such group could not be found.",
+        "Windows 11",
+        "upstream",
     ]
 
 

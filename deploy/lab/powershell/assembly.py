@@ -20,12 +20,17 @@ _COLLECTIONS = {
     "AutomaticUpdateApprovalRuleCollection": "IAutomaticUpdateApprovalRule",
     "ComputerTargetCollection": "IComputerTarget",
     "ComputerTargetGroupCollection": "IComputerTargetGroup",
+    "DownstreamServerCollection": "IDownstreamServer",
+    "SubscriptionEventCollection": "ISubscriptionEvent",
     "SynchronizationInfoCollection": "ISynchronizationInfo",
     "SynchronizationUpdateErrorInfoCollection": "SynchronizationUpdateErrorInfo",
     "UpdateApprovalCollection": "IUpdateApproval",
     "UpdateCategoryCollection": "IUpdateCategory",
     "UpdateClassificationCollection": "IUpdateClassification",
     "UpdateCollection": "IUpdate",
+    "UpdateEventCollection": "IUpdateEvent",
+    "UpdateInstallationInfoCollection": "IUpdateInstallationInfo",
+    "UpdateSummaryCollection": "IUpdateSummary",
 }
 _EXCEPTIONS = (
     "WsusInvalidDataException",

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,7 +84,8 @@ def _run(
         os.set_inheritable(handle, True)  # noqa: FBT003
     process = subprocess.Popen(
         [str(engine), *arguments],
-        env=_environment(_handle(answers_end), _handle(requests_end)) | dict(variables or {}),
+        env=_environment(side_folder, _handle(answers_end), _handle(requests_end))
+        | dict(variables or {}),
         # Windows inherits every handle that may be inherited, or none.
         close_fds=sys.platform != "win32",
         pass_fds=() if sys.platform == "win32" else (requests_end, answers_end),
@@ -100,8 +102,14 @@ def _run(
     return code if code >= 0 else 128 - code
 
 
-def _environment(reads: int, writes: int) -> dict[str, str]:
-    environment = dict(os.environ)
+def _environment(side_folder: Path, reads: int, writes: int) -> dict[str, str]:
+    # What scripts for Windows take for granted, where this machine does not have it.
+    taken_for_granted = {
+        "COMPUTERNAME": f"WSUS-{side_folder.name}".upper(),
+        "TEMP": tempfile.gettempdir(),
+        "TMP": tempfile.gettempdir(),
+    }
+    environment = taken_for_granted | dict(os.environ)
     # Ours, for this Python alone.
     environment.pop("PYTHONPATH", None)
     paths = [str(_MODULES), environment.get("PSModulePath", "")]

@@ -81,6 +81,15 @@ def of_update(server: Server, update_id: str, revision: int) -> list[CategoryRow
     return found
 
 
+def below(marks: str) -> str:
+    """A query for the ids of some categories, named by its question marks, and all below them."""
+    return (
+        f"WITH RECURSIVE below (id) AS (SELECT update_id FROM revision WHERE update_id IN ({marks})"
+        f" AND {_CATEGORIES} UNION SELECT update_id FROM revision JOIN below"
+        f" ON json_extract(details, '$.parent') = id WHERE {_CATEGORIES}) SELECT id FROM below"
+    )
+
+
 def subscribed(server: Server, setting: str) -> list[CategoryRow]:
     """What the subscription names in one of its two settings; everything when it was never set."""
     rows = (all_categories if setting == CATEGORIES_SETTING else all_classifications)(server)

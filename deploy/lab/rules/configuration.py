@@ -22,27 +22,47 @@ _LANGUAGE_CODES = (
 )
 SUPPORTED_LANGUAGES = tuple(_LANGUAGE_CODES.split())
 
-# What both servers of a fresh lab have. What is not here WSUS has too, but nothing asks for it.
+# What both servers of a fresh lab have; spans of time in seconds.
 DEFAULTS: dict[str, Any] = {
+    "AllowProxyCredentialsOverNonSsl": False,
+    "AllUpdateLanguagesDssEnabled": False,
     "AllUpdateLanguagesEnabled": False,
+    "AllUpdateLanguagesUssEnabled": False,
     "AnonymousProxyAccess": True,
     "AutoApproveWsusInfrastructureUpdates": True,
     "AutoRefreshUpdateApprovals": True,
     "AutoRefreshUpdateApprovalsDeclineExpired": True,
+    "BitsDownloadPriorityForeground": False,
+    "ClientEventExpirationTime": 14 * 86_400,
+    "ClientReportingLevel": "All",
+    "CollectClientInventory": False,
+    "ComputerDeletionTimeThreshold": 30 * 86_400,
+    "DoDetailedRollup": True,
     "DownloadExpressPackages": False,
     "DownloadUpdateBinariesAsNeeded": True,
     "EnabledUpdateLanguages": ["de", "en", "ja"],
+    "ExpiredEventDetectionPeriod": 86_400,
     "GetContentFromMU": False,
     "HasProxyPassword": False,
     "HostBinariesOnMicrosoftUpdate": False,
     "IsReplicaServer": False,
     "LastConfigChange": "2024-01-02T08:00:00Z",
+    "LocalPublishingMaxCabSize": 384,
+    "LogFilePath": "C:\\Program Files\\Update Services\\LogFiles",
+    "LogLevel": "Info",
     "MaximumAllowedComputers": 100_000,
+    "MaxSimultaneousFileDownloads": 10,
+    "MURollupOptin": False,
     "MUUrl": "https://sws.update.microsoft.com",
     "OobeInitialized": True,
     "ProxyName": "",
     "ProxyServerPort": 80,
+    "ProxyUserDomain": "",
+    "ProxyUserName": "",
     "RedirectorChangeNumber": 4002,
+    "RevisionDeletionTimeThreshold": 30 * 86_400,
+    "ServerEventExpirationTime": 14 * 86_400,
+    "ServerString": "",
     "SslProxyName": "",
     "SslProxyServerPort": 443,
     "SyncFromMicrosoftUpdate": True,
@@ -59,6 +79,14 @@ DEFAULTS: dict[str, Any] = {
     "service_status": "Running",
     "version": VERSION,
     "protocol_version": PROTOCOL_VERSION,
+}
+# What the event log says of synchronisations, by the number of the event.
+EVENT_TEXTS = {
+    381: "A scheduled synchronization was started.",
+    382: "A manual synchronization was started.",
+    384: "Synchronization completed successfully.",
+    386: "Synchronization failed. Reason: %1.",
+    389: "Synchronization settings were modified.",
 }
 
 
@@ -127,23 +155,18 @@ def synchronize(server: Server, *, manual: bool) -> None:
     if synchronization_status(server) == "Running":
         raise RuleError("InvalidOperationException", "A synchronization is already in progress.")
     present = opened_server.now()
+    started = (382, EVENT_TEXTS[382]) if manual else (381, EVENT_TEXTS[381])
     if server.setting("is_connected"):
         outcome = ("Succeeded", "NotApplicable", "")
-        events = (
-            (382 if manual else 381, "A manual synchronization was started."),
-            (384, "Synchronization completed successfully."),
-        )
+        ended = (384, EVENT_TEXTS[384])
     else:
         reason = "The remote name could not be resolved: 'sws.update.microsoft.com'"
         outcome = ("Failed", "UssNotFound", f"WebException: {reason}")
-        events = (
-            (382 if manual else 381, "A manual synchronization was started."),
-            (386, f"Synchronization failed. Reason: {reason}."),
-        )
+        ended = (386, EVENT_TEXTS[386].replace("%1", reason))
     with database.transaction(server.connection) as connection:
         connection.execute(
             "INSERT INTO synchronization VALUES (?, ?, ?, ?, ?, ?, ?)",
             (str(uuid.uuid4()), present, present, *outcome, int(manual)),
         )
-        for event_id, text in events:
+        for event_id, text in (started, ended):
             server.record_event(event_id, text)

@@ -22,6 +22,7 @@ from deploy.lab.rules import (
     approving,
     categories,
     configuration,
+    exporting,
     groups,
     items,
     machine,
@@ -115,6 +116,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "server.facts": subscription.facts,
     "server.status": upkeep.status,
     "server.clean_up": upkeep.clean_up,
+    "server.export": exporting.export_updates,
     "configuration.read": subscription.configuration_values,
     "configuration.save": configuration.save,
     "configuration.state": subscription.configuration_state,
@@ -134,6 +136,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "update.refresh_approvals": approving.refresh_approvals,
     "update.approvals": _update_approvals,
     "update.files": items.installable_items,
+    "update.size": items.size_bytes,
     "update.license": items.license_agreement,
     "update.related": searching.related_updates,
     "update.categories": categories.of_update,
@@ -178,6 +181,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "subscription.set_classifications": lambda server, ids: server.set_setting(
         categories.CLASSIFICATIONS_SETTING, ids
     ),
+    "subscription.events": subscription.events,
+    "subscription.event": subscription.get_event,
     "synchronization.last": subscription.last_synchronization,
     "synchronization.history": subscription.history,
     "synchronization.get": subscription.get_synchronization,

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from deploy.lab import database, shelf, taxonomy
 from deploy.lab.records import TAXONOMY, Revision
-from deploy.lab.rules import agent
+from deploy.lab.rules import agent, categories
 from deploy.lab.rules.server import Server, as_text, now
 
 # Whom WSUS names for what it approves by itself.
@@ -108,7 +108,7 @@ def apply_rule(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool
 
 
 def _is_meant(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool:
-    categories = json.loads(rule["category_ids"])
+    wanted = json.loads(rule["category_ids"])
     classifications = json.loads(rule["classification_ids"])
     if revision["kind"] in TAXONOMY or revision["hidden"] or not revision["is_latest"]:
         return False
@@ -116,9 +116,15 @@ def _is_meant(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool:
         return False
     if revision["license_id"] and not _is_accepted(server, revision["license_id"]):
         return False
-    if categories and revision["product_id"] not in categories:
+    if wanted and not _is_below(server, revision["product_id"], wanted):
         return False
     return not classifications or revision["classification_id"] in classifications
+
+
+def _is_below(server: Server, product_id: str | None, wanted: list[str]) -> bool:
+    query = f"SELECT ? IN ({categories.below(', '.join('?' * len(wanted)))})"
+    row = server.connection.execute(query, (product_id, *wanted)).fetchone()
+    return bool(row[0])
 
 
 def _refresh_approvals(server: Server, revision: Revision) -> None:

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from deploy.lab import taxonomy
-from deploy.lab.rules import agent
+from deploy.lab.rules import agent, categories
 from deploy.lab.rules.server import RuleError, Server
 
-# ApprovedStates, UpdateTypes, UpdateSources, UpdateApprovalActions
+# ApprovedStates, UpdateTypes, UpdateSources, UpdateApprovalActions, UpdateInstallationStates
 LATEST_APPROVED, STALE, NOT_APPROVED, DECLINED, ANY = 1, 2, 4, 8, -1
 _DRIVERS, _SOFTWARE = 1, 2
 _MICROSOFT_UPDATE = 1
+_UNKNOWN = 1
 _ACTIONS = {1: "Install", 2: "Uninstall"}
 # UpdateRelationship
 _BUNDLED_BY, _BUNDLES, _REQUIRED_BY, _REQUIRES, _SUPERSEDED_BY, _SUPERSEDES, _REVISIONS = range(
@@ -41,6 +42,11 @@ _APPROVED = (
 _STALE = (
     "(r.is_latest = 1 AND EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
     f" AND a.revision < r.revision AND {_EFFECTIVE}))"
+)
+_ONLY_OPTIONAL = (
+    "(EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id AND a.optional)"
+    " AND NOT EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
+    f" AND {_EFFECTIVE} AND NOT a.optional))"
 )
 _DECLINED = "EXISTS (SELECT 1 FROM decline d WHERE d.update_id = r.update_id)"
 _SUPERSEDED = (
@@ -123,6 +129,7 @@ class Scope:
     Attributes:
         approved_groups: ``ApprovedComputerTargetGroups``: only what is approved for one of them.
         approval_groups: ``UpdateApprovalScope.ComputerTargetGroups``; None when it is not set.
+        included: ``IncludedInstallationStates`` of some computer, and ``excluded``, of none.
     """
 
     states: int = ANY
@@ -131,6 +138,8 @@ class Scope:
     actions: int = ANY
     exclude_optional: bool = False
     infrastructure: bool = False
+    included: int = ANY
+    excluded: int = 0
     arrived_from: str | None = None
     arrived_to: str | None = None
     created_from: str | None = None
@@ -234,9 +243,10 @@ def search_approvals(server: Server, scope: Scope) -> Iterator[ApprovalRow]:
     condition, values = _conditions(scope)
     narrower, more = _approval_conditions(scope)
     revisions = "" if scope.states & STALE else " AND a.revision = r.revision"
+    optional = " AND NOT a.optional" if scope.exclude_optional else ""
     rows = server.connection.execute(
         "SELECT a.* FROM approval a JOIN revision r ON r.update_id = a.update_id"
-        f" WHERE {VISIBLE} AND {condition}{narrower}{revisions}"
+        f" WHERE {VISIBLE} AND {condition}{narrower}{revisions}{optional}"
         " ORDER BY a.created, a.update_id, a.group_id",
         [*values, *more],
     )
@@ -322,7 +332,7 @@ def _update_row(server: Server, row: sqlite3.Row) -> UpdateRow:
 
 def _conditions(scope: Scope) -> tuple[str, list[Any]]:
     """The scope as a condition on ``revision r``, and the values of its question marks."""
-    parts: list[str] = [_of_states(scope.states), _of_types(scope)]
+    parts: list[str] = [_of_states(scope.states), _of_flags(scope)]
     values: list[Any] = []
     for column, bound, sign in (
         ("arrived", scope.arrived_from, ">="),
@@ -345,12 +355,8 @@ def _conditions(scope: Scope) -> tuple[str, list[Any]]:
         parts.append(f"r.classification_id IN ({_marks(scope.classifications)})")
         values += scope.classifications
     if scope.categories:
-        marks = _marks(scope.categories)
-        parts.append(
-            f"(r.product_id IN ({marks}) OR (SELECT json_extract(p.details, '$.parent')"
-            f" FROM revision p WHERE p.update_id = r.product_id) IN ({marks}))"
-        )
-        values += [*scope.categories, *scope.categories]
+        parts.append(f"r.product_id IN ({categories.below(_marks(scope.categories))})")
+        values += scope.categories
     narrower, more = _approval_conditions(scope)
     if narrower:
         parts.append(f"EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id{narrower})")
@@ -371,7 +377,7 @@ def _of_states(states: int) -> str:
     return f"({' OR '.join(wanted)})" if wanted else "0"
 
 
-def _of_types(scope: Scope) -> str:
+def _of_flags(scope: Scope) -> str:
     parts = ["1"] if scope.sources & _MICROSOFT_UPDATE else ["0"]
     if not scope.types & _DRIVERS:
         parts.append("r.kind != 'driver'")
@@ -379,6 +385,11 @@ def _of_types(scope: Scope) -> str:
         parts.append("r.kind != 'software'")
     if scope.infrastructure:
         parts.append(f"r.product_id = '{taxonomy.INFRASTRUCTURE}'")
+    if scope.exclude_optional:
+        parts.append(f"NOT {_ONLY_OPTIONAL}")
+    # No computer reports to the lab, so that nothing is known of any update there.
+    if not scope.included & _UNKNOWN or scope.excluded & _UNKNOWN:
+        parts.append("0")
     return " AND ".join(parts)
 
 
@@ -393,8 +404,6 @@ def _approval_conditions(scope: Scope) -> tuple[str, list[Any]]:
         if groups:
             text += f" AND a.group_id IN ({_marks(groups)})"
             values += groups
-    if scope.exclude_optional:
-        text += " AND a.optional = 0"
     return text, values
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import uuid
 from typing import Any, NamedTuple
 
 from deploy.lab.rules import agent, configuration
@@ -11,6 +13,7 @@ from deploy.lab.rules.server import RuleError, Server
 _SCHEDULE = "schedule"
 _COMPUTED = ("LocalContentCachePath", "SupportedUpdateLanguages")
 _DATABASE_SERVER = "MICROSOFT##WID"
+ADMINISTRATOR = "LAB\\Administrator"
 PORT, SECURE_PORT = 8530, 8531
 
 
@@ -64,6 +67,19 @@ class SynchronizationRow(NamedTuple):
     manual: bool
 
 
+class EventRow(NamedTuple):
+    """``ISubscriptionEvent``; ``category`` is a name of ``SubscriptionEventCategory``."""
+
+    id: str
+    created: str
+    category: str
+    event_id: int
+    error: str
+    error_text: str
+    message: str
+    administrator: str
+
+
 class SynchronizationProgressRow(NamedTuple):
     """``SynchronizationProgress`` and the status beside it."""
 
@@ -82,7 +98,9 @@ def facts(server: Server, name: str | None, port: int, *, secure: bool) -> Facts
     own = f"wsus-{server.folder.name}"
     ports = (SECURE_PORT, 443) if secure else (PORT, 80)
     if name is not None:
-        if name.casefold() not in (own, "localhost", "127.0.0.1", "."):
+        here = {own, "localhost", platform.node().partition(".")[0].casefold()}
+        plain = name.casefold().partition(".")[0]
+        if name not in {".", "127.0.0.1", "::1"} and plain not in here:
             raise RuleError("WsusInvalidServerException", f"The server {name} does not answer.")
         if port not in ports:
             raise RuleError("WsusInvalidServerException", f"Nothing answers on port {port}.")
@@ -119,7 +137,7 @@ def read(server: Server) -> SubscriptionRow:
     last = configuration.last_synchronization(server)
     return SubscriptionRow(
         *_schedule(server),
-        modified_by="LAB\\Administrator",
+        modified_by=ADMINISTRATOR,
         modified=server.setting("LastConfigChange"),
         synchronized=None if last is None else last["started"],
     )
@@ -130,7 +148,7 @@ def save(server: Server, schedule: Schedule) -> None:
     if not 1 <= schedule.per_day <= 24:
         raise RuleError("ArgumentOutOfRangeException", "NumberOfSynchronizationsPerDay")
     configuration.save(server, {_SCHEDULE: list(schedule)})
-    server.record_event(389, "Synchronization settings were modified.")
+    server.record_event(389, configuration.EVENT_TEXTS[389])
 
 
 def last_synchronization(server: Server) -> SynchronizationRow:
@@ -164,6 +182,57 @@ def get_synchronization(server: Server, synchronization_id: str) -> Synchronizat
         if row["id"] == synchronization_id:
             return _synchronization(row)
     raise RuleError("WsusObjectNotFoundException", "The synchronization could not be found.")
+
+
+def events(
+    server: Server, earliest: str | None = None, latest: str | None = None
+) -> list[EventRow]:
+    """``GetEventHistory``: start and end of each synchronisation, settings saved; newest first."""
+    found = [row for entry in configuration.synchronizations(server) for row in _events_of(entry)]
+    namespace = uuid.UUID(server.setting("ServerId"))
+    saved = "SELECT id, time, text FROM event WHERE event_id = 389"
+    for row in server.connection.execute(saved):
+        key = str(uuid.uuid5(namespace, str(row["id"])))
+        modified = (key, row["time"], "SubscriptionModification", 389, "NotApplicable", "")
+        found.append(EventRow(*modified, row["text"], ADMINISTRATOR))
+    inside = [row for row in found if (earliest or "") <= row.created <= (latest or "~")]
+    return sorted(inside, key=lambda row: (row.created, row.event_id), reverse=True)
+
+
+def get_event(server: Server, event_id: str) -> EventRow:
+    """``GetSubscriptionEvent``.
+
+    Raises:
+        RuleError: There is none (``WsusObjectNotFoundException``).
+    """
+    for row in events(server):
+        if row.id == event_id:
+            return row
+    raise RuleError("WsusObjectNotFoundException", "The subscription event could not be found.")
+
+
+def _events_of(entry: dict[str, Any]) -> list[EventRow]:
+    """The events of one synchronisation, whose ids follow from its own."""
+    start = 382 if entry["manual"] else 381
+    found = [_event(entry, "Start", start, entry["started"])]
+    if entry["ended"] is not None:
+        end = 384 if entry["result"] == "Succeeded" else 386
+        found.append(_event(entry, "Completion", end, entry["ended"]))
+    return found
+
+
+def _event(entry: dict[str, Any], kind: str, number: int, moment: str) -> EventRow:
+    error_text = entry["error_text"] if kind == "Completion" else ""
+    return EventRow(
+        id=str(uuid.uuid5(uuid.UUID(entry["id"]), kind)),
+        created=moment,
+        category=f"Synchronization{kind}",
+        event_id=number,
+        error=entry["error"] if kind == "Completion" else "NotApplicable",
+        error_text=error_text,
+        message=configuration.EVENT_TEXTS[number].replace("%1", error_text),
+        administrator=ADMINISTRATOR,
+    )
 
 
 def synchronization_progress(server: Server) -> SynchronizationProgressRow:

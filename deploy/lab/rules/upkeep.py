@@ -13,6 +13,12 @@ from deploy.lab.rules.server import Server
 
 # A superseded update is cleaned up when it has been here this long without an approval.
 _SUPERSEDED_DAYS = 30
+# Updates whose files, or whose licence terms, did not come; what is declined needs neither.
+_SERVER_ERRORS = (
+    "SELECT count(*) FROM (SELECT update_id FROM update_state WHERE state = 'Failed' UNION"
+    " SELECT update_id FROM content_state JOIN file USING (sha1) JOIN revision_file USING (sha1)"
+    " WHERE state = 'Failed' AND kind = 'license') WHERE update_id NOT IN decline"
+)
 _SECURITY = ("Critical Updates", "Security Updates")
 
 
@@ -54,15 +60,14 @@ def status(server: Server) -> StatusRow:
     security = [taxonomy.CLASSIFICATIONS[name] for name in _SECURITY]
     visible = f"SELECT count(*) FROM revision r WHERE {searching.VISIBLE} AND "
     undeclined = "NOT EXISTS (SELECT 1 FROM decline d WHERE d.update_id = r.update_id)"
-    of_state = "SELECT count(*) FROM update_state WHERE state = "
     return StatusRow(
         updates=count(),
         approved=count(searching.LATEST_APPROVED),
         not_approved=count(searching.NOT_APPROVED),
         declined=count(searching.DECLINED),
         expired=number(f"{visible} r.publication = 'Expired' AND {undeclined}"),
-        needing_files=number(f"{of_state} 'NotReady'"),
-        server_errors=number(f"{of_state} 'Failed'"),
+        needing_files=number("SELECT count(*) FROM update_state WHERE state = 'NotReady'"),
+        server_errors=number(_SERVER_ERRORS),
         stale=count(searching.STALE),
         security_not_approved=count(searching.NOT_APPROVED, classifications=security),
         infrastructure_not_approved=count(searching.NOT_APPROVED, infrastructure=True),

@@ -2,9 +2,12 @@ $config = $wsus.GetConfiguration(); $config.DownloadExpressPackages = $true
 $wsus.GetConfiguration().DownloadExpressPackages
 $languages = New-Object Collections.Specialized.StringCollection
 [void]$languages.Add('en'); $config.SetEnabledUpdateLanguages($languages)
+$config.MURollupOptin = $true; $config.ProxyUserName = 'svc'; $config.SetProxyPassword('secret')
+$config.ClientReportingLevel = 'StatusOnly'; $config.ServerEventExpirationTime = [TimeSpan]::FromDays(3)
 $config.TargetingMode = 'Client'; $config.Save()
 $again = $wsus.GetConfiguration()
 "$($again.DownloadExpressPackages) $($again.GetEnabledUpdateLanguages()) $($again.TargetingMode) $($again.GetUpdateServerConfigurationState())"
+"$($again.MURollupOptin) $($again.ProxyUserName) $($again.HasProxyPassword) $($again.ClientReportingLevel) $($again.ServerEventExpirationTime)"
 $again.ServerId -eq $config.ServerId
 $subscription = $wsus.GetSubscription(); $subscription.NumberOfSynchronizationsPerDay = 4; $subscription.Save()
 $wsus.GetSubscription().NumberOfSynchronizationsPerDay

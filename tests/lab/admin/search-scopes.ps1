@@ -22,12 +22,14 @@ Agrees @{ TextNotIncludes = 'Defender' } { $_.Title -notmatch 'defender' }
 Agrees @{ UpdateTypes = 'Driver' } { $_.UpdateType -eq 'Driver' }
 Agrees @{ UpdateTypes = 'SoftwareUpdate' } { $_.UpdateType -eq 'Software' }
 Agrees @{ UpdateApprovalActions = 'Uninstall' } { @($_.GetUpdateApprovals() | Where-Object { $_.Action -eq 'Uninstall' }).Count }
+Agrees @{ ExcludeOptionalUpdates = $true } { @($_.GetUpdateApprovals() | Where-Object { $_.IsOptional }).Count -eq 0 }
 (Find @{ UpdateSources = 'Other' }).Count
 (Find @{ IsWsusInfrastructureUpdate = $true }).Count
 $scope = New-Object Microsoft.UpdateServices.Administration.UpdateScope
 [void]$scope.Categories.Add(($wsus.GetUpdateCategories() | Where-Object { $_.Title -eq 'Windows' }))
 $family = $wsus.GetUpdates($scope); $family.Count -gt 0
 @($family | Where-Object { $_.ProductFamilyTitles[0] -ne 'Windows' }).Count
+$wsus.GetRootUpdateCategories()[0].GetUpdates().Count -eq $wsus.GetUpdateCount()
 $wsus.GetUpdateClassifications() | Where-Object { $_.Title -eq 'Drivers' } | ForEach-Object { @($_.GetUpdates() | Where-Object { $_.UpdateType -ne 'Driver' }).Count }
 $scope = New-Object Microsoft.UpdateServices.Administration.UpdateScope
 $group = $wsus.GetUpdateApprovals($scope)[0].GetComputerTargetGroup()

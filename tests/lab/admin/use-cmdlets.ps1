@@ -1,6 +1,6 @@
 $group = $groups | Where-Object { $_.Name -ne 'Unassigned Computers' } | Select-Object -First 1
 (Get-WsusServer).Name
-(Get-WsusServer -Name localhost -PortNumber 8530).PortNumber
+(Get-WsusServer -Name $env:COMPUTERNAME -PortNumber 8530).PortNumber
 @(Get-WsusUpdate -Approval Approved -Status Any).Count -gt 0
 $first = Get-WsusUpdate -UpdateServer (Get-WsusServer) -Classification All -Approval Unapproved -Status Any |
     Where-Object { $_.UpdateId -eq $free[0].Id.UpdateId.ToString() }
@@ -17,3 +17,8 @@ Get-WsusUpdate -UpdateId $first.UpdateId | Deny-WsusUpdate
 @(Get-WsusServer | Get-WsusClassification | Where-Object { $_.Classification.Title -eq 'Upgrades' }).Count
 @(Get-WsusComputer -All).Count
 try { Approve-WsusUpdate -Update $first -Action Install -TargetGroupName 'no such group' } catch { [string]$_ }
+Get-WsusProduct -TitleIncludes 'Windows 1' | Set-WsusProduct -Disable
+Get-WsusProduct | Where-Object { $_.Product.Title -eq 'Windows 11' } | Set-WsusProduct
+@((Get-WsusServer).GetSubscription().GetUpdateCategories() | Where-Object { $_.Title -like 'Windows 1*' }).Title
+Set-WsusServerSynchronization -UssServerName 'upstream' -PortNumber 8530
+(Get-WsusServer).GetConfiguration().UpstreamWsusServerName

@@ -2,6 +2,9 @@ $rule = $wsus.CreateInstallApprovalRule('Definitions')
 $classes = New-Object Microsoft.UpdateServices.Administration.UpdateClassificationCollection
 [void]$classes.Add(($wsus.GetUpdateClassifications() | Where-Object { $_.Title -eq 'Definition Updates' }))
 $rule.SetUpdateClassifications($classes)
+# The company stands for all its products.
+$companies = New-Object Microsoft.UpdateServices.Administration.UpdateCategoryCollection
+$companies.AddRange($wsus.GetRootUpdateCategories()); $rule.SetCategories($companies)
 $targets = New-Object Microsoft.UpdateServices.Administration.ComputerTargetGroupCollection
 [void]$targets.Add($groups[0]); $rule.SetComputerTargetGroups($targets)
 $rule.Enabled = $true; $rule.Save()

@@ -59,7 +59,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public override int GetHashCode() { return Id.GetHashCode(); }
     }
 
-    public class ComputerTargetGroup : IComputerTargetGroup
+    public partial class ComputerTargetGroup : IComputerTargetGroup
     {
         readonly UpdateServer server;
         readonly Row row;

@@ -5,7 +5,7 @@ using Microsoft.UpdateServices.Administration;
 
 namespace Microsoft.UpdateServices.Internal.BaseApi
 {
-    public class UpdateCategory : IUpdateCategory
+    public partial class UpdateCategory : IUpdateCategory
     {
         readonly UpdateServer server;
         readonly Row row;
@@ -69,7 +69,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public override int GetHashCode() { return Id.GetHashCode(); }
     }
 
-    public class UpdateClassification : IUpdateClassification
+    public partial class UpdateClassification : IUpdateClassification
     {
         readonly UpdateServer server;
         readonly Row row;

@@ -1,4 +1,4 @@
-// The server's configuration and its subscription to an upstream catalogue.
+// The server's configuration.
 using System;
 using System.Collections.Generic;
 using System.Collections.Specialized;
@@ -7,7 +7,7 @@ using Microsoft.UpdateServices.Administration;
 namespace Microsoft.UpdateServices.Internal.BaseApi
 {
     /// <summary>Settings as they were read; Save writes those that were set here.</summary>
-    public class UpdateServerConfiguration : IUpdateServerConfiguration
+    public partial class UpdateServerConfiguration : IUpdateServerConfiguration
     {
         readonly Dictionary<string, object> values;
         readonly Dictionary<string, object> changes = new Dictionary<string, object>();
@@ -220,134 +220,5 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             values[name] = value;
             changes[name] = value;
         }
-    }
-
-    public class Subscription : ISubscription
-    {
-        readonly UpdateServer server;
-        readonly Row row;
-
-        internal Subscription(UpdateServer server)
-        {
-            this.server = server;
-            row = Pipe.One("subscription.read");
-            NumberOfSynchronizationsPerDay = row.Number("per_day");
-            SynchronizeAutomatically = row.Flag("automatic");
-            SynchronizeAutomaticallyTimeOfDay = TimeSpan.FromSeconds(row.Number("time_of_day"));
-        }
-
-        public string LastModifiedBy { get { return row.Text("modified_by"); } }
-        public DateTime LastModifiedTime { get { return row.Time("modified"); } }
-        public DateTime LastSynchronizationTime { get { return row.Time("synchronized"); } }
-        public int NumberOfSynchronizationsPerDay { get; set; }
-        public bool SynchronizeAutomatically { get; set; }
-        public TimeSpan SynchronizeAutomaticallyTimeOfDay { get; set; }
-        public UpdateServer UpdateServer { get { return server; } }
-
-        public ISynchronizationInfo GetLastSynchronizationInfo()
-        {
-            Row last = Pipe.One("synchronization.last");
-            return last == null ? null : new SynchronizationInfo(last);
-        }
-
-        public SynchronizationInfoCollection GetSynchronizationHistory()
-        {
-            return GetSynchronizationHistory(DateTime.MinValue, DateTime.MaxValue);
-        }
-
-        public SynchronizationInfoCollection GetSynchronizationHistory(DateTime fromDate,
-            DateTime toDate)
-        {
-            SynchronizationInfoCollection history = new SynchronizationInfoCollection();
-            foreach (Row entry in Pipe.Rows("synchronization.history",
-                "earliest", Wire.Bound(fromDate), "latest", Wire.Bound(toDate)))
-            {
-                history.Add(new SynchronizationInfo(entry));
-            }
-            return history;
-        }
-
-        public SynchronizationProgress GetSynchronizationProgress()
-        {
-            Row progress = Pipe.One("synchronization.progress");
-            return new SynchronizationProgress(progress.Number("total"),
-                progress.Number("processed"),
-                Enumeration.Parse<SynchronizationPhase>(progress.Text("phase")));
-        }
-
-        public SynchronizationStatus GetSynchronizationStatus()
-        {
-            return Enumeration.Parse<SynchronizationStatus>(
-                Pipe.One("synchronization.progress").Text("status"));
-        }
-
-        public UpdateCategoryCollection GetUpdateCategories()
-        {
-            return UpdateCategory.Collect(Pipe.Rows("subscription.categories"), server);
-        }
-
-        public UpdateClassificationCollection GetUpdateClassifications()
-        {
-            return UpdateClassification.Collect(Pipe.Rows("subscription.classifications"), server);
-        }
-
-        public void SetUpdateCategories(UpdateCategoryCollection updateCategories)
-        {
-            Pipe.Call("subscription.set_categories", "ids", Scopes.Ids(updateCategories));
-        }
-
-        public void SetUpdateClassifications(UpdateClassificationCollection updateClassifications)
-        {
-            Pipe.Call("subscription.set_classifications",
-                "ids", Scopes.Ids(updateClassifications));
-        }
-
-        public void Save()
-        {
-            Pipe.Call("subscription.save", "per_day", NumberOfSynchronizationsPerDay,
-                "automatic", SynchronizeAutomatically,
-                "time_of_day", (int)SynchronizeAutomaticallyTimeOfDay.TotalSeconds);
-        }
-
-        public void StartSynchronization() { Pipe.Call("synchronization.start"); }
-        public void StartSynchronizationForCategoryOnly() { Pipe.Call("synchronization.start"); }
-    }
-
-    public class SynchronizationInfo : ISynchronizationInfo
-    {
-        readonly Row row;
-
-        internal SynchronizationInfo(Row row) { this.row = row; }
-
-        public DateTime EndTime { get { return row.Time("ended"); } }
-
-        public SynchronizationError Error
-        {
-            get { return Enumeration.Parse<SynchronizationError>(row.Text("error")); }
-        }
-
-        public string ErrorText { get { return row.Text("error_text"); } }
-        public Guid Id { get { return row.Id("id"); } }
-
-        public SynchronizationResult Result
-        {
-            get { return Enumeration.Parse<SynchronizationResult>(row.Text("result")); }
-        }
-
-        public DateTime StartTime { get { return row.Time("started"); } }
-        public bool StartedManually { get { return row.Flag("manual"); } }
-
-        public SynchronizationUpdateErrorInfoCollection UpdateErrors
-        {
-            get { return new SynchronizationUpdateErrorInfoCollection(); }
-        }
-
-        public override bool Equals(object obj)
-        {
-            SynchronizationInfo other = obj as SynchronizationInfo;
-            return other != null && other.Id == Id;
-        }
-
-        public override int GetHashCode() { return Id.GetHashCode(); }
     }
 }

@@ -155,4 +155,60 @@ namespace Microsoft.UpdateServices.Administration
         Unknown = 0, DependencyNotFound = 1, MetadataInvalid = 2
     }
 
+    public enum ClientReportingLevel
+    {
+        None = 0, StatusOnly = 1, All = 2
+    }
+
+    public enum InstallationStatus
+    {
+        Started = 0, Failed = 1, Succeeded = 2, DetectionComplete = 3, DetectionFailed = 4,
+        DownloadSucceeded = 5, DownloadFailed = 6, DownloadCanceled = 7, Unknown = 8,
+        Installable = 9, Installed = 10, Superseded = 11, NotApplicable = 12,
+        UninstallationSucceeded = 13, UninstallationFailed = 14
+    }
+
+    public enum LogLevel
+    {
+        Off = 0, Error = 1, Warning = 2, Change = 3, Info = 4, Verbose = 5
+    }
+
+    public enum SubscriptionEventCategory
+    {
+        SynchronizationStart = 0, SynchronizationCompletion = 1, SubscriptionModification = 2
+    }
+
+    public enum WsusEventId
+    {
+        ClientInventoryRulesDownloadFailed = 121, ClientInventoryRulesProcessingFailed = 122,
+        ClientInventoryCollectionFailed = 123, ClientInventoryUploadFailed = 124,
+        ClientInventoryOperationalFailure = 125, ClientInventoryCollectionSucceeded = 126,
+        ClientDetectionComplete = 147, ClientDetectionFailed = 148, ClientDownloadFailed = 161,
+        ClientDownloadSucceeded = 162, ClientDownloadCanceled = 163,
+        ClientDownloadSucceededFromPeer = 164, ClientInstallationFailed = 182,
+        ClientInstallationSucceeded = 183, ClientInstallationCompletedWithReboot = 184,
+        ClientInstallationHidden = 185, ClientInstallationUnhidden = 196,
+        ClientInstallationCanceled = 186, ClientInstallationTimedOut = 187,
+        ClientScheduledInstallationSucceeded = 190,
+        ClientScheduledInstallationCompletedWithReboot = 191,
+        ClientScheduledInstallationTimedOut = 192, ClientScheduledInstallationFailed = 195,
+        ClientInstallationAtShutdownSucceeded = 197,
+        ClientInstallationAtShutdownCompletedWithReboot = 199,
+        ClientInstallationAtShutdownTimedOut = 200, ClientInstallationAtShutdownFailed = 198,
+        ClientUninstallationFailed = 221, ClientUninstallationSucceeded = 222,
+        ClientUninstallationCanceled = 223, ClientUninstallationCompleteWithReboot = 224,
+        ClientUninstallationTimedOut = 225, ContentSynchronizationStarted = 361,
+        ContentSynchronizationFailed = 362, ContentSynchronizationSucceeded = 363,
+        ContentSynchronizationFileDownloadFailed = 364,
+        ContentSynchronizationFileDownloadCanceled = 365,
+        ContentSynchronizationFileDownloadSucceeded = 366, SynchronizationScheduledStart = 381,
+        SynchronizationManualStart = 382, SynchronizationCompletedSuccess = 384,
+        SynchronizationCompletedFailure = 386, SynchronizationCompletedCancel = 387,
+        SubscriptionModified = 389
+    }
+
+    public enum WsusEventSource
+    {
+        Client = 1, Server = 2
+    }
 }

@@ -6,7 +6,7 @@ using System.Collections.Specialized;
 
 namespace Microsoft.UpdateServices.Administration
 {
-    public interface IUpdateServer
+    public partial interface IUpdateServer
     {
         bool IsConnectionSecureForApiRemoting { get; }
         string Name { get; }
@@ -37,6 +37,7 @@ namespace Microsoft.UpdateServices.Administration
         UpdateServerStatus GetStatus();
         UpdateServerStatus GetStatus(UpdateSources updateSources);
         ISubscription GetSubscription();
+        ISubscriptionEvent GetSubscriptionEvent(Guid id);
         ISynchronizationInfo GetSynchronizationInfo(Guid id);
         IUpdate GetUpdate(UpdateRevisionId id);
         IUpdateApproval GetUpdateApproval(Guid id);
@@ -64,7 +65,7 @@ namespace Microsoft.UpdateServices.Administration
         UpdateCollection SearchUpdates(string searchText);
     }
 
-    public interface IUpdateServerConfiguration
+    public partial interface IUpdateServerConfiguration
     {
         bool AllUpdateLanguagesEnabled { get; set; }
         bool AnonymousProxyAccess { get; set; }
@@ -100,7 +101,7 @@ namespace Microsoft.UpdateServices.Administration
         void SetEnabledUpdateLanguages(StringCollection enabledUpdateLanguages);
     }
 
-    public interface IUpdate
+    public partial interface IUpdate
     {
         StringCollection AdditionalInformationUrls { get; }
         DateTime ArrivalDate { get; }
@@ -176,7 +177,7 @@ namespace Microsoft.UpdateServices.Administration
         IUpdate GetUpdate();
     }
 
-    public interface IComputerTargetGroup
+    public partial interface IComputerTargetGroup
     {
         Guid Id { get; }
         string Name { get; }
@@ -195,14 +196,17 @@ namespace Microsoft.UpdateServices.Administration
         ReadOnlyCollection<IInstallableItem> GetInstallableItems();
     }
 
-    public interface ISubscription
+    public partial interface ISubscription
     {
         string LastModifiedBy { get; }
         DateTime LastModifiedTime { get; }
         int NumberOfSynchronizationsPerDay { get; set; }
         bool SynchronizeAutomatically { get; set; }
         TimeSpan SynchronizeAutomaticallyTimeOfDay { get; set; }
+        SubscriptionEventCollection GetEventHistory();
+        SubscriptionEventCollection GetEventHistory(DateTime fromDate, DateTime toDate);
         ISynchronizationInfo GetLastSynchronizationInfo();
+        DateTime GetNextSynchronizationTime();
         SynchronizationInfoCollection GetSynchronizationHistory();
         SynchronizationInfoCollection GetSynchronizationHistory(DateTime fromDate, DateTime toDate);
         SynchronizationProgress GetSynchronizationProgress();
@@ -214,6 +218,21 @@ namespace Microsoft.UpdateServices.Administration
         void SetUpdateClassifications(UpdateClassificationCollection updateClassifications);
         void StartSynchronization();
         void StartSynchronizationForCategoryOnly();
+        void StopSynchronization();
+    }
+
+    public interface ISubscriptionEvent
+    {
+        string Administrator { get; }
+        DateTime CreationDate { get; }
+        SynchronizationError Error { get; }
+        string ErrorText { get; }
+        SubscriptionEventCategory EventCategory { get; }
+        Guid Id { get; }
+        bool IsError { get; }
+        string Message { get; }
+        SynchronizationUpdateErrorInfoCollection UpdateErrors { get; }
+        WsusEventId WsusEventId { get; }
     }
 
     public interface ISynchronizationInfo
@@ -260,7 +279,7 @@ namespace Microsoft.UpdateServices.Administration
         Guid UpdateId { get; }
     }
 
-    public interface IUpdateCategory
+    public partial interface IUpdateCategory
     {
         DateTime ArrivalDate { get; }
         string Description { get; }
@@ -278,7 +297,7 @@ namespace Microsoft.UpdateServices.Administration
         UpdateCollection GetUpdates(ApprovedStates approvedStates);
     }
 
-    public interface IUpdateClassification
+    public partial interface IUpdateClassification
     {
         DateTime ArrivalDate { get; }
         string Description { get; }
@@ -321,8 +340,13 @@ namespace Microsoft.UpdateServices.Administration
         void SetUpdateClassifications(UpdateClassificationCollection updateClassifications);
     }
 
+    public class CleanupEventArgs : EventArgs { }
+
+    public delegate void CleanupProgressEventHandler(object sender, CleanupEventArgs e);
+
     public interface ICleanupManager
     {
+        event CleanupProgressEventHandler ProgressHandler;
         CleanupResults PerformCleanup(CleanupScope cleanupScope);
     }
 }

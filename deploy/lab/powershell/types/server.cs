@@ -39,7 +39,7 @@ namespace Microsoft.UpdateServices.Administration
 
 namespace Microsoft.UpdateServices.Internal.BaseApi
 {
-    public class UpdateServer : IUpdateServer
+    public partial class UpdateServer : IUpdateServer
     {
         readonly Row facts;
 
@@ -94,6 +94,18 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public int GetFailedToDownloadUpdatesCount()
         {
             return Convert.ToInt32(Pipe.Call("content.failed_count"));
+        }
+
+        // Of the class alone, not of the interface.
+        public void ExportUpdates(string packagePath, string logPath)
+        {
+            Pipe.Call("server.export", "package", packagePath, "log", logPath);
+        }
+
+        // Reported broken on real servers, with these words.
+        public void ImportUpdates(string packagePath, string logPath)
+        {
+            throw new NullReferenceException();
         }
 
         // Updates
@@ -284,6 +296,11 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
                 "arrived_from", Wire.Bound(fromArrivalDate), "arrived_to", Wire.Bound(toArrivalDate)), this);
         }
 
+        public ISubscriptionEvent GetSubscriptionEvent(Guid id)
+        {
+            return new SubscriptionEvent(Pipe.One("subscription.event", "event_id", id));
+        }
+
         public ISynchronizationInfo GetSynchronizationInfo(Guid id)
         {
             return new SynchronizationInfo(Pipe.One("synchronization.get", "synchronization_id", id));
@@ -316,6 +333,9 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
     {
         internal CleanupManager() { }
 
+        // A clean-up here is over before there is progress to tell.
+        public event CleanupProgressEventHandler ProgressHandler { add { } remove { } }
+
         public CleanupResults PerformCleanup(CleanupScope cleanupScope)
         {
             if (cleanupScope == null) { throw new ArgumentNullException("cleanupScope"); }
@@ -344,6 +364,8 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             pairs["arrived_to"] = Wire.Bound(scope.ToArrivalDate);
             pairs["created_from"] = Wire.Bound(scope.FromCreationDate);
             pairs["created_to"] = Wire.Bound(scope.ToCreationDate);
+            pairs["included"] = (int)scope.IncludedInstallationStates;
+            pairs["excluded"] = (int)scope.ExcludedInstallationStates;
             pairs["includes"] = scope.TextIncludes;
             pairs["not_includes"] = scope.TextNotIncludes;
             pairs["categories"] = Ids(scope.Categories);

@@ -8,7 +8,7 @@ using Microsoft.UpdateServices.Administration;
 namespace Microsoft.UpdateServices.Internal.BaseApi
 {
     /// <summary>A revision as it was read; it changes by Refresh alone.</summary>
-    public class Update : IUpdate
+    public partial class Update : IUpdate
     {
         readonly UpdateServer server;
         Row row;
@@ -32,6 +32,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public bool HasStaleUpdateApprovals { get { return row.Flag("stale"); } }
         public bool HasSupersededUpdates { get { return row.Flag("supersedes"); } }
         public bool IsApproved { get { return row.Flag("approved"); } }
+        public bool IsBeta { get { return false; } }
         public bool IsDeclined { get { return row.Flag("declined"); } }
         public bool IsEditable { get { return false; } }
         public bool IsLatestRevision { get { return row.Flag("is_latest"); } }
@@ -58,6 +59,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             get { return row.Flag("license_required"); }
         }
 
+        public string ReleaseNotes { get { return string.Empty; } }
         public StringCollection SecurityBulletins { get { return row.Texts("bulletins"); } }
         public UpdateState State { get { return Enumeration.Parse<UpdateState>(row.Text("state")); } }
         public string Title { get { return row.Text("title"); } }
@@ -81,6 +83,9 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             return new InstallationBehavior(supported, false, InstallationImpact.Normal,
                 Enumeration.Parse<RebootBehavior>(reboot), false);
         }
+
+        // The bytes of all its files, licence terms and bundled children included.
+        public long Size { get { return Convert.ToInt64(Pipe.Call("update.size", WithKey(new object[0]))); } }
 
         // Approving
         public IUpdateApproval Approve(UpdateApprovalAction action,
@@ -112,13 +117,12 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public void AcceptLicenseAgreement() { Tell("update.accept_license"); }
         public void CancelDownload() { Tell("update.cancel_download"); }
         public void Decline() { Decline(true); }
-        
+
         public void Decline(bool failIfReplica)
         {
             Tell("update.decline", "fail_if_replica", failIfReplica);
         }
 
-        
         public void RefreshUpdateApprovals()
         {
             Pipe.Call("update.refresh_approvals", "update_id", Id.UpdateId);
@@ -228,38 +232,6 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             List<object> all = new List<object>(arguments);
             all.AddRange(new object[] { "update_id", Id.UpdateId, "revision", Id.RevisionNumber });
             return all.ToArray();
-        }
-    }
-
-    public class UpdateSummary : IUpdateSummary
-    {
-        readonly Guid update;
-        readonly Guid group;
-
-        internal UpdateSummary(Guid update, Guid group)
-        {
-            this.update = update;
-            this.group = group;
-        }
-
-        public Guid ComputerTargetGroupId { get { return group; } }
-        public string ComputerTargetId { get { return null; } }
-        public int DownloadedCount { get { return 0; } }
-        public int FailedCount { get { return 0; } }
-        public int InstalledCount { get { return 0; } }
-        public int InstalledPendingRebootCount { get { return 0; } }
-        public bool IsSummedAcrossAllUpdates { get { return false; } }
-        public DateTime LastUpdated { get { return DateTime.MinValue; } }
-        public int NotApplicableCount { get { return 0; } }
-        public int NotInstalledCount { get { return 0; } }
-        public int UnknownCount { get { return 0; } }
-        public Guid UpdateId { get { return update; } }
-        public override int GetHashCode() { return update.GetHashCode() ^ group.GetHashCode(); }
-
-        public override bool Equals(object obj)
-        {
-            UpdateSummary other = obj as UpdateSummary;
-            return other != null && other.update == update && other.group == group;
         }
     }
 

@@ -185,4 +185,61 @@ function Invoke-WsusServerCleanup {
     }
 }
 
-Export-ModuleMember -Function Get-WsusServer, Get-WsusUpdate, Approve-WsusUpdate, Deny-WsusUpdate, Get-WsusClassification, Get-WsusProduct, Get-WsusComputer, Invoke-WsusServerCleanup
+# What Set-WsusProduct and Set-WsusClassification do to the subscription: an element more or less.
+function Set-Subscribed($Server, [string]$Kind, $Element, [bool]$Disable) {
+    $subscription = $Server.GetSubscription()
+    $kept = New-Object "$namespace.$($Kind)Collection"
+    $get, $set = "Get$($Kind -replace 'y$', 'ie')s", "Set$($Kind -replace 'y$', 'ie')s"
+    foreach ($present in $subscription.$get()) {
+        if ($present.Id -ne $Element.Id) { [void]$kept.Add($present) }
+    }
+    if (-not $Disable) { [void]$kept.Add($Element) }
+    $subscription.$set($kept)
+    $subscription.Save()
+}
+
+function Set-WsusProduct {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([Parameter(Mandatory = $true, ValueFromPipeline = $true)]$Product, [switch]$Disable)
+    process {
+        if ($PSCmdlet.ShouldProcess($Product.Product.Title)) {
+            Set-Subscribed (Get-LocalServer $null) 'UpdateCategory' $Product.Product $Disable
+        }
+    }
+}
+
+function Set-WsusClassification {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param([Parameter(Mandatory = $true, ValueFromPipeline = $true)]$Classification, [switch]$Disable)
+    process {
+        if ($PSCmdlet.ShouldProcess($Classification.Classification.Title)) {
+            Set-Subscribed (Get-LocalServer $null) 'UpdateClassification' $Classification.Classification $Disable
+        }
+    }
+}
+
+function Set-WsusServerSynchronization {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param(
+        [Parameter(ValueFromPipeline = $true)]$UpdateServer,
+        [Parameter(Mandatory = $true, ParameterSetName = 'Microsoft')][switch]$SyncFromMU,
+        [Parameter(Mandatory = $true, ParameterSetName = 'Upstream')][string]$UssServerName,
+        [Parameter(ParameterSetName = 'Upstream')][int]$PortNumber = 8530,
+        [Parameter(ParameterSetName = 'Upstream')][switch]$UseSsl,
+        [Parameter(ParameterSetName = 'Upstream')][switch]$Replica
+    )
+    process {
+        $config = (Get-LocalServer $UpdateServer).GetConfiguration()
+        if (-not $PSCmdlet.ShouldProcess('WSUS', 'Change where updates come from')) { return }
+        $config.SyncFromMicrosoftUpdate = [bool]$SyncFromMU
+        $config.IsReplicaServer = [bool]$Replica
+        if ($UssServerName) {
+            $config.UpstreamWsusServerName = $UssServerName
+            $config.UpstreamWsusServerPortNumber = $PortNumber
+            $config.UpstreamWsusServerUseSsl = [bool]$UseSsl
+        }
+        $config.Save()
+    }
+}
+
+Export-ModuleMember -Function Get-WsusServer, Get-WsusUpdate, Approve-WsusUpdate, Deny-WsusUpdate, Get-WsusClassification, Get-WsusProduct, Get-WsusComputer, Invoke-WsusServerCleanup, Set-WsusProduct, Set-WsusClassification, Set-WsusServerSynchronization

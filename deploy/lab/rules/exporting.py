@@ -1,0 +1,73 @@
+"""Writing the metadata package and its log: what ``wsusutil export`` and ``ExportUpdates`` do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.lab import shelf
+from deploy.lab.package import FORMAT_VERSION, Contents, Header, write
+from deploy.lab.rules import configuration
+from deploy.lab.rules.server import RuleError, Server, now
+from deploy.lab.wsusutil_log import ExportLog, saved
+from deploy.lab.wsusutil_text import DISK_FULL, text
+
+
+def export(server: Server, package: Path, log: Path) -> bool:
+    """Write both; False when something went wrong, which the log names if it could be written."""
+    kept = ExportLog(now())
+    try:
+        _write_package(server, package, kept)
+        _spoil(server, package)
+        if server.fault("catalogue-changes"):
+            from deploy.lab import month  # the generator is needed for this alone
+
+            month.add_update(server)
+        is_good = True
+    except OSError as error:
+        kept.note_error(str(error))
+        is_good = False
+    if server.fault("log-error"):
+        kept.note_error("Timeout expired. The timeout period elapsed prior to completion.")
+    return saved(kept, log) and is_good
+
+
+def export_updates(server: Server, package: str, log: str) -> None:
+    """``ExportUpdates`` of the API.
+
+    Raises:
+        RuleError: A name is taken, or the log says what went wrong.
+    """
+    if Path(package).exists() or Path(log).exists():
+        raise RuleError("ArgumentException", text("en", "name-exists"))
+    if not export(server, Path(package), Path(log)):
+        raise RuleError("InvalidOperationException", text("en", "export-failed"))
+
+
+def _write_package(server: Server, package: Path, log: ExportLog) -> None:
+    if server.fault("disk-full"):
+        package.write_bytes(b"\x1f\x8b\x08")
+        raise OSError(DISK_FULL)
+    header = Header(
+        server_id=server.setting("ServerId"),
+        creation_time=now(),
+        format_version=FORMAT_VERSION,
+        protocol_version=server.setting("protocol_version"),
+    )
+    enabled = set(server.setting("EnabledUpdateLanguages"))
+    everything = bool(server.setting("AllUpdateLanguagesEnabled"))
+    languages = [(c, everything or c in enabled) for c in configuration.SUPPORTED_LANGUAGES]
+    # One snapshot of the catalogue, whatever is written meanwhile.
+    server.connection.execute("BEGIN")
+    try:
+        revisions = log.follow(shelf.everything(server.connection), server.content_dir)
+        write(package, Contents(header, languages, shelf.files(server.connection), revisions))
+    finally:
+        server.connection.execute("COMMIT")
+
+
+def _spoil(server: Server, package: Path) -> None:
+    if server.fault("package-empty"):
+        package.write_bytes(b"")
+    elif server.fault("package-truncated"):
+        with package.open("r+b") as file:
+            file.truncate(package.stat().st_size // 2)
