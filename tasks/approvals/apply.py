@@ -17,6 +17,7 @@ from tasks.approvals.outline import ApprovalPlan, PlannedAction
 Name = TypeVar("Name")
 Item = TypeVar("Item")
 NO_OUTCOME = "the server gave no outcome for it"
+NOT_SEEN = "it was said to be done, and the server does not show it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,41 @@ def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> App
         else:
             failed.append(_failure(step, line))
     return ApplyOutcome(tuple(applied), repeated, tuple(failed))
+
+
+def believe(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
+    """Take for applied only what the server itself shows afterwards.
+
+    A change that was said to be done and is not there would else be taken, at the next import,
+    for one that a person here took back.
+
+    Args:
+        outcome: What the script said.
+        present: The server's decisions, read after it.
+    """
+    approved = {(each.key, each.revision, each.action) for each in present.approvals}
+    declined = present.declined_ids().keys()
+
+    def is_seen(action: PlannedAction) -> bool:
+        terms = (_key(action), action.revision, action.action)
+        match action.operation:
+            case "approve":
+                return terms in approved
+            case "remove":
+                return terms not in approved
+            case "decline":
+                return action.update_id in declined
+            case "undecline":
+                return action.update_id not in declined
+        return True  # licence terms are no decision; what waits for them shows them
+
+    unseen = [each for each in outcome.applied if not is_seen(each)]
+    failed = [Failure("", NOT_SEEN, action=each) for each in unseen]
+    return ApplyOutcome(
+        tuple(each for each in outcome.applied if is_seen(each)),
+        outcome.repeated,
+        (*outcome.failed, *failed),
+    )
 
 
 def next_applied(

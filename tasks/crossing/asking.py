@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 from tasks.approvals.capture import ServerDecisions, read_decisions
@@ -62,7 +63,8 @@ def ask_one(place: Workplace, script: str, settings: Mapping[str, object] | None
 def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:
     """Read a server's facts; ``since`` asks also how many updates arrived after it."""
     moment = None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}"
-    return ServerFacts.model_validate(ask_one(place, "read-server", {"since": moment}))
+    with shape_known("read-server"):
+        return ServerFacts.model_validate(ask_one(place, "read-server", {"since": moment}))
 
 
 def read_running_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:
@@ -92,16 +94,28 @@ def read_revisions(
 ) -> dict[tuple[str, int], Json]:
     """What the server says of revisions, by update id and number: those that it has."""
     items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
-    return {
-        (str(line["update_id"]), int(str(line["revision"]))): line
-        for line in ask(place, "read-updates", items=items)
-        if line.get("kind") == "update" and line.get("found")
-    }
+    with shape_known("read-updates"):
+        return {
+            (str(line["update_id"]), int(str(line["revision"]))): line
+            for line in ask(place, "read-updates", items=items)
+            if line.get("kind") == "update" and line.get("found")
+        }
 
 
 def read_approvals(place: Workplace) -> ServerDecisions:
     """Read groups, approvals and declines of a server in one scoped call."""
-    return read_decisions(ask(place, "read-approvals"))
+    with shape_known("read-approvals"):
+        return read_decisions(ask(place, "read-approvals"))
+
+
+@contextmanager
+def shape_known(script: str) -> Iterator[None]:
+    """Say whose answer it was where one is whole and yet not what the script writes."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:  # pydantic's is a ValueError
+        what = f"its answer has another shape than ours: {type(error).__name__} {error}"
+        raise ScriptFailedError(script=script, reason=what) from error
 
 
 def make_service_run(place: Workplace) -> bool:

@@ -12,13 +12,25 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.approvals.apply import ApplyOutcome, next_applied, operations, read_outcomes
+from tasks.approvals.apply import (
+    ApplyOutcome,
+    believe,
+    next_applied,
+    operations,
+    read_outcomes,
+)
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import ApprovalSet, RevisionId, decode_lines
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
-from tasks.crossing.asking import BATCH_SECONDS, ask, read_revisions
+from tasks.crossing.asking import (
+    BATCH_SECONDS,
+    ask,
+    read_approvals,
+    read_revisions,
+    shape_known,
+)
 from tasks.crossing.export import approved_revisions
 from tasks.crossing.workplace import Workplace
 from tasks.ledger.imports import Decision
@@ -125,7 +137,9 @@ def apply_plan(
         answer = ask(
             place, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS
         )
-        outcome = read_outcomes(plan, answer)
+        with shape_known("apply-approvals"):
+            said = read_outcomes(plan, answer)
+        outcome = believe(said, read_approvals(place).decisions)
     place.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
     return outcome
 

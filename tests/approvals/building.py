@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasks.approvals.apply import ApplyOutcome, operations, read_outcomes
+from tasks.approvals.apply import ApplyOutcome, believe, operations, read_outcomes
 from tasks.approvals.model import (
     Action,
     Approval,
@@ -85,7 +85,7 @@ class ModelServer:
             for line in operations(plan)
             if "n" in line
         ]
-        return read_outcomes(plan, lines)
+        return believe(read_outcomes(plan, lines), self.decisions())
 
     def _outcome(self, line: dict[str, Any], *, fails: bool) -> dict[str, Any]:
         if fails:

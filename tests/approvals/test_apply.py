@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.approvals.apply import NO_OUTCOME, next_applied, operations, read_outcomes
+from tasks.approvals.apply import (
+    NO_OUTCOME,
+    NOT_SEEN,
+    believe,
+    next_applied,
+    operations,
+    read_outcomes,
+)
 from tasks.approvals.model import Action, ApprovalSet, RevisionId
 from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import Facts, Situation, plan_approvals
@@ -99,6 +106,19 @@ def test_the_last_outcome_of_a_number_counts() -> None:
     assert not read_outcomes(made(), earlier).failed
     later = [*lines, outcome(5, "failed", "busy")]
     assert len(read_outcomes(made(), later).failed) == 1
+
+
+def test_what_the_server_does_not_show_was_not_done_whatever_the_script_said() -> None:
+    said = read_outcomes(made(), [outcome(n) for n in range(1, 8)])
+
+    assert believe(said, INCOMING) == said
+    doubted = believe(said, PRESENT)
+    assert not doubted.applied
+    assert {failure.error for failure in doubted.failed} == {NOT_SEEN}
+    assert [failure.action for failure in doubted.failed] == list(said.applied)
+    assert next_applied(LAST, INCOMING, made(), doubted) == LAST.model_copy(
+        update={"groups": INCOMING.groups}
+    )
 
 
 def test_a_group_that_could_not_be_made_is_a_failure_of_its_own() -> None:
