@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.bundle.faults import Faults, raise_for_faults
 from tasks.bundle.header import TrustedHeader
-from tasks.bundle.opening import open_bundle
+from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, MANIFEST, PACKAGE, SHA1SUMS
+from tasks.bundle.manifest import Entry, pieces_of
+from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.seal import Trust
+from tasks.bundle.survey import survey_content
 from tasks.bundle.unpack import ContentRead, unpack_content, unpack_documents
-from tasks.hosts.host import Host
+from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
 
@@ -63,3 +66,37 @@ def verify_bundle(
     if documents.manifest is not None:
         content = unpack_content(bundle, documents.manifest, progress=progress)
     return Verification(bundle.trusted, content, bundle.faults)
+
+
+def lies_whole(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
+    """Whether every name that a bundle's seal knows lies there with its size, and no other name.
+
+    Nothing is read: this finds what was moved, cut off or added, not what has rotted.
+
+    Args:
+        bundle: Whose header is trusted.
+        entries: Its manifest, from our own copy.
+    """
+    if bundle.faults or not all(_documents_lie_there(bundle)):
+        return False
+    for survey in survey_content(bundle.media, bundle.places, entries):
+        if any(survey.extras()) or not survey.entries:
+            return False
+        for piece in (piece for entry in survey.entries for piece in pieces_of(entry)):
+            if not any(_has_size(stat, piece.size_bytes) for _, stat in survey.find(piece)):
+                return False
+    return True
+
+
+def _documents_lie_there(bundle: OpenedBundle) -> Iterator[bool]:
+    header = bundle.header
+    first = ((MANIFEST, header.manifest), (PACKAGE, header.package), (APPROVALS, header.approvals))
+    for volume in header.volumes:
+        lists = ((BLAKE3SUMS, volume.blake3sums), (SHA1SUMS, volume.sha1sums))
+        for place in bundle.places.get(volume.number, ()):
+            for name, binding in (*lists, *(first if volume.number == 1 else ())):
+                yield _has_size(bundle.media.stat(place.joined(name)), binding.size_bytes)
+
+
+def _has_size(stat: FileStat | None, size_bytes: int) -> bool:
+    return stat is not None and stat.kind == "file" and stat.size_bytes == size_bytes

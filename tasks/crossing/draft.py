@@ -17,8 +17,10 @@ from tasks.bundle.canonical import canonical_json
 from tasks.bundle.header import BundleReference, Header, TrustedHeader, read_header, verify_header
 from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries, subtract_missing
+from tasks.bundle.opening import open_bundle
 from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import Trust
+from tasks.bundle.verify import lies_whole
 from tasks.content.names import Blake3
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.crossing.leftovers import remove_work
@@ -221,9 +223,20 @@ def _still_stands(
         record.status == "sealed"
         and record.fingerprint == fingerprint
         and not view.facts.arrived_since
-        and _seal_lies_there(place, record)
+        and _lies_whole(place, record)
         and not _is_mended(place, record, view)
     )
+
+
+def _lies_whole(place: Workplace, record: ExportRecord) -> bool:
+    """Whether a sealed bundle still lies on the media as it was sealed; else another is made."""
+    bundle = place.media.path(str(place.site.media.path / record.bundle.name))
+    try:
+        opened = open_bundle(place.media, [bundle], own_trust(place))
+        is_ours = opened.trusted.digest.hex == record.header_digest
+        return is_ours and lies_whole(opened, read_entries(record.folder / MANIFEST))
+    except AirGapError:
+        return False
 
 
 def _is_mended(place: Workplace, record: ExportRecord, view: ServerView) -> bool:

@@ -102,21 +102,26 @@ def test_an_export_of_nothing_new_answers_with_the_bundle_that_was_made(small_la
     another = small_lab.export("--new")
     assert (another.document["sequence"], Path(another.document["bundle"]).name) == (2, "alpha-2")
 
+    # A bundle that does not lie there whole any more is not answered: nobody could import it.
+    next((small_lab.bundle(2) / "volume-001" / "content").glob("*/*")).unlink()
+    whole = small_lab.export()
+    assert whole.document["sequence"] == 3
+
     # What was declined on staging outdates the bundle, although no update came.
     with small_lab.server("staging") as server:
         update = small_lab.state("staging")["approvals"][0]["update_id"]
         approving.decline(server, update)
     changed = small_lab.export()
-    assert changed.document["sequence"] == 3
-    assert small_lab.export().document["sequence"] == 3
+    assert changed.document["sequence"] == 4
+    assert small_lab.export().document["sequence"] == 4
 
     # Another mode is another bundle.
-    assert small_lab.export("--mode", "mirror").document["sequence"] == 4
+    assert small_lab.export("--mode", "mirror").document["sequence"] == 5
 
     # A first bundle that needs nothing is taken whatever its number; then no lower one is.
-    small_lab.import_(4)
+    small_lab.import_(5)
     before = small_lab.snapshot("disconnected")
-    refused = small_lab.import_(3, expect=3)
+    refused = small_lab.import_(4, expect=3)
     assert refused.error["kind"] == "chain"
     assert small_lab.snapshot("disconnected") == before
 
