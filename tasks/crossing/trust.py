@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret, load_signing_key
 from tasks.bundle.seal import Trust
-from tasks.crossing.workplace import Workplace
-from tasks.errors import SiteFileError
+from tasks.errors import SiteFileError, UsageError
+from tasks.site.settings import Site
+
+if TYPE_CHECKING:
+    from tasks.crossing.workplace import Workplace
+
+
+def require_keys(site: Site) -> None:
+    """See that every key that a site file names is one, before hours of work need it.
+
+    Raises:
+        SiteFileError: All that are not.
+    """
+    trust = site.trust
+    named: list[tuple[str, Path | None, Callable[[Path], object]]] = [
+        ("signing_key", trust.signing_key, load_signing_key),
+        *((f"trusted_keys.{n}", key, load_public_key) for n, key in enumerate(trust.trusted_keys)),
+        ("receipt_secret", trust.receipt_secret, load_receipt_secret),
+    ]
+    problems = []
+    for key, path, load in named:
+        try:
+            if path is not None:
+                load(path)
+        except UsageError as error:
+            problems.append(f"trust.{key}: {error.message}")
+    if problems:
+        raise SiteFileError(path=site.path, problems="; ".join(problems))
 
 
 def site_trust(place: Workplace) -> Trust:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ntpath
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from tasks.errors import PathMissingError, SiteFileError, WrongSideError
 from tasks.hosts.paths import Platform
-from tasks.site.settings import Side, Site
+from tasks.site.settings import ServerSection, Side, Site
 
 _SITES_VARIABLE = "WSUS_AIRGAP_SITES"
 _at_hand: dict[str, Path] = {}
@@ -33,15 +34,16 @@ def read_site(path: Path) -> Site:
         raise PathMissingError(what="the site file", path=path) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SiteFileError(path=path, problems=str(error)) from None
+    problems = ["path: unknown key"] if "path" in table else []
+    missing = _missing_files(table, path.parent)
     try:
         site = Site.model_validate({**table, "path": path})
+        problems += [*missing, *_contradictions(site)]
     except ValidationError as error:
-        raise SiteFileError(path=path, problems=_sentences(error)) from None
-    site = _absolute(site, path.parent)
-    problems = _missing_files(site)
+        problems += [*_sentences(error), *missing]
     if problems:
         raise SiteFileError(path=path, problems="; ".join(problems))
-    return site
+    return _absolute(site, path.parent)
 
 
 def require_side(site: Site, side: Side, command: str) -> None:
@@ -75,18 +77,18 @@ def find_site(name: str) -> Site:
     return read_site(Path(folder) / f"{name}.toml")
 
 
-def _sentences(error: ValidationError) -> str:
+def _sentences(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False):
         key = ".".join(str(part) for part in problem["loc"])
         text = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
         lines.append(f"{key}: {text}")
-    return "; ".join(lines)
+    return lines
 
 
 def _absolute(site: Site, folder: Path) -> Site:
     def here(path: Path | None) -> Path | None:
-        return None if path is None else Path(os.path.abspath(folder / path.expanduser()))
+        return None if path is None else _here(path, folder)
 
     server = site.server
     changes: dict[str, Any] = {
@@ -105,7 +107,7 @@ def _absolute(site: Site, folder: Path) -> Site:
         "media": site.media.model_copy(
             update={
                 # A mount point may be reached by a link; below it none is followed.
-                "path": Path(os.path.realpath(folder / site.media.path)),
+                "path": Path(os.path.realpath(_here(site.media.path, folder))),
                 "return_path": here(site.media.return_path),
             }
         ),
@@ -134,27 +136,57 @@ def _program(command: tuple[str, ...], platform: Platform, folder: Path) -> tupl
     return (_on_server(first, platform, folder) or first, *command[1:])
 
 
-def _missing_files(site: Site) -> list[str]:
+def _here(path: Path, folder: Path) -> Path:
+    """A path of this machine, relative to the site file's folder."""
+    return Path(os.path.abspath(folder / path.expanduser()))
+
+
+def _missing_files(table: Mapping[str, Any], folder: Path) -> list[str]:
+    """The files that a site file names and that are not there.
+
+    Read from the table as it stands, so that it is said together with what the models refuse.
+    """
+    server, trust = (_table(table, name) for name in ("server", "trust"))
     named = {
-        "server.identity_file": site.server.identity_file,
-        "trust.signing_key": site.trust.signing_key,
-        "trust.receipt_secret": site.trust.receipt_secret,
-        **{f"trust.trusted_keys.{n}": key for n, key in enumerate(site.trust.trusted_keys)},
+        "server.identity_file": server.get("identity_file"),
+        "trust.signing_key": trust.get("signing_key"),
+        "trust.receipt_secret": trust.get("receipt_secret"),
     }
+    trusted = trust.get("trusted_keys")
+    if isinstance(trusted, list):
+        named |= {f"trust.trusted_keys.{n}": key for n, key in enumerate(trusted)}
     problems = [
-        f"{key}: file not found: {path}"
-        for key, path in named.items()
-        if path is not None and not path.is_file()
+        f"{key}: file not found: {_here(Path(text), folder)}"
+        for key, text in named.items()
+        if isinstance(text, str) and not _here(Path(text), folder).is_file()
     ]
-    if site.server.address == "local":
-        problems += [
-            f"server.{key}.0: program not found: {command[0]}"
-            for key, command in (
-                ("wsusutil", site.server.wsusutil),
-                ("powershell", site.server.powershell),
-            )
-            if Path(command[0]).is_absolute() and not Path(command[0]).exists()
-        ]
+    if server.get("address", "local") == "local":
+        problems += _missing_programs(server, folder)
+    return problems
+
+
+def _missing_programs(server: Mapping[str, Any], folder: Path) -> list[str]:
+    is_posix = server.get("platform") == Platform.POSIX
+    problems = []
+    for key in ("wsusutil", "powershell"):
+        command = server.get(key) or ServerSection.model_fields[key].default
+        first = command[0] if isinstance(command, (list, tuple)) else None
+        if not isinstance(first, str):
+            continue  # the models say so
+        (program,) = _program((first,), Platform.POSIX if is_posix else Platform.WINDOWS, folder)
+        if Path(program).is_absolute() and not Path(program).exists():
+            problems.append(f"server.{key}.0: program not found: {program}")
+    return problems
+
+
+def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = table.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _contradictions(site: Site) -> list[str]:
+    """What is wrong with keys that are each right."""
+    problems = []
     if site.server.address != "local" and site.server.known_hosts is None:
         problems.append("server.known_hosts: needed with an ssh:// address (strict host keys)")
     if site.trust.threshold > len(site.trust.trusted_keys):
