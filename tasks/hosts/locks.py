@@ -125,11 +125,15 @@ def _linux_process_start(pid: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock that we hold; leaving its ``with`` block gives it back."""
+    """A lock that we hold; leaving its ``with`` block gives it back.
+
+    ``taken_from`` is who held it, where a person's reason took it from them and no proof.
+    """
 
     host: Host
     path: HostPath
     owner: LockOwner
+    taken_from: str | None = None
 
     def is_ours(self) -> bool:
         """Whether the lock is still ours; a person may have had it taken over."""
@@ -225,7 +229,7 @@ def _acquire(
         with _acquire(host, claim, owner, take_over=take_over, depth=depth + 1):
             if _read(host, path) == found:
                 _replace(host, path, owner)
-                return Lock(host, path, owner)
+                return Lock(host, path, owner, None if gone else _named(holder, owner))
     raise _held(path, None, owner)
 
 
@@ -270,11 +274,15 @@ def _parse(content: bytes) -> LockOwner | None:
 
 
 def _held(path: HostPath, holder: LockOwner | None, us: LockOwner) -> LockHeldError:
+    since = "an unknown time" if holder is None else holder.since.isoformat(timespec="seconds")
+    return LockHeldError(what=path, since=since, owner=_named(holder, us))
+
+
+def _named(holder: LockOwner | None, us: LockOwner) -> str:
     if holder is None:
-        return LockHeldError(what=path, since="an unknown time", owner="an owner we cannot read")
+        return "an owner we cannot read"
     place = "this machine" if holder.machine == us.machine else "another machine"
-    owner = f"run {holder.run} (process {holder.pid} of {place})"
-    return LockHeldError(what=path, since=holder.since.isoformat(timespec="seconds"), owner=owner)
+    return f"run {holder.run} (process {holder.pid} of {place})"
 
 
 def _raise_first(failed: tuple[tuple[object, AirGapError], ...]) -> None:

@@ -120,8 +120,11 @@ def test_a_lock_of_an_unknown_owner_is_only_taken_over_by_a_person(lab: Lab) -> 
     assert lock.read_text() == "nobody can read this"
     verified = lab.run("disconnected", "verify", lab.bundle(2), expect=0)
     assert verified.document["outcome"] == "done"
+    lab.import_(2, "--take-over", " ", expect=64)
     taken = lab.import_(2, "--take-over", "the machine that held it was scrapped")
     assert taken.exit_code in {0, 2}, taken.explain()
+    said = " ".join(taken.document["lines"])
+    assert "taken over from an owner we cannot read: the machine that held it was scrapped" in said
     assert not lock.exists()
 
 
