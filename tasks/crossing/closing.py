@@ -102,7 +102,7 @@ def _flags(place: Workplace) -> list[str]:
     """Why a run that did its work still wants a look."""
     notes = place.notes
     found = list(place.alarms)
-    if notes.get("missing"):
+    if notes.get("flagged", notes.get("missing")):
         found.append("approved updates lack content")
     approvals = notes.get("approvals")
     if isinstance(approvals, ApprovalOutcome):

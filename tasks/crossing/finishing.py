@@ -121,5 +121,6 @@ def _audit(
     resume_downloads(place, metadata.index, view)
     missing = auditing.find_gaps(place, metadata, view)
     count, others = auditing.count_unapproved(place, metadata, view, listed=every_update)
-    place.note(missing=(*missing, *others), unapproved_incomplete=count)
+    # What is listed of updates that nobody approved is normal, and flags nothing.
+    place.note(missing=(*missing, *others), unapproved_incomplete=count, flagged=missing)
     return missing
