@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from deploy.embedded_child import DATABASE, ENTER_PATH, database_url, shared_folder
-from tasks.errors import PathMissingError, PrefectServerError
+from tasks.errors import HostFileError, PathMissingError, PrefectServerError
 
 _LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 180.0
@@ -284,7 +284,10 @@ class EmbeddedServer:
         Its standard output and error go to its log, so that whoever reads ours is not kept
         waiting for it, and it has a session of its own, so that Ctrl-C ends the flow first.
         """
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HostFileError(operation="make", path=self.home, reason=str(error)) from None
         command = [sys.executable, "-P", "-m", "deploy.embedded_child", "serve"]
         command += ["--home", str(self.home), "--port", str(self.port)]
         command += ["--ui"] if self._ui else []

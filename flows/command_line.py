@@ -7,8 +7,9 @@ a command needs one; the lab only when a command names it.
 from __future__ import annotations
 
 import logging
-import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from cyclopts import App, CycloptsError, Parameter
 
-from tasks.errors import AirGapError, PathMissingError, UsageError
+from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import print_report
+from tasks.reports.terminal import let_go, open_streams, print_report
 from tasks.site.reading import lay_out_site, require_side
 from tasks.site.settings import Mode, Side
 from tasks.version import VERSION
@@ -42,7 +43,12 @@ _KEYGEN_NEXT = (
     "both sides use one receipt secret."
 )
 
-app = App(name="wsus-airgap", help="Carry Microsoft WSUS across an air gap.", version=VERSION)
+app = App(
+    name="wsus-airgap",
+    help="Carry Microsoft WSUS across an air gap.",
+    version=VERSION,
+    suppress_keyboard_interrupt=False,  # we end with a document and an exit code of ours
+)
 lab_app = App(name="lab", help="A pair of simulated WSUS servers.")
 site_app = App(name="site", help="The site file.")
 app.command(lab_app)
@@ -51,7 +57,14 @@ app.command(site_app)
 
 def main() -> None:
     """Run the command line of this process and end it."""
+    open_streams()
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
+
+
+def _interrupt(*_: object) -> None:
+    """End as Ctrl-C does, so that locks are let go and the document is printed."""
+    raise KeyboardInterrupt
 
 
 def run(words: list[str]) -> int:
@@ -65,8 +78,13 @@ def run(words: list[str]) -> int:
     except AirGapError as error:
         answer = failure_report(command, error)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to go on", file=sys.stderr)
-        return 1
+        answer = failure_report(command, StoppedError(command=command))
+    except BrokenPipeError:
+        let_go(sys.stdout)  # whoever read `lab state` or `--help` has seen enough
+        return 0
+    except Exception as error:  # noqa: BLE001  the edge: every end is a report
+        traceback.print_exc()
+        answer = failure_report(command, error)
     if not isinstance(answer, CommandReport):
         return answer if isinstance(answer, int) else 0
     print_report(answer, as_json=as_json)
@@ -256,7 +274,10 @@ def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
         site: The site file.
         json: Print one JSON document.
     """
+    from tasks.crossing.trust import require_keys
+
     checked = lay_out_site(site)
+    require_keys(checked)
     line = f"{checked.path}: site {checked.name}, {checked.site.side.value} side: nothing wrong"
     return CommandReport(command="site check", site=checked.name, lines=(line,))
 
@@ -355,7 +376,7 @@ def lab_state(folder: Path, side: LabSide, /, *, json: Json = False) -> int:
     from deploy import lab
 
     held = _lab(lambda: lab.state(folder, side))
-    dump(held, sys.stdout, ensure_ascii=False, indent=None if json else 2)
+    dump(held, sys.stdout, indent=None if json else 2)
     print()
     return 0
 
@@ -420,5 +441,4 @@ def _plain(error: CycloptsError) -> str:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUTF8", "1")
     main()

@@ -207,6 +207,14 @@ class PrefectServerError(FailedError):
     remedy = "{remedy}"
 
 
+class StoppedError(FailedError):
+    """Somebody ended the command; what it had finished is kept."""
+
+    kind = "interrupted"
+    template = "{command} was interrupted"
+    remedy = "Run the same command again; it goes on where it stopped."
+
+
 class InternalFaultError(FailedError):
     """Something that we did not foresee; details are in the log file."""
 

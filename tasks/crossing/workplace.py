@@ -20,7 +20,14 @@ from tasks.content.memory import HashMemory
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
 from tasks.crossing.scratch import make_scratch
-from tasks.errors import AirGapError, PathMissingError, ServerChangedError, SiteFileError
+from tasks.crossing.trust import require_keys
+from tasks.errors import (
+    AirGapError,
+    PathMissingError,
+    ServerChangedError,
+    SiteFileError,
+    UsageError,
+)
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, acquire
@@ -234,6 +241,10 @@ class Workplace:
             take_over=self.take_over,
         )
         self._locks[path.text] = self._open.enter_context(lock)
+        if lock.taken_from is not None:
+            said = f"lock {path} was taken over from {lock.taken_from}: {self.take_over}"
+            log.warning(said)
+            self.lines.append(said)
         return lock
 
 
@@ -249,11 +260,15 @@ def open_workplace(
     """Open what a run works with. Connects to nothing yet and changes nothing but the ledger.
 
     Raises:
-        AirGapError: The site is unknown, its file is wrong, or it is for the other side.
+        AirGapError: The site is unknown, its file is wrong, or it is for the other side; or
+            ``take_over`` says no reason.
     """
+    if take_over is not None and not take_over.strip():
+        raise UsageError(reason="--take-over needs a reason: it stands in the report")
     site = find_site(site_name)
     if side is not None:
         require_side(site, side, command)
+    require_keys(site)
     now = clock()
     stack = ExitStack()
     try:

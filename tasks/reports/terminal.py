@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from threading import Lock
 from typing import IO
 
@@ -30,17 +34,39 @@ def print_report(
 
     The last line on stderr is always the next step.
     """
-    out, err = out or sys.stdout, err or sys.stderr
-    if as_json:
-        # ASCII only: the same bytes whatever the code page of the console or pipe.
-        print(json.dumps(report.as_json()), file=out, flush=True)
-    else:
-        for line in summarise(report):
-            print(_encodable(line, out), file=out)
-        out.flush()
-    for error in report.errors:
-        print(_encodable(f"error: {visible(error.message)}", err), file=err)
-    print(_encodable(f"next: {visible(_now(report))}", err), file=err, flush=True)
+    # ASCII only: the same bytes whatever the code page of the console or pipe.
+    said = [json.dumps(report.as_json())] if as_json else summarise(report)
+    _say(said, out or sys.stdout)
+    errors = [f"error: {visible(error.message)}" for error in report.errors]
+    _say([*errors, f"next: {visible(_now(report))}"], err or sys.stderr)
+
+
+def open_streams() -> None:
+    """Open what our caller closed (``>&-``), so that no file of ours gets its number.
+
+    What is said there goes nowhere, instead of into another stream or a database.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def let_go(stream: IO[str]) -> None:
+    """Let a stream lead nowhere that nobody reads any more, also when Python empties it."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _say(lines: Sequence[str], stream: IO[str]) -> None:
+    """Print lines. That nobody reads on (``| head``) does not change how the command ended."""
+    try:
+        for line in lines:
+            print(_encodable(line, stream), file=stream)
+        stream.flush()
+    except OSError:
+        let_go(stream)
 
 
 def _now(report: CommandReport) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ import jsonschema
 import pytest
 
 from tests.reports.schema_file import SCHEMA_FILE
-from tests.support.labs import Lab, Result, make_lab, run_here
+from tests.support.labs import ROOT, Lab, Result, make_lab, run_here
 
 _ALWAYS = {"version", "command", "site", "outcome", "exit_code", "errors", "report"}
 _OUTCOMES = {0: "done", 1: "failed", 2: "flagged", 3: "refused", 4: "refused", 64: "failed"}
@@ -180,12 +185,31 @@ def test_all_that_is_wrong_with_a_site_file_is_said_at_once(lab: Lab, tmp_path: 
         message = document["errors"][0]["message"]
         for key in ("site.side", "policy.mode", "policy.max_deletes", "policy.surprise", "extra"):
             assert key in message
+        for key in ("trust.signing_key", "trust.trusted_keys.0", "trust.receipt_secret"):
+            assert key in message, "files that are not there are said in the same breath"
     site.write_text(lab.site_file("staging").read_text().replace("../keys/", "../nokeys/"))
     missing = run_here("site", "check", "--site", str(site), "--json", expect=64)
     for key in ("trust.signing_key", "trust.trusted_keys.0", "trust.receipt_secret"):
         assert key in missing.error["message"]
+    site.write_text('path = "x"\n' + lab.site_file("staging").read_text())
+    unknown = run_here("site", "check", "--site", str(site), "--json", expect=64)
+    assert "path: unknown key" in unknown.error["message"]
     site.write_text("[site\n")
     run_here("site", "check", "--site", str(site), "--json", expect=64)
+
+
+def test_keys_that_are_none_are_said_before_anything_is_done(lab: Lab, tmp_path: Path) -> None:
+    text = lab.site_file("staging").read_text()
+    wrong = {"signing_key": '"no.key"', "trusted_keys": '["no.key"]', "receipt_secret": '"no.key"'}
+    for key, value in wrong.items():
+        text = re.sub(rf"(?m)^{key} = .*", f"{key} = {value}", text)
+    (tmp_path / "no.key").write_text("not a key\n")
+    site = tmp_path / "site.toml"
+    site.write_text(text)
+    for words in (("site", "check"), ("export",), ("status",)):
+        refused = run_here(*words, "--site", str(site), "--json", expect=64)
+        for key in ("trust.signing_key", "trust.trusted_keys.0", "trust.receipt_secret"):
+            assert key in refused.error["message"], (words, refused.explain())
 
 
 def test_a_command_as_a_process_of_its_own_prints_one_document_and_nothing_else(
@@ -204,6 +228,59 @@ def test_a_command_as_a_process_of_its_own_prints_one_document_and_nothing_else(
     (alone.bundle(1) / "volume-001" / "approvals.jsonl").write_bytes(b"")
     refused = alone.run_command("disconnected", "import", "../media/alpha-1", expect=3)
     assert check(refused, "import")["bundle"] == str(tmp_path / "alone" / "media" / "alpha-1")
+
+
+@pytest.mark.parametrize(
+    ("redirected", "exit_code"),
+    [
+        ('lab create "$DIR" --json <&- >&- 2>&-', 64),
+        ('lab create "$DIR" --json 2>&-', 64),
+        ('lab create "$DIR" --json >/dev/full', 64),
+        ('lab create "$DIR" --json | true', 64),
+        ('lab state "$DIR" staging | true', 0),
+    ],
+)
+def test_streams_that_are_closed_or_lead_nowhere_change_no_exit_code(
+    lab: Lab, redirected: str, exit_code: int
+) -> None:
+    line = f'"{sys.executable}" -m flows.command_line {redirected}; exit "${{PIPESTATUS[0]}}"'
+    ended = subprocess.run(
+        ["bash", "-c", line], check=False, cwd=ROOT, env={**os.environ, "DIR": str(lab.folder)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (ended.returncode, "Traceback" in ended.stderr) == (exit_code, False), ended.stderr
+    assert "Exception ignored" not in ended.stderr
+    assert "error:" not in ended.stdout
+
+
+def test_ctrl_c_and_terminate_end_with_a_document_and_free_locks(
+    lab: Lab, tmp_path: Path, stand_in: None
+) -> None:
+    alone = make_lab(tmp_path / "stopped", updates=12, content_bytes=200_000)
+    alone.configure("staging", "prefect", api_url=_api_of(lab))
+    alone.fault("staging", "wsusutil-hang")
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        with alone.start("staging", "export") as process:
+            limit = time.monotonic() + 60
+            while not (alone.work("staging") / "locks" / "alpha.lock").exists():
+                assert process.poll() is None
+                assert time.monotonic() < limit
+                time.sleep(0.1)
+            process.send_signal(stop)
+            stdout, stderr = process.communicate(timeout=60)
+        assert "Traceback" not in stderr, stderr
+        document = json.loads(stdout)
+        assert (document["exit_code"], document["errors"][0]["kind"]) == (1, "interrupted")
+        assert stderr.strip().splitlines()[-1].startswith("next: Run the same command again")
+        assert not list(alone.folder.rglob("*.lock"))
+    alone.fault("staging", "wsusutil-hang", on=False)
+    assert alone.export().document["sequence"] == 1
+
+
+def _api_of(lab: Lab) -> str:
+    found = re.search(r'api_url = "(.*)"', lab.site_file("staging").read_text())
+    assert found
+    return found[1]
 
 
 def test_a_person_reads_a_summary_where_no_document_is_asked_for(lab: Lab) -> None:
