@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,7 +130,7 @@ class Reader:
                 # What a lab's server wrote, or a test broke: nothing here comes from outside.
                 events = ElementTree.iterparse(stream, ("start", "end"))  # noqa: S314
                 yield from self._parsed(events)
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, zlib.error) as error:
             raise PackageError(f"Unexpected end of file. {error}") from error
         except ElementTree.ParseError as error:
             raise PackageError(f"Unexpected end of file or invalid XML. {error}") from error

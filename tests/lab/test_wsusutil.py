@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from deploy import lab
+from deploy.lab.rules import configuration
 from tests.lab.bench import Bench, count, package_root
 
 _UPDATE = "{http://schemas.microsoft.com/msus/2002/12/Update}"
@@ -134,6 +135,18 @@ def test_a_truncated_package_leaves_half_an_import_and_the_whole_one_mends_it(
     assert 0 < len(bench.state("disconnected")["revisions"]) < total
     assert bench.wsusutil("disconnected", "import", package).returncode == 0
     assert len(bench.state("disconnected")["revisions"]) == total
+
+
+def test_broken_compression_fails_an_import_in_words_and_the_service_comes_back(
+    bench: Bench,
+) -> None:
+    package, log = bench.folder / "broken.xml.gz", bench.folder / "broken.log"
+    package.write_bytes(gzip.compress(b"")[:10] + b"\xff" * 50)
+    told = bench.wsusutil("disconnected", "import", package, log)
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "<ImportError" in log.read_text(encoding="utf-8")
+    with bench.server("disconnected") as server:
+        assert configuration.service_status(server) == "Running"
 
 
 def test_a_replica_and_another_protocol_refuse_an_import(bench: Bench) -> None:
