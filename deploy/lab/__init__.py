@@ -35,7 +35,7 @@ def create(
         language: ``en`` or ``de``: what wsusutil speaks and how built-in groups are called.
 
     Raises:
-        LabError: The folder is not empty, or a number makes no sense.
+        LabError: The folder is not empty or cannot be written, or a number makes no sense.
     """
     from deploy.lab.layout import Size
     from deploy.lab.layout import create as lay_out

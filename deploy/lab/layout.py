@@ -45,7 +45,13 @@ class Size:
 def create(folder: Path, size: Size, seed: int, language: str) -> None:
     """Lay out a lab; see ``deploy.lab.create``."""
     _refuse(folder, size, language)
-    folder = folder.resolve()
+    try:
+        _lay_out(folder.resolve(), size, seed, language)
+    except OSError as error:
+        raise LabError(f"{folder} cannot be written: {error}") from error
+
+
+def _lay_out(folder: Path, size: Size, seed: int, language: str) -> None:
     for name in ("media", "return", "keys"):
         (folder / name).mkdir(parents=True)
     _write_keys(folder / "keys")

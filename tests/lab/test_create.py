@@ -69,6 +69,12 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
         lab.create(tmp_path)
 
 
+def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(lab.LabError, match="cannot be written"):
+        lab.create(tmp_path / "file" / "lab", updates=1, content_bytes=1)
+
+
 @pytest.mark.parametrize("wrong", [{"updates": 0}, {"content_bytes": 0}, {"language": "fr"}])
 def test_sizes_and_languages_that_make_no_sense_are_refused(
     tmp_path: Path, wrong: dict[str, object]
