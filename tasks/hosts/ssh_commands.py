@@ -5,14 +5,21 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import paramiko
+from paramiko.message import Message
 
 from tasks.errors import CommandFailedError, ConnectionLostError, TimeLimitError
 from tasks.hosts.host import CommandResult
 from tasks.hosts.paths import Platform
-from tasks.hosts.ssh_connection import CONNECT_SECONDS, BrokenError, SshConnection, breaking
+from tasks.hosts.ssh_connection import (
+    CONNECT_SECONDS,
+    BrokenError,
+    SshConnection,
+    breaking,
+    close_quietly,
+)
 from tasks.hosts.windows import (
     SHELL_QUESTION,
     Shell,
@@ -100,6 +107,7 @@ class SshCommands:
                     session.exec_command(text)
                     return started.finish(stdin, timeout_seconds)
             except BrokenError as error:
+                close_quietly(session)
                 if repeatable:
                     raise
                 reason = f"{error}, while {name} ran; whether it did its work is not known"
@@ -152,12 +160,26 @@ class _Running:
         if unsent is None or self._session.closed:
             return None, False
         if not unsent:
-            self._session.shutdown_write()
+            self._end_stdin()
             return None, True
         if not self._session.send_ready():
             return unsent, False
         sent = self._session.send(bytes(unsent[:_PART_BYTES]))
         return unsent[sent:], True
+
+    def _end_stdin(self) -> None:
+        """Say that there is no more input, unless the program has ended already.
+
+        paramiko's own call sends that after it has let go of the session, and meanwhile the
+        answer to the server's close may go out: sshd then hangs up on the whole connection.
+        """
+        transport = self._session.get_transport()
+        end: Callable[[], Message | None] = getattr(self._session, "_send_eof")  # noqa: B009
+        send: Callable[[Message], None] = getattr(transport, "_send_user_message")  # noqa: B009
+        with self._session.lock:
+            message = None if self._session.closed else end()
+            if message is not None:
+                send(message)
 
     def _drain(self) -> bool:
         got = False

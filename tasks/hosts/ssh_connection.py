@@ -117,8 +117,10 @@ class SshConnection:
         try:
             yield channel
         finally:
-            self._channels.release()
+            # Given back before the next may come: who comes in between finds none idle and opens
+            # another, and what is open beyond the server's limit keeps commands out for ever.
             channel.give_back()
+            self._channels.release()
 
     def take_sftp(self) -> SftpChannel:
         """An SFTP channel that nobody uses."""
@@ -127,11 +129,15 @@ class SshConnection:
             if self._idle:
                 return self._idle.pop()
         with breaking(transport):
-            sftp = SftpChannel.from_transport(transport)
-            if sftp is None:
-                raise BrokenError("the server opened no SFTP channel")
-            sftp.session.settimeout(ANSWER_SECONDS)
-            sftp.ask_limits()
+            session = transport.open_session(timeout=CONNECT_SECONDS)
+            try:
+                session.settimeout(ANSWER_SECONDS)
+                session.invoke_subsystem("sftp")
+                sftp = SftpChannel(session)
+                sftp.ask_limits()
+            except BaseException:
+                close_quietly(session)  # the server counts it as long as it is open
+                raise
             return sftp
 
     def give_sftp(self, sftp: SftpChannel) -> None:
@@ -185,6 +191,12 @@ class Channel:
         """Leave the channel to others."""
         if self._sftp is not None:
             self._connection.give_sftp(self._sftp)
+
+
+def close_quietly(session: paramiko.Channel) -> None:
+    """Close a session that nobody wants any more; on a dead connection it is closed already."""
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        session.close()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import paramiko
 from paramiko.message import Message
-from paramiko.sftp import CMD_EXTENDED
+from paramiko.sftp import CMD_DATA, CMD_EXTENDED, CMD_READ, CMD_STATUS, int64
 
 OP_UNSUPPORTED = 8
 FAILURE = 4
@@ -37,10 +37,32 @@ class Limits:
     write_bytes: int = _SAFE_BLOCK_BYTES
 
 
+class _Blocks:
+    """Answers to reads that were asked for ahead; paramiko brings them, in any order."""
+
+    def __init__(self) -> None:
+        self.by_number: dict[int, bytes | SftpStatusError] = {}
+
+    def _async_response(self, kind: int, message: Message, number: int) -> None:
+        if kind == CMD_DATA:
+            self.by_number[number] = message.get_string()
+            return
+        code, text = (
+            (message.get_int(), message.get_text())
+            if kind == CMD_STATUS
+            else (FAILURE, "the server gave another answer than was asked for")
+        )
+        self.by_number[number] = b"" if code == _END_OF_FILE else SftpStatusError(code, text)
+
+
 class SftpChannel(paramiko.SFTPClient):
     """An SFTP session of its own. Not for several threads at once."""
 
     limits = Limits()
+
+    def __init__(self, session: paramiko.Channel) -> None:
+        self._blocks = _Blocks()
+        super().__init__(session)
 
     @property
     def session(self) -> paramiko.Channel:
@@ -63,6 +85,29 @@ class SftpChannel(paramiko.SFTPClient):
         reply.get_int64()  # packet
         read_bytes, write_bytes = reply.get_int64(), reply.get_int64()
         self.limits = Limits(_block_bytes(read_bytes), _block_bytes(write_bytes))
+
+    def ask_block(self, file: paramiko.SFTPFile, offset: int, size_bytes: int) -> int:
+        """Ask for bytes of an open file without waiting; gives the number of the question.
+
+        paramiko's own reading ahead asks from a thread of its own: that one tells the terminal
+        when the connection breaks, and may still ask when the channel serves somebody else.
+        """
+        ask: Callable[..., int] = self._async_request  # type: ignore[attr-defined]
+        return ask(self._blocks, CMD_READ, file.handle, int64(offset), size_bytes)
+
+    def take_block(self, number: int) -> bytes:
+        """Wait for the answer to a question; nothing is the end of the file.
+
+        Raises:
+            SftpStatusError: The server does not give it.
+        """
+        read: Callable[[], object] = self._read_response  # type: ignore[attr-defined]
+        while number not in self._blocks.by_number:
+            read()
+        block = self._blocks.by_number.pop(number)
+        if isinstance(block, SftpStatusError):
+            raise block
+        return block
 
     def flush(self, file: paramiko.SFTPFile) -> None:
         """Make an open file durable (``fsync@openssh.com``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 import paramiko
@@ -32,7 +33,7 @@ def read_file(
 
 
 class _Reader:
-    """A place in a file on the server."""
+    """A place in a file on the server, and what of it was asked for ahead."""
 
     def __init__(
         self, channel: Channel, path: str, offset: int, check: Callable[[SftpChannel], None]
@@ -43,8 +44,9 @@ class _Reader:
         self._check = check
         self._of: SftpChannel | None = None
         self._file: paramiko.SFTPFile | None = None
-        self._ahead = 0  # up to here is asked for, or need not be asked for at once
-        self._asked = False
+        self._asked: deque[tuple[int, int]] = deque()  # number of the question, and its size
+        self._asked_to = 0
+        self._end: int | None = None  # where we take it to be; nothing is asked for beyond at once
 
     def next_block(self) -> bytes:
         block = self._channel.call(self._read)
@@ -52,30 +54,49 @@ class _Reader:
         return block
 
     def _read(self, sftp: SftpChannel) -> bytes:
-        block_bytes = sftp.limits.read_bytes
         if self._file is None or self._of is not sftp:
             self._check(sftp)
-            self._file = _open(sftp, self._path, "r", block_bytes)
+            self._file = _open(sftp, self._path, "r", sftp.limits.read_bytes)
             self._of = sftp
-            self._file.seek(self._offset)
+            self._asked.clear()
+            self._asked_to, self._end = self._offset, None
             # Most files are small: the first block is asked for before anything else is.
-            self._ahead = self._offset + block_bytes
-            self._asked = False
-        elif self._offset >= self._ahead:
-            self._ask_ahead(self._file)
-        return self._file.read(block_bytes)
-
-    def _ask_ahead(self, file: paramiko.SFTPFile) -> None:
-        size_bytes = file.stat().st_size or 0
-        self._ahead = min(size_bytes, self._offset + WINDOW_BYTES)
-        if self._ahead > self._offset:
-            file.prefetch(self._ahead)
-            self._asked = True
+            self._ask(sftp, self._file, sftp.limits.read_bytes)
         else:
-            self._ahead = self._offset + WINDOW_BYTES  # at the end, or the file has grown
+            self._ask_ahead(sftp, self._file)
+        return self._take(sftp, self._file)
+
+    def _ask_ahead(self, sftp: SftpChannel, file: paramiko.SFTPFile) -> None:
+        block_bytes = sftp.limits.read_bytes
+        if self._end is None:
+            self._end = file.stat().st_size or 0
+        ahead = min(self._end, self._offset + WINDOW_BYTES)
+        while self._asked_to < ahead:
+            self._ask(sftp, file, min(block_bytes, self._end - self._asked_to))
+        if not self._asked:  # at the end, or the file has grown
+            self._ask(sftp, file, block_bytes)
+
+    def _ask(self, sftp: SftpChannel, file: paramiko.SFTPFile, size_bytes: int) -> None:
+        number = sftp.ask_block(file, self._asked_to, size_bytes)
+        self._asked.append((number, size_bytes))
+        self._asked_to += size_bytes
+
+    def _take(self, sftp: SftpChannel, file: paramiko.SFTPFile) -> bytes:
+        """The next block; a server may answer with less than was asked for."""
+        number, size_bytes = self._asked.popleft()
+        block = sftp.take_block(number)
+        while self._asked and 0 < len(block) < size_bytes:
+            at = self._offset + len(block)
+            more = sftp.take_block(sftp.ask_block(file, at, size_bytes - len(block)))
+            if not more:
+                break
+            block += more
+        if len(block) < size_bytes and not self._asked:  # most likely the end
+            self._asked_to = self._end = self._offset + len(block)
+        return block
 
     def close(self) -> None:
-        if self._asked and self._offset < self._ahead:
+        if self._asked:
             self._channel.discard()
         elif self._file is not None:
             _close_quietly(self._file)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import paramiko
 import pytest
+from paramiko.common import cMSG_CHANNEL_EOF
+from paramiko.message import Message
 
 from tasks.errors import (
     CommandFailedError,
@@ -24,6 +29,8 @@ from tasks.hosts import ssh_connection
 from tasks.hosts.host import Host
 from tasks.hosts.opening import HostAddress, open_host, parse_ssh_address
 from tasks.hosts.paths import Platform
+from tasks.hosts.ssh_connection import MOST_CHANNELS, SshAccess, SshConnection
+from tasks.hosts.ssh_sftp import Limits, SftpChannel
 from tests.hosts.conftest import made_up, shell, ssh_address, wait_for
 from tests.support import needs
 from tests.support.sshd import Sshd, running_sshd
@@ -165,6 +172,64 @@ def test_writing_goes_on_where_the_connection_broke(
     assert hashlib.sha256((tmp_path / "large").read_bytes()).digest() == (
         hashlib.sha256(expected).digest()
     )
+
+
+def test_threads_that_take_turns_keep_to_the_channels_that_a_server_allows(
+    ssh_host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[SftpChannel] = []
+    ask, give = SftpChannel.ask_limits, SshConnection.give_sftp
+
+    def ask_and_count(sftp: SftpChannel) -> None:
+        opened.append(sftp)
+        ask(sftp)
+
+    def give_slowly(connection: SshConnection, sftp: SftpChannel) -> None:
+        time.sleep(0.02)  # as a thread does that the system does not let on
+        give(connection, sftp)
+
+    monkeypatch.setattr(SftpChannel, "ask_limits", ask_and_count)
+    monkeypatch.setattr(SshConnection, "give_sftp", give_slowly)
+    with ThreadPoolExecutor(2 * MOST_CHANNELS) as pool:
+        found = list(pool.map(lambda _: ssh_host.stat(ssh_host.path("/")), range(60)))
+    assert None not in found
+    assert len(opened) <= MOST_CHANNELS
+
+
+def test_a_program_that_ends_at_once_does_not_cost_the_connection(
+    ssh_host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[SshAccess] = []
+    connect, send = ssh_connection.connect, paramiko.Transport._send_user_message  # type: ignore[attr-defined]
+
+    def connect_and_count(access: SshAccess) -> paramiko.Transport:
+        made.append(access)
+        return connect(access)
+
+    def send_late(transport: paramiko.Transport, message: Message) -> None:
+        if message.asbytes()[:1] == cMSG_CHANNEL_EOF:
+            time.sleep(0.1)  # by now the program has ended, and the server closes the session
+        send(transport, message)
+
+    monkeypatch.setattr(ssh_connection, "connect", connect_and_count)
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", send_late)
+    for _ in range(3):
+        assert ssh_host.run(["true"], timeout_seconds=30).exit_code == 0
+        time.sleep(0.1)
+    assert len(made) == 1
+
+
+def test_a_server_that_answers_with_less_than_was_asked_for_is_asked_on(
+    ssh_host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # OpenSSH gives at most 255 KiB for one request, whatever it is asked for.
+    monkeypatch.setattr(SftpChannel, "ask_limits", lambda _: None)
+    monkeypatch.setattr(SftpChannel, "limits", Limits(read_bytes=700_000, write_bytes=32_768))
+    content = random.Random(1).randbytes(5_000_001)
+    (tmp_path / "file").write_bytes(content)
+    path = ssh_host.path(str(tmp_path / "file"))
+    for offset in (0, 1_234_567):
+        assert b"".join(map(bytes, ssh_host.read(path, offset=offset))) == content[offset:]
 
 
 def test_calls_from_threads_go_on_while_connections_keep_breaking(
