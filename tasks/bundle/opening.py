@@ -16,6 +16,7 @@ from tasks.bundle.layout import CONTENT, HEADER, allowed_names, volume_name, vol
 from tasks.bundle.seal import HEADER_LIMIT_BYTES, Trust
 from tasks.bundle.survey import Places, strays
 from tasks.errors import PathMissingError, SealError, WrongSiteError
+from tasks.hosts.bounded import read_start
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
 
@@ -123,19 +124,14 @@ def _read_header_file(media: Host, path: HostPath) -> bytes | None:
     """Read a header file up to its cap; None when there is none.
 
     Raises:
-        SealError: It is no plain file, or too large.
+        SealError: It is no plain file.
     """
     stat = media.stat(path)
     if stat is None:
         return None
     if stat.kind != "file":
         raise SealError(path=path, reason="its header.json is no plain file")
-    content = bytearray()
-    for chunk in media.read(path):
-        content += chunk
-        if len(content) > HEADER_LIMIT_BYTES:
-            raise SealError(path=path, reason=f"it is larger than {HEADER_LIMIT_BYTES} bytes")
-    return bytes(content)
+    return read_start(media, path, limit_bytes=HEADER_LIMIT_BYTES)  # read_header refuses more
 
 
 def _check_names(media: Host, number: int, place: HostPath, faults: Faults) -> None:

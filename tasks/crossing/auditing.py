@@ -26,6 +26,8 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.trust import receipt_secret, signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
+from tasks.hosts.bounded import read_start
+from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
@@ -151,7 +153,7 @@ def write_receipt(place: Workplace, receipt: Receipt) -> tuple[Path, str]:
     target = place.media.path(str(folder / receipt.file_name))
     place.media.make_folder(target.parent)
     content = seal_receipt(receipt, [signing_key(place)])
-    if b"".join(bytes(view) for view in _content(place, target.text)) != content:
+    if _content(place, target, limit_bytes=len(content)) != content:
         put_file(place.media, target, [content])
     code = ""
     if place.site.trust.receipt_secret is not None:
@@ -159,7 +161,7 @@ def write_receipt(place: Workplace, receipt: Receipt) -> tuple[Path, str]:
     return Path(target.text), code
 
 
-def _content(place: Workplace, path: str) -> Iterator[memoryview]:
-    target = place.media.path(path)
-    if place.media.stat(target) is not None:
-        yield from place.media.read(target)
+def _content(place: Workplace, path: HostPath, *, limit_bytes: int) -> bytes:
+    if place.media.stat(path) is None:
+        return b""
+    return read_start(place.media, path, limit_bytes=limit_bytes)

@@ -25,11 +25,13 @@ import psutil
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import AirGapError, HostFileError, LockHeldError
+from tasks.hosts.bounded import read_start
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 
 _TRIES = 8
 _DEEPEST_CLAIM = 4
+_LIMIT_BYTES = 4_096  # of a lock's file; on a medium anybody may have put another there
 _UNKNOWN = "unknown"
 
 
@@ -259,7 +261,7 @@ def _read(host: Host, path: HostPath) -> bytes | None:
     if host.stat(path) is None:
         return None
     try:
-        return b"".join(bytes(view) for view in host.read(path))
+        return read_start(host, path, limit_bytes=_LIMIT_BYTES)
     except HostFileError:
         if host.stat(path) is None:
             return None

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tasks.errors import LockHeldError
@@ -205,3 +206,14 @@ def test_a_lock_on_this_machine_is_durable_and_atomic(tmp_path: Path) -> None:
     with acquire(host, path, machine=MACHINE, run="r", now=NOW):
         assert LockOwner.model_validate_json((tmp_path / "lock").read_bytes()).run == "r"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_of_any_size_is_not_read_to_its_end(tmp_path: Path) -> None:
+    host = LocalHost()
+    path = tmp_path / "server.lock"
+    with path.open("wb") as stream:
+        stream.truncate(1 << 30)
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(LockHeldError, match="an owner we cannot read"):
+        acquire(host, host.path(str(path)), machine=MACHINE, run="ours", now=NOW)
+    assert psutil.Process().memory_info().rss - before < 100_000_000
