@@ -32,7 +32,7 @@ from tasks.content.names import Blake3
 from tasks.errors import BundleAgeError, ChainError, ClockError, WrongSiteError
 
 LARGEST_JUMP = 1_000
-_CLOCK_TOLERANCE = timedelta(days=1)
+CLOCK_TOLERANCE = timedelta(days=1)
 _WARN_SHARE = 0.75
 
 
@@ -261,7 +261,7 @@ def _find_gap(
 def _require_clock(trusted: TrustedHeader, memory: SiteMemory, clock: datetime) -> None:
     created = trusted.header.created
     newest = memory.imported.get(memory.newest)
-    if created - clock > _CLOCK_TOLERANCE:
+    if created - clock > CLOCK_TOLERANCE:
         raise ClockError(clock=clock.isoformat(), created=created.isoformat())
     if newest is not None and created < newest.created:
         raise ClockError(

@@ -14,12 +14,12 @@ from blake3 import blake3
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.header import BundleReference, Header, TrustedHeader, read_header, verify_header
+from tasks.bundle.header import BundleReference, Header, read_header, verify_header
 from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries, subtract_missing
 from tasks.bundle.opening import open_bundle
 from tasks.bundle.receipt import Receipt
-from tasks.bundle.seal import Trust
+from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import lies_whole
 from tasks.content.names import Blake3
 from tasks.content.transfer import CopyItem, copy_files
@@ -28,6 +28,7 @@ from tasks.crossing.trust import own_trust
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError
+from tasks.hosts.bounded import read_start
 from tasks.ledger.exports import ExportRecord
 from tasks.site.settings import Mode
 
@@ -83,24 +84,27 @@ def open_draft(
         )
         rebased = place.exports.newest() or newest
         return _draft(place, rebased, full=full, fingerprint=fingerprint)
-    if newest is not None and not new and _still_stands(place, newest, view, fingerprint):
-        settle_seal(place, newest.sequence)
-        return _draft(place, newest, full=full, is_sealed=True)
+    if newest is not None and not new:
+        as_made = fingerprint if full else _fingerprint(view, _base_as_made(place, newest), wanted)
+        standing = _standing_header(place, newest, view, as_made)
+        if standing is not None:
+            settle_seal(place, standing)
+            return _draft(place, newest, full=full, is_sealed=True)
     place.ledger.settle_fact("staging_server", view.facts.server_id)
     return _draft(place, _reserve(place, wanted, base), full=full, fingerprint=fingerprint)
 
 
-def settle_seal(place: Workplace, sequence: int) -> None:
+def settle_seal(place: Workplace, header: Header) -> None:
     """Remember that a bundle's seal lies on the media, with all that follows from it.
 
     Killed anywhere, the next export does it again: it finds the seal there.
     """
+    sequence = header.sequence
     record = place.exports.by_sequence(sequence)
     if record is None:
         return
     if record.status != "sealed":
         place.exports.mark_sealed(sequence, now=place.clock())
-    header = Header.model_validate_json((record.folder / PAYLOAD).read_bytes())
     place.ledger.note_time(header.created)
     if place.site.policy.baseline == "sent" and record.accepted is None:
         place.exports.accept(sequence, receipt=None, now=place.clock())
@@ -113,9 +117,9 @@ def work_of(sequence: int) -> str:
 
 
 def committed_header(draft: Draft) -> Header | None:
-    """The header that was committed for a draft, None when none was."""
+    """The header that was committed for a draft, None when it is lost."""
     path = draft.folder / PAYLOAD
-    if not draft.is_committed or not path.is_file():
+    if not path.is_file():
         return None
     return Header.model_validate_json(path.read_bytes())
 
@@ -209,34 +213,44 @@ def _fingerprint(view: ServerView, base: ExportRecord | None, mode: Mode) -> str
 
 def _adopt_seal(place: Workplace, record: ExportRecord) -> ExportRecord:
     """Look whether our seal of a committed bundle already lies on the media, and adopt it."""
-    if _seal_lies_there(place, record):
-        settle_seal(place, record.sequence)
-        return place.exports.by_sequence(record.sequence) or record
-    return record
+    header = _sealed_header(place, record)
+    if header is None:
+        return record
+    settle_seal(place, header)
+    return place.exports.by_sequence(record.sequence) or record
 
 
-def _still_stands(
+def _base_as_made(place: Workplace, record: ExportRecord) -> ExportRecord | None:
+    """What an export that made this bundle again would count on.
+
+    For a site with no way back a bundle becomes the baseline by its own seal: that is no news.
+    """
+    base = place.exports.baseline()
+    is_own = place.site.policy.baseline == "sent" and base == record
+    return place.exports.by_digest(record.base_digest or "") if is_own else base
+
+
+def _standing_header(
     place: Workplace, record: ExportRecord, view: ServerView, fingerprint: str
-) -> bool:
-    """Whether a sealed bundle answers this export: nothing changed, and it lies on the media."""
-    return (
-        record.status == "sealed"
-        and record.fingerprint == fingerprint
-        and not view.facts.arrived_since
-        and _lies_whole(place, record)
-        and not _is_mended(place, record, view)
-    )
+) -> Header | None:
+    """The header of a sealed bundle that answers this export: nothing changed, and it is there."""
+    is_same = record.status == "sealed" and record.fingerprint == fingerprint
+    if not is_same or view.facts.arrived_since:
+        return None
+    header = _whole_header(place, record)
+    return None if header is None or _is_mended(place, record, view) else header
 
 
-def _lies_whole(place: Workplace, record: ExportRecord) -> bool:
-    """Whether a sealed bundle still lies on the media as it was sealed; else another is made."""
+def _whole_header(place: Workplace, record: ExportRecord) -> Header | None:
+    """The header of a bundle that still lies on the media as it was sealed."""
     bundle = place.media.path(str(place.site.media.path / record.bundle.name))
     try:
         opened = open_bundle(place.media, [bundle], own_trust(place))
         is_ours = opened.trusted.digest.hex == record.header_digest
-        return is_ours and lies_whole(opened, read_entries(record.folder / MANIFEST))
+        is_whole = is_ours and lies_whole(opened, read_entries(record.folder / MANIFEST))
     except AirGapError:
-        return False
+        return None
+    return opened.header if is_whole else None
 
 
 def _is_mended(place: Workplace, record: ExportRecord, view: ServerView) -> bool:
@@ -260,16 +274,13 @@ def _is_mended(place: Workplace, record: ExportRecord, view: ServerView) -> bool
     )
 
 
-def _seal_lies_there(place: Workplace, record: ExportRecord) -> bool:
-    found = _seal_on_media(place, record, own_trust(place))
-    return found is not None and found.digest.hex == record.header_digest
-
-
-def _seal_on_media(place: Workplace, record: ExportRecord, trust: Trust) -> TrustedHeader | None:
+def _sealed_header(place: Workplace, record: ExportRecord) -> Header | None:
+    """The header that lies sealed by us on the media, if it is the one that was committed."""
     bundle = place.media.path(str(place.site.media.path / record.bundle.name))
     path = volume_folder(bundle, 1).joined(HEADER)
     try:
-        content = b"".join(bytes(view) for view in place.media.read(path))
-        return verify_header(read_header(content, path=path.text), trust)
+        content = read_start(place.media, path, limit_bytes=HEADER_LIMIT_BYTES)
+        found = verify_header(read_header(content, path=path.text), own_trust(place))
     except AirGapError:
         return None
+    return found.header if found.digest.hex == record.header_digest else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import Action, Approval
 from tasks.bundle.carry import PackJob
+from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.header import Counts, Header, seal_header
 from tasks.bundle.header import ServerFacts as HeaderServer
 from tasks.bundle.layout import MANIFEST
@@ -21,6 +21,7 @@ from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.names import ContentDigest
 from tasks.content.scan import scan
+from tasks.content.transfer import require_all
 from tasks.crossing import asking, wsusutil_run
 from tasks.crossing.draft import (
     PAYLOAD,
@@ -35,6 +36,7 @@ from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
 from tasks.errors import FailedError, PackageError, RoomError, ServerUnfitError
+from tasks.hosts.putting import put_file
 from tasks.metadata.audit import HeldFile, MissingFile, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import PackageSummary, index_package
@@ -265,15 +267,16 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
     """Commit sequence, digest and place, then write the seal; gives the header's digest (hex).
 
     Raises:
-        FailedError: A header was committed before and what lies there now is not what it names;
-            the number is given up.
+        FailedError: A header was committed before and is lost, or what lies there now is not what
+            it names; the number is given up.
     """
-    committed = committed_header(draft)
-    created = committed.created if committed else place.ledger.latest_time(place.clock())
+    record = place.exports.by_sequence(draft.sequence)
+    is_committed = record is not None and record.status == "committed"
+    committed = committed_header(draft) if is_committed else None
+    created = committed.created if committed else time_of_making(place)
     header = _header(place, draft, packed, facts, created=created)
-    if (
-        committed is not None
-        and header.model_copy(update={"server": committed.server}) != committed
+    if is_committed and (
+        committed is None or header.model_copy(update={"server": committed.server}) != committed
     ):
         place.exports.void(draft.sequence)
         raise FailedError(
@@ -281,16 +284,46 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
             "its number is given up, and the next run makes another"
         )
     header = committed or header
-    payload = draft.folder / PAYLOAD
-    _write_durably(payload, header.payload())
+    _keep(place, draft, header)
     place.exports.commit(
         draft.sequence, header_digest=header.digest.hex, fingerprint=draft.fingerprint
     )
     bundle = place.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(place)])
     publish_header(place.media, bundle, content, volumes=len(packed.volumes))
-    settle_seal(place, draft.sequence)
+    settle_seal(place, header)
     return header.digest.hex
+
+
+def time_of_making(place: Workplace) -> datetime:
+    """The clock's time, but never before what was made last: the clock never runs backwards.
+
+    Unless that was made more than a day ahead of the clock and nothing says that it was imported:
+    then the clock was wrong, that bundle is refused over there, and so would be all after it.
+    """
+    now = place.clock()
+    latest = place.ledger.latest_time(now)
+    if latest - now <= CLOCK_TOLERANCE:
+        return latest
+    place.alarm(
+        f"the clock says {now:%Y-%m-%d}, and an earlier bundle was made {latest:%Y-%m-%d}: one of "
+        "the two is wrong, and the other side refuses bundles from the future"
+    )
+    imported = None if place.site.policy.baseline == "sent" else place.exports.baseline()
+    if imported is not None and now < imported.created:
+        return latest
+    place.ledger.set_fact("latest_time", now.isoformat())
+    return now
+
+
+def _keep(place: Workplace, draft: Draft, header: Header) -> None:
+    """Have what a committed bundle is made of outlive a power loss, before it is committed."""
+    folder = place.media.path(str(draft.folder))
+    put_file(place.media, folder.joined(PAYLOAD), [header.payload()])
+    found = place.media.list_folder(folder)
+    files = [folder.joined(stat.name) for stat in found if stat.kind == "file"]
+    require_all(place.media.flush_files(files))
+    place.media.flush_folders([folder.parent, folder.parent.parent])
 
 
 def _header(
@@ -341,15 +374,6 @@ def _counted(path: Path) -> tuple[int, int]:
         sum(line.startswith(b'{"kind":"approval"') for line in lines),
         sum(line.startswith(b'{"kind":"decline"') for line in lines),
     )
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
 
 
 # --- what will be missing ---------------------------------------------------------------------

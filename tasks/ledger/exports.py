@@ -102,12 +102,19 @@ class Exports:
         )
 
     def commit(self, sequence: int, *, header_digest: str, fingerprint: str) -> None:
-        """Bind a sequence to its header before the seal exists. It never gets another."""
-        self._connection.execute(
-            "UPDATE export SET status='committed', header_digest=?, fingerprint=?"
-            " WHERE sequence=? AND status IN ('reserved', 'committed')",
+        """Bind a sequence to its header before the seal exists. It never gets another.
+
+        Raises:
+            ValueError: It has another already; the caller's mistake.
+        """
+        done = self._connection.execute(
+            "UPDATE export SET status='committed', header_digest=?1, fingerprint=?2"
+            " WHERE sequence=?3 AND (status='reserved'"
+            " OR status='committed' AND header_digest=?1)",
             (header_digest, fingerprint, sequence),
         )
+        if done.rowcount != 1:
+            raise ValueError(f"sequence {sequence} is bound to another header")
 
     def mark_sealed(self, sequence: int, *, now: datetime) -> None:
         """The seal lies on the media; the bundle is whole."""
