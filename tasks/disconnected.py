@@ -12,11 +12,12 @@ from tasks.crossing import (
     importing,
     proving,
 )
-from tasks.crossing.arrival import Arrival, Delivery
+from tasks.crossing.arrival import Arrival, Delivery, judge_again
 from tasks.crossing.describing import read_titles
 from tasks.crossing.importing import ImportPlan
 from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
+from tasks.crossing.mark import compare_mark
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.policy import at_work, found_done, log, step
@@ -36,7 +37,10 @@ def lock_server() -> None:
 def check_server(arrival: Arrival | None = None) -> ServerFacts:
     """See that the server can take part, and that its settings fit the bundle's."""
     place = at_work()
+    if arrival is not None:
+        judge_again(place, arrival)
     facts = export.check_server(place)
+    compare_mark(place)
     if facts.content_volume is not None:
         place.note(content_volume_free_bytes=facts.content_volume.free_bytes)
     if facts.active_rules:
@@ -95,7 +99,7 @@ def load_metadata(delivery: Delivery, plan: ImportPlan, server: ServerFacts) -> 
 def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> ApplyOutcome:
     """Plan anew from what the server says now, and apply."""
     place = at_work()
-    approvals = importing.plan_approvals(place, plan, content)
+    approvals = importing.plan_approvals(place, delivery, plan, content)
     outcome = deciding.apply_plan(
         place, approvals, work=delivery.work, incoming=plan.sources.incoming
     )

@@ -123,7 +123,8 @@ def next_applied(
 ) -> ApprovalSet:
     """What counts as last applied from now on: the base of the next comparison.
 
-    What was applied or stood there already is ours. What failed, waits or was overruled keeps its
+    What was applied or stood there already is ours. What failed, was left out, waits or was
+    overruled keeps its
     earlier entry, so that a later import still knows what we had left there; without one it stays
     unknown, so that it is added once it may be.
     """
@@ -134,6 +135,7 @@ def next_applied(
     }
     held = {(each.update_id, fold(each.group)) for each in plan.held if each.subject == "removal"}
     failed = [each.action for each in outcome.failed if each.action is not None]
+    failed += plan.left_out
     unapproved = {_key(each) for each in failed if each.operation == "approve"}
     unremoved = {_key(each) for each in failed if each.operation == "remove"}
     undeclined = {each.update_id for each in failed if each.operation == "decline"}

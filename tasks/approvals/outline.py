@@ -35,6 +35,15 @@ class PlannedAction(Decision):
     optional: bool = False
     replaces: Approval | None = None
 
+    @property
+    def takes_away(self) -> bool:
+        """Whether it undoes a decision that stands, or has an update removed from machines."""
+        if self.operation != "approve":
+            return self.operation != "accept-license"
+        replaced = self.replaces.action if self.replaces is not None else None
+        unapproves = replaced is Action.INSTALL and self.action is not Action.INSTALL
+        return unapproves or self.action is Action.UNINSTALL
+
     def request(self) -> dict[str, Any]:
         """The operation as the script takes it, without its number."""
         line: dict[str, Any] = {
@@ -111,6 +120,7 @@ class ApprovalPlan(BaseModel):
             for a person who confirms ``digest``.
         loss: A sentence when the server lacks more of what was last applied than the site
             allows: restored or rebuilt, and a person has to say so.
+        left_out: Actions that were decided and are not carried out now, but by a later import.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -124,6 +134,13 @@ class ApprovalPlan(BaseModel):
     counts: PlanCounts
     limits_exceeded: tuple[str, ...] = ()
     loss: str | None = None
+    left_out: tuple[PlannedAction, ...] = ()
+
+    def without_what_takes_away(self) -> ApprovalPlan:
+        """The plan less all that takes something away."""
+        kept = tuple(each for each in self.actions if not each.takes_away)
+        left_out = tuple(each for each in self.actions if each.takes_away)
+        return self.model_copy(update={"actions": kept, "left_out": left_out})
 
     @property
     def is_empty(self) -> bool:

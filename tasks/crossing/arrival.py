@@ -27,6 +27,7 @@ from tasks.errors import (
     PackageError,
     PathMissingError,
     RoomError,
+    SafetyError,
     TrustError,
     WrongSiteError,
 )
@@ -160,18 +161,37 @@ def _open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> A
     )
     if header.site != place.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=place.site.name)
-    verdict = None
-    if to_import:
-        policy = ChainPolicy(
-            max_age_days=place.site.trust.max_bundle_age_days,
-            accept_gap=place.site.policy.on_gap == "accept",
-        )
-        verdict = judge(opened.trusted, remember_chain(place), policy, now=place.clock())
+    verdict = _judge(place, opened) if to_import else None
+    if verdict is not None:
         say_verdict(place, header.bundle, verdict)
     digest = opened.trusted.digest.hex
     name = f"{header.bundle}-{digest[:16]}"
     own = place.site.state_dir / ("imports" if to_import else "work") / name
     return Arrival(opened, own, verdict)
+
+
+def _judge(place: Workplace, opened: OpenedBundle) -> ChainVerdict:
+    policy = ChainPolicy(
+        max_age_days=place.site.trust.max_bundle_age_days,
+        accept_gap=place.site.policy.on_gap == "accept",
+    )
+    return judge(opened.trusted, remember_chain(place), policy, now=place.clock())
+
+
+def judge_again(place: Workplace, arrival: Arrival) -> None:
+    """Judge once more, now that the server is locked: until then another import may have ended.
+
+    Raises:
+        ChainError: The bundle does not fit any more.
+        SafetyError: It fits in another way.
+    """
+    before, now = arrival.verdict, _judge(place, arrival.opened)
+    if before is None or (now.kind, now.skipped, now.gap, now.is_newest) != (
+        before.kind, before.skipped, before.gap, before.is_newest,
+    ):  # fmt: skip
+        raise SafetyError(
+            reason=f"another import ended while {arrival.header.bundle} was being opened"
+        )
 
 
 def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delivery, Unpacked]:

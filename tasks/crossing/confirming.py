@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 
-from tasks.approvals.model import Action
 from tasks.approvals.outline import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.content.deletion import DeletePlan
@@ -39,8 +38,6 @@ def covers(
 
 def _takes_away(approvals: ApprovalPlan, deletes: DeletePlan) -> set[str]:
     decisions = {
-        canonical_json(each.request()).decode()
-        for each in approvals.actions
-        if each.change != "add" or each.action is not Action.INSTALL
+        canonical_json(each.request()).decode() for each in approvals.actions if each.takes_away
     }
     return decisions | {file.name.text for file in deletes.files}

@@ -33,12 +33,11 @@ from tasks.crossing.asking import (
 )
 from tasks.crossing.export import approved_revisions
 from tasks.crossing.workplace import Workplace
+from tasks.errors import ServerChangedError
 from tasks.ledger.imports import Decision
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
-
-_TAKES_AWAY = frozenset({"remove", "decline", "undecline"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +107,20 @@ def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> Ap
         return _plan(place, sources, present, index=index, said=said)
 
 
+def require_no_loss(plan: ApprovalPlan) -> None:
+    """See that the server still has what was last applied there, before anything more is.
+
+    Raises:
+        ServerChangedError: It lacks more than the site allows.
+    """
+    if plan.loss is not None:
+        raise ServerChangedError(
+            reason=plan.loss,
+            remedy="Find out what happened to the server. If it was restored or rebuilt on "
+            "purpose, raise policy.max_lost_share for one import.",
+        )
+
+
 def without_excess(place: Workplace, plan: ApprovalPlan) -> ApprovalPlan:
     """Leave out what takes away more than the site allows and no person has confirmed.
 
@@ -116,8 +129,7 @@ def without_excess(place: Workplace, plan: ApprovalPlan) -> ApprovalPlan:
     if not plan.limits_exceeded:
         return plan
     place.alarm("left for the next import: " + "; ".join(plan.limits_exceeded))
-    kept = tuple(each for each in plan.actions if each.change not in _TAKES_AWAY)
-    return plan.model_copy(update={"actions": kept})
+    return plan.without_what_takes_away()
 
 
 def apply_plan(

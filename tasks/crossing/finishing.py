@@ -67,6 +67,7 @@ def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> App
         held=listing.held,
     )
     plan = deciding.plan_now(place, sources, asking.read_approvals(place))
+    deciding.require_no_loss(plan)
     plan = deciding.without_excess(place, plan)
     outcome = deciding.apply_plan(
         place, plan, work=f"audit-{record.sequence}", incoming=sources.incoming

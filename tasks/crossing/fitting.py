@@ -1,4 +1,4 @@
-"""Whether a bundle fits this site: its place in the chain, the two servers, the mark."""
+"""Whether a bundle fits this site: its place in the chain, and the two servers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime
 from tasks.bundle.chain import ChainVerdict, ImportedBundle, SiteMemory
 from tasks.bundle.header import Header
 from tasks.content.names import Blake3
-from tasks.crossing.mark import compare_mark
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     SettingsDifferError,
@@ -70,7 +69,6 @@ def compare_servers(place: Workplace, header: Header, facts: ServerFacts) -> Non
         all_languages=staging.all_languages,
         languages=staging.languages,
     )
-    compare_mark(place)
     differences = compare_settings(theirs, facts)
     if differences:
         raise SettingsDifferError(

@@ -26,6 +26,7 @@ from tasks.crossing.deciding import (
     plan_ahead,
     plan_now,
     read_decisions_file,
+    require_no_loss,
     without_excess,
 )
 from tasks.crossing.deleting import plan_deletions
@@ -35,7 +36,6 @@ from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     AirGapError,
     PlanUnconfirmedError,
-    ServerChangedError,
     ServerUnfitError,
     StepsFailedError,
 )
@@ -52,13 +52,13 @@ class ImportPlan:
     """What an import will change, decided before anything is.
 
     Attributes:
-        confirmed: A person confirmed this very plan by its digest.
+        confirmed: The digest by which a person confirmed it; None when nobody had to.
     """
 
     approvals: ApprovalPlan
     deletes: DeletePlan
     sources: Sources
-    confirmed: bool
+    confirmed: str | None = None
 
     @property
     def reasons(self) -> list[str]:
@@ -99,15 +99,10 @@ def plan_import(
     sources = _gather_sources(place, delivery, facts, listing)
     present = asking.read_approvals(place)
     approvals = plan_ahead(place, sources, present)
-    if approvals.loss is not None:
-        raise ServerChangedError(
-            reason=approvals.loss,
-            remedy="Find out what happened to the server. If it was restored or rebuilt on "
-            "purpose, raise policy.max_lost_share for one import.",
-        )
+    require_no_loss(approvals)
     view = ServerView(facts, present, listing)
     deletes = plan_deletions(place, delivery, view, sources=sources, approvals=approvals)
-    plan = ImportPlan(approvals, deletes, sources, confirmed=False)
+    plan = ImportPlan(approvals, deletes, sources)
     if not plan.reasons:
         return plan
     place.note(plan_digest=plan.digest)
@@ -116,7 +111,7 @@ def plan_import(
         remember_confirmation(place, work, given, approvals=approvals, deletes=deletes)
     elif not (sources.begun and covers(place, work, given, approvals=approvals, deletes=deletes)):
         raise PlanUnconfirmedError(summary="; ".join(plan.reasons), plan_digest=plan.digest)
-    return ImportPlan(approvals, deletes, sources, confirmed=True)
+    return ImportPlan(approvals, deletes, sources, confirmed=given)
 
 
 def _gather_sources(
@@ -334,11 +329,19 @@ def _concerned(delivery: Delivery, sources: Sources) -> list[tuple[str, int]]:
 # --- approvals -------------------------------------------------------------------------------
 
 
-def plan_approvals(place: Workplace, plan: ImportPlan, listing: Listing) -> ApprovalPlan:
-    """Plan anew from what the server says now that it has the metadata."""
+def plan_approvals(
+    place: Workplace, delivery: Delivery, plan: ImportPlan, listing: Listing
+) -> ApprovalPlan:
+    """Plan anew from what the server says now that it has the metadata.
+
+    A confirmation holds for what it was given to; a plan that takes away more is judged anew.
+    """
     sources = Sources(plan.sources.incoming, plan.sources.index, plan.sources.choice, listing.held)
     now = plan_now(place, sources, asking.read_approvals(place))
-    return now if plan.confirmed else without_excess(place, now)
+    is_confirmed = plan.confirmed is not None and covers(
+        place, delivery.work, plan.confirmed, approvals=now, deletes=plan.deletes
+    )
+    return now if is_confirmed else without_excess(place, now)
 
 
 def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> int:

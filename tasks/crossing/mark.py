@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.bundle.receipt import Receipt
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ChainError, SafetyError
+from tasks.hosts.bounded import read_start
 from tasks.hosts.putting import put_file
 
 _LIMIT_BYTES = 10_000
@@ -46,10 +47,14 @@ def compare_mark(place: Workplace) -> None:
         ChainError: The server is further than this state folder knows, or follows another chain.
         SafetyError: The mark cannot be read.
     """
-    mark = _read(place)
+    mark, newest = _read(place), place.imports.newest()
     if mark is None:
+        if newest is not None and newest.status == "done":
+            place.alarm(
+                f"the server bears no mark, and bundle {newest.sequence} was imported last: it "
+                "seems to have been set back"
+            )
         return
-    newest = place.imports.newest()
     known = newest.sequence if newest else 0
     chain = place.ledger.fact("chain")
     if mark.sequence > known or (chain is not None and mark.chain != chain):
@@ -69,7 +74,7 @@ def compare_mark(place: Workplace) -> None:
 def _read(place: Workplace) -> Mark | None:
     if place.server.stat(place.mark) is None:
         return None
-    content = b"".join(bytes(view) for view in place.server.read(place.mark))[:_LIMIT_BYTES]
+    content = read_start(place.server, place.mark, limit_bytes=_LIMIT_BYTES)
     try:
         return Mark.model_validate_json(content)
     except ValidationError as error:

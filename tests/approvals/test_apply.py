@@ -158,6 +158,22 @@ def test_a_failed_decline_leaves_the_approvals_ours() -> None:
     assert approval(5) in after.approvals
 
 
+def test_what_was_left_out_is_planned_again_by_the_next_import() -> None:
+    plan = made()
+    kept = plan.without_what_takes_away()
+    assert kept.left_out
+    lines = [outcome(n) for n in range(1, 1 + len(kept.groups) + len(kept.actions))]
+    after = next_applied(LAST, INCOMING, kept, read_outcomes(kept, lines))
+    left_out = {(each.change, each.update_id) for each in kept.left_out}
+    assert {each for each in left_out if each[0] in ("remove", "undecline")} == {
+        ("remove", u(3)),
+        ("undecline", u(4)),
+    }
+    assert approval(3) in after.approvals
+    assert decline(4) in after.declines
+    assert decline(5) not in after.declines
+
+
 def test_what_waits_or_is_overruled_keeps_its_earlier_entry() -> None:
     last = decisions(approval(1), approval(2))
     incoming = decisions(approval(1, deadline=FAR), approval(2, deadline=FAR), approval(6))

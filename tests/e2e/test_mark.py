@@ -18,4 +18,6 @@ def test_a_lost_state_folder_is_seen_by_the_mark_on_the_server(small_lab: Lab) -
     assert refused.error["kind"] == "chain"
     assert "bears the mark of bundle 1" in refused.error["message"]
     assert "Restore the state folder" in refused.error["next_step"]
+    audited = small_lab.run("disconnected", "audit", expect=3)
+    assert audited.error["kind"] == "chain"
     assert small_lab.snapshot("disconnected") == before

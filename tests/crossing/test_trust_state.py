@@ -1,0 +1,138 @@
+"""State that guards trust: the clock, the chain after a wait, the mark on the server."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks.bundle.receipt import Receipt, ReceiptCounts
+from tasks.content.names import Blake3
+from tasks.crossing.arrival import judge_again, open_arrival
+from tasks.crossing.export import time_of_making
+from tasks.crossing.mark import compare_mark, write_mark
+from tasks.crossing.workplace import Workplace
+from tasks.errors import ChainError
+from tasks.ledger.imports import ImportRecord
+from tests.support.bundles import CHAIN, NOW, Workshop
+from tests.support.places import reserved
+
+MONTH = timedelta(days=30)
+
+
+def remember_import(place: Workplace, sequence: int, created: datetime = NOW) -> None:
+    place.imports.begin(
+        ImportRecord(
+            header_digest=f"{sequence:064x}",
+            sequence=sequence,
+            status="begun",
+            folder=Path("/nowhere"),
+            created=created,
+            begun=NOW,
+            done=None,
+            outcome=None,
+        )
+    )
+    place.imports.finish(f"{sequence:064x}", outcome="complete", now=NOW)
+
+
+# --- the clock -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(hours=20)])
+def test_a_clock_that_was_set_back_a_little_does_not_run_backwards(
+    staging: Workplace, ahead: timedelta
+) -> None:
+    staging.ledger.note_time(NOW + ahead)
+    assert time_of_making(staging) == NOW + ahead
+    assert staging.alarms == []
+
+
+def test_a_bundle_from_the_far_future_does_not_spoil_all_that_come_after_it(
+    staging: Workplace,
+) -> None:
+    staging.ledger.note_time(NOW + 900 * MONTH)
+    assert time_of_making(staging) == NOW
+    (alarm,) = staging.alarms
+    assert "one of the two is wrong" in alarm
+    assert time_of_making(staging) == NOW
+    assert len(staging.alarms) == 1
+
+
+def test_a_clock_behind_what_is_known_to_be_imported_is_not_believed(staging: Workplace) -> None:
+    staging.exports.reserve(reserved(1, staging.site.path.parent, created=NOW + MONTH))
+    staging.exports.accept(1, receipt=None, now=NOW + MONTH)
+    staging.ledger.note_time(NOW + MONTH)
+    assert time_of_making(staging) == NOW + MONTH
+    assert staging.alarms
+
+
+# --- the mark ------------------------------------------------------------------------------------
+
+
+def receipt(sequence: int) -> Receipt:
+    counts = dict.fromkeys(ReceiptCounts.model_fields, 0)
+    return Receipt(
+        site="alpha",
+        chain=CHAIN,
+        sequence=sequence,
+        header_digest=Blake3(bytes(32)),
+        outcome="complete",
+        counts=ReceiptCounts(**counts),
+    )
+
+
+def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: Workplace) -> None:
+    place = disconnected
+    compare_mark(place)
+    assert place.alarms == []
+    place.make_folders()
+    place.ledger.settle_fact("chain", CHAIN)
+    remember_import(place, 1)
+    remember_import(place, 2)
+    write_mark(place, receipt(2))
+    compare_mark(place)
+    assert place.alarms == []
+
+    write_mark(place, receipt(1))
+    compare_mark(place)
+    Path(place.mark.text).unlink()
+    compare_mark(place)
+    assert len(place.alarms) == 2
+    assert all("set back" in alarm for alarm in place.alarms)
+
+
+def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refused(
+    disconnected: Workplace,
+) -> None:
+    place = disconnected
+    place.make_folders()
+    write_mark(place, receipt(3))
+    remember_import(place, 2)
+    with pytest.raises(ChainError, match="mark of bundle 3"):
+        compare_mark(place)
+    write_mark(place, receipt(2))
+    place.ledger.settle_fact("chain", "f" * 32)
+    with pytest.raises(ChainError, match=r"knows chain f{32}"):
+        compare_mark(place)
+
+
+# --- the chain, once the server is locked ---------------------------------------------------------
+
+
+def test_a_bundle_is_judged_again_after_the_wait_for_the_lock(
+    disconnected: Workplace, tmp_path: Path
+) -> None:
+    place = disconnected
+    workshop = Workshop(tmp_path / "workshop")
+    workshop.export(3)
+    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
+    judge_again(place, arrival)
+
+    # Another import ends while this one waits.
+    remember_import(place, 2, NOW - MONTH)
+    with pytest.raises(ChainError, match="descends from nothing"):
+        judge_again(place, arrival)
