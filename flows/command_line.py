@@ -21,7 +21,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import let_go, open_streams, print_report
+from tasks.reports.terminal import VisibleLines, let_go, open_streams, print_report
 from tasks.site.reading import lay_out_site, require_side
 from tasks.site.settings import Mode, Side
 from tasks.version import VERSION
@@ -82,6 +82,8 @@ def run(words: list[str]) -> int:
     except BrokenPipeError:
         let_go(sys.stdout)  # whoever read `lab state` or `--help` has seen enough
         return 0
+    except OSError as error:
+        answer = failure_report(command, error)
     except Exception as error:  # noqa: BLE001  the edge: every end is a report
         traceback.print_exc()
         answer = failure_report(command, error)
@@ -210,7 +212,7 @@ def _flow(
 def _show_steps() -> None:
     """Say on stderr what each step does, with the time, as it happens."""
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    lines.setFormatter(VisibleLines("%(asctime)s  %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("wsus_airgap")
     logger.setLevel(logging.INFO)
     logger.addHandler(lines)

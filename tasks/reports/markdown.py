@@ -97,10 +97,13 @@ def section_text(section: Section) -> str:
 
 
 def table_rows(section: Section) -> tuple[dict[str, object], ...]:
-    """The rows of a section as a table artifact takes them: plain texts by column."""
+    """The rows of a section as a table artifact takes them: texts by column.
+
+    The page renders what stands in a cell as Markdown.
+    """
     return tuple(
         {
-            column.label: cell(value, column.kind)
+            column.label: markdown(value) if isinstance(value, str) else cell(value, column.kind)
             for column, value in zip(section.columns, row, strict=True)
         }
         for row in section.rows[:MAX_ROWS]

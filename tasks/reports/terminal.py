@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -109,6 +110,14 @@ def _encodable(text: str, stream: IO[str]) -> str:
     """Text that the stream can take: what its code page lacks is written out."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+class VisibleLines(logging.Formatter):
+    """Log lines may hold names that others chose; nothing in them steers the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line, what cannot be seen written out."""
+        return visible(super().format(record))
 
 
 def terminal_progress(stream: IO[str] | None = None) -> Progress:

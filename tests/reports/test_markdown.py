@@ -91,3 +91,4 @@ def test_no_foreign_text_becomes_markup() -> None:
         assert "\r" not in artifact.text
         for row in artifact.rows or ():
             assert "\u202e" not in str(row)
+            assert not any(re.search(r"(?<!\\)\]\(|<", str(shown)) for shown in row.values())

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks.progress import Silence
 from tasks.reports.model import CommandReport
-from tasks.reports.terminal import TerminalProgress, print_report, summarise, terminal_progress
+from tasks.reports.terminal import (
+    TerminalProgress,
+    VisibleLines,
+    print_report,
+    summarise,
+    terminal_progress,
+)
 from tests.reports import examples
 
 
@@ -144,3 +151,11 @@ def test_a_second_step_ends_the_first() -> None:
 
     assert "One" in terminal.getvalue()
     assert "1/1" in terminal.getvalue()
+
+
+def test_a_log_line_cannot_steer_the_terminal() -> None:
+    name = "KB1\x1b]0;owned\x07\nnext: all is well\u202e"
+    record = logging.LogRecord("wsus_airgap", logging.INFO, "", 0, "read %s", (name,), None)
+    line = VisibleLines("%(message)s").format(record)
+    assert line.isprintable()
+    assert line.startswith("read KB1[U+001B]")
