@@ -72,9 +72,13 @@ def find_site(name: str) -> Site:
     folder = os.environ.get(_SITES_VARIABLE)
     if not folder:
         raise PathMissingError(what=f"the folder of site files ({_SITES_VARIABLE})", path="(unset)")
-    if Path(name).name != name or name in {"", ".", ".."}:
+    if Path(name).name != name or name in {"", ".", ".."} or not name.isprintable():
         raise PathMissingError(what="the site", path=repr(name))
-    return read_site(Path(folder) / f"{name}.toml")
+    site = read_site(Path(folder) / f"{name}.toml")
+    if site.name != name:  # a copy that was put aside: not the site that was asked for
+        problem = f"site.name: {site.name!r}, and the file is called after {name!r}"
+        raise SiteFileError(path=site.path, problems=problem)
+    return site
 
 
 def _sentences(error: ValidationError) -> list[str]:
