@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -34,7 +35,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from prefect.utilities.annotations import opaque
 
-from tasks.crossing.closing import close_run, refuse_run
+from tasks.crossing.closing import begin_run, close_run, refuse_run
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError, SafetyError, TrustError
 from tasks.progress import Progress, Unit
@@ -126,22 +127,30 @@ def _tell(
             progress=ArtifactProgress(TerminalProgress()),
             take_over=take_over,
         )
-    except AirGapError as refusal:
+    except (AirGapError, OSError, sqlite3.Error) as refusal:
         return refuse_run(command, site, refusal)
-    with workplace:
-        token = _workplace.set(workplace)
-        error: Exception | None = None
-        try:
-            tale()
-        except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
-            error = caught
-        finally:
-            _workplace.reset(token)
-        report = close_run(workplace, error)
+    try:
+        with workplace:
+            report = _tell_within(workplace, tale)
+    except AirGapError as fault:  # a lock could not be given back; it is free once we are gone
+        log.warning("%s", fault.message)
     _show_report(report)
     if report.outcome == "flagged":
         name_run(None, ["flagged"])
     return report
+
+
+def _tell_within(workplace: Workplace, tale: Callable[[], None]) -> CommandReport:
+    token = _workplace.set(workplace)
+    error: Exception | None = None
+    try:
+        begin_run(workplace)
+        tale()
+    except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
+        error = caught
+    finally:
+        _workplace.reset(token)
+    return close_run(workplace, error)
 
 
 def _show_report(report: CommandReport) -> None:

@@ -134,4 +134,5 @@ def make_service_run(place: Workplace) -> bool:
 
 def _service_status(place: Workplace, action: str) -> str:
     settings = {"action": action, "wait_seconds": place.site.server.service_wait_seconds}
-    return str(ask_one(place, "control-service", settings).get("status"))
+    with shape_known("control-service"):
+        return str(ask_one(place, "control-service", settings)["status"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,6 +60,16 @@ def close_run(place: Workplace, error: Exception | None) -> CommandReport:
         details=place.details,
         **known,
     )
+    try:
+        return _keep(place, report, ended=ended)
+    except (AirGapError, OSError, sqlite3.Error) as fault:
+        # A disk that is full now must not hide how the run itself ended.
+        errors = (*report.errors, error_line(fault))
+        code = report.exit_code if report.errors else exit_code_of(fault)
+        return report.model_copy(update={"errors": errors, "exit_code": code})
+
+
+def _keep(place: Workplace, report: CommandReport, *, ended: datetime) -> CommandReport:
     report = write_reports(place.reports_dir, report, now=ended)
     Runs(place.ledger).write(
         RunRecord(
@@ -80,12 +91,15 @@ def refuse_run(command: str, site: str | None, error: Exception) -> CommandRepor
     return failure_report(command, error, site=site)
 
 
-def keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path:
-    """Write what nobody foresaw into the log file; the terminal gets one sentence."""
+def keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | None:
+    """Write what nobody foresaw into the log file, if it can be; the terminal gets one sentence."""
     path = state_dir / "unexpected.log"
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(f"{datetime.now(UTC).isoformat()} {run_id}\n")
-        stream.write("".join(traceback.format_exception(error)) + "\n")
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(UTC).isoformat()} {run_id}\n")
+            stream.write("".join(traceback.format_exception(error)) + "\n")
+    except OSError:
+        return None
     return path
 
 

@@ -22,7 +22,7 @@ from pydantic import (
     computed_field,
 )
 
-from tasks.errors import AirGapError, InternalFaultError
+from tasks.errors import InternalFaultError, foreseen
 from tasks.metadata.audit import MissingFile
 
 VERSION = 1
@@ -221,19 +221,17 @@ def failure_report(
 
 def exit_code_of(error: Exception) -> ExitCode:
     """What a command ends with that raised this."""
-    code = error.exit_code if isinstance(error, AirGapError) else InternalFaultError.exit_code
+    code = (foreseen(error) or InternalFaultError).exit_code
     known: dict[int, ExitCode] = {1: 1, 3: 3, 4: 4, 64: 64}
     return known[code]
 
 
 def error_line(error: Exception, *, log: Path | None = None) -> ErrorLine:
     """An error as the report has it."""
-    if not isinstance(error, AirGapError):
-        kept = log or "what it printed"
-        error = InternalFaultError(type=type(error).__name__, reason=str(error), log=kept)
-    return ErrorLine(
-        kind=error.kind, message=_whole(error.message), next_step=_whole(error.next_step)
+    told = foreseen(error) or InternalFaultError(
+        type=type(error).__name__, reason=str(error), log=log or "what it printed"
     )
+    return ErrorLine(kind=told.kind, message=_whole(told.message), next_step=_whole(told.next_step))
 
 
 def _whole(text: str) -> str:

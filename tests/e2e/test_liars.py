@@ -91,6 +91,7 @@ def test_a_powershell_that_does_not_do_its_work_ends_the_command(small_lab: Lab)
         "echo hello; exit 3",
         last + 'echo \'{"kind":"server"}\' > "$last"; exit 0',
         last + 'printf \'not json\\n{"kind":"end"}\\n\' > "$last"; exit 0',
+        last + 'printf \'{"kind":"server"}\\n{"kind":"end"}\\n\' > "$last"; exit 0',
     )
     for script in scripts:
         _replace(small_lab, "staging", "powershell", script)

@@ -83,6 +83,8 @@ def test_a_server_that_lost_what_was_applied_stops_the_import(lab: Lab) -> None:
         server.connection.execute("DELETE FROM approval")
     try:
         _refused(lab, "server-changed")
+        audited = lab.run("disconnected", "audit", expect=4)
+        assert audited.error["kind"] == "server-changed"
     finally:
         with lab.server("disconnected") as server:
             server.connection.execute("INSERT INTO approval SELECT * FROM kept")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sqlite3
 from pathlib import Path
 from typing import get_args
 
@@ -115,6 +117,10 @@ def test_titles_are_for_people_only() -> None:
         (BundleAgeError(bundle="b", age_days=100, limit_days=90), 3, "age"),
         (LockHeldError(what="w", since="s", owner="o"), 4, "lock"),
         (KeyError("surprise"), 1, "unexpected"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "disk-full"),
+        (OSError(errno.EROFS, "Read-only file system", "/state/plan.json"), 1, "host-file"),
+        (sqlite3.OperationalError("database is locked"), 1, "host-file"),
+        (sqlite3.IntegrityError("UNIQUE constraint failed"), 1, "unexpected"),
     ],
 )
 def test_an_error_becomes_a_report_with_its_code(error: Exception, code: int, kind: str) -> None:

@@ -1,0 +1,47 @@
+"""How a run ends when even its report cannot be written."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.crossing.closing import begin_run, close_run
+from tasks.crossing.workplace import Workplace
+from tasks.errors import TamperError
+from tasks.ledger.runs import Runs
+
+
+@pytest.fixture
+def place(disconnected: Workplace) -> Workplace:
+    """A workplace whose state folder takes no reports and no log."""
+    (disconnected.site.state_dir / "reports").write_text("in the way")
+    (disconnected.site.state_dir / "unexpected.log").mkdir()
+    return disconnected
+
+
+def test_a_refusal_stays_a_refusal(place: Workplace) -> None:
+    report = close_run(place, TamperError(path="x", expected="a", found="b"))
+    assert report.exit_code == 3
+    assert report.outcome == "refused"
+    assert [error.kind for error in report.errors] == ["tamper", "host-file"]
+    assert report.report is None
+
+
+def test_a_run_that_did_its_work_is_to_be_run_again(place: Workplace) -> None:
+    report = close_run(place, None)
+    assert (report.exit_code, report.outcome) == (1, "failed")
+    assert [error.kind for error in report.errors] == ["host-file"]
+    assert str(place.site.state_dir) in report.errors[0].message
+
+
+def test_what_nobody_foresaw_is_told_without_its_log(place: Workplace) -> None:
+    report = close_run(place, KeyError("surprise"))
+    assert [error.kind for error in report.errors] == ["unexpected", "host-file"]
+
+
+def test_a_run_that_was_killed_stays_in_the_list_without_an_end(disconnected: Workplace) -> None:
+    begin_run(disconnected)
+    (run,) = Runs(disconnected.ledger).newest(5)
+    assert (run.id, run.outcome) == (disconnected.run_id, None)
+    close_run(disconnected, None)
+    (run,) = Runs(disconnected.ledger).newest(5)
+    assert run.outcome == "done"
