@@ -44,11 +44,12 @@ def serve(
     folder = folder.resolve()
     program = _find_sshd()
     ended = stop or threading.Event()
-    places = [_Place.make(folder, side, program) for side in SIDES]
+    places: list[_Place] = []
     try:
+        for side in SIDES:
+            places.append(_Place.make(folder, side, program))  # noqa: PERF401 - one may fail
         _write_known_hosts(folder / "keys", places)
         for place in places:
-            place.listen()
             print(f"{place.side}: {place.address}, site file {place.write_site_file()}")
         print("End with Ctrl+C.", flush=True)
         with _ending_on_signals(ended):
@@ -78,10 +79,9 @@ class _Place:
 
     folder: Path
     side: str
-    port: int
     program: str
     server: Server
-    listener: socket.socket = field(default_factory=socket.socket)
+    listener: socket.socket
     connections: dict[subprocess.Popen[bytes], float] = field(default_factory=dict)
 
     @classmethod
@@ -91,10 +91,16 @@ class _Place:
         keys = folder / "keys"
         for name in ("ssh_client", f"ssh_host_{side}", f"ssh_host_{side}_changed"):
             _make_key(keys / name)
-        place = cls(folder, side, _port(keys, side), program, server)
+        place = cls(folder, side, program, server, _listen(keys / "ssh_ports.json", side))
         place._write_configuration("")
         place._write_configuration("_changed")
         return place
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        number: int = self.listener.getsockname()[1]
+        return number
 
     @property
     def address(self) -> str:
@@ -124,19 +130,6 @@ class _Place:
         text = layout.site_file(self.folder, self.side, self.address, extra)
         path.write_text(text, encoding="utf-8")
         return path
-
-    def listen(self) -> None:
-        """Take the port; ``LabError`` when another program has it."""
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self.listener.bind(("127.0.0.1", self.port))
-        except OSError as error:
-            raise LabError(
-                f"port {self.port}, which {self.side} was given when this lab was first served, is"
-                f" taken: is the lab served already? ({error})"
-            ) from error
-        self.listener.listen(50)
-        self.listener.setblocking(False)  # noqa: FBT003
 
     def accept(self) -> None:
         """Give a new connection an sshd of its own."""
@@ -252,15 +245,27 @@ def _make_key(path: Path) -> None:
     path.with_name(f"{path.name}.pub").write_bytes(public + b"\n")
 
 
-def _port(keys: Path, side: str) -> int:
-    path = keys / "ssh_ports.json"
-    ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+def _listen(remembered: Path, side: str) -> socket.socket:
+    """Listen on the port that this side was given when the lab was first served, or on a free one.
+
+    A free one is never let go between finding and using it: another program could take it.
+    """
+    ports: dict[str, int] = json.loads(remembered.read_text()) if remembered.exists() else {}
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", ports.get(side, 0)))
+        listener.listen(50)
+    except OSError as error:
+        listener.close()
+        raise LabError(
+            f"port {ports.get(side)}, which {side} was given when this lab was first served, is"
+            f" taken: is the lab served already? ({error})"
+        ) from error
+    listener.setblocking(False)  # noqa: FBT003
     if side not in ports:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports[side] = probe.getsockname()[1]
-        path.write_text(json.dumps(ports))
-    return ports[side]
+        remembered.write_text(json.dumps({**ports, side: listener.getsockname()[1]}))
+    return listener
 
 
 def _write_known_hosts(keys: Path, places: list[_Place]) -> None:
