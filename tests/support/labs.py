@@ -263,7 +263,11 @@ def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("prefect")
     with EmbeddedServer(home, auth=False) as server:
         server.wait_ready()
-        yield server.api_url
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        # To end the thread that tells the server that a run lives takes half a second each time.
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield server.api_url
 
 
 @pytest.fixture
