@@ -23,12 +23,18 @@ Listing = Mapping[str, FileStat]
 
 @dataclass(frozen=True, slots=True)
 class FolderSurvey:
-    """One content folder: the entries of the manifest, and what media show in each place."""
+    """One content folder: the entries of the manifest, and what media show in each place.
+
+    Attributes:
+        listings: The names in it, by place; empty where it is not there.
+        folders: The folder itself, by place, where it is there.
+    """
 
     folder: str
     entries: tuple[Entry, ...]
     listings: Mapping[HostPath, Listing]
     places: Places
+    folders: Mapping[HostPath, FileStat]
 
     def path_in(self, place: HostPath, piece: Piece) -> HostPath:
         """Where a piece lies, or should lie, in a place of its volume."""
@@ -42,7 +48,7 @@ class FolderSurvey:
         ]
 
     def extras(self) -> Iterator[tuple[HostPath, FileStat]]:
-        """Yield what lies in this folder on media and in no entry."""
+        """Yield what lies there and in no entry: names, then a folder that holds no piece."""
         for number, places in self.places.items():
             declared = {
                 piece.file_name
@@ -54,6 +60,8 @@ class FolderSurvey:
                 for name, stat in self.listings[place].items():
                     if name not in declared:
                         yield place.joined(CONTENT, self.folder, name), stat
+                if not declared and place in self.folders:
+                    yield place.joined(CONTENT, self.folder), self.folders[place]
 
 
 def survey_content(media: Host, places: Places, entries: Iterable[Entry]) -> Iterator[FolderSurvey]:
@@ -63,7 +71,7 @@ def survey_content(media: Host, places: Places, entries: Iterable[Entry]) -> Ite
     ``content`` that are no folder of content are not among them (``content_names`` lists them).
     """
     folders = {
-        place: {stat.name for stat in content_names(media, place) if _is_content_folder(stat)}
+        place: {stat.name: stat for stat in content_names(media, place) if _is_content_folder(stat)}
         for same in places.values()
         for place in same
     }
@@ -104,13 +112,15 @@ class _Ground:
 
     media: Host
     places: Places
-    folders: Mapping[HostPath, set[str]]
+    folders: Mapping[HostPath, dict[str, FileStat]]
 
     def survey(self, folder: str, entries: tuple[Entry, ...]) -> FolderSurvey:
         listings: dict[HostPath, Listing] = {}
-        for place, names in self.folders.items():
-            path = place.joined(CONTENT, folder)
-            stats = self.media.list_folder(path) if folder in names else []
-            listings[place] = {stat.name: stat for stat in stats}
-            names.discard(folder)
-        return FolderSurvey(folder, entries, listings, self.places)
+        there: dict[HostPath, FileStat] = {}
+        for place, waiting in self.folders.items():
+            listings[place] = {}
+            if (found := waiting.pop(folder, None)) is not None:
+                names = self.media.list_folder(place.joined(CONTENT, folder))
+                listings[place] = {stat.name: stat for stat in names}
+                there[place] = found
+        return FolderSurvey(folder, entries, listings, self.places, there)

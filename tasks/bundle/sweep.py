@@ -58,10 +58,7 @@ def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: i
             media.remove_tree(bundle.joined(stat.name))
     places = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
     for survey in survey_content(media, places, entries):
-        extras = [path for path, _ in survey.extras()]
-        if not survey.entries:
-            extras += [place.joined(CONTENT, survey.folder) for place in survey.listings]
-        if extras:
+        if extras := [path for path, _ in survey.extras()]:
             require_all(media.remove(extras))
     for number in range(1, volumes + 1):
         _sweep_besides(media, volume_folder(bundle, number))

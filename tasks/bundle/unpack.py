@@ -16,7 +16,6 @@ from tasks.bundle.header import Binding
 from tasks.bundle.layout import (
     APPROVALS,
     BLAKE3SUMS,
-    CONTENT,
     MANIFEST,
     PACKAGE,
     SHA1SUMS,
@@ -277,9 +276,6 @@ def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]
     for survey in survey_content(bundle.media, bundle.places, entries):
         for path, stat in survey.extras():
             bundle.faults.undeclared(path, stat)
-        if not survey.entries:
-            for place, listing in survey.listings.items():
-                _note_empty(bundle, place, survey, has_names=bool(listing))
         present = _intake_sizes(reading.intake, survey)
         for entry in survey.entries:
             if not entry.is_carried:
@@ -287,16 +283,6 @@ def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]
             attempt = _attempt(reading, survey, entry, present)
             if attempt is not None:
                 yield attempt
-
-
-def _note_empty(
-    bundle: OpenedBundle, place: HostPath, survey: FolderSurvey, *, has_names: bool
-) -> None:
-    """Note a content folder that holds nothing and that no entry asks for."""
-    path = place.joined(CONTENT, survey.folder)
-    stat = None if has_names else bundle.media.stat(path)
-    if stat is not None:
-        bundle.faults.undeclared(path, stat)
 
 
 def _attempt(

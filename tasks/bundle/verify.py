@@ -80,7 +80,7 @@ def lies_whole(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
     if bundle.faults or not all(_documents_lie_there(bundle)):
         return False
     for survey in survey_content(bundle.media, bundle.places, entries):
-        if any(survey.extras()) or not survey.entries:
+        if any(survey.extras()):
             return False
         for piece in (piece for entry in survey.entries for piece in pieces_of(entry)):
             if not any(_has_size(stat, piece.size_bytes) for _, stat in survey.find(piece)):

@@ -331,6 +331,20 @@ def _outside(workshop: Workshop) -> set[str]:
     }
 
 
+def test_an_empty_folder_is_undeclared_even_where_another_volume_has_content(
+    tmp_path: Path,
+) -> None:
+    workshop = make(tmp_path, volumes=True)
+    first, second = (workshop.volume(1, number) / CONTENT for number in (1, 2))
+    empty = next(
+        second / folder.name for folder in first.iterdir() if not (second / folder.name).exists()
+    )
+    empty.mkdir()
+
+    with pytest.raises(UndeclaredFileError, match=f"{CONTENT}/{empty.name}"):
+        unpack(workshop)
+
+
 def test_a_volume_of_another_bundle_is_refused(tmp_path: Path) -> None:
     one, other = make(tmp_path / "one", volumes=True), make(tmp_path / "other", volumes=True)
     other.key = one.key
