@@ -6,6 +6,7 @@ both servers at the end by the lab's own state. Everything it prints was observe
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -16,17 +17,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from deploy import lab
 from deploy.embedded import EmbeddedServer, prefect_for
-from deploy.lab.powershell.launcher import find_engine
-from tasks.reports.model import CommandReport
-from tasks.reports.text import size, visible
+from deploy.lab.powershell.launcher import answering_engine
+from tasks.errors import FailedError
+from tasks.reports.model import ApprovalLine, CommandReport
+from tasks.reports.text import count, size, visible
 from tasks.site.reading import lay_out_site
 
 _SSHD_SECONDS = 30.0
-_DECISION = ("update_id", "revision", "group", "action", "deadline", "optional")
+_APPROVAL = {"update_id", "revision", "group", "action", "deadline", "optional"}
+_DECLINE = {"update_id", "revision"}
 
 
 def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> CommandReport | int:
@@ -40,13 +43,19 @@ def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> Comm
 
     Returns:
         The report; with ``ui`` the exit code, since all was printed before.
+
+    Raises:
+        LabError: The folder is not empty, or ``ssh`` was asked for and there is no sshd.
+        FailedError: The sshd did not start.
     """
+    if ssh:
+        lab.require_sshd()
     root = (folder or Path(tempfile.mkdtemp(prefix="wsus-airgap-demo-"))).absolute()
     out = sys.stderr if as_json else sys.stdout
     lab.create(root)
     demo = _Demo(root, out)
     demo.say(f"Lab: {root}")
-    demo.say(f"PowerShell: {find_engine() or 'none on this machine; the stand-in answers'}")
+    demo.say(f"PowerShell: {answering_engine() or 'no engine; the stand-in answers'}")
     with _sshd(root) if ssh else _nothing(), prefect_for(root, ui=ui) as server:
         demo.site_file = "site-ssh.toml" if ssh else "site.toml"
         demo.cross("First month")
@@ -65,7 +74,7 @@ def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> Comm
 class _Demo:
     """What the demo has seen so far."""
 
-    def __init__(self, root: Path, out: Any) -> None:  # noqa: ANN401  a text stream
+    def __init__(self, root: Path, out: TextIO) -> None:
         self.root = root
         self.out = out
         self.site_file = "site.toml"
@@ -112,13 +121,13 @@ class _Demo:
         approvals = report.approvals
         loaded = report.details.get("revisions")
         self.say(f"  placed     {report.placed} content files")
-        self.say(f"  imported   {loaded} revisions of updates")
+        self.say(f"  imported   {loaded} revisions, those of categories and detectoids included")
         if approvals is not None:
             self.say(
-                f"  approvals  {len(approvals.applied)} applied, {len(approvals.parked)} parked, "
-                f"{len(approvals.held)} held, {len(approvals.failed)} failed"
+                f"  approvals  {len(approvals.applied)} applied now, {len(approvals.failed)} failed"
+                f"; waiting: {len(approvals.parked)} parked, {len(approvals.held)} held"
             )
-        self.say(f"  missing    {len(report.missing or ())} files of approved updates")
+        self.say(f"  missing    {count(len(report.missing or ()), 'file')} of approved updates")
         for each in report.missing or ():
             self.say(f"             {each.title}: {each.file} ({each.reason.value})")
         self.say(f"  report     {report.report}")
@@ -142,35 +151,46 @@ class _Demo:
             self.problems.append(f"{title}: approvals failed")
 
     def compare(self) -> None:
-        """Compare both servers by the lab's own state, apart from what is parked or held."""
-        staging, disconnected = (
-            lab.state(self.root, "staging"),
-            lab.state(self.root, "disconnected"),
-        )
-        waiting = [
-            line.model_dump(mode="json", include=set(_DECISION))
-            for report in self.reports
-            if report.approvals is not None
-            for line in (*report.approvals.parked, *report.approvals.held)
-        ]
-        for name in ("revisions", "declines", "approvals"):
-            here = {_key(each) for each in staging[name]} - {_key(each) for each in waiting}
-            there = {_key(each) for each in disconnected[name]}
-            if here - there or (name != "approvals" and there - here):
+        """Compare both servers by the lab's own state, apart from what waits for something."""
+        staging, disconnected = (lab.state(self.root, side) for side in lab.SIDES)
+        waiting = _waiting(self.last_import)
+        self.say("\nBoth servers as they stand, staging / disconnected")
+        for name, what in (
+            ("revisions", "of updates and bundled children"),
+            ("approvals", ""),
+            ("declines", ""),
+        ):
+            here, there = ({_key(each) for each in held[name]} for held in (staging, disconnected))
+            self.say(f"  {name:<9}  {len(here)} / {len(there)} {what}".rstrip())
+            lacking = here - there
+            states = [waiting[each] for each in lacking if each in waiting]
+            if states:
+                said = ", ".join(f"{states.count(state)} {state}" for state in sorted({*states}))
+                self.say(f"             not there yet: {said}")
+            # The disconnected server may have approvals of its own.
+            if len(states) < len(lacking) or (name != "approvals" and there - here):
                 self.problems.append(f"the servers' {name} differ")
-        lacking = _content(self.root, "staging") - _content(self.root, "disconnected")
-        if lacking:
-            self.problems.append(f"{len(lacking)} content files did not come")
-        self.say("\nCompared by the lab's own state")
-        self.say(f"  revisions  {len(staging['revisions'])} on both servers")
-        self.say(f"  content    {len(staging['files'])} files of staging, all byte for byte")
-        self.say(f"  approvals  {len(disconnected['approvals'])} of {len(staging['approvals'])}")
+        self._compare_content()
         for problem in self.problems:
             self.say(f"  PROBLEM    {problem}")
 
+    def _compare_content(self) -> None:
+        here, there = (_content(self.root, side) for side in lab.SIDES)
+        same, extra = here.items() & there.items(), there.keys() - here.keys()
+        self.say(f"  content    {len(here)} / {len(there)} files: {len(same)} the same to the byte")
+        if extra:
+            self.say(f"             gone from staging since: {len(extra)}")
+        if len(same) < len(here):
+            self.problems.append(f"{count(len(here) - len(same), 'content file')} did not come")
+
+    @property
+    def last_import(self) -> CommandReport:
+        """The report of the second month's import."""
+        return next(each for each in reversed(self.reports) if each.command == "import")
+
     def report(self) -> CommandReport:
         """What the demo ends with: done when everything ended as the lab was made to end."""
-        last = self.reports[-2]
+        last = self.last_import
         return CommandReport(
             command="demo",
             site=last.site,
@@ -188,16 +208,33 @@ class _Demo:
 
 
 def _key(decision: Mapping[str, Any]) -> str:
-    return repr(sorted((key, value) for key, value in decision.items()))
+    return repr(sorted(decision.items()))
 
 
-def _content(root: Path, side: str) -> set[tuple[str, bytes]]:
+def _waiting(report: CommandReport) -> dict[str, str]:
+    """What an import left waiting, in the shape of the lab's state: parked or held."""
+
+    def key(line: ApprovalLine) -> str:
+        names = _DECLINE if line.action is None else _APPROVAL
+        return _key(line.model_dump(mode="json", include=names))
+
+    approvals = report.approvals
+    if approvals is None:
+        return {}
+    parked = {key(line): "parked" for line in approvals.parked}
+    return parked | {key(line): "held" for line in approvals.held}
+
+
+def _content(root: Path, side: str) -> dict[str, str]:
+    """SHA-256 of every file in a side's WsusContent, by its path there."""
     folder = root / side / "WsusContent"
-    return {
-        (path.relative_to(folder).as_posix(), path.read_bytes())
-        for path in folder.glob("??/*")
-        if path.is_file()
-    }
+    found = {}
+    for path in folder.glob("??/*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            found[path.relative_to(folder).as_posix()] = digest
+    return found
 
 
 @contextmanager
@@ -207,7 +244,11 @@ def _nothing() -> Iterator[None]:
 
 @contextmanager
 def _sshd(root: Path) -> Iterator[None]:
-    """Run the lab's sshd as a process of its own while the demo runs."""
+    """Run the lab's sshd as a process of its own while the demo runs.
+
+    Raises:
+        FailedError: It ended, or both sides did not answer in time.
+    """
     command = [sys.executable, "-m", "flows.command_line", "lab", "serve", str(root)]
     with subprocess.Popen(
         command,
@@ -223,12 +264,19 @@ def _sshd(root: Path) -> Iterator[None]:
             if server.poll() is not None or time.monotonic() > give_up:
                 said = server.stderr.read() if server.poll() is not None and server.stderr else ""
                 server.terminate()
-                raise lab.LabError(f"the lab's sshd did not start: {said.strip() or 'no answer'}")
+                raise FailedError(reason=f"the lab's sshd did not start: {_first_error(said)}")
             time.sleep(0.1)
         try:
             yield
         finally:
             server.terminate()
+
+
+def _first_error(said: str) -> str:
+    """The sentence of a command that failed, out of all that it printed."""
+    lines = said.strip().splitlines() or [f"no answer within {_SSHD_SECONDS:.0f} seconds"]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines)[0]
 
 
 def _stay() -> None:

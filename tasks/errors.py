@@ -29,7 +29,7 @@ class AirGapError(Exception):
         exit_code: What the command ends with (64, 1, 3 or 4).
         retryable: Whether the same call may succeed by itself a little later.
         template: The sentence, with the names of the facts in braces.
-        next_step: What the operator does now; may use the facts in braces too.
+        remedy: What the operator does now; may use the facts in braces too.
         facts: The facts that the caller passed.
     """
 
@@ -71,6 +71,12 @@ class UsageError(AirGapError):
     kind = "usage"
     exit_code = 64
     remedy = "Correct the command; `wsus-airgap --help` lists what there is."
+
+
+class LabUsageError(UsageError):
+    """The simulated servers cannot do what they were asked for."""
+
+    remedy = "{remedy}"
 
 
 class SiteFileError(UsageError):

@@ -14,7 +14,15 @@ SIDES = ("staging", "disconnected")
 
 
 class LabError(Exception):
-    """A lab command cannot be carried out as it was given; the text says why."""
+    """A lab command cannot be carried out as it was given.
+
+    Attributes:
+        next_step: What the person does now.
+    """
+
+    def __init__(self, reason: str, next_step: str = "") -> None:
+        super().__init__(reason)
+        self.next_step = next_step or "Correct the command; `wsus-airgap lab --help` shows it."
 
 
 def create(
@@ -103,6 +111,17 @@ def serve(folder: Path, *, ready: Callable[[], None] | None = None) -> None:
     from deploy.lab.sshd import serve as serve_over_ssh
 
     serve_over_ssh(folder, ready)
+
+
+def require_sshd() -> None:
+    """See that ``serve`` can work on this machine, before anything is made for it.
+
+    Raises:
+        LabError: There is no OpenSSH server; says how to install it.
+    """
+    from deploy.lab.sshd import find_sshd
+
+    find_sshd()
 
 
 def server_folder(folder: Path, side: str) -> Path:

@@ -30,6 +30,8 @@ _TICK_SECONDS = 0.25
 _DROP_AFTER_SECONDS = 2.0
 _DROPS = 5
 _END_SECONDS = 3.0
+# Where a plain user's PATH does not look.
+_SSHD_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 _PR_SET_PDEATHSIG = 1
 
 
@@ -42,7 +44,7 @@ def serve(
         LabError: No lab, no sshd, or the port that was fixed at the first time is taken.
     """
     folder = folder.resolve()
-    program = _find_sshd()
+    program = find_sshd()
     ended = stop or threading.Event()
     places: list[_Place] = []
     try:
@@ -199,12 +201,21 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _find_sshd() -> str:
-    # Where a plain user's PATH does not look.
-    folders = (os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/sbin")
-    found = shutil.which("sshd", path=os.pathsep.join(folders))
-    if found is None or os.name == "nt":
-        raise LabError("the lab is served by OpenSSH's sshd, which is not on this machine")
+def find_sshd() -> str:
+    """OpenSSH's server on this machine.
+
+    Raises:
+        LabError: There is none, or the machine runs Windows.
+    """
+    if os.name == "nt":
+        raise LabError("the lab is served over SSH on Linux only", "Leave SSH out.")
+    found = shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), *_SSHD_FOLDERS)))
+    if found is None:
+        raise LabError(
+            "the lab is served over SSH by OpenSSH server (sshd), which is not on this machine",
+            "Install it (Debian, Ubuntu: `apt install openssh-server`; Fedora: `dnf install "
+            "openssh-server`), or leave SSH out.",
+        )
     if _is_root():
         # Privilege separation wants it, and only packages' service units make it.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

@@ -39,8 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: ``DIR/<side>``, then what PowerShell takes.
     """
     side_folder, given = Path(arguments[0]), list(arguments[1:])
-    choice = os.environ.get(CHOICE)
-    engine = None if choice == STAND_IN else find_engine()
+    choice, engine = os.environ.get(CHOICE), answering_engine()
     if engine is None:
         from deploy.lab.powershell import stand_in
 
@@ -54,6 +53,11 @@ def main(arguments: Sequence[str]) -> int:
     if sys.platform == "win32" or choice == PREFIX:
         return _run(engine, side_folder, command_line.with_prefix(taken, _prefix(types)))
     return _run(engine, side_folder, taken, {"DOTNET_STARTUP_HOOKS": str(types)})
+
+
+def answering_engine() -> Path | None:
+    """The engine that answers; None where the stand-in does, by choice or for want of one."""
+    return None if os.environ.get(CHOICE) == STAND_IN else find_engine()
 
 
 def find_engine() -> Path | None:

@@ -1,0 +1,16 @@
+"""What several commands share: the options that they take, and what they answer with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tasks.reports.model import CommandReport
+
+SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+TakeOver = Annotated[str | None, Parameter(name="--take-over")]
+Answer = CommandReport | int
