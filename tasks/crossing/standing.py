@@ -9,6 +9,7 @@ from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import waiting_of
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError
+from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.runs import Runs
 from tasks.reports.model import (
     ApprovalOutcome,
@@ -90,6 +91,7 @@ def _disconnected(place: Workplace) -> list[Fact]:
 def _locks(place: Workplace) -> list[Fact]:
     """Who holds a lock; an unreachable server is said so, and is no error of ``status``."""
     found = []
+    us = current_owner(machine=place.ledger.machine, run=place.run_id, now=place.clock())
     media = place.media.path(str(place.site.media.path)).joined(f".{place.site.name}.lock")
     server = place.work_dir.joined("locks", f"{place.site.name}.lock")
     for label, host, path in (
@@ -97,7 +99,7 @@ def _locks(place: Workplace) -> list[Fact]:
         ("Lock on the server", place.server, server),
     ):
         try:
-            value = "held" if host.stat(path) is not None else "free"
+            value = describe_lock(host, path, us)
         except AirGapError as error:
             value = f"unknown: {error.message}"
         found.append(Fact(label=label, value=value))

@@ -214,6 +214,18 @@ def acquire_as(
     return lock
 
 
+def describe_lock(host: Host, path: HostPath, us: LockOwner) -> str:
+    """Say in a few words who holds a lock, and whether that owner is proved gone."""
+    found = _read(host, path)
+    if found is None:
+        return "free"
+    holder = _parse(found)
+    facts = _held(path, holder, us).facts
+    said = f"held since {facts['since']} by {facts['owner']}"
+    gone = holder is not None and is_gone(holder, us)
+    return f"{said}, which is gone: the next run takes it over" if gone else said
+
+
 def _acquire(
     host: Host, path: HostPath, owner: LockOwner, *, take_over: str | None, depth: int
 ) -> Lock:

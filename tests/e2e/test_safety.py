@@ -105,9 +105,13 @@ def test_a_lock_is_held_by_a_live_process_and_taken_over_from_a_dead_one(lab: La
             assert refused.error["kind"] == "lock"
             assert "--take-over" in refused.error["next_step"]
             status = lab.run("staging", "status", expect=0)
-            assert "held" in str(status.document["details"])
+            assert f"(process {process.pid} of this machine)" in str(status.document["details"])
+            assert "export has not ended" in str(status.document["lines"])
             process.kill()
             process.communicate()
+        status = lab.run("staging", "status", expect=0)
+        assert "which is gone" in str(status.document["details"])
+        assert "export has not ended" in str(status.document["lines"])
         assert all(lock.exists() for lock in locks)
     finally:
         lab.fault("staging", "wsusutil-hang", on=False)
