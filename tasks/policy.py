@@ -145,7 +145,6 @@ def _tell_within(workplace: Workplace, tale: Callable[[], None]) -> CommandRepor
     error: Exception | None = None
     try:
         begin_run(workplace)
-        begin_run(workplace)
         tale()
     except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
         error = caught

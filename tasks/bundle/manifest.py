@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from blake3 import blake3
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
@@ -288,13 +288,6 @@ class Difference(Generic[Left, Right]):
     left: Left | None
     right: Right | None
 
-    @property
-    def verdict(self) -> Literal["new", "both", "gone"]:
-        """``new`` is on the left only, ``gone`` on the right only."""
-        if self.right is None:
-            return "new"
-        return "gone" if self.left is None else "both"
-
 
 def compare_sorted(
     left: Iterable[Left],
@@ -319,22 +312,6 @@ def compare_sorted(
         else:
             yield Difference(one, other)
             one, other = next(lefts, None), next(rights, None)
-
-
-def diff_manifests(
-    wanted: Iterable[Entry], baseline: Iterable[Entry]
-) -> Iterator[Difference[Entry, Entry]]:
-    """Compare what should be there with what is known to be held.
-
-    ``new`` must be carried, ``both`` is held (or carried when its bytes differ), ``gone`` is no
-    longer held by the staging server.
-    """
-    return compare_sorted(
-        wanted,
-        baseline,
-        left_order=lambda entry: entry.order,
-        right_order=lambda entry: entry.order,
-    )
 
 
 def subtract_missing(

@@ -15,7 +15,6 @@ from hmac import compare_digest
 from blake3 import blake3
 
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.header import Header
 from tasks.bundle.receipt import Outcome, Receipt
 from tasks.content.names import Blake3
 from tasks.errors import ChainError, UsageError
@@ -40,11 +39,6 @@ class Awaited:
     chain: str
     sequence: int
     header_digest: Blake3
-
-    @classmethod
-    def of_header(cls, header: Header) -> Awaited:
-        """What the code for a bundle is made of."""
-        return cls(header.site, header.chain, header.sequence, header.digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.content.names import ContentDigest
@@ -19,10 +19,6 @@ class ServerView:
     facts: ServerFacts
     decisions: ServerDecisions
     content: Listing
-
-    def with_decisions(self, decisions: ServerDecisions) -> ServerView:
-        """The same server after its decisions were read again."""
-        return replace(self, decisions=decisions)
 
     @property
     def choice(self) -> ContentChoice:

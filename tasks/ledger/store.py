@@ -122,7 +122,3 @@ class Ledger:
     def forget_step(self, work: str, name: str) -> None:
         """Forget one step, so that it is done anew."""
         self.connection.execute("DELETE FROM step WHERE work=? AND name=?", (work, name))
-
-    def forget_steps(self, work: str) -> None:
-        """Forget what was done for this piece of work."""
-        self.connection.execute("DELETE FROM step WHERE work=?", (work,))

@@ -15,7 +15,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from tasks.progress import Progress, Silence, Unit
+from tasks.progress import Unit
 from tasks.reports.model import CommandReport
 from tasks.reports.sections import attention, next_step, summary_facts
 from tasks.reports.text import cell, size, visible
@@ -118,12 +118,6 @@ class VisibleLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Write one line, what cannot be seen written out."""
         return visible(super().format(record))
-
-
-def terminal_progress(stream: IO[str] | None = None) -> Progress:
-    """Bars on a terminal, silence in a pipe."""
-    target = stream or sys.stderr
-    return TerminalProgress(target) if target.isatty() else Silence()
 
 
 class _Bar(tqdm):  # type: ignore[type-arg] # a bar without an iterable

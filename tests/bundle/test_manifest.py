@@ -12,7 +12,7 @@ from tasks.bundle.manifest import (
     LINE_LIMIT_BYTES,
     Entry,
     Part,
-    diff_manifests,
+    compare_sorted,
     line_bytes,
     pieces_of,
     read_entries,
@@ -91,13 +91,13 @@ def test_a_comparison_is_disjoint_complete_and_in_order(
     shared = one[::2]
     right = sorted({e.order: e for e in [*shared, *other]}.values(), key=lambda e: e.order)
 
-    found = list(diff_manifests(one, right))
+    found = list(compare_sorted(one, right, left_order=_order, right_order=_order))
 
     assert [d.left for d in found if d.left is not None] == one
     assert [d.right for d in found if d.right is not None] == right
     orders = [(d.left or d.right).order for d in found if (d.left or d.right)]  # type: ignore[union-attr]
     assert orders == sorted(set(orders))
-    both = {d.left.order for d in found if d.verdict == "both" and d.left}
+    both = {d.left.order for d in found if d.left is not None and d.right is not None}
     assert both == {e.order for e in one} & {e.order for e in right}
 
 
@@ -110,6 +110,10 @@ def test_a_receipt_takes_exactly_what_it_calls_missing_from_the_baseline(
     left = list(subtract_missing(entries, missing))
 
     assert left == [entry for entry in entries if entry.sha1 not in missing]
+
+
+def _order(entry: Entry) -> object:
+    return entry.order
 
 
 def _line(**changes: object) -> bytes:

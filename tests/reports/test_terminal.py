@@ -8,14 +8,12 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.progress import Silence
 from tasks.reports.model import CommandReport
 from tasks.reports.terminal import (
     TerminalProgress,
     VisibleLines,
     print_report,
     summarise,
-    terminal_progress,
 )
 from tests.reports import examples
 
@@ -101,8 +99,6 @@ def test_a_pipe_gets_no_bars() -> None:
     progress.finish()
 
     assert pipe.getvalue() == ""
-    assert isinstance(terminal_progress(pipe), Silence)
-    assert isinstance(terminal_progress(Terminal()), TerminalProgress)
 
 
 def test_a_bar_ends_at_what_was_counted_by_all_threads() -> None:
