@@ -6,7 +6,7 @@ from tasks.approvals.apply import ApplyOutcome
 from tasks.crossing import (
     deciding,
     deleting,
-    export,
+    examining,
     finishing,
     fitting,
     importing,
@@ -39,7 +39,7 @@ def check_server(arrival: Arrival | None = None) -> ServerFacts:
     place = at_work()
     if arrival is not None:
         judge_again(place, arrival)
-    facts = export.check_server(place)
+    facts = examining.check_server(place)
     compare_mark(place)
     if facts.content_volume is not None:
         place.note(content_volume_free_bytes=facts.content_volume.free_bytes)
@@ -54,7 +54,7 @@ def check_server(arrival: Arrival | None = None) -> ServerFacts:
 def scan_content(server: ServerFacts, *, everything: bool = False) -> Listing:
     """List WsusContent and prove what nobody has looked into since it changed."""
     place = at_work()
-    listing = export.scan_content(place, server)
+    listing = examining.scan_content(place, server)
     read = proving.prove_present(place, listing, everything=everything)
     log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
     return listing

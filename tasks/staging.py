@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
-from tasks.crossing import accepting, asking, export
+from tasks.crossing import accepting, asking, examining, export
 from tasks.crossing import draft as drafts
 from tasks.crossing.accepting import Accepted
 from tasks.crossing.draft import Draft
@@ -31,7 +31,7 @@ def lock_server_and_media() -> None:
 @step("Check server")
 def check_server() -> ServerFacts:
     """See that the server can be exported from."""
-    facts = export.check_server(at_work())
+    facts = examining.check_server(at_work())
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
 
@@ -48,7 +48,7 @@ def capture_approvals() -> ServerDecisions:
 @step("Scan content")
 def scan_content(server: ServerFacts) -> Listing:
     """List WsusContent."""
-    listing = export.scan_content(at_work(), server)
+    listing = examining.scan_content(at_work(), server)
     log.info("%s content files, %s bytes", *listing.totals())
     return listing
 

@@ -218,6 +218,16 @@ class ApprovalSet(BaseModel):
         return {decline.update_id: decline for decline in self.declines}
 
 
+def approved_revisions(approvals: Iterable[Approval]) -> list[tuple[str, int]]:
+    """The revisions that need content: every approval but a block, each revision once."""
+    wanted = {
+        (each.update_id, each.revision)
+        for each in approvals
+        if each.action is not Action.NOT_APPROVED
+    }
+    return sorted(wanted)
+
+
 def encode_line(line: Mapping[str, Any]) -> bytes:
     """One line of JSON Lines: compact, UTF-8, keys as given."""
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

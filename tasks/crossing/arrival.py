@@ -31,9 +31,8 @@ from tasks.errors import (
     TrustError,
     WrongSiteError,
 )
-from tasks.metadata.index import index_package
+from tasks.metadata.index import INDEX, index_package
 
-INDEX = "index.sqlite"
 _ROOM_BESIDES = 64 * 1_048_576
 
 

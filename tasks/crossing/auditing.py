@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import approved_revisions
 from tasks.bundle.manifest import Entry, TrustedManifest, compare_sorted
 from tasks.bundle.receipt import (
     MissingUpdate,
@@ -20,7 +21,6 @@ from tasks.bundle.receipt_code import make_code
 from tasks.content.names import ContentDigest
 from tasks.crossing.arrival import Delivery
 from tasks.crossing.deciding import last_applied, waiting_of
-from tasks.crossing.export import approved_revisions
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
 from tasks.crossing.trust import receipt_secret, signing_key

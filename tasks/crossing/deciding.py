@@ -20,7 +20,7 @@ from tasks.approvals.apply import (
     read_outcomes,
 )
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import ApprovalSet, RevisionId, decode_lines
+from tasks.approvals.model import ApprovalSet, RevisionId, approved_revisions, decode_lines
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
@@ -31,7 +31,6 @@ from tasks.crossing.asking import (
     read_revisions,
     shape_known,
 )
-from tasks.crossing.export import approved_revisions
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ServerChangedError
 from tasks.ledger.imports import Decision

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import approved_revisions
 from tasks.approvals.outline import ApprovalPlan
 from tasks.bundle.manifest import compare_sorted
 from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
@@ -12,7 +13,6 @@ from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 from tasks.crossing.arrival import Delivery
 from tasks.crossing.deciding import Sources
-from tasks.crossing.export import approved_revisions
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from tasks.approvals.model import approved_revisions
+from tasks.bundle.layout import APPROVALS, MANIFEST
 from tasks.bundle.manifest import read_entries
 from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.draft import Draft
-from tasks.crossing.export import APPROVALS, INDEX, approved_revisions
 from tasks.crossing.workplace import Workplace
 from tasks.metadata.brought import describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
+from tasks.metadata.index import INDEX
 from tasks.reports.sections import brought_section
 
 
@@ -25,7 +27,7 @@ def read_titles(index_path: Path, update_ids: Iterable[str]) -> dict[str, str]:
 
 def describe_bundle(place: Workplace, draft: Draft) -> None:
     """Note counts, and the approved updates of which the bundle carries files."""
-    manifest = draft.folder / "manifest.jsonl"
+    manifest = draft.folder / MANIFEST
     holdings = place.holdings(read_entries(manifest))
     files, size_bytes = holdings.carried()
     place.note(files=files, bytes=size_bytes)

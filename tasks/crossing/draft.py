@@ -138,7 +138,7 @@ def baseline_entries(place: Workplace, draft: Draft) -> Iterator[Entry]:
     if base is None:
         return iter(())
     missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
-    return subtract_missing(read_entries(base.folder / "manifest.jsonl"), frozenset(missing))
+    return subtract_missing(read_entries(base.folder / MANIFEST), frozenset(missing))
 
 
 def _reserve(place: Workplace, mode: Mode, base: ExportRecord | None) -> ExportRecord:

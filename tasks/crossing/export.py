@@ -1,4 +1,4 @@
-"""The staging side of a crossing: what is there, what was decided, what is carried, the seal."""
+"""The staging side of a crossing: the package, what is carried, the seal, what will be missing."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import Action, Approval
+from tasks.approvals.model import approved_revisions
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.header import Counts, Header, seal_header
 from tasks.bundle.header import ServerFacts as HeaderServer
-from tasks.bundle.layout import MANIFEST
+from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
 from tasks.bundle.lists import Documents
 from tasks.bundle.manifest import read_entries
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.names import ContentDigest
-from tasks.content.scan import scan
 from tasks.content.transfer import require_all
-from tasks.crossing import asking, wsusutil_run
+from tasks.crossing import wsusutil_run
 from tasks.crossing.draft import (
     PAYLOAD,
     Draft,
@@ -35,21 +34,17 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.errors import FailedError, PackageError, RoomError, ServerUnfitError
+from tasks.errors import FailedError, PackageError
 from tasks.hosts.putting import put_file
 from tasks.metadata.audit import HeldFile, MissingFile, find_missing
 from tasks.metadata.catalogue import PackageIndex
-from tasks.metadata.index import PackageSummary, index_package
-from tasks.metadata.server import ServerFacts, Side, unfit_reasons
+from tasks.metadata.index import INDEX, PackageSummary, index_package
+from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
 from tasks.version import VERSION
 
 PRODUCT = f"wsus-airgap {VERSION}"
-PACKAGE = "metadata.xml.gz"
-INDEX = "index.sqlite"
-APPROVALS = "approvals.jsonl"
 _PLAN = "plan.json"
-_ROOM_FOR_PACKAGE = 64 * 1_048_576
 
 
 class ExportedPackage(BaseModel):
@@ -65,63 +60,6 @@ class ExportedPackage(BaseModel):
     size_bytes: int
     revisions: int
     counts: tuple[int, int, int]
-
-
-# --- what is there -----------------------------------------------------------------------------
-
-
-def check_server(place: Workplace) -> ServerFacts:
-    """See that the server can take part: its service runs, its role and state allow it.
-
-    Raises:
-        ServiceDownError: The service does not run and cannot be started.
-        ServerUnfitError: All reasons in one sentence, and the remedy of the first.
-        ServerChangedError: It is not the server that this site remembers.
-        RoomError: Its content disk is as good as full.
-    """
-    facts = asking.read_running_server(place, since=_since(place))
-    side: Side = place.site.site.side.value
-    reasons = unfit_reasons(facts, side)
-    if reasons:
-        raise ServerUnfitError(
-            side=side,
-            reason="; ".join(each.reason for each in reasons),
-            remedy=reasons[0].remedy,
-        )
-    place.require_known_server(side, facts.server_id)
-    volume = facts.content_volume
-    if volume is not None and volume.free_bytes < _ROOM_FOR_PACKAGE:
-        raise RoomError(
-            where=f"the content disk of the {side} server",
-            free_bytes=volume.free_bytes,
-            needed_bytes=_ROOM_FOR_PACKAGE,
-        )
-    return facts
-
-
-def _since(place: Workplace) -> datetime | None:
-    newest = place.exports.newest()
-    return newest.created if newest else None
-
-
-def scan_content(place: Workplace, facts: ServerFacts) -> Listing:
-    """List WsusContent; digests that are remembered come along, nothing is read."""
-    content_dir = place.server.path(place.site.server.content_dir or facts.content_dir)
-    place.content_dir = content_dir
-    place.progress.start("Scan content", total=None, unit="files")
-    try:
-        listing = place.listing(content_dir)
-        listing.fill(
-            scan(
-                place.server,
-                content_dir,
-                remembered=place.hashes.lookup,
-                progress=place.progress,
-            )
-        )
-    finally:
-        place.progress.finish()
-    return listing
 
 
 # --- the package -------------------------------------------------------------------------------
@@ -377,16 +315,6 @@ def _counted(path: Path) -> tuple[int, int]:
 
 
 # --- what will be missing ---------------------------------------------------------------------
-
-
-def approved_revisions(approvals: tuple[Approval, ...]) -> list[tuple[str, int]]:
-    """The revisions that need content: every approval but a block, each revision once."""
-    wanted = {
-        (each.update_id, each.revision)
-        for each in approvals
-        if each.action is not Action.NOT_APPROVED
-    }
-    return sorted(wanted)
 
 
 def predict_missing(place: Workplace, draft: Draft, view: ServerView) -> tuple[MissingFile, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.approvals.apply import ApplyOutcome
+from tasks.bundle.layout import APPROVALS, MANIFEST
 from tasks.bundle.manifest import read_entries
 from tasks.crossing import asking, auditing, deciding
 from tasks.crossing.arrival import Delivery
@@ -12,7 +13,6 @@ from tasks.crossing.auditing import Metadata
 from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import Sources
 from tasks.crossing.describing import read_titles
-from tasks.crossing.export import APPROVALS, INDEX
 from tasks.crossing.importing import resume_downloads
 from tasks.crossing.leftovers import remove_work
 from tasks.crossing.listing import Listing
@@ -22,6 +22,7 @@ from tasks.crossing.workplace import Workplace
 from tasks.errors import UsageError
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import MissingFile
+from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
 
@@ -52,7 +53,7 @@ def audit_standing(
 ) -> tuple[MissingFile, ...]:
     """Audit a server as it stands, by the metadata that were imported last."""
     record = _newest_import(place)
-    holdings = place.holdings(read_entries(record.folder / "manifest.jsonl"))
+    holdings = place.holdings(read_entries(record.folder / MANIFEST))
     metadata = Metadata(record.folder / INDEX, holdings)
     return _audit(place, metadata, listing, facts, every_update=every_update)
 

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from tasks.approvals.outline import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.layout import APPROVALS, MANIFEST
+from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
@@ -19,7 +19,7 @@ from tasks.content.place import PlaceItem
 from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
-from tasks.crossing.arrival import INDEX, Delivery, digests_of
+from tasks.crossing.arrival import Delivery, digests_of
 from tasks.crossing.confirming import covers, remember_confirmation
 from tasks.crossing.deciding import (
     Sources,
@@ -43,6 +43,7 @@ from tasks.hosts.putting import put_file
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import ContentLookup, HeldFile, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
 
@@ -311,7 +312,7 @@ def _bring_package(place: Workplace, package: Path, work: str, expected: str) ->
     """Copy the verified package to the server, unless it lies there; only a whole copy is named."""
     folder = place.run_folder(work)
     place.server.make_private_folder(folder)
-    target = folder.joined("metadata.xml.gz")
+    target = folder.joined(PACKAGE)
     if wsusutil_run.digest_on_server(place, target) == expected:
         return target.text
     put_file(place.server, target, place.media.read(place.media.path(str(package))))

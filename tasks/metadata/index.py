@@ -32,6 +32,9 @@ from tasks.metadata.model import (
 from tasks.metadata.package import read_package
 from tasks.progress import Progress
 
+INDEX = "index.sqlite"
+"""What an index is called, beside the documents of its bundle."""
+
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
 _CATEGORY_TYPES = frozenset({"category", "detectoid"})
 _ROWS_PER_BATCH = 4_000

@@ -1,0 +1,68 @@
+"""The first look at a server, on either side: whether it can take part, and what content it has."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tasks.content.scan import scan
+from tasks.crossing import asking
+from tasks.crossing.listing import Listing
+from tasks.crossing.workplace import Workplace
+from tasks.errors import RoomError, ServerUnfitError
+from tasks.metadata.server import ServerFacts, Side, unfit_reasons
+
+_LEAST_ROOM_BYTES = 64 * 1_048_576
+
+
+def check_server(place: Workplace) -> ServerFacts:
+    """See that the server can take part: its service runs, its role and state allow it.
+
+    Raises:
+        ServiceDownError: The service does not run and cannot be started.
+        ServerUnfitError: All reasons in one sentence, and the remedy of the first.
+        ServerChangedError: It is not the server that this site remembers.
+        RoomError: Its content disk is as good as full.
+    """
+    facts = asking.read_running_server(place, since=_since(place))
+    side: Side = place.site.site.side.value
+    reasons = unfit_reasons(facts, side)
+    if reasons:
+        raise ServerUnfitError(
+            side=side,
+            reason="; ".join(each.reason for each in reasons),
+            remedy=reasons[0].remedy,
+        )
+    place.require_known_server(side, facts.server_id)
+    volume = facts.content_volume
+    if volume is not None and volume.free_bytes < _LEAST_ROOM_BYTES:
+        raise RoomError(
+            where=f"the content disk of the {side} server",
+            free_bytes=volume.free_bytes,
+            needed_bytes=_LEAST_ROOM_BYTES,
+        )
+    return facts
+
+
+def _since(place: Workplace) -> datetime | None:
+    newest = place.exports.newest()
+    return newest.created if newest else None
+
+
+def scan_content(place: Workplace, facts: ServerFacts) -> Listing:
+    """List WsusContent; digests that are remembered come along, nothing is read."""
+    content_dir = place.server.path(place.site.server.content_dir or facts.content_dir)
+    place.content_dir = content_dir
+    place.progress.start("Scan content", total=None, unit="files")
+    try:
+        listing = place.listing(content_dir)
+        listing.fill(
+            scan(
+                place.server,
+                content_dir,
+                remembered=place.hashes.lookup,
+                progress=place.progress,
+            )
+        )
+    finally:
+        place.progress.finish()
+    return listing
