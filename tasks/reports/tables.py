@@ -1,4 +1,4 @@
-"""Tables for spreadsheets, and the shopping list that the next export reads."""
+"""Tables for spreadsheets, and the shopping list: what the next bundle has to bring."""
 
 from __future__ import annotations
 
