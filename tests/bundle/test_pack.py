@@ -13,9 +13,10 @@ from tasks.bundle.layout import BLAKE3SUMS, CONTENT, HEADER, SHA1SUMS
 from tasks.bundle.pack import CACHE_DROPPED, CACHE_KEPT, read_back
 from tasks.bundle.plan import MediaLimits
 from tasks.content.scan import scan
-from tasks.errors import RoomError, SafetyError, StepsFailedError
+from tasks.errors import HostFileError, RoomError, SafetyError, StepsFailedError
 from tasks.hosts.host import Host, Space
 from tasks.hosts.local import LocalHost
+from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import HostPath
 from tests.support import needs
 from tests.support.bundles import Workshop, fill_content, tree, write_content
@@ -300,3 +301,27 @@ def test_a_plan_scans_what_a_scan_scans(workshop: Workshop) -> None:
     plan = workshop.plan()
 
     assert plan.files == len(list(scan(host, host.path(str(workshop.content)))))
+
+
+def test_the_first_volume_gets_its_seal_last(tmp_path: Path) -> None:
+    """A set that looks whole from its first volume is whole."""
+    medium = MemoryHost()
+    medium.make_folder(medium.path(str(tmp_path / "media")))
+    workshop = Workshop(tmp_path, media=medium, limits=MediaLimits(150_000, 30_000))
+    fill_content(workshop.content, 40)
+    write_content(workshop.content, bytes(range(256)) * 400, "esd")
+    header = workshop.header(workshop.pack())
+    assert len(header.volumes) > 1
+
+    for changes in range(1_000):
+        medium.fail_after(changes, HostFileError(operation="write", path="x", reason="gone"))
+        try:
+            workshop.publish(header)
+        except HostFileError:
+            paths = [workshop.volume(1, volume.number) / HEADER for volume in header.volumes]
+            sealed = [medium.stat(medium.path(str(path))) is not None for path in paths]
+            assert all(sealed) or not sealed[0]
+        else:
+            break
+    medium.fail_after(1_000_000, HostFileError(operation="write", path="x", reason="gone"))
+    assert not workshop.verify().faults

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, CONTENT, HEADER, MANIFEST, PACKAGE, SHA1SUMS
-from tasks.bundle.manifest import Entry
+from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle
 from tasks.bundle.plan import MediaLimits
 from tasks.bundle.unpack import (
@@ -32,6 +32,7 @@ from tasks.errors import (
     PathMissingError,
     SealError,
     TamperError,
+    TrustError,
     UndeclaredFileError,
     WrongSiteError,
 )
@@ -489,3 +490,31 @@ def test_reading_needs_no_right_to_write_on_the_medium(tmp_path: Path) -> None:
 )
 def test_foreign_names_are_shown_harmlessly(name: str, shown: str) -> None:
     assert printable(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("lie", "sentence"),
+    [
+        ({"files": 24}, "has 25 files"),
+        ({"carried_files": 24}, "25 of them carried"),
+    ],
+)
+def test_a_sealed_header_that_counts_wrong_is_refused(
+    tmp_path: Path, lie: dict[str, int], sentence: str
+) -> None:
+    workshop = Workshop(tmp_path)
+    fill_content(workshop.content, 25)
+    header = workshop.header(workshop.pack())
+    counts = header.counts.model_copy(update=lie)
+    workshop.publish(header.model_copy(update={"counts": counts}))
+    with pytest.raises(TrustError, match=sentence):
+        workshop.verify()
+
+
+def test_a_sealed_manifest_that_names_a_volume_too_many_is_refused(tmp_path: Path) -> None:
+    workshop = make(tmp_path, volumes=True)
+    header = workshop.trusted().header
+    path = workshop.folder(1) / MANIFEST
+    fewer = header.model_copy(update={"volumes": header.volumes[:1]})
+    with pytest.raises(TrustError, match="has no volume"):
+        list(TrustedManifest(path, fewer).entries())

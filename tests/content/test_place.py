@@ -111,3 +111,35 @@ def _write(host: MemoryHost, intake: HostPath, content: bytes) -> ContentName:
     host.flush_files([path])
     host.flush_folders([path.parent, intake, intake.parent, host.path("/")])
     return name
+
+
+def test_a_file_of_another_size_is_not_moved_into_its_place(tmp_path: Path) -> None:
+    fill_content(tmp_path / "intake", 5)
+    items = _items(tmp_path / "intake")
+    torn = items[2]
+    (tmp_path / "intake" / torn.name.folder / torn.name.text).write_bytes(b"torn" * 9_000)
+    (tmp_path / "wsus").mkdir()
+
+    failed = [item for placed in _place(tmp_path, items) for item, _ in placed.failed]
+
+    assert failed == [torn]
+    assert not (tmp_path / "wsus" / torn.name.folder / torn.name.text).exists()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_said_to_be_placed_outlives_a_power_loss(seed: int) -> None:
+    host = MemoryHost()
+    intake, target = host.path("/d/intake"), host.path("/d/wsus")
+    content = ContentName.parse(f"{'0' * 40}.cab")
+    assert content is not None
+    for folder in (intake.joined("00"), target):
+        host.make_folder(folder)
+    host.write(intake.joined("00", content.text), [b"bytes"])
+    host.flush_files([intake.joined("00", content.text)])
+    host.flush_folders([host.path("/"), host.path("/d"), intake, intake.joined("00"), target])
+
+    list(place(host, intake, target, [PlaceItem(content, 5)]))
+    host.lose_power(seed)
+
+    assert [stat.name for stat in host.list_folder(target.joined("00"))] == [content.text]
+    assert host.list_folder(intake.joined("00")) == []

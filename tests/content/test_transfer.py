@@ -267,3 +267,25 @@ def test_batches_are_bounded_by_files_and_by_bytes(tmp_path: Path) -> None:
     assert all(len(batch) <= LIMITS.files for batch in batches)
     sizes = [sum(result.item.size_bytes for result in batch[:-1]) for batch in batches]
     assert all(size < LIMITS.size_bytes for size in sizes)
+
+
+def test_a_file_that_has_grown_is_not_read_to_its_end(tmp_path: Path) -> None:
+    class Counting(LocalHost):
+        """Says how much was read."""
+
+        total = 0
+
+        def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
+            for view in super().read(path, offset=offset):
+                self.total += len(view)
+                yield view
+
+    host = Counting()
+    with (tmp_path / "grown").open("wb") as stream:
+        stream.truncate(50_000_000)
+    item = CopyItem((host.path(str(tmp_path / "grown")),), size_bytes=10)
+
+    ((result,),) = copy_files(host, None, [item])
+
+    assert isinstance(result.error, ContentWrongError)
+    assert host.total < 1_000_000
