@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -31,6 +32,7 @@ from tasks.version import VERSION
 if TYPE_CHECKING:
     from tasks.site.settings import Site
 
+_stopped = threading.Event()
 _SITE = Path("site.toml")
 _KEYGEN_NEXT = (
     "Carry the public key to the other side and compare its fingerprint there; "
@@ -53,38 +55,44 @@ def main() -> None:
     """Run the command line of this process and end it."""
     open_streams()
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
 def _interrupt(*_: object) -> None:
     """End as Ctrl-C does, so that locks are let go and the document is printed."""
+    _stopped.set()
     raise KeyboardInterrupt
 
 
 def run(words: list[str]) -> int:
     """Carry out a command; print its report; return its exit code."""
-    as_json = "--json" in words
-    command = _command_of(words)
-    try:
-        answer = app(words, exit_on_error=False, print_error=False, result_action="return_value")
-    except CycloptsError as error:
-        answer = failure_report(command, UsageError(reason=_plain(error)))
-    except AirGapError as error:
-        answer = failure_report(command, error)
-    except KeyboardInterrupt:
+    answer = _carry_out(words, command := _command_of(words))
+    if _stopped.is_set():  # Prefect may have made another error of it on the way here
         answer = failure_report(command, StoppedError(command=command))
+    if not isinstance(answer, CommandReport):
+        return answer if isinstance(answer, int) else 0
+    print_report(answer, as_json="--json" in words)
+    return answer.exit_code
+
+
+def _carry_out(words: list[str], command: str) -> object:
+    """What the command answers; every error is a report."""
+    try:
+        return app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        return failure_report(command, UsageError(reason=_plain(error)))
+    except KeyboardInterrupt:
+        return failure_report(command, StoppedError(command=command))
     except BrokenPipeError:
         let_go(sys.stdout)  # whoever read `lab state` or `--help` has seen enough
         return 0
-    except OSError as error:
-        answer = failure_report(command, error)
+    except (AirGapError, OSError) as error:
+        return failure_report(command, error)
     except Exception as error:  # noqa: BLE001  the edge: every end is a report
         traceback.print_exc()
-        answer = failure_report(command, error)
-    if not isinstance(answer, CommandReport):
-        return answer if isinstance(answer, int) else 0
-    print_report(answer, as_json=as_json)
-    return answer.exit_code
+        return failure_report(command, error)
 
 
 # --- commands that are flows -----------------------------------------------------------------

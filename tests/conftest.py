@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -19,6 +20,11 @@ _PREFECT_HOME = tempfile.TemporaryDirectory(prefix="wsus-airgap-tests-")
 _ENVIRONMENT = clean_environment(Path(_PREFECT_HOME.name), os.environ)
 os.environ.clear()
 os.environ.update(_ENVIRONMENT)
+
+# A shell has what it starts with ``&`` ignore Ctrl-C, and whatever that starts inherits it; with a
+# handler here, programs that tests start begin with the default again.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One example can be slow on a machine that runs other things; that is not a fault of the law.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
