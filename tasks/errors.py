@@ -13,12 +13,7 @@ Every class says what the operator does next. Nothing is logged where it is rais
 
 from __future__ import annotations
 
-import errno
-import sqlite3
 from typing import ClassVar
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_DISK = frozenset({errno.EIO, errno.EROFS})
 
 
 class AirGapError(Exception):
@@ -232,29 +227,6 @@ class InternalFaultError(FailedError):
     kind = "unexpected"
     template = "unexpected {type}: {reason}"
     remedy = "Keep {log}, run the command again, and report the log if it repeats."
-
-
-def foreseen(error: Exception) -> AirGapError | None:
-    """What an error amounts to that nobody turned into ours where it was raised.
-
-    A disk may be full, read-only or broken at any write of our own small files; None for what
-    nobody foresaw.
-    """
-    if isinstance(error, AirGapError):
-        return error
-    if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):  # the others are mistakes
-        database = "a database in the state folder"
-        if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
-            return DiskFullError(path=database)
-        return HostFileError(operation="use", path=database, reason=str(error))
-    if isinstance(error, OSError):
-        path = error.filename or "a file of ours"
-        if error.errno in _FULL:
-            return DiskFullError(path=path)
-        if error.filename or error.errno in _DISK:
-            reason = error.strerror or str(error)
-            return HostFileError(operation="use", path=path, reason=reason)
-    return None
 
 
 # --- 3: refused for trust -----------------------------------------------------------------------

@@ -124,9 +124,8 @@ def next_applied(
     """What counts as last applied from now on: the base of the next comparison.
 
     What was applied or stood there already is ours. What failed, was left out, waits or was
-    overruled keeps its
-    earlier entry, so that a later import still knows what we had left there; without one it stays
-    unknown, so that it is added once it may be.
+    overruled keeps its earlier entry, so that a later import still knows what we had left there;
+    without one it stays unknown, so that it is added once it may be.
     """
     waiting = {
         (each.update_id, fold(each.group))

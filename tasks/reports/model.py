@@ -22,8 +22,9 @@ from pydantic import (
     computed_field,
 )
 
-from tasks.errors import InternalFaultError, foreseen
+from tasks.errors import InternalFaultError
 from tasks.metadata.audit import MissingFile
+from tasks.reports.foreseen import foreseen
 
 VERSION = 1
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")

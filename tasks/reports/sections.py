@@ -281,7 +281,12 @@ def all_sections(report: CommandReport) -> tuple[Section, ...]:
 
 
 def attention(report: CommandReport) -> tuple[str, ...]:
-    """Why a run is flagged: one sentence a reason."""
+    """Why a run is flagged: one sentence a reason.
+
+    What ``audit --all`` lists of updates that nobody approved flags nothing.
+    """
+    if report.outcome == "done":
+        return report.notices
     approvals = report.approvals or ApprovalOutcome()
     missing = count_missing(report.missing or ())
     severe = [one for one in report.findings or () if one.severity in {"warning", "failure"}]

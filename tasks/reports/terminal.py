@@ -112,6 +112,15 @@ def _encodable(text: str, stream: IO[str]) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
+def show_steps() -> None:
+    """Say on stderr what each step does, with the time, as it happens."""
+    lines = logging.StreamHandler(sys.stderr)
+    lines.setFormatter(VisibleLines("%(asctime)s  %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("wsus_airgap")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(lines)
+
+
 class VisibleLines(logging.Formatter):
     """Log lines may hold names that others chose; nothing in them steers the terminal."""
 

@@ -410,6 +410,8 @@ def test_other_things_on_the_medium_are_no_concern(tmp_path: Path) -> None:
 
     unpack(workshop)
 
+    assert not workshop.verify().faults
+
 
 def test_tampering_weighs_more_than_what_is_missing_and_all_is_listed(tmp_path: Path) -> None:
     workshop = make(tmp_path)

@@ -8,6 +8,8 @@ from tasks.crossing.closing import begin_run, close_run
 from tasks.crossing.workplace import Workplace
 from tasks.errors import TamperError
 from tasks.ledger.runs import Runs
+from tasks.reports.sections import attention
+from tests.reports.examples import missing_file
 
 
 @pytest.fixture
@@ -45,3 +47,15 @@ def test_a_run_that_was_killed_stays_in_the_list_without_an_end(disconnected: Wo
     close_run(disconnected, None)
     (run,) = Runs(disconnected.ledger).newest(5)
     assert run.outcome == "done"
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_missing_content_flags_a_run_only_where_it_is_approved(
+    disconnected: Workplace, *, is_approved: bool
+) -> None:
+    listed = (missing_file(1),)
+    disconnected.note(missing=listed, flagged=listed if is_approved else ())
+    report = close_run(disconnected, None)
+    assert report.missing == listed
+    assert report.outcome == ("flagged" if is_approved else "done")
+    assert bool(attention(report)) == is_approved

@@ -30,6 +30,7 @@ from deploy.lab.rules import (
     subscription,
     upkeep,
 )
+from deploy.lab.rules.scope import Scope
 from deploy.lab.rules.server import RuleError, Server
 
 _ROWS_AT_ONCE = 200
@@ -45,7 +46,7 @@ def answer(server: Server, request: str) -> Iterator[str]:
         if server.setting("slow_calls"):
             time.sleep(_SLOW_SECONDS)
         if "scope" in arguments:
-            arguments["scope"] = searching.Scope(**arguments["scope"])
+            arguments["scope"] = Scope(**arguments["scope"])
         result = OPERATIONS[operation](server, **arguments)
     except RuleError as error:
         yield _failure(error.type_name, str(error))

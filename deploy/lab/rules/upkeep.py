@@ -8,7 +8,7 @@ from typing import NamedTuple
 from deploy.lab import naming, taxonomy
 from deploy.lab.rules import approving, groups, searching
 from deploy.lab.rules import server as opened_server
-from deploy.lab.rules.searching import Scope
+from deploy.lab.rules.scope import ANY, DECLINED, LATEST_APPROVED, NOT_APPROVED, STALE, Scope
 from deploy.lab.rules.server import Server
 
 # A superseded update is cleaned up when it has been here this long without an approval.
@@ -51,7 +51,7 @@ class CleanupRow(NamedTuple):
 def status(server: Server) -> StatusRow:
     """``GetStatus``; declined updates count as declined alone."""
 
-    def count(states: int = searching.ANY, **more: object) -> int:
+    def count(states: int = ANY, **more: object) -> int:
         return searching.count_updates(server, Scope(states=states, **more))  # type: ignore[arg-type]
 
     def number(query: str) -> int:
@@ -62,15 +62,15 @@ def status(server: Server) -> StatusRow:
     undeclined = "NOT EXISTS (SELECT 1 FROM decline d WHERE d.update_id = r.update_id)"
     return StatusRow(
         updates=count(),
-        approved=count(searching.LATEST_APPROVED),
-        not_approved=count(searching.NOT_APPROVED),
-        declined=count(searching.DECLINED),
+        approved=count(LATEST_APPROVED),
+        not_approved=count(NOT_APPROVED),
+        declined=count(DECLINED),
         expired=number(f"{visible} r.publication = 'Expired' AND {undeclined}"),
         needing_files=number("SELECT count(*) FROM update_state WHERE state = 'NotReady'"),
         server_errors=number(_SERVER_ERRORS),
-        stale=count(searching.STALE),
-        security_not_approved=count(searching.NOT_APPROVED, classifications=security),
-        infrastructure_not_approved=count(searching.NOT_APPROVED, infrastructure=True),
+        stale=count(STALE),
+        security_not_approved=count(NOT_APPROVED, classifications=security),
+        infrastructure_not_approved=count(NOT_APPROVED, infrastructure=True),
         groups=len(groups.all_groups(server)) - 2,
     )
 
@@ -82,7 +82,7 @@ def clean_up(
     groups.refuse_on_replica(server)
     before = opened_server.as_text(datetime.now(UTC) - timedelta(days=_SUPERSEDED_DAYS))
     done = {"superseded": 0, "expired": 0}
-    for row in list(searching.search_updates(server, Scope(states=searching.NOT_APPROVED))):
+    for row in list(searching.search_updates(server, Scope(states=NOT_APPROVED))):
         if superseded and row.superseded and row.arrived < before:
             kind = "superseded"
         elif expired and row.publication == "Expired":

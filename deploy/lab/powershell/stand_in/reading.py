@@ -15,14 +15,15 @@ from deploy.lab.rules import (
     subscription,
 )
 from deploy.lab.rules import server as opened_server
-from deploy.lab.rules.searching import Scope, UpdateRow
+from deploy.lab.rules.scope import DECLINED, LATEST_APPROVED, STALE, Scope
+from deploy.lab.rules.searching import UpdateRow
 from deploy.lab.rules.server import RuleError, Server
 
 BUILT_IN_PATHS = {
     ALL_COMPUTERS: ["All Computers"],
     UNASSIGNED_COMPUTERS: ["All Computers", "Unassigned Computers"],
 }
-_APPROVED = searching.LATEST_APPROVED | searching.STALE
+_APPROVED = LATEST_APPROVED | STALE
 
 
 def read_server(run: Run) -> None:
@@ -54,7 +55,7 @@ def read_server(run: Run) -> None:
         if volume is None
         else {"free_bytes": volume.free_bytes, "file_system": volume.file_system},
         update_count=searching.count_updates(server),
-        declined_count=searching.count_updates(server, Scope(states=searching.DECLINED)),
+        declined_count=searching.count_updates(server, Scope(states=DECLINED)),
         approved_count=searching.count_updates(server, Scope(states=_APPROVED)),
         arrived_since=None
         if since is None
@@ -101,7 +102,7 @@ def read_approvals(run: Run) -> None:
             _write_update(run, update)
     for update_id, revision in wanted:
         _write_update(run, searching.get_update(server, update_id, revision))
-    for update in searching.search_updates(server, Scope(states=searching.DECLINED)):
+    for update in searching.search_updates(server, Scope(states=DECLINED)):
         run.write(kind="decline", update_id=update.update_id, revision=update.revision)
     run.end()
 

@@ -1,0 +1,147 @@
+"""``UpdateScope``: what a search asks for, as a condition of SQL on ``revision r``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.lab import taxonomy
+from deploy.lab.rules import categories
+
+# ApprovedStates, UpdateTypes, UpdateSources, UpdateApprovalActions, UpdateInstallationStates
+LATEST_APPROVED, STALE, NOT_APPROVED, DECLINED, ANY = 1, 2, 4, 8, -1
+_DRIVERS, _SOFTWARE = 1, 2
+_MICROSOFT_UPDATE = 1
+_UNKNOWN = 1
+_ACTIONS = {1: "Install", 2: "Uninstall"}
+
+# An approval that lets something be installed or removed; NotApproved only blocks.
+_EFFECTIVE = "a.action != 'NotApproved'"
+_ANY_APPROVAL = (
+    f"EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id AND {_EFFECTIVE})"
+)
+APPROVED_NOW = (
+    "EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
+    f" AND a.revision = r.revision AND {_EFFECTIVE})"
+)
+STALE_NOW = (
+    "(r.is_latest = 1 AND EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
+    f" AND a.revision < r.revision AND {_EFFECTIVE}))"
+)
+_ONLY_OPTIONAL = (
+    "(EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id AND a.optional)"
+    " AND NOT EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
+    f" AND {_EFFECTIVE} AND NOT a.optional))"
+)
+DECLINED_NOW = "EXISTS (SELECT 1 FROM decline d WHERE d.update_id = r.update_id)"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """``UpdateScope``; bounds are inclusive, None where a range is open.
+
+    Attributes:
+        approved_groups: ``ApprovedComputerTargetGroups``: only what is approved for one of them.
+        approval_groups: ``UpdateApprovalScope.ComputerTargetGroups``; None when it is not set.
+        included: ``IncludedInstallationStates`` of some computer, and ``excluded``, of none.
+    """
+
+    states: int = ANY
+    types: int = ANY
+    sources: int = ANY
+    actions: int = ANY
+    exclude_optional: bool = False
+    infrastructure: bool = False
+    included: int = ANY
+    excluded: int = 0
+    arrived_from: str | None = None
+    arrived_to: str | None = None
+    created_from: str | None = None
+    created_to: str | None = None
+    includes: str | None = None
+    not_includes: str | None = None
+    categories: list[str] = field(default_factory=list)
+    classifications: list[str] = field(default_factory=list)
+    approved_groups: list[str] = field(default_factory=list)
+    approval_groups: list[str] | None = None
+
+
+def conditions(scope: Scope) -> tuple[str, list[Any]]:
+    """The scope as a condition on ``revision r``, and the values of its question marks."""
+    parts: list[str] = [_of_states(scope.states), _of_flags(scope)]
+    values: list[Any] = []
+    for column, bound, sign in (
+        ("arrived", scope.arrived_from, ">="),
+        ("arrived", scope.arrived_to, "<="),
+        ("created", scope.created_from, ">="),
+        ("created", scope.created_to, "<="),
+    ):
+        if bound is not None:
+            # Fractions of seconds: the columns have none, and text with one sorts wrongly.
+            parts.append(f"r.{column} {'>' if '.' in bound and sign == '>=' else sign} ?")
+            values.append(bound.split(".")[0].rstrip("Z") + "Z")
+    for text, sign in ((scope.includes, ""), (scope.not_includes, "NOT ")):
+        if text:
+            parts.append(
+                f"{sign}(instr(lower(r.title || ' ' || r.description || ' KB'"
+                " || coalesce(r.kb, '')), lower(?)) > 0)"
+            )
+            values.append(text)
+    if scope.classifications:
+        parts.append(f"r.classification_id IN ({_marks(scope.classifications)})")
+        values += scope.classifications
+    if scope.categories:
+        parts.append(f"r.product_id IN ({categories.below(_marks(scope.categories))})")
+        values += scope.categories
+    narrower, more = approval_conditions(scope)
+    if narrower:
+        parts.append(f"EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id{narrower})")
+        values += more
+    return " AND ".join(parts), values
+
+
+def _of_states(states: int) -> str:
+    if states == ANY:
+        return "1"
+    kinds = {
+        LATEST_APPROVED: APPROVED_NOW,
+        STALE: STALE_NOW,
+        NOT_APPROVED: f"(NOT {DECLINED_NOW} AND NOT {_ANY_APPROVAL})",
+        DECLINED: DECLINED_NOW,
+    }
+    wanted = [condition for flag, condition in kinds.items() if states & flag]
+    return f"({' OR '.join(wanted)})" if wanted else "0"
+
+
+def _of_flags(scope: Scope) -> str:
+    parts = ["1"] if scope.sources & _MICROSOFT_UPDATE else ["0"]
+    if not scope.types & _DRIVERS:
+        parts.append("r.kind != 'driver'")
+    if not scope.types & _SOFTWARE:
+        parts.append("r.kind != 'software'")
+    if scope.infrastructure:
+        parts.append(f"r.product_id = '{taxonomy.INFRASTRUCTURE}'")
+    if scope.exclude_optional:
+        parts.append(f"NOT {_ONLY_OPTIONAL}")
+    # No computer reports to the lab, so that nothing is known of any update there.
+    if not scope.included & _UNKNOWN or scope.excluded & _UNKNOWN:
+        parts.append("0")
+    return " AND ".join(parts)
+
+
+def approval_conditions(scope: Scope) -> tuple[str, list[Any]]:
+    """What the scope asks of an approval ``a``; empty when it asks nothing."""
+    text, values = "", []
+    if scope.actions != ANY:
+        names = [name for flag, name in _ACTIONS.items() if scope.actions & flag]
+        text += f" AND a.action IN ({_marks(names)})"
+        values += names
+    for groups in (scope.approved_groups, scope.approval_groups):
+        if groups:
+            text += f" AND a.group_id IN ({_marks(groups)})"
+            values += groups
+    return text, values
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" * len(values))
