@@ -14,7 +14,7 @@ from tasks.crossing.arrival import judge_again, open_arrival
 from tasks.crossing.export import time_of_making
 from tasks.crossing.mark import compare_mark, write_mark
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ChainError
+from tasks.errors import ChainError, SafetyError
 from tasks.ledger.imports import ImportRecord
 from tests.support.bundles import CHAIN, NOW, Workshop
 from tests.support.places import reserved
@@ -22,10 +22,13 @@ from tests.support.places import reserved
 MONTH = timedelta(days=30)
 
 
-def remember_import(place: Workplace, sequence: int, created: datetime = NOW) -> None:
+def remember_import(
+    place: Workplace, sequence: int, created: datetime = NOW, *, digest: str | None = None
+) -> None:
+    header_digest = digest or f"{sequence:064x}"
     place.imports.begin(
         ImportRecord(
-            header_digest=f"{sequence:064x}",
+            header_digest=header_digest,
             sequence=sequence,
             status="begun",
             folder=Path("/nowhere"),
@@ -35,7 +38,7 @@ def remember_import(place: Workplace, sequence: int, created: datetime = NOW) ->
             outcome=None,
         )
     )
-    place.imports.finish(f"{sequence:064x}", outcome="complete", now=NOW)
+    place.imports.finish(header_digest, outcome="complete", now=NOW)
 
 
 # --- the clock -----------------------------------------------------------------------------------
@@ -135,4 +138,18 @@ def test_a_bundle_is_judged_again_after_the_wait_for_the_lock(
     # Another import ends while this one waits.
     remember_import(place, 2, NOW - MONTH)
     with pytest.raises(ChainError, match="descends from nothing"):
+        judge_again(place, arrival)
+
+
+def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
+    disconnected: Workplace, tmp_path: Path
+) -> None:
+    place = disconnected
+    workshop = Workshop(tmp_path / "workshop")
+    workshop.export(3)
+    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
+
+    remember_import(place, 3, arrival.header.created, digest=arrival.digest)
+    with pytest.raises(SafetyError, match="another import ended"):
         judge_again(place, arrival)

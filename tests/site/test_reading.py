@@ -1,0 +1,37 @@
+"""All that is wrong with a site file is said at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.crossing.trust import require_keys
+from tasks.errors import SiteFileError
+from tasks.site.reading import read_site
+from tests.support.places import lay_out_place
+
+
+def test_wrong_keys_and_missing_files_are_said_together(tmp_path: Path) -> None:
+    site = lay_out_place(tmp_path, side="staging")
+    text = site.read_text(encoding="utf-8").replace('"keys/signing.key"', '"keys/none.key"')
+    site.write_text(f'path = "x"\n{text}max_lost_share = "much"\n', encoding="utf-8")
+
+    with pytest.raises(SiteFileError) as caught:
+        read_site(site)
+
+    for problem in ("path: unknown key", "trust.signing_key: file", "policy.max_lost_share: "):
+        assert problem in caught.value.message
+
+
+def test_files_that_hold_no_key_are_all_named(tmp_path: Path) -> None:
+    site = lay_out_place(tmp_path, side="staging")
+    require_keys(read_site(site))
+    for name in ("signing.key", "signing.pub", "receipt.secret"):
+        (tmp_path / "keys" / name).write_text("no key", encoding="utf-8")
+
+    with pytest.raises(SiteFileError) as caught:
+        require_keys(read_site(site))
+
+    for key in ("trust.signing_key", "trust.trusted_keys.0", "trust.receipt_secret"):
+        assert key in caught.value.message
