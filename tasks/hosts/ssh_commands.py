@@ -208,6 +208,10 @@ class _Running:
         self._drain()
         if not self._session.exit_status_ready() or self._session.recv_exit_status() == -1:
             raise BrokenError("the session ended without an exit code")
+        # The exit code may overtake the last output, and a connection that breaks between them
+        # closes the session just as the server does; only the server ends its output first.
+        if not self._session.eof_received:
+            raise BrokenError("the session ended before its output did")
         exit_code = self._session.recv_exit_status()
         self._session.close()
         return CommandResult(

@@ -322,6 +322,24 @@ def test_a_program_whose_connection_broke_is_not_run_twice(
     assert marks.read_text(encoding="ascii") == "begin\n"
 
 
+def test_a_program_whose_exit_code_came_before_its_connection_broke_has_not_said_all(
+    sshd: Sshd, ssh_host: Host, tmp_path: Path
+) -> None:
+    marks = tmp_path / "marks"
+
+    def cut() -> None:
+        wait_for(marks.exists)
+        time.sleep(0.5)  # the exit code is on its way; what holds the output says nothing yet
+        sshd.drop_connections()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    command = [*shell('{ sleep 2; echo out; } & echo end >"$1"'), "x", str(marks)]
+    with pytest.raises(ConnectionLostError, match="before its output did"):
+        ssh_host.run(command, timeout_seconds=30)
+    thread.join()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_is_gone_is_a_lost_connection_and_may_come_back(own_sshd: Sshd) -> None:
     host = open_host(ssh_address(own_sshd))
