@@ -51,8 +51,10 @@ def serve(
         for side in SIDES:
             places.append(_Place.make(folder, side, program))  # noqa: PERF401 - one may fail
         _write_known_hosts(folder / "keys", places)
-        for place in places:
-            print(f"{place.side}: {place.address}, site file {place.write_site_file()}")
+        site_files = [place.write_site_file() for place in places]
+        # Said when both are there: who waits for the first line goes on with either.
+        for place, site_file in zip(places, site_files, strict=True):
+            print(f"{place.side}: {place.address}, site file {site_file}")
         print("End with Ctrl+C.", flush=True)
         with _ending_on_signals(ended):
             if ready is not None:
@@ -130,7 +132,9 @@ class _Place:
         extra = 'identity_file = "../keys/ssh_client"\nknown_hosts = "../keys/known_hosts"\n'
         path = self.folder / self.side / "site-ssh.toml"
         text = layout.site_file(self.folder, self.side, self.address, extra)
-        path.write_text(text, encoding="utf-8")
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)  # who waits for the file finds it whole
         return path
 
     def accept(self) -> None:
