@@ -46,7 +46,7 @@ def open_bundle(bundles: list[str], *, to_import: bool = False) -> Arrival:
     place = at_work()
     arrival = arrivals.open_arrival(place, bundles, to_import=to_import)
     bundle = arrival.header.bundle
-    name_run(f"{bundle} {place.command}", [place.site.name, bundle])
+    name_run(f"{bundle} {place.command}", bundle)
     log.info("%s is sealed by %s", bundle, ", ".join(arrival.opened.trusted.signed_by))
     return arrival
 

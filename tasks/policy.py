@@ -136,7 +136,7 @@ def _tell(
         log.warning("%s", fault.message)
     _show_report(report)
     if report.outcome == "flagged":
-        name_run(None, ["flagged"])
+        name_run(None, "flagged")
     return report
 
 
@@ -145,6 +145,7 @@ def _tell_within(workplace: Workplace, tale: Callable[[], None]) -> CommandRepor
     error: Exception | None = None
     try:
         begin_run(workplace)
+        name_run(None, workplace.site.name)
         tale()
     except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
         error = caught
@@ -255,7 +256,7 @@ def _state_name(error: AirGapError) -> str:
 # --- what a run shows --------------------------------------------------------------------------
 
 
-def name_run(name: str | None, tags: list[str]) -> None:
+def name_run(name: str | None, *labels: str) -> None:
     """Rename the flow run we are in after the bundle (None keeps its name), and tag it."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
@@ -265,7 +266,7 @@ def name_run(name: str | None, tags: list[str]) -> None:
         client.update_flow_run(
             context.flow_run.id,
             name=name or current.name,
-            tags=sorted({*current.tags, *tags}),
+            tags=sorted({*current.tags, *labels}),
         )
 
 

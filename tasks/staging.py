@@ -68,7 +68,7 @@ def open_draft(
     view = ServerView(server, decisions, content)
     draft = drafts.open_draft(place, view, mode=mode, full=full, new=new)
     place.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
-    name_run(f"{place.site.name}-{draft.sequence} export", [place.site.name, draft.bundle.name])
+    name_run(f"{draft.bundle.name} export", draft.bundle.name)
     if draft.is_sealed:
         place.lines.append("nothing has changed since: this is the bundle that was made before")
         found_done()
@@ -115,7 +115,10 @@ def predict_missing(
 @step("Read receipt")
 def read_receipt(receipt: str) -> Accepted:
     """Read the receipt's file, or the code that was typed."""
-    return accepting.open_receipt(at_work(), receipt)
+    accepted = accepting.open_receipt(at_work(), receipt)
+    bundle = accepted.record.bundle.name
+    name_run(f"{bundle} accept", bundle)
+    return accepted
 
 
 @step("Advance baseline")

@@ -69,6 +69,7 @@ def page(ui_url: str, tmp_path: Path) -> Iterator[Page]:
 
 def test_the_runs_are_listed_by_site_and_bundle(page: Page) -> None:
     text = page.wait_for("alpha-1 export", "alpha-1 import", "alpha-2 export", "alpha-2 import")
+    assert "alpha-2 accept" in text
     assert "Flagged" in text
     assert "flagged" in text
     assert "Crashed" not in text.partition("Newest to oldest")[2]
