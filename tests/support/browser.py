@@ -24,6 +24,25 @@ _OPTIONS = (
     "--disable-dev-shm-usage", "--window-size=1500,1100", "--remote-debugging-port=0",
 )  # fmt: skip
 
+_COUNT = """
+(async () => {
+  const picture = new Image()
+  picture.src = %s
+  await picture.decode()
+  const canvas = new OffscreenCanvas(picture.width, picture.height)
+  const context = canvas.getContext('2d')
+  context.drawImage(picture, 0, 0)
+  const bytes = context.getImageData(0, 0, canvas.width, canvas.height).data
+  let count = 0
+  for (let i = 0; i < bytes.length; i += 4) {
+    const [r, g, b] = bytes.slice(i, i + 3)
+    const y = i / bytes.length
+    if (%s) count += 1
+  }
+  return count
+})()
+"""
+
 
 class Page:
     """One page of the browser."""
@@ -37,8 +56,10 @@ class Page:
         self._call("Page.navigate", url=url)
 
     def evaluate(self, script: str) -> Any:
-        """The value of a JavaScript expression."""
-        answer = self._call("Runtime.evaluate", expression=script, returnByValue=True)
+        """The value of a JavaScript expression; of a promise, what it comes to."""
+        answer = self._call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         return answer["result"].get("value")
 
     @property
@@ -72,6 +93,20 @@ class Page:
     def picture(self, path: Path) -> None:
         """Take a picture of the window."""
         path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))
+
+    def count_pixels(self, selector: str, condition: str) -> int:
+        """How many pixels of an element, as it is seen, meet a condition.
+
+        It may use ``r``, ``g``, ``b`` (0 to 255) and ``y`` (0 at the top, 1 at the bottom).
+        """
+        box = self.evaluate(
+            f"(() => {{ const it = document.querySelector({json.dumps(selector)});"
+            "return it && it.getBoundingClientRect().toJSON() })()"
+        )
+        assert box, f"no {selector} on a page that says:\n{self.text}"
+        clip = {name: box[name] for name in ("x", "y", "width", "height")} | {"scale": 1}
+        seen = self._call("Page.captureScreenshot", clip=clip)["data"]
+        return int(self.evaluate(_COUNT % (json.dumps(f"data:image/png;base64,{seen}"), condition)))
 
     def _call(self, method: str, **parameters: object) -> Any:
         self._number += 1
