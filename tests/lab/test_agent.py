@@ -244,6 +244,21 @@ def test_it_takes_its_time(bench: Bench) -> None:
         assert agent.state_of(server, *key) == "Ready"
 
 
+def test_a_run_that_is_due_does_not_verify_what_is_approved_meanwhile(server: Server) -> None:
+    key = _approvable(server)
+    _approve(server, key)
+    server.connection.execute("UPDATE agent_job SET due = ?", (time.time() + 0.01,))
+    _approve(server, key)
+    time.sleep(0.02)
+    agent.catch_up(server)
+    assert agent.state_of(server, *key) == "NotReady"
+    # Asked for again, as a script does that waits, the run is not put off.
+    server.connection.execute("UPDATE agent_job SET due = ?", (time.time() - 1,))
+    agent.resume(server, *key)
+    agent.catch_up(server)
+    assert agent.state_of(server, *key) == "Ready"
+
+
 # --- what WSUS decides by itself -----------------------------------------------------------------
 
 

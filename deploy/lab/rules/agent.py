@@ -25,16 +25,18 @@ _BATCH = 200
 _FAILED_REASON = "HTTP status 404: The requested URL does not exist on the server."
 
 
-def schedule(server: Server) -> None:
-    """Let the agent run after its settable time; an earlier run that is still due stands."""
-    present = time.time()
-    with database.transaction(server.connection):
-        row = server.connection.execute("SELECT due FROM agent_job").fetchone()
-        if row is not None and row["due"] > present:
+def schedule(server: Server, *, anew: bool = True) -> None:
+    """Let the agent run after its settable time.
+
+    What is asked for anew puts off a run that is due, or that run would find an update that was
+    approved a moment ago verified at once. Asked again for the same, it stands.
+    """
+    with database.transaction(server.connection) as connection:
+        if not anew and connection.execute("SELECT 1 FROM agent_job").fetchone() is not None:
             return
-        server.connection.execute("DELETE FROM agent_job")
-        server.connection.execute(
-            "INSERT INTO agent_job VALUES (?)", (present + server.setting("agent_seconds"),)
+        connection.execute("DELETE FROM agent_job")
+        connection.execute(
+            "INSERT INTO agent_job VALUES (?)", (time.time() + server.setting("agent_seconds"),)
         )
 
 
@@ -79,42 +81,53 @@ def require_license(server: Server, update_id: str, revision: int) -> None:
 def resume(server: Server, update_id: str, revision: int) -> None:
     """``ResumeDownload``: a Failed or Canceled update, and its licence terms, are tried again."""
     with database.transaction(server.connection) as connection:
-        connection.execute(
+        resumed = connection.execute(
             "UPDATE update_state SET state = 'NotReady' WHERE update_id = ? AND revision = ?"
             " AND state IN ('Failed', 'Canceled')",
             (update_id, revision),
-        )
+        ).rowcount
         for sha1 in needed_files(server, update_id, revision):
-            connection.execute(
+            resumed += connection.execute(
                 "UPDATE content_state SET state = 'NotReady' WHERE sha1 = ?"
                 " AND state IN ('Failed', 'Canceled')",
                 (sha1,),
-            )
-        schedule(server)
+            ).rowcount
+        schedule(server, anew=resumed > 0)
 
 
 def cancel(server: Server, update_id: str, revision: int) -> None:
     """``CancelDownload``: what is NotReady becomes Canceled."""
-    _change_all(server, "NotReady", "Canceled", (update_id, revision))
+    with database.transaction(server.connection) as connection:
+        connection.execute(
+            "UPDATE update_state SET state = 'Canceled' WHERE state = 'NotReady'"
+            " AND update_id = ? AND revision = ?",
+            (update_id, revision),
+        )
+        connection.executemany(
+            "UPDATE content_state SET state = 'Canceled' WHERE state = 'NotReady' AND sha1 = ?",
+            [(sha1,) for sha1 in needed_files(server, update_id, revision)],
+        )
 
 
 def cancel_all(server: Server) -> None:
     """``CancelAllDownloads``."""
-    _change_all(server, "NotReady", "Canceled", None)
+    _change_all(server, "NotReady", "Canceled")
 
 
 def resume_all(server: Server) -> None:
     """``ResumeAllDownloads``: takes up what was canceled; Failed stays Failed."""
-    _change_all(server, "Canceled", "NotReady", None)
-    schedule(server)
+    with database.transaction(server.connection):
+        schedule(server, anew=_change_all(server, "Canceled", "NotReady") > 0)
 
 
 def reset(server: Server) -> None:
     """``wsusutil reset``: everything that is needed is verified anew, and fetched if it can be."""
     with database.transaction(server.connection) as connection:
-        connection.execute("UPDATE update_state SET state = 'NotReady'")
-        connection.execute("UPDATE content_state SET state = 'NotReady'")
-        schedule(server)
+        changed = 0
+        for table in ("update_state", "content_state"):
+            query = f"UPDATE {table} SET state = 'NotReady' WHERE state != 'NotReady'"
+            changed += connection.execute(query).rowcount
+        schedule(server, anew=changed > 0)
 
 
 def needed_files(server: Server, update_id: str, revision: int) -> list[str]:
@@ -307,19 +320,14 @@ def _is_needed(connection: sqlite3.Connection, sha1: str) -> bool:
     return row is not None
 
 
-def _change_all(server: Server, before: str, after: str, only: tuple[str, int] | None) -> None:
+def _change_all(server: Server, before: str, after: str) -> int:
+    """Change a state of all updates and files that have it; gives how many had."""
     with database.transaction(server.connection) as connection:
-        if only is None:
-            for table in ("update_state", "content_state"):
-                connection.execute(f"UPDATE {table} SET state = ? WHERE state = ?", (after, before))
-            return
-        connection.execute(
-            "UPDATE update_state SET state = ? WHERE state = ? AND update_id = ? AND revision = ?",
-            (after, before, *only),
-        )
-        connection.executemany(
-            "UPDATE content_state SET state = ? WHERE state = ? AND sha1 = ?",
-            [(after, before, sha1) for sha1 in needed_files(server, *only)],
+        return sum(
+            connection.execute(
+                f"UPDATE {table} SET state = ? WHERE state = ?", (after, before)
+            ).rowcount
+            for table in ("update_state", "content_state")
         )
 
 
