@@ -78,7 +78,7 @@ def test_the_content_agent_alone_makes_an_approved_update_ready(pair: Path) -> N
     with_agent = staging(pair)
     with_agent.set_setting("agent_seconds", 1.5)
     with_agent.close()
-    assert said(pair, "wait-until-ready") == ["NotReady", "Ready", "0"]
+    assert said(pair, "wait-until-ready") == ["Pending", "NotReady", "Ready", "Active", "0"]
 
 
 def test_what_wsus_does_not_allow_is_refused_with_its_own_type_of_error(pair: Path) -> None:

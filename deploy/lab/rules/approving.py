@@ -48,23 +48,24 @@ def approve(
     with database.transaction(server.connection):
         _refuse_other_revision(server, row, group_id)
         _undecline(server, row.update_id, row.revision)
-        approval = ApprovalRow(
-            id=str(uuid.uuid4()),
-            update_id=row.update_id,
-            revision=row.revision,
-            group_id=group_id,
-            action=action,
-            deadline=None if action == "NotApproved" else deadline,
-            optional=optional,
-            created=opened_server.now(),
-            administrator=ADMINISTRATOR,
+        server.connection.execute(
+            "DELETE FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
+            (row.update_id, row.revision, group_id),
         )
-        _write(server, approval)
+        approval_id = str(uuid.uuid4())
+        server.connection.execute(
+            "INSERT INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(approval_id, row.update_id, row.revision, group_id, action),
+                None if action == "NotApproved" else deadline,
+                *(int(optional), opened_server.now(), ADMINISTRATOR),
+            ),
+        )
         if action == "NotApproved":
             groups.release_if_unapproved(server, row.update_id, row.revision)
         else:
             agent.require(server, row.update_id, row.revision)
-    return approval
+    return searching.get_approval(server, approval_id)
 
 
 def delete_approval(server: Server, approval_id: str) -> None:
@@ -202,14 +203,6 @@ def _refuse_other_revision(server: Server, row: UpdateRow, group_id: str) -> Non
                 f"Revision {other['revision']} of the update is approved for this group or for"
                 " all computers.",
             )
-
-
-def _write(server: Server, approval: ApprovalRow) -> None:
-    server.connection.execute(
-        "DELETE FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
-        (approval.update_id, approval.revision, approval.group_id),
-    )
-    server.connection.execute("INSERT INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", approval)
 
 
 def _undecline(server: Server, update_id: str, revision: int) -> None:

@@ -52,6 +52,12 @@ FROM revision r LEFT JOIN revision p ON p.update_id = r.product_id AND p.is_late
   AND f.is_latest = 1
 """
 
+_SELECT_APPROVALS = """
+SELECT a.*, CASE WHEN a.action != 'NotApproved' AND EXISTS (SELECT 1 FROM update_state u
+ WHERE u.update_id = a.update_id AND u.revision = a.revision AND u.state != 'Ready')
+ THEN 'Pending' ELSE 'Active' END AS state FROM approval a
+"""
+
 
 class UpdateRow(NamedTuple):
     """One revision as ``IUpdate`` shows it; names of enumeration values, times as text."""
@@ -92,7 +98,11 @@ class UpdateRow(NamedTuple):
 
 
 class ApprovalRow(NamedTuple):
-    """One approval as ``IUpdateApproval`` shows it; ``deadline`` None when there is none."""
+    """One approval as ``IUpdateApproval`` shows it; ``deadline`` None when there is none.
+
+    Attributes:
+        state: A name of ``UpdateApprovalState``: ``Pending`` until the update's files are there.
+    """
 
     id: str
     update_id: str
@@ -103,6 +113,7 @@ class ApprovalRow(NamedTuple):
     optional: bool
     created: str
     administrator: str
+    state: str
 
 
 def get_update(server: Server, update_id: str, revision: int) -> UpdateRow:
@@ -198,30 +209,30 @@ def search_approvals(server: Server, scope: Scope) -> Iterator[ApprovalRow]:
     revisions = "" if scope.states & STALE else " AND a.revision = r.revision"
     optional = " AND NOT a.optional" if scope.exclude_optional else ""
     rows = server.connection.execute(
-        "SELECT a.* FROM approval a JOIN revision r ON r.update_id = a.update_id"
+        f"{_SELECT_APPROVALS} JOIN revision r ON r.update_id = a.update_id"
         f" WHERE {VISIBLE} AND {condition}{narrower}{revisions}{optional}"
         " ORDER BY a.created, a.update_id, a.group_id",
         [*values, *more],
     )
-    return (approval_row(row) for row in rows)
+    return (_approval_row(row) for row in rows)
 
 
 def update_approvals(
     server: Server,
     update_id: str,
-    revision: int,
+    revision: int | None,
     *,
     group_id: str | None = None,
     action: str | None = None,
 ) -> list[ApprovalRow]:
-    """``IUpdate.GetUpdateApprovals``: those of this very revision."""
+    """``IUpdate.GetUpdateApprovals``: those of this very revision; of all when it is None."""
     rows = server.connection.execute(
-        "SELECT * FROM approval WHERE update_id = ? AND revision = ?"
+        f"{_SELECT_APPROVALS} WHERE update_id = ? AND (? IS NULL OR revision = ?)"
         " AND (? IS NULL OR group_id = ?) AND (? IS NULL OR action = ?)"
-        " ORDER BY created, group_id",
-        (update_id, revision, group_id, group_id, action, action),
+        " ORDER BY created, group_id, id",
+        (update_id, revision, revision, group_id, group_id, action, action),
     )
-    return [approval_row(row) for row in rows]
+    return [_approval_row(row) for row in rows]
 
 
 def get_approval(server: Server, approval_id: str) -> ApprovalRow:
@@ -230,14 +241,14 @@ def get_approval(server: Server, approval_id: str) -> ApprovalRow:
     Raises:
         RuleError: There is none (``WsusObjectNotFoundException``).
     """
-    query = "SELECT * FROM approval WHERE id = ?"
+    query = f"{_SELECT_APPROVALS} WHERE id = ?"
     row = server.connection.execute(query, (approval_id,)).fetchone()
     if row is None:
         raise RuleError("WsusObjectNotFoundException", "The approval could not be found.")
-    return approval_row(row)
+    return _approval_row(row)
 
 
-def approval_row(row: sqlite3.Row) -> ApprovalRow:
+def _approval_row(row: sqlite3.Row) -> ApprovalRow:
     """A row of the table as the API shows it."""
     values: dict[str, Any] = {name: row[name] for name in ApprovalRow._fields}
     return ApprovalRow(**values | {"optional": bool(row["optional"])})

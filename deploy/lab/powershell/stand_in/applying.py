@@ -109,11 +109,8 @@ class _Plan:
 
     def _present(self, operation: Operation, group_id: str) -> list[ApprovalRow]:
         """The approvals of an update for a group: one in all but broken databases."""
-        rows = self._server.connection.execute(
-            "SELECT * FROM approval WHERE update_id = ? AND group_id = ? ORDER BY created, id",
-            (operation["update_id"], group_id),
-        )
-        return [searching.approval_row(row) for row in rows]
+        update_id = operation["update_id"]
+        return searching.update_approvals(self._server, update_id, None, group_id=group_id)
 
     def _update(self, operation: Operation) -> searching.UpdateRow:
         return searching.get_update(self._server, operation["update_id"], operation["revision"])

@@ -37,7 +37,12 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public Guid Id { get { return row.Id("id"); } }
         public bool IsAssigned { get { return !IsOptional; } }
         public bool IsOptional { get { return row.Flag("optional"); } }
-        public UpdateApprovalState State { get { return UpdateApprovalState.Active; } }
+
+        public UpdateApprovalState State
+        {
+            get { return Enumeration.Parse<UpdateApprovalState>(row.Text("state")); }
+        }
+
         public UpdateRevisionId UpdateId { get; private set; }
         public UpdateServer UpdateServer { get { return server; } }
 
