@@ -165,7 +165,7 @@ def test_approving_per_group_with_a_deadline_as_poshwsus_does(pair: Path) -> Non
 
 
 def test_a_bundle_answers_with_the_files_of_its_children(pair: Path) -> None:
-    expected = ["True False", "20 32 True", "True download.windowsupdate.com", "True"]
+    expected = ["True False", "20 32 True", "True download.windowsupdate.com", "True", "all all"]
     assert said(pair, "list-files") == expected
 
 

@@ -121,7 +121,7 @@ def _item(
 ) -> list[FileRow]:
     query = "SELECT languages FROM revision WHERE update_id = ? AND revision = ?"
     row = server.connection.execute(query, update).fetchone()
-    languages = [] if row is None else json.loads(row["languages"])
+    languages = searching.shown_languages([] if row is None else json.loads(row["languages"]))
     files = server.connection.execute(
         "SELECT file.* FROM revision_file JOIN file USING (sha1)"
         " WHERE update_id = ? AND revision = ? ORDER BY file.name, sha1",

@@ -254,6 +254,11 @@ def _approval_row(row: sqlite3.Row) -> ApprovalRow:
     return ApprovalRow(**values | {"optional": bool(row["optional"])})
 
 
+def shown_languages(languages: list[str]) -> list[str]:
+    """The languages of an update or item as the API shows them: ``all`` where it has none."""
+    return languages or ["all"]
+
+
 def _update_row(server: Server, row: sqlite3.Row) -> UpdateRow:
     details: Mapping[str, Any] = json.loads(row["details"])
     article = row["kb"]
@@ -273,7 +278,7 @@ def _update_row(server: Server, row: sqlite3.Row) -> UpdateRow:
         articles=[article] if article else [],
         bulletins=list(details.get("bulletins", [])),
         urls=[f"https://support.microsoft.com/help/{article}"] if article else [],
-        languages=json.loads(row["languages"]),
+        languages=shown_languages(json.loads(row["languages"])),
         severity=row["severity"],
         publication=row["publication"],
         created=row["created"],

@@ -8,3 +8,4 @@ $digest = [BitConverter]::ToString($file.Hash).Replace('-', '')
 "$($file.Hash.Length) $($file.AdditionalHash.Length) $($file.FileUri.AbsolutePath.EndsWith($digest + [IO.Path]::GetExtension($file.Name)))"
 "$($file.TotalBytes -gt 0) $($file.OriginUri.Host)"
 $bundle.Size -eq ($files | Measure-Object -Property TotalBytes -Sum).Sum
+"$($bundle.GetSupportedUpdateLanguages()) $($items[0].Languages)"
