@@ -90,6 +90,8 @@ def test_what_wsus_does_not_allow_is_refused_with_its_own_type_of_error(pair: Pa
         "ArgumentNullException",
         "WsusObjectNotFoundException",
         "ArgumentException",
+        "ArgumentOutOfRangeException",
+        "ArgumentOutOfRangeException",
         "WsusObjectAlreadyExistsException",
         "InvalidOperationException",
         "ArgumentNullException",
@@ -108,6 +110,8 @@ def test_licence_terms_come_first_and_need_their_file(pair: Path) -> None:
         "True",
         "InvalidOperationException",
         "allowed",
+        "InvalidOperationException",
+        "WsusObjectNotFoundException",
     ]
 
 
@@ -210,6 +214,7 @@ def test_built_in_groups_speak_german_on_a_german_server(tmp_path: Path) -> None
         "Nicht zugewiesene Computer",
         "Büro 本社 🎉",
         "Büro 本社 🎉",
+        "Alle Computer",
         "1",
         "WsusObjectNotFoundException",
     ]

@@ -94,14 +94,14 @@ def accept_license(server: Server, update_id: str, revision: int) -> None:
     """``AcceptLicenseAgreement``: for every update with the same terms.
 
     Raises:
-        RuleError: The terms are not on disk (``WsusObjectNotFoundException``), the update has
-            none, or the server is a replica (``InvalidOperationException``).
+        RuleError: The update has no terms or they are not on disk
+            (``WsusObjectNotFoundException``), or the server is a replica.
     """
     searching.get_update(server, update_id, revision)
     groups.refuse_on_replica(server)
     license_id = _license_id(server, update_id, revision)
     if license_id is None:
-        raise RuleError("InvalidOperationException", "The update has no license agreement.")
+        raise RuleError("WsusObjectNotFoundException", "The update has no license agreement.")
     if not all(path.is_file() for path in license_files(server, update_id, revision)):
         raise RuleError(
             "WsusObjectNotFoundException",

@@ -67,7 +67,11 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
             children, or the server is a replica.
     """
     refuse_on_replica(server)
-    if name is None or not is_valid_name(name):
+    if name is None:
+        raise RuleError("ArgumentNullException", "name")
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise RuleError("ArgumentOutOfRangeException", "The group name is empty or too long.")
+    if not is_valid_name(name):
         raise RuleError("ArgumentException", "The computer group name is not valid.")
     above = parent_id or database.ALL_COMPUTERS
     get_group(server, above)

@@ -88,11 +88,12 @@ def size_bytes(server: Server, update_id: str, revision: int) -> int:
     return sum({row.sha1: row.size_bytes or 0 for row in rows}.values())
 
 
-def license_agreement(server: Server, update_id: str, revision: int) -> LicenseRow | None:
-    """``GetLicenseAgreement``; None when the update has none.
+def license_agreement(server: Server, update_id: str, revision: int) -> LicenseRow:
+    """``GetLicenseAgreement``.
 
     Raises:
-        RuleError: The terms are not on disk (``WsusObjectNotFoundException``).
+        RuleError: The update has no terms (``InvalidOperationException``), or they are not on disk
+            (``WsusObjectNotFoundException``).
     """
     row = server.connection.execute(
         "SELECT license_id, license.* FROM revision LEFT JOIN license ON license.id = license_id"
@@ -100,7 +101,7 @@ def license_agreement(server: Server, update_id: str, revision: int) -> LicenseR
         (update_id, revision),
     ).fetchone()
     if row is None or row["license_id"] is None:
-        return None
+        raise RuleError("InvalidOperationException", "The update has no license agreement.")
     paths = approving.license_files(server, update_id, revision)
     if not paths or not all(path.is_file() for path in paths):
         raise RuleError(

@@ -13,3 +13,5 @@ Move-Item $path "$path.away"
 Refused { $update.Approve('Install', $groups[0]) }
 Move-Item "$path.away" $path
 Refused { $update.Approve('Install', $groups[0]) }
+Refused { $free[0].GetLicenseAgreement() }
+Refused { $free[0].AcceptLicenseAgreement() }

@@ -6,6 +6,8 @@ Refused { $free[0].Approve('All', $groups[0]) }
 Refused { $free[0].Approve('Install', $null) }
 Refused { $wsus.GetUpdateApproval([Guid]::NewGuid()) }
 Refused { $wsus.CreateComputerTargetGroup('a/b') }
+Refused { $wsus.CreateComputerTargetGroup('') }
+Refused { $wsus.CreateComputerTargetGroup('x' * 257) }
 Refused { $wsus.CreateComputerTargetGroup($groups[0].Name, $groups[0].GetParentTargetGroup()) }
 Refused { $all.Delete() }
 Refused { $wsus.GetUpdates($null) }

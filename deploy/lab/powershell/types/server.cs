@@ -221,9 +221,8 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public IComputerTargetGroup CreateComputerTargetGroup(string name,
             IComputerTargetGroup parentGroup)
         {
-            if (parentGroup == null) { throw new ArgumentNullException("parentGroup"); }
-            return new ComputerTargetGroup(
-                Pipe.One("group.create", "name", name, "parent_id", parentGroup.Id), this);
+            return new ComputerTargetGroup(Pipe.One("group.create", "name", name,
+                "parent_id", parentGroup == null ? null : (object)parentGroup.Id), this);
         }
 
         public IComputerTargetGroup GetComputerTargetGroup(Guid id)

@@ -168,8 +168,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
 
         public ILicenseAgreement GetLicenseAgreement()
         {
-            Row terms = Ask("update.license");
-            return terms == null ? null : new LicenseAgreement(terms);
+            return new LicenseAgreement(Ask("update.license"));
         }
 
         public UpdateCollection GetRelatedUpdates(UpdateRelationship relationship)
