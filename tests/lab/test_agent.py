@@ -288,6 +288,17 @@ def test_they_stay_when_the_server_is_told_so(server: Server) -> None:
     assert [r[0] for r in server.connection.execute(query, (key[0],))] == [key[1]]
 
 
+def test_they_stay_when_the_new_revision_has_licence_terms_that_nobody_accepted(
+    server: Server,
+) -> None:
+    key = _approvable(server)
+    _approve(server, key)
+    loading.insert(server, _newer(server, key, license_id="22222222-2222-4333-8444-555555555555"))
+    query = "SELECT revision FROM approval WHERE update_id = ?"
+    assert [r[0] for r in server.connection.execute(query, (key[0],))] == [key[1]]
+    assert count(server, "SELECT count(*) FROM event WHERE event_id = 422") == 1
+
+
 def test_an_update_that_a_new_revision_expires_is_declined(server: Server) -> None:
     key = _approvable(server)
     _approve(server, key)

@@ -140,6 +140,14 @@ def _refresh_approvals(server: Server, revision: Revision) -> None:
         if server.setting("AutoRefreshUpdateApprovalsDeclineExpired"):
             decline(server, revision.update_id)
         return
+    if revision.license_id is not None and not _is_accepted(server, revision.license_id):
+        reason = "The license agreement of the new revision has not been accepted"
+        server.record_event(
+            422,
+            "A later revision of an update could not automatically be approved."
+            f" Reason: {reason}. Update ID: {revision.update_id}.",
+        )
+        return
     move_approvals(server, *revision.key)
 
 
