@@ -317,6 +317,13 @@ def test_updates_of_wsus_itself_are_approved_for_all_computers(server: Server) -
     row = server.connection.execute("SELECT * FROM approval").fetchone()
     assert (row["update_id"], row["action"]) == (infrastructure.update_id, "Install")
     assert row["group_id"] == "a0a08746-4dbe-4a37-9adf-9e7652c0b421"
+    newer = _newer(server, infrastructure.key)
+    loading.insert(server, newer)
+    query = "SELECT revision FROM approval"
+    assert [r[0] for r in server.connection.execute(query)] == [newer.revision]
+    loading.decline(server, infrastructure.update_id)
+    loading.insert(server, _newer(server, newer.key))
+    assert count(server, "SELECT count(*) FROM approval") == 0
 
 
 def test_enabled_rules_approve_what_an_import_brings(bench: Bench) -> None:

@@ -165,7 +165,12 @@ def decline(server: Server, update_id: str) -> None:
 
 def _approve_infrastructure(server: Server, revision: Revision) -> None:
     is_meant = revision.product_id == taxonomy.INFRASTRUCTURE and revision.publication != "Expired"
-    if is_meant and server.setting("AutoApproveWsusInfrastructureUpdates"):
+    if not is_meant or not server.setting("AutoApproveWsusInfrastructureUpdates"):
+        return
+    query = "SELECT 1 FROM approval WHERE update_id = ? AND group_id = ?"
+    there = (revision.update_id, database.ALL_COMPUTERS)
+    is_decided = server.connection.execute(query, there).fetchone() is not None
+    if not is_decided and not _is_declined(server, revision.update_id):
         approve_for_group(server, revision.key, database.ALL_COMPUTERS, None)
 
 
