@@ -330,7 +330,7 @@ def test_enabled_rules_approve_what_an_import_brings(bench: Bench) -> None:
     with bench.server("disconnected") as server:
         group = _group(server)
         server.connection.execute(
-            "INSERT INTO approval_rule VALUES (1, 'All drivers', 1, ?, '[]', ?, NULL, NULL)",
+            "INSERT INTO approval_rule VALUES (NULL, 'All drivers', 1, ?, '[]', ?, NULL, NULL)",
             (f'["{group}"]', f'["{taxonomy.CLASSIFICATIONS["Drivers"]}"]'),
         )
     bench.cross("first")
@@ -341,4 +341,9 @@ def test_enabled_rules_approve_what_an_import_brings(bench: Bench) -> None:
                 "SELECT kind FROM revision JOIN approval USING (update_id, revision)"
             )
         }
+        approval = server.connection.execute("SELECT * FROM approval").fetchone()
+        approving.delete_approval(server, approval["id"])
+        newer = _newer(server, (approval["update_id"], approval["revision"]))
+        loading.insert(server, newer)
+        assert loading.apply_rules(server, [newer.key]) == []
     assert kinds == {"driver"}

@@ -11,7 +11,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from deploy.lab import database, shelf, taxonomy
@@ -68,14 +69,21 @@ def approve_for_group(
     _require_if_wanted(server, *key)
 
 
-def apply_rules(server: Server, arrived: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Apply the enabled approval rules to updates that just arrived; gives what was approved."""
+def apply_rules(server: Server, arrived: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Apply the enabled approval rules to updates that just arrived; gives what was approved.
+
+    A new revision of an update that was there is none of their business.
+    """
     rules = server.connection.execute("SELECT * FROM approval_rule WHERE enabled").fetchall()
     if not rules:
         return []
     approved = []
+    arrivals = Counter(update_id for update_id, _ in arrived)
+    known = "SELECT count(*) FROM revision WHERE update_id = ?"
     with database.transaction(server.connection):
         for key in arrived:
+            if server.connection.execute(known, key[:1]).fetchone()[0] > arrivals[key[0]]:
+                continue
             row = server.connection.execute(
                 "SELECT * FROM revision WHERE update_id = ? AND revision = ?", key
             ).fetchone()
