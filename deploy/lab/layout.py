@@ -29,6 +29,10 @@ from deploy.lab.rules.server import as_text
 
 LANGUAGES = ("en", "de")
 SITE = "alpha"
+DEFAULT_RULE_NAMES = {
+    "en": "Default Automatic Approval Rule",
+    "de": "Automatische Standardgenehmigungsregel",
+}
 # Below this many updates those that were approved once are approved still, so that enough are.
 _FEW = 20
 _COMMIT_EVERY = 2_000
@@ -153,6 +157,7 @@ class _Filler:
         with database.transaction(self._connection):
             self._write_settings(language, is_connected=is_connected)
             group_ids = groups.write(self._connection, self._tree, language)
+            write_default_rule(self._connection, language)
             for revision in taxonomy.built_in():
                 shelf.put(self._connection, revision)
             if is_connected:
@@ -229,6 +234,22 @@ def _downloaded(revision: Revision) -> list[File]:
         for file in revision.files
         if file.kind != "express" and (file.language is None or file.language in enabled)
     ]
+
+
+def write_default_rule(connection: sqlite3.Connection, language: str) -> None:
+    """Write the approval rule that every server comes with, which is off."""
+    classifications = [
+        taxonomy.CLASSIFICATIONS[name] for name in ("Critical Updates", "Security Updates")
+    ]
+    connection.execute(
+        "INSERT INTO approval_rule (name, enabled, group_ids, category_ids, classification_ids)"
+        " VALUES (?, 0, ?, '[]', ?)",
+        (
+            DEFAULT_RULE_NAMES[language],
+            json.dumps([database.ALL_COMPUTERS]),
+            json.dumps(classifications),
+        ),
+    )
 
 
 def write_synchronizations(connection: sqlite3.Connection, count: int) -> None:

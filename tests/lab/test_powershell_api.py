@@ -203,7 +203,12 @@ def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
 
 
 def test_approval_rules_are_made_saved_applied_and_deleted(pair: Path) -> None:
-    assert said(pair, "use-rules") == ["Definitions True Definition Updates True", "True 0 0", "0"]
+    assert said(pair, "use-rules") == [
+        "False Critical Updates, Security Updates All Computers",
+        "Definitions True Definition Updates True",
+        "True 0 0",
+        "1",
+    ]
 
 
 def test_built_in_groups_speak_german_on_a_german_server(tmp_path: Path) -> None:
