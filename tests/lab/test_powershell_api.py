@@ -121,6 +121,7 @@ def test_revisions_do_not_meet_in_a_group_and_refreshing_moves_them(pair: Path) 
         "InvalidOperationException",
         "InvalidOperationException",
         "allowed",
+        "allowed",
         "True False 2",
     ]
 

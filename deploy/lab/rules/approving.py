@@ -46,7 +46,7 @@ def approve(
     groups.refuse_on_replica(server)
     _refuse_by_state(server, row, action, group_id)
     with database.transaction(server.connection):
-        _refuse_other_revision(server, row, group_id)
+        _refuse_other_revision(server, row, action, group_id)
         _undecline(server, row.update_id, row.revision)
         server.connection.execute(
             "DELETE FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
@@ -193,15 +193,17 @@ def _refuse_by_state(server: Server, row: UpdateRow, action: str, group_id: str)
         raise RuleError("InvalidOperationException", reason)
 
 
-def _refuse_other_revision(server: Server, row: UpdateRow, group_id: str) -> None:
-    """Two revisions never meet: not in a group, and not where one is for All Computers."""
-    query = "SELECT revision, group_id FROM approval WHERE update_id = ? AND revision != ?"
+def _refuse_other_revision(server: Server, row: UpdateRow, action: str, group_id: str) -> None:
+    """Two revisions never meet in a group, nor with two actions where one is for all computers."""
+    query = "SELECT revision, group_id, action FROM approval WHERE update_id = ? AND revision != ?"
     for other in server.connection.execute(query, (row.update_id, row.revision)):
-        if database.ALL_COMPUTERS in (group_id, other["group_id"]) or other["group_id"] == group_id:
+        groups_of_both = {group_id, other["group_id"]}
+        is_conflict = database.ALL_COMPUTERS in groups_of_both and other["action"] != action
+        if len(groups_of_both) == 1 or is_conflict:
             raise RuleError(
                 "InvalidOperationException",
-                f"Revision {other['revision']} of the update is approved for this group or for"
-                " all computers.",
+                f"Revision {other['revision']} of the update is approved for this group, or with"
+                " another action where one of both is for all computers.",
             )
 
 

@@ -3,7 +3,8 @@ $old = $new.GetRelatedUpdates('AllRevisionsOfThisUpdate') | Where-Object { -not 
 [void]$old.Approve('Install', $groups[0])
 $new.Refresh(); "$($new.IsApproved) $($new.HasStaleUpdateApprovals)"
 Refused { $new.Approve('Install', $groups[0]) }
-Refused { $new.Approve('Install', $all) }
+Refused { $new.Approve('Uninstall', $all) }
+Refused { $new.Approve('Install', $all).Delete() }
 Refused { $new.Approve('Install', $groups[1]) }
 $new.RefreshUpdateApprovals(); $new.Refresh()
 "$($new.IsApproved) $($new.HasStaleUpdateApprovals) $($new.GetUpdateApprovals().Count)"
