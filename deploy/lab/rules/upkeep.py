@@ -11,8 +11,14 @@ from deploy.lab.rules import server as opened_server
 from deploy.lab.rules.scope import ANY, DECLINED, LATEST_APPROVED, NOT_APPROVED, STALE, Scope
 from deploy.lab.rules.server import Server
 
-# A superseded update is cleaned up when it has been here this long without an approval.
+# A superseded update is cleaned up when it has been here this long without an approval, and one
+# that replaces it is approved.
 _SUPERSEDED_DAYS = 30
+_REPLACED_BY_APPROVED = (
+    "SELECT 1 FROM relation s JOIN approval a ON a.update_id = s.update_id"
+    " AND a.revision = s.revision WHERE s.other_id = ? AND s.kind = 'supersedes'"
+    " AND a.action = 'Install'"
+)
 # Updates whose files, or whose licence terms, did not come; what is declined needs neither.
 _SERVER_ERRORS = (
     "SELECT count(*) FROM (SELECT update_id FROM update_state WHERE state = 'Failed' UNION"
@@ -83,7 +89,8 @@ def clean_up(
     before = opened_server.as_text(datetime.now(UTC) - timedelta(days=_SUPERSEDED_DAYS))
     done = {"superseded": 0, "expired": 0}
     for row in list(searching.search_updates(server, Scope(states=NOT_APPROVED))):
-        if superseded and row.superseded and row.arrived < before:
+        is_old = superseded and row.superseded and row.arrived < before
+        if is_old and _is_replaced(server, row.update_id):
             kind = "superseded"
         elif expired and row.publication == "Expired":
             kind = "expired"
@@ -93,6 +100,10 @@ def clean_up(
         done[kind] += 1
     freed = _remove_unneeded_files(server) if files else 0
     return CleanupRow(done["superseded"], done["expired"], 0, 0, freed)
+
+
+def _is_replaced(server: Server, update_id: str) -> bool:
+    return server.connection.execute(_REPLACED_BY_APPROVED, (update_id,)).fetchone() is not None
 
 
 def _remove_unneeded_files(server: Server) -> int:
