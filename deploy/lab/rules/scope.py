@@ -95,7 +95,10 @@ def conditions(scope: Scope) -> tuple[str, list[Any]]:
         values += scope.categories
     narrower, more = approval_conditions(scope)
     if narrower:
-        parts.append(f"EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id{narrower})")
+        parts.append(
+            "EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id"
+            f" AND {_EFFECTIVE}{narrower})"
+        )
         values += more
     return " AND ".join(parts), values
 

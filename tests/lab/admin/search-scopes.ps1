@@ -35,3 +35,6 @@ $scope = New-Object Microsoft.UpdateServices.Administration.UpdateScope
 $group = $wsus.GetUpdateApprovals($scope)[0].GetComputerTargetGroup()
 [void]$scope.ApprovedComputerTargetGroups.Add($group)
 @($wsus.GetUpdateApprovals($scope) | Where-Object { $_.ComputerTargetGroupId -ne $group.Id }).Count
+$blocked = $free | Where-Object { $_.UpdateType -eq 'Driver' } | Select-Object -First 1
+[void]$blocked.Approve('NotApproved', $group)
+@($wsus.GetUpdates($scope) | Where-Object { $_.Id.UpdateId -eq $blocked.Id.UpdateId }).Count
