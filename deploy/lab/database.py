@@ -188,6 +188,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     # Autocommit, so that transactions are ours; a writer waits for another, as SQL Server would.
     connection = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
+    # SQLite itself knows no case beyond ASCII.
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
 

@@ -156,7 +156,7 @@ def test_only_updates_are_found_and_children_by_their_id(pair: Path) -> None:
 
 def test_scopes_select_as_their_fields_say(pair: Path) -> None:
     assert said(pair, "search-scopes") == [
-        *["True"] * 13,
+        *["True"] * 14,
         *("0", "0", "True", "0", "True", "0", "0", "0"),
     ]
 

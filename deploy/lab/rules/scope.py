@@ -83,10 +83,10 @@ def conditions(scope: Scope) -> tuple[str, list[Any]]:
     for text, sign in ((scope.includes, ""), (scope.not_includes, "NOT ")):
         if text:
             parts.append(
-                f"{sign}(instr(lower(r.title || ' ' || r.description || ' KB'"
-                " || coalesce(r.kb, '')), lower(?)) > 0)"
+                f"{sign}(instr(casefold(r.title || ' ' || r.description || ' KB'"
+                " || coalesce(r.kb, '')), ?) > 0)"
             )
-            values.append(text)
+            values.append(text.casefold())
     if scope.classifications:
         parts.append(f"r.classification_id IN ({_marks(scope.classifications)})")
         values += scope.classifications

@@ -18,6 +18,7 @@ Agrees @{ ToArrivalDate = $middle } { $_.ArrivalDate -le $middle }
 Agrees @{ FromArrivalDate = $middle.AddSeconds(0.5) } { $_.ArrivalDate -gt $middle }
 Agrees @{ ToCreationDate = $middle } { $_.CreationDate -le $middle }
 Agrees @{ TextIncludes = 'defender' } { $_.Title -match 'defender' }
+Agrees @{ TextIncludes = "B$([char]0xDC)RO" } { $_.Title -match "b$([char]0xFC)ro" }
 Agrees @{ TextNotIncludes = 'Defender' } { $_.Title -notmatch 'defender' }
 Agrees @{ UpdateTypes = 'Driver' } { $_.UpdateType -eq 'Driver' }
 Agrees @{ UpdateTypes = 'SoftwareUpdate' } { $_.UpdateType -eq 'Software' }
