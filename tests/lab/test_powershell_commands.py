@@ -39,6 +39,7 @@ def test_cmdlets_find_approve_and_decline(pair: Path) -> None:
         "0",
         "1",
         "0",
+        "0",
         "The computer group no such group could not be found.",
         "Windows 11",
         "upstream",

@@ -16,6 +16,7 @@ Get-WsusUpdate -UpdateId $first.UpdateId | Deny-WsusUpdate
 @(Get-WsusProduct -TitleIncludes 'windows' | Where-Object { $_.Product.Title -notmatch 'windows' }).Count
 @(Get-WsusServer | Get-WsusClassification | Where-Object { $_.Classification.Title -eq 'Upgrades' }).Count
 @(Get-WsusComputer -All).Count
+@(Get-WsusServer | Get-WsusComputer -ToLastSyncTime (Get-Date).AddDays(-30) -ComputerTargetGroups 'All Computers' -IncludeSubgroups -IncludedInstallationStates Failed, NotInstalled).Count
 try { Approve-WsusUpdate -Update $first -Action Install -TargetGroupName 'no such group' } catch { [string]$_ }
 Get-WsusProduct -TitleIncludes 'Windows 1' | Set-WsusProduct -Disable
 Get-WsusProduct | Where-Object { $_.Product.Title -eq 'Windows 11' } | Set-WsusProduct

@@ -148,13 +148,24 @@ function Get-WsusProduct {
 }
 
 function Get-WsusComputer {
-    [CmdletBinding()]
+    [CmdletBinding(DefaultParameterSetName = 'All')]
     param(
         [Parameter(ValueFromPipeline = $true)]$UpdateServer,
-        [switch]$All,
-        [string]$NameIncludes,
-        [string[]]$ComputerTargetGroups
+        [Parameter(ParameterSetName = 'All')][switch]$All,
+        [Parameter(ParameterSetName = 'Scoped')][string]$NameIncludes,
+        [Parameter(ParameterSetName = 'Scoped')][Collections.Specialized.StringCollection]$ComputerTargetGroups,
+        [Parameter(ParameterSetName = 'Scoped')][switch]$IncludeSubgroups,
+        [Parameter(ParameterSetName = 'Scoped')][ValidateSet('Needed', 'FailedOrNeeded', 'InstalledOrNotApplicableOrNoStatus', 'Failed', 'InstalledOrNotApplicable', 'NoStatus', 'Any')][string]$ComputerUpdateStatus,
+        [Parameter(ParameterSetName = 'Scoped')][Microsoft.UpdateServices.Administration.UpdateInstallationStates[]]$ExcludedInstallationStates,
+        [Parameter(ParameterSetName = 'Scoped')][Microsoft.UpdateServices.Administration.UpdateInstallationStates[]]$IncludedInstallationStates,
+        [Parameter(ParameterSetName = 'Scoped')][DateTime]$FromLastSyncTime,
+        [Parameter(ParameterSetName = 'Scoped')][DateTime]$ToLastSyncTime,
+        [Parameter(ParameterSetName = 'Scoped')][DateTime]$FromLastReportedStatusTime,
+        [Parameter(ParameterSetName = 'Scoped')][DateTime]$ToLastReportedStatusTime,
+        [Parameter(ParameterSetName = 'Scoped')][switch]$IncludeDownstreamComputerTargets,
+        [Parameter(ParameterSetName = 'Scoped')][Collections.Specialized.StringCollection]$RequestedTargetGroupNames
     )
+    # No computer reports to a server of the lab, so that there is nothing to choose from.
     process { foreach ($computer in (Get-LocalServer $UpdateServer).GetComputerTargets()) { $computer } }
 }
 
