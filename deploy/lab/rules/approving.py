@@ -90,6 +90,12 @@ def decline(
             connection.execute("INSERT OR IGNORE INTO decline VALUES (?)", (child,))
 
 
+def expire_package(server: Server, update_id: str, revision: int) -> None:
+    """``ExpirePackage``: for locally published updates alone, of which the lab has none."""
+    searching.get_update(server, update_id, revision)
+    raise RuleError("InvalidOperationException", "Only a locally published update can be expired.")
+
+
 def accept_license(server: Server, update_id: str, revision: int) -> None:
     """``AcceptLicenseAgreement``: for every update with the same terms.
 

@@ -134,6 +134,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "update.cancel_download": agent.cancel,
     "update.resume_download": agent.resume,
     "update.decline": approving.decline,
+    "update.expire": approving.expire_package,
     "update.refresh_approvals": approving.refresh_approvals,
     "update.approvals": _update_approvals,
     "update.files": items.installable_items,

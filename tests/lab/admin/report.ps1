@@ -27,3 +27,5 @@ Remove-Item $package, "$package.log"
 $manager = $wsus.GetCleanupManager()
 $manager.add_ProgressHandler({ param($sender, $progress) })
 $manager.PerformCleanup((New-Object "$namespace.CleanupScope")).SupersededUpdatesDeclined
+$wsus.GetDatabaseConfiguration().ConnectToDatabase()
+($wsus.GetUpdateApprovals((New-Object "$namespace.UpdateScope")) | Where-Object { $_.GoLiveTime -ne $_.CreationDate } | Measure-Object).Count

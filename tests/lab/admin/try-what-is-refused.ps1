@@ -1,6 +1,7 @@
 $expired = $wsus.GetUpdates() | Where-Object { $_.PublicationState -eq 'Expired' } | Select-Object -First 1
 Refused { $expired.Approve('Install', $groups[0]) }
 Refused { $expired.Approve('Uninstall', $groups[0]) }
+Refused { $free[0].ExpirePackage() }
 Refused { $free[0].Approve('NotApproved', $all) }
 Refused { $free[0].Approve('All', $groups[0]) }
 Refused { $free[0].Approve('Install', $null) }

@@ -16,6 +16,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             this.row = row;
             this.server = server;
             UpdateId = new UpdateRevisionId(row.Id("update_id"), row.Number("revision"));
+            GoLiveTime = CreationDate;
         }
 
         internal static UpdateApprovalCollection Collect(List<Row> rows, UpdateServer server)
@@ -34,6 +35,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public Guid ComputerTargetGroupId { get { return row.Id("group_id"); } }
         public DateTime CreationDate { get { return row.Time("created"); } }
         public DateTime Deadline { get { return row.Time("deadline"); } }
+        public DateTime GoLiveTime { get; set; }
         public Guid Id { get { return row.Id("id"); } }
         public bool IsAssigned { get { return !IsOptional; } }
         public bool IsOptional { get { return row.Flag("optional"); } }

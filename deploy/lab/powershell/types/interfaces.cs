@@ -21,6 +21,7 @@ namespace Microsoft.UpdateServices.Administration
         IAutomaticUpdateApprovalRule CreateInstallApprovalRule(string name);
         void DeleteInstallApprovalRule(int ruleId);
         void DeleteUpdate(Guid updateId);
+        void ExpirePackage(UpdateRevisionId id);
         ICleanupManager GetCleanupManager();
         int GetComputerTargetCount();
         int GetComputerTargetCount(ComputerTargetScope searchScope);
@@ -141,6 +142,7 @@ namespace Microsoft.UpdateServices.Administration
         IUpdateApproval ApproveForOptionalInstall(IComputerTargetGroup targetGroup);
         void CancelDownload();
         void Decline();
+        void ExpirePackage();
         ReadOnlyCollection<IInstallableItem> GetInstallableItems();
         ILicenseAgreement GetLicenseAgreement();
         UpdateCollection GetRelatedUpdates(UpdateRelationship relationship);
@@ -252,6 +254,7 @@ namespace Microsoft.UpdateServices.Administration
         string DatabaseName { get; }
         bool IsUsingWindowsInternalDatabase { get; }
         string ServerName { get; }
+        void ConnectToDatabase();
     }
 
     public interface ILicenseAgreement

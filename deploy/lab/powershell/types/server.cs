@@ -158,6 +158,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             return (bool)Pipe.Call("update.present", "update_id", updateId);
         }
 
+        public void ExpirePackage(UpdateRevisionId id) { GetUpdate(id).ExpirePackage(); }
         public void DeleteUpdate(Guid updateId) { Pipe.Call("update.delete", "update_id", updateId); }
 
         public UpdateServerStatus GetStatus() { return GetStatus(UpdateSources.All); }
@@ -326,6 +327,8 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public string ServerName { get { return facts.Text("database_server"); } }
         // Real servers say so on the Windows Internal Database as well.
         public bool IsUsingWindowsInternalDatabase { get { return false; } }
+        // Throws where the database cannot be reached; whoever got here has reached it.
+        public void ConnectToDatabase() { }
     }
 
     public class CleanupManager : ICleanupManager

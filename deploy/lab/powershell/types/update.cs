@@ -123,6 +123,8 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             Tell("update.decline", "fail_if_replica", failIfReplica);
         }
 
+        public void ExpirePackage() { Tell("update.expire"); }
+
         public void RefreshUpdateApprovals()
         {
             Pipe.Call("update.refresh_approvals", "update_id", Id.UpdateId);
