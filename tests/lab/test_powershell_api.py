@@ -201,6 +201,7 @@ def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
         "True svc True StatusOnly 3.00:00:00",
         "True",
         "4",
+        "10 Drivers 15",
         "1 Succeeded True NotProcessing",
     ]
 

@@ -168,20 +168,12 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "classifications.all": categories.all_classifications,
     "classification.get": categories.get_classification,
     "subscription.read": subscription.read,
-    "subscription.save": lambda server, **schedule: subscription.save(
-        server, subscription.Schedule(**schedule)
-    ),
+    "subscription.save": subscription.save,
     "subscription.categories": partial(
         categories.subscribed, setting=categories.CATEGORIES_SETTING
     ),
     "subscription.classifications": partial(
         categories.subscribed, setting=categories.CLASSIFICATIONS_SETTING
-    ),
-    "subscription.set_categories": lambda server, ids: server.set_setting(
-        categories.CATEGORIES_SETTING, ids
-    ),
-    "subscription.set_classifications": lambda server, ids: server.set_setting(
-        categories.CLASSIFICATIONS_SETTING, ids
     ),
     "subscription.events": subscription.events,
     "subscription.event": subscription.get_event,

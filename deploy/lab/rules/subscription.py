@@ -6,7 +6,7 @@ import platform
 import uuid
 from typing import Any, NamedTuple
 
-from deploy.lab.rules import agent, configuration
+from deploy.lab.rules import agent, categories, configuration
 from deploy.lab.rules.server import RuleError, Server
 
 # The lab's own, beside the properties of the API.
@@ -143,11 +143,22 @@ def read(server: Server) -> SubscriptionRow:
     )
 
 
-def save(server: Server, schedule: Schedule) -> None:
-    """``ISubscription.Save``."""
-    if not 1 <= schedule.per_day <= 24:
+def save(
+    server: Server,
+    *,
+    category_ids: list[str] | None,
+    classification_ids: list[str] | None,
+    **schedule: Any,
+) -> None:
+    """``ISubscription.Save``: the schedule, and what is synchronised where that was set."""
+    if not 1 <= schedule["per_day"] <= 24:
         raise RuleError("ArgumentOutOfRangeException", "NumberOfSynchronizationsPerDay")
-    configuration.save(server, {_SCHEDULE: list(schedule)})
+    changes: dict[str, Any] = {_SCHEDULE: list(Schedule(**schedule))}
+    if category_ids is not None:
+        changes[categories.CATEGORIES_SETTING] = category_ids
+    if classification_ids is not None:
+        changes[categories.CLASSIFICATIONS_SETTING] = classification_ids
+    configuration.save(server, changes)
     server.record_event(389, configuration.EVENT_TEXTS[389])
 
 

@@ -11,6 +11,12 @@ $again = $wsus.GetConfiguration()
 $again.ServerId -eq $config.ServerId
 $subscription = $wsus.GetSubscription(); $subscription.NumberOfSynchronizationsPerDay = 4; $subscription.Save()
 $wsus.GetSubscription().NumberOfSynchronizationsPerDay
+$drivers = New-Object Microsoft.UpdateServices.Administration.UpdateClassificationCollection
+[void]$drivers.Add(($wsus.GetUpdateClassifications() | Where-Object { $_.Title -eq 'Drivers' }))
+$subscription.SetUpdateClassifications($drivers)
+$unsaved = $wsus.GetSubscription().GetUpdateClassifications().Count
+$subscription.Save()
+"$unsaved $($wsus.GetSubscription().GetUpdateClassifications()[0].Title) $($wsus.GetSubscription().GetUpdateCategories().Count)"
 $before = $subscription.GetSynchronizationHistory().Count
 $subscription.StartSynchronization()
 $last = $subscription.GetLastSynchronizationInfo()

@@ -9,6 +9,9 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
     {
         readonly UpdateServer server;
         readonly Row row;
+        // What was set here and not saved yet; null: nothing.
+        List<object> categories;
+        List<object> classifications;
 
         internal Subscription(UpdateServer server)
         {
@@ -76,20 +79,20 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
 
         public void SetUpdateCategories(UpdateCategoryCollection updateCategories)
         {
-            Pipe.Call("subscription.set_categories", "ids", Scopes.Ids(updateCategories));
+            categories = Scopes.Ids(updateCategories);
         }
 
         public void SetUpdateClassifications(UpdateClassificationCollection updateClassifications)
         {
-            Pipe.Call("subscription.set_classifications",
-                "ids", Scopes.Ids(updateClassifications));
+            classifications = Scopes.Ids(updateClassifications);
         }
 
         public void Save()
         {
             Pipe.Call("subscription.save", "per_day", NumberOfSynchronizationsPerDay,
                 "automatic", SynchronizeAutomatically,
-                "time_of_day", (int)SynchronizeAutomaticallyTimeOfDay.TotalSeconds);
+                "time_of_day", (int)SynchronizeAutomaticallyTimeOfDay.TotalSeconds,
+                "category_ids", categories, "classification_ids", classifications);
         }
 
         public SubscriptionEventCollection GetEventHistory()
