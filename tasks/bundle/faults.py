@@ -37,17 +37,33 @@ class Fault:
 class Faults:
     """Faults as they are found: all are counted, the first thousand are kept.
 
-    Of every verdict at least the first is kept, however many of another came before.
+    Of every verdict at least the first is kept, however many of another came before. ``spared``
+    are those of one copy of a volume where another copy had the same file right: they amount to
+    nothing, and a person should still know of them.
     """
 
     listed: list[Fault] = field(default_factory=list)
     counts: dict[Verdict, int] = field(default_factory=dict)
+    spared: list[Fault] = field(default_factory=list)
 
     def add(self, fault: Fault) -> None:
         """Take a fault."""
         self.counts[fault.verdict] = self.counts.get(fault.verdict, 0) + 1
         if len(self.listed) < MOST_LISTED or self.counts[fault.verdict] == 1:
             self.listed.append(fault)
+
+    def settle(self, tried: Faults, *, spared: bool) -> None:
+        """Take the faults of the copies that were tried for one file.
+
+        Args:
+            tried: What was wrong with them.
+            spared: One of the copies was right after all.
+        """
+        if spared:
+            self.spared += tried.listed[: MOST_LISTED - len(self.spared)]
+            return
+        for fault in tried.listed:
+            self.add(fault)
 
     def missing(self, path: HostPath) -> None:
         """Note a file that the seal names and that is not there."""
@@ -63,6 +79,10 @@ class Faults:
         self.add(
             Fault(printable(path.text), "size", f"{expected_bytes} bytes", f"{found_bytes} bytes")
         )
+
+    def unsealed(self, path: HostPath, error: AirGapError) -> None:
+        """Note a header that has no valid seal."""
+        self.add(Fault(printable(path.text), "digest", "a valid seal", error.message))
 
     def unread(self, path: HostPath, error: AirGapError) -> None:
         """Note a file that was read and is wrong, or that could not be read."""

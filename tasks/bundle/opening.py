@@ -15,7 +15,7 @@ from tasks.bundle.header import MOST_VOLUMES, Header, TrustedHeader, read_header
 from tasks.bundle.layout import CONTENT, HEADER, allowed_names, volume_name, volume_number
 from tasks.bundle.seal import HEADER_LIMIT_BYTES, Trust
 from tasks.bundle.survey import Places, strays
-from tasks.errors import PathMissingError, SealError, WrongSiteError
+from tasks.errors import HostFileError, PathMissingError, SealError, WrongSiteError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
@@ -51,7 +51,7 @@ def open_bundle(media: Host, folders: Sequence[HostPath], trust: Trust) -> Opene
 
     Raises:
         PathMissingError: One of the folders is not there.
-        SealError: There is no header, or one that is there has no valid seal.
+        SealError: There is no header, or none of a volume's copies has a valid seal.
         WrongSiteError: The volumes are not of one bundle.
         SafetyError: The bundle has a format that this program does not know.
     """
@@ -102,13 +102,7 @@ def _verify_headers(media: Host, places: Places, trust: Trust, faults: Faults) -
     """Verify the header of every volume; all must be of one bundle."""
     first: TrustedHeader | None = None
     for number in sorted(places):
-        for place in places[number]:
-            path = place.joined(HEADER)
-            content = _read_header_file(media, path)
-            if content is None:
-                faults.missing(path)
-                continue
-            trusted = verify_header(read_header(content, path=str(path)), trust)
+        for place, trusted in _verify_copies(media, places[number], trust, faults):
             if first is not None and trusted.digest != first.digest:
                 raise WrongSiteError(
                     what=place, found=_identify(trusted), expected=_identify(first)
@@ -118,6 +112,34 @@ def _verify_headers(media: Host, places: Places, trust: Trust, faults: Faults) -
         place = places[min(places)][0]
         raise SealError(path=place, reason="there is no header.json in it")
     return first
+
+
+def _verify_copies(
+    media: Host, copies: Sequence[HostPath], trust: Trust, faults: Faults
+) -> list[tuple[HostPath, TrustedHeader]]:
+    """Verify the header in every copy of a volume; one that is bad is spared if another is good.
+
+    Raises:
+        SealError, HostFileError: One is bad, and none is good.
+    """
+    verified: list[tuple[HostPath, TrustedHeader]] = []
+    refused: list[SealError | HostFileError] = []
+    tried = Faults()
+    for place in copies:
+        path = place.joined(HEADER)
+        try:
+            content = _read_header_file(media, path)
+            if content is None:
+                tried.missing(path)
+            else:
+                verified.append((place, verify_header(read_header(content, path=str(path)), trust)))
+        except (SealError, HostFileError) as error:
+            tried.unsealed(path, error)
+            refused.append(error)
+    if refused and not verified:
+        raise refused[0]
+    faults.settle(tried, spared=bool(verified))
+    return verified
 
 
 def _read_header_file(media: Host, path: HostPath) -> bytes | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tasks.bundle.faults import Faults
 from tasks.bundle.header import Binding
 from tasks.bundle.layout import (
     APPROVALS,
@@ -157,6 +158,7 @@ class _Copying:
     def copy(self, name: str, binding: Binding) -> Path | None:
         """Copy one document from the first place that has it right."""
         final = self.machine.path(self.folder).joined(name)
+        tried = Faults()
         for place in self.bundle.places.get(1, ()):
             source = place.joined(name)
             item = CopyItem(
@@ -166,45 +168,41 @@ class _Copying:
                 beside=final.parent.joined(name + ".new"),
                 final=final,
             )
-            is_there = _is_there(self.bundle, source, binding.size_bytes)
-            if is_there and _transfer(self.bundle, item, self.machine):
+            if _transfer(self.bundle.media, item, self.machine, tried):
+                self.bundle.faults.settle(tried, spared=True)
                 return Path(final.text)
+        self.bundle.faults.settle(tried, spared=False)
         return None
 
 
 def _prove_lists(bundle: OpenedBundle) -> None:
     for volume in bundle.header.volumes:
-        for place in bundle.places.get(volume.number, ()):
-            for name, binding in (
-                (BLAKE3SUMS, volume.blake3sums),
-                (SHA1SUMS, volume.sha1sums),
-            ):
-                source = place.joined(name)
-                item = CopyItem((source,), binding.size_bytes, blake3=binding.blake3)
-                if _is_there(bundle, source, binding.size_bytes):
-                    _transfer(bundle, item, None)
+        places = bundle.places.get(volume.number, ())
+        for name, binding in ((BLAKE3SUMS, volume.blake3sums), (SHA1SUMS, volume.sha1sums)):
+            tried = Faults()
+            items = (
+                CopyItem((place.joined(name),), binding.size_bytes, blake3=binding.blake3)
+                for place in places
+            )
+            is_right = any(_transfer(bundle.media, item, None, tried) for item in items)
+            bundle.faults.settle(tried, spared=is_right)
 
 
-def _is_there(bundle: OpenedBundle, path: HostPath, size_bytes: int) -> bool:
-    """Look at a path before it is opened; note what is wrong with it."""
-    stat = bundle.media.stat(path)
+def _transfer(media: Host, item: CopyItem, destination: Host | None, tried: Faults) -> bool:
+    """Read one file, after a look at it; note what is wrong with it."""
+    path = item.sources[0]
+    stat = media.stat(path)
     if stat is None:
-        bundle.faults.missing(path)
-    elif stat.kind == "file" and stat.size_bytes != size_bytes:
-        bundle.faults.size(path, size_bytes, stat.size_bytes)
-    else:
-        # A link or device under this name is noted as such when the bundle is opened.
-        return stat.kind == "file"
+        tried.missing(path)
+    elif stat.kind == "file" and stat.size_bytes != item.size_bytes:
+        tried.size(path, item.size_bytes, stat.size_bytes)
+    elif stat.kind == "file":
+        (result,) = (each for batch in copy_files(media, destination, [item]) for each in batch)
+        if result.error is None:
+            return True
+        tried.unread(path, result.error)
+    # A link or device under this name is noted as such when the bundle is opened.
     return False
-
-
-def _transfer(bundle: OpenedBundle, item: CopyItem, destination: Host | None) -> bool:
-    for batch in copy_files(bundle.media, destination, [item], threads=1):
-        for result in batch:
-            if result.error is not None:
-                bundle.faults.unread(item.sources[0], result.error)
-                return False
-    return True
 
 
 # --- content --------------------------------------------------------------------------------------
@@ -212,10 +210,14 @@ def _transfer(bundle: OpenedBundle, item: CopyItem, destination: Host | None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One file to read, from one choice of places for its pieces; others are still to be tried."""
+    """One file to read, from one choice of places for its pieces; others are still to be tried.
+
+    ``tried`` are the faults of the copies so far.
+    """
 
     item: CopyItem
     others: tuple[tuple[HostPath, ...], ...]
+    tried: Faults
 
 
 @dataclass(slots=True)
@@ -261,13 +263,16 @@ class _Reading:
             self.done.written += result.written
             self.done.proved += item.final is None
             self.done.adopted += item.final is not None and not result.written
-        elif attempt.others:
+            self.bundle.faults.settle(attempt.tried, spared=True)
+            return
+        attempt.tried.unread(item.sources[0], result.error)
+        if attempt.others:
             again = CopyItem(
                 attempt.others[0], item.size_bytes, item.sha1, item.blake3, item.beside, item.final
             )
-            self.again.append(_Attempt(again, attempt.others[1:]))
+            self.again.append(_Attempt(again, attempt.others[1:], attempt.tried))
         else:
-            self.bundle.faults.unread(item.sources[0], result.error)
+            self.bundle.faults.settle(attempt.tried, spared=False)
 
 
 def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]:
@@ -292,7 +297,8 @@ def _attempt(
     if treatment == "skip":
         reading.done.skipped += 1
         return None
-    choices = _choices(reading.bundle, survey, entry)
+    tried = Faults()
+    choices = _choices(reading.bundle, survey, entry, tried)
     if choices is None:
         return None
     item = CopyItem(choices[0], entry.size_bytes, entry.sha1, entry.blake3)
@@ -310,18 +316,19 @@ def _attempt(
             content_path(root, entry.name),
             present=present.get(entry.name.text) == entry.size_bytes,
         )
-    return _Attempt(item, choices[1:])
+    return _Attempt(item, choices[1:], tried)
 
 
 def _choices(
-    bundle: OpenedBundle, survey: FolderSurvey, entry: Entry
+    bundle: OpenedBundle, survey: FolderSurvey, entry: Entry, tried: Faults
 ) -> tuple[tuple[HostPath, ...], ...] | None:
     """Say from where a file can be read: several ways when there are copies of its volumes.
 
     None, and faults noted, when a piece of it is nowhere as it should be.
     """
-    found = [(piece, _sound_places(bundle, survey, piece)) for piece in pieces_of(entry)]
+    found = [(piece, _sound_places(bundle, survey, piece, tried)) for piece in pieces_of(entry)]
     if not all(sound for _, sound in found):
+        bundle.faults.settle(tried, spared=False)
         return None
     ways = max(len(sound) for _, sound in found)
     return tuple(
@@ -330,26 +337,27 @@ def _choices(
     )
 
 
-def _sound_places(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> list[HostPath]:
-    """Give the places that show a piece as a plain file of its size; else note why not."""
-    shown = survey.find(piece)
-    sound = [
-        place
-        for place, stat in shown
-        if stat is not None and stat.kind == "file" and stat.size_bytes == piece.size_bytes
-    ]
-    if sound:
-        return sound
-    wrong = next(((place, stat) for place, stat in shown if stat is not None), None)
-    if wrong is None:
-        place = shown[0][0] if shown else None
-        path = None if place is None else survey.path_in(place, piece)
-        bundle.faults.missing(path or _unplaced(bundle, survey, piece))
-    elif wrong[1].kind != "file":
-        bundle.faults.undeclared(survey.path_in(wrong[0], piece), wrong[1])
-    else:
-        bundle.faults.size(survey.path_in(wrong[0], piece), piece.size_bytes, wrong[1].size_bytes)
-    return []
+def _sound_places(
+    bundle: OpenedBundle, survey: FolderSurvey, piece: Piece, tried: Faults
+) -> list[HostPath]:
+    """Give the places that show a piece as a plain file of its size; note what is wrong elsewhere.
+
+    A link or device under its name is never spared, whatever lies in another place.
+    """
+    sound = []
+    for place, stat in survey.find(piece):
+        path = survey.path_in(place, piece)
+        if stat is None:
+            tried.missing(path)
+        elif stat.kind != "file":
+            bundle.faults.undeclared(path, stat)
+        elif stat.size_bytes != piece.size_bytes:
+            tried.size(path, piece.size_bytes, stat.size_bytes)
+        else:
+            sound.append(place)
+    if piece.volume not in bundle.places:
+        tried.missing(_unplaced(bundle, survey, piece))
+    return sound
 
 
 def _unplaced(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> HostPath:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
-from tasks.bundle.faults import raise_for_faults
+from tasks.bundle.faults import Faults, raise_for_faults
 from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
@@ -32,6 +32,7 @@ from tasks.errors import (
     WrongSiteError,
 )
 from tasks.metadata.index import INDEX, index_package
+from tasks.reports.sections import faults_section
 
 _ROOM_BESIDES = 64 * 1_048_576
 
@@ -277,7 +278,7 @@ def prove(place: Workplace, arrival: Arrival) -> None:
     finally:
         place.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)
-    place.note(faults=arrival.opened.faults)
+    _say_faults(place, arrival.opened.faults)
     raise_for_faults(arrival.header.bundle, arrival.opened.faults)
 
 
@@ -295,12 +296,23 @@ def _empty_intake_if_free(place: Workplace) -> None:
 
 
 def _refuse(place: Workplace, bundle: str, arrival: Arrival) -> None:
-    place.note(faults=arrival.opened.faults)
+    _say_faults(place, arrival.opened.faults)
     try:
         raise_for_faults(bundle, arrival.opened.faults)
     except TrustError:
         empty_intake(place)
         raise
+
+
+def _say_faults(place: Workplace, faults: Faults) -> None:
+    """List in the report all that is wrong on the media; say what another copy made good."""
+    if faults or faults.spared:
+        place.sections.append(faults_section(faults))
+    if faults.spared:
+        place.lines.append(
+            f"{len(faults.spared)} files of one copy are missing or damaged and were taken from "
+            f"another, first {faults.spared[0].path}"
+        )
 
 
 def _index(arrival: Arrival, package: Path) -> None:

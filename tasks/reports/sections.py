@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tasks.approvals.outline import ApprovalPlan, PlannedAction
+from tasks.bundle.faults import Fault, Faults
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.brought import BroughtUpdate
 from tasks.reports.model import (
@@ -27,6 +28,14 @@ _CHANGES = {
     "block": "block",
     "remove": "remove approval",
     "decline": "decline",
+}
+
+_FAULTS = {
+    "missing": "missing",
+    "size": "another size",
+    "digest": "other bytes",
+    "unreadable": "unreadable",
+    "extra": "undeclared",
 }
 
 
@@ -107,6 +116,33 @@ def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell,
         " / ".join(line.group),
         _asked(line),
         line.deadline or "",
+    )
+
+
+def faults_section(faults: Faults) -> Section:
+    """What is wrong with a bundle's files on the media, and what of it another copy made good."""
+
+    def row(fault: Fault, spared: str = "") -> tuple[Cell, ...]:
+        return _FAULTS[fault.verdict] + spared, fault.path, fault.expected, fault.found
+
+    spared = ", taken from another copy"
+    return Section(
+        key="faults",
+        title="What is wrong on the media",
+        note=f"{count(len(faults.listed))} of {count(faults.total)} are listed."
+        if faults.total > len(faults.listed)
+        else "",
+        facts=(
+            Fact(label="Files and names", value=faults.total, kind="count"),
+            Fact(label="Taken from another copy", value=len(faults.spared), kind="count"),
+        ),
+        columns=(
+            Column(label="Fault", kind="short"),
+            Column(label="Path"),
+            Column(label="Expected"),
+            Column(label="Found"),
+        ),
+        rows=(*map(row, faults.listed), *(row(fault, spared) for fault in faults.spared)),
     )
 
 

@@ -190,6 +190,58 @@ def test_a_damaged_file_is_taken_from_another_copy(tmp_path: Path) -> None:
     assert tree(tmp_path / "intake") == tree(workshop.content)
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["copy named first", "copy named last"])
+@pytest.mark.parametrize("how", ["other bytes", "shorter", "gone"])
+def test_a_document_list_or_seal_damaged_on_one_copy_is_taken_from_the_other(
+    tmp_path: Path, how: str, *, first: bool
+) -> None:
+    workshop = make(tmp_path, files=4)
+    copy = tmp_path / "copy"
+    folders = [copy, workshop.bundle()] if first else [workshop.bundle(), copy]
+    for name in (HEADER, BLAKE3SUMS, SHA1SUMS, MANIFEST, PACKAGE, APPROVALS):
+        shutil.copytree(workshop.bundle(), copy)
+        path = copy / "volume-001" / name
+        content = path.read_bytes()
+        path.unlink()
+        if how != "gone":
+            path.write_bytes(content[:-1])
+        if how == "other bytes":
+            path.write_bytes(content)
+            spoil(path)
+
+        bundle, _ = unpack(workshop, *folders)
+
+        assert not bundle.faults
+        # Of a copy that was not needed nothing is read but what says which bundle it is.
+        read = first or name == HEADER
+        assert [fault.path for fault in bundle.faults.spared] == [str(path)] * read
+        shutil.rmtree(copy)
+
+
+def test_a_folder_under_a_files_name_on_one_copy_is_refused_although_the_other_is_whole(
+    tmp_path: Path,
+) -> None:
+    workshop = make(tmp_path, files=4)
+    copy = tmp_path / "copy"
+    shutil.copytree(workshop.bundle(), copy)
+    path = next((copy / "volume-001" / CONTENT).rglob("*.*"))
+    path.unlink()
+    path.mkdir()
+
+    with pytest.raises(UndeclaredFileError):
+        unpack(workshop, workshop.bundle(), copy)
+
+
+def test_a_seal_damaged_on_every_copy_is_refused(tmp_path: Path) -> None:
+    workshop = make(tmp_path, files=4)
+    spoil(workshop.volume() / HEADER)
+    copy = tmp_path / "copy"
+    shutil.copytree(workshop.bundle(), copy)
+
+    with pytest.raises(SealError):
+        unpack(workshop, workshop.bundle(), copy)
+
+
 def test_a_file_damaged_on_both_copies_is_refused(tmp_path: Path) -> None:
     workshop = make(tmp_path)
     copy = tmp_path / "copy"

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 from tasks.approvals.model import Action, Approval
 from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction
+from tasks.bundle.faults import Faults
+from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.brought import BroughtUpdate
 from tasks.metadata.model import RevisionKey
 from tasks.reports.model import CommandReport
@@ -13,6 +15,7 @@ from tasks.reports.sections import (
     all_sections,
     attention,
     brought_section,
+    faults_section,
     missing_section,
     next_step,
     plan_section,
@@ -33,6 +36,21 @@ def test_what_a_bundle_brings_is_sorted_by_size() -> None:
 
     assert [row[0] for row in section.rows] == ["large", f"{guid(3)} revision 5", "small"]
     assert section.facts[0].value == 3
+
+
+def test_faults_on_the_media_are_all_listed_with_what_another_copy_made_good() -> None:
+    faults = Faults()
+    faults.missing(HostPath("volume-001/content/AB/x.cab", Platform.POSIX))
+    one = Faults()
+    one.size(HostPath("volume-001/SHA1SUMS", Platform.POSIX), 5, 6)
+    faults.settle(one, spared=True)
+
+    section = faults_section(faults)
+
+    assert section.rows == (
+        ("missing", "volume-001/content/AB/x.cab", "a file", "nothing"),
+        ("another size, taken from another copy", "volume-001/SHA1SUMS", "5 bytes", "6 bytes"),
+    )
 
 
 def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
