@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
-from tasks.bundle.faults import Faults, raise_for_faults
+from tasks.bundle.faults import Faults, printable, raise_for_faults
 from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
@@ -24,6 +24,7 @@ from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     AirGapError,
+    HostFileError,
     PackageError,
     PathMissingError,
     RoomError,
@@ -31,10 +32,13 @@ from tasks.errors import (
     TrustError,
     WrongSiteError,
 )
+from tasks.hosts.host import FileStat
+from tasks.hosts.paths import HostPath
 from tasks.metadata.index import INDEX, index_package
-from tasks.reports.sections import faults_section
+from tasks.reports.sections import faults_section, neighbours_section
 
 _ROOM_BESIDES = 64 * 1_048_576
+_NEIGHBOURS_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
 
 def _open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Arrival:
     paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
+    _list_neighbours(place, paths)
     opened = open_bundle(place.media, paths, bundle_trust(place))
     header = opened.header
     place.note(
@@ -168,6 +173,21 @@ def _open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> A
     name = f"{header.bundle}-{digest[:16]}"
     own = place.site.state_dir / ("imports" if to_import else "work") / name
     return Arrival(opened, own, verdict)
+
+
+def _list_neighbours(place: Workplace, bundles: list[HostPath]) -> None:
+    """List what else lies on the media, beside the bundle's folder: by name, nothing is opened."""
+    found: list[tuple[HostPath, FileStat]] = []
+    for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
+        with suppress(HostFileError):  # a folder that we may pass through and not list
+            listed = place.media.list_folder(folder)
+            found += ((folder.joined(stat.name), stat) for stat in listed)
+    others = [(path, stat) for path, stat in found if path not in bundles]
+    if others:
+        place.sections.append(neighbours_section(others))
+        names = ", ".join(printable(path.name) for path, _ in others[:_NEIGHBOURS_NAMED])
+        more = ", …" if len(others) > _NEIGHBOURS_NAMED else ""
+        place.lines.append(f"beside the bundle lie, unopened: {names}{more}")
 
 
 def _judge(place: Workplace, opened: OpenedBundle) -> ChainVerdict:

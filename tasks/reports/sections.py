@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tasks.approvals.outline import ApprovalPlan, PlannedAction
-from tasks.bundle.faults import Fault, Faults
+from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
+from tasks.hosts.host import FileStat
+from tasks.hosts.paths import HostPath
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.brought import BroughtUpdate
 from tasks.reports.model import (
@@ -143,6 +145,19 @@ def faults_section(faults: Faults) -> Section:
             Column(label="Found"),
         ),
         rows=(*map(row, faults.listed), *(row(fault, spared) for fault in faults.spared)),
+    )
+
+
+def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
+    """What else lies on the media; listed, never opened."""
+    kinds = {"file": "file", "folder": "folder", "other": "link or device"}
+    return Section(
+        key="beside",
+        title="Beside the bundle on the media",
+        note=f"The first {MOST_LISTED} are listed." if len(others) > MOST_LISTED else "",
+        facts=(Fact(label="Names", value=len(others), kind="count"),),
+        columns=(Column(label="Path"), Column(label="Kind", kind="short")),
+        rows=tuple((printable(path.text), kinds[stat.kind]) for path, stat in others[:MOST_LISTED]),
     )
 
 

@@ -1,0 +1,62 @@
+"""A bundle on its way in: what the report says of the media it came on."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tasks.bundle.layout import CONTENT, SHA1SUMS
+from tasks.crossing.arrival import open_arrival, prove
+from tasks.crossing.workplace import Workplace
+from tasks.errors import TamperError
+from tests.support.bundles import Workshop, fill_content
+
+
+@pytest.fixture
+def workshop(disconnected: Workplace, tmp_path: Path) -> Workshop:
+    """A bundle that the disconnected side trusts."""
+    made = Workshop(tmp_path / "workshop")
+    fill_content(made.content, 4)
+    made.export()
+    shutil.copy(made.root / "keys" / "staging.pub", disconnected.site.trust.trusted_keys[0])
+    return made
+
+
+def test_what_lies_beside_a_bundle_is_listed_and_not_opened(
+    disconnected: Workplace, workshop: Workshop
+) -> None:
+    (workshop.medium / "System Volume Information").mkdir()
+    (workshop.medium / "holiday\x1b.jpg").symlink_to("/nowhere")
+
+    prove(disconnected, open_arrival(disconnected, [str(workshop.bundle())], to_import=False))
+
+    (section,) = disconnected.sections
+    assert {(Path(str(path)).name, kind) for path, kind in section.rows} == {
+        ("System Volume Information", "folder"),
+        ("holiday\\x1b.jpg", "link or device"),
+    }
+    (line,) = disconnected.lines
+    assert "holiday\\x1b.jpg" in line
+    assert disconnected.alarms == []
+
+
+def test_every_fault_is_listed_and_what_another_copy_made_good_is_said(
+    disconnected: Workplace, workshop: Workshop, tmp_path: Path
+) -> None:
+    copy = tmp_path / "disc" / "alpha-1"
+    shutil.copytree(workshop.bundle(), copy)
+    (workshop.volume() / SHA1SUMS).unlink()
+    both = [str(workshop.bundle()), str(copy)]
+
+    prove(disconnected, open_arrival(disconnected, both, to_import=False))
+
+    assert "taken from another" in disconnected.lines[-1]
+    assert "SHA1SUMS" in disconnected.lines[-1]
+
+    for path in filter(Path.is_file, (copy / "volume-001" / CONTENT).rglob("*")):
+        path.write_bytes(b"another length")
+    with pytest.raises(TamperError):
+        prove(disconnected, open_arrival(disconnected, [str(copy)], to_import=False))
+    assert len(disconnected.sections[-1].rows) == 4
