@@ -64,10 +64,28 @@ def compare_mark(place: Workplace) -> None:
             remedy="Restore the state folder from its backup. Only if its loss is explained, move "
             f"{place.mark} on the server aside and import a bundle made with `export --full`.",
         )
+    _require_known(place, mark)
     if newest is not None and newest.status == "done" and mark.sequence < known:
         place.alarm(
             f"the server bears the mark of bundle {mark.sequence}, and bundle {known} was imported "
             "last: it seems to have been set back"
+        )
+
+
+def _require_known(place: Workplace, mark: Mark) -> None:
+    """See that the mark is of the very bundle that was imported here under its number.
+
+    Raises:
+        ChainError: It is of another one.
+    """
+    known = {record.sequence: record.header_digest for record in place.imports.all()}
+    digest = known.get(mark.sequence)
+    if digest is not None and digest != mark.header_digest:
+        raise ChainError(
+            reason=f"the server bears the mark of a bundle {mark.sequence} with header digest "
+            f"{mark.header_digest[:16]}; the one imported here has {digest[:16]}",
+            remedy="Another state folder imports into this server, or this one was set back. Find "
+            "out which, before anything more is imported.",
         )
 
 

@@ -75,13 +75,13 @@ def test_a_clock_behind_what_is_known_to_be_imported_is_not_believed(staging: Wo
 # --- the mark ------------------------------------------------------------------------------------
 
 
-def receipt(sequence: int) -> Receipt:
+def receipt(sequence: int, digest: int | None = None) -> Receipt:
     counts = dict.fromkeys(ReceiptCounts.model_fields, 0)
     return Receipt(
         site="alpha",
         chain=CHAIN,
         sequence=sequence,
-        header_digest=Blake3(bytes(32)),
+        header_digest=Blake3.from_hex(f"{sequence if digest is None else digest:064x}"),
         outcome="complete",
         counts=ReceiptCounts(**counts),
     )
@@ -120,6 +120,18 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
     place.ledger.settle_fact("chain", "f" * 32)
     with pytest.raises(ChainError, match=r"knows chain f{32}"):
         compare_mark(place)
+
+
+def test_a_mark_of_another_bundle_under_a_known_number_is_refused(disconnected: Workplace) -> None:
+    place = disconnected
+    place.make_folders()
+    place.ledger.settle_fact("chain", CHAIN)
+    remember_import(place, 1)
+    remember_import(place, 2)
+    for sequence in (1, 2):
+        write_mark(place, receipt(sequence, digest=99))
+        with pytest.raises(ChainError, match=f"mark of a bundle {sequence} with header digest"):
+            compare_mark(place)
 
 
 # --- the chain, once the server is locked ---------------------------------------------------------
