@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
-from tasks.bundle.faults import Faults, printable, raise_for_faults
+from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
@@ -144,15 +144,6 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     for folder in folders:
         if not Path(folder).is_dir():
             raise PathMissingError(what="the bundle's folder", path=folder)
-    try:
-        return _open_arrival(place, folders, to_import=to_import)
-    except TrustError:
-        if to_import:
-            _empty_intake_if_free(place)
-        raise
-
-
-def _open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Arrival:
     paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
     _list_neighbours(place, paths)
     opened = open_bundle(place.media, paths, bundle_trust(place))
@@ -221,25 +212,22 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
 
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: It is not what
-            its seal says. After a refusal for trust the intake is empty.
+            its seal says. A run that is refused for trust ends with an empty intake.
         RoomError: The intake's disk has less room than is needed; nothing was copied yet.
     """
     arrival.folder.mkdir(parents=True, exist_ok=True)
     documents = unpack_documents(arrival.opened, arrival.folder)
     bundle = arrival.header.bundle
     if documents.manifest is None or documents.package is None or documents.approvals is None:
-        _refuse(place, bundle, arrival)
+        _refuse_faults(place, arrival)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
     _require_room(place, documents.manifest, listing)
     place.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
         unpacked = _unpack_content(place, arrival, documents.manifest, listing)
-    except TrustError:
-        empty_intake(place)
-        raise
     finally:
         place.progress.finish()
-    _refuse(place, bundle, arrival)
+    _refuse_faults(place, arrival)
     _index(arrival, documents.package)
     delivery = Delivery(
         arrival=arrival,
@@ -298,34 +286,23 @@ def prove(place: Workplace, arrival: Arrival) -> None:
     finally:
         place.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)
-    _say_faults(place, arrival.opened.faults)
-    raise_for_faults(arrival.header.bundle, arrival.opened.faults)
+    _refuse_faults(place, arrival)
 
 
 def empty_intake(place: Workplace) -> None:
-    """Remove all that a refused bundle left in the intake."""
-    place.server.remove_tree(place.intake)
+    """Remove all that a refused bundle left in the intake.
 
-
-def _empty_intake_if_free(place: Workplace) -> None:
-    """Empty the intake unless another run works with it, or the server cannot be reached."""
+    Unless another run works with it, or the server cannot be reached.
+    """
     with suppress(AirGapError):
         if place.server.stat(place.intake) is not None:
             place.lock_server()
-            empty_intake(place)
+            place.server.remove_tree(place.intake)
 
 
-def _refuse(place: Workplace, bundle: str, arrival: Arrival) -> None:
-    _say_faults(place, arrival.opened.faults)
-    try:
-        raise_for_faults(bundle, arrival.opened.faults)
-    except TrustError:
-        empty_intake(place)
-        raise
-
-
-def _say_faults(place: Workplace, faults: Faults) -> None:
-    """List in the report all that is wrong on the media; say what another copy made good."""
+def _refuse_faults(place: Workplace, arrival: Arrival) -> None:
+    """List in the report all that is wrong on the media, and raise what it amounts to."""
+    faults = arrival.opened.faults
     if faults or faults.spared:
         place.sections.append(faults_section(faults))
     if faults.spared:
@@ -333,6 +310,7 @@ def _say_faults(place: Workplace, faults: Faults) -> None:
             f"{len(faults.spared)} files of one copy are missing or damaged and were taken from "
             f"another, first {faults.spared[0].path}"
         )
+    raise_for_faults(arrival.header.bundle, faults)
 
 
 def _index(arrival: Arrival, package: Path) -> None:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.crossing.arrival import empty_intake
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError
+from tasks.errors import AirGapError, TrustError
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.reports.files import write_reports
 from tasks.reports.model import (
@@ -39,7 +40,12 @@ def begin_run(place: Workplace) -> None:
 
 
 def close_run(place: Workplace, error: Exception | None) -> CommandReport:
-    """Make the report of a run from what it noted, write it, and remember how it ended."""
+    """Make the report of a run from what it noted, write it, and remember how it ended.
+
+    A refusal for trust empties the intake, whichever step it came from.
+    """
+    if isinstance(error, TrustError) and place.command == "import":
+        empty_intake(place)
     ended = place.clock()
     notes = place.notes
     known: dict[str, Any] = {name: notes[name] for name in _FIELDS if name in notes}

@@ -90,10 +90,16 @@ class Workplace:
         The work folder when it is on that drive; else a folder beside WsusContent, where WSUS
         serves nobody. On POSIX the work folder has to be on that disk.
         """
-        content_dir, work_dir = self.content_dir, self.work_dir
+        content_dir, work_dir = self.content_dir or self._content_dir_before, self.work_dir
         if content_dir is None or content_dir.drive == work_dir.drive:
             return work_dir
         return content_dir.parent.joined("wsus-airgap")
+
+    @property
+    def _content_dir_before(self) -> HostPath | None:
+        """Where WsusContent lay when a run last looked: this one may be refused before it does."""
+        known = self.site.server.content_dir or self.ledger.fact("content_dir")
+        return self.server.path(known) if known else None
 
     @property
     def intake(self) -> HostPath:

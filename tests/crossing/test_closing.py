@@ -1,15 +1,21 @@
-"""How a run ends when even its report cannot be written."""
+"""How a run ends: refused for trust, or when even its report cannot be written."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tasks.crossing.closing import begin_run, close_run
 from tasks.crossing.workplace import Workplace
-from tasks.errors import TamperError
+from tasks.errors import ChainError, StepsFailedError, TamperError
+from tasks.hosts.memory import MemoryHost
+from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
 from tasks.reports.sections import attention
 from tests.reports.examples import missing_file
+from tests.support.places import lay_out_place, open_place
 
 
 @pytest.fixture
@@ -26,6 +32,37 @@ def test_a_refusal_stays_a_refusal(place: Workplace) -> None:
     assert report.outcome == "refused"
     assert [error.kind for error in report.errors] == ["tamper", "host-file"]
     assert report.report is None
+
+
+@pytest.mark.parametrize("command", ["import", "verify"])
+def test_an_import_that_is_refused_for_trust_by_any_step_leaves_no_intake(
+    tmp_path: Path, command: str
+) -> None:
+    with open_place(lay_out_place(tmp_path, side="disconnected"), command=command) as place:
+        place.make_folders()
+        place.make_on_disk(place.intake)
+        left = Path(place.intake.text) / "AB"
+        left.mkdir()
+
+        close_run(place, StepsFailedError(what="copying", failed=1, total=2, first="x"))
+        assert left.exists()
+        close_run(place, ChainError(reason="the mark", remedy="restore"))
+        assert left.exists() == (command == "verify")
+
+
+def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
+    disconnected: Workplace,
+) -> None:
+    place = disconnected
+    settings = place.site.server.model_copy(update={"work_dir": r"C:\ProgramData\wsus-airgap"})
+    on_windows = replace(
+        place,
+        site=place.site.model_copy(update={"server": settings}),
+        server=MemoryHost(platform=Platform.WINDOWS),
+    )
+    assert on_windows.intake.drive == "c:"
+    place.ledger.set_fact("content_dir", r"D:\WSUS\WsusContent")
+    assert on_windows.intake.text == r"D:\WSUS\wsus-airgap\intake\alpha"
 
 
 def test_a_run_that_did_its_work_is_to_be_run_again(place: Workplace) -> None:
