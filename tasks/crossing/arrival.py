@@ -142,7 +142,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
         PathMissingError, SealError, WrongSiteError, ChainError, BundleAgeError, ClockError.
     """
     for folder in folders:
-        if not Path(folder).is_dir():
+        if not folder or not Path(folder).is_dir():
             raise PathMissingError(what="the bundle's folder", path=folder)
     paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
     _list_neighbours(place, paths)

@@ -10,7 +10,7 @@ import pytest
 from tasks.bundle.layout import CONTENT, SHA1SUMS
 from tasks.crossing.arrival import open_arrival, prove
 from tasks.crossing.workplace import Workplace
-from tasks.errors import TamperError
+from tasks.errors import PathMissingError, TamperError
 from tests.support.bundles import Workshop, fill_content
 
 
@@ -60,3 +60,8 @@ def test_every_fault_is_listed_and_what_another_copy_made_good_is_said(
     with pytest.raises(TamperError):
         prove(disconnected, open_arrival(disconnected, [str(copy)], to_import=False))
     assert len(disconnected.sections[-1].rows) == 4
+
+
+def test_no_name_at_all_is_no_folder(disconnected: Workplace) -> None:
+    with pytest.raises(PathMissingError):
+        open_arrival(disconnected, [""], to_import=True)
