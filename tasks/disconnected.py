@@ -13,7 +13,7 @@ from tasks.crossing import (
     proving,
 )
 from tasks.crossing.arrival import Arrival, Delivery, judge_again
-from tasks.crossing.describing import read_titles
+from tasks.crossing.describing import describe_plan
 from tasks.crossing.importing import ImportPlan
 from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
@@ -21,7 +21,6 @@ from tasks.crossing.mark import compare_mark
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.policy import at_work, found_done, log, step
-from tasks.reports.sections import plan_section
 
 
 @step("Lock server")
@@ -66,10 +65,9 @@ def plan_import(
 ) -> ImportPlan:
     """Plan everything; stop before the first change when a person must see the plan."""
     place = at_work()
-    plan = importing.plan_import(place, delivery, server, content, confirm=confirm)
-    titles = read_titles(plan.sources.index, (each.update_id for each in plan.approvals.actions))
-    place.sections.append(plan_section(plan.approvals, titles))
-    return plan
+    plan = importing.plan_import(place, delivery, server, content)
+    describe_plan(place, plan)
+    return importing.require_confirmed(place, delivery, plan, confirm=confirm)
 
 
 @step("Place content")

@@ -350,6 +350,17 @@ class PlanUnconfirmedError(SafetyError):
     remedy = "Read the plan in the report, then run again with --confirm {plan_digest}"
 
 
+class DeleteLimitError(SafetyError):
+    """A mirror would delete more than the site ever allows, confirmed or not."""
+
+    kind = "delete-limit"
+    template = "{reason}; nothing was deleted"
+    remedy = (
+        "Read the list in the report. If all of it is to go, raise that limit for one import; "
+        "else have the staging side export without `--mode mirror`."
+    )
+
+
 class ClockError(SafetyError):
     """The clocks of the two sides contradict each other."""
 

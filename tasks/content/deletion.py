@@ -22,6 +22,7 @@ class DeleteLimits:
 
     files: int
     share: float
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,11 @@ class DeletePlan:
             return (
                 f"{count} of {self.present} files would be deleted, "
                 f"policy.max_delete_share is {limits.share:g}"
+            )
+        if self.size_bytes > limits.size_bytes:
+            return (
+                f"{self.size_bytes} bytes would be deleted, "
+                f"policy.max_delete_bytes is {limits.size_bytes}"
             )
         return None
 

@@ -16,7 +16,7 @@ from tasks.crossing.deciding import Sources
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.errors import SafetyError, StepsFailedError
+from tasks.errors import DeleteLimitError, StepsFailedError
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
 
@@ -24,18 +24,13 @@ _NOTHING = DeletePlan((), 0, 0)
 
 
 def plan_deletions(
-    place: Workplace,
     delivery: Delivery,
     view: ServerView,
     *,
     sources: Sources,
     approvals: ApprovalPlan,
 ) -> DeletePlan:
-    """Plan what a mirror deletes; nothing for an incremental bundle or an empty manifest.
-
-    Raises:
-        SafetyError: It would be more than the site ever allows, confirmed or not.
-    """
+    """Plan what a mirror deletes; nothing for an incremental bundle or an empty manifest."""
     if delivery.header.mode != "mirror" or delivery.header.counts.files == 0:
         return _NOTHING
     if delivery.arrival.is_superseded:
@@ -45,16 +40,26 @@ def plan_deletions(
         # Updates that staging does not know (imported or published here) may own files that
         # the package does not name: then nothing unnamed is touched.
         has_local = view.facts.update_count > sum(1 for _ in index.approvable())
-        plan = plan_deletes(
+        return plan_deletes(
             _surplus(delivery, view.content),
             is_needed=lambda digest: digest in needed or (has_local and digest not in named),
             present=view.content.totals()[0],
         )
-    limits = DeleteLimits(place.site.policy.max_deletes, place.site.policy.max_delete_share)
+
+
+def require_within_limits(place: Workplace, plan: DeletePlan) -> None:
+    """See that a plan deletes no more than the site ever allows, confirmed or not.
+
+    Raises:
+        DeleteLimitError: It does.
+    """
+    policy = place.site.policy
+    limits = DeleteLimits(
+        policy.max_deletes, policy.max_delete_share, size_bytes=policy.max_delete_bytes
+    )
     broken = plan.exceeds(limits)
     if broken:
-        raise SafetyError(reason=broken)
-    return plan
+        raise DeleteLimitError(reason=broken)
 
 
 def delete(place: Workplace, delivery: Delivery, plan: DeletePlan, listing: Listing) -> int:

@@ -1,4 +1,4 @@
-"""What a bundle brings, in the report of its export."""
+"""What a bundle brings, and what an import would change: for the report."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from tasks.bundle.layout import APPROVALS, MANIFEST
 from tasks.bundle.manifest import read_entries
 from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.draft import Draft
+from tasks.crossing.importing import ImportPlan
 from tasks.crossing.workplace import Workplace
 from tasks.metadata.brought import describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
-from tasks.reports.sections import brought_section
+from tasks.reports.sections import brought_section, deletes_section, plan_section
 
 
 def read_titles(index_path: Path, update_ids: Iterable[str]) -> dict[str, str]:
@@ -41,3 +42,12 @@ def describe_bundle(place: Workplace, draft: Draft) -> None:
             lambda digest: holdings.carried_bytes(digest) is not None,
         )
         place.sections.append(brought_section(brought))
+
+
+def describe_plan(place: Workplace, plan: ImportPlan) -> None:
+    """Show a plan before anybody is asked to confirm it."""
+    titles = read_titles(plan.sources.index, (each.update_id for each in plan.approvals.actions))
+    asked = plan.digest if plan.reasons else None
+    place.sections.append(plan_section(plan.approvals, titles, digest=asked))
+    if plan.deletes.files or plan.deletes.kept:
+        place.sections.append(deletes_section(plan.deletes))

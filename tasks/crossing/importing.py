@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from blake3 import blake3
@@ -29,7 +29,7 @@ from tasks.crossing.deciding import (
     require_no_loss,
     without_excess,
 )
-from tasks.crossing.deleting import plan_deletions
+from tasks.crossing.deleting import plan_deletions, require_within_limits
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
@@ -83,17 +83,11 @@ class ImportPlan:
 
 
 def plan_import(
-    place: Workplace,
-    delivery: Delivery,
-    facts: ServerFacts,
-    listing: Listing,
-    *,
-    confirm: str | None,
+    place: Workplace, delivery: Delivery, facts: ServerFacts, listing: Listing
 ) -> ImportPlan:
-    """Plan everything, and stop before the first change when a person must see it.
+    """Plan everything; nothing is changed by it.
 
     Raises:
-        PlanUnconfirmedError: It takes away more than the site allows, or deletes.
         ServerChangedError: The server lacks too much of what was last applied there.
         ServerUnfitError: A newer import must be finished before this bundle may repair.
     """
@@ -102,17 +96,32 @@ def plan_import(
     approvals = plan_ahead(place, sources, present)
     require_no_loss(approvals)
     view = ServerView(facts, present, listing)
-    deletes = plan_deletions(place, delivery, view, sources=sources, approvals=approvals)
-    plan = ImportPlan(approvals, deletes, sources)
+    deletes = plan_deletions(delivery, view, sources=sources, approvals=approvals)
+    return ImportPlan(approvals, deletes, sources)
+
+
+def require_confirmed(
+    place: Workplace, delivery: Delivery, plan: ImportPlan, *, confirm: str | None
+) -> ImportPlan:
+    """Stop before the first change when a person must see the plan, and has not confirmed it.
+
+    Raises:
+        DeleteLimitError: It deletes more than the site ever allows.
+        PlanUnconfirmedError: It takes away more than the site allows, or deletes.
+    """
+    require_within_limits(place, plan.deletes)
     if not plan.reasons:
         return plan
     place.note(plan_digest=plan.digest)
     given, work = (confirm or "").lower(), delivery.work
+    approvals, deletes = plan.approvals, plan.deletes
     if given == plan.digest:
         remember_confirmation(place, work, given, approvals=approvals, deletes=deletes)
-    elif not (sources.begun and covers(place, work, given, approvals=approvals, deletes=deletes)):
+    elif not (
+        plan.sources.begun and covers(place, work, given, approvals=approvals, deletes=deletes)
+    ):
         raise PlanUnconfirmedError(summary="; ".join(plan.reasons), plan_digest=plan.digest)
-    return ImportPlan(approvals, deletes, sources, confirmed=given)
+    return replace(plan, confirmed=given)
 
 
 def _gather_sources(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks.approvals.outline import ApprovalPlan, PlannedAction
 from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
+from tasks.content.deletion import DeletePlan
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.metadata.audit import MissingFile
@@ -73,8 +74,13 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
     )
 
 
-def plan_section(plan: ApprovalPlan, titles: Mapping[str, str]) -> Section:
-    """What an import would change on the server, in the order in which it is done."""
+def plan_section(
+    plan: ApprovalPlan, titles: Mapping[str, str], *, digest: str | None = None
+) -> Section:
+    """What an import would change on the server, in the order in which it is done.
+
+    ``digest`` is what a person confirms all of the import's plan by; None when nobody has to.
+    """
     counts = plan.counts
     facts = [
         ("Changes", len(plan.actions)),
@@ -97,7 +103,7 @@ def plan_section(plan: ApprovalPlan, titles: Mapping[str, str]) -> Section:
         note=plan.limit_exceeded or "",
         facts=(
             *(Fact(label=label, value=value, kind="count") for label, value in facts),
-            Fact(label="Digest for --confirm", value=plan.digest),
+            *([] if digest is None else [Fact(label="Digest for --confirm", value=digest)]),
         ),
         columns=(
             Column(label="Change", kind="short"),
@@ -107,6 +113,22 @@ def plan_section(plan: ApprovalPlan, titles: Mapping[str, str]) -> Section:
             Column(label="Deadline", kind="short"),
         ),
         rows=(*groups, *(_action_row(action, titles) for action in plan.actions)),
+    )
+
+
+def deletes_section(plan: DeletePlan) -> Section:
+    """What a mirror would move to the trash: every file by its name."""
+    return Section(
+        key="deletes",
+        title="Content to delete",
+        note="The staging server no longer holds these files, and no update here needs them.",
+        facts=(
+            Fact(label="Files", value=len(plan.files), kind="count"),
+            Fact(label="Size", value=plan.size_bytes, kind="bytes"),
+            Fact(label="Kept because an update here needs them", value=plan.kept, kind="count"),
+        ),
+        columns=(Column(label="File"), Column(label="Size", kind="bytes")),
+        rows=tuple((file.name.text, file.size_bytes) for file in plan.files),
     )
 
 

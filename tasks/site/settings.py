@@ -120,6 +120,7 @@ class PolicySection(Section):
     max_lost_share: Share = 0.25
     max_deletes: Count = 10_000
     max_delete_share: Share = 0.5
+    max_delete_bytes: Count = 500_000_000_000
 
 
 class PrefectSection(Section):

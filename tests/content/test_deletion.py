@@ -9,7 +9,7 @@ from tasks.content.names import ContentDigest, ContentName
 from tasks.content.scan import ContentFile
 from tasks.hosts.paths import HostPath, Platform
 
-LIMITS = DeleteLimits(files=50, share=0.5)
+LIMITS = DeleteLimits(files=50, share=0.5, size_bytes=7 * 40)
 
 
 def file(number: int) -> ContentFile:
@@ -34,8 +34,9 @@ def test_a_file_that_an_update_here_still_needs_is_kept_and_counted() -> None:
 
 @pytest.mark.parametrize(
     ("count", "present", "broken"),
-    [(51, 1_000, "policy.max_deletes is 50"), (50, 1_000, None), (9, 9, None),
-     (10, 19, "policy.max_delete_share is 0.5"), (10, 20, None)],
+    [(51, 1_000, "policy.max_deletes is 50"), (40, 1_000, None), (9, 9, None),
+     (10, 19, "policy.max_delete_share is 0.5"), (10, 20, None),
+     (41, 1_000, "287 bytes would be deleted, policy.max_delete_bytes is 280")],
 )  # fmt: skip
 def test_a_plan_above_a_limit_says_which(count: int, present: int, broken: str | None) -> None:
     said = plan(count, present=present).exceeds(LIMITS)

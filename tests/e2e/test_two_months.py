@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.labs import Lab, digests_below, equal_servers
+from tests.support.labs import Lab, Result, digests_below, equal_servers
 
 
 def test_after_two_crossings_the_disconnected_server_holds_what_staging_does(
@@ -57,6 +57,11 @@ def test_a_receipt_advances_the_baseline_so_that_only_news_travels(small_lab: La
     assert (empty.document["files"], empty.document["bytes"]) == (0, 0)
 
 
+def _to_delete(result: Result) -> set[str]:
+    sections = {each["key"]: each for each in result.document["sections"]}
+    return {row[0] for row in sections["deletes"]["rows"]}
+
+
 def test_a_mirror_deletes_only_after_a_person_confirmed_the_plan(small_lab: Lab) -> None:
     first = small_lab.cross()
     small_lab.accept(first.document["receipt"], expect=0)
@@ -70,6 +75,9 @@ def test_a_mirror_deletes_only_after_a_person_confirmed_the_plan(small_lab: Lab)
     assert small_lab.snapshot("disconnected") == before
     assert refused.error["kind"] == "plan-unconfirmed"
     digest = refused.document["plan_digest"]
+    # What is to be confirmed can be read before: every file, and the digest of the whole plan.
+    assert _to_delete(refused) == {Path(name).name for name in gone}
+    assert digest in Path(refused.document["report"]).read_text(encoding="utf-8")
     assert digest in refused.stderr.strip().splitlines()[-1]
     wrong = small_lab.import_(2, "--confirm", "0" * 64, expect=4)
     assert wrong.document["plan_digest"] == digest

@@ -70,7 +70,7 @@ def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
         limits_exceeded=("too many",),
     )  # fmt: skip
 
-    section = plan_section(plan, {guid(1): "A title"})
+    section = plan_section(plan, {guid(1): "A title"}, digest="ab" * 32)
 
     assert section.rows == (
         ("make target group", "", "All Computers / Servers", "", ""),
@@ -78,7 +78,9 @@ def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
         ("decline", f"{guid(2)} revision 1", "", "Decline", ""),
     )
     assert section.note == "too many"
-    assert section.facts[-1].value == plan.digest
+    assert section.facts[-1].value == "ab" * 32
+    # Nobody is shown what to confirm where nothing has to be.
+    assert "--confirm" not in str(plan_section(plan, {}))
 
 
 def test_missing_content_counts_files_and_revisions_without_known_files() -> None:
