@@ -92,12 +92,15 @@ def read_running_server(place: Workplace, *, since: datetime | None = None) -> S
 def read_revisions(
     place: Workplace, revisions: Iterable[tuple[str, int]]
 ) -> dict[tuple[str, int], Json]:
-    """What the server says of revisions, by update id and number: those that it has."""
+    """What the server says of revisions, by update id and number: those that it has.
+
+    Number 0 asks for the newest revision of an update.
+    """
     items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
     with shape_known("read-updates"):
         return {
             (str(line["update_id"]), int(str(line["revision"]))): line
-            for line in ask(place, "read-updates", items=items)
+            for line in ask(place, "read-updates", items=items, timeout_seconds=BATCH_SECONDS)
             if line.get("kind") == "update" and line.get("found")
         }
 

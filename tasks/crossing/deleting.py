@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import approved_revisions
@@ -11,6 +12,7 @@ from tasks.bundle.manifest import compare_sorted
 from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
+from tasks.crossing import asking
 from tasks.crossing.arrival import Delivery
 from tasks.crossing.deciding import Sources
 from tasks.crossing.listing import Listing
@@ -24,6 +26,7 @@ _NOTHING = DeletePlan((), 0, 0)
 
 
 def plan_deletions(
+    place: Workplace,
     delivery: Delivery,
     view: ServerView,
     *,
@@ -37,12 +40,14 @@ def plan_deletions(
         return _NOTHING
     with PackageIndex(sources.index) as index:
         needed, named = _needed(index, sources, view.decisions, approvals)
-        # Updates that staging does not know (imported or published here) may own files that
-        # the package does not name: then nothing unnamed is touched.
-        has_local = view.facts.update_count > sum(1 for _ in index.approvable())
+
+        @cache
+        def has_local() -> bool:
+            return _has_local(place, index, view)
+
         return plan_deletes(
             _surplus(delivery, view.content),
-            is_needed=lambda digest: digest in needed or (has_local and digest not in named),
+            is_needed=lambda digest: digest in needed or (digest not in named and has_local()),
             present=view.content.totals()[0],
         )
 
@@ -100,6 +105,17 @@ def _surplus(delivery: Delivery, listing: Listing) -> Iterator[ContentFile]:
         right_order=lambda entry: entry.order,
     )
     return (pair.left for pair in pairs if pair.left is not None and pair.right is None)
+
+
+def _has_local(place: Workplace, index: PackageIndex, view: ServerView) -> bool:
+    """Whether the server holds an update that the package does not have.
+
+    Such a one (published here, or gone from staging) may own files that the package does not
+    name: then nothing unnamed is touched. The server shows as many updates as it has, and says of
+    each of the package's whether it is among them.
+    """
+    newest = ((key.update_id, 0) for key in index.approvable())
+    return view.facts.update_count > len(asking.read_revisions(place, newest))
 
 
 def _needed(

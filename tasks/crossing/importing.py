@@ -96,7 +96,7 @@ def plan_import(
     approvals = plan_ahead(place, sources, present)
     require_no_loss(approvals)
     view = ServerView(facts, present, listing)
-    deletes = plan_deletions(delivery, view, sources=sources, approvals=approvals)
+    deletes = plan_deletions(place, delivery, view, sources=sources, approvals=approvals)
     return ImportPlan(approvals, deletes, sources)
 
 

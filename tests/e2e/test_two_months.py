@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from tests.support.labs import Lab, Result, digests_below, equal_servers
@@ -69,6 +70,20 @@ def test_a_mirror_deletes_only_after_a_person_confirmed_the_plan(small_lab: Lab)
     exported = small_lab.export("--mode", "mirror")
     gone = set(small_lab.bytes_of("disconnected")) - set(small_lab.bytes_of("staging"))
     assert gone
+    # A file of an update that only this server has, which has none of the package's revisions yet.
+    own = small_lab.content("disconnected", f"{hashlib.sha1(b'own').hexdigest().upper()}.msi")
+    with small_lab.server("disconnected") as server:
+        server.connection.execute(
+            """INSERT INTO revision SELECT 'feedbeef' || substr(update_id, 9), 1, kind, 'Our own',
+            description, kb, severity, publication, created, arrived, 1, 0, 1, NULL,
+            classification_id, product_id, languages, details
+            FROM revision WHERE kind = 'software' AND NOT hidden LIMIT 1"""
+        )
+        own.parent.mkdir(exist_ok=True)
+        own.write_bytes(b"own")
+        assert own.name not in _to_delete(small_lab.import_(2, expect=4))
+        server.connection.execute("DELETE FROM revision WHERE title = 'Our own'")
+    own.unlink()
     before = small_lab.snapshot("disconnected")
 
     refused = small_lab.import_(2, expect=4)
