@@ -24,6 +24,7 @@ _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LOOK_ALIKE = str.maketrans("OIL", "011", " -\t\r\n")
 _PROOF_LETTERS = 16
 _LENGTH = _PROOF_LETTERS + 3
+_MISTYPED_LETTERS = 3
 # The largest prime below 1,024: any one wrong letter, and any two neighbours that were swapped,
 # change the remainder.
 _MODULUS = 1_021
@@ -90,9 +91,11 @@ def match_code(text: str, awaited: Iterable[Awaited], secret: bytes) -> MatchedC
 
 
 def looks_like_code(text: str) -> bool:
-    """Say whether a text can be a receipt code at all, so not a file's name."""
+    """Say whether a text is a receipt code, or one with a few characters too many or too few."""
     letters = text.upper().translate(_LOOK_ALIKE)
-    return len(letters) == _LENGTH and all(letter in _VALUES for letter in letters)
+    return (
+        letters.isascii() and letters.isalnum() and abs(len(letters) - _LENGTH) <= _MISTYPED_LETTERS
+    )
 
 
 def _read_letters(text: str) -> str:

@@ -197,10 +197,22 @@ def test_two_swapped_neighbours_are_a_typing_error(number: int, place: int) -> N
             match_code(typed, AWAITED, SECRET)
 
 
-@pytest.mark.parametrize("typed", ["", "ABC", "0" * 20, "U" * 19, "receipt.json", "\u0661" * 19])
+@pytest.mark.parametrize("typed", ["", "ABC", "receipt.json", "0" * 40, "\u0661" * 19])
 def test_what_is_no_code_is_a_typing_error(typed: str) -> None:
     assert not looks_like_code(typed)
     with pytest.raises(UsageError):
+        match_code(typed, AWAITED, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("0" * 20, "20 were typed"), ("7-" * 17, "17 were typed"), ("U" * 19, "'U'")],
+)
+def test_a_code_of_another_length_or_letter_is_told_as_such_not_as_a_lost_file(
+    typed: str, said: str
+) -> None:
+    assert looks_like_code(typed)
+    with pytest.raises(UsageError, match=said):
         match_code(typed, AWAITED, SECRET)
 
 
