@@ -42,8 +42,12 @@ def say_verdict(place: Workplace, bundle: str, verdict: ChainVerdict) -> None:
         )
         if not verdict.is_newest:
             place.lines.append("a newer bundle was imported since: its metadata and approvals stay")
+    needed = verdict.gap.sequence if verdict.gap is not None else 0
     for number in verdict.skipped:
-        place.alarm(f"bundle {number} never came; {bundle} does not need it")
+        place.alarm(
+            f"bundle {number} never came; {bundle} "
+            + ("counts on it" if number <= needed else "does not need it")
+        )
     if verdict.gap is not None:
         place.alarm(
             f"the gap up to bundle {verdict.gap.sequence} is accepted ({verdict.gap_reason}); "

@@ -30,7 +30,11 @@ def test_a_site_with_no_way_back_counts_on_what_was_sent_and_a_gap_is_said(
 
     lab.configure("disconnected", "policy", on_gap="accept")
     taken = lab.import_(third, expect=2)
-    assert any("gap" in notice for notice in taken.document["notices"])
+    notices = taken.document["notices"]
+    assert any("gap" in notice for notice in notices)
+    assert [each for each in notices if "never came" in each] == [
+        "bundle 2 never came; alpha-3 counts on it"
+    ]
     reasons = {each["reason"] for each in taken.document["missing"]}
     assert "lost-bundle" in reasons
     # What only the lost bundle carried is parked, not applied without its content.
