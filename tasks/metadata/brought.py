@@ -61,5 +61,5 @@ def _describe(
         products=", ".join(index.titles_of(*key, "category")),
         files=files,
         bytes=size_bytes,
-        supersedes=len(index.superseded_by(*key)),
+        supersedes=len(index.supersedes(*key)),
     )

@@ -110,7 +110,7 @@ class PackageIndex:
             (guid_bytes(update_id),),
         )
 
-    def superseded_by(self, update_id: str, revision: int) -> tuple[str, ...]:
+    def supersedes(self, update_id: str, revision: int) -> tuple[str, ...]:
         """Ids of the updates that one revision supersedes, sorted."""
         return tuple(map(guid_text, self._related(update_id, revision, "supersedes")))
 

@@ -101,7 +101,7 @@ def test_supersedence_is_known_in_both_directions(index: PackageIndex) -> None:
         assert [r.revision for r in index.superseders(guid(4))] == [100, 101]
         assert [r.revision for r in index.superseders(guid(5))] == [101]
         assert index.superseders(guid(1)) == ()
-        assert index.superseded_by(guid(1), 101) == (guid(4), guid(5))
+        assert index.supersedes(guid(1), 101) == (guid(4), guid(5))
 
 
 def test_product_and_classification_have_titles(index: PackageIndex) -> None:
