@@ -63,7 +63,6 @@ def _to_utc_second(moment: datetime) -> datetime:
 
 UpdateId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 UtcSecond = Annotated[datetime, AfterValidator(_to_utc_second)]
-Path = Annotated[GroupPath, Field(min_length=1)]
 
 
 class Decision(BaseModel):
@@ -97,7 +96,7 @@ class Approval(Decision):
         optional: Offered to people rather than installed.
     """
 
-    group: Path
+    group: Annotated[GroupPath, Field(min_length=1)]
     action: Action
     deadline: UtcSecond | None = None
     optional: bool = False
