@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.approvals.model import Action, ApprovalSet, Key, RevisionId
 from tasks.approvals.policy import ApprovalPolicy
+
+
+def _nothing_supersedes(_: str) -> Collection[str]:
+    """What no catalogue was asked for."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +25,14 @@ class Facts:
         license_pending: Revisions whose licence terms this server wants accepted first.
         content_missing: Revisions of which a file is not in place, bundled updates and licence
             terms included.
-        superseded_by: For an update, those that supersede it directly.
+        superseded_by: Looks up the updates that supersede one directly.
     """
 
     known: Collection[RevisionId]
     expired: Collection[RevisionId] = frozenset()
     license_pending: Collection[RevisionId] = frozenset()
     content_missing: Collection[RevisionId] = frozenset()
-    superseded_by: Mapping[str, Collection[str]] = field(default_factory=dict)
+    superseded_by: Callable[[str], Collection[str]] = _nothing_supersedes
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,10 @@ class Comparison:
     def successors(self, update_id: str) -> set[str]:
         """All that supersede an update, directly or through others, and could still be had."""
         found: set[str] = set()
-        pending = list(self.facts.superseded_by.get(update_id, ()))
+        pending = list(self.facts.superseded_by(update_id))
         while pending:
             each = pending.pop()
             if each not in found and each != update_id:
                 found.add(each)
-                pending.extend(self.facts.superseded_by.get(each, ()))
+                pending.extend(self.facts.superseded_by(each))
         return found - self._out_of_reach

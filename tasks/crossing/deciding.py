@@ -8,7 +8,7 @@ server then says, so that licence terms and unknown revisions are seen as they a
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -213,7 +213,9 @@ def _plan(
         expired=said.expired,
         license_pending=said.licensed,
         content_missing=_incomplete(sources, index),
-        superseded_by=_Superseders(index),
+        superseded_by=lambda update_id: {
+            record.update_id for record in index.superseders(update_id)
+        },
     )
     situation = Situation(
         last=_last(place, sources, present),
@@ -260,19 +262,3 @@ def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
 
 def _concerned(incoming: ApprovalSet) -> set[RevisionId]:
     return {each.id for each in (*incoming.approvals, *incoming.declines)}
-
-
-class _Superseders(Mapping[str, Collection[str]]):
-    """Which updates supersede an update: looked up only for those that a plan asks about."""
-
-    def __init__(self, index: PackageIndex) -> None:
-        self._index = index
-
-    def __getitem__(self, update_id: str) -> Collection[str]:
-        return {record.update_id for record in self._index.superseders(update_id)}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(())
-
-    def __len__(self) -> int:
-        return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,6 +31,11 @@ GROUPS = (SERVERS, CLIENTS, RING)
 def u(number: int) -> str:
     """The id of an update."""
     return f"{number:08x}-0000-4000-8000-000000000000"
+
+
+def looked_up(table: Mapping[str, Collection[str]]) -> Callable[[str], Collection[str]]:
+    """A table as the planner asks for it: what supersedes an update."""
+    return lambda update_id: table.get(update_id, ())
 
 
 def approval(update: int, group: GroupPath = SERVERS, **changes: Any) -> Approval:

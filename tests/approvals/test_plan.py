@@ -30,6 +30,7 @@ from tests.approvals.building import (
     decisions,
     decline,
     ids,
+    looked_up,
     u,
 )
 
@@ -44,6 +45,8 @@ def plan(
     policy: ApprovalPolicy | None = None,
     **facts: Any,
 ) -> ApprovalPlan:
+    if "superseded_by" in facts:
+        facts["superseded_by"] = looked_up(facts["superseded_by"])
     situation = Situation(last, incoming, present, Facts(**({"known": KNOWN} | facts)))
     return plan_approvals(situation, policy or ApprovalPolicy(), now=NOW)
 

@@ -21,7 +21,16 @@ from tasks.approvals.model import (
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
-from tests.approvals.building import CLIENTS, FAR, NOW, SERVERS, ModelServer, decisions, u
+from tests.approvals.building import (
+    CLIENTS,
+    FAR,
+    NOW,
+    SERVERS,
+    ModelServer,
+    decisions,
+    looked_up,
+    u,
+)
 
 UPDATES = range(1, 5)
 REVISIONS = (100, 101)
@@ -67,7 +76,7 @@ facts = st.builds(
         st.sampled_from([u(n) for n in UPDATES]),
         st.frozensets(st.sampled_from([u(n) for n in UPDATES]), max_size=2),
         max_size=3,
-    ),
+    ).map(looked_up),
 )
 policies = st.builds(
     ApprovalPolicy,
