@@ -305,6 +305,8 @@ def _refuse_faults(place: Workplace, arrival: Arrival) -> None:
     faults = arrival.opened.faults
     if faults or faults.spared:
         place.sections.append(faults_section(faults))
+    if faults.total > 1:
+        place.lines.append(f"{faults.total} faults in all; the report lists them")
     if faults.spared:
         place.lines.append(
             f"{len(faults.spared)} files of one copy are missing or damaged and were taken from "

@@ -91,7 +91,6 @@ def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Export
     fetched = wsusutil_run.fetch_package(place, place.server.path(attempt.package), target)
     signal, summary = _read_package(place, draft, fetched)
     judgement = wsusutil_run.judge(place, attempt, ending, signal, before=facts)
-    place.note(wsusutil=judgement)
     wsusutil_run.forget(place, attempt, work=draft.work)
     wsusutil_run.require_success(place, attempt, judgement)
     if summary is None or fetched is None:  # a judgement that saw success saw both
@@ -195,7 +194,8 @@ def pack(
     if place.site.media.read_back:
         place.progress.start("Read back", total=plan.carried_bytes, unit="bytes")
         try:
-            place.note(read_back=read_back(job, progress=place.progress).method)
+            done = read_back(job, progress=place.progress)
+            place.lines.append(f"read back {done.files} files from the media: {done.method}")
         finally:
             place.progress.finish()
     return packed

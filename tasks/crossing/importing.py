@@ -311,7 +311,6 @@ def load_metadata(
         before=before,
         wanted=_concerned(delivery, sources),
     )
-    place.note(wsusutil=judgement)
     wsusutil_run.forget(place, attempt, work=delivery.work)
     wsusutil_run.require_success(place, attempt, judgement)
     place.ledger.finish_step(delivery.work, "metadata", json.dumps(expected), now=place.clock())

@@ -30,6 +30,7 @@ from tasks.metadata.wsusutil import (
     new_file_names,
 )
 from tasks.metadata.wsusutil_log import LogSummary, read_log
+from tasks.reports.sections import judgement_section
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -124,7 +125,9 @@ def judge(
     before: ServerFacts | None,
     wanted: Sequence[tuple[str, int]] = (),
 ) -> Judgement:
-    """Gather the remaining signals and judge. Starts the service if wsusutil left it stopped.
+    """Gather the remaining signals, judge, and show in the report how.
+
+    Starts the service if wsusutil left it stopped.
 
     Args:
         place: The workplace.
@@ -143,7 +146,9 @@ def judge(
         service=service,
         api=ApiSignal(before, after, len(unresolved), unresolved[0] if unresolved else ""),
     )
-    return judge_export(signals) if attempt.verb == "export" else judge_import(signals)
+    judgement = judge_export(signals) if attempt.verb == "export" else judge_import(signals)
+    place.sections.append(judgement_section(judgement))
+    return judgement
 
 
 def _unresolved(place: Workplace, wanted: Sequence[tuple[str, int]]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.brought import BroughtUpdate
+from tasks.metadata.wsusutil import Judgement
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -40,6 +41,28 @@ _FAULTS = {
     "unreadable": "unreadable",
     "extra": "undeclared",
 }
+
+
+def judgement_section(judgement: Judgement) -> Section:
+    """By which signals ``wsusutil`` was judged, and which of them lied."""
+    return Section(
+        key=f"wsusutil-{judgement.verb}",
+        title=f"How wsusutil {judgement.verb} was judged",
+        note="It succeeded only if all five signals speak for it.",
+        columns=(
+            Column(label="Signal", kind="short"),
+            Column(label="Speaks for success", kind="short"),
+            Column(label="What was seen"),
+        ),
+        rows=tuple(
+            (
+                one.name,
+                "yes, and is wrong" if one.name in judgement.liars else "yes" if one.good else "no",
+                one.detail,
+            )
+            for one in judgement.signals
+        ),
+    )
 
 
 def brought_section(updates: Iterable[BroughtUpdate]) -> Section:

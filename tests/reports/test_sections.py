@@ -10,12 +10,14 @@ from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.brought import BroughtUpdate
 from tasks.metadata.model import RevisionKey
+from tasks.metadata.wsusutil import Judgement, Signal
 from tasks.reports.model import CommandReport
 from tasks.reports.sections import (
     all_sections,
     attention,
     brought_section,
     faults_section,
+    judgement_section,
     missing_section,
     next_step,
     plan_section,
@@ -81,6 +83,18 @@ def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
     assert section.facts[-1].value == "ab" * 32
     # Nobody is shown what to confirm where nothing has to be.
     assert "--confirm" not in str(plan_section(plan, {}))
+
+
+def test_a_judgement_names_every_signal_and_who_lied() -> None:
+    signals = (Signal("exit code", good=True, detail="exit code 0"),
+               Signal("package", good=False, detail="the package is empty"),
+               Signal("service", good=True, detail="WsusService is Running"))  # fmt: skip
+
+    section = judgement_section(Judgement("export", signals, liars=("exit code",)))
+
+    assert [row[:2] for row in section.rows] == [
+        ("exit code", "yes, and is wrong"), ("package", "no"), ("service", "yes"),
+    ]  # fmt: skip
 
 
 def test_missing_content_counts_files_and_revisions_without_known_files() -> None:
