@@ -41,7 +41,7 @@ def check_server(arrival: Arrival | None = None) -> ServerFacts:
     facts = examining.check_server(place)
     compare_mark(place)
     if facts.content_volume is not None:
-        place.note(content_volume_free_bytes=facts.content_volume.free_bytes)
+        place.content_free_bytes = facts.content_volume.free_bytes
     if facts.active_rules:
         place.alarm(f"{facts.active_rules} automatic approval rules are active on this server")
     if arrival is not None:

@@ -346,9 +346,8 @@ def _require_room(place: Workplace, manifest: TrustedManifest, listing: Listing)
     if needed == 0:
         return
     free = place.server.space(place.intake).free_bytes
-    said = place.notes.get("content_volume_free_bytes")
-    if isinstance(said, int):
-        free = min(free, said)
+    if place.content_free_bytes is not None:
+        free = min(free, place.content_free_bytes)
     if free < needed + _ROOM_BESIDES:
         raise RoomError(
             where="the content disk of the disconnected server",

@@ -7,7 +7,6 @@ import sqlite3
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from tasks.crossing.arrival import empty_intake
 from tasks.crossing.workplace import Workplace
@@ -25,12 +24,6 @@ from tasks.reports.model import (
 
 log = logging.getLogger("wsus_airgap")
 
-_FIELDS = (
-    "bundle", "sequence", "base", "files", "bytes", "placed", "approvals", "missing",
-    "unapproved_incomplete", "plan_digest", "receipt", "receipt_code", "findings",
-    "titles", "next_step",
-)  # fmt: skip
-
 
 def begin_run(place: Workplace) -> None:
     """Remember that a run began; one that is killed stays in the list without an end."""
@@ -47,8 +40,6 @@ def close_run(place: Workplace, error: Exception | None) -> CommandReport:
     if isinstance(error, TrustError) and place.command == "import":
         empty_intake(place)
     ended = place.clock()
-    notes = place.notes
-    known: dict[str, Any] = {name: notes[name] for name in _FIELDS if name in notes}
     log_path = None
     if error is not None and not isinstance(error, AirGapError):
         log_path = keep_traceback(place.site.state_dir, place.run_id, error)
@@ -64,7 +55,7 @@ def close_run(place: Workplace, error: Exception | None) -> CommandReport:
         notices=tuple(place.alarms),
         lines=tuple(place.lines),
         details=place.details,
-        **known,
+        **place.notes,
     )
     try:
         return _keep(place, report, ended=ended)
@@ -120,14 +111,13 @@ def approval_lines(lines: list[dict[str, object]]) -> tuple[ApprovalLine, ...]:
 
 def _flags(place: Workplace) -> list[str]:
     """Why a run that did its work still wants a look."""
-    notes = place.notes
     found = list(place.alarms)
-    if notes.get("flagged", notes.get("missing")):
+    flagged = place.notes.get("missing", ()) if place.flagged is None else place.flagged
+    if flagged:
         found.append("approved updates lack content")
-    approvals = notes.get("approvals")
-    if isinstance(approvals, ApprovalOutcome):
-        for name in ("parked", "held", "failed"):
-            count = len(getattr(approvals, name))
-            if count:
-                found.append(f"{count} approvals or declines are {name}")
+    approvals = place.notes.get("approvals", ApprovalOutcome())
+    for name in ("parked", "held", "failed"):
+        count = len(getattr(approvals, name))
+        if count:
+            found.append(f"{count} approvals or declines are {name}")
     return found

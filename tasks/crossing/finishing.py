@@ -94,8 +94,8 @@ def _finish(place: Workplace, delivery: Delivery, listing: Listing) -> None:
         place,
         delivery,
         listing,
-        missing=place.missing,
-        approvals=place.approvals or ApprovalOutcome(),
+        missing=place.notes.get("missing", ()),
+        approvals=place.notes.get("approvals", ApprovalOutcome()),
     )
     write_mark(place, receipt)
     place.imports.finish(delivery.digest, outcome=receipt.outcome, now=place.clock())
@@ -123,6 +123,6 @@ def _audit(
     resume_downloads(place, metadata.index, view)
     missing = auditing.find_gaps(place, metadata, view)
     count, others = auditing.count_unapproved(place, metadata, view, listed=every_update)
-    # What is listed of updates that nobody approved is normal, and flags nothing.
-    place.note(missing=(*missing, *others), unapproved_incomplete=count, flagged=missing)
+    place.note(missing=(*missing, *others), unapproved_incomplete=count)
+    place.flagged = missing  # what is listed of updates that nobody approved is normal
     return missing

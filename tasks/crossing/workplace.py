@@ -8,10 +8,10 @@ import uuid
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Self, cast
+from typing import Self, TypedDict, Unpack
 
 from pydantic import JsonValue
 
@@ -47,13 +47,38 @@ log = logging.getLogger("wsus_airgap")
 Clock = Callable[[], datetime]
 
 
+class Notes(TypedDict, total=False):
+    """What steps learned that the report says: each key is a field of ``CommandReport``."""
+
+    bundle: Path
+    sequence: int
+    base: int | None
+    files: int
+    bytes: int
+    placed: int
+    approvals: ApprovalOutcome
+    titles: dict[str, str]
+    missing: tuple[MissingFile, ...]
+    unapproved_incomplete: int
+    plan_digest: str
+    receipt: Path
+    receipt_code: str | None
+
+
 @dataclass
 class Workplace:
-    """Everything that one run of a command has open. Used by one thread; closed by the run."""
+    """Everything that one run of a command has open. Used by one thread; closed by the run.
+
+    Attributes:
+        content_dir: WsusContent, once a step has asked the server or the site file for it.
+        content_free_bytes: What the server itself says of the room on that disk.
+        flagged: The missing content for which the run is flagged; None: all that was noted.
+    """
 
     site: Site
     command: str
     run_id: str
+    started: datetime
     clock: Clock
     ledger: Ledger
     server: Host
@@ -61,8 +86,9 @@ class Workplace:
     progress: Progress
     take_over: str | None = None
     content_dir: HostPath | None = None
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    notes: dict[str, object] = field(default_factory=dict)
+    content_free_bytes: int | None = None
+    flagged: tuple[MissingFile, ...] | None = None
+    notes: Notes = field(default_factory=Notes)
     alarms: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -180,22 +206,12 @@ class Workplace:
     def _scratch_file(self) -> Path:
         return self.scratch / f"{uuid.uuid4().hex[:6]}.sqlite"
 
-    @property
-    def missing(self) -> tuple[MissingFile, ...]:
-        """The missing content that this run noted."""
-        return cast("tuple[MissingFile, ...]", self.notes.get("missing", ()))
-
-    @property
-    def approvals(self) -> ApprovalOutcome | None:
-        """What this run noted of approvals."""
-        return cast("ApprovalOutcome | None", self.notes.get("approvals"))
-
     def alarm(self, sentence: str) -> None:
         """Say something that a person should know now, and in the report."""
         log.warning(sentence)
         self.alarms.append(sentence)
 
-    def note(self, **facts: object) -> None:
+    def note(self, **facts: Unpack[Notes]) -> None:
         """Note facts for the report, as they become known; a failed run shows them too."""
         self.notes.update(facts)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tasks.crossing.closing import begin_run, close_run
-from tasks.crossing.workplace import Workplace
+from tasks.crossing.workplace import Notes, Workplace
 from tasks.errors import ChainError, StepsFailedError, TamperError
 from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
+from tasks.reports.model import CommandReport
 from tasks.reports.sections import attention
 from tests.reports.examples import missing_file
 from tests.support.places import lay_out_place, open_place
@@ -77,6 +78,10 @@ def test_what_nobody_foresaw_is_told_without_its_log(place: Workplace) -> None:
     assert [error.kind for error in report.errors] == ["unexpected", "host-file"]
 
 
+def test_whatever_a_step_can_note_is_a_field_of_the_report() -> None:
+    assert Notes.__annotations__.keys() <= CommandReport.model_fields.keys()
+
+
 def test_a_run_that_was_killed_stays_in_the_list_without_an_end(disconnected: Workplace) -> None:
     begin_run(disconnected)
     (run,) = Runs(disconnected.ledger).newest(5)
@@ -91,7 +96,8 @@ def test_missing_content_flags_a_run_only_where_it_is_approved(
     disconnected: Workplace, *, is_approved: bool
 ) -> None:
     listed = (missing_file(1),)
-    disconnected.note(missing=listed, flagged=listed if is_approved else ())
+    disconnected.note(missing=listed)
+    disconnected.flagged = listed if is_approved else ()
     report = close_run(disconnected, None)
     assert report.missing == listed
     assert report.outcome == ("flagged" if is_approved else "done")
