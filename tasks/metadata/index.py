@@ -6,7 +6,6 @@ found under its name only when it is whole.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import sqlite3
@@ -19,6 +18,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tasks.errors import DiskFullError, HostFileError, PackageError
+from tasks.hosts.faults import file_fault, retry_sharing
 from tasks.metadata import schema
 from tasks.metadata.model import (
     DescribedFile,
@@ -111,10 +111,7 @@ def _storing(partial: Path) -> Iterator[None]:
             raise DiskFullError(path=partial) from error
         raise HostFileError(operation="write", path=partial, reason=str(error)) from error
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFullError(path=partial) from error
-        reason = error.strerror or str(error)
-        raise HostFileError(operation="write", path=partial, reason=reason) from error
+        raise file_fault("write", partial, error) from error
     finally:
         with suppress(OSError):  # what cannot be removed now is replaced by the next run
             partial.unlink(missing_ok=True)
@@ -123,7 +120,7 @@ def _storing(partial: Path) -> Iterator[None]:
 def _put_in_place(partial: Path, database: Path) -> None:
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
-    partial.replace(database)
+    retry_sharing(lambda: partial.replace(database))
 
 
 class _Writer:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from datetime import datetime
 from pathlib import Path
 
-from tasks.errors import AirGapError, DiskFullError, HostFileError
+from tasks.hosts.faults import file_fault, retry_sharing
 from tasks.reports.html import render_html
 from tasks.reports.model import CommandReport
 from tasks.reports.tables import missing_csv, shopping_list
@@ -42,7 +41,7 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
         for name, content in contents.items():
             _write(folder / name, content)
     except OSError as error:
-        raise _told(folder, error) from error
+        raise file_fault("write", folder, error) from error
     return named
 
 
@@ -52,14 +51,8 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
+    retry_sharing(lambda: partial.replace(path))
 
 
 def _pretty(content: object) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
-
-
-def _told(folder: Path, error: OSError) -> AirGapError:
-    if error.errno == errno.ENOSPC:
-        return DiskFullError(path=folder)
-    return HostFileError(operation="write", path=folder, reason=error.strerror or str(error))

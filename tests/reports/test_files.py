@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import HostFileError
+from tasks.errors import DiskFullError, HostFileError
 from tasks.reports.files import write_reports
 from tasks.reports.html import MAX_ROWS, render_html
 from tasks.reports.model import CommandReport
@@ -109,6 +109,36 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
     assert isinstance(raised.value.__cause__, OSError)
     assert raised.value.__cause__.errno in {errno.ENOTDIR, errno.EEXIST}
+
+
+def test_a_report_that_a_scanner_holds_for_a_moment_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace, held = Path.replace, [True]
+
+    def replace_later(path: Path, target: Path) -> Path:
+        if held and held.pop():
+            raise OSError(errno.EBUSY, "in use")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_later)
+
+    write_reports(tmp_path / "run", examples.flagged_report(), now=LATER)
+
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert not list((tmp_path / "run").glob("*.partial"))
+
+
+def test_a_quota_that_is_used_up_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **_: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+
+    with pytest.raises(DiskFullError):
+        write_reports(tmp_path / "run", examples.flagged_report(), now=LATER)
 
 
 @pytest.mark.parametrize(
