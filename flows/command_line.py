@@ -239,8 +239,7 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
     """
     from tasks.crossing.standing import read_standing
 
-    lay_out = lay_out_site(site)
-    return read_standing(lay_out.name, clock=_now)
+    return read_standing(lay_out_site(site).name, clock=_now)
 
 
 @app.command

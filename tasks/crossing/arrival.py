@@ -318,8 +318,8 @@ def _refuse_faults(place: Workplace, arrival: Arrival) -> None:
 def _index(arrival: Arrival, package: Path) -> None:
     """Index the package once: the file is there only when it is whole and of this very package."""
     mark = arrival.folder / "index.json"
-    expected = json.dumps({"blake3": arrival.header.package.blake3.hex})
-    if arrival.index.is_file() and mark.is_file() and mark.read_text() == expected:
+    expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
+    if arrival.index.is_file() and mark.is_file() and mark.read_bytes() == expected:
         return
     summary = index_package(package, arrival.index)
     if summary.server_id.lower() != arrival.header.server.id.lower():
@@ -327,7 +327,7 @@ def _index(arrival: Arrival, package: Path) -> None:
             path=package,
             reason=f"it is of server {summary.server_id}, the bundle of {arrival.header.server.id}",
         )
-    mark.write_text(expected)
+    mark.write_bytes(expected)
 
 
 def _require_room(place: Workplace, manifest: TrustedManifest, listing: Listing) -> None:

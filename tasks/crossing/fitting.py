@@ -8,9 +8,7 @@ from tasks.bundle.chain import ChainVerdict, ImportedBundle, SiteMemory
 from tasks.bundle.header import Header
 from tasks.content.names import Blake3
 from tasks.crossing.workplace import Workplace
-from tasks.errors import (
-    SettingsDifferError,
-)
+from tasks.errors import SettingsDifferError
 from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
 
 
