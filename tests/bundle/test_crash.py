@@ -92,3 +92,24 @@ def test_after_a_power_loss_the_medium_holds_a_whole_bundle_or_none(
     verification = workshop.verify()
     assert not verification.faults
     assert verification.trusted.digest == header.digest
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_after_a_power_loss_an_old_seal_never_lies_on_a_bundle_that_was_being_changed(
+    tmp_path: Path, seed: int
+) -> None:
+    medium = MemoryHost()
+    medium.make_folder(medium.path(str(tmp_path / "media")))
+    medium.flush_folders([medium.path(str(each)) for each in (tmp_path, *tmp_path.parents)])
+    workshop = Workshop(tmp_path, media=medium)
+    fill_content(workshop.content, 3, seed=seed)
+    workshop.export()
+    write_content(workshop.content, b"new since then")
+    header = medium.path(str(workshop.volume() / HEADER))
+    medium.fail_after(10, PowerLostError())  # content has come, the documents have not
+
+    with pytest.raises(PowerLostError):
+        workshop.pack()
+    medium.lose_power(seed)
+
+    assert medium.stat(header) is None or not workshop.verify().faults

@@ -207,6 +207,21 @@ def test_other_spellings_of_the_same_envelope_are_refused(keys: list[SigningKey]
             read_header(spelling, path="header.json")
 
 
+def test_an_envelope_above_its_cap_is_refused_before_it_is_looked_at(
+    keys: list[SigningKey],
+) -> None:
+    content = seal_payload(b"x" * HEADER_LIMIT_BYTES, BUNDLE_TYPE, keys[:1])
+
+    with pytest.raises(SealError, match="larger than"):
+        read_seal(content, path="header.json")
+
+
+@pytest.mark.parametrize("text", [b'{"a":1,"a":1}', b'{"a":NaN}', b"[Infinity]", b'"\xff"'])
+def test_json_of_more_than_one_meaning_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"twice|no number|decode"):
+        strict_json(text)
+
+
 def test_every_flipped_bit_of_a_header_file_is_found(keys: list[SigningKey]) -> None:
     """Two signatures: also the bits of one that the threshold does not need."""
     content = seal_header(header(), keys[:2])
