@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,21 @@ def test_files_move_from_the_intake_to_their_place(tmp_path: Path) -> None:
     assert sum(len(result.moved) for result in placed) == len(items)
     assert tree(tmp_path / "wsus") == before
     assert tree(tmp_path / "intake") == {}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are POSIX's")
+def test_a_placed_file_has_the_permissions_of_its_folder_and_not_of_the_intake(
+    tmp_path: Path,
+) -> None:
+    name = write_content(tmp_path / "intake", b"good")
+    (tmp_path / "intake" / name.folder / name.text).chmod(0o600)
+    target = tmp_path / "wsus" / name.folder
+    target.mkdir(parents=True)
+    target.chmod(0o755)
+
+    _place(tmp_path, [PlaceItem(name, 4)])
+
+    assert stat.S_IMODE((target / name.text).stat().st_mode) == 0o644
 
 
 def test_a_second_run_moves_nothing_and_finds_everything(tmp_path: Path) -> None:

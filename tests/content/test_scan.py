@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,11 +106,20 @@ def test_the_memory_knows_a_file_until_it_looks_different(tmp_path: Path) -> Non
 
     with HashMemory(tmp_path / "hashes.sqlite") as memory:
         (known,) = scan(host, root, remembered=memory.lookup)
-        os.utime(content / name.folder / name.text, ns=(1, 1))
-        (changed,) = scan(host, root, remembered=memory.lookup)
+        path = content / name.folder / name.text
+        (content / "other").write_bytes(b"baad")
+        shutil.copystat(path, content / "other")
+        (content / "other").replace(path)
+        (replaced,) = scan(host, root, remembered=memory.lookup)
+        memory.remember([(replaced, digests)], now=NOW)
+        memory.flush()
+        os.utime(path, ns=(1, 1))
+        (touched,) = scan(host, root, remembered=memory.lookup)
 
     assert known.digests == digests
-    assert changed.digests is None
+    assert (known.size_bytes, known.mtime_ns) == (replaced.size_bytes, replaced.mtime_ns)
+    assert replaced.digests is None
+    assert touched.digests is None
 
 
 def test_the_memory_writes_in_batches_and_keeps_what_an_error_leaves(tmp_path: Path) -> None:

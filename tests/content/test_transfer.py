@@ -223,6 +223,20 @@ def test_an_error_that_ends_everything_is_raised(tmp_path: Path, error: Exceptio
         _copy(items, server)
 
 
+def test_a_file_that_could_not_be_made_durable_does_not_get_its_name(tmp_path: Path) -> None:
+    write_content(tmp_path / "from", b"one")
+    server = MemoryHost()
+    root = server.path("/intake")
+    items = _items(tmp_path / "from", server, root)
+    # Of four changes (the name, its bytes, the flush, the rename) the flush fails.
+    server.fail_after(2, HostFileError(operation="flush", path="x", reason="Input/output error"))
+
+    (result,) = _copy(items, server)
+
+    assert isinstance(result.error, HostFileError)
+    assert _names(server, root) == {}
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_after_a_power_loss_every_final_name_holds_its_bytes(tmp_path: Path, seed: int) -> None:
     fill_content(tmp_path / "from", 24, seed=seed)
