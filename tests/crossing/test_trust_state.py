@@ -14,10 +14,10 @@ from tasks.crossing.arrival import judge_again, open_arrival
 from tasks.crossing.export import time_of_making
 from tasks.crossing.mark import compare_mark, write_mark
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ChainError, SafetyError
+from tasks.errors import ChainError, SafetyError, ServerChangedError, SiteFileError
 from tasks.ledger.imports import ImportRecord
 from tests.support.bundles import CHAIN, NOW, Workshop
-from tests.support.places import reserved
+from tests.support.places import lay_out_place, open_place, reserved
 
 MONTH = timedelta(days=30)
 
@@ -165,3 +165,28 @@ def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
     remember_import(place, 3, arrival.header.created, digest=arrival.digest)
     with pytest.raises(SafetyError, match="another import ended"):
         judge_again(place, arrival)
+
+
+# --- whose state it is ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("old", "new"), [('"staging"', '"disconnected"'), ('"alpha"', '"beta"')])
+def test_a_state_folder_of_the_other_side_or_another_site_is_refused(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    site = lay_out_place(tmp_path, side="staging")
+    with open_place(site):
+        pass
+    site.write_text(site.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+    with pytest.raises(SiteFileError, match="holds the state of site alpha, staging side"):
+        open_place(site)
+
+
+def test_another_server_than_the_one_that_is_known_is_refused(staging: Workplace) -> None:
+    staging.require_known_server("staging", "one")
+    staging.ledger.settle_fact("staging_server", "one")
+    staging.require_known_server("staging", "one")
+
+    with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
+        staging.require_known_server("staging", "other")
