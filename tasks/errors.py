@@ -24,7 +24,8 @@ class AirGapError(Exception):
         exit_code: What the command ends with (64, 1, 3 or 4).
         retryable: Whether the same call may succeed by itself a little later.
         template: The sentence, with the names of the facts in braces.
-        remedy: What the operator does now; may use the facts in braces too.
+        remedy: What the operator does now; may use the facts in braces too. Where only the caller
+            knows, it passes ``remedy`` among the facts.
         facts: The facts that the caller passed.
     """
 
@@ -46,7 +47,8 @@ class AirGapError(Exception):
     @property
     def next_step(self) -> str:
         """What the operator does now."""
-        return self.remedy.format(**self.facts)
+        given = self.facts.get("remedy")
+        return str(given) if given else self.remedy.format(**self.facts)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by facts, so that an error survives the way through a worker process."""
@@ -70,8 +72,6 @@ class UsageError(AirGapError):
 
 class LabUsageError(UsageError):
     """The simulated servers cannot do what they were asked for."""
-
-    remedy = "{remedy}"
 
 
 class SiteFileError(UsageError):
@@ -154,7 +154,7 @@ class ScriptFailedError(FailedError):
 
     kind = "script-failed"
     template = "script {script} failed on the server: {reason}"
-    remedy = "Run the script by hand on the server (the report has its input), then run again."
+    remedy = "Run it by hand there (its input lies in the work folder, below runs), then run again."
 
 
 class WsusutilError(FailedError):
@@ -202,7 +202,7 @@ class StepsFailedError(FailedError):
 
     kind = "batch-failed"
     template = "{what}: {failed} of {total} failed, first {first}"
-    remedy = "The report lists them all. Mend the cause, then run the same command again."
+    remedy = "Mend the cause, then run the same command again; what is done is not repeated."
 
 
 class PrefectServerError(FailedError):
@@ -210,7 +210,6 @@ class PrefectServerError(FailedError):
 
     kind = "prefect-server"
     template = "Prefect's server at {address}: {reason}"
-    remedy = "{remedy}"
 
 
 class StoppedError(FailedError):
@@ -275,7 +274,6 @@ class ChainError(TrustError):
 
     kind = "chain"
     template = "{reason}"
-    remedy = "{remedy}"
 
     def __init__(self, *, reason: str, remedy: str) -> None:
         super().__init__(reason=reason, remedy=remedy)
@@ -323,7 +321,6 @@ class SettingsDifferError(SafetyError):
 
     kind = "settings"
     template = "the servers' settings differ: {differences}"
-    remedy = "{remedy}"
 
 
 class ServerUnfitError(SafetyError):
@@ -331,7 +328,6 @@ class ServerUnfitError(SafetyError):
 
     kind = "server-unfit"
     template = "the {side} server cannot be used now: {reason}"
-    remedy = "{remedy}"
 
 
 class ServerChangedError(SafetyError):
@@ -339,7 +335,6 @@ class ServerChangedError(SafetyError):
 
     kind = "server-changed"
     template = "{reason}"
-    remedy = "{remedy}"
 
 
 class PlanUnconfirmedError(SafetyError):

@@ -220,7 +220,8 @@ def _parse(payload: bytes, path: str) -> Header:
     version = document.get("format") if isinstance(document, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise SafetyError(
-            reason=f"{path} has format {version}; this program reads up to {FORMAT_VERSION}"
+            reason=f"{path} has format {version}; this program reads up to {FORMAT_VERSION}",
+            remedy="Bring this side to the version of wsus-airgap that the staging side has.",
         )
     try:
         header = Header.model_validate_json(payload)

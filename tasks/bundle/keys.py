@@ -78,7 +78,10 @@ def generate_keys(folder: Path, *, name: str = "signing") -> GeneratedKeys:
     paths = [folder / f"{name}.key", folder / f"{name}.pub", folder / "receipt.secret"]
     for path in paths:
         if os.path.lexists(path):
-            raise UsageError(reason=f"{path} exists, and a key is never overwritten")
+            raise UsageError(
+                reason=f"{path} exists, and a key is never overwritten",
+                remedy="Name another folder, or move these keys away if nobody needs them.",
+            )
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(
         serialization.Encoding.PEM,

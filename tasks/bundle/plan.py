@@ -36,6 +36,7 @@ WANTED = "wanted.jsonl"
 CARRY = "carry.jsonl"
 _FAT_LIMIT_BYTES = 4_294_967_295
 _FAT = ("vfat", "msdos", "fat", "fat32", "fat16")
+_LARGER_MEDIA = "Use larger media, and raise media.volume_bytes."
 _LIST_LINES_FIXED = 64 + 40 + 2 * len("  \n")
 
 
@@ -216,7 +217,10 @@ class _Room:
             self._volume += 1
             self._free = self._capacity_less(0) or 0
             if self._volume > MOST_VOLUMES:
-                raise SafetyError(reason=f"the bundle needs more than {MOST_VOLUMES} volumes")
+                raise SafetyError(
+                    reason=f"the bundle needs more than {MOST_VOLUMES} volumes",
+                    remedy=_LARGER_MEDIA,
+                )
         self._free -= needed
         return self._volume
 
@@ -227,7 +231,8 @@ class _Room:
         if free < 0:
             raise SafetyError(
                 reason=f"media.volume_bytes is {self._capacity}, and the bundle's own documents "
-                f"need {reserved_bytes + HEADER_LIMIT_BYTES}"
+                f"need {reserved_bytes + HEADER_LIMIT_BYTES}",
+                remedy=_LARGER_MEDIA,
             )
         return free
 
@@ -243,7 +248,8 @@ def _piece_sizes(file: PlannedFile, limits: MediaLimits) -> list[int]:
     if count > MOST_PARTS:
         raise SafetyError(
             reason=f"{file.name.text} has {file.size_bytes} bytes and would travel in more than "
-            f"{MOST_PARTS} parts of {limit} bytes"
+            f"{MOST_PARTS} parts of {limit} bytes",
+            remedy="Raise media.max_file_bytes, or media.volume_bytes with larger media.",
         )
     sizes = [limit] * (count - 1)
     return [*sizes, file.size_bytes - sum(sizes)]

@@ -29,6 +29,7 @@ _MISTYPED_LETTERS = 3
 # change the remainder.
 _MODULUS = 1_021
 _TYPE = "wsus-airgap receipt code 1"
+_TYPE_AGAIN = "Compare the code with the receipt, group by group, and type it again."
 _LETTERS: dict[Outcome, str] = {"complete": "C", "partial": "P", "unlisted": "N"}
 
 
@@ -68,7 +69,7 @@ def match_code(text: str, awaited: Iterable[Awaited], secret: bytes) -> MatchedC
 
     Args:
         text: What was typed.
-        awaited: The bundles that were sealed and not yet receipted.
+        awaited: The bundles of this chain that were sealed.
         secret: The site's receipt secret, 32 bytes.
 
     Raises:
@@ -79,7 +80,10 @@ def match_code(text: str, awaited: Iterable[Awaited], secret: bytes) -> MatchedC
     body, check = code[:-2], code[-2:]
     outcome = next((each for each, letter in _LETTERS.items() if letter == body[-1]), None)
     if check != _check_letters(body) or outcome is None:
-        raise UsageError(reason="the receipt code was mistyped: its check characters do not fit")
+        raise UsageError(
+            reason="the receipt code was mistyped: its check characters do not fit",
+            remedy=_TYPE_AGAIN,
+        )
     for bundle in awaited:
         if compare_digest(_proof(bundle, outcome, secret), body[:-1]):
             return MatchedCode(bundle, outcome)
@@ -102,10 +106,11 @@ def _read_letters(text: str) -> str:
     letters = text.upper().translate(_LOOK_ALIKE)
     wrong = next((letter for letter in letters if letter not in _VALUES), None)
     if wrong is not None:
-        raise UsageError(reason=f"a receipt code has no character {wrong!a}")
+        raise UsageError(reason=f"a receipt code has no character {wrong!a}", remedy=_TYPE_AGAIN)
     if len(letters) != _LENGTH:
         raise UsageError(
-            reason=f"a receipt code has {_LENGTH} characters, {len(letters)} were typed"
+            reason=f"a receipt code has {_LENGTH} characters, {len(letters)} were typed",
+            remedy=_TYPE_AGAIN,
         )
     return letters
 

@@ -39,7 +39,8 @@ def refuse_strangers(media: Host, bundle: HostPath) -> None:
     for path, stat in _walk(media, bundle):
         raise SafetyError(
             reason=f"the folder of the new bundle holds {path}, which is not ours "
-            f"({'a file' if stat.kind == 'file' else 'a folder, link or device'}); move it away"
+            f"({'a file' if stat.kind == 'file' else 'a folder, link or device'})",
+            remedy="Move it away, then run the same command again.",
         )
 
 

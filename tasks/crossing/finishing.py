@@ -107,7 +107,10 @@ def _finish(place: Workplace, delivery: Delivery, listing: Listing) -> None:
 def _newest_import(place: Workplace) -> ImportRecord:
     record = place.imports.newest_done()
     if record is None:
-        raise UsageError(reason="nothing was imported on this side yet, so there is no metadata")
+        raise UsageError(
+            reason="nothing was imported on this side yet, so there is no metadata",
+            remedy="Import a bundle first.",
+        )
     return record
 
 

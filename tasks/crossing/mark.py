@@ -96,4 +96,7 @@ def _read(place: Workplace) -> Mark | None:
     try:
         return Mark.model_validate_json(content)
     except ValidationError as error:
-        raise SafetyError(reason=f"{place.mark} on the server is no mark of ours") from error
+        raise SafetyError(
+            reason=f"{place.mark} on the server is no mark of ours",
+            remedy="Find out who wrote it. Only if that is explained, move it aside and run again.",
+        ) from error
