@@ -10,12 +10,19 @@ import pytest
 
 from tasks.bundle.receipt import Receipt, ReceiptCounts
 from tasks.content.names import Blake3
-from tasks.crossing.arrival import judge_again, open_arrival
+from tasks.crossing.arrival import Arrival, _index, judge_again, open_arrival
 from tasks.crossing.export import time_of_making
 from tasks.crossing.mark import compare_mark, write_mark
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ChainError, SafetyError, ServerChangedError, SiteFileError
+from tasks.errors import (
+    ChainError,
+    PackageError,
+    SafetyError,
+    ServerChangedError,
+    SiteFileError,
+)
 from tasks.ledger.imports import ImportRecord
+from tests.metadata.writing import Update, write_package
 from tests.support.bundles import CHAIN, NOW, Workshop
 from tests.support.places import lay_out_place, open_place, reserved
 
@@ -165,6 +172,23 @@ def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
     remember_import(place, 3, arrival.header.created, digest=arrival.digest)
     with pytest.raises(SafetyError, match="another import ended"):
         judge_again(place, arrival)
+
+
+# --- whose package it is -------------------------------------------------------------------------
+
+
+def test_a_package_of_another_server_than_the_header_names_is_not_indexed(
+    tmp_path: Path,
+) -> None:
+    workshop = Workshop(tmp_path / "workshop")
+    workshop.export()
+    package = write_package(tmp_path / "metadata.xml.gz", [Update(1)])
+    arrival = Arrival(workshop.open(), tmp_path)
+
+    with pytest.raises(PackageError, match="the bundle of"):
+        _index(arrival, package)
+    with pytest.raises(PackageError, match="the bundle of"):  # nothing says that it was done
+        _index(arrival, package)
 
 
 # --- whose state it is ---------------------------------------------------------------------------

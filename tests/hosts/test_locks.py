@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from tasks.errors import LockHeldError
+from tasks.hosts.host import Outcome
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, LockOwner, acquire, acquire_as, current_owner, is_gone
 from tasks.hosts.memory import MemoryHost, PowerLostError
@@ -169,6 +171,26 @@ def test_giving_back_a_lock_that_was_taken_over_leaves_the_new_one(world: World)
     assert not first.is_ours()
     assert second.is_ours()
     second.release()
+
+
+def test_a_lock_that_is_taken_over_just_while_it_is_given_back_is_put_back() -> None:
+    other = us(token="other")
+
+    class Hasty(MemoryHost):
+        """Somebody takes the lock over between our last look at it and our rename."""
+
+        def rename(
+            self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
+        ) -> Outcome[tuple[HostPath, HostPath]]:
+            self.write(moves[0][0], [other.content()])
+            return super().rename(moves, inherit=inherit)
+
+    host = Hasty()
+    path = host.path("/server.lock")
+    acquire(host, path, machine=MACHINE, run="ours", now=NOW).release()
+
+    assert b"".join(map(bytes, host.read(path))) == other.content()
+    assert [entry.name for entry in host.list_folder(path.parent)] == ["server.lock"]
 
 
 def test_a_lock_is_given_back_when_the_work_under_it_fails(world: World) -> None:
