@@ -92,11 +92,9 @@ def _locks(place: Workplace) -> list[Fact]:
     """Who holds a lock; an unreachable server is said so, and is no error of ``status``."""
     found = []
     us = current_owner(machine=place.ledger.machine, run=place.run_id, now=place.clock())
-    media = place.media.path(str(place.site.media.path)).joined(f".{place.site.name}.lock")
-    server = place.work_dir.joined("locks", f"{place.site.name}.lock")
     for label, host, path in (
-        ("Lock on the media", place.media, media),
-        ("Lock on the server", place.server, server),
+        ("Lock on the media", place.media, place.media_lock),
+        ("Lock on the server", place.server, place.server_lock),
     ):
         try:
             value = describe_lock(host, path, us)

@@ -241,14 +241,23 @@ class Workplace:
 
     # --- locks -------------------------------------------------------------------------------
 
+    @property
+    def server_lock(self) -> HostPath:
+        """Where the lock of the server lies: on that server."""
+        return self.work_dir.joined("locks", f"{self.site.name}.lock")
+
+    @property
+    def media_lock(self) -> HostPath:
+        """Where the lock of the media lies: on them, beside the bundle's folder."""
+        return self.media.path(str(self.site.media.path)).joined(f".{self.site.name}.lock")
+
     def lock_server(self) -> Lock:
-        """Take the lock that lies on the server; it is let go when the run ends."""
-        return self._lock(self.server, self.work_dir.joined("locks", f"{self.site.name}.lock"))
+        """Take the lock of the server; it is let go when the run ends."""
+        return self._lock(self.server, self.server_lock)
 
     def lock_media(self) -> Lock:
-        """Take the lock that lies on the media, beside the bundle's folder."""
-        path = self.media.path(str(self.site.media.path)).joined(f".{self.site.name}.lock")
-        return self._lock(self.media, path)
+        """Take the lock of the media; it is let go when the run ends."""
+        return self._lock(self.media, self.media_lock)
 
     def _lock(self, host: Host, path: HostPath) -> Lock:
         held = self._locks.get(path.text)
