@@ -2,70 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tasks.bundle.faults import Faults, raise_for_faults
-from tasks.bundle.header import TrustedHeader
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, MANIFEST, PACKAGE, SHA1SUMS
 from tasks.bundle.manifest import Entry, pieces_of
-from tasks.bundle.opening import OpenedBundle, open_bundle
-from tasks.bundle.seal import Trust
+from tasks.bundle.opening import OpenedBundle
 from tasks.bundle.survey import survey_content
 from tasks.bundle.unpack import ContentRead, unpack_content, unpack_documents
 from tasks.hosts.host import FileStat, Host
-from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What a bundle was found to be."""
-
-    trusted: TrustedHeader
-    content: ContentRead
-    faults: Faults
-
-    def raise_for_faults(self) -> None:
-        """Raise what the faults amount to; nothing when the bundle is whole.
-
-        Raises:
-            TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: See there.
-        """
-        raise_for_faults(self.trusted.header.bundle, self.faults)
-
-
-def verify_bundle(
-    media: Host,
-    folders: Sequence[HostPath],
-    trust: Trust,
+def prove_bundle(
+    bundle: OpenedBundle,
     *,
     scratch: Path,
     machine: Host | None = None,
     progress: Progress | None = None,
-) -> Verification:
-    """Prove seal, documents, lists and every content file of a bundle.
+) -> ContentRead:
+    """Prove documents, lists and every content file; what is wrong goes to ``bundle.faults``.
 
     Args:
-        media: The machine that the media are mounted on.
-        folders: The bundle's folder; several are its volumes, or copies of it.
-        trust: Whose seals count.
+        bundle: Whose header is trusted.
         scratch: A folder of ours on this machine, for copies of the documents; the caller
             removes it afterwards.
         machine: This machine; left out, the one that the media are mounted on.
         progress: Is advanced by bytes; begun and ended by the caller.
 
     Raises:
-        PathMissingError, SealError, WrongSiteError, SafetyError: There is no bundle to verify.
         TrustError: The sealed manifest breaks the format.
     """
-    bundle = open_bundle(media, folders, trust)
     documents = unpack_documents(bundle, scratch, machine=machine)
-    content = ContentRead()
-    if documents.manifest is not None:
-        content = unpack_content(bundle, documents.manifest, progress=progress)
-    return Verification(bundle.trusted, content, bundle.faults)
+    if documents.manifest is None:
+        return ContentRead()
+    return unpack_content(bundle, documents.manifest, progress=progress)
 
 
 def lies_whole(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:

@@ -16,6 +16,7 @@ from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
+from tasks.bundle.verify import prove_bundle
 from tasks.content.names import FileDigests
 from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
@@ -280,9 +281,7 @@ def prove(place: Workplace, arrival: Arrival) -> None:
     folder.mkdir()
     place.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
-        documents = unpack_documents(arrival.opened, folder)
-        if documents.manifest is not None:
-            unpack_content(arrival.opened, documents.manifest, progress=place.progress)
+        prove_bundle(arrival.opened, scratch=folder, progress=place.progress)
     finally:
         place.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)

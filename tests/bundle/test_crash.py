@@ -89,9 +89,9 @@ def test_after_a_power_loss_the_medium_holds_a_whole_bundle_or_none(
     else:
         medium.lose_power(seed)
 
-    verification = workshop.verify()
-    assert not verification.faults
-    assert verification.trusted.digest == header.digest
+    bundle = workshop.verify()
+    assert not bundle.faults
+    assert bundle.trusted.digest == header.digest
 
 
 @pytest.mark.parametrize("seed", range(8))

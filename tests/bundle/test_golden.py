@@ -22,7 +22,7 @@ from tasks.bundle.receipt import read_receipt, seal_receipt
 from tasks.bundle.receipt_code import Awaited, make_code, match_code
 from tasks.bundle.seal import Trust
 from tasks.bundle.unpack import Intake, unpack_content, unpack_documents
-from tasks.bundle.verify import verify_bundle
+from tasks.bundle.verify import prove_bundle
 from tasks.hosts.local import LocalHost
 from tests.support.bundles import Workshop
 
@@ -44,14 +44,13 @@ def test_a_golden_bundle_is_whole(
 ) -> None:
     host = LocalHost()
 
-    found = verify_bundle(
-        host, [host.path(str(GOLDEN / f"alpha-{sequence}"))], trust, scratch=tmp_path
-    )
+    bundle = open_bundle(host, [host.path(str(GOLDEN / f"alpha-{sequence}"))], trust)
+    read = prove_bundle(bundle, scratch=tmp_path)
 
-    assert not found.faults
-    assert found.trusted.digest.hex == DIGESTS[sequence]
-    assert found.content.proved == carried
-    assert found.trusted.header.counts.files == 7 + sequence
+    assert not bundle.faults
+    assert bundle.trusted.digest.hex == DIGESTS[sequence]
+    assert read.proved == carried
+    assert bundle.header.counts.files == 7 + sequence
 
 
 def test_the_second_golden_bundle_follows_the_first(trust: Trust) -> None:

@@ -371,7 +371,7 @@ def test_a_bad_bundle_is_refused_by_name(
     assert caught.value.next_step
     assert _outside(workshop) == before
     with pytest.raises(error):
-        workshop.verify().raise_for_faults()
+        workshop.require_whole()
 
 
 def _outside(workshop: Workshop) -> set[str]:
@@ -473,14 +473,14 @@ def test_tampering_weighs_more_than_what_is_missing_and_all_is_listed(tmp_path: 
     files[2].write_bytes(b"x")
     (workshop.volume() / "extra").write_text("x")
 
-    verification = workshop.verify()
+    bundle = workshop.verify()
 
-    assert verification.faults.counts == {"missing": 1, "digest": 1, "size": 1, "extra": 1}
-    assert {Path(fault.path).name for fault in verification.faults.listed} == {
+    assert bundle.faults.counts == {"missing": 1, "digest": 1, "size": 1, "extra": 1}
+    assert {Path(fault.path).name for fault in bundle.faults.listed} == {
         files[0].name, files[1].name, files[2].name, "extra",
     }  # fmt: skip
     with pytest.raises(TamperError):
-        verification.raise_for_faults()
+        workshop.require_whole()
 
 
 def test_a_file_that_cannot_be_read_is_a_failure_not_tampering(tmp_path: Path) -> None:
@@ -514,9 +514,9 @@ def test_random_bits_anywhere_in_a_bundle_are_found(tmp_path: Path) -> None:
         flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
         with pytest.raises((SealError, TamperError)):
-            workshop.verify().raise_for_faults()
+            workshop.require_whole()
         path.write_bytes(whole)
-    workshop.verify().raise_for_faults()
+    workshop.require_whole()
 
 
 def test_reading_needs_no_right_to_write_on_the_medium(tmp_path: Path) -> None:

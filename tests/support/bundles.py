@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.bundle.carry import PackJob
+from tasks.bundle.faults import raise_for_faults
 from tasks.bundle.header import (
     BundleReference,
     Counts,
@@ -29,7 +30,7 @@ from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.pack import Packed, pack_bundle, publish_header
 from tasks.bundle.plan import MediaLimits, Plan, plan_bundle
 from tasks.bundle.seal import Trust
-from tasks.bundle.verify import Verification, verify_bundle
+from tasks.bundle.verify import prove_bundle
 from tasks.content.memory import HashMemory
 from tasks.content.names import ContentDigest, ContentName
 from tasks.content.scan import scan
@@ -223,18 +224,20 @@ class Workshop:
     def open(self, *folders: Path, sequence: int = 1) -> OpenedBundle:
         return open_bundle(self.media, self.paths(folders or [self.bundle(sequence)]), self.trust)
 
-    def verify(self, *folders: Path, sequence: int = 1) -> Verification:
+    def verify(self, *folders: Path, sequence: int = 1) -> OpenedBundle:
+        """Open a bundle and prove all of it; its faults say what was found."""
         scratch = self.root / "state" / "scratch"
         scratch.mkdir(exist_ok=True)
         for path in scratch.iterdir():
             path.unlink()
-        return verify_bundle(
-            self.media,
-            self.paths(folders or [self.bundle(sequence)]),
-            self.trust,
-            scratch=scratch,
-            machine=self.machine,
-        )
+        bundle = self.open(*folders, sequence=sequence)
+        prove_bundle(bundle, scratch=scratch, machine=self.machine)
+        return bundle
+
+    def require_whole(self) -> None:
+        """Raise what is wrong with the first bundle."""
+        bundle = self.verify()
+        raise_for_faults(bundle.header.bundle, bundle.faults)
 
     def paths(self, folders: Sequence[Path]) -> list[HostPath]:
         return [self.media.path(str(folder)) for folder in folders]
