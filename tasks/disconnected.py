@@ -1,4 +1,4 @@
-"""Steps of the disconnected side. Only lines that begin here change the protected server."""
+"""Steps of the disconnected side: what changes there that WSUS or its clients see, begins here."""
 
 from __future__ import annotations
 

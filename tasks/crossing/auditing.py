@@ -1,4 +1,4 @@
-"""Compare metadata with content on the disconnected server, write the receipt, finish."""
+"""Compare metadata with content on the disconnected server, and write what may go back of it."""
 
 from __future__ import annotations
 

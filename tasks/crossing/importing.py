@@ -1,4 +1,4 @@
-"""The disconnected side, from the plan to the receipt: the only code that changes that server."""
+"""The disconnected side of an import: the plan, then content, then metadata, then approvals."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def wait_for(place: Workplace, attempt: Attempt) -> Ending:
 
 
 def forget(place: Workplace, attempt: Attempt, *, work: str) -> None:
-    """Forget a judged attempt that failed, so that the next run starts another."""
+    """Forget an attempt that was judged: after a failure the next run starts another."""
     place.ledger.forget_step(work, f"{attempt.verb}-attempt")
 
 
