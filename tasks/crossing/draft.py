@@ -7,6 +7,7 @@ answered again instead of being made twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,11 +25,13 @@ from tasks.bundle.verify import lies_whole
 from tasks.content.names import Blake3
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.crossing.leftovers import remove_work
+from tasks.crossing.mark import highest_marked
 from tasks.crossing.trust import own_trust
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError
 from tasks.hosts.bounded import read_start
+from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import ExportRecord
 from tasks.site.settings import Mode
 
@@ -78,6 +81,7 @@ def open_draft(
         newest = _adopt_seal(place, newest)
     if newest is not None and newest.status == "committed":
         return _draft(place, newest, full=full, is_committed=True)
+    newest = _less_taken(place, newest)
     if newest is not None and newest.status == "reserved":
         place.exports.rebase(
             newest.sequence, mode=wanted.value, base_digest=base.header_digest if base else None
@@ -142,9 +146,8 @@ def baseline_entries(place: Workplace, draft: Draft) -> Iterator[Entry]:
 
 
 def _reserve(place: Workplace, mode: Mode, base: ExportRecord | None) -> ExportRecord:
-    newest = place.exports.newest()
     parent = place.exports.newest_sealed()
-    sequence = newest.sequence + 1 if newest else 1
+    sequence = _free_number(place)
     name = bundle_name(place.site.name, sequence)
     record = ExportRecord(
         sequence=sequence,
@@ -163,6 +166,51 @@ def _reserve(place: Workplace, mode: Mode, base: ExportRecord | None) -> ExportR
     )
     place.exports.reserve(record)
     return record
+
+
+def _less_taken(place: Workplace, newest: ExportRecord | None) -> ExportRecord | None:
+    """Give up a reserved number that has a bundle after all: the state folder was set back."""
+    if newest is None or newest.status != "reserved":
+        return newest
+    if not _highest_made(place, above=newest.sequence - 1):
+        return newest
+    place.exports.void(newest.sequence)
+    return place.exports.newest()
+
+
+def _free_number(place: Workplace) -> int:
+    """The next number: none that server or medium show as taken, whatever this state knows."""
+    newest = place.exports.newest()
+    known = newest.sequence if newest else 0
+    return max(known, _highest_made(place, above=known)) + 1
+
+
+def _highest_made(place: Workplace, *, above: int) -> int:
+    """The highest number above one that has a bundle although we do not know of it; else 0.
+
+    The server bears the mark of the bundle that was committed last; or one lies on the medium,
+    sealed by us.
+    """
+    media = place.media.path(str(place.site.media.path))
+    own = re.compile(rf"{re.escape(place.site.name)}-([1-9]\d{{0,8}})")
+    named = (own.fullmatch(stat.name) for stat in place.media.list_folder(media))
+    numbers = sorted((int(match[1]) for match in named if match), reverse=True)
+    sealed = (
+        number
+        for number in numbers
+        if number > above
+        and (header := _own_header(place, media.joined(bundle_name(place.site.name, number))))
+        and header.sequence == number
+    )
+    marked = highest_marked(place)
+    made = max(next(sealed, 0), marked if marked > above else 0)
+    if made:
+        place.alarm(
+            f"bundle {made} was made here before, and this state folder knows nothing of it: it "
+            "was lost or set back. Restore it from its backup; what is exported without it is "
+            "refused on the other side"
+        )
+    return made
 
 
 def _draft(
@@ -277,10 +325,16 @@ def _is_mended(place: Workplace, record: ExportRecord, view: ServerView) -> bool
 def _sealed_header(place: Workplace, record: ExportRecord) -> Header | None:
     """The header that lies sealed by us on the media, if it is the one that was committed."""
     bundle = place.media.path(str(place.site.media.path / record.bundle.name))
+    found = _own_header(place, bundle)
+    is_committed = found is not None and found.digest.hex == record.header_digest
+    return found if is_committed else None
+
+
+def _own_header(place: Workplace, bundle: HostPath) -> Header | None:
+    """The header in a bundle's folder, when it bears our own seal."""
     path = volume_folder(bundle, 1).joined(HEADER)
     try:
         content = read_start(place.media, path, limit_bytes=HEADER_LIMIT_BYTES)
-        found = verify_header(read_header(content, path=path.text), own_trust(place))
+        return verify_header(read_header(content, path=path.text), own_trust(place)).header
     except AirGapError:
         return None
-    return found.header if found.digest.hex == record.header_digest else None

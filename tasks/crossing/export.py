@@ -31,6 +31,7 @@ from tasks.crossing.draft import (
     settle_seal,
 )
 from tasks.crossing.listing import Listing
+from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
@@ -226,6 +227,7 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
     place.exports.commit(
         draft.sequence, header_digest=header.digest.hex, fingerprint=draft.fingerprint
     )
+    write_mark(place, mark_of(header))
     bundle = place.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(place)])
     publish_header(place.media, bundle, content, volumes=len(packed.volumes))

@@ -16,7 +16,7 @@ from tasks.crossing.describing import read_titles
 from tasks.crossing.importing import resume_downloads
 from tasks.crossing.leftovers import remove_work
 from tasks.crossing.listing import Listing
-from tasks.crossing.mark import write_mark
+from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
 from tasks.errors import UsageError
@@ -97,7 +97,7 @@ def _finish(place: Workplace, delivery: Delivery, listing: Listing) -> None:
         missing=place.notes.get("missing", ()),
         approvals=place.notes.get("approvals", ApprovalOutcome()),
     )
-    write_mark(place, receipt)
+    write_mark(place, mark_of(delivery.header))
     place.imports.finish(delivery.digest, outcome=receipt.outcome, now=place.clock())
     place.ledger.note_time(delivery.header.created)
     path, code = auditing.write_receipt(place, receipt)

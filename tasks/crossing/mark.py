@@ -1,16 +1,18 @@
-"""The mark on the server: which bundle was imported last, kept where no bundle can write.
+"""The mark on the server: which bundle came last, kept where no bundle can write.
 
-State that is lost, or set back, on one of the two is seen by comparing both: a server that is
-further than the state folder knows stops everything; a state folder that is further is said.
+State that is lost, or set back, on one of the two is seen by comparing both. On the disconnected
+side a server that is further than the state folder knows stops everything; a state folder that is
+further is said. On the staging side, where the mark is of the bundle that was committed last, no
+number that it has passed is taken again.
 """
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.bundle.receipt import Receipt
+from tasks.bundle.header import Header
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ChainError, SafetyError
+from tasks.errors import ChainError, ServerUnfitError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.putting import put_file
 
@@ -28,16 +30,30 @@ class Mark(BaseModel):
     header_digest: str
 
 
-def write_mark(place: Workplace, receipt: Receipt) -> None:
-    """Leave the mark of an import that is about to be remembered as done."""
-    mark = Mark(
-        site=receipt.site,
-        chain=receipt.chain,
-        sequence=receipt.sequence,
-        header_digest=receipt.header_digest.hex,
+def mark_of(header: Header) -> Mark:
+    """The mark that a bundle leaves."""
+    return Mark(
+        site=header.site,
+        chain=header.chain,
+        sequence=header.sequence,
+        header_digest=header.digest.hex,
     )
+
+
+def write_mark(place: Workplace, mark: Mark) -> None:
+    """Leave the mark of a bundle that is about to be sealed, or remembered as imported."""
     place.server.make_private_folder(place.mark.parent)
     put_file(place.server, place.mark, [mark.model_dump_json().encode()])
+
+
+def highest_marked(place: Workplace) -> int:
+    """The number of the bundle that was committed last on this staging server; 0 without a mark.
+
+    Raises:
+        ServerUnfitError: The mark cannot be read.
+    """
+    mark = _read(place)
+    return 0 if mark is None else mark.sequence
 
 
 def compare_mark(place: Workplace) -> None:
@@ -45,7 +61,7 @@ def compare_mark(place: Workplace) -> None:
 
     Raises:
         ChainError: The server is further than this state folder knows, or follows another chain.
-        SafetyError: The mark cannot be read.
+        ServerUnfitError: The mark cannot be read.
     """
     mark, newest = _read(place), place.imports.newest()
     if mark is None:
@@ -96,7 +112,9 @@ def _read(place: Workplace) -> Mark | None:
     try:
         return Mark.model_validate_json(content)
     except ValidationError as error:
-        raise SafetyError(
-            reason=f"{place.mark} on the server is no mark of ours",
-            remedy="Find out who wrote it. Only if that is explained, move it aside and run again.",
+        raise ServerUnfitError(
+            side=place.site.site.side.value,
+            reason=f"{place.mark} on it is no mark of ours",
+            remedy="Restore that file from a backup of the server, or move it aside if it is "
+            "known what happened to it.",
         ) from error

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.bundle.receipt import Receipt, ReceiptCounts
-from tasks.content.names import Blake3
 from tasks.crossing.arrival import Arrival, _index, judge_again, open_arrival
 from tasks.crossing.export import time_of_making
-from tasks.crossing.mark import compare_mark, write_mark
+from tasks.crossing.mark import Mark, compare_mark, write_mark
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     ChainError,
@@ -82,16 +80,9 @@ def test_a_clock_behind_what_is_known_to_be_imported_is_not_believed(staging: Wo
 # --- the mark ------------------------------------------------------------------------------------
 
 
-def receipt(sequence: int, digest: int | None = None) -> Receipt:
-    counts = dict.fromkeys(ReceiptCounts.model_fields, 0)
-    return Receipt(
-        site="alpha",
-        chain=CHAIN,
-        sequence=sequence,
-        header_digest=Blake3.from_hex(f"{sequence if digest is None else digest:064x}"),
-        outcome="complete",
-        counts=ReceiptCounts(**counts),
-    )
+def mark(sequence: int, digest: int | None = None) -> Mark:
+    digest = sequence if digest is None else digest
+    return Mark(site="alpha", chain=CHAIN, sequence=sequence, header_digest=f"{digest:064x}")
 
 
 def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: Workplace) -> None:
@@ -102,11 +93,11 @@ def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: Workplac
     place.ledger.settle_fact("chain", CHAIN)
     remember_import(place, 1)
     remember_import(place, 2)
-    write_mark(place, receipt(2))
+    write_mark(place, mark(2))
     compare_mark(place)
     assert place.alarms == []
 
-    write_mark(place, receipt(1))
+    write_mark(place, mark(1))
     compare_mark(place)
     Path(place.mark.text).unlink()
     compare_mark(place)
@@ -119,11 +110,11 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
 ) -> None:
     place = disconnected
     place.make_folders()
-    write_mark(place, receipt(3))
+    write_mark(place, mark(3))
     remember_import(place, 2)
     with pytest.raises(ChainError, match="mark of bundle 3"):
         compare_mark(place)
-    write_mark(place, receipt(2))
+    write_mark(place, mark(2))
     place.ledger.settle_fact("chain", "f" * 32)
     with pytest.raises(ChainError, match=r"knows chain f{32}"):
         compare_mark(place)
@@ -136,7 +127,7 @@ def test_a_mark_of_another_bundle_under_a_known_number_is_refused(disconnected: 
     remember_import(place, 1)
     remember_import(place, 2)
     for sequence in (1, 2):
-        write_mark(place, receipt(sequence, digest=99))
+        write_mark(place, mark(sequence, digest=99))
         with pytest.raises(ChainError, match=f"mark of a bundle {sequence} with header digest"):
             compare_mark(place)
 
