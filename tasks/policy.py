@@ -132,8 +132,10 @@ def _tell(
     try:
         with workplace:
             report = _tell_within(workplace, tale)
-    except AirGapError as fault:  # a lock could not be given back; it is free once we are gone
-        log.warning("%s", fault.message)
+    except (AirGapError, OSError, sqlite3.Error) as fault:
+        # A lock could not be given back (it is free once we are gone), or a digest not remembered
+        # (that file is read again): neither changes how the run ended.
+        log.warning("%s", fault)
     _show_report(report)
     if report.outcome == "flagged":
         name_run(None, "flagged")
