@@ -86,13 +86,16 @@ def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Export
     Raises:
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
-    attempt = wsusutil_run.start_or_find(place, "export", work=draft.work)
+    started = wsusutil_run.start_or_find(place, "export", work=draft.work)
+    attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     target = draft.folder / PACKAGE
     fetched = wsusutil_run.fetch_package(place, place.server.path(attempt.package), target)
     signal, summary = _read_package(place, draft, fetched)
     judgement = wsusutil_run.judge(place, attempt, ending, signal, before=facts)
     wsusutil_run.forget(place, attempt, work=draft.work)
+    if wsusutil_run.is_old_failure(place, started, judgement):
+        return export_package(place, draft, facts)
     wsusutil_run.require_success(place, attempt, judgement)
     if summary is None or fetched is None:  # a judgement that saw success saw both
         raise PackageError(path=target, reason="it was not read")

@@ -293,7 +293,8 @@ def load_metadata(
     """
     expected = delivery.header.package.blake3.hex
     on_server = _bring_package(place, delivery.package, delivery.work, expected)
-    attempt = wsusutil_run.start_or_find(place, "import", work=delivery.work, package=on_server)
+    started = wsusutil_run.start_or_find(place, "import", work=delivery.work, package=on_server)
+    attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     with PackageIndex(delivery.index) as index:
         revisions = index.summary.revisions
@@ -312,6 +313,9 @@ def load_metadata(
         wanted=_concerned(delivery, sources),
     )
     wsusutil_run.forget(place, attempt, work=delivery.work)
+    if wsusutil_run.is_old_failure(place, started, judgement):
+        load_metadata(place, delivery, sources, before)
+        return
     wsusutil_run.require_success(place, attempt, judgement)
     place.ledger.finish_step(delivery.work, "metadata", json.dumps(expected), now=place.clock())
 

@@ -49,6 +49,14 @@ class Attempt(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt that is under way. ``had_ended``: it was over before this run looked at it."""
+
+    attempt: Attempt
+    had_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How an attempt ended, before it is judged."""
 
@@ -56,7 +64,7 @@ class Ending:
     log: LogSummary
 
 
-def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "") -> Attempt:
+def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "") -> Started:
     """Start wsusutil for a piece of work, or find the one that an earlier run started.
 
     An attempt whose program still runs, or ended with a trace that nobody judged yet, is found;
@@ -71,11 +79,9 @@ def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "")
     known = place.ledger.step(work, f"{verb}-attempt")
     if known is not None:
         attempt = Attempt.model_validate_json(known)
-        if place.server.poll_detached(place.server.path(attempt.job)).state in {
-            "running",
-            "exited",
-        }:
-            return attempt
+        state = place.server.poll_detached(place.server.path(attempt.job)).state
+        if state in {"running", "exited"}:
+            return Started(attempt, had_ended=state == "exited")
     folder = place.run_folder(work)
     place.server.make_private_folder(folder)
     names = new_file_names(verb, now=place.clock())
@@ -91,7 +97,7 @@ def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "")
         command(place.site.server.wsusutil, attempt.package, attempt.log),
         job=place.server.path(attempt.job),
     )
-    return attempt
+    return Started(attempt)
 
 
 def wait_for(place: Workplace, attempt: Attempt) -> Ending:
@@ -156,6 +162,17 @@ def _unresolved(place: Workplace, wanted: Sequence[tuple[str, int]]) -> tuple[st
         return ()
     found = read_revisions(place, wanted)
     return tuple(f"{key[0]} revision {key[1]}" for key in wanted if key not in found)
+
+
+def is_old_failure(place: Workplace, started: Started, judgement: Judgement) -> bool:
+    """Whether what failed was over before this run: its cause may be gone, so it is begun anew."""
+    if judgement.succeeded or not started.had_ended:
+        return False
+    place.lines.append(
+        f"an earlier wsusutil {started.attempt.verb} had failed ({judgement.reason}); "
+        "another was started"
+    )
+    return True
 
 
 def require_success(place: Workplace, attempt: Attempt, judgement: Judgement) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tasks.content.memory import HashMemory
 from tests.support.labs import Lab, Result, equal_servers, make_lab
 
 
@@ -68,6 +71,41 @@ def test_a_fault_of_the_staging_server_ends_the_export_until_it_is_cleared(
     lab.export("--new", expect=0)
     assert len(_sealed(lab)) == len(bundles) + 1
     assert lab.snapshot("staging") == before
+
+
+def test_a_wsusutil_that_failed_when_nobody_was_looking_is_begun_anew(ground: Ground) -> None:
+    lab = ground.lab
+    lab.fault("staging", "exit-code")
+    lab.tune("staging", "wsusutil_seconds", 1.0)
+    try:
+        with lab.start("staging", "export", "--new") as process:
+            started = _wait_for(lab.work("staging"), "runs/alpha-export-*/job-*/started")
+            process.kill()
+            process.communicate()
+        _wait_for(started.parent, "exit-code")
+    finally:
+        lab.fault("staging", "exit-code", on=False)
+        lab.tune("staging", "wsusutil_seconds", 0.0)
+    made = lab.export(expect=0)
+    assert "an earlier wsusutil export had failed (exit code" in " ".join(made.document["lines"])
+
+
+def _wait_for(folder: Path, pattern: str) -> Path:
+    limit = time.monotonic() + 60
+    while not (found := list(folder.glob(pattern))):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    return found[0]
+
+
+def test_what_cannot_be_remembered_for_the_next_run_does_not_change_how_this_one_ended(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_is_full(memory: HashMemory) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(HashMemory, "close", disk_is_full)
+    assert ground.lab.export("--new", expect=0).document["report"]
 
 
 def _sealed(lab: Lab) -> set[Path]:
