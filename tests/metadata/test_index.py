@@ -146,7 +146,7 @@ def test_files_that_the_map_lacks_are_counted(tmp_path: Path) -> None:
 def test_the_same_revision_twice_is_refused(tmp_path: Path) -> None:
     package = writing.write_package(tmp_path / "p", [Update(1), Update(1)])
 
-    with pytest.raises(PackageError, match="twice"):
+    with pytest.raises(PackageError, match="same revision of an update twice"):
         index_package(package, tmp_path / "i")
 
     assert not list(tmp_path.glob("i*"))
