@@ -24,6 +24,7 @@ from deploy.embedded import EmbeddedServer, prefect_for
 from deploy.lab.powershell.launcher import answering_engine
 from tasks.errors import FailedError
 from tasks.reports.model import ApprovalLine, CommandReport
+from tasks.reports.terminal import print_lines
 from tasks.reports.text import count, size, visible
 from tasks.site.reading import lay_out_site
 
@@ -83,7 +84,7 @@ class _Demo:
 
     def say(self, line: str) -> None:
         """Print a line at once."""
-        print(visible(line) if "\n" not in line else line, file=self.out, flush=True)
+        print_lines([visible(part) for part in line.split("\n")], self.out)
 
     def cross(self, title: str) -> None:
         """Make one crossing: export, verify, import, accept."""

@@ -37,9 +37,9 @@ def print_report(
     """
     # ASCII only: the same bytes whatever the code page of the console or pipe.
     said = [json.dumps(report.as_json())] if as_json else summarise(report)
-    _say(said, out or sys.stdout)
+    print_lines(said, out or sys.stdout)
     errors = [f"error: {visible(error.message)}" for error in report.errors]
-    _say([*errors, f"next: {visible(_now(report))}"], err or sys.stderr)
+    print_lines([*errors, f"next: {visible(_now(report))}"], err or sys.stderr)
 
 
 def open_streams() -> None:
@@ -60,8 +60,11 @@ def let_go(stream: IO[str]) -> None:
         os.close(nowhere)
 
 
-def _say(lines: Sequence[str], stream: IO[str]) -> None:
-    """Print lines. That nobody reads on (``| head``) does not change how the command ended."""
+def print_lines(lines: Sequence[str], stream: IO[str]) -> None:
+    """Print lines at once, what the stream's code page lacks written out.
+
+    That nobody reads on (``| head``) does not change how the command ended.
+    """
     try:
         for line in lines:
             print(_encodable(line, stream), file=stream)

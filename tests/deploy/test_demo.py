@@ -1,11 +1,13 @@
-"""What the demo needs is asked for before anything is made."""
+"""What the demo needs is asked for before anything is made, and what it says can be printed."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
+from deploy.demo import _Demo
 from flows.command_line import run
 
 
@@ -22,3 +24,12 @@ def test_a_demo_over_ssh_without_sshd_names_the_package_and_makes_nothing(
     assert "OpenSSH server (sshd), which is not on this machine" in said[-2]
     assert "apt install openssh-server" in said[-1]
     assert not (tmp_path / "lab").exists()
+
+
+def test_the_demo_speaks_on_a_terminal_of_any_code_page(tmp_path: Path) -> None:
+    written = io.BytesIO()
+    out = io.TextIOWrapper(written, encoding="cp1252", newline="\n")
+
+    _Demo(tmp_path, out).say("\nUpdate ベース for Büro")
+
+    assert written.getvalue().decode("cp1252") == "\nUpdate \\u30d9\\u30fc\\u30b9 for Büro\n"
