@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Collection, Iterable, Iterator
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import approved_revisions
@@ -38,16 +37,19 @@ def plan_deletions(
         return _NOTHING
     if delivery.arrival.is_superseded:
         return _NOTHING
+    surplus = list(_surplus(delivery, view.content))
+    if not surplus:
+        return _NOTHING
     with PackageIndex(sources.index) as index:
-        needed, named = _needed(index, sources, view.decisions, approvals)
-
-        @cache
-        def has_local() -> bool:
-            return _has_local(place, index, view)
-
+        wanted = _wanted(index, sources, view.decisions, approvals)
+        surplus_digests = {file.name.digest for file in surplus}
+        kept = _needed(index, wanted, sources, surplus_digests)
+        unnamed = {digest for digest in surplus_digests if index.file(digest) is None}
+        if unnamed and _has_local(place, index, view):
+            kept |= unnamed
         return plan_deletes(
-            _surplus(delivery, view.content),
-            is_needed=lambda digest: digest in needed or (digest not in named and has_local()),
+            surplus,
+            is_needed=kept.__contains__,
             present=view.content.totals()[0],
         )
 
@@ -118,22 +120,31 @@ def _has_local(place: Workplace, index: PackageIndex, view: ServerView) -> bool:
     return view.facts.update_count > len(asking.read_revisions(place, newest))
 
 
-def _needed(
+def _wanted(
     index: PackageIndex, sources: Sources, present: ServerDecisions, approvals: ApprovalPlan
-) -> tuple[set[ContentDigest], set[ContentDigest]]:
-    """Files that must stay, and all that the package names.
+) -> list[tuple[str, int]]:
+    """The revisions whose files must stay.
 
-    Needed are those of the newest revision of every update that will not be declined, and of
-    every revision that is approved, will be, or is parked.
+    The newest of every update that will not be declined, and every one that is approved, will
+    be, or is parked.
     """
     declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
-    wanted = [key for key in index.approvable() if key.update_id not in declined]
     approved = approved_revisions((*present.decisions.approvals, *sources.incoming.approvals))
-    wanted += [key for key in approved if key[0] not in declined]  # type: ignore[misc]
-    needed = {
+    keys: set[tuple[str, int]] = {*index.approvable(), *approved}
+    return sorted(key for key in keys if key[0] not in declined)
+
+
+def _needed(
+    index: PackageIndex,
+    wanted: Iterable[tuple[str, int]],
+    sources: Sources,
+    among: Collection[ContentDigest],
+) -> set[ContentDigest]:
+    """Which of some files a wanted revision needs."""
+    return {
         file.name.digest
-        for closure in read_closures(index, sorted(set(wanted)), sources.choice)
+        for closure in read_closures(index, wanted, sources.choice)
         for file in closure.files
+        if file.name.digest in among
     }
-    return needed, {file.name.digest for file in index.files()}
