@@ -12,3 +12,4 @@ Show $update.GetUpdateClassification(); Show $update.GetUpdateCategories()[0]
 Show $update.GetInstallableItems()[0]; Show $update.GetInstallableItems()[0].Files[0]
 Show $update.GetSummaryForComputerTargetGroup($wsus.GetComputerTargetGroups()[0])
 'read'
+[Reflection.Assembly]::Load('Microsoft.UpdateServices.Administration, Version=4.0.0.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35').GetName().Name
