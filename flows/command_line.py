@@ -28,7 +28,7 @@ from tasks.errors import (
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import let_go, open_streams, print_report, show_steps
 from tasks.site.reading import lay_out_site, require_side
-from tasks.site.settings import Mode, Side
+from tasks.site.settings import Mode, Side, Site
 from tasks.version import VERSION
 
 SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
@@ -144,7 +144,7 @@ def verify(
         site: The site file.
         json: Print one JSON document.
     """
-    return _flow("verify_bundle", "verify", site, None, bundles=_folders(bundles))
+    return _flow("verify_bundle", "verify", site, None, bundles=bundles)
 
 
 @app.command(name="import")
@@ -166,7 +166,7 @@ def import_(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
-    options = {"bundles": _folders(bundles), "confirm": confirm, "take_over": take_over}
+    options = {"bundles": bundles, "confirm": confirm, "take_over": take_over}
     return _flow("import_bundle", "import", site, Side.DISCONNECTED, **options)
 
 
@@ -207,22 +207,38 @@ def _flow(
     module: str, command: str, path: Path, side: Side | None, **parameters: object
 ) -> CommandReport:
     """Run one flow in this process, on the site's API or on an embedded server."""
+
+    def tell(site: Site) -> CommandReport:
+        if isinstance(bundles := parameters.get("bundles"), list):
+            parameters["bundles"] = _folders(bundles)
+        prefect_for = import_module("deploy.embedded").prefect_for
+        with prefect_for(site.state_dir, api_url=site.prefect.api_url):
+            show_steps()
+            report_of = import_module("tasks.policy").report_of
+            story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
+            report: CommandReport = report_of(story, site=site.name, **parameters)
+        return report
+
+    return _at_site(command, path, side, tell)
+
+
+def _at_site(
+    command: str, path: Path, side: Side | None, work: Callable[[Site], CommandReport]
+) -> CommandReport:
+    """Do a command's work with its site; a refusal names the site once its file could be read."""
     site = lay_out_site(path)
-    if side is not None:
-        require_side(site, side, command)
-    prefect_for = import_module("deploy.embedded").prefect_for
-    with prefect_for(site.state_dir, api_url=site.prefect.api_url):
-        show_steps()
-        tell = import_module("tasks.policy").report_of
-        story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
-        report: CommandReport = tell(story, site=site.name, **parameters)
-    return report
+    try:
+        if side is not None:
+            require_side(site, side, command)
+        return work(site)
+    except AirGapError as error:
+        return failure_report(command, error, site=site.name)
 
 
 def _folders(bundles: list[Path]) -> list[str]:
     for bundle in bundles:
         if not bundle.is_dir():
-            raise PathMissingError(what="the bundle's folder", path=bundle)
+            raise PathMissingError(what="the bundle's folder", path=bundle.resolve())
     return [str(bundle.absolute()) for bundle in bundles]
 
 
@@ -239,7 +255,7 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
     """
     from tasks.crossing.standing import read_standing
 
-    return read_standing(lay_out_site(site).name, clock=_now)
+    return _at_site("status", site, None, lambda named: read_standing(named.name, clock=_now))
 
 
 @app.command
@@ -304,12 +320,13 @@ def lab_create(
     """
     from deploy import lab
 
+    there = folder.absolute()
     _lab(
         lambda: lab.create(
-            folder, updates=updates, content_bytes=bytes, seed=seed, language=language
+            there, updates=updates, content_bytes=bytes, seed=seed, language=language
         )
     )
-    return CommandReport(command="lab create", site=None, lines=(f"lab: {folder.absolute()}",))
+    return CommandReport(command="lab create", site=None, lines=(f"lab: {there}",))
 
 
 @lab_app.command(name="advance")
@@ -322,7 +339,7 @@ def lab_advance(folder: Path, /, *, json: Json = False) -> Answer:
     """
     from deploy import lab
 
-    _lab(lambda: lab.advance(folder))
+    _lab(lambda: lab.advance(folder.absolute()))
     return CommandReport(command="lab advance", site=None, lines=("a month has passed",))
 
 
@@ -354,7 +371,7 @@ def lab_fault(
         return CommandReport(command="lab fault", site=None, lines=lines)
     if folder is None or side is None or name is None or state is None:
         raise UsageError(reason="lab fault takes DIR SIDE NAME on|off, or --list")
-    _lab(lambda: lab.set_fault(folder, side, name, on=state == "on"))
+    _lab(lambda: lab.set_fault(folder.absolute(), side, name, on=state == "on"))
     return CommandReport(command="lab fault", site=None, lines=(f"{side} {name}: {state}",))
 
 
@@ -371,7 +388,7 @@ def lab_state(folder: Path, side: LabSide, /, *, json: Json = False) -> int:
 
     from deploy import lab
 
-    held = _lab(lambda: lab.state(folder, side))
+    held = _lab(lambda: lab.state(folder.absolute(), side))
     dump(held, sys.stdout, indent=None if json else 2)
     print()
     return 0
@@ -386,7 +403,7 @@ def lab_serve(folder: Path, /) -> int:
     """
     from deploy import lab
 
-    _lab(lambda: lab.serve(folder))
+    _lab(lambda: lab.serve(folder.absolute()))
     return 0
 
 
@@ -409,7 +426,8 @@ def demo(
     """
     from deploy.demo import run_demo
 
-    return _lab(lambda: run_demo(folder, ssh=ssh, ui=ui, as_json=json))
+    there = None if folder is None else folder.absolute()
+    return _lab(lambda: run_demo(there, ssh=ssh, ui=ui, as_json=json))
 
 
 def _lab(call: Callable[[], _Result]) -> _Result:

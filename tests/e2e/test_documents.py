@@ -159,8 +159,21 @@ def test_a_command_of_the_other_side_is_a_usage_error(lab: Lab) -> None:
         ("staging", ("audit",)),
     ):
         refused = lab.run(side, *words, expect=64)
-        jsonschema.validate(refused.document, _SCHEMA)
+        check(refused, words[0])
         assert refused.error["kind"] == "wrong-side"
+
+
+def test_every_path_that_a_refusal_names_is_absolute(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for side, words in (("staging", ("verify", "../gone")), ("disconnected", ("import", "gone"))):
+        refused = lab.run(side, *words, expect=64)
+        named = check(refused, words[0])["errors"][0]["message"]
+        assert str(Path(words[1]).resolve()) in named
+    for line in ("lab advance gone", "lab state gone staging"):
+        refused = run_here(*line.split(), "--json", expect=64)
+        assert refused.error["message"].startswith(str(tmp_path / "gone"))
 
 
 def test_a_receipt_that_is_none_is_refused(lab: Lab, tmp_path: Path) -> None:
