@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tasks.reports import text
 from tasks.reports.model import Cell, CellKind, CommandReport
-from tasks.reports.sections import all_sections, attention, next_step, summary_facts
+from tasks.reports.summary import all_sections, attention, next_step, summary_facts
 
 MAX_ROWS = 2_000
 _TEMPLATES = Path(__file__).parent / "templates"

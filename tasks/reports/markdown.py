@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tasks.reports.model import CommandReport, Fact, Section
-from tasks.reports.sections import (
+from tasks.reports.summary import (
     all_sections,
     attention,
     missing_section,

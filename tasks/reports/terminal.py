@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from tasks.progress import Unit
 from tasks.reports.model import CommandReport
-from tasks.reports.sections import attention, next_step, summary_facts
+from tasks.reports.summary import attention, next_step, summary_facts
 from tasks.reports.text import cell, size, visible
 
 _FLUSH_SECONDS = 0.2

@@ -14,7 +14,7 @@ from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
 from tasks.reports.model import CommandReport
-from tasks.reports.sections import attention
+from tasks.reports.summary import attention
 from tests.reports.examples import missing_file
 from tests.support.places import lay_out_place, open_place
 

@@ -7,7 +7,7 @@ import re
 from tasks.metadata.audit import MissingFile
 from tasks.reports.markdown import MAX_ROWS, artifacts_of, section_text
 from tasks.reports.model import CommandReport
-from tasks.reports.sections import missing_section
+from tasks.reports.summary import missing_section
 from tests.reports import examples
 from tests.reports.examples import missing_file
 

@@ -12,16 +12,8 @@ from tasks.metadata.brought import BroughtUpdate
 from tasks.metadata.model import RevisionKey
 from tasks.metadata.wsusutil import Judgement, Signal
 from tasks.reports.model import CommandReport
-from tasks.reports.sections import (
-    all_sections,
-    attention,
-    brought_section,
-    faults_section,
-    judgement_section,
-    missing_section,
-    next_step,
-    plan_section,
-)
+from tasks.reports.sections import brought_section, faults_section, judgement_section, plan_section
+from tasks.reports.summary import all_sections, attention, missing_section, next_step
 from tests.reports import examples
 from tests.reports.examples import guid, missing_file
 
