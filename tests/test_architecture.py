@@ -27,9 +27,11 @@ LAYERS = [
 GROUND = {"tasks.errors", "tasks.progress", "tasks.version"}
 PREFECT_MODULES = {"tasks.staging", "tasks.carrier", "tasks.disconnected", "tasks.policy"}
 TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md", "LICENSE"}
-# The aim is 400 and 40; what grows beyond these is to be split, not argued about.
-FILE_LINES = 450
-FUNCTION_LINES = 50
+# What grows beyond these is to be split, not argued about.
+FILE_LINES = 400
+FUNCTION_LINES = 40
+# The exception: one field of an answer after the other.
+LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.reading.read_server": 50}
 
 
 def tracked() -> list[Path]:
@@ -158,11 +160,12 @@ def test_files_and_functions_fit_a_reader(folder: str) -> None:
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > FILE_LINES
     ]
     long_functions = [
-        f"{module_of(path)}.{node.name}: {lines} lines"
+        f"{name}: {lines} lines"
         for path in sources(folder)
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := body_lines(node)) > FUNCTION_LINES
+        and (lines := body_lines(node))
+        > LONG_FUNCTIONS.get(name := f"{module_of(path)}.{node.name}", FUNCTION_LINES)
     ]
 
     assert long_files == []
