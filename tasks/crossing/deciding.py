@@ -32,7 +32,7 @@ from tasks.crossing.asking import (
     shape_known,
 )
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ServerChangedError
+from tasks.errors import ServerChangedError, TrustError
 from tasks.ledger.imports import Decision
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
@@ -54,9 +54,17 @@ class Sources:
 
 
 def read_decisions_file(path: Path) -> ApprovalSet:
-    """Read an ``approvals.jsonl`` of ours: a copy that the seal vouched for."""
-    with path.open("rb") as lines:
-        return ApprovalSet.from_lines(decode_lines(lines))
+    """Read an ``approvals.jsonl`` of ours: a copy that the seal vouched for.
+
+    Raises:
+        TrustError: Its lines break the format although they are sealed.
+    """
+    try:
+        with path.open("rb") as lines:
+            return ApprovalSet.from_lines(decode_lines(lines))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise TrustError(reason=f"approvals {path}: {said}") from error
 
 
 def last_applied(place: Workplace) -> ApprovalSet:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.bundle.layout import CONTENT, SHA1SUMS
+from tasks.bundle.layout import APPROVALS, CONTENT, SHA1SUMS
 from tasks.crossing.arrival import open_arrival, prove
+from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.workplace import Workplace
-from tasks.errors import PathMissingError, TamperError
+from tasks.errors import PathMissingError, TamperError, TrustError
 from tests.support.bundles import Workshop, fill_content
 
 
@@ -65,3 +66,17 @@ def test_every_fault_is_listed_and_what_another_copy_made_good_is_said(
 def test_no_name_at_all_is_no_folder(disconnected: Workplace) -> None:
     with pytest.raises(PathMissingError):
         open_arrival(disconnected, [""], to_import=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"no json", b"\xff", b"[1]", b"[" * 100_000, b'{"kind":"group"}', b'{"kind":"group","path":7}',
+     b'{"kind":"approval","update_id":"../x","revision":1,"group":["G"],"action":"Install"}'],
+)  # fmt: skip
+def test_sealed_approvals_that_break_the_format_are_refused_for_trust(
+    tmp_path: Path, line: bytes
+) -> None:
+    path = tmp_path / APPROVALS
+    path.write_bytes(b'{"kind":"group","path":["All Computers"]}\n' + line + b"\n")
+    with pytest.raises(TrustError, match=APPROVALS):
+        read_decisions_file(path)
