@@ -162,11 +162,13 @@ def settled(folder: Path, wanted: Sequence[dict[str, Any]] | None = None) -> dic
 def observe(command: str, folder: Path, ended: Ended, like: Outcome | None = None) -> Outcome:
     """All that counts after a command, by the lab's own state and by what lies there."""
     document = ended.document or {}
+    # First: the content agent leaves its lock the first time it runs, which may be after us.
+    servers = settled(folder, [*like.servers.values()] if like else None)
     left = Counter(_names(folder))
     return Outcome(
         exit_code=ended.exit_code,
         said=_said(command, document),
-        servers=settled(folder, [*like.servers.values()] if like else None),
+        servers=servers,
         content={side: _content(folder / side / "WsusContent") for side in lab.SIDES},
         left=left,
         faults=_bundle_faults(folder / SIDE_OF[command] / "site.toml", folder / "media"),
