@@ -16,6 +16,7 @@ from tasks.hosts.paths import Platform
 from tasks.site.settings import ServerSection, Side, Site
 
 _SITES_VARIABLE = "WSUS_AIRGAP_SITES"
+_NAME_IT = "Name the site's file with --site, or in the variable WSUS_AIRGAP_SITE."
 _at_hand: dict[str, Path] = {}
 
 
@@ -29,9 +30,10 @@ def read_site(path: Path) -> Site:
     """
     path = Path(os.path.abspath(path))
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors and PowerShell on Windows begin UTF-8 with a byte order mark.
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise PathMissingError(what="the site file", path=path) from None
+        raise PathMissingError(what="the site file", path=path, remedy=_NAME_IT) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SiteFileError(path=path, problems=str(error)) from None
     problems = ["path: unknown key"] if "path" in table else []

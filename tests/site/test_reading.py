@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.crossing.trust import require_keys
-from tasks.errors import SiteFileError
+from tasks.errors import PathMissingError, SiteFileError
 from tasks.site.reading import read_site
 from tests.support.places import lay_out_place
 
@@ -22,6 +22,21 @@ def test_wrong_keys_and_missing_files_are_said_together(tmp_path: Path) -> None:
 
     for problem in ("path: unknown key", "trust.signing_key: file", "policy.max_lost_share: "):
         assert problem in caught.value.message
+
+
+def test_a_site_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    site = lay_out_place(tmp_path, side="staging")
+    site.write_text(site.read_text(encoding="utf-8"), encoding="utf-8-sig")
+
+    assert read_site(site).name == "alpha"
+
+
+def test_a_site_file_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(PathMissingError) as caught:
+        read_site(tmp_path / "site.toml")
+
+    assert str(tmp_path / "site.toml") in caught.value.message
+    assert "WSUS_AIRGAP_SITE" in caught.value.next_step
 
 
 def test_files_that_hold_no_key_are_all_named(tmp_path: Path) -> None:
