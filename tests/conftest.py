@@ -20,6 +20,8 @@ _PREFECT_HOME = tempfile.TemporaryDirectory(prefix="wsus-airgap-tests-")
 _ENVIRONMENT = clean_environment(Path(_PREFECT_HOME.name), os.environ)
 os.environ.clear()
 os.environ.update(_ENVIRONMENT)
+# Once Prefect is imported it listens to our logger, also where a test of a package is no run.
+os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"
 
 # A shell has what it starts with ``&`` ignore Ctrl-C, and whatever that starts inherits it; with a
 # handler here, programs that tests start begin with the default again.
