@@ -77,6 +77,7 @@ def place_content(delivery: Delivery, server: ServerFacts, content: Listing) -> 
     importing.begin(place, delivery, server)
     moved = importing.place_content(place, delivery, content)
     place.note(placed=moved)
+    place.changed["files placed"] += moved
     log.info("placed %s files", moved)
     return importing.list_placed(place, delivery, content)
 
@@ -91,6 +92,7 @@ def load_metadata(delivery: Delivery, plan: ImportPlan, server: ServerFacts) -> 
         found_done()
         return
     importing.load_metadata(place, delivery, plan.sources, server)
+    place.changed["metadata packages loaded"] += 1
 
 
 @step("Apply approvals")
@@ -102,6 +104,7 @@ def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> A
         place, approvals, work=delivery.work, incoming=plan.sources.incoming
     )
     finishing.note_approvals(place, outcome, plan.sources.index)
+    place.changed["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
     return outcome
 
@@ -113,6 +116,7 @@ def delete_content(delivery: Delivery, plan: ImportPlan, content: Listing) -> Li
     if not plan.deletes.files:
         return content
     moved = deleting.delete(place, delivery, plan.deletes, content)
+    place.changed["files deleted"] += moved
     log.info("moved %s files to the trash", moved)
     return importing.list_placed(place, delivery, content)
 

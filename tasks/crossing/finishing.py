@@ -83,6 +83,9 @@ def finish_import(place: Workplace, delivery: Delivery, listing: Listing) -> Non
 
     A bundle that only put content back is no news for the staging side: no receipt, no mark.
     """
+    if delivery.arrival.is_repair:
+        changes = ", ".join(f"{what}: {count}" for what, count in (+place.changed).items())
+        place.lines.append(changes or "nothing had to be changed")
     if not delivery.arrival.is_superseded:
         _finish(place, delivery, listing)
     remove_work(place, delivery.work)
@@ -123,7 +126,7 @@ def _audit(
     every_update: bool,
 ) -> tuple[MissingFile, ...]:
     view = ServerView(facts, asking.read_approvals(place), listing)
-    resume_downloads(place, metadata.index, view)
+    place.changed["downloads resumed"] += resume_downloads(place, metadata.index, view)
     missing = auditing.find_gaps(place, metadata, view)
     count, others = auditing.count_unapproved(place, metadata, view, listed=every_update)
     place.note(missing=(*missing, *others), unapproved_incomplete=count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ class Workplace:
         content_dir: WsusContent, once a step has asked the server or the site file for it.
         content_free_bytes: What the server itself says of the room on that disk.
         flagged: The missing content for which the run is flagged; None: all that was noted.
+        changed: What the run changed on the server, in words, and how many of each.
     """
 
     site: Site
@@ -88,6 +90,7 @@ class Workplace:
     content_dir: HostPath | None = None
     content_free_bytes: int | None = None
     flagged: tuple[MissingFile, ...] | None = None
+    changed: Counter[str] = field(default_factory=Counter)
     notes: Notes = field(default_factory=Notes)
     alarms: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)

@@ -211,6 +211,8 @@ def next_step(report: CommandReport) -> str:
     if report.next_step:
         return report.next_step
     usual = _USUAL.get(report.command, "Nothing.").format(bundle=report.bundle or "the bundle")
+    if report.command == "import" and report.receipt is None:
+        usual = "There is no receipt to carry back: a newer bundle was imported since."
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
         return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])

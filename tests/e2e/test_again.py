@@ -23,6 +23,7 @@ def test_a_finished_import_says_so_and_puts_back_what_has_vanished_or_rotted(
 
     again = small_lab.import_(1, expect=first.exit_code)
     assert "was imported on" in _said(again)
+    assert "nothing had to be changed" in _said(again)
     assert again.document["placed"] == 0
     assert again.document["approvals"]["applied"] == []
     assert again.document["approvals"]["held"] == first.document["approvals"]["held"]
@@ -37,6 +38,8 @@ def test_a_finished_import_says_so_and_puts_back_what_has_vanished_or_rotted(
     replaced.write_bytes(b"something else")
     mended = small_lab.import_(1, expect=first.exit_code)
     assert mended.document["placed"] == 3
+    assert "files placed: 3" in _said(mended)
+    assert "nothing had to be changed" not in _said(mended)
     assert small_lab.snapshot("disconnected") == before
     assert mended.document["missing"] == first.document["missing"]
     assert Path(mended.document["receipt"]).read_bytes() == receipt
@@ -81,6 +84,7 @@ def test_an_older_bundle_only_puts_content_back(small_lab: Lab) -> None:
     assert older.document["approvals"]["parked"] == second.document["approvals"]["parked"]
     assert older.document["missing"] == second.document["missing"]
     assert "receipt" not in older.document
+    assert "no receipt to carry back" in older.stderr.strip().splitlines()[-1]
 
     carried = {path.name for path in small_lab.bundle(1).rglob("content/*/*")}
     name = min(name for name in before["bytes"] if Path(name).name in carried)
