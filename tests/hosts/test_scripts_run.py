@@ -18,15 +18,17 @@ from tasks.errors import (
     ScriptFailedError,
     TimeLimitError,
 )
+from tasks.hosts import script_run
 from tasks.hosts.host import FileHash, Host, Json
 from tasks.hosts.local import LocalHost
 from tasks.hosts.opening import HostAddress, open_host
-from tasks.hosts.script_run import ScriptSetup
+from tasks.hosts.script_run import ScriptFiles, ScriptSetup
 from tasks.scripts import load_script
 from tests.hosts.conftest import INTERPRETER, made_up, ssh_address, wait_for
 from tests.support import needs
 from tests.support.sshd import Sshd
 
+DEEP = '{"a":' + "[" * 100_000 + "]" * 100_000 + '}\n{"kind": "end"}\n'
 REPOSITORY = Path(__file__).parents[2]
 RUNNER = """
 import sys
@@ -86,7 +88,9 @@ def test_half_a_line_of_a_killed_run_is_taken_away(host: Host, tmp_path: Path) -
     assert all(json.loads(line) for line in output.read_text(encoding="utf-8").splitlines())
 
 
-@pytest.mark.parametrize("answer", ["", "{}\n", '{"kind": "end"', "[1]\n", "no json\n", "\xff\n"])
+@pytest.mark.parametrize(
+    "answer", ["", "{}\n", '{"kind": "end"', "[1]\n", "no json\n", "\xff\n", DEEP]
+)
 def test_what_is_no_answer_is_not_taken_for_one(host: Host, tmp_path: Path, answer: str) -> None:
     stub = tmp_path / "stub"
     stub.write_text(
@@ -98,6 +102,28 @@ def test_what_is_no_answer_is_not_taken_for_one(host: Host, tmp_path: Path, answ
     odd = LocalHost(ScriptSetup((str(stub),)))
     with pytest.raises(ScriptFailedError):
         run(odd, "echo", [], tmp_path)
+
+
+def test_a_line_that_does_not_end_is_read_no_further(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script_run, "_LINE_LIMIT_BYTES", 1_000)
+    with pytest.raises(ScriptFailedError, match="half a line"):
+        run(host, "echo", [{"long": "x" * 5_000_000}], tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_what_is_no_file_is_no_answer_and_is_not_in_the_way_of_the_next(
+    host: Host, tmp_path: Path, kind: str
+) -> None:
+    where = host.path(str(tmp_path))
+    output = tmp_path / "append.out.jsonl"
+    output.mkdir() if kind == "folder" else output.symlink_to(tmp_path / "elsewhere")
+    files = ScriptFiles.of(made_up("append"), where)
+    with pytest.raises(ScriptFailedError, match="no answer"):
+        list(script_run.read_answer(host, made_up("append"), files, ""))
+    assert run(host, "append", [{"n": 1}], tmp_path) == [{"n": 1}, {"kind": "end", "found": 0}]
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_an_interpreter_that_is_not_there_is_a_failed_script(tmp_path: Path) -> None:
