@@ -58,7 +58,10 @@ def fold(path: GroupPath) -> GroupPath:
 def _to_utc_second(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    return moment.astimezone(UTC).replace(microsecond=0)
+    try:
+        return moment.astimezone(UTC).replace(microsecond=0)
+    except OverflowError as error:
+        raise ValueError("a time before the first or after the last") from error
 
 
 UpdateId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -71,7 +74,7 @@ class Decision(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     update_id: UpdateId
-    revision: int = Field(ge=0)
+    revision: int = Field(ge=0, lt=2**31)
 
     @property
     def id(self) -> RevisionId:

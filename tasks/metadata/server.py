@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Side = Literal["staging", "disconnected"]
+Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+"""What the API counts in an Int32."""
+Bytes = Annotated[int, Field(ge=0, lt=2**63)]
+ShortText = Annotated[str, Field(min_length=1, max_length=100)]
 _POWERSHELL = "$c = (Get-WsusServer).GetConfiguration(); {change}; $c.Save()"
 
 
@@ -35,12 +39,14 @@ class ContentVolume(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    free_bytes: int = Field(ge=0)
+    free_bytes: Bytes
     file_system: str
 
 
 class ServerFacts(ServerSettings):
     """What the script ``read-server`` says of a server; times are aware and UTC.
+
+    Its server is remembered and its counts are sealed, so neither may be what no server has.
 
     Attributes:
         update_count: Updates that the API shows. It shows no categories, detectoids, bundled
@@ -50,6 +56,10 @@ class ServerFacts(ServerSettings):
         content_volume: None where Windows does not say.
     """
 
+    server_id: Guid
+    version: ShortText
+    protocol_version: ShortText
+    languages: Annotated[tuple[ShortText, ...], Field(max_length=200)]
     is_replica: bool
     sync_from_microsoft_update: bool
     upstream_server: str | None
@@ -57,22 +67,22 @@ class ServerFacts(ServerSettings):
     download_as_needed: bool
     content_dir: str
     content_volume: ContentVolume | None
-    update_count: int
-    declined_count: int
-    approved_count: int
-    arrived_since: int | None
+    update_count: Count
+    declined_count: Count
+    approved_count: Count
+    arrived_since: Count | None
     synchronization: str
     last_sync_result: str | None
-    last_sync_end: datetime | None
+    last_sync_end: AwareDatetime | None
     service_status: str | None
-    failed_downloads: int
-    bytes_to_download: int
-    bytes_downloaded: int
-    active_rules: int
+    failed_downloads: Count
+    bytes_to_download: Bytes
+    bytes_downloaded: Bytes
+    active_rules: Count
     auto_approve_infrastructure: bool
     auto_refresh_approvals: bool
     auto_decline_expired: bool
-    clock: datetime
+    clock: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True)

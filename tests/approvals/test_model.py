@@ -50,6 +50,15 @@ def test_an_approval_has_the_six_keys_of_json_output() -> None:
     assert approval(1).as_json()["deadline"] is None
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"revision": -1}, {"revision": 2**31}, {"deadline": "0001-01-01T00:00:00+14:00"}],
+)
+def test_what_no_server_decides_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Approval.model_validate(approval(1).as_json() | changes)
+
+
 def test_a_deadline_survives_the_trip_to_the_second() -> None:
     east = timezone(timedelta(hours=9))
     written = approval(1, deadline=datetime(2041, 5, 1, 12, 0, 1, tzinfo=east))

@@ -24,6 +24,26 @@ def test_a_line_without_an_expected_key_is_refused() -> None:
         ServerSettings.model_validate({key: LINE[key] for key in LINE if key != "languages"})
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"server_id": ""},
+        {"server_id": "../../x"},
+        {"update_count": -1},
+        {"approved_count": 2**31},
+        {"bytes_to_download": -1},
+        {"protocol_version": ""},
+        {"version": "1" * 101},
+        {"languages": ["en"] * 201},
+        {"clock": "2031-05-01T03:00:00"},
+        {"last_sync_end": "2031-05-01T03:00:00"},
+    ],
+)
+def test_what_no_server_is_or_counts_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        server_facts(**changes)
+
+
 def test_equal_settings_have_no_differences() -> None:
     assert compare_settings(server_facts(), server_facts(version="10.0.20348.1")) == ()
 
