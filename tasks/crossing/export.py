@@ -35,6 +35,7 @@ from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
+from tasks.crossing.wsusutil_run import Attempt
 from tasks.errors import FailedError, PackageError
 from tasks.hosts.putting import put_file
 from tasks.metadata.audit import HeldFile, MissingFile, find_missing
@@ -90,19 +91,18 @@ def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Export
     attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     target = draft.folder / PACKAGE
-    fetched = wsusutil_run.fetch_package(place, place.server.path(attempt.package), target)
-    signal, summary = _read_package(place, draft, fetched)
+    signal, summary = _take_package(place, draft, attempt)
     judgement = wsusutil_run.judge(place, attempt, ending, signal, before=facts)
     wsusutil_run.forget(place, attempt, work=draft.work)
     if wsusutil_run.is_old_failure(place, started, judgement):
         return export_package(place, draft, facts)
     wsusutil_run.require_success(place, attempt, judgement)
-    if summary is None or fetched is None:  # a judgement that saw success saw both
+    if summary is None:  # a judgement that saw success saw it
         raise PackageError(path=target, reason="it was not read")
     exported = ExportedPackage(
         path=target,
-        blake3=fetched[1],
-        size_bytes=fetched[0],
+        blake3=summary.blake3,
+        size_bytes=summary.package_bytes,
         revisions=summary.revisions,
         counts=_counts(facts),
     )
@@ -110,23 +110,27 @@ def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Export
     return exported
 
 
-def _read_package(
-    place: Workplace, draft: Draft, fetched: tuple[int, str] | None
+def _take_package(
+    place: Workplace, draft: Draft, attempt: Attempt
 ) -> tuple[PackageSignal, PackageSummary | None]:
-    if fetched is None:
-        return PackageSignal(None), None
-    if fetched[0] == 0:
-        return PackageSignal(0), None
-    place.progress.start("Read package", total=fetched[0], unit="bytes")
+    """Fetch what wsusutil wrote and read it to its end; what is wrong with it is its signal."""
+    target = draft.folder / PACKAGE
     try:
-        summary = index_package(
-            draft.folder / PACKAGE, draft.folder / INDEX, progress=place.progress
-        )
+        fetched = wsusutil_run.fetch_package(place, place.server.path(attempt.package), target)
+        if fetched is None or fetched == 0:
+            return PackageSignal(fetched), None
+        summary = _index_package(place, draft, size_bytes=fetched)
     except PackageError as error:
-        return PackageSignal(fetched[0], problem=str(error.facts.get("reason", error))), None
+        return PackageSignal(None, problem=str(error.facts.get("reason", error))), None
+    return PackageSignal(fetched, summary.revisions), summary
+
+
+def _index_package(place: Workplace, draft: Draft, *, size_bytes: int) -> PackageSummary:
+    place.progress.start("Read package", total=size_bytes, unit="bytes")
+    try:
+        return index_package(draft.folder / PACKAGE, draft.folder / INDEX, progress=place.progress)
     finally:
         place.progress.finish()
-    return PackageSignal(fetched[0], summary.revisions), summary
 
 
 def _counts(facts: ServerFacts) -> tuple[int, int, int]:

@@ -327,6 +327,7 @@ def _bring_package(place: Workplace, package: Path, work: str, expected: str) ->
     target = folder.joined(PACKAGE)
     if wsusutil_run.digest_on_server(place, target) == expected:
         return target.text
+    place.server.remove_tree(target)  # whatever has the name: a folder, a link, another package
     put_file(place.server, target, place.media.read(place.media.path(str(package))))
     return target.text
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from blake3 import blake3
@@ -12,7 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.crossing.asking import read_revisions, read_running_server
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError, HostFileError, ServiceDownError, WsusutilError
+from tasks.errors import (
+    AirGapError,
+    FolderUnsafeError,
+    HostFileError,
+    PackageError,
+    ServiceDownError,
+    WsusutilError,
+)
 from tasks.hosts.host import JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
@@ -35,6 +43,9 @@ from tasks.reports.sections import judgement_section
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 10.0
 _SETTLE_SECONDS = 15
+_ASKED_AT_ONCE = 20_000
+# What a name of wsusutil's holds that is no plain file: a signal of its failure, not ours.
+_UNREADABLE = (HostFileError, FolderUnsafeError)
 
 
 class Attempt(BaseModel):
@@ -129,7 +140,7 @@ def judge(
     package: PackageSignal,
     *,
     before: ServerFacts | None,
-    wanted: Sequence[tuple[str, int]] = (),
+    wanted: Iterable[tuple[str, int]] = (),
 ) -> Judgement:
     """Gather the remaining signals, judge, and show in the report how.
 
@@ -144,24 +155,37 @@ def judge(
         wanted: Revisions that the server must have after an import.
     """
     service, after = _after(place)
-    unresolved = _unresolved(place, wanted) if after is not None else ()
+    unresolved = _Unresolved() if after is None else _look_up(place, wanted)
     signals = Signals(
         exit_code=ending.status.exit_code,
         package=package,
         log=ending.log,
         service=service,
-        api=ApiSignal(before, after, len(unresolved), unresolved[0] if unresolved else ""),
+        api=ApiSignal(before, after, unresolved.count, unresolved.first),
     )
     judgement = judge_export(signals) if attempt.verb == "export" else judge_import(signals)
     place.sections.append(judgement_section(judgement))
     return judgement
 
 
-def _unresolved(place: Workplace, wanted: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    if not wanted:
-        return ()
-    found = read_revisions(place, wanted)
-    return tuple(f"{key[0]} revision {key[1]}" for key in wanted if key not in found)
+@dataclass(frozen=True, slots=True)
+class _Unresolved:
+    """Revisions that the server cannot find."""
+
+    count: int = 0
+    first: str = ""
+
+
+def _look_up(place: Workplace, wanted: Iterable[tuple[str, int]]) -> _Unresolved:
+    """Ask for revisions, so many in one script run that memory does not grow with a catalogue."""
+    asked = iter(wanted)
+    missing = _Unresolved()
+    while some := list(islice(asked, _ASKED_AT_ONCE)):
+        found = read_revisions(place, some)
+        lacking = [f"{key[0]} revision {key[1]}" for key in some if key not in found]
+        if lacking:
+            missing = _Unresolved(missing.count + len(lacking), missing.first or lacking[0])
+    return missing
 
 
 def is_old_failure(place: Workplace, started: Started, judgement: Judgement) -> bool:
@@ -193,23 +217,26 @@ def require_success(place: Workplace, attempt: Attempt, judgement: Judgement) ->
     raise WsusutilError(verb=attempt.verb, reason=judgement.reason, log=attempt.log)
 
 
-def fetch_package(place: Workplace, source: HostPath, target: Path) -> tuple[int, str] | None:
-    """Copy a package from the server into our state folder; its size and BLAKE3, None when absent.
+def fetch_package(place: Workplace, source: HostPath, target: Path) -> int | None:
+    """Copy a package from the server into our state folder; its size, None when it is absent.
 
     The copy gets its name only when it is whole.
+
+    Raises:
+        PackageError: What lies there cannot be read: a folder, a link, a file that is taken away.
     """
-    if place.server.stat(source) is None:
-        return None
     target.parent.mkdir(parents=True, exist_ok=True)
-    hasher = blake3()
 
     def chunks() -> Iterator[memoryview]:
-        for view in place.server.read(source):
-            hasher.update(view)
-            yield view
+        try:
+            yield from place.server.read(source)
+        except _UNREADABLE as error:
+            raise PackageError(path=source, reason=error.message) from error
 
-    size_bytes = put_file(place.media, place.media.path(str(target)), chunks())
-    return size_bytes, hasher.hexdigest()
+    if place.server.stat(source) is None:
+        return None
+
+    return put_file(place.media, place.media.path(str(target)), chunks())
 
 
 def digest_of(path: Path) -> str | None:
@@ -220,21 +247,23 @@ def digest_of(path: Path) -> str | None:
 
 
 def digest_on_server(place: Workplace, path: HostPath) -> str | None:
-    """BLAKE3 of a file as the server gives it to us now; None when it is gone."""
+    """BLAKE3 of a file as the server gives it to us now; None when there is none to be read."""
     hasher = blake3()
     try:
         for view in place.server.read(path):
             hasher.update(view)
-    except HostFileError:
+    except _UNREADABLE:
         return None
     return hasher.hexdigest()
 
 
 def _read_log(place: Workplace, attempt: Attempt) -> LogSummary:
     path = place.server.path(attempt.log)
-    if place.server.stat(path) is None:
-        return read_log(None)
-    return read_log(place.server.read(path))
+    try:
+        found = place.server.stat(path)
+        return read_log(None if found is None else place.server.read(path))
+    except _UNREADABLE as error:
+        return LogSummary("unreadable", problem=error.message)
 
 
 def _after(place: Workplace) -> tuple[str | None, ServerFacts | None]:

@@ -34,7 +34,7 @@ class PackageSignal:
     """What we read of the package ourselves.
 
     Attributes:
-        size_bytes: None when there is no file.
+        size_bytes: None when there is no file, or none that can be read.
         revisions: ``Update`` elements in it, once it was read to its end.
         problem: Why it could not be read to its end; empty when it was.
         changed: It has other bytes than before ``wsusutil`` ran (import only).
@@ -181,12 +181,12 @@ def _judge_exit_code(exit_code: int | None) -> Signal:
 
 
 def _judge_exported(package: PackageSignal, log: LogSummary) -> Signal:
+    if package.problem:
+        return _bad("package", package.problem)
     if package.size_bytes is None:
         return _bad("package", "there is no package")
     if package.size_bytes == 0:
         return _bad("package", "the package is empty")
-    if package.problem:
-        return _bad("package", package.problem)
     if package.revisions == 0:
         return _bad("package", "the package holds no revisions")
     if log.state == "read" and log.updates > package.revisions:

@@ -42,6 +42,10 @@ def test_no_single_signal_of_wsusutil_export_is_believed(small_lab: Lab) -> None
         "exit 1 and a good package": '"$REAL" "$@"; exit 1',
         "a package without a log": '"$REAL" "$@"; rm -f "$3"; exit 0',
         "an old package that lay there": 'cp "$FOLDER/old" "$2" 2>/dev/null; exit 0',
+        "a link in the place of the package": (
+            '"$REAL" "$@"; mv "$2" "$FOLDER/elsewhere"; ln -s "$FOLDER/elsewhere" "$2"; exit 0'
+        ),
+        "a folder in the place of the log": '"$REAL" "$@"; rm "$3"; mkdir "$3"; exit 0',
         "killed by a signal": "kill -9 $$",
         "no such program within": "exec /nowhere/at/all",
     }
@@ -69,6 +73,10 @@ def test_no_single_signal_of_wsusutil_import_is_believed(small_lab: Lab) -> None
         "a log in German that names an error": '"$REAL" "$@"; cp "$FOLDER/german.xml" "$3"; exit 0',
         "exit 1 although it was done": '"$REAL" "$@"; exit 1',
         "exports over the package that it should import": ': > "$2"; exit 0',
+        "a link in the place of the package": (
+            '"$REAL" "$@"; mv "$2" "$FOLDER/elsewhere"; ln -s "$FOLDER/elsewhere" "$2"; exit 0'
+        ),
+        "a folder in the place of the package": '"$REAL" "$@"; rm "$2"; mkdir "$2"; exit 0',
     }
     for lie, script in lies.items():
         _replace(lab, "disconnected", "wsusutil", script)

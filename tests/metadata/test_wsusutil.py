@@ -64,6 +64,11 @@ EXPORT_FAULTS = {
         ("exit code", "log"),
         "the package is empty",
     ),
+    "a link in the place of the package": (
+        {"package": PackageSignal(None, problem="it is a link")},
+        ("exit code", "log"),
+        "package: it is a link",
+    ),
     "a package cut short": (
         {"package": PackageSignal(100, problem="the gzip stream ends early")},
         ("exit code", "log"),
