@@ -37,7 +37,7 @@ def export_bundle(
 
     draft = staging.open_draft(server, decisions, content, mode=mode, full=full, new=new)
     if not draft.is_sealed:
-        package = staging.export_metadata(draft, server)
+        package = staging.export_metadata(draft, server, decisions)
         plan = staging.plan_bundle(draft, decisions, content, package)
         packed = carrier.pack_bundle(draft, plan, content, package)
         carrier.seal_bundle(draft, packed, server)

@@ -76,14 +76,16 @@ def open_draft(
 
 
 @step("Export metadata")
-def export_metadata(draft: Draft, server: ServerFacts) -> ExportedPackage:
+def export_metadata(
+    draft: Draft, server: ServerFacts, decisions: ServerDecisions
+) -> ExportedPackage:
     """Have wsusutil export, judge it by all signals, fetch the package."""
     place = at_work()
     found = export.find_package(place, draft, server)
     if found is not None:
         found_done()
         return found
-    package = export.export_package(place, draft, server)
+    package = export.export_package(place, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
 

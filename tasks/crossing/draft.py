@@ -94,7 +94,6 @@ def open_draft(
         if standing is not None:
             settle_seal(place, standing)
             return _draft(place, newest, full=full, is_sealed=True)
-    place.ledger.settle_fact("staging_server", view.facts.server_id)
     return _draft(place, _reserve(place, wanted, base), full=full, fingerprint=fingerprint)
 
 

@@ -42,7 +42,7 @@ from tasks.metadata.audit import HeldFile, MissingFile, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
-from tasks.metadata.wsusutil import PackageSignal
+from tasks.metadata.wsusutil import PackageSignal, contradiction
 from tasks.version import VERSION
 
 PRODUCT = f"wsus-airgap {VERSION}"
@@ -81,7 +81,9 @@ def find_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Exported
     return found if found.counts == _counts(facts) and not facts.arrived_since else None
 
 
-def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> ExportedPackage:
+def export_package(
+    place: Workplace, draft: Draft, facts: ServerFacts, decisions: ServerDecisions
+) -> ExportedPackage:
     """Have wsusutil export the metadata, judge it by all signals, fetch and index the package.
 
     Raises:
@@ -92,10 +94,14 @@ def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Export
     ending = wsusutil_run.wait_for(place, attempt)
     target = draft.folder / PACKAGE
     signal, summary = _take_package(place, draft, attempt)
+    if summary is not None:
+        approved = (each.update_id for each in decisions.decisions.approvals)
+        with PackageIndex(draft.folder / INDEX) as index:
+            signal = replace(signal, problem=contradiction(index, facts, approved))
     judgement = wsusutil_run.judge(place, attempt, ending, signal, before=facts)
     wsusutil_run.forget(place, attempt, work=draft.work)
     if wsusutil_run.is_old_failure(place, started, judgement):
-        return export_package(place, draft, facts)
+        return export_package(place, draft, facts, decisions)
     wsusutil_run.require_success(place, attempt, judgement)
     if summary is None:  # a judgement that saw success saw it
         raise PackageError(path=target, reason="it was not read")
@@ -106,6 +112,8 @@ def export_package(place: Workplace, draft: Draft, facts: ServerFacts) -> Export
         revisions=summary.revisions,
         counts=_counts(facts),
     )
+    # Not before: the package bears witness that this is the server's id.
+    place.ledger.settle_fact("staging_server", facts.server_id)
     place.ledger.finish_step(draft.work, "package", exported.model_dump_json(), now=place.clock())
     return exported
 

@@ -123,6 +123,12 @@ class PackageIndex:
         """Every revision, by update id and revision number."""
         yield from self._each("SELECT * FROM record ORDER BY update_id, revision", ())
 
+    def count_updates(self) -> int:
+        """How many updates there are, bundled children included, categories and detectoids not."""
+        query = "SELECT count(DISTINCT update_id) FROM revision WHERE NOT is_category"
+        (count,) = self.connection.execute(query).fetchone()
+        return int(count)
+
     def approvable(self, *, leaving_out: Iterable[tuple[str, int]] = ()) -> Iterator[RevisionKey]:
         """The latest revision of every update that can be approved by itself, by update id.
 

@@ -8,16 +8,19 @@ signals disagree, the judgement names those that said success and were wrong.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
+from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil_log import LogSummary
 
 Verb = Literal["export", "import"]
 SignalName = Literal["exit code", "package", "log", "service", "API"]
+# Nobody documents the zone of the time in a package.
+_OLDEST = timedelta(days=1)
 _ROOTS: dict[Verb, str] = {"export": "ExportLog", "import": "ImportLog"}
 
 
@@ -36,7 +39,8 @@ class PackageSignal:
     Attributes:
         size_bytes: None when there is no file, or none that can be read.
         revisions: ``Update`` elements in it, once it was read to its end.
-        problem: Why it could not be read to its end; empty when it was.
+        problem: Why it could not be read to its end, or what in it contradicts the server; empty
+            when neither is so.
         changed: It has other bytes than before ``wsusutil`` ran (import only).
     """
 
@@ -123,6 +127,37 @@ def export_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]
 def import_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]:
     """The command; the log is optional to WSUS and never to us."""
     return [*wsusutil, "import", package, log]
+
+
+def contradiction(index: PackageIndex, facts: ServerFacts, approved: Iterable[str]) -> str:
+    """Say how a package contradicts the server that is said to have written it, or nothing.
+
+    Another server's package, an older one, one with half the updates: each is whole in itself.
+    Only what must be so whatever the API hides is asked for. It shows no more updates than there
+    are; declined ones are left out, since nobody documents that they are exported.
+
+    Args:
+        index: The package's index.
+        facts: What the API said before the export began.
+        approved: Update ids that were approved then.
+    """
+    package = index.summary
+    if package.server_id.lower() != facts.server_id.lower():
+        return f"it is of server {package.server_id}, the API answers as {facts.server_id}"
+    if package.protocol_version != facts.protocol_version:
+        return (
+            f"it is of protocol version {package.protocol_version}, "
+            f"the API answers with {facts.protocol_version}"
+        )
+    if facts.clock - package.created > _OLDEST:
+        return f"it was made on {package.created:%Y-%m-%d %H:%M} UTC, before this export"
+    lacking = sorted({each for each in approved if index.latest(each) is None})
+    if lacking:
+        return f"it lacks {len(lacking)} updates that are approved, first {lacking[0]}"
+    shown, held = facts.update_count - facts.declined_count, index.count_updates()
+    if held < shown:
+        return f"it holds {held} updates, the API shows {shown}"
+    return ""
 
 
 def judge_export(signals: Signals) -> Judgement:

@@ -46,6 +46,10 @@ def test_no_single_signal_of_wsusutil_export_is_believed(small_lab: Lab) -> None
             '"$REAL" "$@"; mv "$2" "$FOLDER/elsewhere"; ln -s "$FOLDER/elsewhere" "$2"; exit 0'
         ),
         "a folder in the place of the log": '"$REAL" "$@"; rm "$3"; mkdir "$3"; exit 0',
+        "another server's package": (
+            '"$REAL" "$@"; gzip -dc "$2" | sed \'s/ServerID="[0-9a-f]*/ServerID="00000000/\' '
+            '| gzip > "$2.other"; mv "$2.other" "$2"; exit 0'
+        ),
         "killed by a signal": "kill -9 $$",
         "no such program within": "exec /nowhere/at/all",
     }
@@ -106,6 +110,11 @@ def test_a_powershell_that_does_not_do_its_work_ends_the_command(small_lab: Lab)
         result = small_lab.export(expect=1)
         assert result.error["kind"] == "script-failed", (script, result.explain())
         assert not list((small_lab.folder / "media").glob("alpha-*"))
+    # Another server's id, at the first contact of all: nobody remembers it.
+    script = last + '"$REAL" "$@"; sed -i \'s/"server_id": *"[0-9a-f]*/"server_id":"00000000/\' '
+    _replace(small_lab, "staging", "powershell", script + '"$last"; exit 0')
+    result = small_lab.export(expect=1)
+    assert "it is of server" in result.error["message"], result.explain()
     _restore(small_lab, "staging", "powershell")
     small_lab.export(expect=0)
 

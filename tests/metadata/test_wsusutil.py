@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tasks.metadata import wsusutil
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.index import index_package
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import ApiSignal, PackageSignal, Signals
 from tasks.metadata.wsusutil_log import LogSummary
+from tests.metadata import writing
 from tests.metadata.facts import server_facts
+from tests.metadata.writing import Update, guid
 
+UPDATES = (
+    Update(10, kind="Category"),
+    Update(1, 100),
+    Update(1, 101, bundles=((2, 1),)),
+    Update(2, deployable=False),
+    Update(3),
+)
 NOW = datetime(2031, 5, 1, 3, 0, tzinfo=UTC)
 FACTS = server_facts()
 EXPORTED = Signals(
@@ -178,6 +191,49 @@ def test_when_every_signal_is_bad_nobody_lied() -> None:
     )
     assert not judgement.succeeded
     assert judgement.liars == ()
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Iterator[PackageIndex]:
+    """A package of three updates, one of them a child, in four revisions, and a category."""
+    written = writing.write_package(tmp_path / "p.xml.gz", UPDATES)
+    index_package(written, tmp_path / "index.sqlite")
+    with PackageIndex(tmp_path / "index.sqlite") as index:
+        yield index
+
+
+def its_server(package: PackageIndex, **changes: object) -> ServerFacts:
+    own = {"server_id": writing.SERVER_ID, "update_count": 2, "declined_count": 0}
+    own |= {"protocol_version": package.summary.protocol_version, "clock": package.summary.created}
+    return other(**own | changes)
+
+
+def test_a_package_fits_the_server_that_wrote_it(package: PackageIndex) -> None:
+    assert wsusutil.contradiction(package, its_server(package), [guid(1), guid(3)]) == ""
+
+
+@pytest.mark.parametrize("shown", [3, 5])
+def test_no_more_updates_are_shown_than_there_are_declined_ones_apart(
+    package: PackageIndex, shown: int
+) -> None:
+    server = its_server(package, update_count=shown, declined_count=shown - 3)
+    assert wsusutil.contradiction(package, server, []) == ""
+    server = its_server(package, update_count=shown, declined_count=shown - 4)
+    assert "holds 3 updates, the API shows 4" in wsusutil.contradiction(package, server, [])
+
+
+def test_a_package_of_another_server_or_another_time_contradicts(package: PackageIndex) -> None:
+    for changes, sentence in (
+        ({"server_id": FACTS.server_id}, "it is of server"),
+        ({"protocol_version": "1.8"}, "the API answers with 1.8"),
+        ({"clock": package.summary.created + timedelta(days=2)}, "before this export"),
+    ):
+        assert sentence in wsusutil.contradiction(package, its_server(package, **changes), [])
+
+
+def test_a_package_without_what_is_approved_contradicts(package: PackageIndex) -> None:
+    found = wsusutil.contradiction(package, its_server(package), [guid(1), guid(8), guid(7)])
+    assert found == f"it lacks 2 updates that are approved, first {guid(7)}"
 
 
 def test_names_are_new_for_each_run_even_within_a_second() -> None:
