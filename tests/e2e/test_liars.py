@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
-from tests.support.labs import Lab
+from deploy.lab.rules import searching
+from deploy.lab.rules.scope import Scope
+from tests.support.labs import Lab, decision, equal_servers
 
 LOG_IN_GERMAN = """<?xml version="1.0" encoding="utf-8"?>
 <ImportLog StartTime="2026-01-01T00:00:00Z" EndTime="2026-01-01T00:00:05Z">
 <ImportError>Zeitüberschreitung beim Warten auf die Datenbank.</ImportError>
 </ImportLog>
 """
+
+
+# Copies a package without one update.
+LEAVE_OUT = """
+import gzip, sys
+from lxml import etree
+source, target, update_id = sys.argv[1:]
+root = etree.fromstring(gzip.decompress(open(source, "rb").read()))
+for update in root.iterfind(f"Updates/Update[@UpdateId='{update_id}']"):
+    update.getparent().remove(update)
+open(target, "wb").write(gzip.compress(etree.tostring(root)))
+"""
+
+
+def _undecided(lab: Lab) -> str:
+    """An update of staging that people see and nobody approved or declined."""
+    state = lab.state("staging")
+    decided = {each["update_id"] for kind in ("approvals", "declines") for each in state[kind]}
+    with lab.server("staging") as server:
+        shown = [row.update_id for row in searching.search_updates(server, Scope())]
+    return next(each for each in shown if each not in decided)
 
 
 def _replace(lab: Lab, side: str, program: str, script: str) -> Path:
@@ -72,8 +96,14 @@ def test_no_single_signal_of_wsusutil_import_is_believed(small_lab: Lab) -> None
     before = lab.state("disconnected")
     folder = _replace(lab, "disconnected", "wsusutil", "exit 0")
     (folder / "german.xml").write_text(LOG_IN_GERMAN, encoding="utf-8")
+    (folder / "leave_out.py").write_text(LEAVE_OUT, encoding="utf-8")
+    undecided = _undecided(lab)
     lies = {
         "exit 0 and nothing done": "exit 0",
+        "all imported but an update that nobody decided on": (
+            f'\'{sys.executable}\' "$FOLDER/leave_out.py" "$2" "$2.part.gz" {undecided}\n'
+            '"$REAL" import "$2.part.gz" "$3.part"; echo "<ImportLog/>" > "$3"; exit 0'
+        ),
         "a log in German that names an error": '"$REAL" "$@"; cp "$FOLDER/german.xml" "$3"; exit 0',
         "exit 1 although it was done": '"$REAL" "$@"; exit 1',
         "exports over the package that it should import": ': > "$2"; exit 0',
