@@ -36,7 +36,7 @@ def import_bundle(
 
     # Until here nothing has changed that WSUS or its clients see.
     content = disconnected.place_content(bundle, server, content)
-    disconnected.load_metadata(bundle, plan, server)
+    content = disconnected.load_metadata(bundle, plan, server, content)
     disconnected.apply_approvals(bundle, plan, content)
     content = disconnected.delete_content(bundle, plan, content)
 

@@ -83,16 +83,24 @@ def place_content(delivery: Delivery, server: ServerFacts, content: Listing) -> 
 
 
 @step("Load metadata")
-def load_metadata(delivery: Delivery, plan: ImportPlan, server: ServerFacts) -> None:
-    """Have wsusutil import the package, and judge it by all signals."""
+def load_metadata(
+    delivery: Delivery, plan: ImportPlan, server: ServerFacts, content: Listing
+) -> Listing:
+    """Have wsusutil import the package, and judge it by all signals.
+
+    That can take hours, in which files of WsusContent come and go: what lies there is listed anew.
+    """
     place = at_work()
     with PackageIndex(delivery.index) as index:
         place.details["revisions"] = index.summary.revisions
     if importing.is_loaded(place, delivery, plan.sources):
         found_done()
-        return
+        return content
     importing.load_metadata(place, delivery, plan.sources, server)
     place.changed["metadata packages loaded"] += 1
+    listing = examining.scan_content(place, server)
+    proving.prove_present(place, listing)
+    return listing
 
 
 @step("Apply approvals")

@@ -149,6 +149,24 @@ def test_a_powershell_that_does_not_do_its_work_ends_the_command(small_lab: Lab)
     small_lab.export(expect=0)
 
 
+def test_content_that_goes_while_wsusutil_imports_is_named_and_parks_its_approvals(
+    small_lab: Lab,
+) -> None:
+    lab = small_lab
+    lab.export()
+    script = '"$REAL" "$@"; code=$?; rm -r "$FOLDER"/../WsusContent/??; exit $code'
+    _replace(lab, "disconnected", "wsusutil", script)
+    spoilt = lab.import_(1, expect=2)
+    assert {each["reason"] for each in spoilt.document["missing"]} == {"vanished"}
+    approvals = spoilt.document["approvals"]
+    assert {each["reason"] for each in approvals["parked"]} == {"content-missing"}
+    gone = {each["update_id"] for each in spoilt.document["missing"]}
+    standing = lab.state("disconnected")["approvals"]
+    assert not gone & {each["update_id"] for each in standing if each["action"] == "Install"}
+    _restore(lab, "disconnected", "wsusutil")
+    equal_servers(lab, apart_from=lab.import_(1))
+
+
 def test_a_script_that_dies_in_the_middle_of_applying_is_finished_by_the_next_run(
     small_lab: Lab,
 ) -> None:
