@@ -32,7 +32,7 @@ def export_bundle(
     """
     staging.lock_server_and_media()
     server = staging.check_server()
-    decisions = staging.capture_approvals()
+    decisions = staging.capture_approvals(server)
     content = staging.scan_content(server)
 
     draft = staging.open_draft(server, decisions, content, mode=mode, full=full, new=new)

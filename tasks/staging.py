@@ -37,9 +37,9 @@ def check_server() -> ServerFacts:
 
 
 @step("Capture approvals")
-def capture_approvals() -> ServerDecisions:
+def capture_approvals(server: ServerFacts) -> ServerDecisions:
     """Take down groups, approvals and declines in one scoped call."""
-    decisions = asking.read_approvals(at_work())
+    decisions = asking.read_all_approvals(at_work(), server)
     found = decisions.decisions
     log.info("%s approvals, %s declines", len(found.approvals), len(found.declines))
     return decisions

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from tasks.approvals.capture import ServerDecisions, read_decisions
+from tasks.approvals.model import approved_revisions
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ScriptFailedError, ServiceDownError
 from tasks.hosts.host import Json
@@ -109,6 +110,25 @@ def read_approvals(place: Workplace) -> ServerDecisions:
     """Read groups, approvals and declines of a server in one scoped call."""
     with shape_known("read-approvals"):
         return read_decisions(ask(place, "read-approvals"))
+
+
+def read_all_approvals(place: Workplace, facts: ServerFacts) -> ServerDecisions:
+    """Read them, and see that they are no fewer than the server counted: they travel as all.
+
+    Raises:
+        ScriptFailedError: They are fewer. What changed in between is seen alike by the next run.
+    """
+    found = read_approvals(place)
+    approved = {update_id for update_id, _ in approved_revisions(found.decisions.approvals)}
+    declined = found.decisions.declined_ids()
+    for what, counted, named in (
+        ("approved", facts.approved_count, len(approved)),
+        ("declined", facts.declined_count, len(declined)),
+    ):
+        if named < counted:
+            reason = f"the server counts {counted} {what} updates, and it names {named}"
+            raise ScriptFailedError(script="read-approvals", reason=reason)
+    return found
 
 
 @contextmanager

@@ -134,6 +134,8 @@ def test_a_powershell_that_does_not_do_its_work_ends_the_command(small_lab: Lab)
         last + 'echo \'{"kind":"server"}\' > "$last"; exit 0',
         last + 'printf \'not json\\n{"kind":"end"}\\n\' > "$last"; exit 0',
         last + 'printf \'{"kind":"server"}\\n{"kind":"end"}\\n\' > "$last"; exit 0',
+        last + '"$REAL" "$@"; case "$*" in *read-approvals*) grep -v approval "$last" > "$last.x"; '
+        'mv "$last.x" "$last";; esac; exit 0',
     )
     for script in scripts:
         _replace(small_lab, "staging", "powershell", script)
