@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from tasks.approvals.capture import ServerDecisions, read_decisions
 from tasks.approvals.model import approved_revisions
 from tasks.crossing.workplace import Workplace
@@ -17,6 +19,7 @@ from tasks.scripts import load_script
 
 QUESTION_SECONDS = 1_800.0
 BATCH_SECONDS = 6 * 3_600.0
+_OTHER_SHAPE = "its answer has another shape than ours: "
 
 
 def ask(
@@ -85,7 +88,8 @@ def read_running_server(place: Workplace, *, since: datetime | None = None) -> S
         if not make_service_run(place):
             raise
     else:
-        make_service_run(place)
+        if not make_service_run(place):
+            return facts  # it could not be seen, and runs
     place.alarm("WsusService was stopped and has been started")
     return read_server(place, since=since)
 
@@ -136,9 +140,18 @@ def shape_known(script: str) -> Iterator[None]:
     """Say whose answer it was where one is whole and yet not what the script writes."""
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:  # pydantic's is a ValueError
-        what = f"its answer has another shape than ours: {type(error).__name__} {error}"
-        raise ScriptFailedError(script=script, reason=what) from error
+    except ValidationError as error:
+        raise ScriptFailedError(script=script, reason=_OTHER_SHAPE + _first_flaw(error)) from error
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__} {error}"
+        raise ScriptFailedError(script=script, reason=_OTHER_SHAPE + what) from error
+
+
+def _first_flaw(error: ValidationError) -> str:
+    first, *others = error.errors(include_url=False)
+    field = ".".join(map(str, first["loc"]))
+    more = f", and {len(others)} more" if others else ""
+    return f"{field}: {first['msg']}{more}"
 
 
 def make_service_run(place: Workplace) -> bool:
