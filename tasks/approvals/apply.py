@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tasks.approvals.model import ApprovalSet, GroupPath, Key, fold
+from tasks.approvals.model import Approval, ApprovalSet, GroupPath, Key, fold
 from tasks.approvals.outline import ApprovalPlan, PlannedAction
 
 Name = TypeVar("Name")
@@ -22,12 +22,17 @@ NOT_SEEN = "it was said to be done, and the server does not show it"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An operation that the server refused. Exactly one of ``action`` and ``group`` is set."""
+    """An operation that the server refused. Exactly one of ``action`` and ``group`` is set.
+
+    Attributes:
+        left: What was made in its place: it is no decision of a person over there.
+    """
 
     error_type: str
     error: str
     action: PlannedAction | None = None
     group: GroupPath | None = None
+    left: Approval | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The keys of an approval, and ``reason``: what the server said."""
@@ -93,29 +98,51 @@ def believe(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
         outcome: What the script said.
         present: The server's decisions, read after it.
     """
-    approved = {(each.key, each.revision, each.action) for each in present.approvals}
-    declined = present.declined_ids().keys()
-
-    def is_seen(action: PlannedAction) -> bool:
-        terms = (_key(action), action.revision, action.action)
-        match action.operation:
-            case "approve":
-                return terms in approved
-            case "remove":
-                return terms not in approved
-            case "decline":
-                return action.update_id in declined
-            case "undecline":
-                return action.update_id not in declined
-        return True  # licence terms are no decision; what waits for them shows them
-
-    unseen = [each for each in outcome.applied if not is_seen(each)]
-    failed = [Failure("", NOT_SEEN, action=each) for each in unseen]
+    standing = _Standing(present)
+    unseen = [each for each in outcome.applied if not standing.shows(each)]
+    failed = [Failure("", NOT_SEEN, action=each, left=standing.left_by(each)) for each in unseen]
     return ApplyOutcome(
-        tuple(each for each in outcome.applied if is_seen(each)),
+        tuple(each for each in outcome.applied if standing.shows(each)),
         outcome.repeated,
         (*outcome.failed, *failed),
     )
+
+
+def seen_only(plan: ApprovalPlan, present: ApprovalSet) -> ApplyOutcome:
+    """What of a plan the server shows, where the script gave no answer that could be used."""
+    standing = _Standing(present)
+    decisions = (each for each in plan.actions if each.operation != "accept-license")
+    return ApplyOutcome(tuple(each for each in decisions if standing.shows(each)), 0, ())
+
+
+class _Standing:
+    """A server's decisions as an action is looked up in them."""
+
+    def __init__(self, present: ApprovalSet) -> None:
+        self._declined = present.declined_ids().keys()
+        self._approvals: dict[Key, list[Approval]] = {}
+        for each in present.approvals:
+            self._approvals.setdefault(each.key, []).append(each)
+
+    def shows(self, action: PlannedAction) -> bool:
+        here = self._approvals.get(_key(action), [])
+        match action.operation:
+            case "approve":
+                return any(action.approval.agrees_with(each) for each in here)
+            case "remove":
+                terms = (action.revision, action.action)
+                return terms not in {(each.revision, each.action) for each in here}
+            case "decline":
+                return action.update_id in self._declined
+            case "undecline":
+                return action.update_id not in self._declined
+        return True  # licence terms are no decision; what waits for them shows them
+
+    def left_by(self, action: PlannedAction) -> Approval | None:
+        """The approval that an action made instead of the one that it asked for."""
+        here = self._approvals.get(_key(action), []) if action.operation == "approve" else []
+        new = [each for each in here if each != action.replaces]
+        return new[-1] if new else None
 
 
 def next_applied(
@@ -143,6 +170,7 @@ def next_applied(
         each.update_id for each in (*plan.held, *plan.kept) if each.subject == "decline"
     }
     before, after = last.by_key(), incoming.by_key()
+    before |= {each.left.key: each.left for each in outcome.failed if each.left is not None}
     approvals = _carried(before, after, unsettled=waiting | unapproved)
     left = [
         approval

@@ -44,6 +44,11 @@ class PlannedAction(Decision):
         unapproves = replaced is Action.INSTALL and self.action is not Action.INSTALL
         return unapproves or self.action is Action.UNINSTALL
 
+    @property
+    def approval(self) -> Approval:
+        """The approval that it asks for."""
+        return Approval.model_validate(self.model_dump())
+
     def request(self) -> dict[str, Any]:
         """The operation as the script takes it, without its number."""
         line: dict[str, Any] = {
@@ -54,8 +59,7 @@ class PlannedAction(Decision):
         if self.operation in ("approve", "remove"):
             line |= {"group": list(self.group), "action": str(self.action)}
         if self.operation == "approve":
-            asked = Approval.model_validate(self.model_dump()).as_json()
-            line |= {"deadline": asked["deadline"], "optional": self.optional}
+            line |= {"deadline": self.approval.as_json()["deadline"], "optional": self.optional}
         return line
 
     def as_json(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tasks.approvals.apply import (
@@ -11,6 +12,7 @@ from tasks.approvals.apply import (
     next_applied,
     operations,
     read_outcomes,
+    seen_only,
 )
 from tasks.approvals.model import Action, ApprovalSet, RevisionId
 from tasks.approvals.outline import ApprovalPlan
@@ -119,6 +121,37 @@ def test_what_the_server_does_not_show_was_not_done_whatever_the_script_said() -
     assert next_applied(LAST, INCOMING, made(), doubted) == LAST.model_copy(
         update={"groups": INCOMING.groups}
     )
+
+
+def test_another_decision_than_the_one_asked_for_was_not_done_and_is_nobodys_own() -> None:
+    asked, other = approval(1, RING, deadline=FAR), approval(1, RING)
+    situation = Situation(ApprovalSet(), decisions(asked), decisions(), Facts(known=KNOWN))
+    plan = plan_approvals(situation, ApprovalPolicy(), now=NOW)
+    said = read_outcomes(plan, [outcome(1)])
+    (failure,) = believe(said, decisions(other)).failed
+    assert (failure.error, failure.left) == (NOT_SEEN, other)
+
+    last = next_applied(ApprovalSet(), decisions(asked), plan, believe(said, decisions(other)))
+    assert last.approvals == (other,)
+    again = Situation(last, decisions(asked), decisions(other), Facts(known=KNOWN))
+    (mended,) = plan_approvals(again, ApprovalPolicy(), now=NOW).actions
+    assert mended.approval == asked
+
+
+def test_an_approval_that_was_not_replaced_is_left_by_nobody() -> None:
+    before, asked = approval(1), approval(1, deadline=FAR)
+    situation = Situation(ApprovalSet(), decisions(asked), decisions(before), Facts(known=KNOWN))
+    last = decisions(before)
+    plan = plan_approvals(replace(situation, last=last), ApprovalPolicy(), now=NOW)
+    (failure,) = believe(read_outcomes(plan, [outcome(1)]), decisions(before)).failed
+    assert failure.left is None
+
+
+def test_without_an_answer_only_what_the_server_shows_was_done() -> None:
+    plan = made()
+    assert seen_only(plan, INCOMING).applied == plan.actions
+    assert seen_only(plan, PRESENT).applied == ()
+    assert seen_only(plan, PRESENT).failed == ()
 
 
 def test_a_group_that_could_not_be_made_is_a_failure_of_its_own() -> None:
