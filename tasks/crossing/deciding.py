@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tasks.approvals.apply import (
     next_applied,
     operations,
     read_outcomes,
+    seen_only,
 )
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import ApprovalSet, RevisionId, approved_revisions, decode_lines
@@ -31,12 +33,15 @@ from tasks.crossing.asking import (
     read_revisions,
     shape_known,
 )
+from tasks.crossing.closing import approval_lines
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ServerChangedError, TrustError
+from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
+from tasks.hosts.paths import HostPath
 from tasks.ledger.imports import Decision
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
+from tasks.reports.model import ApprovalOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +157,35 @@ def apply_plan(
     else:
         folder = place.run_folder(f"{work}-{plan.digest[:16]}")
         place.server.make_private_folder(folder)
-        _, *lines = operations(plan)
-        answer = ask(
-            place, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS
-        )
-        with shape_known("apply-approvals"):
-            said = read_outcomes(plan, answer)
+        try:
+            said = _carry_out(place, plan, folder)
+        except ScriptFailedError:
+            _note_what_stands(place, plan)
+            raise
         outcome = believe(said, read_approvals(place).decisions)
     place.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
     return outcome
+
+
+def _carry_out(place: Workplace, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
+    _, *lines = operations(plan)
+    answer = ask(
+        place, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS
+    )
+    with shape_known("apply-approvals"):
+        return read_outcomes(plan, answer)
+
+
+def _note_what_stands(place: Workplace, plan: ApprovalPlan) -> None:
+    """Have the report of a failed run name what the server shows of the plan."""
+    with suppress(AirGapError):
+        seen = seen_only(plan, read_approvals(place).decisions)
+        outcome = ApprovalOutcome(
+            applied=approval_lines([each.as_json() for each in seen.applied]),
+            parked=approval_lines(waiting_of(place, "parked")),
+            held=approval_lines(waiting_of(place, "held")),
+        )
+        place.note(approvals=outcome)
 
 
 def waiting_of(place: Workplace, state: str) -> list[dict[str, object]]:

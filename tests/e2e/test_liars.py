@@ -183,6 +183,10 @@ def test_a_script_that_dies_in_the_middle_of_applying_is_finished_by_the_next_ru
     _replace(lab, "disconnected", "powershell", script)
     broken = lab.import_(1, expect=1)
     assert broken.error["kind"] == "script-failed", broken.explain()
+    # The report of the failed run names what stands there now.
+    for kind in ("approvals", "declines"):
+        made = set(map(decision, lab.state("disconnected")[kind]))
+        assert made <= set(map(decision, broken.document["approvals"]["applied"]))
     _restore(lab, "disconnected", "powershell")
     done = lab.import_(1)
     assert done.exit_code in {0, 2}
