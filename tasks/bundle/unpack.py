@@ -38,8 +38,8 @@ from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
-Treatment = Literal["copy", "prove", "skip"]
-"""What to do with a carried file: bring it into the intake, only read it, or leave it alone."""
+Treatment = Literal["copy", "prove"]
+"""What to do with a carried file: bring it into the intake, or only read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +63,12 @@ class UnpackedDocuments:
 class ContentRead:
     """How much content was read: ``written`` into the intake, ``adopted`` from an earlier run.
 
-    ``proved`` files were only read; ``skipped`` ones were left alone, as the caller asked.
+    ``proved`` files were only read.
     """
 
     written: int = 0
     adopted: int = 0
     proved: int = 0
-    skipped: int = 0
     size_bytes: int = 0
 
 
@@ -294,9 +293,6 @@ def _attempt(
     reading: _Reading, survey: FolderSurvey, entry: Entry, present: dict[str, int]
 ) -> _Attempt | None:
     treatment = reading.treatment(entry)
-    if treatment == "skip":
-        reading.done.skipped += 1
-        return None
     tried = Faults()
     choices = _choices(reading.bundle, survey, entry, tried)
     if choices is None:
