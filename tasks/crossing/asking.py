@@ -9,7 +9,6 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from tasks.approvals.capture import ServerDecisions, read_decisions
-from tasks.approvals.model import approved_revisions
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ScriptFailedError, ServiceDownError
 from tasks.hosts.host import Json
@@ -123,7 +122,7 @@ def read_all_approvals(place: Workplace, facts: ServerFacts) -> ServerDecisions:
         ScriptFailedError: They are fewer. What changed in between is seen alike by the next run.
     """
     found = read_approvals(place)
-    approved = {update_id for update_id, _ in approved_revisions(found.decisions.approvals)}
+    approved = {each.update_id for each in found.decisions.approvals}
     declined = found.decisions.declined_ids()
     for what, counted, named in (
         ("approved", facts.approved_count, len(approved)),

@@ -210,6 +210,8 @@ def its_server(package: PackageIndex, **changes: object) -> ServerFacts:
 
 def test_a_package_fits_the_server_that_wrote_it(package: PackageIndex) -> None:
     assert wsusutil.contradiction(package, its_server(package), [guid(1), guid(3)]) == ""
+    longer = its_server(package, protocol_version=f"{package.summary.protocol_version}.0.0")
+    assert wsusutil.contradiction(package, longer, []) == ""
 
 
 @pytest.mark.parametrize("shown", [3, 5])
