@@ -10,8 +10,8 @@ from tasks.approvals.model import (
     ApprovalSet,
     Decision,
     LicenseAcceptance,
-    RevisionId,
 )
+from tasks.revision import RevisionId
 
 _UNREADY = frozenset({"NotReady", "Failed", "Canceled"})
 

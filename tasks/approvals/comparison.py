@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from tasks.approvals.model import Action, ApprovalSet, Key, RevisionId
+from tasks.approvals.model import Action, ApprovalSet, Key
 from tasks.approvals.policy import ApprovalPolicy
+from tasks.revision import RevisionId
 
 
 def _nothing_supersedes(_: str) -> Collection[str]:

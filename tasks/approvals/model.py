@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -22,6 +21,8 @@ from typing import Annotated, Any
 
 from blake3 import blake3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer
+
+from tasks.revision import RevisionId
 
 GroupPath = tuple[str, ...]
 ALL_COMPUTERS: GroupPath = ("All Computers",)
@@ -40,14 +41,6 @@ class Action(StrEnum):
     UNINSTALL = "Uninstall"
     NOT_APPROVED = "NotApproved"
     """An explicit block of one group, under an approval of its parent."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class RevisionId:
-    """One revision of one update. ``update_id`` is a lower-case guid."""
-
-    update_id: str
-    revision: int
 
 
 def fold(path: GroupPath) -> GroupPath:
@@ -220,14 +213,9 @@ class ApprovalSet(BaseModel):
         return {decline.update_id: decline for decline in self.declines}
 
 
-def approved_revisions(approvals: Iterable[Approval]) -> list[tuple[str, int]]:
+def approved_revisions(approvals: Iterable[Approval]) -> list[RevisionId]:
     """The revisions that need content: every approval but a block, each revision once."""
-    wanted = {
-        (each.update_id, each.revision)
-        for each in approvals
-        if each.action is not Action.NOT_APPROVED
-    }
-    return sorted(wanted)
+    return sorted({each.id for each in approvals if each.action is not Action.NOT_APPROVED})
 
 
 def encode_line(line: Mapping[str, Any]) -> bytes:

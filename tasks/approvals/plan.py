@@ -27,12 +27,12 @@ from tasks.approvals.model import (
     Decline,
     GroupPath,
     Key,
-    RevisionId,
     fold,
 )
 from tasks.approvals.outline import ApprovalPlan, Change, PlannedAction, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
+from tasks.revision import RevisionId
 
 __all__ = ["Facts", "Situation", "plan_approvals"]
 

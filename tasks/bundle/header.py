@@ -80,7 +80,7 @@ class BundleReference(Sealed):
     digest: Blake3Field
 
 
-class ServerFacts(Sealed):
+class StagingFacts(Sealed):
     """What the import compares with the disconnected server. Names no host, user or computer."""
 
     id: _Text
@@ -143,7 +143,7 @@ class Header(Sealed):
     voided: Annotated[tuple[Sequence, ...], Field(max_length=1000)] = ()
     created: TimeField
     mode: Mode
-    server: ServerFacts
+    server: StagingFacts
     counts: Counts
     manifest: Binding
     package: Binding

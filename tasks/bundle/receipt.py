@@ -26,7 +26,7 @@ RECEIPT_LIMIT_BYTES = 33_554_432
 MOST_MISSING = 200_000
 _SHOWN = 50
 
-Outcome = Literal["complete", "partial", "unlisted"]
+ReceiptOutcome = Literal["complete", "partial", "unlisted"]
 """``complete``: all content of the manifest is in place. ``partial``: all but what is listed as
 missing. ``unlisted``: more is missing than a receipt lists; the baseline must not move."""
 
@@ -66,7 +66,7 @@ class Receipt(Sealed):
     chain: ChainId
     sequence: SequenceNumber
     header_digest: Blake3Field
-    outcome: Outcome
+    outcome: ReceiptOutcome
     counts: ReceiptCounts
     missing_content: Annotated[tuple[Sha1Field, ...], Field(max_length=MOST_MISSING)] = ()
     missing_updates: Annotated[tuple[MissingUpdate, ...], Field(max_length=MOST_MISSING)] = ()
@@ -96,7 +96,7 @@ class TrustedReceipt:
 
 def list_missing(
     missing: Sequence[ContentDigest],
-) -> tuple[Outcome, tuple[ContentDigest, ...]]:
+) -> tuple[ReceiptOutcome, tuple[ContentDigest, ...]]:
     """Say which outcome missing content amounts to, and which digests the receipt lists."""
     unique = tuple(sorted(set(missing)))
     if not unique:

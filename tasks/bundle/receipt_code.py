@@ -15,7 +15,7 @@ from hmac import compare_digest
 from blake3 import blake3
 
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.receipt import Outcome, Receipt
+from tasks.bundle.receipt import Receipt, ReceiptOutcome
 from tasks.content.names import Blake3
 from tasks.errors import ChainError, UsageError
 
@@ -30,7 +30,7 @@ _MISTYPED_LETTERS = 3
 _MODULUS = 1_021
 _TYPE = "wsus-airgap receipt code 1"
 _TYPE_AGAIN = "Compare the code with the receipt, group by group, and type it again."
-_LETTERS: dict[Outcome, str] = {"complete": "C", "partial": "P", "unlisted": "N"}
+_LETTERS: dict[ReceiptOutcome, str] = {"complete": "C", "partial": "P", "unlisted": "N"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class MatchedCode:
     """The bundle that a typed code belongs to. Only ``complete`` may move the baseline."""
 
     awaited: Awaited
-    outcome: Outcome
+    outcome: ReceiptOutcome
 
 
 def make_code(receipt: Receipt, secret: bytes) -> str:
@@ -115,7 +115,7 @@ def _read_letters(text: str) -> str:
     return letters
 
 
-def _proof(awaited: Awaited, outcome: Outcome, secret: bytes) -> str:
+def _proof(awaited: Awaited, outcome: ReceiptOutcome, secret: bytes) -> str:
     message = canonical_json(
         [
             _TYPE,

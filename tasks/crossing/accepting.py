@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Outcome, Receipt, read_receipt
+from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, read_receipt
 from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
 from tasks.content.names import Blake3
 from tasks.crossing.trust import receipt_secret, site_trust
@@ -19,7 +19,7 @@ class Accepted:
     """A receipt that is for one of our bundles. ``receipt`` is None for a typed code."""
 
     record: ExportRecord
-    outcome: Outcome
+    outcome: ReceiptOutcome
     receipt: Receipt | None
 
 

@@ -14,6 +14,7 @@ from tasks.errors import ScriptFailedError, ServiceDownError
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
 from tasks.metadata.server import ServerFacts
+from tasks.revision import RevisionId
 from tasks.scripts import load_script
 
 QUESTION_SECONDS = 1_800.0
@@ -93,9 +94,7 @@ def read_running_server(place: Workplace, *, since: datetime | None = None) -> S
     return read_server(place, since=since)
 
 
-def read_revisions(
-    place: Workplace, revisions: Iterable[tuple[str, int]]
-) -> dict[tuple[str, int], Json]:
+def read_revisions(place: Workplace, revisions: Iterable[RevisionId]) -> dict[RevisionId, Json]:
     """What the server says of revisions, by update id and number: those that it has.
 
     Number 0 asks for the newest revision of an update.
@@ -103,7 +102,7 @@ def read_revisions(
     items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
     with shape_known("read-updates"):
         return {
-            (str(line["update_id"]), int(str(line["revision"]))): line
+            RevisionId(str(line["update_id"]), int(str(line["revision"]))): line
             for line in ask(place, "read-updates", items=items, timeout_seconds=BATCH_SECONDS)
             if line.get("kind") == "update" and line.get("found")
         }

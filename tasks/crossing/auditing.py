@@ -32,6 +32,7 @@ from tasks.hosts.putting import put_file
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.reports.model import ApprovalOutcome
+from tasks.revision import RevisionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,11 @@ def find_gaps(place: Workplace, metadata: Metadata, view: ServerView) -> tuple[M
         return tuple(find_missing(index, wanted, view.content_view(provenance=provenance)))
 
 
-def wanted_revisions(place: Workplace, present: ServerDecisions) -> list[tuple[str, int]]:
+def wanted_revisions(place: Workplace, present: ServerDecisions) -> list[RevisionId]:
     """Approved and parked revisions, each once."""
     parked = {
-        (str(line["update_id"]), int(str(line["revision"]))) for line in waiting_of(place, "parked")
+        RevisionId(str(line["update_id"]), int(str(line["revision"])))
+        for line in waiting_of(place, "parked")
     }
     return sorted({*approved_revisions(present.decisions.approvals), *parked})
 
@@ -74,7 +76,7 @@ def count_unapproved(
     declines = view.decisions.decisions.declines
     left_out = [
         *wanted_revisions(place, view.decisions),
-        *((each.update_id, each.revision) for each in declines),
+        *(each.id for each in declines),
     ]
     count = 0
     files: list[MissingFile] = []

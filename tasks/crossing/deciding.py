@@ -22,7 +22,7 @@ from tasks.approvals.apply import (
     seen_only,
 )
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import ApprovalSet, RevisionId, approved_revisions, decode_lines
+from tasks.approvals.model import ApprovalSet, approved_revisions, decode_lines
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
@@ -37,11 +37,12 @@ from tasks.crossing.closing import approval_lines
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
 from tasks.hosts.paths import HostPath
-from tasks.ledger.imports import Decision
+from tasks.ledger.imports import RememberedDecision
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.reports.model import ApprovalOutcome
+from tasks.revision import RevisionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +103,13 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
 
 def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalPlan:
     """Plan from what the server itself says now of every update in question."""
-    wanted = [(each.update_id, each.revision) for each in sorted(_concerned(sources.incoming))]
-    known, licensed = set(), set()
-    for key, line in read_revisions(place, wanted).items():
-        known.add(RevisionId(*key))
-        if line.get("license_required") and not line.get("license_accepted"):
-            licensed.add(RevisionId(*key))
+    said_of = read_revisions(place, sorted(_concerned(sources.incoming)))
+    known = set(said_of)
+    licensed = {
+        revision
+        for revision, line in said_of.items()
+        if line.get("license_required") and not line.get("license_accepted")
+    }
     with PackageIndex(sources.index) as index:
         expired = {
             revision
@@ -196,7 +198,7 @@ def waiting_of(place: Workplace, state: str) -> list[dict[str, object]]:
     ]
 
 
-def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[Decision]:
+def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
     for line in applied.lines():
         yield _decision("applied", line, str(line.get("update_id", "")), "")
     for waiting in plan.parked:
@@ -205,14 +207,16 @@ def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[Decision]:
         yield _waiting("held", waiting)
 
 
-def _waiting(state: str, waiting: Waiting) -> Decision:
+def _waiting(state: str, waiting: Waiting) -> RememberedDecision:
     body = waiting.as_json()
     reason = str(body.pop("reason"))
     return _decision(state, body, waiting.update_id, reason)
 
 
-def _decision(state: str, body: Mapping[str, object], update_id: str, reason: str) -> Decision:
-    return Decision.model_validate(
+def _decision(
+    state: str, body: Mapping[str, object], update_id: str, reason: str
+) -> RememberedDecision:
+    return RememberedDecision.model_validate(
         {
             "state": state,
             "update_id": update_id,
@@ -287,7 +291,7 @@ def approval_policy(place: Workplace) -> ApprovalPolicy:
 def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
     view = ContentView(choice=sources.choice, held=sources.held)
     return {
-        RevisionId(*each.key)
+        each.key
         for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
         if not each.is_complete
     }

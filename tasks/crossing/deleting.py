@@ -20,6 +20,7 @@ from tasks.crossing.workplace import Workplace
 from tasks.errors import DeleteLimitError, StepsFailedError
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
+from tasks.revision import RevisionId
 
 _NOTHING = DeletePlan((), 0, 0)
 
@@ -116,13 +117,13 @@ def _has_local(place: Workplace, index: PackageIndex, view: ServerView) -> bool:
     name: then nothing unnamed is touched. The server shows as many updates as it has, and says of
     each of the package's whether it is among them.
     """
-    newest = ((key.update_id, 0) for key in index.approvable())
+    newest = (RevisionId(key.update_id, 0) for key in index.approvable())
     return view.facts.update_count > len(asking.read_revisions(place, newest))
 
 
 def _wanted(
     index: PackageIndex, sources: Sources, present: ServerDecisions, approvals: ApprovalPlan
-) -> list[tuple[str, int]]:
+) -> list[RevisionId]:
     """The revisions whose files must stay.
 
     The newest of every update that will not be declined, and every one that is approved, will
@@ -131,13 +132,13 @@ def _wanted(
     declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
     approved = approved_revisions((*present.decisions.approvals, *sources.incoming.approvals))
-    keys: set[tuple[str, int]] = {*index.approvable(), *approved}
+    keys: set[RevisionId] = {*index.approvable(), *approved}
     return sorted(key for key in keys if key[0] not in declined)
 
 
 def _needed(
     index: PackageIndex,
-    wanted: Iterable[tuple[str, int]],
+    wanted: Iterable[RevisionId],
     sources: Sources,
     among: Collection[ContentDigest],
 ) -> set[ContentDigest]:

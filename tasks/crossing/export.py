@@ -12,8 +12,7 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import approved_revisions
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
-from tasks.bundle.header import Counts, Header, seal_header
-from tasks.bundle.header import ServerFacts as HeaderServer
+from tasks.bundle.header import Counts, Header, StagingFacts, seal_header
 from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
 from tasks.bundle.lists import Documents
 from tasks.bundle.manifest import read_entries
@@ -295,7 +294,7 @@ def _header(
         voided=draft.voided,
         created=created,
         mode=draft.mode.value,
-        server=HeaderServer(
+        server=StagingFacts(
             id=facts.server_id,
             version=facts.version,
             protocol_version=facts.protocol_version,

@@ -47,6 +47,7 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
+from tasks.revision import RevisionId
 
 # A package of which a hundredth is missing escapes such a sample once in five hundred million.
 _SAMPLE_UPDATES = 2_000
@@ -336,15 +337,15 @@ def _bring_package(place: Workplace, package: Path, work: str, expected: str) ->
     return target.text
 
 
-def _concerned(delivery: Delivery, sources: Sources) -> list[tuple[str, int]]:
+def _concerned(delivery: Delivery, sources: Sources) -> list[RevisionId]:
     """Revisions with an incoming decision, as far as the package has them."""
     incoming = sources.incoming
-    wanted = {(each.update_id, each.revision) for each in (*incoming.approvals, *incoming.declines)}
+    wanted = {each.id for each in (*incoming.approvals, *incoming.declines)}
     with PackageIndex(delivery.index) as index:
         return sorted(key for key in wanted if index.revision(*key) is not None)
 
 
-def _expected(delivery: Delivery, sources: Sources) -> Iterator[tuple[str, int]]:
+def _expected(delivery: Delivery, sources: Sources) -> Iterator[RevisionId]:
     """Revisions that the server must have once it took the package in.
 
     Those with an incoming decision, and of the other updates that can be approved a sample, spread
@@ -384,7 +385,7 @@ def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> in
     if not stuck:
         return 0
     with PackageIndex(index_path) as index:
-        keys = [(each.update_id, each.revision) for each in stuck]
+        keys = [each.id for each in stuck]
         audited = audit_revisions(index, keys, view.content_view())
         whole = [each.key for each in audited if each.is_complete]
     lines = [

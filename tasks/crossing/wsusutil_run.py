@@ -39,6 +39,7 @@ from tasks.metadata.wsusutil import (
 )
 from tasks.metadata.wsusutil_log import LogSummary, read_log
 from tasks.reports.sections import judgement_section
+from tasks.revision import RevisionId
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -140,7 +141,7 @@ def judge(
     package: PackageSignal,
     *,
     before: ServerFacts | None,
-    wanted: Iterable[tuple[str, int]] = (),
+    wanted: Iterable[RevisionId] = (),
 ) -> Judgement:
     """Gather the remaining signals, judge, and show in the report how.
 
@@ -176,7 +177,7 @@ class _Unresolved:
     first: str = ""
 
 
-def _look_up(place: Workplace, wanted: Iterable[tuple[str, int]]) -> _Unresolved:
+def _look_up(place: Workplace, wanted: Iterable[RevisionId]) -> _Unresolved:
     """Ask for revisions, so many in one script run that memory does not grow with a catalogue."""
     asked = iter(wanted)
     missing = _Unresolved()

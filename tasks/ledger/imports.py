@@ -30,7 +30,7 @@ class ImportRecord(BaseModel):
     outcome: str | None
 
 
-class Decision(BaseModel):
+class RememberedDecision(BaseModel):
     """One remembered decision: ``body`` is its canonical JSON, ``state`` the set it is in."""
 
     model_config = ConfigDict(frozen=True)
@@ -93,7 +93,7 @@ class Imports:
         """Remember that a bundle never came, or that what it carried has been brought since."""
         self._ledger.set_fact("lost_bundle", "" if sequence is None else str(sequence))
 
-    def remember(self, decisions: Iterable[Decision]) -> None:
+    def remember(self, decisions: Iterable[RememberedDecision]) -> None:
         """Replace the remembered decisions, in one transaction."""
         with self._ledger.transaction():
             self._connection.execute("DELETE FROM decision")
@@ -103,13 +103,13 @@ class Imports:
                 (decision.model_dump() for decision in decisions),
             )
 
-    def decisions(self, state: str) -> list[Decision]:
+    def decisions(self, state: str) -> list[RememberedDecision]:
         """The decisions of one set, in stable order."""
         rows = self._connection.execute(
             "SELECT * FROM decision WHERE state=? ORDER BY update_id, revision, group_path, body",
             (state,),
         )
-        return [Decision.model_validate(dict(row)) for row in rows]
+        return [RememberedDecision.model_validate(dict(row)) for row in rows]
 
     def _one(self, query: str, *values: object) -> ImportRecord | None:
         row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()

@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.content.names import ContentDigest
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import Closure, ContentChoice, NeededFile, read_closures
-from tasks.metadata.model import RevisionKey
+from tasks.revision import RevisionId
 
 
-class Reason(StrEnum):
+class MissingReason(StrEnum):
     """Why a content file is not there: the closed list of the JSON document."""
 
     NEVER_DOWNLOADED = "never-downloaded"
@@ -33,39 +33,39 @@ class Reason(StrEnum):
     UNKNOWN_REVISION = "unknown-revision"
 
 
-REASON_TEXTS: dict[Reason, str] = {
-    Reason.NEVER_DOWNLOADED: (
+REASON_TEXTS: dict[MissingReason, str] = {
+    MissingReason.NEVER_DOWNLOADED: (
         "The staging server does not hold this file: approve the update there, or wait for its "
         "download, then export again."
     ),
-    Reason.NOT_CARRIED: (
+    MissingReason.NOT_CARRIED: (
         "The staging server holds this file, but the bundle left it out because it was believed "
         "to be here: the next bundle must bring it."
     ),
-    Reason.LOST_BUNDLE: (
+    MissingReason.LOST_BUNDLE: (
         "A bundle that never came carried this file: find it, or have the next one bring the file."
     ),
-    Reason.WRONG_DIGEST: (
+    MissingReason.WRONG_DIGEST: (
         "A file of this name lies in WsusContent with other bytes: the next bundle must bring it "
         "anew."
     ),
-    Reason.VANISHED: (
+    MissingReason.VANISHED: (
         "This file was in place and is gone: find out who deletes in WsusContent; the next bundle "
         "must bring it."
     ),
-    Reason.LANGUAGE_EXCLUDED: (
+    MissingReason.LANGUAGE_EXCLUDED: (
         "The staging server does not keep this language, the disconnected one does: enable it on "
         "staging, or disable it here."
     ),
-    Reason.EXPRESS_EXCLUDED: (
+    MissingReason.EXPRESS_EXCLUDED: (
         "The staging server does not keep express files, the disconnected one does: make both "
         "settings equal."
     ),
-    Reason.REJECTED_BY_WSUS: (
+    MissingReason.REJECTED_BY_WSUS: (
         "WSUS deleted this file after it was placed, mostly for a signature that it cannot trust: "
         "look at the root certificates here before the next bundle brings it."
     ),
-    Reason.UNKNOWN_REVISION: (
+    MissingReason.UNKNOWN_REVISION: (
         "The metadata does not have this revision, so that its files are not known: synchronise "
         "the staging server, then export again."
     ),
@@ -91,10 +91,10 @@ class Provenance(StrEnum):
 
 
 _REASONS = {
-    Provenance.REJECTED: Reason.REJECTED_BY_WSUS,
-    Provenance.PLACED: Reason.VANISHED,
-    Provenance.IN_LOST_BUNDLE: Reason.LOST_BUNDLE,
-    Provenance.HELD_BY_STAGING: Reason.NOT_CARRIED,
+    Provenance.REJECTED: MissingReason.REJECTED_BY_WSUS,
+    Provenance.PLACED: MissingReason.VANISHED,
+    Provenance.IN_LOST_BUNDLE: MissingReason.LOST_BUNDLE,
+    Provenance.HELD_BY_STAGING: MissingReason.NOT_CARRIED,
 }
 
 
@@ -128,7 +128,7 @@ class MissingFile(BaseModel):
     kb: str
     file: str | None = Field(description="<SHA-1>.<extension>")
     size_bytes: int | None
-    reason: Reason
+    reason: MissingReason
     reason_text: str
 
 
@@ -136,7 +136,7 @@ class MissingFile(BaseModel):
 class RevisionContent:
     """How one wanted revision stands: how much it needs, and what of that misses."""
 
-    key: RevisionKey
+    key: RevisionId
     files: int
     bytes: int
     missing: tuple[MissingFile, ...]
@@ -165,7 +165,7 @@ class ContentView:
 
 
 def audit_revisions(
-    index: PackageIndex, wanted: Iterable[tuple[str, int]], view: ContentView
+    index: PackageIndex, wanted: Iterable[RevisionId], view: ContentView
 ) -> Iterator[RevisionContent]:
     """Yield one entry for every wanted revision, in the order given, one in memory.
 
@@ -184,27 +184,27 @@ def audit_revisions(
 
 
 def find_missing(
-    index: PackageIndex, wanted: Iterable[tuple[str, int]], view: ContentView
+    index: PackageIndex, wanted: Iterable[RevisionId], view: ContentView
 ) -> Iterator[MissingFile]:
     """Yield all that the wanted revisions wait for, in their order, then by SHA-1."""
     for revision in audit_revisions(index, wanted, view):
         yield from revision.missing
 
 
-def _judge(needed: NeededFile, view: ContentView) -> Reason | None:
+def _judge(needed: NeededFile, view: ContentView) -> MissingReason | None:
     """Why a file does not count as being there; None when it does."""
     held = view.held(needed.name.digest)
     if held is not None:
-        return None if _is_good(held, needed) else Reason.WRONG_DIGEST
+        return None if _is_good(held, needed) else MissingReason.WRONG_DIGEST
     known = _REASONS.get(view.provenance(needed.name.digest))
     if known is not None:
         return known
     staging = view.staging
     if staging is not None and not staging.takes_language(needed.language):
-        return Reason.LANGUAGE_EXCLUDED
+        return MissingReason.LANGUAGE_EXCLUDED
     if staging is not None and needed.kind == "express" and not staging.express:
-        return Reason.EXPRESS_EXCLUDED
-    return Reason.NEVER_DOWNLOADED
+        return MissingReason.EXPRESS_EXCLUDED
+    return MissingReason.NEVER_DOWNLOADED
 
 
 def _is_good(held: HeldFile, needed: NeededFile) -> bool:
@@ -214,12 +214,12 @@ def _is_good(held: HeldFile, needed: NeededFile) -> bool:
 
 
 def _name_missing(
-    index: PackageIndex, closure: Closure, gaps: list[tuple[NeededFile, Reason]]
+    index: PackageIndex, closure: Closure, gaps: list[tuple[NeededFile, MissingReason]]
 ) -> Iterator[MissingFile]:
     record = index.revision(*closure.key)
     title, kb = (record.title, record.kb) if record else ("", "")
-    reasons: list[tuple[NeededFile | None, Reason]] = [*gaps]
-    reasons += [(None, Reason.UNKNOWN_REVISION) for _ in closure.unknown]
+    reasons: list[tuple[NeededFile | None, MissingReason]] = [*gaps]
+    reasons += [(None, MissingReason.UNKNOWN_REVISION) for _ in closure.unknown]
     for needed, reason in reasons:
         yield MissingFile(
             update_id=closure.key.update_id,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tasks.content.names import ContentDigest
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import Closure, ContentChoice, read_closures
-from tasks.metadata.model import RevisionKey
+from tasks.revision import RevisionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class BroughtUpdate:
         supersedes: How many updates it says it supersedes.
     """
 
-    key: RevisionKey
+    key: RevisionId
     title: str
     kb: str
     severity: str
@@ -34,7 +34,7 @@ class BroughtUpdate:
 
 def describe_brought(
     index: PackageIndex,
-    wanted: Iterable[tuple[str, int]],
+    wanted: Iterable[RevisionId],
     choice: ContentChoice,
     is_carried: Callable[[ContentDigest], bool],
 ) -> Iterator[BroughtUpdate]:

@@ -15,7 +15,7 @@ from tasks.content.names import ContentDigest, ContentName
 from tasks.errors import PackageError
 from tasks.metadata import schema
 from tasks.metadata.index import PackageSummary, guid_bytes, guid_text
-from tasks.metadata.model import RevisionKey
+from tasks.revision import RevisionId
 
 _CLEARING = ("DELETE FROM wanted WHERE scope = ?", "DELETE FROM chosen WHERE scope = ?")
 
@@ -37,9 +37,9 @@ class RevisionRecord:
     is_hidden: bool
 
     @property
-    def key(self) -> RevisionKey:
+    def key(self) -> RevisionId:
         """The revision's name."""
-        return RevisionKey(self.update_id, self.revision)
+        return RevisionId(self.update_id, self.revision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class PackageIndex:
         (count,) = self.connection.execute(query).fetchone()
         return int(count)
 
-    def approvable(self, *, leaving_out: Iterable[tuple[str, int]] = ()) -> Iterator[RevisionKey]:
+    def approvable(self, *, leaving_out: Iterable[RevisionId] = ()) -> Iterator[RevisionId]:
         """The latest revision of every update that can be approved by itself, by update id.
 
         Categories, detectoids and hidden children are none; updates of which any revision is to
@@ -144,7 +144,7 @@ class PackageIndex:
                 (scope.number,),
             )
             for update_id, revision in rows:
-                yield RevisionKey(guid_text(update_id), revision)
+                yield RevisionId(guid_text(update_id), revision)
 
     def files(self) -> Iterator[IndexedFile]:
         """Every content file that the package names, by SHA-1."""
@@ -226,7 +226,7 @@ class Scope:
     def __init__(
         self,
         index: PackageIndex,
-        wanted: Iterable[tuple[str, int]],
+        wanted: Iterable[RevisionId],
         languages: frozenset[str] | None = None,
     ) -> None:
         self._index = index

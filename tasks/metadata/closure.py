@@ -15,7 +15,8 @@ from typing import Any
 from tasks.content.names import ContentDigest, ContentName
 from tasks.metadata.catalogue import PackageIndex, Scope
 from tasks.metadata.index import guid_text
-from tasks.metadata.model import FileKind, RevisionKey
+from tasks.metadata.model import FileKind
+from tasks.revision import RevisionId
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class NeededFile:
     ``size_bytes`` is None where the package does not say it.
     """
 
-    owner: RevisionKey
+    owner: RevisionId
     name: ContentName
     size_bytes: int | None
     kind: FileKind
@@ -57,9 +58,9 @@ class Closure:
             that is bundled without a revision number has the number 0.
     """
 
-    key: RevisionKey
+    key: RevisionId
     files: tuple[NeededFile, ...]
-    unknown: tuple[RevisionKey, ...]
+    unknown: tuple[RevisionId, ...]
 
 
 # family: every wanted revision with all that is bundled below it. UNION, not UNION ALL, so that
@@ -104,7 +105,7 @@ _WANTED = "SELECT place, update_id, revision FROM wanted WHERE scope = :scope OR
 
 
 def read_closures(
-    index: PackageIndex, wanted: Iterable[tuple[str, int]], choice: ContentChoice
+    index: PackageIndex, wanted: Iterable[RevisionId], choice: ContentChoice
 ) -> Iterator[Closure]:
     """Yield what each wanted revision needs, in the order given, one revision in memory."""
     with Scope(index, wanted, choice.languages) as scope:
@@ -117,11 +118,9 @@ def read_closures(
         unknown = _ByPlace(index.connection.execute(_UNKNOWN, values))
         for place, update_id, revision in index.connection.execute(_WANTED, values):
             yield Closure(
-                key=RevisionKey(guid_text(update_id), revision),
+                key=RevisionId(guid_text(update_id), revision),
                 files=tuple(map(_needed_file, needed.take(place))),
-                unknown=tuple(
-                    RevisionKey(guid_text(row[1]), row[2]) for row in unknown.take(place)
-                ),
+                unknown=tuple(RevisionId(guid_text(row[1]), row[2]) for row in unknown.take(place)),
             )
 
 
@@ -141,7 +140,7 @@ class _ByPlace:
 
 def _needed_file(row: tuple[Any, ...]) -> NeededFile:
     return NeededFile(
-        owner=RevisionKey(guid_text(row[1]), row[2]),
+        owner=RevisionId(guid_text(row[1]), row[2]),
         name=ContentName(ContentDigest(row[3]), row[4]),
         size_bytes=row[5],
         kind=row[6],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 FileKind = Literal["payload", "express", "license"]
 
@@ -105,10 +105,3 @@ class PackageEnd:
 
 
 PackageItem = PackageHeader | PackageLanguage | MappedFile | PackageUpdate | PackageEnd
-
-
-class RevisionKey(NamedTuple):
-    """What names a revision: the update's GUID in lower case with dashes, and its number."""
-
-    update_id: str
-    revision: int

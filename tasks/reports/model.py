@@ -30,11 +30,11 @@ VERSION = 1
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
 
 ExitCode = Literal[0, 1, 2, 3, 4, 64]
-Outcome = Literal["done", "flagged", "refused", "failed"]
+RunOutcome = Literal["done", "flagged", "refused", "failed"]
 CellKind = Literal["text", "short", "count", "bytes", "seconds"]
 Cell = str | int | None
 
-_OUTCOMES: dict[int, Outcome] = {
+_OUTCOMES: dict[int, RunOutcome] = {
     0: "done",
     1: "failed",
     2: "flagged",
@@ -190,7 +190,7 @@ class CommandReport(Reported):
 
     @computed_field  # type: ignore[prop-decorator] # mypy knows no decorated property
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RunOutcome:
         """The exit code in one word."""
         return _OUTCOMES[self.exit_code]
 

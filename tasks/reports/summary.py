@@ -216,6 +216,8 @@ def next_step(report: CommandReport) -> str:
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
         return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])
+    if report.command == "status":
+        return " ".join(_flagged_steps(report)) or usual
     return usual
 
 

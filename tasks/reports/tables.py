@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
-from tasks.metadata.audit import MissingFile, Reason
+from tasks.metadata.audit import MissingFile, MissingReason
 from tasks.reports.model import Cell, Reported
 from tasks.reports.text import csv_text
 
@@ -38,7 +38,7 @@ class WantedFile(Reported):
 
     file: str
     size_bytes: int | None
-    reason: Reason
+    reason: MissingReason
     wanted_by: tuple[WantedBy, ...]
 
 

@@ -16,9 +16,9 @@ from tasks.approvals.model import (
     GroupPath,
     Key,
     LicenseAcceptance,
-    RevisionId,
 )
 from tasks.approvals.outline import ApprovalPlan
+from tasks.revision import RevisionId
 
 NOW = datetime(2031, 5, 1, 3, 0, tzinfo=UTC)
 FAR = NOW + timedelta(days=400)

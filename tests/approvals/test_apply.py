@@ -14,10 +14,11 @@ from tasks.approvals.apply import (
     read_outcomes,
     seen_only,
 )
-from tasks.approvals.model import Action, ApprovalSet, RevisionId
+from tasks.approvals.model import Action, ApprovalSet
 from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
+from tasks.revision import RevisionId
 from tests.approvals.building import (
     CLIENTS,
     FAR,

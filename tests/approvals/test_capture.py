@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.approvals.capture import read_decisions
-from tasks.approvals.model import RevisionId
+from tasks.revision import RevisionId
 from tests.approvals.building import SERVERS, approval, decline, license_of, u
 
 ROOT_ID = "a0a08746-4dbe-4a37-9adf-9e7652c0b421"

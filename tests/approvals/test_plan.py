@@ -14,12 +14,12 @@ from tasks.approvals.model import (
     Approval,
     ApprovalSet,
     Decline,
-    RevisionId,
 )
 from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
+from tasks.revision import RevisionId
 from tests.approvals.building import (
     CLIENTS,
     FAR,
@@ -207,7 +207,12 @@ WAITING: dict[str, tuple[Approval, dict[str, Any], str, Reason]] = {
         Reason.CONTENT_MISSING,
     ),
     "All Computers": (approval(1, ALL_COMPUTERS), {}, "held", Reason.BUILT_IN_GROUP),
-    "Unassigned Computers": (approval(1, UNASSIGNED_COMPUTERS), {}, "held", Reason.BUILT_IN_GROUP),
+    "Unassigned Computers": (
+        approval(1, UNASSIGNED_COMPUTERS),
+        {},
+        "held",
+        Reason.BUILT_IN_GROUP,
+    ),
     "a revision that is not there": (
         approval(1, revision=900),
         {},
@@ -215,7 +220,12 @@ WAITING: dict[str, tuple[Approval, dict[str, Any], str, Reason]] = {
         Reason.REVISION_UNKNOWN,
     ),
     "an expired update": (approval(1), {"expired": ids(1)}, "held", Reason.EXPIRED),
-    "licence terms": (approval(1), {"license_pending": ids(1)}, "held", Reason.LICENCE_TERMS),
+    "licence terms": (
+        approval(1),
+        {"license_pending": ids(1)},
+        "held",
+        Reason.LICENCE_TERMS,
+    ),
     "a past deadline": (approval(1, deadline=PAST), {}, "held", Reason.DEADLINE_PAST),
     "a deadline right now": (approval(1, deadline=NOW), {}, "held", Reason.DEADLINE_PAST),
     "a near deadline": (approval(1, deadline=TOMORROW), {}, "held", Reason.DEADLINE_NEAR),

@@ -16,11 +16,11 @@ from tasks.approvals.model import (
     ApprovalSet,
     Decline,
     Key,
-    RevisionId,
 )
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
+from tasks.revision import RevisionId
 from tests.approvals.building import (
     CLIENTS,
     FAR,

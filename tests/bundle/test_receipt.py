@@ -13,9 +13,9 @@ from tasks.bundle.receipt import (
     MOST_MISSING,
     RECEIPT_LIMIT_BYTES,
     MissingUpdate,
-    Outcome,
     Receipt,
     ReceiptCounts,
+    ReceiptOutcome,
     list_missing,
     read_receipt,
     seal_receipt,
@@ -47,7 +47,7 @@ MISSING = ContentDigest(b"\x11" * 20)
 UPDATE = MissingUpdate(update_id="7b1f5a52-8f0e-4a0e-9a52-2b8c1c8f3d11", revision=200)
 
 
-def receipt(outcome: Outcome = "partial", sequence: int = 7) -> Receipt:
+def receipt(outcome: ReceiptOutcome = "partial", sequence: int = 7) -> Receipt:
     return Receipt(
         site="alpha",
         chain=CHAIN,
@@ -148,14 +148,14 @@ AWAITED = [Awaited("alpha", CHAIN, number, Blake3(bytes([number]) * 32)) for num
 _OUTCOMES = st.sampled_from(["complete", "partial", "unlisted"])
 
 
-def _code(number: int, outcome: Outcome = "complete") -> str:
+def _code(number: int, outcome: ReceiptOutcome = "complete") -> str:
     awaited = AWAITED[number]
     made = receipt(outcome, awaited.sequence)
     return make_code(made.model_copy(update={"header_digest": awaited.header_digest}), SECRET)
 
 
 @given(st.integers(0, 7), _OUTCOMES)
-def test_a_code_finds_its_bundle_and_outcome(number: int, outcome: Outcome) -> None:
+def test_a_code_finds_its_bundle_and_outcome(number: int, outcome: ReceiptOutcome) -> None:
     found = match_code(_code(number, outcome), AWAITED, SECRET)
 
     assert (found.awaited, found.outcome) == (AWAITED[number], outcome)

@@ -11,6 +11,7 @@ from tasks.crossing import asking, wsusutil_run
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ScriptFailedError
 from tasks.metadata.server import ServerFacts
+from tasks.revision import RevisionId
 from tests.approvals.building import approval, decisions, decline
 from tests.metadata.facts import LINE, server_facts
 
@@ -61,8 +62,8 @@ def test_a_catalogue_is_asked_for_in_parts(
 
     monkeypatch.setattr(wsusutil_run, "read_revisions", answer)
 
-    def wanted() -> Iterator[tuple[str, int]]:
-        yield from (("id", number) for number in range(5))
+    def wanted() -> Iterator[RevisionId]:
+        yield from (RevisionId("id", number) for number in range(5))
 
     missing = wsusutil_run._look_up(disconnected, wanted())
     assert asked == [2, 2, 1]

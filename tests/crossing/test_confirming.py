@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.approvals.model import Action, Approval, ApprovalSet, Decline, RevisionId
+from tasks.approvals.model import Action, Approval, ApprovalSet, Decline
 from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
@@ -15,6 +15,7 @@ from tasks.crossing.confirming import covers, remember_confirmation
 from tasks.crossing.deciding import without_excess
 from tasks.crossing.workplace import Workplace
 from tasks.hosts.paths import HostPath, Platform
+from tasks.revision import RevisionId
 from tests.approvals.building import NOW, approval, decisions, decline, u
 
 KNOWN = frozenset(RevisionId(u(number), 100) for number in range(100))

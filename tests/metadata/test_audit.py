@@ -13,8 +13,8 @@ from tasks.metadata.audit import (
     ContentView,
     HeldFile,
     MissingFile,
+    MissingReason,
     Provenance,
-    Reason,
     RevisionContent,
     audit_revisions,
     find_missing,
@@ -22,6 +22,7 @@ from tasks.metadata.audit import (
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import index_package
+from tasks.revision import RevisionId
 from tests.metadata import writing
 from tests.metadata.writing import File, Update, guid
 
@@ -56,7 +57,7 @@ def holding(**sizes: int | HeldFile) -> Callable[[ContentDigest], HeldFile | Non
     return held.get
 
 
-def reasons(missing: list[MissingFile]) -> list[tuple[str | None, Reason]]:
+def reasons(missing: list[MissingFile]) -> list[tuple[str | None, MissingReason]]:
     return [(one.file, one.reason) for one in missing]
 
 
@@ -64,7 +65,7 @@ def test_a_revision_whose_files_all_lie_there_is_complete(index: PackageIndex) -
     view = ContentView(choice=ALL, held=holding(a_cab=10, b_cab=20))
 
     with index:
-        found = list(audit_revisions(index, [(guid(1), 3), (guid(4), 1)], view))
+        found = list(audit_revisions(index, [RevisionId(guid(1), 3), RevisionId(guid(4), 1)], view))
 
     assert found == [
         RevisionContent(key=(guid(1), 3), files=2, bytes=30, missing=()),  # type: ignore[arg-type]
@@ -77,7 +78,7 @@ def test_a_file_of_a_child_is_named_for_the_update_that_was_approved(index: Pack
     view = ContentView(choice=ALL, held=holding(a_cab=10))
 
     with index:
-        (missing,) = find_missing(index, [(guid(1), 3)], view)
+        (missing,) = find_missing(index, [RevisionId(guid(1), 3)], view)
 
     assert missing == MissingFile(
         update_id=guid(1),
@@ -86,28 +87,28 @@ def test_a_file_of_a_child_is_named_for_the_update_that_was_approved(index: Pack
         kb="KB5001000",
         file=B.content_name,
         size_bytes=20,
-        reason=Reason.NEVER_DOWNLOADED,
-        reason_text=REASON_TEXTS[Reason.NEVER_DOWNLOADED],
+        reason=MissingReason.NEVER_DOWNLOADED,
+        reason_text=REASON_TEXTS[MissingReason.NEVER_DOWNLOADED],
     )
 
 
 @pytest.mark.parametrize(
     ("provenance", "reason"),
     [
-        (Provenance.NEVER_HELD, Reason.NEVER_DOWNLOADED),
-        (Provenance.HELD_BY_STAGING, Reason.NOT_CARRIED),
-        (Provenance.IN_LOST_BUNDLE, Reason.LOST_BUNDLE),
-        (Provenance.PLACED, Reason.VANISHED),
-        (Provenance.REJECTED, Reason.REJECTED_BY_WSUS),
+        (Provenance.NEVER_HELD, MissingReason.NEVER_DOWNLOADED),
+        (Provenance.HELD_BY_STAGING, MissingReason.NOT_CARRIED),
+        (Provenance.IN_LOST_BUNDLE, MissingReason.LOST_BUNDLE),
+        (Provenance.PLACED, MissingReason.VANISHED),
+        (Provenance.REJECTED, MissingReason.REJECTED_BY_WSUS),
     ],
 )
 def test_the_reason_follows_from_where_the_file_was_last_seen(
-    provenance: Provenance, reason: Reason, index: PackageIndex
+    provenance: Provenance, reason: MissingReason, index: PackageIndex
 ) -> None:
     view = ContentView(choice=ALL, held=holding(b_cab=20), provenance=lambda _: provenance)
 
     with index:
-        missing = list(find_missing(index, [(guid(1), 3)], view))
+        missing = list(find_missing(index, [RevisionId(guid(1), 3)], view))
 
     assert reasons(missing) == [(A.content_name, reason)]
 
@@ -129,16 +130,16 @@ def test_a_file_counts_when_its_bytes_are_right(
     view = ContentView(choice=ALL, held=holding(a_cab=held, b_cab=20))
 
     with index:
-        missing = list(find_missing(index, [(guid(1), 3)], view))
+        missing = list(find_missing(index, [RevisionId(guid(1), 3)], view))
 
-    assert reasons(missing) == ([] if is_good else [(A.content_name, Reason.WRONG_DIGEST)])
+    assert reasons(missing) == ([] if is_good else [(A.content_name, MissingReason.WRONG_DIGEST)])
 
 
 def test_a_size_that_nobody_knows_condemns_nothing(index: PackageIndex) -> None:
     with index:
         view = ContentView(choice=ALL, held=holding(c_cab=123))
-        assert list(find_missing(index, [(guid(5), 1)], view)) == []
-        (missing,) = find_missing(index, [(guid(5), 1)], ContentView(ALL, held=holding()))
+        assert list(find_missing(index, [RevisionId(guid(5), 1)], view)) == []
+        (missing,) = find_missing(index, [RevisionId(guid(5), 1)], ContentView(ALL, held=holding()))
     assert missing.size_bytes is None
 
 
@@ -148,30 +149,34 @@ def test_settings_that_differ_are_the_reason_when_staging_never_held_it(
     view = ContentView(choice=ALL, held=holding(), staging=ENGLISH)
 
     with index:
-        found = {one.file: one.reason for one in find_missing(index, [(guid(3), 1)], view)}
+        found = {
+            one.file: one.reason for one in find_missing(index, [RevisionId(guid(3), 1)], view)
+        }
 
     assert found == {
-        File("t_de.txt").content_name: Reason.LANGUAGE_EXCLUDED,
-        File("x.psf").content_name: Reason.EXPRESS_EXCLUDED,
+        File("t_de.txt").content_name: MissingReason.LANGUAGE_EXCLUDED,
+        File("x.psf").content_name: MissingReason.EXPRESS_EXCLUDED,
     }
 
 
 def test_a_revision_without_metadata_is_named_without_a_file(index: PackageIndex) -> None:
     with index:
-        (missing,) = find_missing(index, [(guid(88), 1)], ContentView(ALL, held=holding()))
+        (missing,) = find_missing(
+            index, [RevisionId(guid(88), 1)], ContentView(ALL, held=holding())
+        )
 
     assert (missing.file, missing.size_bytes, missing.title) == (None, None, "")
-    assert missing.reason is Reason.UNKNOWN_REVISION
+    assert missing.reason is MissingReason.UNKNOWN_REVISION
 
 
 def test_every_reason_has_a_sentence_that_says_what_to_do() -> None:
-    assert set(REASON_TEXTS) == set(Reason)
+    assert set(REASON_TEXTS) == set(MissingReason)
     assert all(text.endswith(".") and ":" in text for text in REASON_TEXTS.values())
 
 
 def test_what_is_not_approved_is_counted_by_the_same_rules(index: PackageIndex) -> None:
     with index:
-        others = index.approvable(leaving_out=[(guid(1), 3)])
+        others = index.approvable(leaving_out=[RevisionId(guid(1), 3)])
         found = list(audit_revisions(index, others, ContentView(ALL, held=holding())))
 
     assert [(one.key, one.is_complete) for one in found] == [

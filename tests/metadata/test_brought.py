@@ -8,7 +8,7 @@ from tasks.metadata.brought import BroughtUpdate, describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import index_package
-from tasks.metadata.model import RevisionKey
+from tasks.revision import RevisionId
 from tests.metadata import writing
 from tests.metadata.writing import File, Update, guid
 
@@ -31,13 +31,13 @@ def test_only_updates_with_carried_files_are_told(tmp_path: Path) -> None:
     with PackageIndex(tmp_path / "i") as index:
         brought = describe_brought(
             index,
-            [(guid(1), 7), (guid(3), 1), (guid(77), 1)],
+            [RevisionId(guid(1), 7), RevisionId(guid(3), 1), RevisionId(guid(77), 1)],
             ContentChoice(languages=None, express=False),
             lambda digest: digest.raw in carried,
         )
         assert list(brought) == [
             BroughtUpdate(
-                key=RevisionKey(guid(1), 7),
+                key=RevisionId(guid(1), 7),
                 title="Bundle",
                 kb="KB5000001",
                 severity="Critical",

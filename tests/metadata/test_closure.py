@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
+from itertools import starmap
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import Closure, ContentChoice, read_closures
 from tasks.metadata.index import index_package
+from tasks.revision import RevisionId
 from tests.metadata import writing
 from tests.metadata.writing import File, Update, guid
 
@@ -25,7 +27,7 @@ def close_over(
 ) -> list[Closure]:
     index_package(writing.write_package(folder / "p", updates), folder / "i")
     with PackageIndex(folder / "i") as index:
-        return list(read_closures(index, wanted, choice))
+        return list(read_closures(index, starmap(RevisionId, wanted), choice))
 
 
 def names(closure: Closure) -> set[str]:
@@ -192,8 +194,8 @@ def test_one_licence_text_for_two_languages_is_needed_by_either(tmp_path: Path) 
 def test_several_questions_at_once_do_not_mix(tmp_path: Path) -> None:
     index_package(writing.write_package(tmp_path / "p", BUNDLE), tmp_path / "i")
     with PackageIndex(tmp_path / "i") as index:
-        first = read_closures(index, [(guid(1), 9), (guid(5), 1)], EVERYTHING)
-        second = read_closures(index, [(guid(3), 1)], ENGLISH)
+        first = read_closures(index, [RevisionId(guid(1), 9), RevisionId(guid(5), 1)], EVERYTHING)
+        second = read_closures(index, [RevisionId(guid(3), 1)], ENGLISH)
         begun = next(first)
         assert [c.key for c in second] == [(guid(3), 1)]
         assert [begun.key, *(c.key for c in first)] == [(guid(1), 9), (guid(5), 1)]
@@ -204,7 +206,9 @@ def test_several_questions_at_once_do_not_mix(tmp_path: Path) -> None:
 def test_a_question_left_open_does_not_outlive_its_index(tmp_path: Path) -> None:
     index_package(writing.write_package(tmp_path / "p", BUNDLE), tmp_path / "i")
     with closing(PackageIndex(tmp_path / "i")) as index:
-        unfinished = read_closures(index, [(guid(1), 9), (guid(5), 1)], EVERYTHING)
+        unfinished = read_closures(
+            index, [RevisionId(guid(1), 9), RevisionId(guid(5), 1)], EVERYTHING
+        )
         next(unfinished)
     unfinished.close()  # type: ignore[attr-defined]
 

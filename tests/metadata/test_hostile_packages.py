@@ -32,13 +32,13 @@ EXTERNAL = '<!DOCTYPE ExportPackage [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
 
 
 def refuse(path: Path, expected: str, limits: Limits | None = None) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(PackageError) as caught:
         for _ in read_package(path, limits=limits or Limits()):
             pass
     # The reason alone: the path in the sentence has the name of the test in it.
     assert re.search(expected, str(caught.value.facts["reason"])), caught.value
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20  # whatever else the machine does
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tasks.errors import DiskFullError, HostFileError, PackageError
 from tasks.metadata import schema
 from tasks.metadata.catalogue import PackageIndex, RevisionRecord
 from tasks.metadata.index import PackageSummary, extension_of, index_package
-from tasks.metadata.model import RevisionKey
+from tasks.revision import RevisionId
 from tests.metadata import writing
 from tests.metadata.writing import File, Update, guid
 
@@ -76,7 +76,7 @@ def test_the_latest_revision_is_the_highest(index: PackageIndex) -> None:
     with index:
         latest = index.latest(guid(1))
         assert latest is not None
-        assert latest.key == RevisionKey(guid(1), 101)
+        assert latest.key == RevisionId(guid(1), 101)
         assert index.latest(guid(99)) is None
 
 
@@ -90,7 +90,9 @@ def test_only_children_that_cannot_stand_alone_are_hidden(index: PackageIndex) -
 def test_approvable_are_latest_revisions_of_what_people_see(index: PackageIndex) -> None:
     with index:
         everything = list(index.approvable())
-        rest = list(index.approvable(leaving_out=[(guid(1), 100), (guid(3), 1)]))
+        rest = list(
+            index.approvable(leaving_out=[RevisionId(guid(1), 100), RevisionId(guid(3), 1)])
+        )
 
     assert everything == [(guid(1), 101), (guid(3), 1), (guid(4), 1)]
     assert rest == [(guid(4), 1)]

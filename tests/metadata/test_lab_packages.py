@@ -12,6 +12,7 @@ from deploy.lab.records import Revision
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice, read_closures
 from tasks.metadata.index import index_package
+from tasks.revision import RevisionId
 from tests.metadata.writing import guid
 
 
@@ -90,7 +91,7 @@ def test_a_package_of_the_lab_means_here_what_it_means_there(tmp_path: Path) -> 
         assert index.titles_of(guid(1), 100, "category") == ("Windows 11",)
         assert [r.key for r in index.superseders(guid(3))] == [(guid(1), 100)]
         choice = ContentChoice(languages=frozenset({"en"}), express=False)
-        (closure,) = read_closures(index, [(guid(1), 100)], choice)
+        (closure,) = read_closures(index, [RevisionId(guid(1), 100)], choice)
         sizes = {f.name.digest.hex: (f.size_bytes, f.kind) for f in closure.files}
         assert sizes == {
             file.sha1: (file.size_bytes, file.kind) for file in (PAYLOAD, ESD, TERMS[0])

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+from tasks.revision import RevisionId
+
 SPACE = "http://schemas.microsoft.com/msus/2002/12/Update"
 SERVER_ID = "0f0e0d0c-0b0a-4908-8706-050403020100"
 
@@ -70,8 +72,8 @@ class Update:
     license_id: str = ""
 
     @property
-    def key(self) -> tuple[str, int]:
-        return (guid(self.number), self.revision)
+    def key(self) -> RevisionId:
+        return RevisionId(guid(self.number), self.revision)
 
 
 def update_xml(update: Update, prefix: str = "upd") -> str:

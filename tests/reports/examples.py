@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.metadata.audit import REASON_TEXTS, MissingFile, Reason
+from tasks.metadata.audit import REASON_TEXTS, MissingFile, MissingReason
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -34,8 +34,8 @@ def missing_file(number: int, **changes: object) -> MissingFile:
         "kb": f"KB50{number:05d}",
         "file": f"{number:040X}.cab",
         "size_bytes": 1_234_567 * number,
-        "reason": Reason.NEVER_DOWNLOADED,
-        "reason_text": REASON_TEXTS[Reason.NEVER_DOWNLOADED],
+        "reason": MissingReason.NEVER_DOWNLOADED,
+        "reason_text": REASON_TEXTS[MissingReason.NEVER_DOWNLOADED],
     }
     return MissingFile.model_validate(fields | changes)
 
@@ -83,10 +83,11 @@ def flagged_report() -> CommandReport:
         ),
         missing=(
             missing_file(2, title=titles[guid(2)], kb="KB890830"),
-            missing_file(3, title=titles[guid(3)], reason=Reason.LOST_BUNDLE,
-                         reason_text=REASON_TEXTS[Reason.LOST_BUNDLE]),
-            missing_file(5, title="", file=None, size_bytes=None, reason=Reason.UNKNOWN_REVISION,
-                         reason_text=REASON_TEXTS[Reason.UNKNOWN_REVISION]),
+            missing_file(3, title=titles[guid(3)], reason=MissingReason.LOST_BUNDLE,
+                         reason_text=REASON_TEXTS[MissingReason.LOST_BUNDLE]),
+            missing_file(5, title="", file=None, size_bytes=None,
+                         reason=MissingReason.UNKNOWN_REVISION,
+                         reason_text=REASON_TEXTS[MissingReason.UNKNOWN_REVISION]),
         ),
         unapproved_incomplete=61_377,
         findings=(

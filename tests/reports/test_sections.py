@@ -9,18 +9,18 @@ from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction
 from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.brought import BroughtUpdate
-from tasks.metadata.model import RevisionKey
 from tasks.metadata.wsusutil import Judgement, Signal
 from tasks.reports.model import CommandReport
 from tasks.reports.sections import brought_section, faults_section, judgement_section, plan_section
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
+from tasks.revision import RevisionId
 from tests.reports import examples
 from tests.reports.examples import guid, missing_file
 
 
 def brought(number: int, size: int, title: str = "") -> BroughtUpdate:
     return BroughtUpdate(
-        key=RevisionKey(guid(number), 5), title=title, kb="KB1", severity="Critical",
+        key=RevisionId(guid(number), 5), title=title, kb="KB1", severity="Critical",
         classification="Security Updates", products="Windows 11", files=2, bytes=size, supersedes=1,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from tasks.bundle.header import (
     BundleReference,
     Counts,
     Header,
-    ServerFacts,
+    StagingFacts,
     TrustedHeader,
     read_header,
     seal_header,
@@ -40,7 +40,7 @@ from tasks.hosts.paths import HostPath
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CHAIN = "0123456789abcdef" * 2
-FACTS = ServerFacts(
+FACTS = StagingFacts(
     id="7b1f5a52-8f0e-4a0e-9a52-2b8c1c8f3d11",
     version="10.0.20348.1",
     protocol_version="1.20",
