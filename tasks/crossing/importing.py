@@ -125,7 +125,9 @@ def require_confirmed(
     elif not (
         plan.sources.begun and covers(place, work, given, approvals=approvals, deletes=deletes)
     ):
-        raise PlanUnconfirmedError(summary="; ".join(plan.reasons), plan_digest=plan.digest)
+        other = ["the digest that was given is another plan's"] if given else []
+        summary = "; ".join([*plan.reasons, *other])
+        raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
     return replace(plan, confirmed=given)
 
 

@@ -96,6 +96,7 @@ def test_a_mirror_deletes_only_after_a_person_confirmed_the_plan(small_lab: Lab)
     assert digest in refused.stderr.strip().splitlines()[-1]
     wrong = small_lab.import_(2, "--confirm", "0" * 64, expect=4)
     assert wrong.document["plan_digest"] == digest
+    assert "another plan's" in wrong.error["message"]
     assert small_lab.snapshot("disconnected") == before
 
     imported = small_lab.import_(Path(exported.document["bundle"]), "--confirm", digest, expect=2)
