@@ -237,7 +237,9 @@ class TrustError(AirGapError):
     kind = "trust"
     exit_code = 3
     template = "{reason}"
-    remedy = "Do not use this medium. Find out where it has been, and have the bundle made again."
+    remedy = (
+        "Do not use this medium. Find out where it has been, and have what it carries made again."
+    )
 
 
 class SealError(TrustError):

@@ -118,8 +118,9 @@ def test_a_forged_torn_or_exchanged_receipt_is_refused(place: Workplace, tmp_pat
         b"",
         b"[" * 100_000,
     ):
-        with pytest.raises(SealError):
+        with pytest.raises(SealError) as refused:
             accept(place, content)
+        assert "bundle" not in refused.value.next_step
     assert baseline(place) is None
     assert accept(place, good) == 1
 
