@@ -172,7 +172,7 @@ def _list_neighbours(place: Workplace, bundles: list[HostPath]) -> None:
     found: list[tuple[HostPath, FileStat]] = []
     for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
         with suppress(HostFileError):  # a folder that we may pass through and not list
-            listed = place.media.list_folder(folder)
+            listed = sorted(place.media.list_folder(folder), key=lambda stat: stat.name)
             found += ((folder.joined(stat.name), stat) for stat in listed)
     others = [(path, stat) for path, stat in found if path not in bundles]
     if others:

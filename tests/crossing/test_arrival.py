@@ -28,16 +28,20 @@ def workshop(disconnected: Workplace, tmp_path: Path) -> Workshop:
 def test_what_lies_beside_a_bundle_is_listed_and_not_opened(
     disconnected: Workplace, workshop: Workshop
 ) -> None:
+    for name in ("zero.txt", "1st.txt"):
+        (workshop.medium / name).touch()
     (workshop.medium / "System Volume Information").mkdir()
     (workshop.medium / "holiday\x1b.jpg").symlink_to("/nowhere")
 
     prove(disconnected, open_arrival(disconnected, [str(workshop.bundle())], to_import=False))
 
     (section,) = disconnected.sections
-    assert {(Path(str(path)).name, kind) for path, kind in section.rows} == {
+    assert [(Path(str(path)).name, kind) for path, kind in section.rows] == [
+        ("1st.txt", "file"),
         ("System Volume Information", "folder"),
         ("holiday\\x1b.jpg", "link or device"),
-    }
+        ("zero.txt", "file"),
+    ]
     (line,) = disconnected.lines
     assert "holiday\\x1b.jpg" in line
     assert disconnected.alarms == []
