@@ -33,6 +33,7 @@ def check_server(place: Workplace) -> ServerFacts:
             remedy=reasons[0].remedy,
         )
     place.require_known_server(side, facts.server_id)
+    _require_content_dir(place, facts)
     volume = facts.content_volume
     if volume is not None and volume.free_bytes < _LEAST_ROOM_BYTES:
         raise RoomError(
@@ -41,6 +42,31 @@ def check_server(place: Workplace) -> ServerFacts:
             needed_bytes=_LEAST_ROOM_BYTES,
         )
     return facts
+
+
+def _require_content_dir(place: Workplace, facts: ServerFacts) -> None:
+    """See that what the server names as its content folder is one, unless the site file names it.
+
+    On every WSUS it ends in ``WsusContent``, and WSUS has made it: we never do.
+    """
+    if place.site.server.content_dir is not None:
+        return
+    try:
+        path = place.server.path(facts.content_dir)
+        reason = f"it names a content folder that is no WsusContent: {path}"
+        if path.name.lower() == "wsuscontent":
+            found = place.server.stat(path)
+            if found is not None and found.kind != "file":
+                return
+            reason = f"its content folder is not there: {path}"
+    except ValueError as error:
+        reason = f"it names a content folder that cannot be one: {error}"
+    raise ServerUnfitError(
+        side=place.site.site.side.value,
+        reason=reason,
+        remedy="See that the disk of WsusContent is there, or set server.content_dir in the site "
+        "file to that folder; then run the same command again.",
+    )
 
 
 def _since(place: Workplace) -> datetime | None:
