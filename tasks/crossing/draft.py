@@ -270,11 +270,15 @@ def _adopt_seal(place: Workplace, record: ExportRecord) -> ExportRecord:
 def _base_as_made(place: Workplace, record: ExportRecord) -> ExportRecord | None:
     """What an export that made this bundle again would count on.
 
-    For a site with no way back a bundle becomes the baseline by its own seal: that is no news.
+    For a site with no way back a bundle becomes the baseline by its own seal: that is no news. And
+    one that carries everything (``--full``) brings what any base lacks that stood when it was made.
     """
     base = place.exports.baseline()
     is_own = place.site.policy.baseline == "sent" and base == record
-    return place.exports.by_digest(record.base_digest or "") if is_own else base
+    stood = base is not None and base.accepted is not None and base.accepted <= record.created
+    if is_own or (record.base_digest is None and stood):
+        return place.exports.by_digest(record.base_digest or "")
+    return base
 
 
 def _standing_header(

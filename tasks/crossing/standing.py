@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import waiting_of
@@ -45,12 +46,14 @@ def read_standing(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         imported = place.imports.newest()
         known = newest or imported
         baseline = place.exports.baseline()
+        where: dict[str, Any] = {"sequence": known.sequence} if known else {}
+        if newest is not None:
+            where["bundle"] = newest.bundle
         return CommandReport(
             command="status",
             site=place.site.name,
-            sequence=known.sequence if known else None,
             base=baseline.sequence if baseline else None,
-            bundle=newest.bundle if newest else None,
+            **where,
             approvals=approvals,
             sections=sections,
             details={fact.label: fact.value for section in sections for fact in section.facts},

@@ -106,23 +106,33 @@ def test_an_export_of_nothing_new_answers_with_the_bundle_that_was_made(small_la
     another = small_lab.export("--new")
     assert (another.document["sequence"], Path(another.document["bundle"]).name) == (2, "alpha-2")
 
+    # A first bundle that needs nothing is taken whatever its number. One that carries everything
+    # answers a plain export too, as long as the baseline stands.
+    small_lab.cross()
+    assert (
+        small_lab.accept(str(small_lab.folder / "return" / "alpha-2.receipt.json")).exit_code == 0
+    )
+    full = small_lab.export("--full", "--new")
+    assert (full.document["sequence"], full.document["base"]) == (3, None)
+    assert small_lab.export().document["bundle"] == full.document["bundle"]
+
     # A bundle that does not lie there whole any more is not answered: nobody could import it.
-    next((small_lab.bundle(2) / "volume-001" / "content").glob("*/*")).unlink()
+    next((small_lab.bundle(3) / "volume-001" / "content").glob("*/*")).unlink()
     whole = small_lab.export()
-    assert whole.document["sequence"] == 3
+    assert whole.document["sequence"] == 4
 
     # What was declined on staging outdates the bundle, although no update came.
     with small_lab.server("staging") as server:
         update = small_lab.state("staging")["approvals"][0]["update_id"]
         approving.decline(server, update)
     changed = small_lab.export()
-    assert changed.document["sequence"] == 4
-    assert small_lab.export().document["sequence"] == 4
+    assert changed.document["sequence"] == 5
+    assert small_lab.export().document["sequence"] == 5
 
     # Another mode is another bundle.
-    assert small_lab.export("--mode", "mirror").document["sequence"] == 5
+    assert small_lab.export("--mode", "mirror").document["sequence"] == 6
 
-    # A first bundle that needs nothing is taken whatever its number; then no lower one is.
+    # Once a bundle was taken in no lower one is.
     small_lab.import_(5)
     before = small_lab.snapshot("disconnected")
     refused = small_lab.import_(4, expect=3)

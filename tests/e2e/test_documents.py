@@ -137,11 +137,13 @@ def test_commands_without_a_site_keep_to_the_shape(tmp_path: Path) -> None:
         pytest.param(["verify"], id="nothing to verify"),
         pytest.param(["accept"], id="no receipt"),
         pytest.param(["lab", "fault", "x"], id="half a fault"),
-        pytest.param(["lab", "state", "/nowhere", "staging"], id="no such lab"),
-        pytest.param(["lab", "advance", "/nowhere"], id="no lab to advance"),
+        pytest.param(["lab", "state", "/nowhere-at-all-5c1f", "staging"], id="no such lab"),
+        pytest.param(["lab", "advance", "/nowhere-at-all-5c1f"], id="no lab to advance"),
         pytest.param(["keygen"], id="no folder for keys"),
-        pytest.param(["export", "--site", "/nowhere/site.toml"], id="no site file"),
-        pytest.param(["import", "/nowhere", "--rehearse"], id="an option that is not there yet"),
+        pytest.param(["export", "--site", "/nowhere-at-all-5c1f/site.toml"], id="no site file"),
+        pytest.param(
+            ["import", "/nowhere-at-all-5c1f", "--rehearse"], id="an option that is not there yet"
+        ),
     ],
 )
 def test_a_usage_error_is_a_document_too(words: list[str]) -> None:
@@ -180,7 +182,8 @@ def test_a_receipt_that_is_none_is_refused(lab: Lab, tmp_path: Path) -> None:
     text = tmp_path / "receipt.json"
     text.write_text("{}")
     assert check(lab.accept(str(text), expect=3), "accept")
-    assert check(lab.accept("/nowhere/receipt.json", expect=64), "accept")
+    assert check(lab.accept("/nowhere-at-all-5c1f/receipt.json", expect=64), "accept")
+    assert check(lab.accept("much" * 2_000, expect=64), "accept")
     refused = check(lab.accept("ABCD-EFGH-JKMN-PQRS-TVW", expect=64), "accept")
     assert refused["errors"][0]["next_step"]
 
