@@ -158,10 +158,10 @@ class ApprovalSet(BaseModel):
 
     @classmethod
     def from_lines(cls, lines: Iterable[Mapping[str, Any]]) -> ApprovalSet:
-        """Read the wire form. Lines of a kind that is not known here are left out.
+        """Read the wire form. A kind that is not known here may be a decision, so it is refused.
 
         Raises:
-            pydantic.ValidationError: A line is not what its kind says.
+            ValueError: A line has no kind that is known, or is not what its kind says.
         """
         found: dict[str, list[Any]] = {"group": [], "approval": [], "decline": [], "license": []}
         for line in lines:
@@ -174,6 +174,8 @@ class ApprovalSet(BaseModel):
                     found["decline"].append(Decline.model_validate(line))
                 case "license":
                     found["license"].append(LicenseAcceptance.model_validate(line))
+                case other:
+                    raise ValueError(f"a line of kind {other!r}")
         return cls.collect(
             groups=found["group"],
             approvals=found["approval"],

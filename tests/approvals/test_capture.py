@@ -42,7 +42,6 @@ LINES: list[dict[str, Any]] = [
     update_line(1, license_required=True, license_accepted=True, state="Failed"),
     update_line(2, license_required=True, license_accepted=False),
     {"kind": "decline", "update_id": u(3), "revision": 100},
-    {"kind": "end"},
 ]
 
 
@@ -67,7 +66,7 @@ def test_approved_updates_that_lack_files_are_named() -> None:
 
 
 def test_a_server_without_decisions_is_one_too() -> None:
-    captured = read_decisions([{"kind": "end"}])
+    captured = read_decisions([])
     assert captured.decisions.approvals == ()
     assert captured.unready() == ()
 

@@ -88,8 +88,10 @@ def test_lines_come_in_canonical_order_and_kinds_apart() -> None:
     assert [line["update_id"] for line in SET.lines() if line["kind"] == "approval"] == [u(1), u(2)]
 
 
-def test_lines_of_an_unknown_kind_are_left_out() -> None:
-    assert ApprovalSet.from_lines([{"kind": "end"}, {"kind": "new"}]) == ApprovalSet()
+@pytest.mark.parametrize("line", [{"kind": "new"}, {"kind": None}, {}])
+def test_a_line_of_an_unknown_kind_is_refused(line: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="kind"):
+        ApprovalSet.from_lines([line])
 
 
 @given(st.permutations(list(SET.lines())))
