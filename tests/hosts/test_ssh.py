@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import paramiko
@@ -49,6 +50,21 @@ def own_sshd(tmp_path: Path) -> Iterator[Sshd]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few tries, for tests in which none can succeed."""
     monkeypatch.setattr(ssh_connection, "RETRY_DELAYS_SECONDS", (0.05, 0.05))
+
+
+@contextmanager
+def cutting(sshd: Sshd, mark: Path, *, pause_seconds: float = 0.0) -> Iterator[None]:
+    """Cut all connections once a file is there, while the block runs."""
+
+    def cut() -> None:
+        wait_for(mark.exists)
+        time.sleep(pause_seconds)
+        sshd.drop_connections()
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    yield
+    thread.join()
 
 
 def _refusal(address: HostAddress) -> HostKeyError:
@@ -290,16 +306,10 @@ def test_a_script_goes_on_when_the_connection_breaks_under_it(
     ssh_host.make_folder(folder)
     runs = tmp_path / "run" / "slow.out.jsonl.runs"
 
-    def cut() -> None:
-        wait_for(runs.exists)
-        sshd.drop_connections()
-
-    thread = threading.Thread(target=cut)
-    thread.start()
-    answer = ssh_host.run_script(
-        made_up("slow"), [{"seconds": 1.0}], folder=folder, timeout_seconds=60
-    )
-    thread.join()
+    with cutting(sshd, runs):
+        answer = ssh_host.run_script(
+            made_up("slow"), [{"seconds": 1.0}], folder=folder, timeout_seconds=60
+        )
     assert list(answer) == [{"kind": "end"}]
     assert runs.read_text(encoding="utf-8") == "begin\nend\n"
 
@@ -308,17 +318,9 @@ def test_a_program_whose_connection_broke_is_not_run_twice(
     sshd: Sshd, ssh_host: Host, tmp_path: Path
 ) -> None:
     marks = tmp_path / "marks"
-
-    def cut() -> None:
-        wait_for(marks.exists)
-        sshd.drop_connections()
-
-    thread = threading.Thread(target=cut)
-    thread.start()
     command = [*shell('echo begin >>"$1"; sleep 1'), "x", str(marks)]
-    with pytest.raises(ConnectionLostError, match="not known"):
+    with cutting(sshd, marks), pytest.raises(ConnectionLostError, match="not known"):
         ssh_host.run(command, timeout_seconds=30)
-    thread.join()
     assert marks.read_text(encoding="ascii") == "begin\n"
 
 
@@ -326,18 +328,11 @@ def test_a_program_whose_exit_code_came_before_its_connection_broke_has_not_said
     sshd: Sshd, ssh_host: Host, tmp_path: Path
 ) -> None:
     marks = tmp_path / "marks"
-
-    def cut() -> None:
-        wait_for(marks.exists)
-        time.sleep(0.5)  # the exit code is on its way; what holds the output says nothing yet
-        sshd.drop_connections()
-
-    thread = threading.Thread(target=cut)
-    thread.start()
     command = [*shell('{ sleep 2; echo out; } & echo end >"$1"'), "x", str(marks)]
-    with pytest.raises(ConnectionLostError, match="before its output did"):
+    # By then the exit code has come; what holds the output says nothing yet.
+    later = cutting(sshd, marks, pause_seconds=0.5)
+    with later, pytest.raises(ConnectionLostError, match="before its output did"):
         ssh_host.run(command, timeout_seconds=30)
-    thread.join()
 
 
 @pytest.mark.usefixtures("impatient")
