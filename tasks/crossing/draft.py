@@ -24,7 +24,7 @@ from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import lies_whole
 from tasks.content.names import Blake3
 from tasks.content.transfer import CopyItem, copy_files
-from tasks.crossing.leftovers import remove_work
+from tasks.crossing.leftovers import drop_old_packages, remove_work
 from tasks.crossing.mark import highest_marked
 from tasks.crossing.trust import own_trust
 from tasks.crossing.view import ServerView
@@ -112,6 +112,7 @@ def settle_seal(place: Workplace, header: Header) -> None:
     if place.site.policy.baseline == "sent" and record.accepted is None:
         place.exports.accept(sequence, receipt=None, now=place.clock())
     remove_work(place, work_of(sequence))
+    drop_old_packages(record.folder)
 
 
 def work_of(sequence: int) -> str:

@@ -14,7 +14,7 @@ from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import Sources
 from tasks.crossing.describing import read_titles
 from tasks.crossing.importing import resume_downloads
-from tasks.crossing.leftovers import remove_work
+from tasks.crossing.leftovers import drop_old_packages, remove_work
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.view import ServerView, content_choice
@@ -103,6 +103,7 @@ def _finish(place: Workplace, delivery: Delivery, listing: Listing) -> None:
     write_mark(place, mark_of(delivery.header))
     place.imports.finish(delivery.digest, outcome=receipt.outcome, now=place.clock())
     place.ledger.note_time(delivery.header.created)
+    drop_old_packages(delivery.arrival.folder)
     path, code = auditing.write_receipt(place, receipt)
     place.note(receipt=path, receipt_code=code or None)
 

@@ -1,18 +1,22 @@
-"""What a killed run left: swept by the next one, when it holds the lock of the server.
+"""What a killed run left, and what earlier bundles did: swept when nobody needs it any more.
 
-Under that lock nobody else works for this site, so what lies below ``runs`` belongs to runs that
-are over. Scripts that such a run started go on by themselves; they are waited for first, so that
-nothing changes the server beside us.
+What lies on the server is swept by the next run, when it holds the server's lock. Under it nobody
+else works for this site, so what lies below ``runs`` belongs to runs that are over. Scripts that
+such a run started go on by themselves; they are waited for first, so that nothing changes the
+server beside us.
 """
 
 from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 
+from tasks.bundle.layout import PACKAGE
 from tasks.crossing.workplace import Workplace
 from tasks.errors import TimeLimitError
 from tasks.hosts.paths import HostPath
+from tasks.metadata.index import INDEX
 
 # A script that changes the server is waited for as long as it may take; one that only reads is
 # left alone after a while, with its folder.
@@ -53,6 +57,17 @@ def remove_work(place: Workplace, work: str) -> None:
     for stat in place.server.list_folder(runs):
         if own.fullmatch(stat.name):
             place.server.remove_tree(runs.joined(stat.name))
+
+
+def drop_old_packages(newest: Path) -> None:
+    """Remove the packages of all bundles but one from the state folder, with their indexes.
+
+    Each is as large as the catalogue, and only the newest is asked again; manifests stay.
+    """
+    for name in (PACKAGE, INDEX):
+        for path in newest.parent.glob(f"*/{name}"):
+            if path.parent != newest:
+                path.unlink()
 
 
 def _is_over(place: Workplace, match: re.Match[str]) -> bool:

@@ -26,6 +26,8 @@ def test_after_two_crossings_the_disconnected_server_holds_what_staging_does(
     assert digests_below(small_lab.folder / "media") == media
 
     equal_servers(small_lab, apart_from=second)
+    kept = [path.parent.name[:7] for path in small_lab.folder.glob("*/state/*/alpha-*/*.xml.gz")]
+    assert kept == ["alpha-2"] * 2  # one on each side: each is as large as the catalogue
     new = set(small_lab.bytes_of("disconnected")) - set(before)
     assert second.document["placed"] == second.document["files"] == len(new) > 0
     assert exported.document["base"] == 1
