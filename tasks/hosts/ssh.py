@@ -184,6 +184,8 @@ class SshHost:
         """Create a small durable file unless the name exists."""
         created = self._files.create(path, content)
         if created:
+            if not (self._files.can_flush or self._is_windows):
+                self._sync([], [path])
             self.flush_folders([path.parent])
         return created
 
@@ -222,20 +224,37 @@ class SshHost:
     def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
         """Make the bytes of files durable; many on a POSIX server by their volumes."""
         if self._is_windows or len(paths) < GROUP_FROM_FILES:
-            return self._files.flush(paths)
+            return self._flush_each(paths)
         names: dict[HostPath, set[str]] = {}
         for folder in dict.fromkeys(path.parent for path in paths):
             entries = self.list_folder(folder)
             names[folder] = {entry.name for entry in entries if entry.kind == "file"}
         there = [path for path in paths if path.name in names[path.parent]]
         if not self._sync(["-f"], list(names)):
-            return self._files.flush(paths)
+            return self._flush_each(paths)
         missing = [path for path in paths if path.name not in names[path.parent]]
         failed = (
             (path, HostFileError(operation="flush", path=path, reason="no such plain file"))
             for path in missing
         )
         return Outcome(tuple(there), tuple(failed))
+
+    def _flush_each(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        """Flush over SFTP; what a server does not offer there, its ``sync`` does.
+
+        Windows then flushes when it renames: see ``rename``.
+        """
+        outcome = self._files.flush(paths)
+        if self._files.can_flush or self._is_windows or not outcome.ok:
+            return outcome
+        if self._sync([], list(outcome.ok)):
+            return outcome
+        reason = "the server offers no fsync over SFTP, and its sync failed"
+        failed = (
+            (path, HostFileError(operation="flush", path=path, reason=reason))
+            for path in outcome.ok
+        )
+        return Outcome((), (*outcome.failed, *failed))
 
     def flush_folders(self, folders: Sequence[HostPath]) -> None:
         """Make the names in folders durable. Windows has no call for that: NTFS keeps a journal."""
@@ -265,8 +284,9 @@ class SshHost:
         self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
     ) -> Outcome[tuple[HostPath, HostPath]]:
         """Rename files within one volume, replacing what has the new name."""
-        if self._is_windows and inherit:
-            return scripted.place_files(self, self._scripts, moves, inherit=True)
+        # The script flushes what it renames.
+        if self._is_windows and (inherit or not self._files.can_flush):
+            return scripted.place_files(self, self._scripts, moves, inherit=inherit)
         return self._files.rename(moves, inherit=inherit)
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:

@@ -48,6 +48,7 @@ class SshFiles:
         self._platform = platform
         self._looked: dict[str, float] = {}
         self._guarded: set[str] = set()
+        self.can_flush = True  # until the server says that it does not offer it
 
     # --- guarding ------------------------------------------------------------------------------
 
@@ -199,7 +200,7 @@ class SshFiles:
             tries += 1
             if self._look_leniently(sftp, path) is not None:
                 return tries > 1 and _content(sftp, path) == content
-            _put(sftp, spare, content)
+            self._put(sftp, spare, content)
             try:
                 sftp.rename(spare.sftp, path.sftp)  # refuses a name that exists
             except SftpStatusError:
@@ -248,18 +249,27 @@ class SshFiles:
     # --- batches -------------------------------------------------------------------------------
 
     def flush(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Make files durable one by one (``fsync@openssh.com``)."""
+        """Make files durable one by one, unless ``can_flush`` says afterwards that none was."""
         mode = "r+" if self._platform is Platform.WINDOWS else "r"
 
         def flush_one(path: HostPath) -> None:
             def action(sftp: SftpChannel) -> None:
                 self._refuse_link(path)(sftp)
                 with sftp.open(path.sftp, mode) as file:
-                    sftp.flush(file)
+                    self._flush_open(sftp, file)
 
             self.call("flush", path, action)
 
         return self.batch(paths, flush_one)
+
+    def _flush_open(self, sftp: SftpChannel, file: paramiko.SFTPFile) -> None:
+        if self.can_flush and not sftp.flush(file):
+            self.can_flush = False
+
+    def _put(self, sftp: SftpChannel, path: HostPath, content: bytes) -> None:
+        with sftp.open(path.sftp, "w") as file:
+            file.write(content)
+            self._flush_open(sftp, file)
 
     def rename(
         self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool
@@ -350,16 +360,6 @@ def _lstat(sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
 def _content(sftp: SftpChannel, path: HostPath) -> bytes:
     with sftp.open(path.sftp, "r") as file:
         return file.read()
-
-
-def _put(sftp: SftpChannel, path: HostPath, content: bytes) -> None:
-    with sftp.open(path.sftp, "w") as file:
-        file.write(content)
-        try:
-            sftp.flush(file)
-        except SftpStatusError as error:
-            if error.code != OP_UNSUPPORTED:
-                raise
 
 
 def _drop(sftp: SftpChannel, path: HostPath) -> None:

@@ -109,10 +109,17 @@ class SftpChannel(paramiko.SFTPClient):
             raise block
         return block
 
-    def flush(self, file: paramiko.SFTPFile) -> None:
-        """Make an open file durable (``fsync@openssh.com``)."""
+    def flush(self, file: paramiko.SFTPFile) -> bool:
+        """Make an open file durable (``fsync@openssh.com``); False where that is not offered."""
         handle: Any = file.handle  # the stubs take it for a server's handle; it is bytes
-        self._extended("fsync@openssh.com", handle)
+        try:
+            self._extended("fsync@openssh.com", handle)
+        except SftpStatusError as error:
+            # sshd refuses with "permission denied" what its configuration took away.
+            if error.code not in (OP_UNSUPPORTED, _PERMISSION_DENIED):
+                raise
+            return False
+        return True
 
     def free_bytes(self, path: str) -> int:
         """Room for a plain user on the volume of a path (``statvfs@openssh.com``)."""

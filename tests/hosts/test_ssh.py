@@ -276,6 +276,34 @@ def test_calls_from_threads_go_on_while_connections_keep_breaking(
     assert found == {str(number): b"%d" % number for number in range(15)}
 
 
+@pytest.mark.parametrize("count", [2, 40])
+@pytest.mark.parametrize("sync_works", [True, False])
+def test_what_sftp_may_not_flush_the_servers_sync_does(
+    own_sshd: Sshd, tmp_path: Path, count: int, *, sync_works: bool
+) -> None:
+    own_sshd.stop()
+    own_sshd.subsystem = "internal-sftp -P fsync"
+    if not sync_works:
+        own_sshd.environment["PATH"] = f"{_failing_sync(tmp_path / 'bin')}:/usr/bin:/bin"
+    own_sshd.start()
+    host = open_host(ssh_address(own_sshd))
+    there = [host.path(str(tmp_path / f"file-{number}")) for number in range(count)]
+    for path in there:
+        host.write(path, [b"x"])
+    missing = host.path(str(tmp_path / "none"))
+    outcome = host.flush_files([*there, missing])
+    assert outcome.ok == (tuple(there) if sync_works else ())
+    assert len(outcome.failed) == (1 if sync_works else count + 1)
+    host.close()
+
+
+def _failing_sync(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "sync").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    (folder / "sync").chmod(0o755)
+    return folder
+
+
 def test_a_job_outlives_the_connection_and_is_found_again(
     sshd: Sshd, ssh_host: Host, tmp_path: Path
 ) -> None:

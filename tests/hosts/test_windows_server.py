@@ -83,6 +83,16 @@ def test_files_are_written_read_flushed_and_renamed(windows: Windows) -> None:
     assert windows.host.stat(windows.work) is None
 
 
+def test_without_fsync_over_sftp_the_script_flushes_what_it_renames(windows: Windows) -> None:
+    windows.machine.offers_fsync = False
+    windows.host.make_private_folder(windows.work)
+    part, final = windows.work.joined("mark.part"), windows.work.joined("mark")
+    windows.host.write(part, [b"x"])
+    assert windows.host.flush_files([part]).ok == (part,)
+    assert windows.host.rename([(part, final)]).ok
+    assert ["inherit", "False"] in windows.machine.commands
+
+
 def test_a_virus_scanner_is_waited_out(windows: Windows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssh_files, "SHARING_DELAYS_SECONDS", (0.01, 0.01, 0.01))
     windows.host.make_private_folder(windows.work)

@@ -29,6 +29,8 @@ class Sshd:
         self.user = getpass.getuser()
         self.identity_file = folder / "id_ed25519"
         self.known_hosts = folder / "known_hosts"
+        self.subsystem = "internal-sftp"
+        self.environment = {"SHLVL": "2"}
         self._host_key = folder / "host_key"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,15 +78,16 @@ class Sshd:
             time.sleep(0.02)
 
     def _config(self) -> str:
-        # bash reads ~/.bashrc under sshd unless it believes itself inside another shell; what a
-        # person has in there is no business of the tests, and may take its time.
+        environment = " ".join(f"{name}={value}" for name, value in self.environment.items())
+        # SHLVL: bash reads ~/.bashrc under sshd unless it believes itself in another shell; what
+        # a person has in there is no business of the tests, and may take its time.
         return (
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self._host_key}\n"
             f"AuthorizedKeysFile {self.folder / 'authorized_keys'}\nPidFile none\n"
             "StrictModes no\nUsePAM no\nPasswordAuthentication no\n"
             "KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
-            "MaxStartups 100\nUseDNS no\nLogLevel ERROR\nSetEnv SHLVL=2\n"
-            "Subsystem sftp internal-sftp\n"
+            "MaxStartups 100\nUseDNS no\nLogLevel ERROR\n"
+            f"SetEnv {environment}\nSubsystem sftp {self.subsystem}\n"
         )
 
     def _answers(self) -> bool:

@@ -40,6 +40,7 @@ class WindowsServer:
         self.shell = shell
         self.commands: list[list[str]] = []
         self.jobs: list[list[str]] = []
+        self.offers_fsync = True
         self.refusals = 0  # how many SFTP renames a virus scanner gets in the way of
         (self.disk / "Users" / "svc-wsus").mkdir(parents=True)
 
@@ -159,7 +160,7 @@ class _Files(paramiko.SFTPServerInterface):
 
     def __init__(self, server: _Session) -> None:
         super().__init__(server)
-        self._machine = server.machine
+        self.machine = server.machine
 
     def canonicalize(self, path: str) -> str:
         return HOME if path in (".", "") else path
@@ -169,7 +170,7 @@ class _Files(paramiko.SFTPServerInterface):
     ) -> paramiko.SFTPHandle | int:
         del attr
         try:
-            descriptor = os.open(self._machine.real(path), flags, 0o600)
+            descriptor = os.open(self.machine.real(path), flags, 0o600)
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 5)
         mode = {os.O_RDONLY: "rb", os.O_WRONLY: "wb"}.get(flags & os.O_ACCMODE, "r+b")
@@ -179,14 +180,14 @@ class _Files(paramiko.SFTPServerInterface):
 
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         try:
-            found = list(self._machine.real(path).iterdir())
+            found = list(self.machine.real(path).iterdir())
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 5)
         return [paramiko.SFTPAttributes.from_stat(entry.lstat(), entry.name) for entry in found]
 
     def lstat(self, path: str) -> paramiko.SFTPAttributes | int:
         try:
-            return paramiko.SFTPAttributes.from_stat(self._machine.real(path).lstat())
+            return paramiko.SFTPAttributes.from_stat(self.machine.real(path).lstat())
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 5)
 
@@ -202,24 +203,24 @@ class _Files(paramiko.SFTPServerInterface):
 
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
         del attr
-        return self._change(lambda: self._machine.real(path).mkdir())
+        return self._change(lambda: self.machine.real(path).mkdir())
 
     def rmdir(self, path: str) -> int:
-        return self._change(lambda: self._machine.real(path).rmdir())
+        return self._change(lambda: self.machine.real(path).rmdir())
 
     def remove(self, path: str) -> int:
-        return self._change(lambda: self._machine.real(path).unlink())
+        return self._change(lambda: self.machine.real(path).unlink())
 
     def rename(self, oldpath: str, newpath: str) -> int:
-        if self._machine.real(newpath).exists():
+        if self.machine.real(newpath).exists():
             return SFTP_FAILURE
         return self.posix_rename(oldpath, newpath)
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
-        if self._machine.refusals:
-            self._machine.refusals -= 1
+        if self.machine.refusals:
+            self.machine.refusals -= 1
             return SFTP_PERMISSION_DENIED
-        old, new = self._machine.real(oldpath), self._machine.real(newpath)
+        old, new = self.machine.real(oldpath), self.machine.real(newpath)
         return self._change(lambda: old.replace(new))
 
 
@@ -229,7 +230,7 @@ class _Sftp(paramiko.SFTPServer):
     def _process(self, t: int, request_number: int, msg: Message) -> None:
         if t == CMD_EXTENDED:
             start = msg.packet.tell()
-            if msg.get_text() == "fsync@openssh.com":
+            if msg.get_text() == "fsync@openssh.com" and self.server.machine.offers_fsync:  # type: ignore[attr-defined]
                 self._send_status(request_number, SFTP_OK)  # type: ignore[attr-defined]
                 return
             msg.packet.seek(start)
