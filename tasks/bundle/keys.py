@@ -73,8 +73,10 @@ def generate_keys(folder: Path, *, name: str = "signing") -> GeneratedKeys:
     ``receipt.secret`` (64 hexadecimal digits, mode 0600; both sides of a site need the same).
 
     Raises:
-        UsageError: One of the files exists; nothing was written then.
+        UsageError: One of the files exists, or ``folder`` is a file; nothing was written then.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(reason=f"{folder} is a file", remedy="Name a folder for the keys.")
     paths = [folder / f"{name}.key", folder / f"{name}.pub", folder / "receipt.secret"]
     for path in paths:
         if os.path.lexists(path):

@@ -45,6 +45,12 @@ def test_secrets_are_for_their_owner_only(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_file_is_no_folder_for_keys(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x", encoding="ascii")
+    with pytest.raises(UsageError, match="is a file"):
+        generate_keys(tmp_path / "file")
+
+
 @pytest.mark.parametrize("name", ["signing.key", "signing.pub", "receipt.secret"])
 def test_no_file_is_overwritten_and_nothing_else_written_then(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
