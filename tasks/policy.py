@@ -35,12 +35,12 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed, Failed
 from prefect.utilities.annotations import opaque
 
-from tasks.crossing.closing import begin_run, close_run, refuse_run
+from tasks.crossing.closing import begin_run, close_run
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError, SafetyError, TrustError
 from tasks.progress import Progress, Unit
 from tasks.reports.markdown import Artifact, artifacts_of
-from tasks.reports.model import CommandReport
+from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import TerminalProgress
 from tasks.site.settings import Side
 
@@ -112,7 +112,8 @@ def report_of(told: Flow[P, CommandReport], *arguments: P.args, **named: P.kwarg
     if isinstance(content, CommandReport):
         return content
     # The engine itself failed (its server went away, the run was cancelled): say so plainly.
-    return refuse_run(told.name, str(named.get("site")), RuntimeError(state.message or state.name))
+    fault = RuntimeError(state.message or state.name)
+    return failure_report(told.name, fault, site=str(named.get("site")))
 
 
 def _tell(
@@ -128,7 +129,7 @@ def _tell(
             take_over=take_over,
         )
     except (AirGapError, OSError, sqlite3.Error) as refusal:
-        return refuse_run(command, site, refusal)
+        return failure_report(command, refusal, site=site)
     try:
         with workplace:
             report = _tell_within(workplace, tale)

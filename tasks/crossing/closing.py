@@ -13,14 +13,7 @@ from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, TrustError
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.reports.files import write_reports
-from tasks.reports.model import (
-    ApprovalLine,
-    ApprovalOutcome,
-    CommandReport,
-    error_line,
-    exit_code_of,
-    failure_report,
-)
+from tasks.reports.model import ApprovalOutcome, CommandReport, error_line, exit_code_of
 
 log = logging.getLogger("wsus_airgap")
 
@@ -42,11 +35,11 @@ def close_run(place: Workplace, error: Exception | None) -> CommandReport:
     ended = place.clock()
     log_path = None
     if error is not None and not isinstance(error, AirGapError):
-        log_path = keep_traceback(place.site.state_dir, place.run_id, error)
+        log_path = _keep_traceback(place.site.state_dir, place.run_id, error)
     report = CommandReport(
         command=place.command,
         site=place.site.name,
-        exit_code=exit_code_of(error) if error else (2 if _flags(place) else 0),
+        exit_code=exit_code_of(error) if error else (2 if _is_flagged(place) else 0),
         errors=(error_line(error, log=log_path),) if error else (),
         run=place.run_id,
         started=place.started,
@@ -83,12 +76,7 @@ def _keep(place: Workplace, report: CommandReport, *, ended: datetime) -> Comman
     return report
 
 
-def refuse_run(command: str, site: str | None, error: Exception) -> CommandReport:
-    """The report of a run that could not even open its workplace."""
-    return failure_report(command, error, site=site)
-
-
-def keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | None:
+def _keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | None:
     """Write what nobody foresaw into the log file, if it can be; the terminal gets one sentence."""
     path = state_dir / "unexpected.log"
     try:
@@ -100,24 +88,9 @@ def keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | Non
     return path
 
 
-def approval_lines(lines: list[dict[str, object]]) -> tuple[ApprovalLine, ...]:
-    """Decisions in the shape that the report has them."""
-    keys = set(ApprovalLine.model_fields)
-    return tuple(
-        ApprovalLine.model_validate({key: line[key] for key in line if key in keys})
-        for line in lines
-    )
-
-
-def _flags(place: Workplace) -> list[str]:
-    """Why a run that did its work still wants a look."""
-    found = list(place.alarms)
-    flagged = place.notes.get("missing", ()) if place.flagged is None else place.flagged
-    if flagged:
-        found.append("approved updates lack content")
+def _is_flagged(place: Workplace) -> bool:
+    """Whether a run that did its work still wants a look; the report says why."""
+    missing = place.notes.get("missing", ()) if place.flagged is None else place.flagged
     approvals = place.notes.get("approvals", ApprovalOutcome())
-    for name in ("parked", "held", "failed"):
-        count = len(getattr(approvals, name))
-        if count:
-            found.append(f"{count} approvals or declines are {name}")
-    return found
+    waiting = approvals.parked or approvals.held or approvals.failed
+    return bool(place.alarms or missing or waiting)

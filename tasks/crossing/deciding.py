@@ -33,7 +33,6 @@ from tasks.crossing.asking import (
     read_revisions,
     shape_known,
 )
-from tasks.crossing.closing import approval_lines
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
 from tasks.hosts.paths import HostPath
@@ -41,7 +40,7 @@ from tasks.ledger.imports import RememberedDecision
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
-from tasks.reports.model import ApprovalOutcome
+from tasks.reports.model import ApprovalOutcome, approval_lines
 from tasks.revision import RevisionId
 
 
@@ -183,7 +182,7 @@ def _note_what_stands(place: Workplace, plan: ApprovalPlan) -> None:
     with suppress(AirGapError):
         seen = seen_only(plan, read_approvals(place).decisions)
         outcome = ApprovalOutcome(
-            applied=approval_lines([each.as_json() for each in seen.applied]),
+            applied=approval_lines(each.as_json() for each in seen.applied),
             parked=approval_lines(waiting_of(place, "parked")),
             held=approval_lines(waiting_of(place, "held")),
         )

@@ -10,7 +10,6 @@ from tasks.bundle.manifest import read_entries
 from tasks.crossing import asking, auditing, deciding
 from tasks.crossing.arrival import Delivery
 from tasks.crossing.auditing import Metadata
-from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import Sources
 from tasks.crossing.describing import read_titles
 from tasks.crossing.importing import resume_downloads
@@ -24,16 +23,16 @@ from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
-from tasks.reports.model import ApprovalOutcome
+from tasks.reports.model import ApprovalOutcome, approval_lines
 
 
 def note_approvals(place: Workplace, outcome: ApplyOutcome, index_path: Path) -> None:
     """Note what was applied now, and all that waits, and what these updates are called."""
     approvals = ApprovalOutcome(
-        applied=approval_lines([each.as_json() for each in outcome.applied]),
+        applied=approval_lines(each.as_json() for each in outcome.applied),
         parked=approval_lines(deciding.waiting_of(place, "parked")),
         held=approval_lines(deciding.waiting_of(place, "held")),
-        failed=approval_lines([each.as_json() for each in outcome.failed]),
+        failed=approval_lines(each.as_json() for each in outcome.failed),
     )
     named = (*approvals.applied, *approvals.parked, *approvals.held, *approvals.failed)
     titles = read_titles(index_path, (each.update_id for each in named))

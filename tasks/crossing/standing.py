@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import waiting_of
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError
@@ -18,6 +17,7 @@ from tasks.reports.model import (
     CommandReport,
     Fact,
     Section,
+    approval_lines,
 )
 from tasks.site.settings import Side
 

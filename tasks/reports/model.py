@@ -8,7 +8,7 @@ The outcome follows from the exit code, so that the two cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -88,6 +88,15 @@ class ApprovalOutcome(Reported):
     parked: tuple[ApprovalLine, ...] = ()
     held: tuple[ApprovalLine, ...] = ()
     failed: tuple[ApprovalLine, ...] = ()
+
+
+def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:
+    """Decisions as the report has them; keys that it does not know are left out."""
+    known = ApprovalLine.model_fields.keys()
+    return tuple(
+        ApprovalLine.model_validate({key: line[key] for key in line.keys() & known})
+        for line in lines
+    )
 
 
 class Finding(Reported):
