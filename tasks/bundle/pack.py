@@ -30,7 +30,7 @@ from tasks.bundle.plan import Plan
 from tasks.bundle.sweep import refuse_strangers, sweep
 from tasks.content.memory import HashMemory
 from tasks.content.place import BESIDE_SUFFIX
-from tasks.content.transfer import CopyItem, copy_files, require_all
+from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import RoomError, StepsFailedError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
@@ -137,8 +137,8 @@ def publish_header(media: Host, bundle: HostPath, content: bytes, *, volumes: in
         folder = volume_folder(bundle, number)
         beside = folder.joined(HEADER + BESIDE_SUFFIX)
         media.write(beside, [content])
-        require_all(media.flush_files([beside]))
-        require_all(media.rename([(beside, folder.joined(HEADER))]))
+        media.flush_files([beside]).require_all()
+        media.rename([(beside, folder.joined(HEADER))]).require_all()
         media.flush_folders([folder])
 
 
@@ -148,7 +148,7 @@ def _open_volumes(job: PackJob, volumes: int) -> None:
     for stat in job.media.list_folder(job.bundle):
         folder = job.bundle.joined(stat.name)
         if job.media.stat(folder.joined(HEADER)) is not None:
-            require_all(job.media.remove([folder.joined(HEADER)]))
+            job.media.remove([folder.joined(HEADER)]).require_all()
             job.media.flush_folders([folder])
     for number in range(1, volumes + 1):
         job.media.make_folder(volume_folder(job.bundle, number))

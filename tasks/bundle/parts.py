@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tasks.bundle.plan import PlannedFile
 from tasks.content.digest import Digester
 from tasks.content.names import FileDigests
-from tasks.content.transfer import CopyItem, find_difference, require_all
+from tasks.content.transfer import CopyItem, find_difference
 from tasks.errors import ContentWrongError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
@@ -125,8 +125,8 @@ class _Cutter:
 
 
 def _settle(media: Host, targets: Sequence[PartTarget]) -> None:
-    require_all(media.flush_files([target.beside for target in targets]))
-    require_all(media.rename([(target.beside, target.final) for target in targets]))
+    media.flush_files([target.beside for target in targets]).require_all()
+    media.rename([(target.beside, target.final) for target in targets]).require_all()
     media.flush_folders(list({target.final.parent: None for target in targets}))
 
 

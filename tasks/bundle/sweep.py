@@ -21,7 +21,6 @@ from tasks.bundle.manifest import Entry
 from tasks.bundle.survey import survey_content
 from tasks.content.names import ContentName
 from tasks.content.place import BESIDE_SUFFIX
-from tasks.content.transfer import require_all
 from tasks.errors import SafetyError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
@@ -60,7 +59,7 @@ def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: i
     places = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
     for survey in survey_content(media, places, entries):
         if extras := [path for path, _ in survey.extras()]:
-            require_all(media.remove(extras))
+            media.remove(extras).require_all()
     for number in range(1, volumes + 1):
         _sweep_besides(media, volume_folder(bundle, number))
 
@@ -72,7 +71,7 @@ def _sweep_besides(media: Host, volume: HostPath) -> None:
         if stat.name not in allowed_names(1) or stat.name.endswith(BESIDE_SUFFIX)
     ]
     if besides:
-        require_all(media.remove(besides))
+        media.remove(besides).require_all()
 
 
 def _walk(media: Host, bundle: HostPath) -> Iterator[tuple[HostPath, FileStat]]:

@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tasks.content.digest import Digester
 from tasks.content.names import Blake3, ContentDigest, FileDigests
@@ -35,7 +34,7 @@ from tasks.errors import (
     FolderUnsafeError,
     TimeLimitError,
 )
-from tasks.hosts.host import FileHash, Host, Outcome
+from tasks.hosts.host import FileHash, Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
@@ -277,12 +276,6 @@ def _judge(item: CopyItem, digests: FileDigests, *, is_written: bool) -> CopyRes
     expected, found = difference
     error = ContentWrongError(path=item.sources[0], expected=expected, found=found)
     return CopyResult(item, None, error, is_written)
-
-
-def require_all(outcome: Outcome[Any]) -> None:
-    """Raise the first error of a batch in which nothing may fail."""
-    if outcome.failed:
-        raise outcome.failed[0][1]
 
 
 def find_difference(item: CopyItem, digests: FileDigests) -> tuple[str, str] | None:

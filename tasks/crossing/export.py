@@ -19,7 +19,6 @@ from tasks.bundle.manifest import read_entries
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.names import ContentDigest
-from tasks.content.transfer import require_all
 from tasks.crossing import wsusutil_run
 from tasks.crossing.draft import (
     PAYLOAD,
@@ -276,7 +275,7 @@ def _keep(place: Workplace, draft: Draft, header: Header) -> None:
     put_file(place.media, folder.joined(PAYLOAD), [header.payload()])
     found = place.media.list_folder(folder)
     files = [folder.joined(stat.name) for stat in found if stat.kind == "file"]
-    require_all(place.media.flush_files(files))
+    place.media.flush_files(files).require_all()
     place.media.flush_folders([folder.parent, folder.parent.parent])
 
 

@@ -16,13 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
+from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath, Platform
-
-if TYPE_CHECKING:
-    from tasks.errors import AirGapError
-    from tasks.scripts import Script
+from tasks.scripts import Script
 
 Item = TypeVar("Item")
 Json = Mapping[str, object]
@@ -34,6 +32,11 @@ class Outcome(Generic[Item]):
 
     ok: tuple[Item, ...]
     failed: tuple[tuple[Item, AirGapError], ...]
+
+    def require_all(self) -> None:
+        """Raise the first error, for a batch in which nothing may fail."""
+        for _, error in self.failed:
+            raise error
 
 
 @dataclass(frozen=True, slots=True)

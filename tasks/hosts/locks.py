@@ -151,12 +151,12 @@ class Lock:
             return
         aside = self.path.parent.joined(f"{self.path.name}.{self.owner.token}.released")
         if self.host.rename([(self.path, aside)]).failed:
-            _raise_first(self.host.remove([self.path]).failed)
+            self.host.remove([self.path]).require_all()
             return
         content = _read(self.host, aside)
         if content is not None and content != self.owner.content():
             self.host.create(self.path, content)
-        _raise_first(self.host.remove([aside]).failed)
+        self.host.remove([aside]).require_all()
 
     def __enter__(self) -> Self:
         return self
@@ -265,7 +265,7 @@ def _replace(host: Host, path: HostPath, owner: LockOwner) -> None:
     """Put our lock in the place of another; there is no moment without one."""
     beside = path.parent.joined(f"{path.name}.{owner.token}.new")
     host.create(beside, owner.content())
-    _raise_first(host.rename([(beside, path)]).failed)
+    host.rename([(beside, path)]).require_all()
     host.flush_folders([path.parent])
 
 
@@ -297,8 +297,3 @@ def _named(holder: LockOwner | None, us: LockOwner) -> str:
         return "an owner we cannot read"
     place = "this machine" if holder.machine == us.machine else "another machine"
     return f"run {holder.run} (process {holder.pid} of {place})"
-
-
-def _raise_first(failed: tuple[tuple[object, AirGapError], ...]) -> None:
-    for _, error in failed:
-        raise error

@@ -21,9 +21,7 @@ def put_file(host: Host, target: HostPath, chunks: Iterable[bytes | memoryview])
     """
     beside = target.parent.joined(target.name + _BESIDE)
     size_bytes = host.write(beside, chunks)
-    for _, flaw in host.flush_files([beside]).failed:
-        raise flaw
-    for _, error in host.rename([(beside, target)]).failed:
-        raise error
+    host.flush_files([beside]).require_all()
+    host.rename([(beside, target)]).require_all()
     host.flush_folders([target.parent])
     return size_bytes

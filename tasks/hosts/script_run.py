@@ -185,9 +185,7 @@ def _drop_torn_line(host: Host, path: HostPath) -> None:
         return
     whole = path.parent.joined(f"{path.name}.whole")
     host.write(whole, (line + b"\n" for line in _lines(host, path) if line is not None))
-    outcome = host.rename([(whole, path)])
-    for _, error in outcome.failed:
-        raise error
+    host.rename([(whole, path)]).require_all()
 
 
 def _lines(host: Host, path: HostPath) -> Iterator[bytes | None]:

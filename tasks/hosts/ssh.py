@@ -312,10 +312,8 @@ class SshHost:
                 if entry.kind == "folder":
                     self._remove_below(folder.joined(entry.name), entry)
             names = [folder.joined(entry.name) for entry in entries if entry.kind != "folder"]
-            for _, error in self.remove(names).failed:
-                raise error
-        for _, error in self.remove([folder]).failed:
-            raise error
+            self.remove(names).require_all()
+        self.remove([folder]).require_all()
 
     def close(self) -> None:
         """Remove our folder for requests, and hang up. Detached jobs stay."""
