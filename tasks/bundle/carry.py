@@ -23,7 +23,7 @@ from tasks.bundle.parts import PartedDigests, PartTarget, digest_parts, prove_pl
 from tasks.bundle.plan import HELD, PlannedFile, read_carry
 from tasks.content.memory import HashMemory
 from tasks.content.names import ContentName, FileDigests
-from tasks.content.place import BESIDE_SUFFIX, content_path
+from tasks.content.place import beside_of, content_path
 from tasks.content.scan import ContentFile
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import (
@@ -171,7 +171,7 @@ def _copy_item(job: PackJob, planned: PlannedFile, present: dict[str, int]) -> C
         size_bytes=planned.size_bytes,
         sha1=planned.sha1,
         blake3=planned.blake3,
-        beside=final.parent.joined(final.name + BESIDE_SUFFIX),
+        beside=beside_of(final),
         final=final,
         present=present.get(final.name) == planned.size_bytes,
     )
@@ -215,9 +215,8 @@ def _carry_one_parted(job: PackJob, planned: PlannedFile, progress: Progress) ->
         present = _present_sizes(job, piece.volume, planned.sha1.folder)
         folder = volume_folder(job.bundle, piece.volume).joined(CONTENT, planned.sha1.folder)
         name = part_name(planned.name, number)
-        targets.append(
-            PartTarget(folder.joined(name + BESIDE_SUFFIX), folder.joined(name), piece.size_bytes)
-        )
+        final = folder.joined(name)
+        targets.append(PartTarget(beside_of(final), final, piece.size_bytes))
         all_present = all_present and present.get(name) == piece.size_bytes
     source = content_path(job.content_dir, planned.name)
     if all_present and (found := _prove_parts(job.media, targets, planned, progress)):

@@ -130,9 +130,7 @@ class _Lists:
 def _listed(entries: Iterable[Entry], lists: Mapping[int, _Lists]) -> Iterator[Entry]:
     """Pass entries on and name their files in the lists of their volumes."""
     for entry in entries:
-        digests = [
-            FileDigests(part.sha1, part.blake3, part.size_bytes) for part in entry.parts
-        ] or [FileDigests(entry.sha1, entry.blake3, entry.size_bytes)]
+        digests = [part.digests for part in entry.parts] or [entry.digests]
         # An entry that is not carried has no pieces, and so no lines.
         for piece, of_piece in zip(pieces_of(entry), digests, strict=False):
             path = listed_path(entry.sha1.folder, piece.file_name)

@@ -21,7 +21,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 from tasks.bundle.canonical import Sealed
 from tasks.bundle.header import MOST_VOLUMES, Binding, Blake3Field, Count, Header, TrustedHeader
 from tasks.bundle.layout import part_name
-from tasks.content.names import Blake3, ContentDigest, ContentName
+from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
 from tasks.errors import TamperError, TrustError
 
 LINE_LIMIT_BYTES = 65_536
@@ -52,6 +52,11 @@ class Part(Sealed):
     sha1: Sha1Field
     blake3: Blake3Field
 
+    @property
+    def digests(self) -> FileDigests:
+        """What the bytes of the part must be."""
+        return FileDigests(self.sha1, self.blake3, self.size_bytes)
+
 
 class Entry(Sealed):
     """One content file. Digests and size are of the whole file, also when it travels in parts.
@@ -72,6 +77,11 @@ class Entry(Sealed):
     def name(self) -> ContentName:
         """The content file's name, built from checked pieces."""
         return ContentName(self.sha1, self.extension)
+
+    @property
+    def digests(self) -> FileDigests:
+        """What the bytes of the whole file must be."""
+        return FileDigests(self.sha1, self.blake3, self.size_bytes)
 
     @property
     def order(self) -> tuple[int, bytes, str]:

@@ -29,7 +29,7 @@ from tasks.bundle.manifest import ManifestSummary, pieces_of
 from tasks.bundle.plan import Plan
 from tasks.bundle.sweep import refuse_strangers, sweep
 from tasks.content.memory import HashMemory
-from tasks.content.place import BESIDE_SUFFIX
+from tasks.content.place import beside_of
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import RoomError, StepsFailedError
 from tasks.hosts.host import Host
@@ -135,10 +135,11 @@ def publish_header(media: Host, bundle: HostPath, content: bytes, *, volumes: in
     _flush_volumes(media, bundle, volumes)
     for number in range(volumes, 0, -1):
         folder = volume_folder(bundle, number)
-        beside = folder.joined(HEADER + BESIDE_SUFFIX)
+        final = folder.joined(HEADER)
+        beside = beside_of(final)
         media.write(beside, [content])
         media.flush_files([beside]).require_all()
-        media.rename([(beside, folder.joined(HEADER))]).require_all()
+        media.rename([(beside, final)]).require_all()
         media.flush_folders([folder])
 
 
@@ -189,7 +190,7 @@ def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
                 size_bytes=digests.size_bytes,
                 sha1=digests.sha1,
                 blake3=digests.blake3,
-                beside=final.parent.joined(name + BESIDE_SUFFIX),
+                beside=beside_of(final),
                 final=final,
                 present=found is not None and found.size_bytes == digests.size_bytes,
             )

@@ -18,7 +18,7 @@ from tasks.hosts.paths import HostPath
 Places = Mapping[int, Sequence[HostPath]]
 """The folders in which a volume was found, by its number: more than one when there are copies."""
 
-Listing = Mapping[str, FileStat]
+FolderNames = Mapping[str, FileStat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class FolderSurvey:
 
     folder: str
     entries: tuple[Entry, ...]
-    listings: Mapping[HostPath, Listing]
+    listings: Mapping[HostPath, FolderNames]
     places: Places
     folders: Mapping[HostPath, FileStat]
 
@@ -71,7 +71,7 @@ def survey_content(media: Host, places: Places, entries: Iterable[Entry]) -> Ite
     ``content`` that are no folder of content are not among them (``content_names`` lists them).
     """
     folders = {
-        place: {stat.name: stat for stat in content_names(media, place) if _is_content_folder(stat)}
+        place: {stat.name: stat for stat in content_names(media, place) if is_content_folder(stat)}
         for same in places.values()
         for place in same
     }
@@ -94,11 +94,12 @@ def content_names(media: Host, place: HostPath) -> list[FileStat]:
 def strays(media: Host, place: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
     """Yield names in a volume's ``content`` that cannot be a content folder."""
     for stat in content_names(media, place):
-        if not _is_content_folder(stat):
+        if not is_content_folder(stat):
             yield place.joined(CONTENT, stat.name), stat
 
 
-def _is_content_folder(stat: FileStat) -> bool:
+def is_content_folder(stat: FileStat) -> bool:
+    """Whether a name in ``content`` is that of a content folder, ``00`` to ``FF``, and is one."""
     return (
         stat.kind == "folder"
         and len(stat.name) == 2
@@ -115,7 +116,7 @@ class _Ground:
     folders: Mapping[HostPath, dict[str, FileStat]]
 
     def survey(self, folder: str, entries: tuple[Entry, ...]) -> FolderSurvey:
-        listings: dict[HostPath, Listing] = {}
+        listings: dict[HostPath, FolderNames] = {}
         there: dict[HostPath, FileStat] = {}
         for place, waiting in self.folders.items():
             listings[place] = {}

@@ -18,14 +18,13 @@ from tasks.bundle.layout import (
     volume_number,
 )
 from tasks.bundle.manifest import Entry
-from tasks.bundle.survey import survey_content
+from tasks.bundle.survey import is_content_folder, survey_content
 from tasks.content.names import ContentName
 from tasks.content.place import BESIDE_SUFFIX
 from tasks.errors import SafetyError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
 
-_CONTENT_FOLDER = re.compile(r"[0-9A-F]{2}")
 _PART = re.compile(re.escape(PART_MARK) + r"[0-9]{3}$")
 
 
@@ -97,7 +96,7 @@ def _walk_volume(media: Host, volume: HostPath) -> Iterator[tuple[HostPath, File
 def _walk_content(media: Host, content: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
     for folder in media.list_folder(content):
         path = content.joined(folder.name)
-        if folder.kind != "folder" or not _CONTENT_FOLDER.fullmatch(folder.name):
+        if not is_content_folder(folder):
             yield path, folder
             continue
         for stat in media.list_folder(path):

@@ -8,7 +8,7 @@ and until it has returned nothing of the copies may be used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -32,7 +32,7 @@ from tasks.bundle.manifest import (
 )
 from tasks.bundle.opening import OpenedBundle
 from tasks.bundle.survey import FolderSurvey, survey_content
-from tasks.content.place import beside_path, content_path
+from tasks.content.place import beside_of, content_path
 from tasks.content.transfer import CopyItem, CopyResult, copy_files
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
@@ -266,9 +266,7 @@ class _Reading:
             return
         attempt.tried.unread(item.sources[0], result.error)
         if attempt.others:
-            again = CopyItem(
-                attempt.others[0], item.size_bytes, item.sha1, item.blake3, item.beside, item.final
-            )
+            again = replace(item, sources=attempt.others[0], present=False)
             self.again.append(_Attempt(again, attempt.others[1:], attempt.tried))
         else:
             self.bundle.faults.settle(attempt.tried, spared=False)
@@ -303,13 +301,11 @@ def _attempt(
         if survey.folder not in present:
             reading.intake.host.make_folder(root.joined(survey.folder))
             present[survey.folder] = 0
-        item = CopyItem(
-            choices[0],
-            entry.size_bytes,
-            entry.sha1,
-            entry.blake3,
-            beside_path(root, entry.name),
-            content_path(root, entry.name),
+        final = content_path(root, entry.name)
+        item = replace(
+            item,
+            beside=beside_of(final),
+            final=final,
             present=present.get(entry.name.text) == entry.size_bytes,
         )
     return _Attempt(item, choices[1:], tried)

@@ -48,9 +48,9 @@ def content_path(root: HostPath, name: ContentName) -> HostPath:
     return root.joined(name.folder, name.text)
 
 
-def beside_path(root: HostPath, name: ContentName) -> HostPath:
-    """Where the same file is written before it is whole: a name that no reader takes."""
-    return root.joined(name.folder, name.text + BESIDE_SUFFIX)
+def beside_of(final: HostPath) -> HostPath:
+    """Where a file is written before it is whole: beside, under a name that no reader takes."""
+    return final.parent.joined(final.name + BESIDE_SUFFIX)
 
 
 def place(

@@ -17,7 +17,6 @@ from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
-from tasks.content.names import FileDigests
 from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
@@ -363,8 +362,3 @@ def _intake_bytes(place: Workplace) -> int:
         for stat in place.server.list_folder(place.intake.joined(folder.name))
         if stat.kind == "file"
     )
-
-
-def digests_of(entry: Entry) -> FileDigests:
-    """What the manifest says of a file, as digests."""
-    return FileDigests(entry.sha1, entry.blake3, entry.size_bytes)

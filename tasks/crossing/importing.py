@@ -20,7 +20,7 @@ from tasks.content.place import PlaceItem
 from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
-from tasks.crossing.arrival import Delivery, digests_of
+from tasks.crossing.arrival import Delivery
 from tasks.crossing.confirming import covers, remember_confirmation
 from tasks.crossing.deciding import (
     Sources,
@@ -264,11 +264,11 @@ def list_placed(place: Workplace, delivery: Delivery, listing: Listing) -> Listi
         right_order=lambda entry: entry.order,
     )
     batch = [
-        (file, digests_of(entry))
+        (file, entry.digests)
         for pair in pairs
         if (file := pair.left) is not None
         and (entry := pair.right) is not None
-        and file.digests != digests_of(entry)
+        and file.digests != entry.digests
         and file.size_bytes == entry.size_bytes
     ]
     place.hashes.remember(batch, now=place.clock())

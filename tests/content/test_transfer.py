@@ -9,7 +9,7 @@ import pytest
 
 from tasks.content.digest import digest_chunks
 from tasks.content.names import Blake3, ContentName
-from tasks.content.place import beside_path, content_path
+from tasks.content.place import beside_of, content_path
 from tasks.content.scan import scan
 from tasks.content.transfer import BatchLimits, CopyItem, CopyResult, copy_files
 from tasks.errors import (
@@ -39,7 +39,7 @@ def _items(source: Path, host: Host, root: HostPath, *, present: bool = False) -
                 file.size_bytes,
                 file.name.digest,
                 digest_chunks(local.read(file.path)).blake3,
-                beside_path(root, file.name),
+                beside_of(content_path(root, file.name)),
                 content_path(root, file.name),
                 present=present,
             )
