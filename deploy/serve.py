@@ -22,13 +22,11 @@ from typing import TYPE_CHECKING, cast
 from deploy.embedded import prefect_for
 from tasks.errors import AirGapError, PathMissingError, UsageError
 from tasks.site.reading import read_site
-from tasks.site.settings import Side
+from tasks.site.settings import Side, Site
 
 if TYPE_CHECKING:
     from prefect import Flow
     from prefect.deployments.runner import RunnerDeployment
-
-    from tasks.site.settings import Site
 
 # The modules of flows/, each with one flow of the same name.
 FLOWS = {
@@ -74,7 +72,7 @@ def _serve(sites: list[Site]) -> None:
     # Prefect knows the server only now.
     from prefect import serve
 
-    deployments = [_deploy(site, name) for site in sites for name in FLOWS[site.site.side]]
+    deployments = [_deploy(site, name) for site in sites for name in FLOWS[site.side]]
     serve(*deployments, limit=1, pause_on_shutdown=False, print_starting_message=False)
 
 
@@ -85,7 +83,7 @@ def _deploy(site: Site, name: str) -> RunnerDeployment:
     made = flow.to_deployment(
         name=site.name,
         parameters={"site": site.name},
-        tags=[site.name, site.site.side.value],
+        tags=[site.name, site.side.value],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     return cast("RunnerDeployment", made)  # awaitable only where an event loop runs

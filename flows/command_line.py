@@ -290,7 +290,7 @@ def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
 
     checked = lay_out_site(site)
     require_keys(checked)
-    line = f"{checked.path}: site {checked.name}, {checked.site.side.value} side: nothing wrong"
+    line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
     return CommandReport(command="site check", site=checked.name, lines=(line,))
 
 

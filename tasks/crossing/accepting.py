@@ -39,7 +39,7 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
         return _match(place, text)
     with path.open("rb") as stream:
         content = stream.read(RECEIPT_LIMIT_BYTES + 1)
-    receipt = read_receipt(content, path=str(path), trust=site_trust(place)).receipt
+    receipt = read_receipt(content, path=str(path), trust=site_trust(place.site)).receipt
     if receipt.site != place.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=place.site.name)
     record = place.exports.by_digest(receipt.header_digest.hex)
@@ -62,7 +62,7 @@ def _match(place: Workplace, text: str) -> Accepted:
         for record in place.exports.all()
         if record.header_digest is not None and record.status == "sealed"
     }
-    matched = match_code(text, awaited.keys(), receipt_secret(place))
+    matched = match_code(text, awaited.keys(), receipt_secret(place.site))
     return Accepted(awaited[matched.awaited], matched.outcome, None)
 
 

@@ -146,7 +146,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
             raise PathMissingError(what="the bundle's folder", path=folder)
     paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
     _list_neighbours(place, paths)
-    opened = open_bundle(place.media, paths, bundle_trust(place))
+    opened = open_bundle(place.media, paths, bundle_trust(place.site))
     header = opened.header
     place.note(
         bundle=Path(paths[0].text),

@@ -162,7 +162,7 @@ def make_service_run(place: Workplace) -> bool:
         return False
     found = _service_status(place, "start")
     if found != "Running":
-        raise ServiceDownError(service="WsusService", state=found, side=place.site.site.side.value)
+        raise ServiceDownError(service="WsusService", state=found, side=place.site.side.value)
     return True
 
 

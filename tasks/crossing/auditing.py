@@ -154,12 +154,12 @@ def write_receipt(place: Workplace, receipt: Receipt) -> tuple[Path, str]:
     folder = place.site.receipts_dir
     target = place.media.path(str(folder / receipt.file_name))
     place.media.make_folder(target.parent)
-    content = seal_receipt(receipt, [signing_key(place)])
+    content = seal_receipt(receipt, [signing_key(place.site)])
     if _content(place, target, limit_bytes=len(content)) != content:
         put_file(place.media, target, [content])
     code = ""
     if place.site.trust.receipt_secret is not None:
-        code = make_code(receipt, receipt_secret(place))
+        code = make_code(receipt, receipt_secret(place.site))
     return Path(target.text), code
 
 

@@ -297,7 +297,7 @@ def _whole_header(place: Workplace, record: ExportRecord) -> Header | None:
     """The header of a bundle that still lies on the media as it was sealed."""
     bundle = place.media.path(str(place.site.media.path / record.bundle.name))
     try:
-        opened = open_bundle(place.media, [bundle], own_trust(place))
+        opened = open_bundle(place.media, [bundle], own_trust(place.site))
         is_ours = opened.trusted.digest.hex == record.header_digest
         is_whole = is_ours and lies_whole(opened, read_entries(record.folder / MANIFEST))
     except AirGapError:
@@ -339,6 +339,6 @@ def _own_header(place: Workplace, bundle: HostPath) -> Header | None:
     path = volume_folder(bundle, 1).joined(HEADER)
     try:
         content = read_start(place.media, path, limit_bytes=HEADER_LIMIT_BYTES)
-        return verify_header(read_header(content, path=path.text), own_trust(place)).header
+        return verify_header(read_header(content, path=path.text), own_trust(place.site)).header
     except AirGapError:
         return None

@@ -24,7 +24,7 @@ def check_server(place: Workplace) -> ServerFacts:
         RoomError: Its content disk is as good as full.
     """
     facts = asking.read_running_server(place, since=_since(place))
-    side: Side = place.site.site.side.value
+    side: Side = place.site.side.value
     reasons = unfit_reasons(facts, side)
     if reasons:
         raise ServerUnfitError(
@@ -62,7 +62,7 @@ def _require_content_dir(place: Workplace, facts: ServerFacts) -> None:
     except ValueError as error:
         reason = f"it names a content folder that cannot be one: {error}"
     raise ServerUnfitError(
-        side=place.site.site.side.value,
+        side=place.site.side.value,
         reason=reason,
         remedy="See that the disk of WsusContent is there, or set server.content_dir in the site "
         "file to that folder; then run the same command again.",

@@ -242,7 +242,7 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
     )
     write_mark(place, mark_of(header))
     bundle = place.media.path(str(draft.bundle))
-    content = seal_header(header, [signing_key(place)])
+    content = seal_header(header, [signing_key(place.site)])
     publish_header(place.media, bundle, content, volumes=len(packed.volumes))
     settle_seal(place, header)
     return header.digest.hex

@@ -113,7 +113,7 @@ def _read(place: Workplace) -> Mark | None:
         return Mark.model_validate_json(content)
     except ValidationError as error:
         raise ServerUnfitError(
-            side=place.site.site.side.value,
+            side=place.site.side.value,
             reason=f"{place.mark} on it is no mark of ours",
             remedy="Restore that file from a backup of the server, or move it aside if it is "
             "known what happened to it.",

@@ -27,7 +27,7 @@ _RUNS = 10
 def read_standing(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
     """Read where a site stands from its ledger, and its locks from where they lie."""
     with open_workplace(site, command="status", side=None, clock=clock) as place:
-        facts = _staging(place) if place.site.site.side is Side.STAGING else _disconnected(place)
+        facts = _staging(place) if place.site.side is Side.STAGING else _disconnected(place)
         runs = Runs(place.ledger).newest(_RUNS)
         sections = (
             Section(key="standing", title="Standing", facts=(*facts, *_locks(place))),

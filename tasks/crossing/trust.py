@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret, load_signing_key
 from tasks.bundle.seal import Trust
 from tasks.errors import SiteFileError, UsageError
-from tasks.site.settings import Site
-
-if TYPE_CHECKING:
-    from tasks.crossing.workplace import Workplace
+from tasks.site.settings import Side, Site
 
 
 def require_keys(site: Site) -> None:
@@ -38,38 +34,38 @@ def require_keys(site: Site) -> None:
         raise SiteFileError(path=site.path, problems="; ".join(problems))
 
 
-def site_trust(place: Workplace) -> Trust:
+def site_trust(site: Site) -> Trust:
     """Whose seals count here: the keys of the site file, and nobody else's."""
-    trust = place.site.trust
+    trust = site.trust
     return Trust(tuple(load_public_key(path) for path in trust.trusted_keys), trust.threshold)
 
 
-def signing_key(place: Workplace) -> SigningKey:
+def signing_key(site: Site) -> SigningKey:
     """This side's own key."""
-    return load_signing_key(place.site.trust.signing_key)
+    return load_signing_key(site.trust.signing_key)
 
 
-def own_trust(place: Workplace) -> Trust:
+def own_trust(site: Site) -> Trust:
     """Our own key alone: for what this side sealed itself."""
-    return Trust((signing_key(place).public,), 1)
+    return Trust((signing_key(site).public,), 1)
 
 
-def bundle_trust(place: Workplace) -> Trust:
+def bundle_trust(site: Site) -> Trust:
     """Whose seals on bundles count when this side verifies: also its own, on the staging side."""
-    trust = site_trust(place)
-    if place.site.site.side.value == "staging":
-        return Trust((*trust.keys, signing_key(place).public), trust.threshold)
+    trust = site_trust(site)
+    if site.side is Side.STAGING:
+        return Trust((*trust.keys, signing_key(site).public), trust.threshold)
     return trust
 
 
-def receipt_secret(place: Workplace) -> bytes:
+def receipt_secret(site: Site) -> bytes:
     """The secret for typed receipt codes.
 
     Raises:
         SiteFileError: The site file names none.
     """
-    path = place.site.trust.receipt_secret
+    path = site.trust.receipt_secret
     if path is None:
         problem = "trust.receipt_secret: needed for a typed receipt code"
-        raise SiteFileError(path=place.site.path, problems=problem)
+        raise SiteFileError(path=site.path, problems=problem)
     return load_receipt_secret(path)

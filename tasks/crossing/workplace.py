@@ -334,7 +334,7 @@ def _require_own(ledger: Ledger, site: Site) -> None:
     Raises:
         SiteFileError: It holds the state of another.
     """
-    ours = f"site {site.name}, {site.site.side.value} side"
+    ours = f"site {site.name}, {site.side.value} side"
     found = ledger.settle_fact("owner", ours)
     if found != ours:
         problem = f"site.state_dir: {site.state_dir} holds the state of {found}"

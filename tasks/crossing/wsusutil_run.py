@@ -213,7 +213,7 @@ def require_success(place: Workplace, attempt: Attempt, judgement: Judgement) ->
     if "service" in bad and bad <= {"service", "API"}:
         state = next(each.detail for each in judgement.signals if each.name == "service")
         raise ServiceDownError(
-            service="WsusService", state=state.rsplit(" ", 1)[-1], side=place.site.site.side.value
+            service="WsusService", state=state.rsplit(" ", 1)[-1], side=place.site.side.value
         )
     raise WsusutilError(verb=attempt.verb, reason=judgement.reason, log=attempt.log)
 

@@ -50,9 +50,9 @@ def read_site(path: Path) -> Site:
 
 def require_side(site: Site, side: Side, command: str) -> None:
     """Refuse a command of the other side (``WrongSideError``)."""
-    if site.site.side is not side:
+    if site.side is not side:
         raise WrongSideError(
-            command=command, expected=side.value, found=site.site.side.value, path=site.path
+            command=command, expected=side.value, found=site.side.value, path=site.path
         )
 
 

@@ -146,6 +146,11 @@ class Site(Section):
         return self.site.name
 
     @property
+    def side(self) -> Side:
+        """The network that this file is for."""
+        return self.site.side
+
+    @property
     def state_dir(self) -> Path:
         """Absolute folder of state, reports and locks of this side."""
         return self.site.state_dir

@@ -48,7 +48,7 @@ def receipt(place: Workplace, sequence: int = 1, **changes: Any) -> Receipt:
 def accept(place: Workplace, given: Receipt | bytes | str) -> int | None:
     """Take a receipt, its file's bytes or a code; gives the baseline's number afterwards."""
     if isinstance(given, Receipt):
-        given = seal_receipt(given, [signing_key(place)])
+        given = seal_receipt(given, [signing_key(place.site)])
     if isinstance(given, bytes):
         path = place.site.path.parent / "a.receipt.json"
         path.write_bytes(given)
@@ -84,9 +84,9 @@ def test_what_a_receipt_calls_missing_is_remembered_and_may_shrink_the_baseline(
 def test_a_receipt_that_cannot_list_what_is_missing_moves_nothing(place: Workplace) -> None:
     assert accept(place, receipt(place, 1, outcome="unlisted")) is None
     partial = receipt(place, 1, outcome="partial", missing_content=MISSING)
-    assert accept(place, make_code(partial, receipt_secret(place))) is None
+    assert accept(place, make_code(partial, receipt_secret(place.site))) is None
     assert len(place.alarms) == 2
-    assert accept(place, make_code(receipt(place, 1), receipt_secret(place))) == 1
+    assert accept(place, make_code(receipt(place, 1), receipt_secret(place.site))) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,10 +108,10 @@ def test_a_receipt_of_another_site_chain_or_bundle_is_refused(
 def test_a_forged_torn_or_exchanged_receipt_is_refused(place: Workplace, tmp_path: Path) -> None:
     generate_keys(tmp_path / "stranger")
     stranger = load_signing_key(tmp_path / "stranger" / "signing.key")
-    good = seal_receipt(receipt(place), [signing_key(place)])
+    good = seal_receipt(receipt(place), [signing_key(place.site)])
     for content in (
         seal_receipt(receipt(place), [stranger]),
-        seal_payload(receipt(place).payload(), BUNDLE_TYPE, [signing_key(place)]),
+        seal_payload(receipt(place).payload(), BUNDLE_TYPE, [signing_key(place.site)]),
         good[:-1],
         good + b"\n",
         good[: len(good) // 2],
