@@ -17,7 +17,7 @@ from typing import TypeVar
 import paramiko
 
 from tasks.errors import ConnectionLostError, HostKeyError, PathMissingError
-from tasks.hosts.opening import SshTarget
+from tasks.hosts.ssh_address import SshTarget
 from tasks.hosts.ssh_known_hosts import PinnedKey, fingerprint, known_hosts_line, pinned_keys
 from tasks.hosts.ssh_sftp import SftpChannel, SftpStatusError
 

@@ -28,8 +28,9 @@ from tasks.errors import (
 )
 from tasks.hosts import ssh_connection
 from tasks.hosts.host import Host
-from tasks.hosts.opening import HostAddress, open_host, parse_ssh_address
+from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.paths import Platform
+from tasks.hosts.ssh_address import parse_ssh_address
 from tasks.hosts.ssh_connection import MOST_CHANNELS, SshAccess, SshConnection
 from tasks.hosts.ssh_sftp import Limits, SftpChannel
 from tests.hosts.conftest import made_up, shell, ssh_address, wait_for
