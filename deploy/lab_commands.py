@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
 
-from tasks.errors import LabUsageError, UsageError
+from tasks.errors import UsageError
 from tasks.reports.model import CommandReport
 
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -161,4 +161,4 @@ def _lab(call: Callable[[], _Result]) -> _Result:
     try:
         return call()
     except LabError as error:
-        raise LabUsageError(reason=str(error), remedy=error.next_step) from None
+        raise UsageError(reason=str(error), remedy=error.next_step) from None

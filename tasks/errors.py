@@ -20,7 +20,7 @@ class AirGapError(Exception):
     """Base of all errors that we foresee.
 
     Attributes:
-        kind: Stable name of the class in JSON output, for example ``seal-invalid``.
+        kind: Stable name of the class in JSON output, for example ``disk-full``.
         exit_code: What the command ends with (64, 1, 3 or 4).
         retryable: Whether the same call may succeed by itself a little later.
         template: The sentence, with the names of the facts in braces.
@@ -68,10 +68,6 @@ class UsageError(AirGapError):
     kind = "usage"
     exit_code = 64
     remedy = "Correct the command; `wsus-airgap --help` lists what there is."
-
-
-class LabUsageError(UsageError):
-    """The simulated servers cannot do what they were asked for."""
 
 
 class SiteFileError(UsageError):
@@ -197,7 +193,7 @@ class ContentWrongError(FailedError):
     remedy = "Have WSUS download that file again (`wsusutil reset`), then run the command again."
 
 
-class StepsFailedError(FailedError):
+class BatchFailedError(FailedError):
     """A batch ended with failures; the successes in it stand."""
 
     kind = "batch-failed"

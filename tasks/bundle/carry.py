@@ -28,10 +28,10 @@ from tasks.content.scan import ContentFile
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import (
     AirGapError,
+    BatchFailedError,
     ContentWrongError,
     FailedError,
     HostFileError,
-    StepsFailedError,
 )
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
@@ -83,7 +83,7 @@ def carry_content(
     yet. Digests are remembered after each batch.
 
     Raises:
-        StepsFailedError: More than a thousand files failed; something is wrong with the server.
+        BatchFailedError: More than a thousand files failed; something is wrong with the server.
         DiskFullError, ConnectionLostError: As from the hosts; run again, it goes on.
     """
     notes = _Notes(job, memory, now, progress or Silence())
@@ -126,7 +126,7 @@ class _Notes:
         self.left_out.append(LeftOut(planned.name, planned.size_bytes, error))
         if len(self.left_out) > MOST_FAILURES:
             first = self.left_out[0]
-            raise StepsFailedError(
+            raise BatchFailedError(
                 what="copying content",
                 failed=len(self.left_out),
                 total="the planned files so far",

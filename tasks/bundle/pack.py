@@ -31,7 +31,7 @@ from tasks.bundle.sweep import refuse_strangers, sweep
 from tasks.content.memory import HashMemory
 from tasks.content.place import beside_of
 from tasks.content.transfer import CopyItem, copy_files
-from tasks.errors import RoomError, StepsFailedError
+from tasks.errors import BatchFailedError, RoomError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
@@ -85,7 +85,7 @@ def pack_bundle(
     Raises:
         SafetyError: Somebody else's file lies in the bundle's folder.
         RoomError: The media are too small for what is planned.
-        StepsFailedError: Too many files could not be read.
+        BatchFailedError: Too many files could not be read.
         HostFileError, DiskFullError, ConnectionLostError: As from the hosts.
     """
     refuse_strangers(job.media, job.bundle)
@@ -103,7 +103,7 @@ def read_back(job: PackJob, *, progress: Progress | None = None) -> ReadBack:
     """Read every content file back from the media and compare both digests.
 
     Raises:
-        StepsFailedError: Bytes on the media are not those that were written. The bundle is not
+        BatchFailedError: Bytes on the media are not those that were written. The bundle is not
             sealed; packed again, those files are written again.
     """
     files = size_bytes = 0
@@ -117,7 +117,7 @@ def read_back(job: PackJob, *, progress: Progress | None = None) -> ReadBack:
             if result.error is not None:
                 bad.append(f"{result.item.sources[0]}: {result.error.message}")
     if bad:
-        raise StepsFailedError(
+        raise BatchFailedError(
             what="reading the media back", failed=len(bad), total=files, first=bad[0]
         )
     return ReadBack(CACHE_DROPPED if sys.platform == "linux" else CACHE_KEPT, files, size_bytes)

@@ -17,7 +17,7 @@ from tasks.crossing.deciding import Sources
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.errors import DeleteLimitError, StepsFailedError
+from tasks.errors import BatchFailedError, DeleteLimitError
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
 from tasks.revision import RevisionId
@@ -74,7 +74,7 @@ def delete(place: Workplace, delivery: Delivery, plan: DeletePlan, listing: List
     """Move planned files to the trash on the same disk; how many were moved.
 
     Raises:
-        StepsFailedError: Some could not be moved; they stay where they are.
+        BatchFailedError: Some could not be moved; they stay where they are.
     """
     trash = place.trash.joined(delivery.header.bundle)
     place.make_on_disk(place.trash)
@@ -91,7 +91,7 @@ def delete(place: Workplace, delivery: Delivery, plan: DeletePlan, listing: List
     folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
     place.server.flush_folders(sorted(folders, key=lambda folder: folder.text))
     if outcome.failed:
-        raise StepsFailedError(
+        raise BatchFailedError(
             what="moving content to the trash",
             failed=len(outcome.failed),
             total=len(moves),

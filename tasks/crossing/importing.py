@@ -36,9 +36,9 @@ from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     AirGapError,
+    BatchFailedError,
     PlanUnconfirmedError,
     ServerUnfitError,
-    StepsFailedError,
 )
 from tasks.hosts.putting import put_file
 from tasks.ledger.imports import ImportRecord
@@ -216,7 +216,7 @@ def place_content(place: Workplace, delivery: Delivery, listing: Listing) -> int
     """Move content from the intake into WsusContent; how many files were moved.
 
     Raises:
-        StepsFailedError: Some could not be moved; the others stay in place.
+        BatchFailedError: Some could not be moved; the others stay in place.
     """
     wanted = (
         PlaceItem(entry.name, entry.size_bytes)
@@ -235,7 +235,7 @@ def place_content(place: Workplace, delivery: Delivery, listing: Listing) -> int
     finally:
         place.progress.finish()
     if failed:
-        raise StepsFailedError(
+        raise BatchFailedError(
             what="placing content",
             failed=len(failed),
             total=moved + len(failed),

@@ -13,7 +13,7 @@ from tasks.bundle.layout import BLAKE3SUMS, CONTENT, HEADER, SHA1SUMS
 from tasks.bundle.pack import CACHE_DROPPED, CACHE_KEPT, read_back
 from tasks.bundle.plan import MediaLimits
 from tasks.content.scan import scan
-from tasks.errors import HostFileError, RoomError, SafetyError, StepsFailedError
+from tasks.errors import BatchFailedError, HostFileError, RoomError, SafetyError
 from tasks.hosts.host import Host, Space
 from tasks.hosts.local import LocalHost
 from tasks.hosts.memory import MemoryHost
@@ -274,7 +274,7 @@ def test_reading_back_finds_a_byte_that_the_medium_changed(workshop: Workshop) -
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(StepsFailedError, match=path.name):
+    with pytest.raises(BatchFailedError, match=path.name):
         read_back(job)
 
 
@@ -291,7 +291,7 @@ def test_too_many_failures_end_packing(tmp_path: Path) -> None:
 
     workshop.server = Broken()
 
-    with pytest.raises(StepsFailedError, match="1001 of"):
+    with pytest.raises(BatchFailedError, match="1001 of"):
         workshop.pack()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.crossing.closing import begin_run, close_run
 from tasks.crossing.workplace import Notes, Workplace
-from tasks.errors import ChainError, StepsFailedError, TamperError
+from tasks.errors import BatchFailedError, ChainError, TamperError
 from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
@@ -45,7 +45,7 @@ def test_an_import_that_is_refused_for_trust_by_any_step_leaves_no_intake(
         left = Path(place.intake.text) / "AB"
         left.mkdir()
 
-        close_run(place, StepsFailedError(what="copying", failed=1, total=2, first="x"))
+        close_run(place, BatchFailedError(what="copying", failed=1, total=2, first="x"))
         assert left.exists()
         close_run(place, ChainError(reason="the mark", remedy="restore"))
         assert left.exists() == (command == "verify")
