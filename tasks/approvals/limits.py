@@ -20,7 +20,7 @@ def count_changes(
     has_history = bool(last.approvals or last.declines)
     approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
     return PlanCounts(
-        removals=sum(1 for action in actions if _takes_away(action)),
+        removals=sum(1 for action in actions if action.unapproves),
         declines=sum(1 for a in actions if a.change == "decline" and a.update_id in approved),
         undeclines=sum(1 for action in actions if action.change == "undecline"),
         uninstalls=sum(
@@ -74,18 +74,6 @@ def describe_loss(counts: PlanCounts, policy: ApprovalPolicy) -> str | None:
     return (
         f"{counts.lost} of the {counts.last} decisions last applied on this server are gone; "
         f"this site allows {policy.max_lost_share:.0%}"
-    )
-
-
-def _takes_away(action: PlannedAction) -> bool:
-    if action.operation == "remove":
-        return True
-    before = action.replaces
-    return (
-        action.operation == "approve"
-        and before is not None
-        and before.action is Action.INSTALL
-        and action.action is not Action.INSTALL
     )
 
 

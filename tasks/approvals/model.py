@@ -210,6 +210,10 @@ class ApprovalSet(BaseModel):
         """The approvals by what they are about; of several revisions the newest."""
         return {a.key: a for a in sorted(self.approvals, key=lambda a: a.revision)}
 
+    def revisions(self) -> set[RevisionId]:
+        """Every revision that an approval, a block or a decline names."""
+        return {each.id for each in (*self.approvals, *self.declines)}
+
     def declined_ids(self) -> dict[str, Decline]:
         """The declines by update, since a decline holds for all revisions."""
         return {decline.update_id: decline for decline in self.declines}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict
 
-from tasks.approvals.model import Action, Approval, Decision, GroupPath, UtcSecond
+from tasks.approvals.model import TIME_FORMAT, Action, Approval, Decision, GroupPath, UtcSecond
 from tasks.approvals.reasons import Reason
 
 Operation = Literal["accept-license", "undecline", "approve", "remove", "decline"]
@@ -36,13 +36,23 @@ class PlannedAction(Decision):
     replaces: Approval | None = None
 
     @property
+    def unapproves(self) -> bool:
+        """Whether an approval goes: it is removed, or a block or an uninstall takes its place."""
+        if self.operation == "remove":
+            return True
+        replaced = self.replaces.action if self.replaces is not None else None
+        return (
+            self.operation == "approve"
+            and replaced is Action.INSTALL
+            and self.action is not Action.INSTALL
+        )
+
+    @property
     def takes_away(self) -> bool:
         """Whether it undoes a decision that stands, or has an update removed from machines."""
         if self.operation != "approve":
             return self.operation != "accept-license"
-        replaced = self.replaces.action if self.replaces is not None else None
-        unapproves = replaced is Action.INSTALL and self.action is not Action.INSTALL
-        return unapproves or self.action is Action.UNINSTALL
+        return self.unapproves or self.action is Action.UNINSTALL
 
     @property
     def approval(self) -> Approval:
@@ -174,5 +184,5 @@ def decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
     """
     keys = {"update_id", "revision", "group", "action", "optional"}
     found = decision.model_dump(mode="json", include=keys)
-    deadline = decision.deadline.strftime("%Y-%m-%dT%H:%M:%SZ") if decision.deadline else None
+    deadline = decision.deadline.strftime(TIME_FORMAT) if decision.deadline else None
     return found | {"deadline": deadline}

@@ -86,7 +86,7 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
     """
     with PackageIndex(sources.index) as index:
         known, expired, licensed = set(), set(), set()
-        for revision in _concerned(sources.incoming):
+        for revision in sources.incoming.revisions():
             record = index.revision(revision.update_id, revision.revision)
             if record is None:
                 continue
@@ -102,7 +102,7 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
 
 def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalPlan:
     """Plan from what the server itself says now of every update in question."""
-    said_of = read_revisions(place, sorted(_concerned(sources.incoming)))
+    said_of = read_revisions(place, sorted(sources.incoming.revisions()))
     known = set(said_of)
     licensed = {
         revision
@@ -294,7 +294,3 @@ def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
         for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
         if not each.is_complete
     }
-
-
-def _concerned(incoming: ApprovalSet) -> set[RevisionId]:
-    return {each.id for each in (*incoming.approvals, *incoming.declines)}

@@ -341,10 +341,9 @@ def _bring_package(place: Workplace, package: Path, work: str, expected: str) ->
 
 def _concerned(delivery: Delivery, sources: Sources) -> list[RevisionId]:
     """Revisions with an incoming decision, as far as the package has them."""
-    incoming = sources.incoming
-    wanted = {each.id for each in (*incoming.approvals, *incoming.declines)}
     with PackageIndex(delivery.index) as index:
-        return sorted(key for key in wanted if index.revision(*key) is not None)
+        named = sources.incoming.revisions()
+        return sorted(key for key in named if index.revision(*key) is not None)
 
 
 def _expected(delivery: Delivery, sources: Sources) -> Iterator[RevisionId]:
