@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, Self
 from deploy.embedded_child import DATABASE, ENTER_PATH, database_url, shared_folder
 from tasks.errors import HostFileError, PathMissingError, PrefectServerError
 
+_AUTH_FILE = "WSUS_AIRGAP_PREFECT_AUTH_FILE"
 _LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 10.0
@@ -113,9 +114,7 @@ def prefect_for(
     state_dir: Path,
     *,
     api_url: str | None = None,
-    auth_string: str | None = None,
     ui: bool = False,
-    port: int | None = None,
 ) -> Iterator[EmbeddedServer | None]:
     """Let this process run flows: on the API that is named, or on an embedded server.
 
@@ -124,26 +123,27 @@ def prefect_for(
 
     Args:
         state_dir: Results, and the embedded server's database and log, lie in ``prefect`` below.
-        api_url: An API that is there already; None starts an embedded server.
-        auth_string: The secret of that API, ``name:password``, where it asks for one; None takes
-            it from the file that WSUS_AIRGAP_PREFECT_AUTH_FILE names, if that is set.
+        api_url: An API that is there already; None starts an embedded server. Where it asks for
+            a secret, ``name:password``, that stands in the file that the variable
+            WSUS_AIRGAP_PREFECT_AUTH_FILE names.
         ui: Serve the pages too, and run the services that deployments need.
-        port: Where the embedded server listens; None takes a free one.
 
     Yields:
         The embedded server; None when ``api_url`` was given.
 
     Raises:
         PrefectServerError: The server did not start, or the API does not answer.
+        PathMissingError: The file with the API's secret cannot be read.
+        HostFileError: The folder of the embedded server cannot be made.
     """
     home = state_dir.absolute() / "prefect"
     with contextlib.ExitStack() as stack:
         server: EmbeddedServer | None = None
         if api_url is None:
-            server = stack.enter_context(EmbeddedServer(home, ui=ui, port=port))
+            server = stack.enter_context(EmbeddedServer(home, ui=ui))
             api_url, auth_string = server.api_url, server.auth_string
-        elif auth_string is None and (file := os.environ.get("WSUS_AIRGAP_PREFECT_AUTH_FILE")):
-            auth_string = _read_secret(Path(file))
+        else:
+            auth_string = _read_secret()
         settings = client_settings(home, api_url, auth_string)
         stack.enter_context(_environment(clean_environment(home, os.environ) | settings))
         import prefect  # noqa: F401  takes as long as the server takes to start
@@ -207,12 +207,16 @@ def drain() -> None:
         worker.drain_all(timeout=_DRAIN_SECONDS)
 
 
-def _read_secret(path: Path) -> str:
+def _read_secret() -> str | None:
+    """The secret of an API that is there already; None when no variable names its file."""
+    file = os.environ.get(_AUTH_FILE)
+    if not file:
+        return None
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return Path(file).read_text(encoding="utf-8").strip()
     except OSError:
-        what = "the file with the secret of Prefect's API (WSUS_AIRGAP_PREFECT_AUTH_FILE)"
-        raise PathMissingError(what=what, path=path) from None
+        what = f"the file with the secret of Prefect's API ({_AUTH_FILE})"
+        raise PathMissingError(what=what, path=file) from None
 
 
 def _require_answer(api_url: str) -> None:

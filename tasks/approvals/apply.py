@@ -25,10 +25,10 @@ class Failure:
     """An operation that the server refused. Exactly one of ``action`` and ``group`` is set.
 
     Attributes:
+        error: What the server said, in its own language; or what we say where it said nothing.
         left: What was made in its place: it is no decision of a person over there.
     """
 
-    error_type: str
     error: str
     action: PlannedAction | None = None
     group: GroupPath | None = None
@@ -100,7 +100,7 @@ def believe(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
     """
     standing = _Standing(present)
     unseen = [each for each in outcome.applied if not standing.shows(each)]
-    failed = [Failure("", NOT_SEEN, action=each, left=standing.left_by(each)) for each in unseen]
+    failed = [Failure(NOT_SEEN, action=each, left=standing.left_by(each)) for each in unseen]
     return ApplyOutcome(
         tuple(each for each in outcome.applied if standing.shows(each)),
         outcome.repeated,
@@ -205,7 +205,6 @@ def _key(action: PlannedAction) -> Key:
 
 def _failure(step: GroupPath | PlannedAction, line: Mapping[str, Any]) -> Failure:
     error = str(line.get("error") or NO_OUTCOME)
-    error_type = str(line.get("error_type") or "")
     if isinstance(step, PlannedAction):
-        return Failure(error_type, error, action=step)
-    return Failure(error_type, error, group=step)
+        return Failure(error, action=step)
+    return Failure(error, group=step)

@@ -42,12 +42,10 @@ class ServerDecisions:
     Attributes:
         decisions: Groups, approvals, declines, and licence terms accepted for approved updates:
             what travels.
-        group_ids: The server's own id of each group path.
         updates: By revision, for every revision that has an approval.
     """
 
     decisions: ApprovalSet
-    group_ids: Mapping[tuple[str, ...], str]
     updates: Mapping[RevisionId, ApprovedUpdate]
 
     def unready(self) -> tuple[ApprovedUpdate, ...]:
@@ -63,15 +61,12 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
         pydantic.ValidationError: A line is not what its kind says.
     """
     kept: list[Mapping[str, Any]] = []
-    group_ids: dict[tuple[str, ...], str] = {}
     updates: dict[RevisionId, ApprovedUpdate] = {}
     for line in lines:
         if line.get("kind") == "update":
             update = ApprovedUpdate.model_validate(line)
             updates[update.id] = update
             continue
-        if line.get("kind") == "group":
-            group_ids[tuple(line["path"])] = str(line["id"])
         kept.append(line)
     found = ApprovalSet.from_lines(kept)
     licenses = [
@@ -85,4 +80,4 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
         declines=found.declines,
         licenses=licenses,
     )
-    return ServerDecisions(decisions, group_ids, updates)
+    return ServerDecisions(decisions, updates)

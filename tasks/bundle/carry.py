@@ -52,7 +52,6 @@ class PackJob:
         media: This machine, which the media are mounted on.
         bundle: The bundle's folder on the media, ``<site>-<sequence>``.
         folder: The run's own folder on this machine, where the plan lies.
-        threads: How many files are copied at the same time.
         machine: This machine, where the run's folder lies; left out, the one of the media.
     """
 
@@ -61,7 +60,6 @@ class PackJob:
     media: Host
     bundle: HostPath
     folder: Path
-    threads: int = 2
     machine: Host | None = None
 
 
@@ -138,9 +136,7 @@ def _carry_whole(notes: _Notes, stream: BinaryIO) -> None:
     job = notes.job
     waiting: deque[PlannedFile] = deque()  # those whose results are not out yet: a few batches
     items = _copy_items(job, waiting)
-    for batch in copy_files(
-        job.server, job.media, items, threads=job.threads, progress=notes.progress
-    ):
+    for batch in copy_files(job.server, job.media, items, progress=notes.progress):
         for result in batch:
             planned = waiting.popleft()
             if result.digests is None:

@@ -108,9 +108,7 @@ def read_back(job: PackJob, *, progress: Progress | None = None) -> ReadBack:
     """
     files = size_bytes = 0
     bad: list[str] = []
-    for batch in copy_files(
-        job.media, None, _written_items(job), threads=job.threads, progress=progress
-    ):
+    for batch in copy_files(job.media, None, _written_items(job), progress=progress):
         for result in batch:
             files += 1
             size_bytes += result.item.size_bytes

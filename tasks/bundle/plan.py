@@ -84,7 +84,6 @@ class Plan(Sealed):
         carried_files, carried_bytes: What this bundle carries of it.
         held_files: What the baseline holds already, and is not carried.
         gone_files: What the baseline holds and the staging server no longer does.
-        parted_files: Carried files that travel in parts.
         volumes: How many volumes it takes.
         media_bytes: What will be written on media in all, at most.
     """
@@ -95,7 +94,6 @@ class Plan(Sealed):
     carried_bytes: Count
     held_files: Count
     gone_files: Count
-    parted_files: Count
     volumes: Count
     media_bytes: Count
 
@@ -149,13 +147,11 @@ def plan_bundle(
     write_manifest(folder / HELD, _held(pairs, folder / WANTED, tally, limits))
     reserved = document_bytes + tally.manifest_bytes + _document_lines()
     volumes = 1
-    parted = 0
     media_bytes = reserved
     with (folder / CARRY).open("wb") as stream:
         for planned in assign_volumes(_read_planned(folder / WANTED), limits, reserved):
             stream.write(planned.model_dump_json().encode() + b"\n")
             volumes = max(volumes, planned.pieces[-1].volume)
-            parted += len(planned.pieces) > 1
             media_bytes += planned.size_bytes + _overhead(planned.name, len(planned.pieces))
     return Plan(
         files=tally.carried_files + tally.held_files,
@@ -164,7 +160,6 @@ def plan_bundle(
         carried_bytes=tally.carried_bytes,
         held_files=tally.held_files,
         gone_files=tally.gone_files,
-        parted_files=parted,
         volumes=volumes,
         media_bytes=media_bytes + volumes * HEADER_LIMIT_BYTES,
     )

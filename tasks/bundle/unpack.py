@@ -113,7 +113,6 @@ def unpack_content(
     *,
     intake: Intake | None = None,
     choose: Callable[[Entry], Treatment] | None = None,
-    threads: int = 2,
     progress: Progress | None = None,
 ) -> ContentRead:
     """Bring carried content into the intake, or only prove it; faults go to ``bundle.faults``.
@@ -126,14 +125,13 @@ def unpack_content(
         manifest: Of the same bundle.
         intake: Where content goes; None only proves.
         choose: What to do with each carried entry; without it all are copied (or proved).
-        threads: How many files are read at the same time.
         progress: Is advanced by bytes; begun and ended by the caller.
 
     Raises:
         TrustError: The manifest breaks the format although it is sealed.
         DiskFullError, ConnectionLostError: As from the intake's host; run again, it goes on.
     """
-    reading = _Reading(bundle, intake, choose, threads, progress or Silence())
+    reading = _Reading(bundle, intake, choose, progress or Silence())
     reading.run(_attempts(reading, manifest.entries()))
     while reading.again:
         again, reading.again = reading.again, []
@@ -226,7 +224,6 @@ class _Reading:
     bundle: OpenedBundle
     intake: Intake | None
     choose: Callable[[Entry], Treatment] | None
-    threads: int
     progress: Progress
     done: ContentRead = field(default_factory=ContentRead)
     again: list[_Attempt] = field(default_factory=list)
@@ -245,13 +242,7 @@ class _Reading:
                 yield attempt.item
 
         destination = None if self.intake is None else self.intake.host
-        for batch in copy_files(
-            self.bundle.media,
-            destination,
-            items(),
-            threads=self.threads,
-            progress=self.progress,
-        ):
+        for batch in copy_files(self.bundle.media, destination, items(), progress=self.progress):
             for result in batch:
                 self.note(waiting.pop(result.item), result)
 

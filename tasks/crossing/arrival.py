@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
@@ -123,16 +121,13 @@ class Delivery:
         return self.arrival.index
 
 
-class Unpacked(BaseModel):
-    """What unpacking did: all counts are of content files."""
-
-    model_config = ConfigDict(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """How many content files came, were written into the intake, and lay in place already."""
 
     carried: int
     written: int
-    adopted: int
     in_place: int
-    size_bytes: int
 
 
 def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Arrival:
@@ -263,9 +258,7 @@ def _unpack_content(
     return Unpacked(
         carried=arrival.header.counts.carried_files,
         written=read.written,
-        adopted=read.adopted,
         in_place=in_place,
-        size_bytes=read.size_bytes,
     )
 
 

@@ -54,7 +54,6 @@ class Draft(BaseModel):
     folder: Path
     bundle: Path
     mode: Mode
-    full: bool
     chain: str
     parent: int | None
     base: int | None
@@ -80,21 +79,21 @@ def open_draft(
     if newest is not None and newest.status == "committed":
         newest = _adopt_seal(place, newest)
     if newest is not None and newest.status == "committed":
-        return _draft(place, newest, full=full, is_committed=True)
+        return _draft(place, newest, is_committed=True)
     newest = _less_taken(place, newest)
     if newest is not None and newest.status == "reserved":
         place.exports.rebase(
             newest.sequence, mode=wanted.value, base_digest=base.header_digest if base else None
         )
         rebased = place.exports.newest() or newest
-        return _draft(place, rebased, full=full, fingerprint=fingerprint)
+        return _draft(place, rebased, fingerprint=fingerprint)
     if newest is not None and not new:
         as_made = fingerprint if full else _fingerprint(view, _base_as_made(place, newest), wanted)
         standing = _standing_header(place, newest, view, as_made)
         if standing is not None:
             settle_seal(place, standing)
-            return _draft(place, newest, full=full, is_sealed=True)
-    return _draft(place, _reserve(place, wanted, base), full=full, fingerprint=fingerprint)
+            return _draft(place, newest, is_sealed=True)
+    return _draft(place, _reserve(place, wanted, base), fingerprint=fingerprint)
 
 
 def settle_seal(place: Workplace, header: Header) -> None:
@@ -217,7 +216,6 @@ def _draft(
     place: Workplace,
     record: ExportRecord,
     *,
-    full: bool,
     fingerprint: str = "",
     is_sealed: bool = False,
     is_committed: bool = False,
@@ -231,7 +229,6 @@ def _draft(
         # The medium may be mounted elsewhere than when the number was taken.
         bundle=place.site.media.path / record.bundle.name,
         mode=Mode(record.mode),
-        full=full,
         chain=place.exports.chain,
         parent=parent.sequence if parent else None,
         base=base.sequence if base else None,

@@ -21,7 +21,7 @@ from tasks.hosts.host import Host, JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.windows import decode_output
 
-STDOUT_LIMIT_BYTES = 262_144
+TAIL_BYTES = 262_144
 
 # Fields of /proc/PID/stat after the name: state is 1, session 4, times 12 to 15, start 20.
 _IDENTITY = r"""
@@ -145,15 +145,15 @@ def _ended(host: Host, job: HostPath) -> JobStatus | None:
     return None if exit_code is None else JobStatus("exited", exit_code=exit_code)
 
 
-def read_tail(host: Host, path: HostPath, limit_bytes: int = STDOUT_LIMIT_BYTES) -> str:
+def read_tail(host: Host, path: HostPath) -> str:
     """The last part of a text file, empty when it is not there."""
     found = host.stat(path)
     if found is None:
         return ""
     kept = bytearray()
     with contextlib.suppress(HostFileError):
-        for view in host.read(path, offset=max(0, found.size_bytes - limit_bytes)):
+        for view in host.read(path, offset=max(0, found.size_bytes - TAIL_BYTES)):
             kept += view
-            if len(kept) >= limit_bytes:
+            if len(kept) >= TAIL_BYTES:
                 break
     return decode_output(bytes(kept))

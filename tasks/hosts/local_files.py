@@ -132,7 +132,7 @@ def _open_folder(folder: HostPath, *, within: int | None = None) -> int:
         raise
 
 
-def open_file(anchors: Anchors, path: HostPath, flags: int, *, mode: int = 0o666) -> int:
+def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
     """Open a plain file without following links.
 
     Raises:
@@ -143,7 +143,7 @@ def open_file(anchors: Anchors, path: HostPath, flags: int, *, mode: int = 0o666
         if WINDOWS and os.path.lexists(name) and is_link(os.lstat(name)):
             raise link_error(path)
         try:
-            descriptor = retry_sharing(lambda: os.open(name, flags, mode, dir_fd=folder))
+            descriptor = retry_sharing(lambda: os.open(name, flags, 0o666, dir_fd=folder))
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise link_error(path) from error

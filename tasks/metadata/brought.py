@@ -18,7 +18,6 @@ class BroughtUpdate:
     Attributes:
         files, bytes: What the bundle carries of what the revision needs; files that two revisions
             share count for both.
-        supersedes: How many updates it says it supersedes.
     """
 
     key: RevisionId
@@ -29,7 +28,6 @@ class BroughtUpdate:
     products: str
     files: int
     bytes: int
-    supersedes: int
 
 
 def describe_brought(
@@ -61,5 +59,4 @@ def _describe(
         products=", ".join(index.titles_of(*key, "category")),
         files=files,
         bytes=size_bytes,
-        supersedes=len(index.supersedes(*key)),
     )

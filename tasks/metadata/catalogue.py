@@ -110,10 +110,6 @@ class PackageIndex:
             (guid_bytes(update_id),),
         )
 
-    def supersedes(self, update_id: str, revision: int) -> tuple[str, ...]:
-        """Ids of the updates that one revision supersedes, sorted."""
-        return tuple(map(guid_text, self._related(update_id, revision, "supersedes")))
-
     def titles_of(self, update_id: str, revision: int, kind: str) -> tuple[str, ...]:
         """Titles of a revision's ``category`` or ``classification`` entries, sorted."""
         found = (self.latest(guid_text(raw)) for raw in self._related(update_id, revision, kind))

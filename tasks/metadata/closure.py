@@ -35,12 +35,8 @@ class ContentChoice:
 
 @dataclass(frozen=True, slots=True)
 class NeededFile:
-    """One file that a wanted revision needs; ``owner`` is the revision in it that brings the file.
+    """One file that a wanted revision needs; ``size_bytes`` None where the package is silent."""
 
-    ``size_bytes`` is None where the package does not say it.
-    """
-
-    owner: RevisionId
     name: ContentName
     size_bytes: int | None
     kind: FileKind
@@ -80,10 +76,9 @@ WITH RECURSIVE family (place, member) AS (
 """
 
 _NEEDED = f"""{_FAMILY}
-SELECT family.place, owner.update_id, owner.revision, needs.sha1, file.extension, file.size_bytes,
+SELECT family.place, needs.sha1, file.extension, file.size_bytes,
     needs.kind, needs.language, min(needs.revision)
 FROM family
-JOIN revision AS owner ON owner.number = family.member
 JOIN needs ON needs.revision = family.member
 JOIN file ON file.sha1 = needs.sha1
 WHERE (:express OR needs.kind <> 'express')
@@ -140,9 +135,8 @@ class _ByPlace:
 
 def _needed_file(row: tuple[Any, ...]) -> NeededFile:
     return NeededFile(
-        owner=RevisionId(guid_text(row[1]), row[2]),
-        name=ContentName(ContentDigest(row[3]), row[4]),
-        size_bytes=row[5],
-        kind=row[6],
-        language=row[7],
+        name=ContentName(ContentDigest(row[1]), row[2]),
+        size_bytes=row[3],
+        kind=row[4],
+        language=row[5],
     )

@@ -51,7 +51,6 @@ def test_decisions_are_captured_with_accepted_licence_terms_alone() -> None:
     assert captured.decisions.declines == (decline(3),)
     assert captured.decisions.licenses == (license_of(1),)
     assert captured.decisions.groups == (("All Computers",), SERVERS)
-    assert captured.group_ids[("All Computers",)] == ROOT_ID
 
 
 def test_who_approved_and_when_does_not_travel() -> None:

@@ -38,7 +38,7 @@ def test_a_service_that_runs_after_all_was_not_started(
 def test_decisions_are_no_fewer_than_the_server_counted(
     staging: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = ServerDecisions(decisions(approval(1), approval(2), decline(3)), {}, {})
+    found = ServerDecisions(decisions(approval(1), approval(2), decline(3)), {})
     monkeypatch.setattr(asking, "read_approvals", lambda _: found)
     facts = server_facts(approved_count=2, declined_count=1)
     assert asking.read_all_approvals(staging, facts) == found

@@ -43,7 +43,7 @@ def test_only_what_no_update_needs_may_go(tmp_path: Path) -> None:
         choice=ContentChoice(languages=None, express=False),
         held=lambda _: None,
     )
-    present = ServerDecisions(ApprovalSet.collect(approvals=[here]), {}, {})
+    present = ServerDecisions(ApprovalSet.collect(approvals=[here]), {})
 
     with PackageIndex(sources.index) as index:
         wanted = _wanted(index, sources, present, plan)

@@ -45,7 +45,6 @@ def draft_of(place: Workplace, workshop: Workshop) -> Draft:
         folder=workshop.folder(1),
         bundle=workshop.bundle(1),
         mode=Mode.INCREMENTAL,
-        full=False,
         chain=CHAIN,
         parent=None,
         base=None,

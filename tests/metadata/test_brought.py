@@ -45,6 +45,5 @@ def test_only_updates_with_carried_files_are_told(tmp_path: Path) -> None:
                 products="Windows 11",
                 files=2,
                 bytes=30,
-                supersedes=2,
             )
         ]

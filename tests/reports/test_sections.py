@@ -21,7 +21,7 @@ from tests.reports.examples import guid, missing_file
 def brought(number: int, size: int, title: str = "") -> BroughtUpdate:
     return BroughtUpdate(
         key=RevisionId(guid(number), 5), title=title, kb="KB1", severity="Critical",
-        classification="Security Updates", products="Windows 11", files=2, bytes=size, supersedes=1,
+        classification="Security Updates", products="Windows 11", files=2, bytes=size,
     )  # fmt: skip
 
 
