@@ -227,7 +227,8 @@ class Environment:
             for line in child.stdout or ():
                 record.write(line)
                 lines.append(line.rstrip())
-                ticker.tick(line.startswith("Collecting "))
+                if line.startswith("Collecting "):
+                    ticker.tick()
             returncode = child.wait()
         if returncode:
             raise SetupError(_explain(lines, log))
@@ -284,23 +285,23 @@ class _Ticker:
     def __init__(self, what: str) -> None:
         self._what = what
         self._count = 0
+        self._began = time.monotonic()
 
     def __enter__(self) -> _Ticker:
-        self._clock = time.monotonic
-        self._began = self._clock()
         sys.stderr.write(f"run.py: {self._what} …" if sys.stderr.isatty() else "")
         sys.stderr.flush()
         return self
 
-    def tick(self, counts: bool) -> None:  # noqa: FBT001  one caller, two lines above
-        self._count += counts
-        if counts and sys.stderr.isatty():
-            elapsed = self._clock() - self._began
+    def tick(self) -> None:
+        """Count one package more."""
+        self._count += 1
+        if sys.stderr.isatty():
+            elapsed = time.monotonic() - self._began
             sys.stderr.write(f"\rrun.py: {self._what}: {self._count} fetched, {elapsed:.0f} s ")
             sys.stderr.flush()
 
     def __exit__(self, *_exception: object) -> None:
-        elapsed = self._clock() - self._began
+        elapsed = time.monotonic() - self._began
         start = "\r" if sys.stderr.isatty() else ""
         sys.stderr.write(f"{start}run.py: {self._what}: {elapsed:.0f} s{' ' * 20}\n")
         sys.stderr.flush()

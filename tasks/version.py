@@ -1,4 +1,4 @@
-"""The product's version, as every bundle names it."""
+"""The product's version: what every bundle names, and what the wheel is built as."""
 
 from __future__ import annotations
 

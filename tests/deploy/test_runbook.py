@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.errors import AirGapError
+from tasks.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +24,4 @@ def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:
 
 
 def test_the_changelog_names_the_version_that_is_built() -> None:
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    version = project.split('version = "')[1].split('"')[0]
-
-    assert f"## {version}" in (ROOT / "deploy" / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {VERSION}\n" in (ROOT / "deploy" / "CHANGELOG.md").read_text(encoding="utf-8")
