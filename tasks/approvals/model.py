@@ -1,13 +1,8 @@
 """Decisions about updates, as they travel and as they are kept.
 
-Wire form (``approvals.jsonl``, and what the script ``read-approvals`` writes), one object a line,
-in canonical order::
-
-    {"kind":"group","path":["All Computers","Servers"]}
-    {"kind":"approval","update_id":"…","revision":200,"group":["All Computers","Servers"],
-     "action":"Install","deadline":"2041-05-01T03:00:00Z","optional":false}
-    {"kind":"decline","update_id":"…","revision":200}
-    {"kind":"license","update_id":"…","revision":200}
+Wire form (``approvals.jsonl``): one object a line, in canonical order, as section 7 of
+``tasks/bundle/FORMAT.md`` has it. The script ``read-approvals`` writes the same lines but those of
+kind ``license``, which ``capture`` makes, with more keys, which are passed over here.
 """
 
 from __future__ import annotations

@@ -81,7 +81,10 @@ class BundleReference(Sealed):
 
 
 class StagingFacts(Sealed):
-    """What the import compares with the disconnected server. Names no host, user or computer."""
+    """What the staging server is and holds. Names no host, user or computer.
+
+    An import compares id, protocol version, languages and express files; the rest is for people.
+    """
 
     id: _Text
     version: _Text
