@@ -112,7 +112,7 @@ def test_packages_import_only_packages_below_them() -> None:
     assert upward == []
 
 
-def test_packages_know_no_module_of_tasks_but_errors_and_progress() -> None:
+def test_packages_know_no_module_of_tasks_but_those_that_all_stand_on() -> None:
     modules = {module_of(path) for path in (ROOT / "tasks").glob("*.py")} - GROUND - {"tasks"}
     paths = [path for path in sources("tasks") if package_of(module_of(path))]
 
