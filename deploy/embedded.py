@@ -254,6 +254,9 @@ class EmbeddedServer:
         home: Folder of database, results and log; made if it is missing.
         port: Where it listens, on loopback only.
         auth_string: The secret, ``name:password``; None when authentication was switched off.
+
+    Raises:
+        PrefectServerError: The port is taken.
     """
 
     def __init__(
@@ -287,6 +290,9 @@ class EmbeddedServer:
 
         Its standard output and error go to its log, so that whoever reads ours is not kept
         waiting for it, and it has a session of its own, so that Ctrl-C ends the flow first.
+
+        Raises:
+            HostFileError: The home folder cannot be made.
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)

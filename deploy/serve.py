@@ -50,7 +50,13 @@ def main() -> int:
 
 
 def read_sites(folder: str | None) -> list[Site]:
-    """Read the site files of a folder: those that are called after their site."""
+    """Read the site files of a folder: those that are called after their site.
+
+    Raises:
+        PathMissingError: There is no such folder.
+        SiteFileError: One of the files is wrong.
+        UsageError: None is called after its site.
+    """
     if not folder or not Path(folder).is_dir():
         what = "the folder of site files (WSUS_AIRGAP_SITES)"
         raise PathMissingError(what=what, path=folder or "(unset)")

@@ -58,7 +58,7 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
     """Take up the lines of ``read-approvals`` (trusted: our script on the site's own server).
 
     Raises:
-        pydantic.ValidationError: A line is not what its kind says.
+        ValueError, KeyError: A line is not what its kind says, or of a kind that is not known.
     """
     kept: list[Mapping[str, Any]] = []
     updates: dict[RevisionId, ApprovedUpdate] = {}

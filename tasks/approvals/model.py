@@ -156,7 +156,7 @@ class ApprovalSet(BaseModel):
         """Read the wire form. A kind that is not known here may be a decision, so it is refused.
 
         Raises:
-            ValueError: A line has no kind that is known, or is not what its kind says.
+            ValueError, KeyError: A line has no kind that is known, or is not what its kind says.
         """
         found: dict[str, list[Any]] = {"group": [], "approval": [], "decline": [], "license": []}
         for line in lines:

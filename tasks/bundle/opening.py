@@ -51,7 +51,8 @@ def open_bundle(media: Host, folders: Sequence[HostPath], trust: Trust) -> Opene
 
     Raises:
         PathMissingError: One of the folders is not there.
-        SealError: There is no header, or none of a volume's copies has a valid seal.
+        SealError, HostFileError: There is no header, or none of a volume's copies has a valid seal
+            or can be read.
         WrongSiteError: The volumes are not of one bundle.
         SafetyError: The bundle has a format that this program does not know.
     """

@@ -31,6 +31,7 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
         PathMissingError: Neither a file nor anything like a code.
         SealError, WrongSiteError, ChainError: It is not to be believed, or not for us.
         UsageError: The code was mistyped.
+        SiteFileError: A code was typed, and the site file names no receipt secret.
     """
     path = Path(text)
     if not os.path.isfile(text):  # noqa: PTH113  pathlib raises at a text too long for a path

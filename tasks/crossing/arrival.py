@@ -134,7 +134,10 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     """Open a bundle: seal and site, and when it is to be imported its place in the chain.
 
     Raises:
-        PathMissingError, SealError, WrongSiteError, ChainError, BundleAgeError, ClockError.
+        PathMissingError: A folder is not there.
+        SealError, SafetyError: There is no valid seal; it is of a later format.
+        WrongSiteError: It is another site's, or the folders are not of one bundle.
+        ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
     """
     for folder in folders:
         if not folder or not Path(folder).is_dir():
@@ -208,6 +211,7 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: It is not what
             its seal says. A run that is refused for trust ends with an empty intake.
+        TrustError, PackageError: What is sealed breaks the format, or is of another server.
         RoomError: The intake's disk has less room than is needed; nothing was copied yet.
     """
     arrival.folder.mkdir(parents=True, exist_ok=True)

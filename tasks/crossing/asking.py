@@ -41,6 +41,10 @@ def ask(
         folder: Where it runs; a folder of this run when left out. A piece of work that may be
             taken up again by another run has a folder of its own.
         timeout_seconds: When to stop waiting.
+
+    Raises:
+        ScriptFailedError: It ended without its answer; may come while the answer is read.
+        TimeLimitError: It is still running at the limit; it is left alone.
     """
     if folder is None:
         folder = place.run_folder(place.run_id)
@@ -57,7 +61,11 @@ def ask(
 
 
 def ask_one(place: Workplace, script: str, settings: Mapping[str, object] | None = None) -> Json:
-    """Run a script whose answer is one line."""
+    """Run a script whose answer is one line.
+
+    Raises:
+        ScriptFailedError: It answered with none, or with more.
+    """
     lines = list(ask(place, script, settings))
     if len(lines) != 1:
         raise ScriptFailedError(script=script, reason=f"expected one line, found {len(lines)}")
@@ -135,7 +143,11 @@ def read_all_approvals(place: Workplace, facts: ServerFacts) -> ServerDecisions:
 
 @contextmanager
 def shape_known(script: str) -> Iterator[None]:
-    """Say whose answer it was where one is whole and yet not what the script writes."""
+    """Say whose answer it was where one is whole and yet not what the script writes.
+
+    Raises:
+        ScriptFailedError: In place of what reading the answer raised.
+    """
     try:
         yield
     except ValidationError as error:

@@ -71,7 +71,18 @@ class Draft(BaseModel):
 def open_draft(
     place: Workplace, view: ServerView, *, mode: Mode | None, full: bool, new: bool
 ) -> Draft:
-    """Find or begin the bundle that this export is about."""
+    """Find or begin the bundle that this export is about.
+
+    Args:
+        place: The workplace.
+        view: The staging server as it was just seen.
+        mode: None: as the site's policy says.
+        full: Count on no baseline.
+        new: Do not answer with the bundle that was made before.
+
+    Raises:
+        ServerUnfitError: The mark on the server, which bounds the next number, cannot be read.
+    """
     wanted = mode or place.site.policy.mode
     base = None if full else place.exports.baseline()
     fingerprint = _fingerprint(view, base, wanted)

@@ -50,7 +50,11 @@ def audit_import(
 def audit_standing(
     place: Workplace, listing: Listing, facts: ServerFacts, *, every_update: bool
 ) -> tuple[MissingFile, ...]:
-    """Audit a server as it stands, by the metadata that were imported last."""
+    """Audit a server as it stands, by the metadata that were imported last.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+    """
     record = _newest_import(place)
     holdings = place.holdings(read_entries(record.folder / MANIFEST))
     metadata = Metadata(record.folder / INDEX, holdings)
@@ -58,7 +62,12 @@ def audit_standing(
 
 
 def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> ApplyOutcome:
-    """Apply parked and held decisions of the last import that may go ahead now."""
+    """Apply parked and held decisions of the last import that may go ahead now.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+        ServerChangedError: The server lacks too much of what was last applied there.
+    """
     record = _newest_import(place)
     sources = Sources(
         incoming=deciding.read_decisions_file(record.folder / APPROVALS),

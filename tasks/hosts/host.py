@@ -4,6 +4,7 @@ Rules that hold for every method:
 
 * Paths are absolute. Below a folder of ours, and below the content folder, no link or reparse
   point is followed: meeting one is a ``FolderUnsafeError``.
+* What the system refuses is a ``HostFileError`` with the system's own reason.
 * Batches never stop at the first bad item: they return what is ``ok`` and what ``failed``.
 * Nothing is durable until ``flush_files`` (for bytes) and ``flush_folders`` (for names) return.
 * A lost connection is mended inside the call (back-off, limited tries); what comes out after
@@ -116,6 +117,10 @@ class Host(Protocol):
 
         Creates ``job`` and keeps there ``stdout``, ``stderr`` and at the end ``exit-code``. When
         the job was started before, by anyone, nothing happens: ``poll_detached`` finds it.
+
+        Raises:
+            CommandFailedError: It was not started.
+            TimeLimitError: Whoever starts it did not answer; it may still start.
         """
 
     def poll_detached(self, job: HostPath) -> JobStatus:
@@ -140,6 +145,9 @@ class Host(Protocol):
 
         Raises:
             ScriptFailedError: No end line, or another exit code; says what the script said.
+            PathMissingError, ScriptDigestError: The site installs scripts itself, and this one is
+                not there, or is not ours.
+            TimeLimitError: It is still running at the limit; it is left alone.
         """
 
     def list_folder(self, folder: HostPath) -> list[FileStat]:

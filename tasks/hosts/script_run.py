@@ -120,7 +120,7 @@ def run_script_attached(
     The script may run twice when the connection breaks.
 
     Raises:
-        As ``run_script``.
+        ScriptFailedError, PathMissingError, ScriptDigestError: As from ``run_script``.
     """
     command, files = prepare(host, setup, script, request, folder=folder)
     result = host.ask(command, timeout_seconds=timeout_seconds)

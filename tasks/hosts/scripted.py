@@ -1,7 +1,8 @@
 """What a host cannot do by itself and asks one of our scripts for.
 
 Windows has no call over SFTP for permissions, durable renames, or processes that outlive the
-session; and no server but itself can say what it reads from its own disk.
+session; and no server but itself can say what it reads from its own disk. All functions raise a
+``ScriptFailedError`` where the script gives no answer that can be used.
 """
 
 from __future__ import annotations
@@ -43,7 +44,11 @@ class ScriptedHost(Asker, Protocol):
 def start_detached(
     host: ScriptedHost, setup: ScriptSetup, command: Sequence[str], job: HostPath
 ) -> None:
-    """Start a program on Windows that outlives the session, once per job folder."""
+    """Start a program on Windows that outlives the session, once per job folder.
+
+    Raises:
+        CommandFailedError: It was not started.
+    """
     answer = _ask_for_job(host, setup, job, list(command))
     if answer.get("state") not in ("started", "found"):
         raise CommandFailedError(program=command[0], reason="it was not started as a job")
@@ -80,7 +85,11 @@ def _ask_for_job(
 
 
 def prepare_folder(host: ScriptedHost, setup: ScriptSetup, path: HostPath) -> None:
-    """Make a folder for SYSTEM and Administrators only, or prove that it is one."""
+    """Make a folder for SYSTEM and Administrators only, or prove that it is one.
+
+    Raises:
+        FolderUnsafeError: It is a link, has another owner, or is open to others.
+    """
     settings = {"kind": "settings", "path": path.text}
     for line in _ask_shortly(host, setup, "prepare-folder", settings):
         if line.get("kind") == "folder":

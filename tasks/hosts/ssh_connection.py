@@ -220,6 +220,7 @@ def connect(access: SshAccess) -> paramiko.Transport:
         BrokenError: The server cannot be reached, or hung up.
         HostKeyError: It shows a key that is not pinned, or a revoked one.
         ConnectionLostError: It does not let us in; waiting does not help.
+        PathMissingError: The private key that the site file names is not there.
     """
     target = access.target
     pinned = pinned_keys(access.known_hosts, target.known_name)

@@ -40,7 +40,11 @@ def command_line(command: Sequence[str]) -> str:
 
 
 def quote_program(program: str) -> str:
-    """Quote the program's own path, for which backslashes never escape."""
+    """Quote the program's own path, for which backslashes never escape.
+
+    Raises:
+        ValueError: There is a quote in it.
+    """
     if '"' in program:
         raise ValueError(f"a program's path cannot hold a quote: {program!r}")
     return f'"{program}"' if not program or re.search(r"[ \t]", program) else program

@@ -41,7 +41,11 @@ class Ledger:
     """The ledger of one side. One connection, used by one thread; open it anew where needed."""
 
     def __init__(self, state_dir: Path) -> None:
-        """Open or create the ledger below ``state_dir``; the folder is made, for us alone."""
+        """Open or create the ledger below ``state_dir``; the folder is made, for us alone.
+
+        Raises:
+            HostFileError: It cannot be made, or is no ledger.
+        """
         self.path = state_dir / "ledger.sqlite"
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

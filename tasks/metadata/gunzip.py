@@ -33,6 +33,7 @@ class Limits:
             one update. WSUS hands a client at most 5 MiB of update XML in one answer, which
             escaped and as UTF-16 stays below this; a tree of it takes up to thirty times that.
         prolog_bytes: Before the root element's start tag ends.
+        piece_bytes: Of XML in memory at once.
     """
 
     plain_bytes: int = 64 * 1024**3

@@ -21,7 +21,7 @@ class ServerSettings(BaseModel):
     """The settings that must be equal on both sides, and those that name the server.
 
     Attributes:
-        languages: Codes in ascending order; what ``all_languages`` makes meaningless.
+        languages: Codes like ``en`` or ``zh-tw``; without meaning where ``all_languages`` is set.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -68,6 +68,10 @@ def find_site(name: str) -> Site:
 
     The folder is named by the environment of the worker (``WSUS_AIRGAP_SITES``), never by a
     parameter of a run, so that whoever may start runs cannot point them at another file.
+
+    Raises:
+        PathMissingError: No such folder is named, or it has no file of this site.
+        SiteFileError: The file is wrong, or is another site's.
     """
     if name in _at_hand:
         return read_site(_at_hand[name])
