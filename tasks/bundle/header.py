@@ -62,7 +62,7 @@ TimeField = Annotated[
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-Sequence = Annotated[int, Field(ge=1, le=1_000_000_000)]
+SequenceNumber = Annotated[int, Field(ge=1, le=1_000_000_000)]
 _Text = Annotated[str, Field(max_length=100)]
 
 
@@ -76,7 +76,7 @@ class Binding(Sealed):
 class BundleReference(Sealed):
     """Another bundle of the chain: its number and the digest of its header."""
 
-    sequence: Sequence
+    sequence: SequenceNumber
     digest: Blake3Field
 
 
@@ -129,7 +129,7 @@ class Header(Sealed):
         chain: The chain's random id.
         parent: The bundle sealed before this one; None for the first.
         base: The bundle whose holdings were subtracted; None when all content is carried.
-        voided: Sequence numbers since the parent that never became a bundle.
+        voided: SequenceNumber numbers since the parent that never became a bundle.
         created: When it was packed, UTC, whole seconds.
         server: Facts of the staging server.
         manifest, package, approvals: The documents in the first volume.
@@ -140,10 +140,10 @@ class Header(Sealed):
     product: _Text
     site: SiteName
     chain: ChainId
-    sequence: Sequence
+    sequence: SequenceNumber
     parent: BundleReference | None
     base: BundleReference | None
-    voided: Annotated[tuple[Sequence, ...], Field(max_length=1000)] = ()
+    voided: Annotated[tuple[SequenceNumber, ...], Field(max_length=1000)] = ()
     created: TimeField
     mode: Mode
     server: StagingFacts

@@ -14,8 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from tasks.bundle.canonical import Sealed, canonical_model, strict_json
-from tasks.bundle.header import Blake3Field, ChainId, Count, SiteName
-from tasks.bundle.header import Sequence as SequenceNumber
+from tasks.bundle.header import Blake3Field, ChainId, Count, SequenceNumber, SiteName
 from tasks.bundle.keys import SigningKey
 from tasks.bundle.manifest import Sha1Field
 from tasks.bundle.seal import RECEIPT_TYPE, Trust, read_seal, seal_payload, verify_seal

@@ -19,6 +19,7 @@ from tasks.bundle.receipt import (
 )
 from tasks.bundle.receipt_code import make_code
 from tasks.content.names import ContentDigest
+from tasks.crossing import asking
 from tasks.crossing.arrival import Delivery
 from tasks.crossing.deciding import last_applied, waiting_of
 from tasks.crossing.holdings import Holdings
@@ -87,6 +88,24 @@ def count_unapproved(
                 count += 1
                 files += each.missing if listed else ()
     return count, tuple(files)
+
+
+def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> int:
+    """Have WSUS look again at approved updates that failed and whose files are whole; how many."""
+    stuck = [each for each in view.decisions.unready() if each.state in {"Failed", "Canceled"}]
+    if not stuck:
+        return 0
+    with PackageIndex(index_path) as index:
+        keys = [each.id for each in stuck]
+        audited = audit_revisions(index, keys, view.content_view())
+        whole = [each.key for each in audited if each.is_complete]
+    lines = [
+        {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
+        for number, key in enumerate(whole, 1)
+    ]
+    if lines:
+        list(asking.ask(place, "apply-approvals", items=lines))
+    return len(lines)
 
 
 # --- receipt ----------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from tasks.crossing.arrival import Delivery
 from tasks.crossing.auditing import Metadata
 from tasks.crossing.deciding import Sources
 from tasks.crossing.describing import read_titles
-from tasks.crossing.importing import resume_downloads
 from tasks.crossing.leftovers import drop_old_packages, remove_work
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import mark_of, write_mark
@@ -135,7 +134,7 @@ def _audit(
     every_update: bool,
 ) -> tuple[MissingFile, ...]:
     view = ServerView(facts, asking.read_approvals(place), listing)
-    place.changed["downloads resumed"] += resume_downloads(place, metadata.index, view)
+    place.changed["downloads resumed"] += auditing.resume_downloads(place, metadata.index, view)
     missing = auditing.find_gaps(place, metadata, view)
     count, others = auditing.count_unapproved(place, metadata, view, listed=every_update)
     place.note(missing=(*missing, *others), unapproved_incomplete=count)

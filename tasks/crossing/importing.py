@@ -42,7 +42,7 @@ from tasks.errors import (
 )
 from tasks.hosts.putting import put_file
 from tasks.ledger.imports import ImportRecord
-from tasks.metadata.audit import ContentLookup, HeldFile, audit_revisions
+from tasks.metadata.audit import ContentLookup, HeldFile
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
@@ -378,21 +378,3 @@ def plan_approvals(
         place, delivery.work, plan.confirmed, approvals=now, deletes=plan.deletes
     )
     return now if is_confirmed else without_excess(place, now)
-
-
-def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> int:
-    """Have WSUS look again at approved updates that failed and whose files are whole now."""
-    stuck = [each for each in view.decisions.unready() if each.state in {"Failed", "Canceled"}]
-    if not stuck:
-        return 0
-    with PackageIndex(index_path) as index:
-        keys = [each.id for each in stuck]
-        audited = audit_revisions(index, keys, view.content_view())
-        whole = [each.key for each in audited if each.is_complete]
-    lines = [
-        {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
-        for number, key in enumerate(whole, 1)
-    ]
-    if lines:
-        list(asking.ask(place, "apply-approvals", items=lines))
-    return len(lines)
