@@ -42,5 +42,5 @@ def export_bundle(
         packed = carrier.pack_bundle(draft, plan, content, package)
         carrier.seal_bundle(draft, packed, server)
 
-    staging.predict_missing(draft, decisions, content, server)
+    staging.predict_missing(draft, server, decisions, content)
     carrier.describe_bundle(draft)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tasks.approvals.apply import ApplyOutcome
 from tasks.crossing import (
     deciding,
     deleting,
@@ -104,7 +103,7 @@ def load_metadata(
 
 
 @step("Apply approvals")
-def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> ApplyOutcome:
+def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> None:
     """Plan anew from what the server says now, and apply."""
     place = at_work()
     approvals = importing.plan_approvals(place, delivery, plan, content)
@@ -114,7 +113,6 @@ def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> A
     finishing.note_approvals(place, outcome, plan.sources.index)
     place.changed["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
-    return outcome
 
 
 @step("Delete content")
@@ -133,9 +131,9 @@ def delete_content(delivery: Delivery, plan: ImportPlan, content: Listing) -> Li
 def audit_content(delivery: Delivery, server: ServerFacts, content: Listing) -> None:
     """Name every approved or parked update whose content is missing, and why."""
     if delivery.arrival.is_superseded:
-        finishing.audit_standing(at_work(), content, server, every_update=False)
+        finishing.audit_standing(at_work(), server, content, every_update=False)
         return
-    finishing.audit_import(at_work(), delivery, content, server)
+    finishing.audit_import(at_work(), delivery, server, content)
 
 
 @step("Write receipt")
@@ -153,4 +151,4 @@ def apply_parked_approvals(server: ServerFacts, content: Listing) -> None:
 @step("Audit server")
 def audit_server(server: ServerFacts, content: Listing, *, every_update: bool) -> None:
     """Compare metadata with content on a server as it stands."""
-    finishing.audit_standing(at_work(), content, server, every_update=every_update)
+    finishing.audit_standing(at_work(), server, content, every_update=every_update)

@@ -104,7 +104,7 @@ def plan_bundle(
 
 @step("Predict missing content")
 def predict_missing(
-    draft: Draft, decisions: ServerDecisions, content: Listing, server: ServerFacts
+    draft: Draft, server: ServerFacts, decisions: ServerDecisions, content: Listing
 ) -> None:
     """Name the approved updates whose files staging itself lacks, before the trip."""
     place = at_work()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import Literal
 
 from tasks.errors import (
     AirGapError,
@@ -126,11 +126,7 @@ def raise_for_faults(bundle: str, faults: Faults) -> None:
             bundle=bundle, count=faults.counts["missing"], first=missing.path
         )
     if unreadable := faults.first("unreadable"):
-        _raise_unreadable(unreadable)
-
-
-def _raise_unreadable(fault: Fault) -> NoReturn:
-    raise HostFileError(operation="read", path=fault.path, reason=fault.found)
+        raise HostFileError(operation="read", path=unreadable.path, reason=unreadable.found)
 
 
 def printable(text: str) -> str:

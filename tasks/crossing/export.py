@@ -146,12 +146,11 @@ def _counts(facts: ServerFacts) -> tuple[int, int, int]:
 # --- plan, pack, seal ---------------------------------------------------------------------------
 
 
-def write_approvals(draft: Draft, decisions: ServerDecisions) -> Path:
+def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
     """Write the decisions that travel; those of a committed draft stay as they were."""
     path = draft.folder / APPROVALS
     if not (draft.is_committed and path.is_file()):
         path.write_bytes(b"".join(decisions.decisions.encoded()))
-    return path
 
 
 def plan_content(

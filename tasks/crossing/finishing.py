@@ -19,7 +19,6 @@ from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
 from tasks.errors import UsageError
 from tasks.ledger.imports import ImportRecord
-from tasks.metadata.audit import MissingFile
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome, approval_lines
@@ -39,16 +38,16 @@ def note_approvals(place: Workplace, outcome: ApplyOutcome, index_path: Path) ->
 
 
 def audit_import(
-    place: Workplace, delivery: Delivery, listing: Listing, facts: ServerFacts
-) -> tuple[MissingFile, ...]:
+    place: Workplace, delivery: Delivery, facts: ServerFacts, listing: Listing
+) -> None:
     """Audit after an import: what it brought, and what it did not."""
     metadata = Metadata(delivery.index, delivery.holdings)
-    return _audit(place, metadata, listing, facts, every_update=False)
+    _audit(place, metadata, facts, listing, every_update=False)
 
 
 def audit_standing(
-    place: Workplace, listing: Listing, facts: ServerFacts, *, every_update: bool
-) -> tuple[MissingFile, ...]:
+    place: Workplace, facts: ServerFacts, listing: Listing, *, every_update: bool
+) -> None:
     """Audit a server as it stands, by the metadata that were imported last.
 
     Raises:
@@ -57,10 +56,10 @@ def audit_standing(
     record = _newest_import(place)
     holdings = place.holdings(read_entries(record.folder / MANIFEST))
     metadata = Metadata(record.folder / INDEX, holdings)
-    return _audit(place, metadata, listing, facts, every_update=every_update)
+    _audit(place, metadata, facts, listing, every_update=every_update)
 
 
-def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> ApplyOutcome:
+def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> None:
     """Apply parked and held decisions of the last import that may go ahead now.
 
     Raises:
@@ -82,7 +81,6 @@ def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> App
     )
     note_approvals(place, outcome, sources.index)
     remove_work(place, f"audit-{record.sequence}")
-    return outcome
 
 
 def finish_import(place: Workplace, delivery: Delivery, listing: Listing) -> None:
@@ -128,15 +126,14 @@ def _newest_import(place: Workplace) -> ImportRecord:
 def _audit(
     place: Workplace,
     metadata: Metadata,
-    listing: Listing,
     facts: ServerFacts,
+    listing: Listing,
     *,
     every_update: bool,
-) -> tuple[MissingFile, ...]:
+) -> None:
     view = ServerView(facts, asking.read_approvals(place), listing)
     place.changed["downloads resumed"] += auditing.resume_downloads(place, metadata.index, view)
     missing = auditing.find_gaps(place, metadata, view)
     count, others = auditing.count_unapproved(place, metadata, view, listed=every_update)
     place.note(missing=(*missing, *others), unapproved_incomplete=count)
     place.flagged = missing  # what is listed of updates that nobody approved is normal
-    return missing

@@ -254,18 +254,18 @@ class Workplace:
         """Where the lock of the media lies: on them, beside the bundle's folder."""
         return self.media.path(str(self.site.media.path)).joined(f".{self.site.name}.lock")
 
-    def lock_server(self) -> Lock:
+    def lock_server(self) -> None:
         """Take the lock of the server; it is let go when the run ends."""
-        return self._lock(self.server, self.server_lock)
+        self._lock(self.server, self.server_lock)
 
-    def lock_media(self) -> Lock:
+    def lock_media(self) -> None:
         """Take the lock of the media; it is let go when the run ends."""
-        return self._lock(self.media, self.media_lock)
+        self._lock(self.media, self.media_lock)
 
-    def _lock(self, host: Host, path: HostPath) -> Lock:
+    def _lock(self, host: Host, path: HostPath) -> None:
         held = self._locks.get(path.text)
         if held is not None and held.is_ours():
-            return held  # the step that took it is tried again
+            return  # the step that took it is tried again
         lock = acquire(
             host,
             path,
@@ -279,7 +279,6 @@ class Workplace:
             said = f"lock {path} was taken over from {lock.taken_from}: {self.take_over}"
             log.warning(said)
             self.lines.append(said)
-        return lock
 
 
 def open_workplace(
