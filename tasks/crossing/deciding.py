@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from tasks.approvals.apply import (
     ApplyOutcome,
@@ -36,7 +37,7 @@ from tasks.crossing.asking import (
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
 from tasks.hosts.paths import HostPath
-from tasks.ledger.imports import RememberedDecision
+from tasks.ledger.imports import DecisionState, RememberedDecision
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
@@ -189,7 +190,7 @@ def _note_what_stands(place: Workplace, plan: ApprovalPlan) -> None:
         place.note(approvals=outcome)
 
 
-def waiting_of(place: Workplace, state: str) -> list[dict[str, object]]:
+def waiting_of(place: Workplace, state: Literal["parked", "held"]) -> list[dict[str, object]]:
     """The parked or held decisions that this site remembers, in the shape of the JSON output."""
     return [
         {**json.loads(decision.body), "reason": decision.reason}
@@ -206,24 +207,22 @@ def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedD
         yield _waiting("held", waiting)
 
 
-def _waiting(state: str, waiting: Waiting) -> RememberedDecision:
+def _waiting(state: DecisionState, waiting: Waiting) -> RememberedDecision:
     body = waiting.as_json()
     reason = str(body.pop("reason"))
     return _decision(state, body, waiting.update_id, reason)
 
 
 def _decision(
-    state: str, body: Mapping[str, object], update_id: str, reason: str
+    state: DecisionState, body: Mapping[str, Any], update_id: str, reason: str
 ) -> RememberedDecision:
-    return RememberedDecision.model_validate(
-        {
-            "state": state,
-            "update_id": update_id,
-            "revision": body.get("revision") or 0,
-            "group_path": json.dumps(body.get("group") or body.get("path") or []),
-            "body": json.dumps(body, ensure_ascii=False, sort_keys=True),
-            "reason": reason,
-        }
+    return RememberedDecision(
+        state=state,
+        update_id=update_id,
+        revision=body.get("revision") or 0,
+        group_path=json.dumps(body.get("group") or body.get("path") or []),
+        body=json.dumps(body, ensure_ascii=False, sort_keys=True),
+        reason=reason,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.bundle.header import Mode
 from tasks.ledger.store import Ledger
 
 ExportStatus = Literal["reserved", "committed", "sealed", "void"]
@@ -27,7 +28,7 @@ class ExportRecord(BaseModel):
 
     sequence: int
     status: ExportStatus
-    mode: str
+    mode: Mode
     base_digest: str | None
     parent_digest: str | None
     header_digest: str | None
@@ -94,7 +95,7 @@ class Exports:
             tuple(values.values()),
         )
 
-    def rebase(self, sequence: int, *, mode: str, base_digest: str | None) -> None:
+    def rebase(self, sequence: int, *, mode: Mode, base_digest: str | None) -> None:
         """Change what a reserved number will hold; nothing was committed for it yet."""
         self._connection.execute(
             "UPDATE export SET mode=?, base_digest=? WHERE sequence=? AND status='reserved'",

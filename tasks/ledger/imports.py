@@ -10,9 +10,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.bundle.receipt import ReceiptOutcome
 from tasks.ledger.store import Ledger
 
 ImportStatus = Literal["begun", "done"]
+DecisionState = Literal["applied", "parked", "held"]
 
 
 class ImportRecord(BaseModel):
@@ -27,7 +29,7 @@ class ImportRecord(BaseModel):
     created: datetime
     begun: datetime
     done: datetime | None
-    outcome: str | None
+    outcome: ReceiptOutcome | None
 
 
 class RememberedDecision(BaseModel):
@@ -35,7 +37,7 @@ class RememberedDecision(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    state: Literal["applied", "parked", "held"]
+    state: DecisionState
     update_id: str
     revision: int
     group_path: str
@@ -75,7 +77,7 @@ class Imports:
             record.model_dump(mode="json"),
         )
 
-    def finish(self, header_digest: str, *, outcome: str, now: datetime) -> None:
+    def finish(self, header_digest: str, *, outcome: ReceiptOutcome, now: datetime) -> None:
         """Remember the end of an import, durably; the receipt is derived from it."""
         self._connection.execute(
             "UPDATE import SET status='done', done=?, outcome=?"
@@ -103,7 +105,7 @@ class Imports:
                 (decision.model_dump() for decision in decisions),
             )
 
-    def decisions(self, state: str) -> list[RememberedDecision]:
+    def decisions(self, state: DecisionState) -> list[RememberedDecision]:
         """The decisions of one set, in stable order."""
         rows = self._connection.execute(
             "SELECT * FROM decision WHERE state=? ORDER BY update_id, revision, group_path, body",
