@@ -38,17 +38,24 @@ class Documents:
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenLists:
-    """What was written into the run's folder, and what the header says of it.
+class WrittenFile:
+    """A document or list as it lies on this machine, and where it goes on the media."""
 
-    ``files`` maps each document and list to the volume and name that it gets on the media.
-    """
+    path: Path
+    volume: int
+    name: str
+    digests: FileDigests
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenLists:
+    """What was written into the run's folder, and what the header says of it."""
 
     manifest: ManifestSummary
     package: Binding
     approvals: Binding
     volumes: tuple[VolumeBinding, ...]
-    files: tuple[tuple[Path, int, str, FileDigests], ...]
+    files: tuple[WrittenFile, ...]
 
 
 def write_lists(
@@ -62,9 +69,9 @@ def write_lists(
         folder: The run's own folder; ``manifest.jsonl`` and ``volume-001/…`` are written in it.
         volumes: How many volumes were planned; each gets its lists, also when it holds nothing.
     """
-    with ExitStack() as files:
+    with ExitStack() as streams:
         lists = {
-            number: files.enter_context(_Lists(folder / volume_name(number)))
+            number: streams.enter_context(_Lists(folder / volume_name(number)))
             for number in range(1, volumes + 1)
         }
         summary = write_manifest(folder / MANIFEST, _listed(entries, lists))
@@ -76,18 +83,18 @@ def write_lists(
         digests = {name: digest_file(path) for name, path in named.items()}
         for name in sorted(named):
             lists[1].add(name, digests[name])
-    placed = [(path, 1, name, digests[name]) for name, path in named.items()]
+    files = [WrittenFile(path, 1, name, digests[name]) for name, path in named.items()]
     bindings = []
     for number, writer in lists.items():
         sums = {name: digest_file(writer.folder / name) for name in (BLAKE3SUMS, SHA1SUMS)}
-        placed += [(writer.folder / name, number, name, sums[name]) for name in sums]
+        files += [WrittenFile(writer.folder / name, number, name, sums[name]) for name in sums]
         bindings.append(_volume_binding(number, writer, sums))
     return WrittenLists(
         manifest=summary,
         package=_binding(digests[PACKAGE]),
         approvals=_binding(digests[APPROVALS]),
         volumes=tuple(bindings),
-        files=tuple(placed),
+        files=tuple(files),
     )
 
 

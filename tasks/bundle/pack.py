@@ -179,18 +179,18 @@ def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
     """Copy manifest, package, approvals and lists to their volumes."""
     machine = job.machine or job.media
     items = []
-    for path, number, name, digests in lists.files:
-        final = volume_folder(job.bundle, number).joined(name)
+    for file in lists.files:
+        final = volume_folder(job.bundle, file.volume).joined(file.name)
         found = job.media.stat(final)
         items.append(
             CopyItem(
-                sources=(machine.path(str(path.absolute())),),
-                size_bytes=digests.size_bytes,
-                sha1=digests.sha1,
-                blake3=digests.blake3,
+                sources=(machine.path(str(file.path.absolute())),),
+                size_bytes=file.digests.size_bytes,
+                sha1=file.digests.sha1,
+                blake3=file.digests.blake3,
                 beside=beside_of(final),
                 final=final,
-                present=found is not None and found.size_bytes == digests.size_bytes,
+                present=found is not None and found.size_bytes == file.digests.size_bytes,
             )
         )
     for batch in copy_files(machine, job.media, items, threads=1):
