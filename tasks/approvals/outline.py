@@ -74,7 +74,7 @@ class PlannedAction(Decision):
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the JSON output: those of an approval."""
-        return decision_json(self)
+        return _decision_json(self)
 
 
 class Waiting(Decision):
@@ -99,7 +99,7 @@ class Waiting(Decision):
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the JSON output: those of an approval, and ``reason``."""
-        return decision_json(self) | {"reason": self.reason.value}
+        return _decision_json(self) | {"reason": self.reason.value}
 
 
 class PlanCounts(BaseModel):
@@ -177,7 +177,7 @@ class ApprovalPlan(BaseModel):
         return blake3(text.encode()).hexdigest()
 
 
-def decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
+def _decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
     """The six keys that every list of approvals in JSON output has.
 
     For a decline ``group`` is empty and ``action`` null.

@@ -80,13 +80,13 @@ def write_lists(
             MANIFEST: folder / MANIFEST,
             PACKAGE: documents.package,
         }
-        digests = {name: digest_file(path) for name, path in named.items()}
+        digests = {name: _digest_file(path) for name, path in named.items()}
         for name in sorted(named):
             lists[1].add(name, digests[name])
     files = [WrittenFile(path, 1, name, digests[name]) for name, path in named.items()]
     bindings = []
     for number, writer in lists.items():
-        sums = {name: digest_file(writer.folder / name) for name in (BLAKE3SUMS, SHA1SUMS)}
+        sums = {name: _digest_file(writer.folder / name) for name in (BLAKE3SUMS, SHA1SUMS)}
         files += [WrittenFile(writer.folder / name, number, name, sums[name]) for name in sums]
         bindings.append(_volume_binding(number, writer, sums))
     return WrittenLists(
@@ -98,7 +98,7 @@ def write_lists(
     )
 
 
-def digest_file(path: Path) -> FileDigests:
+def _digest_file(path: Path) -> FileDigests:
     """Read a file of ours on this machine and give both digests."""
     with path.open("rb") as stream:
         return digest_chunks(iter(lambda: stream.read(_CHUNK_BYTES), b""))

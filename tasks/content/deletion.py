@@ -15,6 +15,8 @@ from blake3 import blake3
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 
+_SHARE_FROM_FILES = 10  # below this number a share says nothing
+
 
 @dataclass(frozen=True, slots=True)
 class DeleteLimits:
@@ -57,7 +59,7 @@ class DeletePlan:
         count = len(self.files)
         if count > limits.files:
             return f"{count} files would be deleted, policy.max_deletes is {limits.files}"
-        if count >= 10 and count > limits.share * self.present:
+        if count >= _SHARE_FROM_FILES and count > limits.share * self.present:
             return (
                 f"{count} of {self.present} files would be deleted, "
                 f"policy.max_delete_share is {limits.share:g}"

@@ -74,7 +74,7 @@ def scan(
     """
     report = strange or _ignore
     for folder in _content_folders(host, content_dir, report):
-        found = scan_folder(host, folder, strange=report)
+        found = _scan_folder(host, folder, strange=report)
         if progress is not None:
             progress.advance(len(found))
         if remembered is None:
@@ -84,7 +84,7 @@ def scan(
             yield _with_digests(file, remembered(file))
 
 
-def scan_folder(
+def _scan_folder(
     host: Host, folder: HostPath, *, strange: Callable[[StrangeName], None] | None = None
 ) -> list[ContentFile]:
     """List the content files of one subfolder (``WsusContent/63``), sorted."""

@@ -60,7 +60,7 @@ def ask(
     return (line for line in answer if line.get("kind") != "end")
 
 
-def ask_one(place: Workplace, script: str, settings: Mapping[str, object] | None = None) -> Json:
+def _ask_one(place: Workplace, script: str, settings: Mapping[str, object] | None = None) -> Json:
     """Run a script whose answer is one line.
 
     Raises:
@@ -76,7 +76,7 @@ def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFac
     """Read a server's facts; ``since`` asks also how many updates arrived after it."""
     moment = None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}"
     with shape_known("read-server"):
-        return ServerFacts.model_validate(ask_one(place, "read-server", {"since": moment}))
+        return ServerFacts.model_validate(_ask_one(place, "read-server", {"since": moment}))
 
 
 def read_running_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:
@@ -93,10 +93,10 @@ def read_running_server(place: Workplace, *, since: datetime | None = None) -> S
         if facts.service_status == "Running":
             return facts
     except ScriptFailedError:
-        if not make_service_run(place):
+        if not _make_service_run(place):
             raise
     else:
-        if not make_service_run(place):
+        if not _make_service_run(place):
             return facts  # it could not be seen, and runs
     place.alarm("WsusService was stopped and has been started")
     return read_server(place, since=since)
@@ -164,7 +164,7 @@ def _first_flaw(error: ValidationError) -> str:
     return f"{field}: {first['msg']}{more}"
 
 
-def make_service_run(place: Workplace) -> bool:
+def _make_service_run(place: Workplace) -> bool:
     """See that the WSUS service runs, starting it if need be; True when it had to be started.
 
     Raises:
@@ -181,4 +181,4 @@ def make_service_run(place: Workplace) -> bool:
 def _service_status(place: Workplace, action: str) -> str:
     settings = {"action": action, "wait_seconds": place.site.server.service_wait_seconds}
     with shape_known("control-service"):
-        return str(ask_one(place, "control-service", settings)["status"])
+        return str(_ask_one(place, "control-service", settings)["status"])

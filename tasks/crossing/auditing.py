@@ -57,11 +57,11 @@ def find_gaps(place: Workplace, metadata: Metadata, view: ServerView) -> tuple[M
         return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
 
     with PackageIndex(metadata.index) as index:
-        wanted = wanted_revisions(place, view.decisions)
+        wanted = _wanted_revisions(place, view.decisions)
         return tuple(find_missing(index, wanted, view.content_view(provenance=provenance)))
 
 
-def wanted_revisions(place: Workplace, present: ServerDecisions) -> list[RevisionId]:
+def _wanted_revisions(place: Workplace, present: ServerDecisions) -> list[RevisionId]:
     """Approved and parked revisions, each once."""
     parked = {
         RevisionId(str(line["update_id"]), int(str(line["revision"])))
@@ -76,7 +76,7 @@ def count_unapproved(
     """How many other updates lack files (with deferred download: normal), and which if asked."""
     declines = view.decisions.decisions.declines
     left_out = [
-        *wanted_revisions(place, view.decisions),
+        *_wanted_revisions(place, view.decisions),
         *(each.id for each in declines),
     ]
     count = 0

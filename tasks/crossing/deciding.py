@@ -258,7 +258,7 @@ def _plan(
         present=present.decisions,
         facts=facts,
     )
-    return plan_approvals(situation, approval_policy(place), now=place.clock())
+    return plan_approvals(situation, _approval_policy(place), now=place.clock())
 
 
 def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalSet:
@@ -280,7 +280,7 @@ def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> Appro
     )
 
 
-def approval_policy(place: Workplace) -> ApprovalPolicy:
+def _approval_policy(place: Workplace) -> ApprovalPolicy:
     """The site's rules for approvals."""
     names = set(ApprovalPolicy.model_fields)
     return ApprovalPolicy.model_validate(place.site.policy.model_dump(include=names))

@@ -65,7 +65,7 @@ class Draft(BaseModel):
     @property
     def work(self) -> str:
         """What the steps of this bundle are remembered under, and its folder on the server."""
-        return work_of(self.sequence)
+        return _work_of(self.sequence)
 
 
 def open_draft(
@@ -121,11 +121,11 @@ def settle_seal(place: Workplace, header: Header) -> None:
     place.ledger.note_time(header.created)
     if place.site.policy.baseline == "sent" and record.accepted is None:
         place.exports.accept(sequence, receipt=None, now=place.clock())
-    remove_work(place, work_of(sequence))
+    remove_work(place, _work_of(sequence))
     drop_old_packages(record.folder)
 
 
-def work_of(sequence: int) -> str:
+def _work_of(sequence: int) -> str:
     """What the steps of a bundle are remembered under, and its folder on the server."""
     return f"export-{sequence}"
 

@@ -180,7 +180,7 @@ def plan_content(
     return plan
 
 
-def pack_job(place: Workplace, draft: Draft, content: Listing) -> PackJob:
+def _pack_job(place: Workplace, draft: Draft, content: Listing) -> PackJob:
     """From where to where this bundle is packed."""
     return PackJob(
         server=place.server,
@@ -195,7 +195,7 @@ def pack(
     place: Workplace, draft: Draft, content: Listing, *, plan: Plan, package: ExportedPackage
 ) -> Packed:
     """Write content, lists and documents onto the media; read them back if the site wants it."""
-    job = pack_job(place, draft, content)
+    job = _pack_job(place, draft, content)
     documents = Documents(package.path, draft.folder / APPROVALS)
     place.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
     try:

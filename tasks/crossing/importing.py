@@ -135,7 +135,7 @@ def _gather_sources(
     place: Workplace, delivery: Delivery, facts: ServerFacts, listing: Listing
 ) -> Sources:
     record = place.imports.by_digest(delivery.digest)
-    standing = standing_folder(place, delivery)
+    standing = _standing_folder(place, delivery)
     return Sources(
         incoming=read_decisions_file(standing / APPROVALS),
         index=standing / INDEX,
@@ -145,7 +145,7 @@ def _gather_sources(
     )
 
 
-def standing_folder(place: Workplace, delivery: Delivery) -> Path:
+def _standing_folder(place: Workplace, delivery: Delivery) -> Path:
     """Whose metadata and decisions count after this import: the newest bundle's.
 
     Raises:
@@ -249,7 +249,7 @@ def _to_place(place: Workplace, delivery: Delivery) -> Iterator[Entry]:
     carried = (entry for entry in delivery.manifest.entries() if entry.is_carried)
     if not delivery.arrival.is_superseded:
         return carried
-    newest = place.holdings(read_entries(standing_folder(place, delivery) / MANIFEST))
+    newest = place.holdings(read_entries(_standing_folder(place, delivery) / MANIFEST))
     return (entry for entry in carried if newest.has(entry.sha1))
 
 

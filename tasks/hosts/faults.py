@@ -20,7 +20,7 @@ _SHARING_CODES = frozenset({5, 32, 33})  # access denied (a delete is pending), 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def is_sharing_violation(error: OSError) -> bool:
+def _is_sharing_violation(error: OSError) -> bool:
     """Say whether another program holds the file just now."""
     code = getattr(error, "winerror", None)
     return code in _SHARING_CODES if code is not None else error.errno == errno.EBUSY
@@ -36,7 +36,7 @@ def retry_sharing(action: Callable[[], Result]) -> Result:
         try:
             return action()
         except OSError as error:
-            if not is_sharing_violation(error):
+            if not _is_sharing_violation(error):
                 raise
         time.sleep(delay_seconds)
     return action()

@@ -116,7 +116,7 @@ def read_probe(answer: str) -> JobStatus:
     return JobStatus("running")
 
 
-def read_exit_code(content: bytes) -> int | None:
+def _read_exit_code(content: bytes) -> int | None:
     """The number in ``exit-code``; None while it is not one."""
     text = decode_output(content).strip()
     digits = text.removeprefix("-")
@@ -141,7 +141,7 @@ def _ended(host: Host, job: HostPath) -> JobStatus | None:
     path = job.joined("exit-code")
     if host.stat(path) is None:
         return None
-    exit_code = read_exit_code(b"".join(bytes(view) for view in host.read(path)))
+    exit_code = _read_exit_code(b"".join(bytes(view) for view in host.read(path)))
     return None if exit_code is None else JobStatus("exited", exit_code=exit_code)
 
 

@@ -36,10 +36,10 @@ def quote_argument(argument: str) -> str:
 
 def command_line(command: Sequence[str]) -> str:
     """Join program and arguments into a Windows command line."""
-    return " ".join([quote_program(command[0]), *map(quote_argument, command[1:])])
+    return " ".join([_quote_program(command[0]), *map(quote_argument, command[1:])])
 
 
-def quote_program(program: str) -> str:
+def _quote_program(program: str) -> str:
     """Quote the program's own path, for which backslashes never escape.
 
     Raises:

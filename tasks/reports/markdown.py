@@ -51,18 +51,18 @@ def artifacts_of(report: CommandReport) -> Iterator[Artifact]:
     """Yield a run's artifacts in the order in which they are to be made."""
     prefix = _slug(f"{report.site or ''}-{report.command}")
     if report.outcome != "done":
-        text = attention_text(report)
+        text = _attention_text(report)
         yield Artifact(f"{prefix}-attention", "What needs a person", text)
-    yield Artifact(f"{prefix}-outcome", "Outcome", outcome_text(report))
+    yield Artifact(f"{prefix}-outcome", "Outcome", _outcome_text(report))
     for section in all_sections(report):
         text = section_text(section)
         yield Artifact(f"{prefix}-{section.key}", cell(section.title, "text"), text)
     if report.missing:
-        rows = table_rows(missing_section(report.missing))
+        rows = _table_rows(missing_section(report.missing))
         yield Artifact(f"{prefix}-missing-table", "Missing content, as a table", rows=rows)
 
 
-def attention_text(report: CommandReport) -> str:
+def _attention_text(report: CommandReport) -> str:
     """What went wrong or was flagged, and what to do now."""
     lines = [f"# {_headline(report)}", ""]
     for error in report.errors:
@@ -74,7 +74,7 @@ def attention_text(report: CommandReport) -> str:
     return "\n".join(lines)
 
 
-def outcome_text(report: CommandReport) -> str:
+def _outcome_text(report: CommandReport) -> str:
     """The numbers of the run, what to do now, and where the whole report lies."""
     lines = [f"# {_headline(report)}", "", *_facts(summary_facts(report))]
     lines += ["", *(markdown(line) + "  " for line in report.lines)]
@@ -96,7 +96,7 @@ def section_text(section: Section) -> str:
     return "\n".join(lines)
 
 
-def table_rows(section: Section) -> tuple[dict[str, object], ...]:
+def _table_rows(section: Section) -> tuple[dict[str, object], ...]:
     """The rows of a section as a table artifact takes them: texts by column.
 
     The page renders what stands in a cell as Markdown.

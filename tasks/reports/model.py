@@ -26,7 +26,6 @@ from tasks.errors import InternalFaultError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.foreseen import foreseen
 
-VERSION = 1
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
 
 ExitCode = Literal[0, 1, 2, 3, 4, 64]

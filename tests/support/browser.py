@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import time
@@ -89,10 +88,6 @@ class Page:
             "if (it) it.click(); return Boolean(it) })()"
         )
         assert found, f"nothing to click says {words!r} on a page that says:\n{self.text}"
-
-    def picture(self, path: Path) -> None:
-        """Take a picture of the window."""
-        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))
 
     def count_pixels(self, selector: str, condition: str) -> int:
         """How many pixels of an element, as it is seen, meet a condition.
