@@ -31,7 +31,7 @@ def pack_bundle(draft: Draft, plan: Plan, content: Listing, package: ExportedPac
 def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
     """Commit sequence and digest, then write the seal: from now on it is a bundle."""
     digest = export.seal(at_work(), draft, packed, server)
-    log.info("sealed %s, header digest %s", draft.bundle.name, digest)
+    log.info("sealed %s, header digest %s", draft.bundle.name, digest.hex)
 
 
 @step("Describe bundle")

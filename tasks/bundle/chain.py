@@ -194,7 +194,7 @@ def _require_higher(trusted: TrustedHeader, memory: SiteMemory) -> None:
     if sequence in memory.imported:
         raise ChainError(
             reason=f"bundle {sequence} was imported here with header digest "
-            f"{memory.imported[sequence].digest.hex[:16]}; this one has {trusted.digest.hex[:16]}",
+            f"{memory.imported[sequence].digest.short}; this one has {trusted.digest.short}",
             remedy="Two bundles bear one number: two staging servers export for this site, or one "
             "was set back. Find out which, before anything more is imported.",
         )
@@ -223,10 +223,10 @@ def _require_parent(trusted: TrustedHeader, memory: SiteMemory) -> None:
     if parent is not None and known is not None and known.digest != parent.digest:
         is_fork = True
     if is_fork:
-        was = "nothing" if parent is None else f"{parent.sequence} ({parent.digest.hex[:16]})"
+        was = "nothing" if parent is None else f"{parent.sequence} ({parent.digest.short})"
         raise ChainError(
             reason=f"{trusted.header.bundle} descends from {was}, not from bundle {newest} "
-            f"({memory.imported[newest].digest.hex[:16]}), which was imported here",
+            f"({memory.imported[newest].digest.short}), which was imported here",
             remedy="The staging side does not know what was imported here: it was set back, or "
             "two servers export for this site. Find out which, before anything more is imported.",
         )
@@ -245,7 +245,7 @@ def _find_gap(
     if known is not None and known.digest != base.digest:
         raise ChainError(
             reason=f"{trusted.header.bundle} is based on bundle {base.sequence} with digest "
-            f"{base.digest.hex[:16]}; the one imported here has {known.digest.hex[:16]}",
+            f"{base.digest.short}; the one imported here has {known.digest.short}",
             remedy="Two bundles bear one number. Find out where the other one comes from.",
         )
     if policy.accept_gap or policy.accepted_gap is not None:

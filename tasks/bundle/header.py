@@ -6,7 +6,6 @@ whose seal was checked against this site's keys.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
@@ -25,6 +24,7 @@ from tasks.bundle.seal import (
     seal_payload,
     verify_seal,
 )
+from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
 from tasks.errors import SafetyError, SealError
 
@@ -37,14 +37,6 @@ Mode = Literal["incremental", "mirror"]
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def _read_blake3(value: object) -> Blake3:
-    if isinstance(value, Blake3):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
-        return Blake3.from_hex(value)
-    raise ValueError("a BLAKE3 digest is 64 lower-case hexadecimal digits")
-
-
 def _read_time(value: object) -> datetime:
     if isinstance(value, str):
         value = datetime.strptime(value, _TIME).replace(tzinfo=UTC)
@@ -53,9 +45,6 @@ def _read_time(value: object) -> datetime:
     return value.astimezone(UTC).replace(microsecond=0)
 
 
-Blake3Field = Annotated[
-    Blake3, PlainValidator(_read_blake3), PlainSerializer(lambda digest: digest.hex, str)
-]
 TimeField = Annotated[
     datetime, PlainValidator(_read_time), PlainSerializer(lambda time: time.strftime(_TIME), str)
 ]

@@ -9,18 +9,18 @@ memory that does not grow with them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 from blake3 import blake3
-from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import Field, ValidationError
 
 from tasks.bundle.canonical import Sealed
-from tasks.bundle.header import MOST_VOLUMES, Binding, Blake3Field, Count, Header, TrustedHeader
+from tasks.bundle.header import MOST_VOLUMES, Binding, Count, Header, TrustedHeader
 from tasks.bundle.layout import part_name
+from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
 from tasks.errors import TamperError, TrustError
 
@@ -30,17 +30,6 @@ _CHUNK_BYTES = 1_048_576
 _WRITE_BUFFER_BYTES = 262_144
 
 
-def _read_sha1(value: object) -> ContentDigest:
-    if isinstance(value, ContentDigest):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"[0-9A-F]{40}", value):
-        return ContentDigest.from_hex(value)
-    raise ValueError("a content digest is 40 upper-case hexadecimal digits")
-
-
-Sha1Field = Annotated[
-    ContentDigest, PlainValidator(_read_sha1), PlainSerializer(lambda digest: digest.hex, str)
-]
 _Volume = Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
 
 

@@ -171,4 +171,4 @@ def _check_names(media: Host, number: int, place: HostPath, faults: Faults) -> N
 
 
 def _identify(trusted: TrustedHeader) -> str:
-    return f"{trusted.header.bundle} ({trusted.digest.hex[:16]})"
+    return f"{trusted.header.bundle} ({trusted.digest.short})"

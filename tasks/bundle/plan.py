@@ -15,18 +15,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.bundle.canonical import Sealed
-from tasks.bundle.header import MOST_VOLUMES, Blake3Field, Count
+from tasks.bundle.header import MOST_VOLUMES, Count
 from tasks.bundle.layout import DOCUMENTS, listed_path, part_name
 from tasks.bundle.manifest import (
     MOST_PARTS,
     Difference,
     Entry,
-    Sha1Field,
     compare_sorted,
     line_bytes,
     write_manifest,
 )
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
+from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import ContentName
 from tasks.content.scan import ContentFile
 from tasks.errors import SafetyError

@@ -14,10 +14,10 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from tasks.bundle.canonical import Sealed, canonical_model, strict_json
-from tasks.bundle.header import Blake3Field, ChainId, Count, SequenceNumber, SiteName
+from tasks.bundle.header import ChainId, Count, SequenceNumber, SiteName
 from tasks.bundle.keys import SigningKey
-from tasks.bundle.manifest import Sha1Field
 from tasks.bundle.seal import RECEIPT_TYPE, Trust, read_seal, seal_payload, verify_seal
+from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest
 from tasks.errors import SealError
 

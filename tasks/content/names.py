@@ -55,6 +55,11 @@ class Blake3:
         """64 lower-case digits, as b3sum writes them."""
         return self.raw.hex()
 
+    @property
+    def short(self) -> str:
+        """The first 16 digits: what a person is shown, and folders are named after."""
+        return self.hex[:16]
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class ContentName:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, read_receipt
 from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
-from tasks.content.names import Blake3
 from tasks.crossing.trust import receipt_secret, site_trust
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ChainError, PathMissingError, WrongSiteError
@@ -43,7 +42,7 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
     receipt = read_receipt(content, path=str(path), trust=site_trust(place.site)).receipt
     if receipt.site != place.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=place.site.name)
-    record = place.exports.by_digest(receipt.header_digest.hex)
+    record = place.exports.by_digest(receipt.header_digest)
     if record is None or receipt.chain != place.exports.chain:
         raise ChainError(
             reason=f"{path} is for a bundle that this staging side never sealed",
@@ -58,7 +57,7 @@ def _match(place: Workplace, text: str) -> Accepted:
             site=place.site.name,
             chain=place.exports.chain,
             sequence=record.sequence,
-            header_digest=Blake3.from_hex(record.header_digest),
+            header_digest=record.header_digest,
         ): record
         for record in place.exports.all()
         if record.header_digest is not None and record.status == "sealed"

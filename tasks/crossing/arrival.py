@@ -15,6 +15,7 @@ from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
+from tasks.content.names import Blake3
 from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
@@ -59,14 +60,14 @@ class Arrival:
         return self.opened.header
 
     @property
-    def digest(self) -> str:
-        """The header's digest, hex: the bundle's identity."""
-        return self.opened.trusted.digest.hex
+    def digest(self) -> Blake3:
+        """The header's digest: the bundle's identity."""
+        return self.opened.trusted.digest
 
     @property
     def work(self) -> str:
         """What the steps of this import are remembered under, and its folder on the server."""
-        return f"import-{self.header.sequence}-{self.digest[:16]}"
+        return f"import-{self.header.sequence}-{self.digest.short}"
 
     @property
     def index(self) -> Path:
@@ -106,8 +107,8 @@ class Delivery:
         return self.arrival.header
 
     @property
-    def digest(self) -> str:
-        """The header's digest, hex."""
+    def digest(self) -> Blake3:
+        """The header's digest."""
         return self.arrival.digest
 
     @property
@@ -158,8 +159,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     verdict = _judge(place, opened) if to_import else None
     if verdict is not None:
         say_verdict(place, header.bundle, verdict)
-    digest = opened.trusted.digest.hex
-    name = f"{header.bundle}-{digest[:16]}"
+    name = f"{header.bundle}-{opened.trusted.digest.short}"
     own = place.site.state_dir / ("imports" if to_import else "work") / name
     return Arrival(opened, own, verdict)
 

@@ -22,7 +22,6 @@ from tasks.bundle.opening import open_bundle
 from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import lies_whole
-from tasks.content.names import Blake3
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.crossing.leftovers import drop_old_packages, remove_work
 from tasks.crossing.mark import highest_marked
@@ -143,7 +142,7 @@ def reference(place: Workplace, sequence: int | None) -> BundleReference | None:
     record = None if sequence is None else place.exports.by_sequence(sequence)
     if record is None or record.header_digest is None:
         return None
-    return BundleReference(sequence=record.sequence, digest=Blake3.from_hex(record.header_digest))
+    return BundleReference(sequence=record.sequence, digest=record.header_digest)
 
 
 def baseline_entries(place: Workplace, draft: Draft) -> Iterator[Entry]:
@@ -261,7 +260,7 @@ def _fingerprint(view: ServerView, base: ExportRecord | None, mode: Mode) -> str
         ),
         "decisions": view.decisions.decisions.digest(),
         "content": view.content.digest(),
-        "base": base.header_digest if base else None,
+        "base": base.header_digest.hex if base and base.header_digest else None,
         "mode": mode.value,
     }  # fmt: skip
     return blake3(canonical_json(facts)).hexdigest()
@@ -286,7 +285,7 @@ def _base_as_made(place: Workplace, record: ExportRecord) -> ExportRecord | None
     is_own = place.site.policy.baseline == "sent" and base == record
     stood = base is not None and base.accepted is not None and base.accepted <= record.created
     if is_own or (record.base_digest is None and stood):
-        return place.exports.by_digest(record.base_digest or "")
+        return place.exports.by_digest(record.base_digest) if record.base_digest else None
     return base
 
 
@@ -306,7 +305,7 @@ def _whole_header(place: Workplace, record: ExportRecord) -> Header | None:
     bundle = place.media.path(str(place.site.media.path / record.bundle.name))
     try:
         opened = open_bundle(place.media, [bundle], own_trust(place.site))
-        is_ours = opened.trusted.digest.hex == record.header_digest
+        is_ours = opened.trusted.digest == record.header_digest
         is_whole = is_ours and lies_whole(opened, read_entries(record.folder / MANIFEST))
     except AirGapError:
         return None
@@ -338,7 +337,7 @@ def _sealed_header(place: Workplace, record: ExportRecord) -> Header | None:
     """The header that lies sealed by us on the media, if it is the one that was committed."""
     bundle = place.media.path(str(place.site.media.path / record.bundle.name))
     found = _own_header(place, bundle)
-    is_committed = found is not None and found.digest.hex == record.header_digest
+    is_committed = found is not None and found.digest == record.header_digest
     return found if is_committed else None
 
 

@@ -18,7 +18,8 @@ from tasks.bundle.lists import Documents
 from tasks.bundle.manifest import read_entries
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
-from tasks.content.names import ContentDigest
+from tasks.content.fields import Blake3Field
+from tasks.content.names import Blake3, ContentDigest
 from tasks.crossing import wsusutil_run
 from tasks.crossing.draft import (
     PAYLOAD,
@@ -56,7 +57,7 @@ class ExportedPackage(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: Path
-    blake3: str
+    blake3: Blake3Field
     size_bytes: int
     revisions: int
     counts: tuple[int, int, int]
@@ -214,8 +215,8 @@ def pack(
     return packed
 
 
-def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> str:
-    """Commit sequence, digest and place, then write the seal; gives the header's digest (hex).
+def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> Blake3:
+    """Commit sequence, digest and place, then write the seal; gives the header's digest.
 
     Raises:
         FailedError: A header was committed before and is lost, or what lies there now is not what
@@ -236,15 +237,13 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
         )
     header = committed or header
     _keep(place, draft, header)
-    place.exports.commit(
-        draft.sequence, header_digest=header.digest.hex, fingerprint=draft.fingerprint
-    )
+    place.exports.commit(draft.sequence, header_digest=header.digest, fingerprint=draft.fingerprint)
     write_mark(place, mark_of(header))
     bundle = place.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(place.site)])
     publish_header(place.media, bundle, content, volumes=len(packed.volumes))
     settle_seal(place, header)
-    return header.digest.hex
+    return header.digest
 
 
 def time_of_making(place: Workplace) -> datetime:

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from tasks.bundle.chain import ChainVerdict, ImportedBundle, SiteMemory
 from tasks.bundle.header import Header
-from tasks.content.names import Blake3
 from tasks.crossing.workplace import Workplace
 from tasks.errors import SettingsDifferError
 from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
@@ -20,7 +19,7 @@ def remember_chain(place: Workplace) -> SiteMemory:
         chain=place.ledger.fact("chain"),
         imported={
             record.sequence: ImportedBundle(
-                digest=Blake3.from_hex(record.header_digest),
+                digest=record.header_digest,
                 created=record.created,
                 begun=record.begun,
                 done=record.done,

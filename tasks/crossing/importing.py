@@ -15,7 +15,7 @@ from tasks.bundle.canonical import canonical_json
 from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries
 from tasks.content.deletion import DeletePlan
-from tasks.content.names import ContentDigest
+from tasks.content.names import Blake3, ContentDigest
 from tasks.content.place import PlaceItem
 from tasks.content.place import place as place_files
 from tasks.content.scan import scan
@@ -284,7 +284,7 @@ def is_loaded(place: Workplace, delivery: Delivery, sources: Sources) -> bool:
     if delivery.arrival.is_superseded:
         return True
     done = place.ledger.step(delivery.work, "metadata")
-    if done is None or json.loads(done) != delivery.header.package.blake3.hex:
+    if done is None or json.loads(done) != delivery.header.package.blake3:
         return False
     wanted = _concerned(delivery, sources)
     return asking.read_revisions(place, wanted).keys() >= set(wanted)
@@ -298,7 +298,7 @@ def load_metadata(
     Raises:
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
-    expected = delivery.header.package.blake3.hex
+    expected = delivery.header.package.blake3
     on_server = _bring_package(place, delivery.package, delivery.work, expected)
     started = wsusutil_run.start_or_find(place, "import", work=delivery.work, package=on_server)
     attempt = started.attempt
@@ -324,10 +324,10 @@ def load_metadata(
         load_metadata(place, delivery, sources, before)
         return
     wsusutil_run.require_success(place, attempt, judgement)
-    place.ledger.finish_step(delivery.work, "metadata", json.dumps(expected), now=place.clock())
+    place.ledger.finish_step(delivery.work, "metadata", json.dumps(expected.hex), now=place.clock())
 
 
-def _bring_package(place: Workplace, package: Path, work: str, expected: str) -> str:
+def _bring_package(place: Workplace, package: Path, work: str, expected: Blake3) -> str:
     """Copy the verified package to the server, unless it lies there; only a whole copy is named."""
     folder = place.run_folder(work)
     place.server.make_private_folder(folder)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.bundle.header import Header
+from tasks.content.fields import Blake3Field
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ChainError, ServerUnfitError
 from tasks.hosts.bounded import read_start
@@ -27,7 +28,7 @@ class Mark(BaseModel):
     site: str
     chain: str
     sequence: int
-    header_digest: str
+    header_digest: Blake3Field
 
 
 def mark_of(header: Header) -> Mark:
@@ -36,7 +37,7 @@ def mark_of(header: Header) -> Mark:
         site=header.site,
         chain=header.chain,
         sequence=header.sequence,
-        header_digest=header.digest.hex,
+        header_digest=header.digest,
     )
 
 
@@ -99,7 +100,7 @@ def _require_known(place: Workplace, mark: Mark) -> None:
     if digest is not None and digest != mark.header_digest:
         raise ChainError(
             reason=f"the server bears the mark of a bundle {mark.sequence} with header digest "
-            f"{mark.header_digest[:16]}; the one imported here has {digest[:16]}",
+            f"{mark.header_digest.short}; the one imported here has {digest.short}",
             remedy="Another state folder imports into this server, or this one was set back. Find "
             "out which, before anything more is imported.",
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict
 
+from tasks.content.names import Blake3
 from tasks.crossing.asking import read_revisions, read_running_server
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
@@ -240,14 +241,14 @@ def fetch_package(place: Workplace, source: HostPath, target: Path) -> int | Non
     return put_file(place.media, place.media.path(str(target)), chunks())
 
 
-def digest_of(path: Path) -> str | None:
+def digest_of(path: Path) -> Blake3 | None:
     """BLAKE3 of a file of ours on this machine; None when it is gone."""
     if not path.is_file():
         return None
-    return blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest()
+    return Blake3(blake3(max_threads=blake3.AUTO).update_mmap(path).digest())
 
 
-def digest_on_server(place: Workplace, path: HostPath) -> str | None:
+def digest_on_server(place: Workplace, path: HostPath) -> Blake3 | None:
     """BLAKE3 of a file as the server gives it to us now; None when there is none to be read."""
     hasher = blake3()
     try:
@@ -255,7 +256,7 @@ def digest_on_server(place: Workplace, path: HostPath) -> str | None:
             hasher.update(view)
     except _UNREADABLE:
         return None
-    return hasher.hexdigest()
+    return Blake3(hasher.digest())
 
 
 def _read_log(place: Workplace, attempt: Attempt) -> LogSummary:

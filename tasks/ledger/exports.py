@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.header import Mode
+from tasks.content.fields import Blake3Field
+from tasks.content.names import Blake3
 from tasks.ledger.store import Ledger
 
 ExportStatus = Literal["reserved", "committed", "sealed", "void"]
@@ -29,9 +31,9 @@ class ExportRecord(BaseModel):
     sequence: int
     status: ExportStatus
     mode: Mode
-    base_digest: str | None
-    parent_digest: str | None
-    header_digest: str | None
+    base_digest: Blake3Field | None
+    parent_digest: Blake3Field | None
+    header_digest: Blake3Field | None
     fingerprint: str | None
     bundle: Path
     folder: Path
@@ -63,9 +65,9 @@ class Exports:
             "SELECT * FROM export WHERE status='sealed' ORDER BY sequence DESC LIMIT 1"
         )
 
-    def by_digest(self, header_digest: str) -> ExportRecord | None:
+    def by_digest(self, header_digest: Blake3) -> ExportRecord | None:
         """The bundle with this header digest."""
-        return self._one("SELECT * FROM export WHERE header_digest=?", header_digest)
+        return self._one("SELECT * FROM export WHERE header_digest=?", header_digest.hex)
 
     def by_sequence(self, sequence: int) -> ExportRecord | None:
         """The bundle with this sequence number."""
@@ -95,14 +97,14 @@ class Exports:
             tuple(values.values()),
         )
 
-    def rebase(self, sequence: int, *, mode: Mode, base_digest: str | None) -> None:
+    def rebase(self, sequence: int, *, mode: Mode, base_digest: Blake3 | None) -> None:
         """Change what a reserved number will hold; nothing was committed for it yet."""
         self._connection.execute(
             "UPDATE export SET mode=?, base_digest=? WHERE sequence=? AND status='reserved'",
-            (mode, base_digest, sequence),
+            (mode, base_digest.hex if base_digest else None, sequence),
         )
 
-    def commit(self, sequence: int, *, header_digest: str, fingerprint: str) -> None:
+    def commit(self, sequence: int, *, header_digest: Blake3, fingerprint: str) -> None:
         """Bind a sequence to its header before the seal exists. It never gets another.
 
         Raises:
@@ -112,7 +114,7 @@ class Exports:
             "UPDATE export SET status='committed', header_digest=?1, fingerprint=?2"
             " WHERE sequence=?3 AND (status='reserved'"
             " OR status='committed' AND header_digest=?1)",
-            (header_digest, fingerprint, sequence),
+            (header_digest.hex, fingerprint, sequence),
         )
         if done.rowcount != 1:
             raise ValueError(f"sequence {sequence} is bound to another header")

@@ -11,6 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.receipt import ReceiptOutcome
+from tasks.content.fields import Blake3Field
+from tasks.content.names import Blake3
 from tasks.ledger.store import Ledger
 
 ImportStatus = Literal["begun", "done"]
@@ -22,7 +24,7 @@ class ImportRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    header_digest: str
+    header_digest: Blake3Field
     sequence: int
     status: ImportStatus
     folder: Path
@@ -52,9 +54,9 @@ class Imports:
         self._ledger = ledger
         self._connection = ledger.connection
 
-    def by_digest(self, header_digest: str) -> ImportRecord | None:
+    def by_digest(self, header_digest: Blake3) -> ImportRecord | None:
         """The import of the bundle with this header digest."""
-        return self._one("SELECT * FROM import WHERE header_digest=?", header_digest)
+        return self._one("SELECT * FROM import WHERE header_digest=?", header_digest.hex)
 
     def newest(self) -> ImportRecord | None:
         """The import with the highest sequence, finished or not."""
@@ -77,12 +79,12 @@ class Imports:
             record.model_dump(mode="json"),
         )
 
-    def finish(self, header_digest: str, *, outcome: ReceiptOutcome, now: datetime) -> None:
+    def finish(self, header_digest: Blake3, *, outcome: ReceiptOutcome, now: datetime) -> None:
         """Remember the end of an import, durably; the receipt is derived from it."""
         self._connection.execute(
             "UPDATE import SET status='done', done=?, outcome=?"
             " WHERE header_digest=? AND status='begun'",
-            (now.isoformat(), outcome, header_digest),
+            (now.isoformat(), outcome, header_digest.hex),
         )
 
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from tasks.content.names import Blake3
 from tasks.errors import PackageError
 from tasks.progress import Progress
 
@@ -56,9 +57,9 @@ class GzipStream:
         self.plain_bytes = 0
 
     @property
-    def blake3(self) -> str:
-        """64 hexadecimal digits over the package's bytes as read so far."""
-        return self._hasher.hexdigest()
+    def blake3(self) -> Blake3:
+        """Over the package's bytes as read so far."""
+        return Blake3(self._hasher.digest())
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the XML in pieces of at most ``piece_bytes``.

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tasks.content.fields import Blake3Field
 from tasks.errors import DiskFullError, HostFileError, PackageError
 from tasks.hosts.faults import file_fault, retry_sharing
 from tasks.metadata import schema
@@ -61,7 +62,7 @@ class PackageSummary(BaseModel):
         updates: Distinct update ids among them.
         files: Distinct content files that the map or an update names.
         unmapped_files: Those of them that the package's file map does not have.
-        blake3: 64 hexadecimal digits over the package's bytes.
+        blake3: Over the package's bytes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,7 +77,7 @@ class PackageSummary(BaseModel):
     unmapped_files: int
     package_bytes: int
     xml_bytes: int
-    blake3: str
+    blake3: Blake3Field
 
 
 def index_package(

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from tasks.content.names import Blake3
+
 FileKind = Literal["payload", "express", "license"]
 
 
@@ -101,7 +103,7 @@ class PackageEnd:
 
     package_bytes: int
     xml_bytes: int
-    blake3: str
+    blake3: Blake3
 
 
 PackageItem = PackageHeader | PackageLanguage | MappedFile | PackageUpdate | PackageEnd

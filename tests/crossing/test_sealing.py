@@ -9,6 +9,7 @@ import pytest
 
 from tasks.bundle.header import Header
 from tasks.bundle.pack import Packed
+from tasks.content.names import Blake3
 from tasks.crossing.draft import PAYLOAD, Draft
 from tasks.crossing.export import seal
 from tasks.crossing.workplace import Workplace
@@ -64,11 +65,13 @@ def test_what_a_committed_bundle_is_made_of_is_durable_before_it_is_committed(
         flushed.update(path.text for path in paths)
         return flush(host, paths)
 
-    def commit_and_look(exports: Exports, sequence: int, **facts: str) -> None:
+    def commit_and_look(
+        exports: Exports, sequence: int, *, header_digest: Blake3, fingerprint: str
+    ) -> None:
         kept = {str(path) for path in workshop.folder(1).iterdir() if path.is_file()}
         lacking.append(kept - flushed - {str(workshop.folder(1) / PAYLOAD)})
         assert not (workshop.volume(1) / "header.json").exists()
-        commit(exports, sequence, **facts)
+        commit(exports, sequence, header_digest=header_digest, fingerprint=fingerprint)
 
     monkeypatch.setattr(LocalHost, "flush_files", flush_and_note)
     monkeypatch.setattr(Exports, "commit", commit_and_look)
@@ -76,7 +79,7 @@ def test_what_a_committed_bundle_is_made_of_is_durable_before_it_is_committed(
 
     assert lacking == [set()]
     payload = (workshop.folder(1) / PAYLOAD).read_bytes()
-    assert Header.model_validate_json(payload).digest.hex == digest
+    assert Header.model_validate_json(payload).digest == digest
 
 
 def test_a_committed_header_that_was_lost_is_given_up_and_never_made_anew(
@@ -100,7 +103,7 @@ def test_the_ledger_binds_a_number_to_one_header(
     for status in ("committed", "sealed", "void"):
         staging.ledger.connection.execute("UPDATE export SET status=?", (status,))
         with pytest.raises(ValueError, match="bound to another"):
-            staging.exports.commit(1, header_digest="00" * 32, fingerprint="f")
+            staging.exports.commit(1, header_digest=Blake3(bytes(32)), fingerprint="f")
     record = staging.exports.by_sequence(1)
     assert record is not None
     assert record.header_digest == digest

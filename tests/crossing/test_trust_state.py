@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.content.names import Blake3
 from tasks.crossing.arrival import Arrival, _index, judge_again, open_arrival
 from tasks.crossing.export import time_of_making
 from tasks.crossing.mark import Mark, compare_mark, write_mark
@@ -28,9 +29,9 @@ MONTH = timedelta(days=30)
 
 
 def remember_import(
-    place: Workplace, sequence: int, created: datetime = NOW, *, digest: str | None = None
+    place: Workplace, sequence: int, created: datetime = NOW, *, digest: Blake3 | None = None
 ) -> None:
-    header_digest = digest or f"{sequence:064x}"
+    header_digest = digest or Blake3.from_hex(f"{sequence:064x}")
     place.imports.begin(
         ImportRecord(
             header_digest=header_digest,
@@ -82,7 +83,12 @@ def test_a_clock_behind_what_is_known_to_be_imported_is_not_believed(staging: Wo
 
 def mark(sequence: int, digest: int | None = None) -> Mark:
     digest = sequence if digest is None else digest
-    return Mark(site="alpha", chain=CHAIN, sequence=sequence, header_digest=f"{digest:064x}")
+    return Mark(
+        site="alpha",
+        chain=CHAIN,
+        sequence=sequence,
+        header_digest=Blake3.from_hex(f"{digest:064x}"),
+    )
 
 
 def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: Workplace) -> None:

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 import pytest
 from blake3 import blake3
 
+from tasks.content.names import Blake3
 from tasks.errors import PackageError
 from tasks.metadata.model import (
     MappedFile,
@@ -192,7 +193,7 @@ def test_the_end_tells_bytes_and_digest(tmp_path: Path) -> None:
     assert end == PackageEnd(
         package_bytes=path.stat().st_size,
         xml_bytes=len(writing.package_xml(UPDATES).encode()),
-        blake3=blake3(path.read_bytes()).hexdigest(),
+        blake3=Blake3(blake3(path.read_bytes()).digest()),
     )
 
 
