@@ -82,6 +82,20 @@ def test_faults_keep_the_service_down_and_the_disk_full(pair: Path) -> None:
 
 
 @needs.pwsh
+def test_scripts_find_the_computer_and_the_assembly_where_windows_has_them(pair: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has its own places")
+    *found, health, code = said(pair, "use-places")
+    assert found == ["wsus-staging", "8530", "3"]
+    assert (health.startswith("Done."), code) == (True, "0")
+
+
+@needs.pwsh
+def test_a_found_update_says_what_replaces_it_or_none(pair: Path) -> None:
+    assert said(pair, "find-superseded") == ["True True True", "True True", "False", "None False"]
+
+
+@needs.pwsh
 def test_a_process_made_through_cim_outlives_the_script(pair: Path, tmp_path: Path) -> None:
     mark = tmp_path / "the mark"
     lines = said(pair, "start-process", "-Python", sys.executable, "-Mark", str(mark))

@@ -26,6 +26,17 @@ function Get-WsusServer {
     return [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer($Name, [bool]$UseSsl, $PortNumber)
 }
 
+# The titles of what replaces an update, or of what it replaces. A real WsusUpdate says None where
+# there is nothing, which is what scripts compare with.
+function Get-RelatedTitle($Update, [bool]$Any, [string]$Relationship) {
+    $titles = New-Object Collections.Specialized.StringCollection
+    if ($Any) {
+        foreach ($related in $Update.GetRelatedUpdates($Relationship)) { [void]$titles.Add($related.Title) }
+    }
+    if ($titles.Count -eq 0) { [void]$titles.Add('None') }
+    return , $titles
+}
+
 function ConvertTo-WsusUpdate($Update) {
     $text = 'NotApproved'
     if ($Update.IsDeclined) { $text = 'Declined' }
@@ -45,8 +56,11 @@ function ConvertTo-WsusUpdate($Update) {
         Removable = $Update.UninstallationBehavior.IsSupported
         RestartBehavior = $Update.InstallationBehavior.RebootBehavior
         MayRequestUserInput = $Update.InstallationBehavior.CanRequestUserInput
+        MustBeInstalledExclusively = $Update.InstallationBehavior.Impact -eq 'RequiresExclusiveHandling'
         LicenseAgreement = $terms
         Products = $Update.ProductTitles
+        UpdatesSupersedingThisUpdate = Get-RelatedTitle $Update $Update.IsSuperseded 'UpdatesThatSupersedeThisUpdate'
+        UpdatesSupersededByThisUpdate = Get-RelatedTitle $Update $Update.HasSupersededUpdates 'UpdatesSupersededByThisUpdate'
         LanguagesSupported = $Update.GetSupportedUpdateLanguages()
         UpdateId = $Update.Id.UpdateId.ToString()
     }
