@@ -68,7 +68,7 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
     """
     refuse_on_replica(server)
     if name is None:
-        raise RuleError("ArgumentNullException", "name")
+        raise RuleError("ArgumentNullException", "The group name is missing.")
     if not 0 < len(name) <= LONGEST_NAME:
         raise RuleError("ArgumentOutOfRangeException", "The group name is empty or too long.")
     if not is_valid_name(name):
