@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from deploy.lab import database
@@ -43,6 +44,12 @@ def get_group(server: Server, group_id: str) -> GroupRow:
     """
     row = _find(server, group_id)
     return GroupRow(row["id"], row["name"])
+
+
+def still_there(server: Server, group_ids: Sequence[str]) -> list[str]:
+    """Those of some groups that nobody has deleted."""
+    present = {row["id"] for row in server.connection.execute("SELECT id FROM target_group")}
+    return [group_id for group_id in group_ids if group_id in present]
 
 
 def children(server: Server, group_id: str) -> list[GroupRow]:
