@@ -43,6 +43,10 @@ def test_cmdlets_find_approve_and_decline(pair: Path) -> None:
         "The computer group no such group could not be found.",
         "Windows 11",
         "upstream",
+        "no computer",
+        "ArgumentNullException",
+        "InvalidOperationException",
+        "1",
     ]
 
 

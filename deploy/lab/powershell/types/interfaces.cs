@@ -188,6 +188,8 @@ namespace Microsoft.UpdateServices.Administration
         ComputerTargetCollection GetComputerTargets();
         ComputerTargetCollection GetComputerTargets(bool includeSubgroups);
         IComputerTargetGroup GetParentTargetGroup();
+        void AddComputerTarget(IComputerTarget target);
+        void RemoveComputerTarget(IComputerTarget target);
     }
 
     public interface IInstallableItem

@@ -108,6 +108,13 @@ function Get-WsusUpdate {
     }
 }
 
+function Get-TargetGroup($Server, [string]$Name) {
+    $group = $Server.GetComputerTargetGroups() | Where-Object { $_.Name -eq $Name } | Select-Object -First 1
+    if ($null -eq $group) { throw "The computer group $Name could not be found." }
+    return $group
+}
+
+# Whoever wants terms accepted calls AcceptLicenseAgreement first, as scripts in public do.
 function Approve-WsusUpdate {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param(
@@ -117,10 +124,8 @@ function Approve-WsusUpdate {
     )
     process {
         $item = $Update.Update
-        $group = $item.UpdateServer.GetComputerTargetGroups() | Where-Object { $_.Name -eq $TargetGroupName } | Select-Object -First 1
-        if ($null -eq $group) { throw "The computer group $TargetGroupName could not be found." }
+        $group = Get-TargetGroup $item.UpdateServer $TargetGroupName
         if (-not $PSCmdlet.ShouldProcess($item.Title, "$Action for $TargetGroupName")) { return }
-        if ($Action -eq 'Install' -and $item.RequiresLicenseAgreementAcceptance) { $item.AcceptLicenseAgreement() }
         [void]$item.Approve($Action, $group)
     }
 }
@@ -181,6 +186,18 @@ function Get-WsusComputer {
     )
     # No computer reports to a server of the lab, so that there is nothing to choose from.
     process { foreach ($computer in (Get-LocalServer $UpdateServer).GetComputerTargets()) { $computer } }
+}
+
+function Add-WsusComputer {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)]$Computer,
+        [Parameter(Mandatory = $true)][string]$TargetGroupName
+    )
+    process {
+        $group = Get-TargetGroup (Get-LocalServer $null) $TargetGroupName
+        if ($PSCmdlet.ShouldProcess($Computer, "Add to $TargetGroupName")) { $group.AddComputerTarget($Computer) }
+    }
 }
 
 function Invoke-WsusServerCleanup {
@@ -267,4 +284,4 @@ function Set-WsusServerSynchronization {
     }
 }
 
-Export-ModuleMember -Function Get-WsusServer, Get-WsusUpdate, Approve-WsusUpdate, Deny-WsusUpdate, Get-WsusClassification, Get-WsusProduct, Get-WsusComputer, Invoke-WsusServerCleanup, Set-WsusProduct, Set-WsusClassification, Set-WsusServerSynchronization
+Export-ModuleMember -Function Get-WsusServer, Get-WsusUpdate, Approve-WsusUpdate, Deny-WsusUpdate, Get-WsusClassification, Get-WsusProduct, Get-WsusComputer, Add-WsusComputer, Invoke-WsusServerCleanup, Set-WsusProduct, Set-WsusClassification, Set-WsusServerSynchronization
