@@ -208,6 +208,9 @@ def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
         "4",
         "10 Drivers 15",
         "1 Succeeded True NotProcessing",
+        "25 False 0 True True",
+        "False",
+        "mail.example wsus@example.com admins@example.com Weekly 07:00:00 True",
     ]
 
 
