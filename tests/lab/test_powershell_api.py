@@ -124,6 +124,10 @@ def test_revisions_do_not_meet_in_a_group_and_refreshing_moves_them(pair: Path) 
         "allowed",
         "allowed",
         "True False 2",
+        "DescriptiveProperties None",
+        "True",
+        "True",
+        "IOException",
     ]
 
 
