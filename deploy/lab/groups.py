@@ -33,8 +33,9 @@ class Tree:
     paths: tuple[tuple[str, ...], ...]
 
     def standing(self, present: Collection[tuple[str, ...]]) -> Tree:
-        """The paths that are left where an administrator deleted some of the groups."""
-        return Tree(tuple(path for path in self.paths if path in present))
+        """What is left where administrators deleted groups; if none is, the groups they made."""
+        left = tuple(path for path in self.paths if path in present)
+        return Tree(left or tuple(sorted(present, key=lambda path: (len(path), path))))
 
     @property
     def is_nested(self) -> bool:

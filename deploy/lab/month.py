@@ -114,7 +114,12 @@ class _Month:
         """New updates, a third of them approved; the first replaces one, one lacks its file."""
         server = self._server
         group_ids = groups.read(server.connection)
-        tree = groups.plant(server.setting("seed")).standing(group_ids)
+        custom = [
+            path
+            for path, group_id in group_ids.items()
+            if group_id not in {database.ALL_COMPUTERS, database.UNASSIGNED_COMPUTERS}
+        ]
+        tree = groups.plant(server.setting("seed")).standing(custom)
         count = max(_FEWEST, int(server.setting("updates")) // 8)
         is_withheld = False
         for number in range(self._first, self._first + count):

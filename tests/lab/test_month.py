@@ -118,6 +118,23 @@ def test_a_month_passes_where_groups_were_deleted(bench: Bench, deleted: int) ->
     assert {tuple(a["group"]) for a in after["approvals"]} <= left
 
 
+def test_a_month_decides_for_the_groups_that_administrators_made_anew(bench: Bench) -> None:
+    known = _keys(bench.state("staging")["revisions"])
+    with bench.server("staging") as server:
+        for group in _custom_groups(server):
+            groups.delete(server, group.id)
+        outer = groups.create(server, "Rings", None)
+        groups.create(server, "Inner", outer.id)
+    lab.advance(bench.folder)
+    brought = [
+        tuple(a["group"])
+        for a in bench.state("staging")["approvals"]
+        if (a["update_id"], a["revision"]) not in known
+    ]
+    assert brought
+    assert {path[:2] for path in brought if len(path) > 1} == {("All Computers", "Rings")}
+
+
 def test_an_enabled_rule_applies_to_the_new_updates_of_a_month(bench: Bench) -> None:
     known = _keys(bench.state("staging")["revisions"])
     with bench.server("staging") as server:
