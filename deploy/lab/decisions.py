@@ -26,10 +26,13 @@ class Decision:
 def decide(entry: Entry, tree: Tree) -> Iterator[Decision]:
     """The approvals of an update, from its number: nearly all for groups below All Computers."""
     turn = entry.number // 3
+    if not tree.paths:
+        yield Decision(())
+        return
     group = tree.paths[turn % len(tree.paths)]
     if entry.number == 6:
         yield Decision(())
-    elif turn % 6 == 4:
+    elif turn % 6 == 4 and tree.is_nested:
         parent, child = tree.parent_and_child(turn)
         yield Decision(parent)
         yield Decision(child, action="NotApproved")
@@ -39,8 +42,9 @@ def decide(entry: Entry, tree: Tree) -> Iterator[Decision]:
         yield Decision(group, optional=True)
     else:
         yield Decision(group, deadline=_deadline(turn) if turn % 4 == 1 else None)
-        if turn % 5 == 0:
-            yield Decision(tree.paths[(turn + 3) % len(tree.paths)])
+        other = tree.paths[(turn + 3) % len(tree.paths)]
+        if turn % 5 == 0 and other != group:
+            yield Decision(other)
 
 
 def _deadline(turn: int) -> str:
@@ -54,22 +58,30 @@ def write_approvals(
     tree: Tree,
     group_ids: dict[tuple[str, ...], str],
 ) -> None:
-    """Write an update's approvals, and that its licence terms were accepted."""
+    """Write an update's approvals, and that its licence terms were accepted.
+
+    They replace those that an approval rule made for the same groups.
+    """
     newest = entry.newest
+    approvals = [(decision, group_ids[decision.group]) for decision in decide(entry, tree)]
+    connection.executemany(
+        "DELETE FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
+        [(*newest.key, group_id) for _, group_id in approvals],
+    )
     connection.executemany(
         "INSERT INTO approval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 str(uuid.uuid4()),
                 *newest.key,
-                group_ids[decision.group],
+                group_id,
                 decision.action,
                 decision.deadline,
                 int(decision.optional),
                 newest.arrived,
                 ADMINISTRATOR,
             )
-            for decision in decide(entry, tree)
+            for decision, group_id in approvals
         ],
     )
     if newest.license_id is not None:

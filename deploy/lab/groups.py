@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from deploy.lab.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
@@ -30,6 +31,16 @@ class Tree:
     """The paths of a lab's groups below All Computers, parents before children."""
 
     paths: tuple[tuple[str, ...], ...]
+
+    def standing(self, present: Collection[tuple[str, ...]]) -> Tree:
+        """What is left where administrators deleted groups; if none is, the groups they made."""
+        left = tuple(path for path in self.paths if path in present)
+        return Tree(left or tuple(sorted(present, key=lambda path: (len(path), path))))
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether any group has another below it."""
+        return any(len(path) > 1 for path in self.paths)
 
     def parent_and_child(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """A group and one below it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,8 +113,13 @@ class _Month:
     def _publish(self, superseded: str | None) -> None:
         """New updates, a third of them approved; the first replaces one, one lacks its file."""
         server = self._server
-        tree = groups.plant(server.setting("seed"))
         group_ids = groups.read(server.connection)
+        custom = [
+            path
+            for path, group_id in group_ids.items()
+            if group_id not in {database.ALL_COMPUTERS, database.UNASSIGNED_COMPUTERS}
+        ]
+        tree = groups.plant(server.setting("seed")).standing(custom)
         count = max(_FEWEST, int(server.setting("updates")) // 8)
         is_withheld = False
         for number in range(self._first, self._first + count):
@@ -121,8 +127,7 @@ class _Month:
             *before, newest = entry.revisions
             if number == self._first and superseded is not None:
                 newest = replace(newest, supersedes=(superseded,))
-            for revision in (*before, newest):
-                loading.insert(server, revision)
+            _arrive(server, (*before, newest))
             if entry.role != "approved":
                 continue
             if not is_withheld and number > self._first + 2 and newest.license_id is None:
@@ -150,14 +155,20 @@ class _Month:
                 path.unlink(missing_ok=True)
 
 
+def _arrive(server: Server, revisions: Sequence[Revision]) -> None:
+    """A new update comes, and the approval rules that administrators enabled apply to it."""
+    for revision in revisions:
+        loading.insert(server, revision)
+    loading.apply_rules(server, [revision.key for revision in revisions])
+
+
 def add_update(server: Server) -> None:
     """One more update comes by synchronisation."""
     count = server.connection.execute("SELECT count(*) FROM synchronization").fetchone()[0]
     catalogue = Catalogue(server.setting("seed"), server.setting("mean_bytes"))
     entry = catalogue.entry(900 * MONTH_NUMBERS + 3 * int(count) + 2)
     with database.transaction(server.connection):
-        for revision in entry.revisions:
-            loading.insert(server, revision)
+        _arrive(server, entry.revisions)
         server.connection.execute(
             "INSERT INTO synchronization VALUES (?, ?, ?, 'Succeeded', 'NotApplicable', '', 0)",
             (str(uuid.uuid4()), *2 * (as_text(datetime.now(UTC)),)),

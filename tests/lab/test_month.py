@@ -2,8 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from deploy import lab
-from deploy.lab.rules import agent
+from deploy.lab.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.groups import read as group_paths
+from deploy.lab.rules import agent, approval_rules, groups, loading
+from deploy.lab.rules.server import Server
 from tests.lab.bench import Bench, count
 
 
@@ -86,3 +91,83 @@ def test_a_year_passes_on_a_small_lab(tmp_path: Path) -> None:
     for _ in range(12):
         lab.advance(folder)
     assert len(lab.state(folder, "staging")["approvals"]) >= 10
+
+
+def _custom_groups(server: Server) -> list[groups.GroupRow]:
+    """Those right below All Computers that scripts may delete."""
+    return [
+        group
+        for group in groups.children(server, ALL_COMPUTERS)
+        if group.id != UNASSIGNED_COMPUTERS
+    ]
+
+
+@pytest.mark.parametrize("deleted", [1, 2, 3])
+def test_a_month_passes_where_groups_were_deleted(bench: Bench, deleted: int) -> None:
+    with bench.server("staging") as server:
+        for group in _custom_groups(server)[:deleted]:
+            groups.delete(server, group.id)
+        left = {("All Computers",)} | {
+            ("All Computers", *path) for path in group_paths(server.connection)
+        }
+    before = _keys(bench.state("staging")["revisions"])
+    lab.advance(bench.folder)
+    after = bench.state("staging")
+    brought = [a for a in after["approvals"] if (a["update_id"], a["revision"]) not in before]
+    assert brought
+    assert {tuple(a["group"]) for a in after["approvals"]} <= left
+
+
+def test_a_month_decides_for_the_groups_that_administrators_made_anew(bench: Bench) -> None:
+    known = _keys(bench.state("staging")["revisions"])
+    with bench.server("staging") as server:
+        for group in _custom_groups(server):
+            groups.delete(server, group.id)
+        outer = groups.create(server, "Rings", None)
+        groups.create(server, "Inner", outer.id)
+    lab.advance(bench.folder)
+    brought = [
+        tuple(a["group"])
+        for a in bench.state("staging")["approvals"]
+        if (a["update_id"], a["revision"]) not in known
+    ]
+    assert brought
+    assert {path[:2] for path in brought if len(path) > 1} == {("All Computers", "Rings")}
+
+
+def test_an_enabled_rule_applies_to_the_new_updates_of_a_month(bench: Bench) -> None:
+    known = _keys(bench.state("staging")["revisions"])
+    with bench.server("staging") as server:
+        group = _custom_groups(server)[0]
+        rule = approval_rules.create(server, "Everything")
+        approval_rules.save(server, rule._replace(enabled=True, group_ids=[group.id]))
+    lab.advance(bench.folder)
+    with bench.server("staging") as server:
+        by_rule = {
+            (row["update_id"], row["revision"])
+            for row in server.connection.execute(
+                "SELECT * FROM approval WHERE administrator = ? AND group_id = ?",
+                (loading.SERVER_ITSELF, group.id),
+            )
+        }
+        twice = count(
+            server,
+            "SELECT count(*) FROM (SELECT 1 FROM approval"
+            " GROUP BY update_id, revision, group_id HAVING count(*) > 1)",
+        )
+    assert by_rule
+    assert not by_rule & known
+    assert not {guid for guid, _ in by_rule} & {guid for guid, _ in known}
+    assert twice == 0
+
+
+def test_a_rule_whose_groups_were_all_deleted_approves_nothing(bench: Bench) -> None:
+    before = bench.state("staging")
+    with bench.server("staging") as server:
+        group = groups.create(server, "Short-lived", None)
+        rule = approval_rules.create(server, "Nobody")
+        approval_rules.save(server, rule._replace(group_ids=[group.id]))
+        groups.delete(server, group.id)
+        assert approval_rules.get_rule(server, rule.id).group_ids == []
+        assert approval_rules.apply_rule(server, rule.id) == []
+    assert bench.state("staging") == before

@@ -124,11 +124,20 @@ def test_revisions_do_not_meet_in_a_group_and_refreshing_moves_them(pair: Path) 
         "allowed",
         "allowed",
         "True False 2",
+        "DescriptiveProperties None",
+        "True",
+        "True",
+        "IOException",
     ]
 
 
 def test_declining_takes_approvals_and_children_and_an_approval_brings_it_back(pair: Path) -> None:
-    assert said(pair, "decline-bundle") == ["True True 0 NotNeeded", "False False False", "True"]
+    assert said(pair, "decline-bundle") == [
+        "True True 0 NotNeeded",
+        "False False False",
+        "True",
+        "InvalidOperationException",
+    ]
 
 
 def test_a_replica_decides_nothing_itself(pair: Path) -> None:
@@ -203,6 +212,9 @@ def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
         "4",
         "10 Drivers 15",
         "1 Succeeded True NotProcessing",
+        "25 False 0 True True",
+        "False",
+        "mail.example wsus@example.com admins@example.com Weekly 07:00:00 True",
     ]
 
 

@@ -43,6 +43,10 @@ def test_cmdlets_find_approve_and_decline(pair: Path) -> None:
         "The computer group no such group could not be found.",
         "Windows 11",
         "upstream",
+        "no computer",
+        "ArgumentNullException",
+        "InvalidOperationException",
+        "1",
     ]
 
 
@@ -79,6 +83,20 @@ def test_faults_keep_the_service_down_and_the_disk_full(pair: Path) -> None:
         "Stopped",
         "0",
     ]
+
+
+@needs.pwsh
+def test_scripts_find_the_computer_and_the_assembly_where_windows_has_them(pair: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has its own places")
+    *found, health, code = said(pair, "use-places")
+    assert found == ["wsus-staging", "8530", "3"]
+    assert (health.startswith("Done."), code) == (True, "0")
+
+
+@needs.pwsh
+def test_a_found_update_says_what_replaces_it_or_none(pair: Path) -> None:
+    assert said(pair, "find-superseded") == ["True True True", "True True", "False", "None False"]
 
 
 @needs.pwsh

@@ -16,12 +16,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deploy.lab.powershell import assembly, command_line
+from deploy.lab.powershell.environment import of_windows
 
 CHOICE = "WSUS_LAB_POWERSHELL"
 STAND_IN = "stand-in"
@@ -49,10 +49,11 @@ def main(arguments: Sequence[str]) -> int:
     except assembly.BuildError as error:
         print(f"powershell: {error}", file=sys.stderr)
         return 1
+    variables = of_windows(side_folder, types)
     taken = command_line.as_windows_takes_them(given)
     if sys.platform == "win32" or choice == PREFIX:
-        return _run(engine, side_folder, command_line.with_prefix(taken, _prefix(types)))
-    return _run(engine, side_folder, taken, {"DOTNET_STARTUP_HOOKS": str(types)})
+        return _run(engine, side_folder, command_line.with_prefix(taken, _prefix(types)), variables)
+    return _run(engine, side_folder, taken, variables | {"DOTNET_STARTUP_HOOKS": str(types)})
 
 
 def answering_engine() -> Path | None:
@@ -80,7 +81,7 @@ def _run(
     engine: Path,
     side_folder: Path,
     arguments: list[str],
-    variables: Mapping[str, str] | None = None,
+    variables: Mapping[str, str],
 ) -> int:
     requests, requests_end = os.pipe()
     answers_end, answers = os.pipe()
@@ -88,8 +89,7 @@ def _run(
         os.set_inheritable(handle, True)  # noqa: FBT003
     process = subprocess.Popen(
         [str(engine), *arguments],
-        env=_environment(side_folder, _handle(answers_end), _handle(requests_end))
-        | dict(variables or {}),
+        env=_environment(variables, _handle(answers_end), _handle(requests_end)),
         # Windows inherits every handle that may be inherited, or none.
         close_fds=sys.platform != "win32",
         pass_fds=() if sys.platform == "win32" else (requests_end, answers_end),
@@ -106,14 +106,8 @@ def _run(
     return code if code >= 0 else 128 - code
 
 
-def _environment(side_folder: Path, reads: int, writes: int) -> dict[str, str]:
-    # What scripts for Windows take for granted, where this machine does not have it.
-    taken_for_granted = {
-        "COMPUTERNAME": f"WSUS-{side_folder.name}".upper(),
-        "TEMP": tempfile.gettempdir(),
-        "TMP": tempfile.gettempdir(),
-    }
-    environment = taken_for_granted | dict(os.environ)
+def _environment(variables: Mapping[str, str], reads: int, writes: int) -> dict[str, str]:
+    environment = dict(variables)
     # Ours, for this Python alone.
     environment.pop("PYTHONPATH", None)
     paths = [str(_MODULES), environment.get("PSModulePath", "")]

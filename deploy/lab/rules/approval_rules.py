@@ -34,7 +34,7 @@ class Revision(NamedTuple):
 def all_rules(server: Server) -> list[RuleRow]:
     """``GetInstallApprovalRules``."""
     rows = server.connection.execute("SELECT * FROM approval_rule ORDER BY id")
-    return [_rule_row(row) for row in rows]
+    return [_rule_row(server, row) for row in rows]
 
 
 def create(server: Server, name: str | None) -> RuleRow:
@@ -64,7 +64,7 @@ def get_rule(server: Server, rule_id: int) -> RuleRow:
     row = server.connection.execute(query, (rule_id,)).fetchone()
     if row is None:
         raise RuleError("WsusObjectNotFoundException", "The approval rule could not be found.")
-    return _rule_row(row)
+    return _rule_row(server, row)
 
 
 def save(server: Server, rule: RuleRow) -> None:
@@ -104,12 +104,12 @@ def apply_rule(server: Server, rule_id: int) -> list[Revision]:
         ]
 
 
-def _rule_row(row: sqlite3.Row) -> RuleRow:
+def _rule_row(server: Server, row: sqlite3.Row) -> RuleRow:
     return RuleRow(
         id=row["id"],
         name=row["name"],
         enabled=bool(row["enabled"]),
-        group_ids=json.loads(row["group_ids"]),
+        group_ids=groups.still_there(server, json.loads(row["group_ids"])),
         category_ids=json.loads(row["category_ids"]),
         classification_ids=json.loads(row["classification_ids"]),
         deadline_days=row["deadline_days"],

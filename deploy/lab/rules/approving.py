@@ -181,22 +181,34 @@ def delete_update(server: Server, update_id: str) -> None:
 
 def _refuse_by_state(server: Server, row: UpdateRow, action: str, group_id: str) -> None:
     if action not in ACTIONS.values():
-        raise RuleError("ArgumentOutOfRangeException", "action")
+        raise RuleError("ArgumentOutOfRangeException", f"The action {action} is not for approving.")
     reason = None
-    if row.publication == "Expired" and action != "Uninstall":
+    if _is_bundled(server, row):
+        reason = "The update is part of a bundle and can only be approved with it."
+    elif row.publication == "Expired" and action != "Uninstall":
         reason = "The update is expired and can only be approved for removal."
     elif action == "NotApproved" and group_id == database.ALL_COMPUTERS:
         reason = "This action cannot be set for the group that holds all computers."
     elif action == "Uninstall" and not row.uninstallable:
         reason = "The update cannot be removed once it is installed."
-    elif action == "Install" and row.license_required:
-        reason = "The license agreement of the update must be accepted before it is approved."
-    elif action == "Install" and not all(
-        path.is_file() for path in license_files(server, row.update_id, row.revision)
-    ):
-        reason = "The license agreement file of the update does not exist."
+    elif action == "Install":
+        reason = _reason_against_terms(server, row)
     if reason is not None:
         raise RuleError("InvalidOperationException", reason)
+
+
+def _reason_against_terms(server: Server, row: UpdateRow) -> str | None:
+    if row.license_required:
+        return "The license agreement of the update must be accepted before it is approved."
+    files = license_files(server, row.update_id, row.revision)
+    if all(path.is_file() for path in files):
+        return None
+    return "The license agreement file of the update does not exist."
+
+
+def _is_bundled(server: Server, row: UpdateRow) -> bool:
+    query = "SELECT hidden FROM revision WHERE update_id = ? AND revision = ?"
+    return bool(server.connection.execute(query, (row.update_id, row.revision)).fetchone()[0])
 
 
 def _refuse_other_revision(server: Server, row: UpdateRow, action: str, group_id: str) -> None:

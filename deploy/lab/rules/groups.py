@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from deploy.lab import database
@@ -45,6 +46,12 @@ def get_group(server: Server, group_id: str) -> GroupRow:
     return GroupRow(row["id"], row["name"])
 
 
+def still_there(server: Server, group_ids: Sequence[str]) -> list[str]:
+    """Those of some groups that nobody has deleted."""
+    present = {row["id"] for row in server.connection.execute("SELECT id FROM target_group")}
+    return [group_id for group_id in group_ids if group_id in present]
+
+
 def children(server: Server, group_id: str) -> list[GroupRow]:
     """``GetChildTargetGroups``."""
     rows = server.connection.execute(
@@ -68,7 +75,7 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
     """
     refuse_on_replica(server)
     if name is None:
-        raise RuleError("ArgumentNullException", "name")
+        raise RuleError("ArgumentNullException", "The group name is missing.")
     if not 0 < len(name) <= LONGEST_NAME:
         raise RuleError("ArgumentOutOfRangeException", "The group name is empty or too long.")
     if not is_valid_name(name):

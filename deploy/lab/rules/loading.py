@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from deploy.lab import database, shelf, taxonomy
 from deploy.lab.records import TAXONOMY, Revision
-from deploy.lab.rules import agent, categories
+from deploy.lab.rules import agent, categories, groups
 from deploy.lab.rules.server import Server, as_text, now
 
 # Whom WSUS names for what it approves by itself.
@@ -104,7 +104,7 @@ def apply_rule(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool
         minutes = rule["deadline_minutes"] or 0
         deadline = as_text(midnight + timedelta(days=rule["deadline_days"], minutes=minutes))
     changed = False
-    for group_id in json.loads(rule["group_ids"]) or [database.ALL_COMPUTERS]:
+    for group_id in _groups_of(server, rule):
         there = server.connection.execute(
             "SELECT 1 FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
             (*key, group_id),
@@ -113,6 +113,12 @@ def apply_rule(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool
             approve_for_group(server, key, group_id, deadline)
             changed = True
     return changed
+
+
+def _groups_of(server: Server, rule: sqlite3.Row) -> list[str]:
+    """All computers for a rule that names none; none for one whose groups were all deleted."""
+    named = json.loads(rule["group_ids"])
+    return groups.still_there(server, named) if named else [database.ALL_COMPUTERS]
 
 
 def _is_meant(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool:

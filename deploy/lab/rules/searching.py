@@ -189,7 +189,9 @@ def related_updates(
         if relationship == _BUNDLED_BY:
             query, values = f"{query} AND other_revision = ?", [update_id, revision]
     else:
-        raise RuleError("ArgumentOutOfRangeException", "relationship")
+        raise RuleError(
+            "ArgumentOutOfRangeException", f"{relationship} is no relationship between updates."
+        )
     found: list[UpdateRow] = []
     for other_id, other_revision in server.connection.execute(query, values).fetchall():
         try:

@@ -152,7 +152,9 @@ def save(
 ) -> None:
     """``ISubscription.Save``: the schedule, and what is synchronised where that was set."""
     if not 1 <= schedule["per_day"] <= 24:
-        raise RuleError("ArgumentOutOfRangeException", "NumberOfSynchronizationsPerDay")
+        raise RuleError(
+            "ArgumentOutOfRangeException", "A server synchronizes between 1 and 24 times a day."
+        )
     changes: dict[str, Any] = {_SCHEDULE: list(Schedule(**schedule))}
     if category_ids is not None:
         changes[categories.CATEGORIES_SETTING] = category_ids

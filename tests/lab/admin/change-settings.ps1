@@ -21,3 +21,11 @@ $before = $subscription.GetSynchronizationHistory().Count
 $subscription.StartSynchronization()
 $last = $subscription.GetLastSynchronizationInfo()
 "$($subscription.GetSynchronizationHistory().Count - $before) $($last.Result) $($last.StartedManually) $($subscription.GetSynchronizationStatus())"
+$mail = $wsus.GetEmailNotificationConfiguration()
+"$($mail.SmtpPort) $($mail.SendSyncNotification) $($mail.SyncNotificationRecipients.Count) $($null -eq $mail.SenderEmailAddress) $($mail.SupportedEmailLanguages.Contains('de'))"
+$mail.SmtpHostName = 'mail.example'; $mail.SenderEmailAddress = 'wsus@example.com'; $mail.SendSyncNotification = $true
+$mail.SyncNotificationRecipients.Add('admins@example.com'); $mail.StatusNotificationFrequency = 'Weekly'
+$mail.StatusNotificationTimeOfDay = New-TimeSpan -Hours 7; $mail.SetSmtpUserPassword('secret')
+"$($wsus.GetEmailNotificationConfiguration().SendSyncNotification)"
+$mail.Save(); $mail = $wsus.GetEmailNotificationConfiguration()
+"$($mail.SmtpHostName) $($mail.SenderEmailAddress.Address) $($mail.SyncNotificationRecipients) $($mail.StatusNotificationFrequency) $($mail.StatusNotificationTimeOfDay) $($mail.HasSmtpUserPassword)"

@@ -6,3 +6,4 @@ $bundle.Decline(); $bundle.Refresh(); $child.Refresh()
 [void]$bundle.Approve('NotApproved', $groups[0]); $bundle.Refresh(); $child.Refresh()
 "$($bundle.IsDeclined) $($child.IsDeclined) $($bundle.IsApproved)"
 $child.GetRelatedUpdates('UpdatesThatBundleThisUpdate')[0].Id.Equals($bundle.Id)
+Refused { $child.Approve('Install', $groups[0]) }

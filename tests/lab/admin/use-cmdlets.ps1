@@ -23,3 +23,13 @@ Get-WsusProduct | Where-Object { $_.Product.Title -eq 'Windows 11' } | Set-WsusP
 @((Get-WsusServer).GetSubscription().GetUpdateCategories() | Where-Object { $_.Title -like 'Windows 1*' }).Title
 Set-WsusServerSynchronization -UssServerName 'upstream' -PortNumber 8530
 (Get-WsusServer).GetConfiguration().UpstreamWsusServerName
+Get-WsusComputer -All | Add-WsusComputer -TargetGroupName $group.Name
+try { Add-WsusComputer -Computer $null -TargetGroupName $group.Name } catch { 'no computer' }
+Refused { $group.AddComputerTarget($null) }
+$asking = Get-WsusUpdate -Approval Unapproved -Status Any | Where-Object {
+    $_.Update.RequiresLicenseAgreementAcceptance -and $_.Update.PublicationState -eq 'Published'
+} | Select-Object -First 1
+Refused { $asking | Approve-WsusUpdate -Action Install -TargetGroupName $group.Name -ErrorAction Stop }
+$asking.Update.AcceptLicenseAgreement()
+$asking | Approve-WsusUpdate -Action Install -TargetGroupName $group.Name
+$asking.Update.GetUpdateApprovals().Count

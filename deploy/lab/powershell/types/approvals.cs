@@ -108,6 +108,16 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             return new ComputerTargetCollection();
         }
 
+        public void AddComputerTarget(IComputerTarget target) { Find(target); }
+        public void RemoveComputerTarget(IComputerTarget target) { Find(target); }
+
+        // No computer reports to a server of the lab.
+        void Find(IComputerTarget target)
+        {
+            if (target == null) { throw new ArgumentNullException("target"); }
+            server.GetComputerTarget(target.Id);
+        }
+
         public override bool Equals(object obj)
         {
             ComputerTargetGroup other = obj as ComputerTargetGroup;

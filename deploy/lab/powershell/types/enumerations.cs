@@ -3,6 +3,19 @@ using System;
 
 namespace Microsoft.UpdateServices.Administration
 {
+    [Flags]
+    public enum RevisionChanges
+    {
+        None = 0,
+        Expired = 1,
+        ApplicabilityRules = 2,
+        FileBinaries = 4,
+        InstallationInformation = 8,
+        DescriptiveProperties = 16,
+        Eula = 32,
+        SupersededUpdates = 64
+    }
+
     public enum AutomaticUpdateApprovalAction
     {
         Install = 0

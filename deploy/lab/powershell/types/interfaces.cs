@@ -22,6 +22,7 @@ namespace Microsoft.UpdateServices.Administration
         void DeleteInstallApprovalRule(int ruleId);
         void DeleteUpdate(Guid updateId);
         void ExpirePackage(UpdateRevisionId id);
+        void ExportPackageMetadata(UpdateRevisionId id, string fileName);
         ICleanupManager GetCleanupManager();
         int GetComputerTargetCount();
         int GetComputerTargetCount(ComputerTargetScope searchScope);
@@ -143,6 +144,8 @@ namespace Microsoft.UpdateServices.Administration
         void CancelDownload();
         void Decline();
         void ExpirePackage();
+        void ExportPackageMetadata(string fileName);
+        RevisionChanges GetChangesFromPreviousRevision();
         ReadOnlyCollection<IInstallableItem> GetInstallableItems();
         ILicenseAgreement GetLicenseAgreement();
         UpdateCollection GetRelatedUpdates(UpdateRelationship relationship);
@@ -188,6 +191,8 @@ namespace Microsoft.UpdateServices.Administration
         ComputerTargetCollection GetComputerTargets();
         ComputerTargetCollection GetComputerTargets(bool includeSubgroups);
         IComputerTargetGroup GetParentTargetGroup();
+        void AddComputerTarget(IComputerTarget target);
+        void RemoveComputerTarget(IComputerTarget target);
     }
 
     public interface IInstallableItem

@@ -159,6 +159,11 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         }
 
         public void ExpirePackage(UpdateRevisionId id) { GetUpdate(id).ExpirePackage(); }
+        public void ExportPackageMetadata(UpdateRevisionId id, string fileName)
+        {
+            GetUpdate(id).ExportPackageMetadata(fileName);
+        }
+
         public void DeleteUpdate(Guid updateId) { Pipe.Call("update.delete", "update_id", updateId); }
 
         public UpdateServerStatus GetStatus() { return GetStatus(UpdateSources.All); }

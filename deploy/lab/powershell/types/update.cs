@@ -125,6 +125,18 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
 
         public void ExpirePackage() { Tell("update.expire"); }
 
+        public void ExportPackageMetadata(string fileName)
+        {
+            if (string.IsNullOrEmpty(fileName)) { throw new ArgumentNullException("fileName"); }
+            Tell("update.export_metadata", "file_name", fileName);
+        }
+
+        public RevisionChanges GetChangesFromPreviousRevision()
+        {
+            return (RevisionChanges)Convert.ToInt32(
+                Pipe.Call("update.changes", WithKey(new object[0])));
+        }
+
         public void RefreshUpdateApprovals()
         {
             Pipe.Call("update.refresh_approvals", "update_id", Id.UpdateId);

@@ -26,6 +26,17 @@ function Get-WsusServer {
     return [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer($Name, [bool]$UseSsl, $PortNumber)
 }
 
+# The titles of what replaces an update, or of what it replaces. A real WsusUpdate says None where
+# there is nothing, which is what scripts compare with.
+function Get-RelatedTitle($Update, [bool]$Any, [string]$Relationship) {
+    $titles = New-Object Collections.Specialized.StringCollection
+    if ($Any) {
+        foreach ($related in $Update.GetRelatedUpdates($Relationship)) { [void]$titles.Add($related.Title) }
+    }
+    if ($titles.Count -eq 0) { [void]$titles.Add('None') }
+    return , $titles
+}
+
 function ConvertTo-WsusUpdate($Update) {
     $text = 'NotApproved'
     if ($Update.IsDeclined) { $text = 'Declined' }
@@ -45,8 +56,11 @@ function ConvertTo-WsusUpdate($Update) {
         Removable = $Update.UninstallationBehavior.IsSupported
         RestartBehavior = $Update.InstallationBehavior.RebootBehavior
         MayRequestUserInput = $Update.InstallationBehavior.CanRequestUserInput
+        MustBeInstalledExclusively = $Update.InstallationBehavior.Impact -eq 'RequiresExclusiveHandling'
         LicenseAgreement = $terms
         Products = $Update.ProductTitles
+        UpdatesSupersedingThisUpdate = Get-RelatedTitle $Update $Update.IsSuperseded 'UpdatesThatSupersedeThisUpdate'
+        UpdatesSupersededByThisUpdate = Get-RelatedTitle $Update $Update.HasSupersededUpdates 'UpdatesSupersededByThisUpdate'
         LanguagesSupported = $Update.GetSupportedUpdateLanguages()
         UpdateId = $Update.Id.UpdateId.ToString()
     }
@@ -94,6 +108,13 @@ function Get-WsusUpdate {
     }
 }
 
+function Get-TargetGroup($Server, [string]$Name) {
+    $group = $Server.GetComputerTargetGroups() | Where-Object { $_.Name -eq $Name } | Select-Object -First 1
+    if ($null -eq $group) { throw "The computer group $Name could not be found." }
+    return $group
+}
+
+# Whoever wants terms accepted calls AcceptLicenseAgreement first, as scripts in public do.
 function Approve-WsusUpdate {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param(
@@ -103,10 +124,8 @@ function Approve-WsusUpdate {
     )
     process {
         $item = $Update.Update
-        $group = $item.UpdateServer.GetComputerTargetGroups() | Where-Object { $_.Name -eq $TargetGroupName } | Select-Object -First 1
-        if ($null -eq $group) { throw "The computer group $TargetGroupName could not be found." }
+        $group = Get-TargetGroup $item.UpdateServer $TargetGroupName
         if (-not $PSCmdlet.ShouldProcess($item.Title, "$Action for $TargetGroupName")) { return }
-        if ($Action -eq 'Install' -and $item.RequiresLicenseAgreementAcceptance) { $item.AcceptLicenseAgreement() }
         [void]$item.Approve($Action, $group)
     }
 }
@@ -167,6 +186,18 @@ function Get-WsusComputer {
     )
     # No computer reports to a server of the lab, so that there is nothing to choose from.
     process { foreach ($computer in (Get-LocalServer $UpdateServer).GetComputerTargets()) { $computer } }
+}
+
+function Add-WsusComputer {
+    [CmdletBinding(SupportsShouldProcess = $true)]
+    param(
+        [Parameter(Mandatory = $true, ValueFromPipeline = $true)]$Computer,
+        [Parameter(Mandatory = $true)][string]$TargetGroupName
+    )
+    process {
+        $group = Get-TargetGroup (Get-LocalServer $null) $TargetGroupName
+        if ($PSCmdlet.ShouldProcess($Computer, "Add to $TargetGroupName")) { $group.AddComputerTarget($Computer) }
+    }
 }
 
 function Invoke-WsusServerCleanup {
@@ -253,4 +284,4 @@ function Set-WsusServerSynchronization {
     }
 }
 
-Export-ModuleMember -Function Get-WsusServer, Get-WsusUpdate, Approve-WsusUpdate, Deny-WsusUpdate, Get-WsusClassification, Get-WsusProduct, Get-WsusComputer, Invoke-WsusServerCleanup, Set-WsusProduct, Set-WsusClassification, Set-WsusServerSynchronization
+Export-ModuleMember -Function Get-WsusServer, Get-WsusUpdate, Approve-WsusUpdate, Deny-WsusUpdate, Get-WsusClassification, Get-WsusProduct, Get-WsusComputer, Add-WsusComputer, Invoke-WsusServerCleanup, Set-WsusProduct, Set-WsusClassification, Set-WsusServerSynchronization

@@ -1,0 +1,49 @@
+"""One revision by itself: its metadata as a file, and what it changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deploy.lab import shelf, update_xml
+from deploy.lab.records import Revision
+from deploy.lab.rules import searching
+from deploy.lab.rules.server import Server
+
+# RevisionChanges
+_EXPIRED, _FILES, _DESCRIPTION, _TERMS, _SUPERSEDED = 1, 4, 16, 32, 64
+
+
+def export_metadata(server: Server, update_id: str, revision: int, file_name: str) -> None:
+    """``ExportPackageMetadata``: the update's XML, over whatever the file held."""
+    row = searching.get_update(server, update_id, revision)
+    found = shelf.get(server.connection, row.update_id, row.revision)
+    Path(file_name).write_text(update_xml.write(found), encoding="utf-8")
+
+
+def changes(server: Server, update_id: str, revision: int) -> int:
+    """``GetChangesFromPreviousRevision``, as flags of ``RevisionChanges``; a first one has none."""
+    earlier = server.connection.execute(
+        "SELECT max(revision) FROM revision WHERE update_id = ? AND revision < ?",
+        (update_id, revision),
+    ).fetchone()[0]
+    if earlier is None:
+        return 0
+    before = shelf.get(server.connection, update_id, earlier)
+    after = shelf.get(server.connection, update_id, revision)
+    expired = after.publication == "Expired" != before.publication
+    differing = {
+        _EXPIRED: expired,
+        _FILES: _payload(before) != _payload(after),
+        _DESCRIPTION: _description(before) != _description(after),
+        _TERMS: before.license_id != after.license_id,
+        _SUPERSEDED: set(before.supersedes) != set(after.supersedes),
+    }
+    return sum(flag for flag, differs in differing.items() if differs)
+
+
+def _payload(revision: Revision) -> tuple[set[str], set[tuple[str, int]]]:
+    return {file.sha1 for file in revision.files}, set(revision.bundles)
+
+
+def _description(revision: Revision) -> tuple[str | None, ...]:
+    return (revision.title, revision.description, revision.kb, revision.severity)
