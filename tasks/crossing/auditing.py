@@ -91,7 +91,10 @@ def count_unapproved(
 
 
 def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> int:
-    """Have WSUS look again at approved updates that failed and whose files are whole; how many."""
+    """Have WSUS look again at approved updates that failed and whose files are whole.
+
+    Gives how many it took up; one that it refused is looked at by the next run.
+    """
     stuck = [each for each in view.decisions.unready() if each.state in {"Failed", "Canceled"}]
     if not stuck:
         return 0
@@ -103,9 +106,16 @@ def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> in
         {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
         for number, key in enumerate(whole, 1)
     ]
-    if lines:
-        list(asking.ask(place, "apply-approvals", items=lines))
-    return len(lines)
+    if not lines:
+        return 0
+    outcomes = list(asking.ask(place, "apply-approvals", items=lines))
+    refused = [each for each in outcomes if each.get("result") == "failed"]
+    if refused:
+        place.alarm(
+            f"WSUS took up {len(lines) - len(refused)} of {len(lines)} downloads that had failed "
+            f"and whose files are in place; of the first other it says: {refused[0].get('error')}"
+        )
+    return sum(each.get("result") == "done" for each in outcomes)
 
 
 # --- receipt ----------------------------------------------------------------------------------

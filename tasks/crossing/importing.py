@@ -284,7 +284,7 @@ def is_loaded(place: Workplace, delivery: Delivery, sources: Sources) -> bool:
     if delivery.arrival.is_superseded:
         return True
     done = place.ledger.step(delivery.work, "metadata")
-    if done is None or json.loads(done) != delivery.header.package.blake3:
+    if done is None or json.loads(done) != delivery.header.package.blake3.hex:
         return False
     wanted = _concerned(delivery, sources)
     return asking.read_revisions(place, wanted).keys() >= set(wanted)

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from deploy.lab.rules import approving
+from deploy.lab.rules import agent, approving
 from tests.support.labs import Lab, Result, decision, equal_servers
 
 
@@ -91,6 +91,42 @@ def test_an_older_bundle_only_puts_content_back(small_lab: Lab) -> None:
     (small_lab.content_dir("disconnected") / name).unlink()
     assert small_lab.import_(1, expect=second.exit_code).document["placed"] == 1
     assert small_lab.snapshot("disconnected") == before
+
+
+def test_a_download_that_failed_is_taken_up_again_once_its_file_is_put_back(
+    small_lab: Lab,
+) -> None:
+    first = small_lab.cross()
+    small_lab.tune("disconnected", "agent_seconds", 0.0)
+    update_id, revision, name = _an_applied_update(small_lab, first)
+    small_lab.content("disconnected", name).unlink()
+    with small_lab.server("disconnected") as server:
+        agent.require(server, update_id, revision)  # as when it is approved once more
+    assert _state(small_lab, update_id, revision) == "Failed"
+
+    mended = small_lab.import_(1, expect=first.exit_code)
+    assert mended.document["placed"] == 1
+    assert "downloads resumed: 1" in _said(mended)
+    assert _state(small_lab, update_id, revision) == "Ready"
+    assert "nothing had to be changed" in _said(small_lab.import_(1))
+
+
+def _an_applied_update(lab: Lab, crossed: Result) -> tuple[str, int, str]:
+    """An update whose approval was applied, and the name of a file that it needs."""
+    names = {file["name"][:40]: file["name"] for file in lab.state("disconnected")["files"]}
+    with lab.server("disconnected") as server:
+        for line in crossed.document["approvals"]["applied"]:
+            key = line["update_id"], line["revision"]
+            needed = [names[sha1] for sha1 in agent.needed_files(server, *key) if sha1 in names]
+            if line["action"] == "Install" and needed:
+                return (*key, needed[0])
+    raise AssertionError("no update with files was approved")
+
+
+def _state(lab: Lab, update_id: str, revision: int) -> str:
+    with lab.server("disconnected") as server:
+        agent.catch_up(server)
+        return agent.state_of(server, update_id, revision)
 
 
 def test_an_export_of_nothing_new_answers_with_the_bundle_that_was_made(small_lab: Lab) -> None:
