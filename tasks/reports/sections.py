@@ -53,7 +53,9 @@ def judgement_section(judgement: Judgement) -> Section:
         rows=tuple(
             (
                 one.name,
-                "yes, and is wrong" if one.name in judgement.liars else "yes" if one.good else "no",
+                ("yes, and is wrong" if one.name in judgement.liars else "yes")
+                if one.good
+                else "no",
                 one.detail,
             )
             for one in judgement.signals

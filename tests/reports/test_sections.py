@@ -89,6 +89,15 @@ def test_a_judgement_names_every_signal_and_who_lied() -> None:
     ]  # fmt: skip
 
 
+def test_an_exit_code_that_stands_alone_is_not_said_to_speak_for_success() -> None:
+    signals = (Signal("exit code", good=False, detail="exit code 1"),
+               Signal("package", good=True, detail="whole, 12 revisions"))  # fmt: skip
+
+    section = judgement_section(Judgement("export", signals, liars=("exit code",)))
+
+    assert [row[:2] for row in section.rows] == [("exit code", "no"), ("package", "yes")]
+
+
 def test_missing_content_counts_files_and_revisions_without_known_files() -> None:
     section = missing_section(
         [missing_file(1), missing_file(2, file=missing_file(1).file), missing_file(3, file=None)],
