@@ -105,7 +105,10 @@ def _verify_headers(media: Host, places: Places, trust: Trust, faults: Faults) -
         for place, trusted in _verify_copies(media, places[number], trust, faults):
             if first is not None and trusted.digest != first.digest:
                 raise WrongSiteError(
-                    what=place, found=_identify(trusted), expected=_identify(first)
+                    what=place,
+                    found=_identify(trusted),
+                    expected=_identify(first),
+                    remedy="Name volumes and copies of one bundle only, and take each by itself.",
                 )
             first = first or trusted
     if first is None:

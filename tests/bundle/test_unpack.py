@@ -406,8 +406,9 @@ def test_a_volume_of_another_bundle_is_refused(tmp_path: Path) -> None:
     shutil.rmtree(one.volume(1, 2))
     shutil.copytree(other.volume(1, 2), one.volume(1, 2))
 
-    with pytest.raises(WrongSiteError, match="volume-002 is for alpha-1"):
+    with pytest.raises(WrongSiteError, match="volume-002 is for alpha-1") as caught:
         unpack(one)
+    assert "of one bundle only" in caught.value.next_step
 
 
 def test_a_missing_volume_is_incomplete_and_what_was_read_is_kept(tmp_path: Path) -> None:
