@@ -451,8 +451,9 @@ def test_a_folder_that_is_not_there_or_no_bundle_is_named(tmp_path: Path) -> Non
         workshop.open(tmp_path / "nowhere")
     with pytest.raises(PathMissingError):
         workshop.open(workshop.volume() / HEADER)
-    with pytest.raises(SealError, match="no volume"):
+    with pytest.raises(SealError, match="no volume") as caught:
         workshop.open(workshop.content)
+    assert "the one that holds volume-001" in caught.value.next_step
 
 
 def test_other_things_on_the_medium_are_no_concern(tmp_path: Path) -> None:
