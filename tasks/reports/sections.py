@@ -206,6 +206,12 @@ def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
 
 def asked(line: ApprovalLine) -> str:
     """What a decision asks, in a cell."""
+    if line.reason == "licence-accepted":
+        return "Accept licence terms"
+    if line.reason == "decline-taken-back":
+        return "Undecline"
+    if line.reason == "removed":
+        return f"Remove {line.action}"
     if line.action is None:
         return "Decline"
     return f"{line.action}, optional" if line.optional else line.action

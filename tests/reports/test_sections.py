@@ -10,8 +10,14 @@ from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.brought import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
-from tasks.reports.model import CommandReport
-from tasks.reports.sections import brought_section, faults_section, judgement_section, plan_section
+from tasks.reports.model import ApprovalLine, CommandReport
+from tasks.reports.sections import (
+    asked,
+    brought_section,
+    faults_section,
+    judgement_section,
+    plan_section,
+)
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
 from tasks.revision import RevisionId
 from tests.reports import examples
@@ -96,6 +102,18 @@ def test_an_exit_code_that_stands_alone_is_not_said_to_speak_for_success() -> No
     section = judgement_section(Judgement("export", signals, liars=("exit code",)))
 
     assert [row[:2] for row in section.rows] == [("exit code", "no"), ("package", "yes")]
+
+
+def test_an_applied_removal_does_not_read_as_an_approval() -> None:
+    line = ApprovalLine(update_id=guid(1), revision=1, group=("All Computers",), action="Install")
+    taken_back = ApprovalLine(update_id=guid(1), revision=1)
+
+    assert asked(line) == "Install"
+    assert asked(line.model_copy(update={"reason": "removed"})) == "Remove Install"
+    assert asked(taken_back) == "Decline"
+    assert asked(taken_back.model_copy(update={"reason": "decline-taken-back"})) == "Undecline"
+    accepted = taken_back.model_copy(update={"reason": "licence-accepted"})
+    assert asked(accepted) == "Accept licence terms"
 
 
 def test_missing_content_counts_files_and_revisions_without_known_files() -> None:
