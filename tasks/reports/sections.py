@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.approvals.outline import ApprovalPlan, PlannedAction
+from tasks.approvals.outline import ApprovalPlan, PlannedAction, Waiting
 from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
 from tasks.content.deletion import DeletePlan
 from tasks.hosts.host import FileStat
@@ -134,6 +134,31 @@ def plan_section(
             Column(label="Deadline", kind="short"),
         ),
         rows=(*groups, *(_action_row(action, titles) for action in plan.actions)),
+    )
+
+
+def kept_section(kept: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
+    """What staging decided and a decision taken here overrules."""
+    lines = [(each, ApprovalLine.model_validate(each.as_json())) for each in kept]
+    return Section(
+        key="kept",
+        title="Local decisions kept",
+        note="The staging side decided otherwise; what was decided here stands.",
+        columns=(
+            Column(label="Update"),
+            Column(label="Target group"),
+            Column(label="Staging's decision", kind="short"),
+            Column(label="Why it was not applied"),
+        ),
+        rows=tuple(
+            (
+                titles.get(each.update_id) or f"{each.update_id} revision {each.revision}",
+                " / ".join(line.group),
+                f"Remove {line.action}" if each.subject == "removal" else asked(line),
+                each.reason.sentence,
+            )
+            for each, line in lines
+        ),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tasks.approvals.model import Action, Approval
-from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction
+from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction, Waiting
+from tasks.approvals.reasons import Reason
 from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.brought import BroughtUpdate
@@ -16,6 +17,7 @@ from tasks.reports.sections import (
     brought_section,
     faults_section,
     judgement_section,
+    kept_section,
     plan_section,
 )
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
@@ -102,6 +104,20 @@ def test_an_exit_code_that_stands_alone_is_not_said_to_speak_for_success() -> No
     section = judgement_section(Judgement("export", signals, liars=("exit code",)))
 
     assert [row[:2] for row in section.rows] == [("exit code", "no"), ("package", "yes")]
+
+
+def test_decisions_that_a_local_one_overrules_are_named() -> None:
+    group = ("All Computers", "Servers")
+    wanted = Approval(update_id=guid(1), revision=2, group=group, action=Action.INSTALL)
+    kept = (
+        Waiting.of_approval(wanted, Reason.LOCALLY_CHANGED, "removal"),
+        Waiting(subject="decline", reason=Reason.LOCALLY_APPROVED, update_id=guid(2), revision=1),
+    )
+
+    assert kept_section(kept, {guid(1): "A title"}).rows == (
+        ("A title", "All Computers / Servers", "Remove Install", Reason.LOCALLY_CHANGED.sentence),
+        (f"{guid(2)} revision 1", "", "Decline", Reason.LOCALLY_APPROVED.sentence),
+    )
 
 
 def test_an_applied_removal_does_not_read_as_an_approval() -> None:
