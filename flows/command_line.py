@@ -76,7 +76,8 @@ def run(words: list[str]) -> int:
     """Carry out a command; print its report; return its exit code."""
     answer = _carry_out(words, command := _command_of(words))
     if _stopped.is_set():  # Prefect may have made another error of it on the way here
-        answer = failure_report(command, StoppedError(command=command))
+        named = answer.site if isinstance(answer, CommandReport) else None
+        answer = failure_report(command, StoppedError(command=command), site=named)
     if not isinstance(answer, CommandReport):
         return answer if isinstance(answer, int) else 0
     print_report(answer, as_json="--json" in words)
@@ -231,7 +232,9 @@ def _at_site(
         if side is not None:
             require_side(site, side, command)
         return work(site)
-    except AirGapError as error:
+    except KeyboardInterrupt:
+        return failure_report(command, StoppedError(command=command), site=site.name)
+    except (AirGapError, OSError) as error:
         return failure_report(command, error, site=site.name)
 
 

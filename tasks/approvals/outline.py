@@ -15,6 +15,11 @@ from tasks.approvals.reasons import Reason
 Operation = Literal["accept-license", "undecline", "approve", "remove", "decline"]
 Change = Literal["license", "undecline", "add", "change", "block", "remove", "decline"]
 Subject = Literal["approval", "removal", "decline"]
+_SAID_OF: dict[Operation, str] = {
+    "accept-license": "licence-accepted",
+    "undecline": "decline-taken-back",
+    "remove": "removed",
+}
 
 
 class PlannedAction(Decision):
@@ -73,8 +78,12 @@ class PlannedAction(Decision):
         return line
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of the JSON output: those of an approval."""
-        return _decision_json(self)
+        """The keys of the JSON output: those of an approval, and ``reason``.
+
+        What was taken back or accepted says so there: the other keys are those of the decision
+        that it undoes, or of no approval at all.
+        """
+        return _decision_json(self) | {"reason": _SAID_OF.get(self.operation)}
 
 
 class Waiting(Decision):

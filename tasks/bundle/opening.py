@@ -61,7 +61,12 @@ def open_bundle(media: Host, folders: Sequence[HostPath], trust: Trust) -> Opene
     for folder in folders:
         _find_volumes(media, folder, places, faults)
     if not places:
-        raise SealError(path=folders[0], reason="there is no volume in it")
+        raise SealError(
+            path=folders[0],
+            reason="there is no volume in it",
+            remedy="Name the bundle's own folder, the one that holds volume-001. If this is it, it "
+            "is no bundle: have it made again.",
+        )
     trusted = _verify_headers(media, places, trust, faults)
     _compare_volumes(folders[0], trusted.header, places, faults)
     for number, same in places.items():
@@ -106,7 +111,10 @@ def _verify_headers(media: Host, places: Places, trust: Trust, faults: Faults) -
         for place, trusted in _verify_copies(media, places[number], trust, faults):
             if first is not None and trusted.digest != first.digest:
                 raise WrongSiteError(
-                    what=place, found=_identify(trusted), expected=_identify(first)
+                    what=place,
+                    found=_identify(trusted),
+                    expected=_identify(first),
+                    remedy="Name volumes and copies of one bundle only, and take each by itself.",
                 )
             first = first or trusted
     if first is None:

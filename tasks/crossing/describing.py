@@ -16,7 +16,12 @@ from tasks.metadata.brought import describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
-from tasks.reports.sections import brought_section, deletes_section, plan_section
+from tasks.reports.sections import (
+    brought_section,
+    deletes_section,
+    kept_section,
+    plan_section,
+)
 
 
 def read_titles(index_path: Path, update_ids: Iterable[str]) -> dict[str, str]:
@@ -46,8 +51,11 @@ def describe_bundle(place: Workplace, draft: Draft) -> None:
 
 def describe_plan(place: Workplace, plan: ImportPlan) -> None:
     """Show a plan before anybody is asked to confirm it."""
-    titles = read_titles(plan.sources.index, (each.update_id for each in plan.approvals.actions))
+    named = (*plan.approvals.actions, *plan.approvals.kept)
+    titles = read_titles(plan.sources.index, (each.update_id for each in named))
     asked = plan.digest if plan.reasons else None
     place.sections.append(plan_section(plan.approvals, titles, digest=asked))
+    if plan.approvals.kept:
+        place.sections.append(kept_section(plan.approvals.kept, titles))
     if plan.deletes.files or plan.deletes.kept:
         place.sections.append(deletes_section(plan.deletes))

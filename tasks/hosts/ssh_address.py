@@ -34,14 +34,15 @@ def parse_ssh_address(address: str) -> SshTarget:
     Raises:
         UsageError: It is not of that form. A password in it is refused as well.
     """
+    if re.match(r"ssh://[^@]*:[^@]*@", address):
+        # Before all else, so that no other sentence repeats it.
+        raise UsageError(reason="a server address may not hold a password; use identity_file")
     reason = f"server address {address!r} is neither 'local' nor 'ssh://user@host:port'"
     try:
         parts = urlsplit(address)
         port = parts.port or _DEFAULT_PORT
     except ValueError as error:
         raise UsageError(reason=reason) from error
-    if parts.password is not None:
-        raise UsageError(reason="a server address may not hold a password; use identity_file")
     extra = parts.path not in ("", "/") or parts.query or parts.fragment
     if parts.scheme != "ssh" or not parts.username or not parts.hostname or extra:
         raise UsageError(reason=reason)

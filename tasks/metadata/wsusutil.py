@@ -110,6 +110,8 @@ class Judgement:
         bad = "; ".join(f"{each.name}: {each.detail}" for each in self.signals if not each.good)
         if not self.liars:
             return bad
+        if self.liars == tuple(each.name for each in self.signals if not each.good):
+            return f"{bad}, although every other signal speaks for success"
         return f"{bad} (so the {' and the '.join(self.liars)} did not tell the truth)"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.approvals.outline import ApprovalPlan, PlannedAction
+from tasks.approvals.outline import ApprovalPlan, PlannedAction, Waiting
 from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
 from tasks.content.deletion import DeletePlan
 from tasks.hosts.host import FileStat
@@ -53,7 +53,9 @@ def judgement_section(judgement: Judgement) -> Section:
         rows=tuple(
             (
                 one.name,
-                "yes, and is wrong" if one.name in judgement.liars else "yes" if one.good else "no",
+                ("yes, and is wrong" if one.name in judgement.liars else "yes")
+                if one.good
+                else "no",
                 one.detail,
             )
             for one in judgement.signals
@@ -135,6 +137,31 @@ def plan_section(
     )
 
 
+def kept_section(kept: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
+    """What staging decided and a decision taken here overrules."""
+    lines = [(each, ApprovalLine.model_validate(each.as_json())) for each in kept]
+    return Section(
+        key="kept",
+        title="Local decisions kept",
+        note="The staging side decided otherwise; what was decided here stands.",
+        columns=(
+            Column(label="Update"),
+            Column(label="Target group"),
+            Column(label="Staging's decision", kind="short"),
+            Column(label="Why it was not applied"),
+        ),
+        rows=tuple(
+            (
+                titles.get(each.update_id) or f"{each.update_id} revision {each.revision}",
+                " / ".join(line.group),
+                f"Remove {line.action}" if each.subject == "removal" else asked(line),
+                each.reason.sentence,
+            )
+            for each, line in lines
+        ),
+    )
+
+
 def deletes_section(plan: DeletePlan) -> Section:
     """What a mirror would move to the trash: every file by its name."""
     return Section(
@@ -204,6 +231,12 @@ def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
 
 def asked(line: ApprovalLine) -> str:
     """What a decision asks, in a cell."""
+    if line.reason == "licence-accepted":
+        return "Accept licence terms"
+    if line.reason == "decline-taken-back":
+        return "Undecline"
+    if line.reason == "removed":
+        return f"Remove {line.action}"
     if line.action is None:
         return "Decline"
     return f"{line.action}, optional" if line.optional else line.action

@@ -11,8 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tasks.errors import PathMissingError, SiteFileError, WrongSideError
+from tasks.errors import PathMissingError, SiteFileError, UsageError, WrongSideError
+from tasks.hosts.opening import LOCAL
 from tasks.hosts.paths import Platform
+from tasks.hosts.ssh_address import parse_ssh_address
 from tasks.site.settings import ServerSection, Side, Site
 
 _SITES_VARIABLE = "WSUS_AIRGAP_SITES"
@@ -197,8 +199,13 @@ def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _contradictions(site: Site) -> list[str]:
     """What is wrong with keys that are each right."""
     problems = []
-    if site.server.address != "local" and site.server.known_hosts is None:
-        problems.append("server.known_hosts: needed with an ssh:// address (strict host keys)")
+    if site.server.address != LOCAL:
+        try:
+            parse_ssh_address(site.server.address)
+        except UsageError as error:
+            problems.append(f"server.address: {error.message}")
+        if site.server.known_hosts is None:
+            problems.append("server.known_hosts: needed with an ssh:// address (strict host keys)")
     if site.trust.threshold > len(site.trust.trusted_keys):
         problems.append("trust.threshold: higher than the number of trusted keys")
     return problems

@@ -50,6 +50,14 @@ def outcome(number: int, result: str = "done", error: str | None = None) -> dict
     return line | {"error_type": error_type, "error": error}
 
 
+def test_what_was_taken_back_is_not_reported_as_what_it_undoes() -> None:
+    """In the document both have the keys of the decision, so that ``reason`` tells them apart."""
+    said = {action.operation: action.as_json()["reason"] for action in made().actions}
+    assert said == {
+        "undecline": "decline-taken-back", "remove": "removed", "approve": None, "decline": None,
+    }  # fmt: skip
+
+
 def test_operations_are_numbered_in_the_order_of_the_plan() -> None:
     lines = list(operations(made()))
     assert lines[0] == {"kind": "settings"}

@@ -406,8 +406,9 @@ def test_a_volume_of_another_bundle_is_refused(tmp_path: Path) -> None:
     shutil.rmtree(one.volume(1, 2))
     shutil.copytree(other.volume(1, 2), one.volume(1, 2))
 
-    with pytest.raises(WrongSiteError, match="volume-002 is for alpha-1"):
+    with pytest.raises(WrongSiteError, match="volume-002 is for alpha-1") as caught:
         unpack(one)
+    assert "of one bundle only" in caught.value.next_step
 
 
 def test_a_missing_volume_is_incomplete_and_what_was_read_is_kept(tmp_path: Path) -> None:
@@ -450,8 +451,9 @@ def test_a_folder_that_is_not_there_or_no_bundle_is_named(tmp_path: Path) -> Non
         workshop.open(tmp_path / "nowhere")
     with pytest.raises(PathMissingError):
         workshop.open(workshop.volume() / HEADER)
-    with pytest.raises(SealError, match="no volume"):
+    with pytest.raises(SealError, match="no volume") as caught:
         workshop.open(workshop.content)
+    assert "the one that holds volume-001" in caught.value.next_step
 
 
 def test_other_things_on_the_medium_are_no_concern(tmp_path: Path) -> None:

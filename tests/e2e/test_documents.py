@@ -287,6 +287,7 @@ def test_ctrl_c_and_terminate_end_with_a_document_and_free_locks(
         assert "Traceback" not in stderr, stderr
         document = json.loads(stdout)
         assert (document["exit_code"], document["errors"][0]["kind"]) == (1, "interrupted"), stdout
+        assert document["site"] == "alpha"
         assert stderr.strip().splitlines()[-1].startswith("next: Run the same command again")
         assert not list(alone.folder.rglob("*.lock"))
     alone.fault("staging", "wsusutil-hang", on=False)

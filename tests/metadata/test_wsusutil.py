@@ -144,6 +144,13 @@ def test_an_export_fails_by_one_signal_alone_and_names_who_lied(name: str) -> No
     assert sum(1 for signal in judgement.signals if not signal.good) == 1
 
 
+def test_an_exit_code_that_stands_alone_is_said_to_be_contradicted() -> None:
+    judgement = wsusutil.judge_export(replace(EXPORTED, exit_code=1))
+    assert judgement.reason == (
+        "exit code: exit code 1, although every other signal speaks for success"
+    )
+
+
 IMPORT_FAULTS = {
     "a package that is gone": ({"package": PackageSignal(None)}, "the package is gone"),
     "a package that changed on the way": (

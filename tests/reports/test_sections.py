@@ -5,13 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tasks.approvals.model import Action, Approval
-from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction
+from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction, Waiting
+from tasks.approvals.reasons import Reason
 from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.brought import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
-from tasks.reports.model import CommandReport
-from tasks.reports.sections import brought_section, faults_section, judgement_section, plan_section
+from tasks.reports.model import ApprovalLine, CommandReport
+from tasks.reports.sections import (
+    asked,
+    brought_section,
+    faults_section,
+    judgement_section,
+    kept_section,
+    plan_section,
+)
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
 from tasks.revision import RevisionId
 from tests.reports import examples
@@ -87,6 +95,41 @@ def test_a_judgement_names_every_signal_and_who_lied() -> None:
     assert [row[:2] for row in section.rows] == [
         ("exit code", "yes, and is wrong"), ("package", "no"), ("service", "yes"),
     ]  # fmt: skip
+
+
+def test_an_exit_code_that_stands_alone_is_not_said_to_speak_for_success() -> None:
+    signals = (Signal("exit code", good=False, detail="exit code 1"),
+               Signal("package", good=True, detail="whole, 12 revisions"))  # fmt: skip
+
+    section = judgement_section(Judgement("export", signals, liars=("exit code",)))
+
+    assert [row[:2] for row in section.rows] == [("exit code", "no"), ("package", "yes")]
+
+
+def test_decisions_that_a_local_one_overrules_are_named() -> None:
+    group = ("All Computers", "Servers")
+    wanted = Approval(update_id=guid(1), revision=2, group=group, action=Action.INSTALL)
+    kept = (
+        Waiting.of_approval(wanted, Reason.LOCALLY_CHANGED, "removal"),
+        Waiting(subject="decline", reason=Reason.LOCALLY_APPROVED, update_id=guid(2), revision=1),
+    )
+
+    assert kept_section(kept, {guid(1): "A title"}).rows == (
+        ("A title", "All Computers / Servers", "Remove Install", Reason.LOCALLY_CHANGED.sentence),
+        (f"{guid(2)} revision 1", "", "Decline", Reason.LOCALLY_APPROVED.sentence),
+    )
+
+
+def test_an_applied_removal_does_not_read_as_an_approval() -> None:
+    line = ApprovalLine(update_id=guid(1), revision=1, group=("All Computers",), action="Install")
+    taken_back = ApprovalLine(update_id=guid(1), revision=1)
+
+    assert asked(line) == "Install"
+    assert asked(line.model_copy(update={"reason": "removed"})) == "Remove Install"
+    assert asked(taken_back) == "Decline"
+    assert asked(taken_back.model_copy(update={"reason": "decline-taken-back"})) == "Undecline"
+    accepted = taken_back.model_copy(update={"reason": "licence-accepted"})
+    assert asked(accepted) == "Accept licence terms"
 
 
 def test_missing_content_counts_files_and_revisions_without_known_files() -> None:

@@ -39,6 +39,22 @@ def test_a_site_file_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
     assert "WSUS_AIRGAP_SITE" in caught.value.next_step
 
 
+@pytest.mark.parametrize("address", ["ssh://host", "ssh://u@h:99999", "ssh://u:secret@h:99999"])
+def test_an_address_that_ssh_cannot_use_is_named_with_what_else_it_lacks(
+    tmp_path: Path, address: str
+) -> None:
+    site = lay_out_place(tmp_path, side="staging")
+    text = site.read_text(encoding="utf-8")
+    site.write_text(text.replace('address = "local"', f'address = "{address}"'), encoding="utf-8")
+
+    with pytest.raises(SiteFileError) as caught:
+        read_site(site)
+
+    for key in ("server.address: ", "server.known_hosts: "):
+        assert key in caught.value.message
+    assert "secret" not in caught.value.message
+
+
 def test_files_that_hold_no_key_are_all_named(tmp_path: Path) -> None:
     site = lay_out_place(tmp_path, side="staging")
     require_keys(read_site(site))
