@@ -181,7 +181,7 @@ class BundleIncompleteError(FailedError):
     """Something that the seal names has not arrived; what was read is kept."""
 
     kind = "bundle-incomplete"
-    template = "bundle {bundle} is incomplete: {count} of its files are not there, first {first}"
+    template = "bundle {bundle} is incomplete; files that are not there: {count}, first {first}"
     remedy = "Bring the rest of the bundle, then run the same command again."
 
 
@@ -256,7 +256,7 @@ class UndeclaredFileError(TrustError):
     """A bundle's folder holds names that its seal does not know."""
 
     kind = "undeclared"
-    template = "bundle {bundle} holds {count} undeclared names, first {first}"
+    template = "bundle {bundle} holds undeclared names: {count}, first {first}"
 
 
 class WrongSiteError(TrustError):

@@ -254,7 +254,8 @@ def _judge_log(verb: Verb, log: LogSummary) -> Signal:
         return _bad("log", "the log is empty")
     if log.errors:
         first = log.messages[0] if log.messages else "without a message"
-        return _bad("log", f"the log names {log.errors} errors, first: {first}")
+        named = "an error" if log.errors == 1 else f"{log.errors} errors, first"
+        return _bad("log", f"the log names {named}: {first}")
     if log.state == "unreadable":
         return _bad("log", f"the log cannot be read to its end: {log.problem}")
     if log.root != _ROOTS[verb]:
