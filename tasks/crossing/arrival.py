@@ -20,6 +20,7 @@ from tasks.bundle.verify import prove_bundle
 from tasks.content.names import FileDigests
 from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
+from tasks.crossing.kept import PAYLOAD, is_readable
 from tasks.crossing.listing import Listing
 from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
@@ -230,6 +231,7 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
         place.progress.finish()
     _refuse_faults(place, arrival)
     _index(arrival, documents.package)
+    (arrival.folder / PAYLOAD).write_bytes(arrival.header.payload())
     delivery = Delivery(
         arrival=arrival,
         manifest=documents.manifest,
@@ -315,10 +317,10 @@ def _refuse_faults(place: Workplace, arrival: Arrival) -> None:
 
 
 def _index(arrival: Arrival, package: Path) -> None:
-    """Index the package once: the file is there only when it is whole and of this very package."""
+    """Index the package once, unless there is an index that is whole and of this very package."""
     mark = arrival.folder / "index.json"
     expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
-    if arrival.index.is_file() and mark.is_file() and mark.read_bytes() == expected:
+    if mark.is_file() and mark.read_bytes() == expected and is_readable(arrival.index):
         return
     summary = index_package(package, arrival.index)
     if summary.server_id.lower() != arrival.header.server.id.lower():

@@ -14,6 +14,7 @@ from tasks.crossing.closing import approval_lines
 from tasks.crossing.deciding import Sources
 from tasks.crossing.describing import read_titles
 from tasks.crossing.importing import resume_downloads
+from tasks.crossing.kept import require_documents
 from tasks.crossing.leftovers import drop_old_packages, remove_work
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import mark_of, write_mark
@@ -115,6 +116,7 @@ def _newest_import(place: Workplace) -> ImportRecord:
             reason="nothing was imported on this side yet, so there is no metadata",
             remedy="Import a bundle first.",
         )
+    require_documents(record)
     return record
 
 
