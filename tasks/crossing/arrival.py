@@ -22,11 +22,15 @@ from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.kept import PAYLOAD, is_readable
 from tasks.crossing.listing import Listing
+from tasks.crossing.mark import compare_mark
 from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     AirGapError,
+    ChainError,
+    FailedError,
     HostFileError,
+    HostKeyError,
     PackageError,
     PathMissingError,
     RoomError,
@@ -159,7 +163,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     )
     if header.site != place.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=place.site.name)
-    verdict = _judge(place, opened) if to_import else None
+    verdict = _judge_first(place, opened) if to_import else None
     if verdict is not None:
         say_verdict(place, header.bundle, verdict)
     digest = opened.trusted.digest.hex
@@ -181,6 +185,19 @@ def _list_neighbours(place: Workplace, bundles: list[HostPath]) -> None:
         names = ", ".join(printable(path.name) for path, _ in others[:_NEIGHBOURS_NAMED])
         more = ", …" if len(others) > _NEIGHBOURS_NAMED else ""
         place.lines.append(f"beside the bundle lie, unopened: {names}{more}")
+
+
+def _judge_first(place: Workplace, opened: OpenedBundle) -> ChainVerdict:
+    """Judge a bundle; one that does not fit may meet a state folder that was lost or set back.
+
+    The mark on the server shows that, and then no other bundle would help.
+    """
+    try:
+        return _judge(place, opened)
+    except ChainError:
+        with suppress(FailedError, HostKeyError, SafetyError):  # nobody can ask the server now
+            compare_mark(place)
+        raise
 
 
 def _judge(place: Workplace, opened: OpenedBundle) -> ChainVerdict:
