@@ -70,3 +70,13 @@ def test_an_audit_decides_nothing_by_documents_that_were_damaged(
     small_lab.import_(1, expect=2)
     small_lab.run("disconnected", "audit", expect=2)
     assert small_lab.snapshot("disconnected") == before
+
+
+def test_a_content_folder_that_is_not_there_is_no_server_without_content(small_lab: Lab) -> None:
+    content = small_lab.content_dir("staging")
+    content.rename(content.with_name("elsewhere"))
+    refused = small_lab.export(expect=64)
+    assert str(content) in refused.error["message"]
+    assert not list((small_lab.folder / "media").glob("alpha-*"))
+    content.with_name("elsewhere").rename(content)
+    small_lab.export(expect=0)
