@@ -194,9 +194,13 @@ def _judge_first(place: Workplace, opened: OpenedBundle) -> ChainVerdict:
     """
     try:
         return _judge(place, opened)
-    except ChainError:
-        with suppress(FailedError, HostKeyError, SafetyError):  # nobody can ask the server now
-            compare_mark(place)
+    except ChainError as unfit:
+        try:
+            with suppress(FailedError, HostKeyError, SafetyError):  # nobody can ask the server now
+                compare_mark(place)
+        except ChainError as shown:
+            reason = f"{unfit.message}; {shown.message}"
+            raise ChainError(reason=reason, remedy=shown.next_step) from shown
         raise
 
 
