@@ -18,12 +18,17 @@ from tasks.bundle.verify import prove_bundle
 from tasks.content.names import Blake3
 from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
+from tasks.crossing.kept import PAYLOAD, is_readable
 from tasks.crossing.listing import Listing
+from tasks.crossing.mark import compare_mark
 from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     AirGapError,
+    ChainError,
+    FailedError,
     HostFileError,
+    HostKeyError,
     PackageError,
     PathMissingError,
     RoomError,
@@ -156,7 +161,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     )
     if header.site != place.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=place.site.name)
-    verdict = _judge(place, opened) if to_import else None
+    verdict = _judge_first(place, opened) if to_import else None
     if verdict is not None:
         say_verdict(place, header.bundle, verdict)
     name = f"{header.bundle}-{opened.trusted.digest.short}"
@@ -177,6 +182,23 @@ def _list_neighbours(place: Workplace, bundles: list[HostPath]) -> None:
         names = ", ".join(printable(path.name) for path, _ in others[:_NEIGHBOURS_NAMED])
         more = ", …" if len(others) > _NEIGHBOURS_NAMED else ""
         place.lines.append(f"beside the bundle lie, unopened: {names}{more}")
+
+
+def _judge_first(place: Workplace, opened: OpenedBundle) -> ChainVerdict:
+    """Judge a bundle; one that does not fit may meet a state folder that was lost or set back.
+
+    The mark on the server shows that, and then no other bundle would help.
+    """
+    try:
+        return _judge(place, opened)
+    except ChainError as unfit:
+        try:
+            with suppress(FailedError, HostKeyError, SafetyError):  # nobody can ask the server now
+                compare_mark(place)
+        except ChainError as shown:
+            reason = f"{unfit.message}; {shown.message}"
+            raise ChainError(reason=reason, remedy=shown.next_step) from shown
+        raise
 
 
 def _judge(place: Workplace, opened: OpenedBundle) -> ChainVerdict:
@@ -228,6 +250,7 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
         place.progress.finish()
     _refuse_faults(place, arrival)
     _index(arrival, documents.package)
+    (arrival.folder / PAYLOAD).write_bytes(arrival.header.payload())
     delivery = Delivery(
         arrival=arrival,
         manifest=documents.manifest,
@@ -311,10 +334,10 @@ def _refuse_faults(place: Workplace, arrival: Arrival) -> None:
 
 
 def _index(arrival: Arrival, package: Path) -> None:
-    """Index the package once: the file is there only when it is whole and of this very package."""
+    """Index the package once, unless there is an index that is whole and of this very package."""
     mark = arrival.folder / "index.json"
     expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
-    if arrival.index.is_file() and mark.is_file() and mark.read_bytes() == expected:
+    if mark.is_file() and mark.read_bytes() == expected and is_readable(arrival.index):
         return
     summary = index_package(package, arrival.index)
     if summary.server_id.lower() != arrival.header.server.id.lower():

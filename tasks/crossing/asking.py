@@ -152,7 +152,7 @@ def shape_known(script: str) -> Iterator[None]:
         yield
     except ValidationError as error:
         raise ScriptFailedError(script=script, reason=_OTHER_SHAPE + _first_flaw(error)) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         what = f"{type(error).__name__} {error}"
         raise ScriptFailedError(script=script, reason=_OTHER_SHAPE + what) from error
 

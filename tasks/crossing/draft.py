@@ -23,6 +23,7 @@ from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import lies_whole
 from tasks.content.transfer import CopyItem, copy_files
+from tasks.crossing.kept import is_kept, kept_header, lost_documents
 from tasks.crossing.leftovers import drop_old_packages, remove_work
 from tasks.crossing.mark import highest_marked
 from tasks.crossing.trust import own_trust
@@ -33,8 +34,6 @@ from tasks.hosts.bounded import read_start
 from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import ExportRecord
 from tasks.site.settings import Mode
-
-PAYLOAD = "header.payload.json"
 
 
 class Draft(BaseModel):
@@ -83,26 +82,26 @@ def open_draft(
         ServerUnfitError: The mark on the server, which bounds the next number, cannot be read.
     """
     wanted = mode or place.site.policy.mode
-    base = None if full else place.exports.baseline()
-    fingerprint = _fingerprint(view, base, wanted)
     newest = place.exports.newest()
     if newest is not None and newest.status == "committed":
         newest = _adopt_seal(place, newest)
     if newest is not None and newest.status == "committed":
         return _draft(place, newest, is_committed=True)
     newest = _less_taken(place, newest)
+    if newest is not None and newest.status == "sealed" and not new:
+        made_on = None if full else _base_as_made(place, newest)
+        standing = _standing_header(place, newest, view, _fingerprint(view, made_on, wanted))
+        if standing is not None:
+            settle_seal(place, standing)
+            return _draft(place, newest, is_sealed=True)
+    base = None if full else _known_baseline(place)
+    fingerprint = _fingerprint(view, base, wanted)
     if newest is not None and newest.status == "reserved":
         place.exports.rebase(
             newest.sequence, mode=wanted.value, base_digest=base.header_digest if base else None
         )
         rebased = place.exports.newest() or newest
         return _draft(place, rebased, fingerprint=fingerprint)
-    if newest is not None and not new:
-        as_made = fingerprint if full else _fingerprint(view, _base_as_made(place, newest), wanted)
-        standing = _standing_header(place, newest, view, as_made)
-        if standing is not None:
-            settle_seal(place, standing)
-            return _draft(place, newest, is_sealed=True)
     return _draft(place, _reserve(place, wanted, base), fingerprint=fingerprint)
 
 
@@ -129,14 +128,6 @@ def _work_of(sequence: int) -> str:
     return f"export-{sequence}"
 
 
-def committed_header(draft: Draft) -> Header | None:
-    """The header that was committed for a draft, None when it is lost."""
-    path = draft.folder / PAYLOAD
-    if not path.is_file():
-        return None
-    return Header.model_validate_json(path.read_bytes())
-
-
 def reference(place: Workplace, sequence: int | None) -> BundleReference | None:
     """Name an earlier bundle of the chain by number and digest."""
     record = None if sequence is None else place.exports.by_sequence(sequence)
@@ -152,6 +143,25 @@ def baseline_entries(place: Workplace, draft: Draft) -> Iterator[Entry]:
         return iter(())
     missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
     return subtract_missing(read_entries(base.folder / MANIFEST), frozenset(missing))
+
+
+def _known_baseline(place: Workplace) -> ExportRecord | None:
+    """The baseline, unless the state folder no longer has its manifest as it was sealed.
+
+    Without it nobody can say what the other side holds: all content is carried.
+    """
+    base = place.exports.baseline()
+    if base is None:
+        return None
+    header = kept_header(base.folder)
+    is_ours = header is not None and header.digest == base.header_digest
+    if header is not None and is_ours and is_kept(base.folder / MANIFEST, header.manifest):
+        return base
+    place.alarm(
+        f"the manifest of bundle {base.sequence} in {base.folder} is lost or damaged, so all "
+        "content is carried; restore the state folder from its backup to carry only what is new"
+    )
+    return None
 
 
 def _reserve(place: Workplace, mode: Mode, base: ExportRecord | None) -> ExportRecord:
@@ -293,8 +303,7 @@ def _standing_header(
     place: Workplace, record: ExportRecord, view: ServerView, fingerprint: str
 ) -> Header | None:
     """The header of a sealed bundle that answers this export: nothing changed, and it is there."""
-    is_same = record.status == "sealed" and record.fingerprint == fingerprint
-    if not is_same or view.facts.arrived_since:
+    if record.fingerprint != fingerprint or view.facts.arrived_since:
         return None
     header = _whole_header(place, record)
     return None if header is None or _is_mended(place, record, view) else header
@@ -306,7 +315,11 @@ def _whole_header(place: Workplace, record: ExportRecord) -> Header | None:
     try:
         opened = open_bundle(place.media, [bundle], own_trust(place.site))
         is_ours = opened.trusted.digest == record.header_digest
-        is_whole = is_ours and lies_whole(opened, read_entries(record.folder / MANIFEST))
+        is_whole = (
+            is_ours
+            and not any(lost_documents(record.folder, opened.header))
+            and lies_whole(opened, read_entries(record.folder / MANIFEST))
+        )
     except AirGapError:
         return None
     return opened.header if is_whole else None

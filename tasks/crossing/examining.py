@@ -8,8 +8,9 @@ from tasks.content.scan import scan
 from tasks.crossing import asking
 from tasks.crossing.listing import Listing
 from tasks.crossing.workplace import Workplace
-from tasks.errors import RoomError, ServerUnfitError
+from tasks.errors import PathMissingError, RoomError, ServerUnfitError
 from tasks.metadata.server import ServerFacts, Side, unfit_reasons
+from tasks.site.settings import Side as SiteSide
 
 _LEAST_ROOM_BYTES = 64 * 1_048_576
 
@@ -47,9 +48,14 @@ def check_server(place: Workplace) -> ServerFacts:
 def _require_content_dir(place: Workplace, facts: ServerFacts) -> None:
     """See that what the server names as its content folder is one, unless the site file names it.
 
-    On every WSUS it ends in ``WsusContent``, and WSUS has made it: we never do.
+    On every WSUS it ends in ``WsusContent``, and WSUS has made it: we never do. An export would
+    take a disk that is not mounted for a server without content.
     """
-    if place.site.server.content_dir is not None:
+    named = place.site.server.content_dir
+    if named is not None:
+        is_read = place.site.side is SiteSide.STAGING
+        if is_read and place.server.stat(place.server.path(named)) is None:
+            raise PathMissingError(what="the content folder (server.content_dir)", path=named)
         return
     try:
         path = place.server.path(facts.content_dir)

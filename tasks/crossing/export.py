@@ -22,13 +22,12 @@ from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3, ContentDigest
 from tasks.crossing import wsusutil_run
 from tasks.crossing.draft import (
-    PAYLOAD,
     Draft,
     baseline_entries,
-    committed_header,
     reference,
     settle_seal,
 )
+from tasks.crossing.kept import PAYLOAD, kept_header
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.trust import signing_key
@@ -224,7 +223,7 @@ def seal(place: Workplace, draft: Draft, packed: Packed, facts: ServerFacts) -> 
     """
     record = place.exports.by_sequence(draft.sequence)
     is_committed = record is not None and record.status == "committed"
-    committed = committed_header(draft) if is_committed else None
+    committed = kept_header(draft.folder) if is_committed else None
     created = committed.created if committed else time_of_making(place)
     header = _header(place, draft, packed, facts, created=created)
     if is_committed and (

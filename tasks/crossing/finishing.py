@@ -12,6 +12,7 @@ from tasks.crossing.arrival import Delivery
 from tasks.crossing.auditing import Metadata
 from tasks.crossing.deciding import Sources
 from tasks.crossing.describing import read_titles
+from tasks.crossing.kept import require_documents
 from tasks.crossing.leftovers import drop_old_packages, remove_work
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import mark_of, write_mark
@@ -120,6 +121,7 @@ def _newest_import(place: Workplace) -> ImportRecord:
             reason="nothing was imported on this side yet, so there is no metadata",
             remedy="Import a bundle first.",
         )
+    require_documents(record)
     return record
 
 

@@ -31,6 +31,7 @@ from tasks.crossing.deciding import (
     without_excess,
 )
 from tasks.crossing.deleting import plan_deletions, require_within_limits
+from tasks.crossing.kept import require_documents
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
@@ -149,7 +150,7 @@ def _standing_folder(place: Workplace, delivery: Delivery) -> Path:
     """Whose metadata and decisions count after this import: the newest bundle's.
 
     Raises:
-        ServerUnfitError: The import of the newest one was begun and is not finished.
+        FailedError, ServerUnfitError: It is damaged; or its import is not finished.
     """
     newest = place.imports.newest()
     if newest is None or not delivery.arrival.is_superseded:
@@ -160,6 +161,7 @@ def _standing_folder(place: Workplace, delivery: Delivery) -> Path:
             reason=f"the import of bundle {newest.sequence} was begun and is not finished",
             remedy=f"Import bundle {newest.sequence} to its end first.",
         )
+    require_documents(newest)
     return newest.folder
 
 
@@ -312,12 +314,7 @@ def load_metadata(
         changed=after != expected,
     )
     judgement = wsusutil_run.judge(
-        place,
-        attempt,
-        ending,
-        signal,
-        before=before,
-        wanted=_expected(delivery, sources),
+        place, attempt, ending, signal, before=before, wanted=_expected(delivery, sources)
     )
     wsusutil_run.forget(place, attempt, work=delivery.work)
     if wsusutil_run.is_old_failure(place, started, judgement):

@@ -3,8 +3,9 @@
 A small supervisor, a shell script, runs the program in a session of its own. It first puts its
 identity (process id, session, start time, boot) into ``started`` by a hard link, which succeeds
 once: whoever starts the same job again, even at the same instant, gets ``found``. A reader who
-sees ``started`` without ``exit-code``, and no live process of that identity, knows that the job
-is lost: killed, or the machine went down.
+sees ``started`` without ``exit-code``, and no live process of that identity nor any that is left of
+its session, knows that the job is lost: killed, or the machine went down. A program whose
+supervisor alone was killed still works, so its job still runs.
 
 Job folder: ``started`` one line · ``stdout`` · ``stderr`` · at the end ``exit-code``, one number.
 On Windows the script ``start-detached`` makes the same folder.
@@ -85,10 +86,15 @@ PROBE = (
     _IDENTITY
     + r"""
 read -r pid session start started_boot <"$1" || { echo gone; exit 0; }
-[ "$started_boot" = "$boot" ] && [ "$(start_of "$pid")" = "$session $start" ] || {
-  echo gone
-  exit 0
+[ "$started_boot" = "$boot" ] || { echo gone; exit 0; }
+found=$(start_of "$pid")
+# No other process gets the supervisor's number while what it started goes on in its session.
+left() {
+  [ -z "$found" ] && [ "$pid" = "$session" ] && cat /proc/[0-9]*/stat 2>/dev/null \
+    | sed -n 's/^[0-9]* (.*) //p' \
+    | awk -v s="$session" '$4 == s && $1 != "Z" && $1 != "X" { n = 1 } END { exit !n }'
 }
+[ "$found" = "$session $start" ] || left || { echo gone; exit 0; }
 ticks=$(cat /proc/[0-9]*/stat 2>/dev/null | sed -n 's/^[0-9]* (.*) //p' \
   | awk -v s="$session" '$4 == s { n += $12 + $13 + $14 + $15 } END { print n + 0 }' 2>/dev/null)
 echo "alive $ticks $(getconf CLK_TCK 2>/dev/null)"
@@ -102,7 +108,7 @@ def launch_command(command: Sequence[str], job: str) -> list[str]:
 
 
 def probe_command(job: str) -> list[str]:
-    """The command that says whether the supervisor of a job still lives."""
+    """The command that says whether a job's supervisor, or what it started, still lives."""
     return ["sh", "-c", PROBE, "wsus-airgap-probe", f"{job}/started"]
 
 

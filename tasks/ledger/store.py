@@ -37,6 +37,12 @@ CREATE TABLE IF NOT EXISTS run (
 """
 
 
+_REMEDY = (
+    "Check the disk and the account's rights there. If the file is damaged, restore the state "
+    "folder from its backup; do not begin an empty one, it guards what may be imported."
+)
+
+
 class Ledger:
     """The ledger of one side. One connection, used by one thread; open it anew where needed."""
 
@@ -55,7 +61,9 @@ class Ledger:
             self.connection.execute("PRAGMA synchronous=FULL")
             self.connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
-            raise HostFileError(operation="open", path=self.path, reason=str(error)) from None
+            raise HostFileError(
+                operation="open", path=self.path, reason=str(error), remedy=_REMEDY
+            ) from None
 
     def __enter__(self) -> Self:
         return self

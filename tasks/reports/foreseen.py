@@ -25,5 +25,5 @@ def foreseen(error: Exception) -> AirGapError | None:
             return DiskFullError(path=database)
         return HostFileError(operation="use", path=database, reason=str(error))
     if isinstance(error, OSError) and (error.filename or error.errno in _DISK):
-        return file_fault("use", error.filename or "a file of ours", error)
+        return file_fault("use", error.filename or "a file in the state folder", error)
     return None

@@ -286,7 +286,7 @@ REFUSALS: list[tuple[str, Edit, type[AirGapError], str]] = [
     ("changed content", lambda w: spoil(first_content(w)), TamperError, "SHA-1"),
     ("content cut short", lambda w: first_content(w).write_bytes(b"x"), TamperError, "1 bytes"),
     ("manifest grown", lambda w: grow(w.volume() / MANIFEST), TamperError, "bytes"),
-    ("missing content", lambda w: first_content(w).unlink(), BundleIncompleteError, "not there: 1,"),
+    ("missing content", lambda w: first_content(w).unlink(), BundleIncompleteError, "there: 1,"),
     ("missing package",
      lambda w: (w.volume() / PACKAGE).unlink(), BundleIncompleteError, PACKAGE),
     ("missing manifest",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,11 @@ def test_an_answer_of_another_shape_is_told_by_the_field_in_one_line() -> None:
     assert "update_count: Input should be a valid integer" in caught.value.message
     assert caught.value.message.endswith(", and 1 more")
     assert "\n" not in caught.value.message
+
+
+def test_a_number_that_is_none_is_an_answer_of_another_shape() -> None:
+    with pytest.raises(ScriptFailedError), asking.shape_known("apply-approvals"):
+        int(json.loads('{"n": Infinity}')["n"])
 
 
 @pytest.mark.parametrize("seen", [None, "Stopped"])

@@ -10,8 +10,9 @@ import pytest
 from tasks.bundle.header import Header
 from tasks.bundle.pack import Packed
 from tasks.content.names import Blake3
-from tasks.crossing.draft import PAYLOAD, Draft
+from tasks.crossing.draft import Draft
 from tasks.crossing.export import seal
+from tasks.crossing.kept import PAYLOAD
 from tasks.crossing.workplace import Workplace
 from tasks.errors import FailedError
 from tasks.hosts.host import Outcome

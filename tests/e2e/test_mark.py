@@ -23,6 +23,18 @@ def test_a_lost_state_folder_is_seen_by_the_mark_on_the_server(small_lab: Lab) -
     assert small_lab.snapshot("disconnected") == before
 
 
+def test_a_bundle_that_fits_no_lost_state_folder_is_not_answered_by_asking_for_another(
+    small_lab: Lab,
+) -> None:
+    imported = small_lab.cross()
+    small_lab.accept(imported.document["receipt"], expect=0)
+    small_lab.export("--new", expect=0)
+    shutil.rmtree(small_lab.folder / "disconnected" / "state")
+    refused = small_lab.import_(2, expect=3)
+    assert "bears the mark of bundle 1" in refused.error["message"]
+    assert "Restore the state folder" in refused.error["next_step"]
+
+
 def test_a_staging_side_that_lost_its_state_takes_no_number_again(small_lab: Lab) -> None:
     small_lab.export(expect=0)
     sealed = digests_below(small_lab.bundle(1))

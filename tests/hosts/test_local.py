@@ -79,18 +79,22 @@ def test_a_job_survives_the_kill_of_who_started_it_and_is_found_again(
     assert (status.exit_code, status.stdout) == (4, "done\n")
 
 
-def test_a_job_whose_supervisor_was_killed_is_lost(host: LocalHost, tmp_path: Path) -> None:
+def test_a_job_whose_supervisor_was_killed_runs_while_its_program_does_and_is_lost_then(
+    host: LocalHost, tmp_path: Path
+) -> None:
     job = host.path(str(tmp_path / "job"))
     host.start_detached(shell("sleep 100"), job=job)
     supervisor = psutil.Process(int((tmp_path / "job" / "started").read_text().split()[0]))
     wait_for(lambda: any(c.name() == "sleep" for c in supervisor.children(recursive=True)))
     children = supervisor.children(recursive=True)
     supervisor.kill()
+    wait_for(lambda: not psutil.pid_exists(supervisor.pid))
+    assert host.poll_detached(job).state == "running"
+    for child in children:
+        child.kill()
     wait_for(lambda: host.poll_detached(job).state == "lost")
     host.start_detached(["true"], job=job)
     assert host.poll_detached(job).state == "lost"
-    for child in children:
-        child.kill()
 
 
 def test_a_job_of_an_earlier_boot_or_another_process_is_lost(

@@ -1,0 +1,55 @@
+"""The memory of hashes: a damaged one costs time, never a run that cannot go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.content.memory import HashMemory
+from tasks.content.names import Blake3, ContentDigest, FileDigests
+from tasks.content.scan import ContentFile, scan
+from tasks.hosts.local import LocalHost
+from tests.support.bundles import NOW, fill_content
+
+
+def _filled(folder: Path) -> tuple[Path, list[ContentFile]]:
+    content, path = folder / "WsusContent", folder / "hashes.sqlite"
+    fill_content(content, 400)
+    host = LocalHost()
+    with HashMemory(path) as memory:
+        found = list(scan(host, host.path(str(content)), remembered=memory.lookup))
+        memory.remember([(file, _digests(file)) for file in found], now=NOW)
+    return path, found
+
+
+def _digests(file: ContentFile) -> FileDigests:
+    return FileDigests(file.name.digest, Blake3(bytes(32)), file.size_bytes)
+
+
+def _junk(content: bytes) -> bytes:
+    return b"junk" * 2_000
+
+
+def _half(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize("spoil", [_junk, _half])
+def test_a_memory_that_cannot_be_opened_is_thrown_away(
+    tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    path, (first, *_) = _filled(tmp_path)
+    path.write_bytes(spoil(path.read_bytes()))
+    with HashMemory(path) as memory:
+        assert memory.lookup(first) is None
+        memory.remember([(first, _digests(first))], now=NOW)
+        memory.flush()
+        assert memory.knows(first.name.digest)
+    assert not _knows(path, ContentDigest(bytes(20)))
+
+
+def _knows(path: Path, digest: ContentDigest) -> bool:
+    with HashMemory(path) as memory:
+        return memory.knows(digest)
