@@ -47,8 +47,9 @@ from tasks.site.settings import Side
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Lines of this logger reach the terminal, the log file and the run's page.
+# Lines of this logger reach the terminal, the log file and the run's page, whoever runs the flow.
 log = logging.getLogger("wsus_airgap")
+log.setLevel(logging.INFO)
 
 # A progress update costs the API tens of milliseconds; the UI needs no more than this.
 _ARTIFACT_SECONDS = 3.0

@@ -119,9 +119,7 @@ def show_steps() -> None:
     """Say on stderr what each step does, with the time, as it happens."""
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(VisibleLines("%(asctime)s  %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("wsus_airgap")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(lines)
+    logging.getLogger("wsus_airgap").addHandler(lines)
 
 
 class VisibleLines(logging.Formatter):

@@ -80,13 +80,17 @@ def test_the_runs_are_listed_by_site_and_bundle(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "steps"), [("alpha-2 export", _EXPORT_STEPS), ("alpha-2 import", _IMPORT_STEPS)]
+    ("run", "steps", "said"),
+    [
+        ("alpha-2 export", _EXPORT_STEPS, "sealed alpha-2, header digest"),
+        ("alpha-2 import", _IMPORT_STEPS, "alpha-2 is sealed by"),
+    ],
 )
 def test_a_run_shows_its_steps_their_timeline_and_what_they_said(
-    page: Page, run: str, steps: tuple[str, ...]
+    page: Page, run: str, steps: tuple[str, ...], said: str
 ) -> None:
     page.click(run)
-    page.wait_for(run, "Artifacts", *steps)  # the log names each step
+    page.wait_for(run, "Artifacts", said, *steps)  # the log names each step
     page.click("Task Runs")
     page.wait_for("Completed", *steps[-4:])
     assert step_pixels(page) > _STEP_PIXELS
