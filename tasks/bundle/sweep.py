@@ -29,14 +29,14 @@ _PART = re.compile(re.escape(PART_MARK) + r"[0-9]{3}$")
 
 
 def refuse_strangers(media: Host, bundle: HostPath) -> None:
-    """Look through a bundle's folder for anything that we would not have written there.
+    """Look where a bundle goes for anything that we would not have written there.
 
     Raises:
         SafetyError: There is something; it is named and left alone.
     """
     for path, stat in _walk(media, bundle):
         raise SafetyError(
-            reason=f"the folder of the new bundle holds {path}, which is not ours "
+            reason=f"{path} lies where the new bundle goes and is not ours "
             f"({'a file' if stat.kind == 'file' else 'a folder, link or device'})",
             remedy="Move it away, then run the same command again.",
         )
@@ -74,7 +74,11 @@ def _sweep_besides(media: Host, volume: HostPath) -> None:
 
 
 def _walk(media: Host, bundle: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
-    """Yield names below a bundle's folder that are not ours."""
+    """Yield what is not ours: the bundle's folder, if it is none, or names below it."""
+    found = media.stat(bundle)
+    if found is not None and found.kind != "folder":
+        yield bundle, found
+        return
     for stat in media.list_folder(bundle):
         path = bundle.joined(stat.name)
         if stat.kind != "folder" or volume_number(stat.name) is None:

@@ -231,6 +231,17 @@ def test_a_strangers_file_stops_packing_and_stays(workshop: Workshop, path: str)
     assert tree(workshop.bundle()) == {path: b"mine"}
 
 
+def test_a_file_where_the_bundles_folder_goes_is_a_strangers_too(workshop: Workshop) -> None:
+    stranger = workshop.bundle()
+    stranger.parent.mkdir(parents=True, exist_ok=True)
+    stranger.write_text("mine")
+
+    with pytest.raises(SafetyError, match="not ours"):
+        workshop.pack()
+
+    assert stranger.read_text() == "mine"
+
+
 def test_an_old_seal_goes_before_anything_else_is_written(workshop: Workshop) -> None:
     workshop.export()
     write_content(workshop.content, b"one more")
