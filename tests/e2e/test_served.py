@@ -22,7 +22,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from tests.support import needs
 from tests.support.labs import ROOT, Lab, make_lab
-from tests.support.prefect_api import artifacts, client_of, task_runs
+from tests.support.prefect_api import artifacts, client_of, logged, task_runs
 
 pytestmark = [needs.root, pytest.mark.timeout(600)]
 # Room for one batch of files with their folders, and for a part of the next one.
@@ -176,6 +176,7 @@ def test_an_export_that_filled_the_medium_is_retried_and_repeats_nothing(
     assert {"alpha", "alpha-1"} <= set(done.tags)
     assert starts(crossing, "staging") == ["export"]
     assert states(shared_api, done)["Export metadata"] == "Found done"
+    assert any("files are carried" in line for line in logged(shared_api, done.id))
     after = identities(media)
     assert {name: after[name] for name in packed} == packed
     crossing.import_(1)

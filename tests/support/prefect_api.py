@@ -54,3 +54,15 @@ def artifacts(api_url: str, flow_run: UUID) -> list[Artifact]:
     with client_of(api_url) as client:
         found = client.read_artifacts(artifact_filter=wanted)
     return sorted(found, key=lambda artifact: str(artifact.created))
+
+
+def logged(api_url: str, flow_run: UUID) -> list[str]:
+    """What a flow run and its steps logged: the lines on its page."""
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    wanted = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[flow_run]))
+    with client_of(api_url) as client:
+        answer = client.request(
+            "POST", "/logs/filter", json={"logs": wanted.model_dump(mode="json")}
+        )
+    return [line["message"] for line in answer.json()]
