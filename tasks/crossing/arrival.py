@@ -38,6 +38,7 @@ from tasks.errors import (
 )
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
+from tasks.hosts.putting import put_file
 from tasks.metadata.index import INDEX, index_package
 from tasks.reports.sections import faults_section, neighbours_section
 
@@ -250,7 +251,8 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
         place.progress.finish()
     _refuse_faults(place, arrival)
     _index(arrival, documents.package)
-    (arrival.folder / PAYLOAD).write_bytes(arrival.header.payload())
+    kept = place.media.path(str(arrival.folder.absolute())).joined(PAYLOAD)
+    put_file(place.media, kept, [arrival.header.payload()])
     delivery = Delivery(
         arrival=arrival,
         manifest=documents.manifest,

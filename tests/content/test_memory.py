@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from tasks.content.memory import HashMemory
-from tasks.content.names import Blake3, ContentDigest, FileDigests
+from tasks.content.names import Blake3, FileDigests
 from tasks.content.scan import ContentFile, scan
+from tasks.errors import HostFileError
 from tasks.hosts.local import LocalHost
 from tests.support.bundles import NOW, fill_content
+
+# The first page tells what tables there are; it can be whole when the others are not.
+_PAGE_BYTES = 4_096
 
 
 def _filled(folder: Path) -> tuple[Path, list[ContentFile]]:
@@ -46,10 +50,30 @@ def test_a_memory_that_cannot_be_opened_is_thrown_away(
         assert memory.lookup(first) is None
         memory.remember([(first, _digests(first))], now=NOW)
         memory.flush()
-        assert memory.knows(first.name.digest)
-    assert not _knows(path, ContentDigest(bytes(20)))
-
-
-def _knows(path: Path, digest: ContentDigest) -> bool:
     with HashMemory(path) as memory:
-        return memory.knows(digest)
+        assert memory.knows(first.name.digest)
+
+
+def _look_up(memory: HashMemory, found: list[ContentFile]) -> None:
+    memory.lookup(found[0])
+
+
+def _remember(memory: HashMemory, found: list[ContentFile]) -> None:
+    memory.remember([(file, _digests(file)) for file in found], now=NOW)
+    memory.flush()
+
+
+@pytest.mark.parametrize("use", [_look_up, _remember])
+def test_a_memory_that_turns_out_to_be_damaged_ends_one_run_and_no_other(
+    tmp_path: Path, use: Callable[[HashMemory, list[ContentFile]], None]
+) -> None:
+    path, found = _filled(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content[:_PAGE_BYTES] + b"\xff" * (len(content) - _PAGE_BYTES))
+    with (
+        HashMemory(path) as memory,
+        pytest.raises(HostFileError, match="only saved time and was removed"),
+    ):
+        use(memory, found)
+    with HashMemory(path) as memory:
+        assert memory.lookup(found[0]) is None

@@ -15,6 +15,7 @@ from tasks.crossing.mark import Mark, compare_mark, write_mark
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     ChainError,
+    HostFileError,
     PackageError,
     SafetyError,
     ServerChangedError,
@@ -211,3 +212,14 @@ def test_another_server_than_the_one_that_is_known_is_refused(staging: Workplace
 
     with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
         staging.require_known_server("staging", "other")
+
+
+def test_a_damaged_ledger_is_to_be_restored_and_never_begun_anew(tmp_path: Path) -> None:
+    site = lay_out_place(tmp_path, side="disconnected")
+    with open_place(site) as place:
+        path = place.ledger.path
+    path.write_bytes(b"junk" * 2_000)
+    with pytest.raises(HostFileError) as caught, open_place(site):
+        pass
+    assert "restore the state folder from its backup" in caught.value.next_step
+    assert path.read_bytes().startswith(b"junk")
