@@ -23,7 +23,11 @@ GroupPath = tuple[str, ...]
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
+DEEPEST_GROUP = 100
+"""Names in one path of groups."""
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+# SQL Server's ``datetime`` begins in 1753; the API's year 9999 stands for no deadline.
+_DEADLINE_YEARS = range(1753, 9999)
 
 Key = tuple[str, GroupPath]
 """What a decision is about: an update and a group (folded), whatever the revision."""
@@ -46,14 +50,30 @@ def fold(path: GroupPath) -> GroupPath:
 def _to_utc_second(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    try:
-        return moment.astimezone(UTC).replace(microsecond=0)
-    except OverflowError as error:
-        raise ValueError("a time before the first or after the last") from error
+    if moment.year not in _DEADLINE_YEARS:
+        raise ValueError("a year in which no WSUS holds a deadline")
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _require_path(path: GroupPath) -> GroupPath:
+    if path[0] != ALL_COMPUTERS[0]:
+        raise ValueError(f"a path of groups that does not begin with {ALL_COMPUTERS[0]}")
+    "".join(path).encode()  # half of a surrogate pair is a ValueError
+    return path
 
 
 UpdateId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 UtcSecond = Annotated[datetime, AfterValidator(_to_utc_second)]
+Group = Annotated[
+    GroupPath,
+    Field(min_length=1, max_length=DEEPEST_GROUP),
+    AfterValidator(_require_path),
+]
+"""A path of groups as a WSUS may hold it. Which names it takes for a new group, the server says."""
+
+
+class _GroupLine(BaseModel):
+    path: Group
 
 
 class Decision(BaseModel):
@@ -82,12 +102,12 @@ class Approval(Decision):
     """One revision × one group × an action × a deadline × optional.
 
     Attributes:
-        group: Names from ``All Computers`` down; never empty.
-        deadline: Aware, UTC, whole seconds; None when there is none.
+        group: Names from ``All Computers`` down.
+        deadline: Aware, UTC, whole seconds, of the years 1753 to 9998; None when there is none.
         optional: Offered to people rather than installed.
     """
 
-    group: Annotated[GroupPath, Field(min_length=1)]
+    group: Group
     action: Action
     deadline: UtcSecond | None = None
     optional: bool = False
@@ -128,7 +148,7 @@ class ApprovalSet(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    groups: tuple[GroupPath, ...] = ()
+    groups: tuple[Group, ...] = ()
     approvals: tuple[Approval, ...] = ()
     declines: tuple[Decline, ...] = ()
     licenses: tuple[LicenseAcceptance, ...] = ()
@@ -156,13 +176,13 @@ class ApprovalSet(BaseModel):
         """Read the wire form. A kind that is not known here may be a decision, so it is refused.
 
         Raises:
-            ValueError, KeyError: A line has no kind that is known, or is not what its kind says.
+            ValueError: A line has no kind that is known, or is not what its kind says.
         """
         found: dict[str, list[Any]] = {"group": [], "approval": [], "decline": [], "license": []}
         for line in lines:
             match line.get("kind"):
                 case "group":
-                    found["group"].append(tuple(str(part) for part in line["path"]))
+                    found["group"].append(_GroupLine.model_validate(line).path)
                 case "approval":
                     found["approval"].append(Approval.model_validate(line))
                 case "decline":
@@ -225,10 +245,24 @@ def encode_line(line: Mapping[str, Any]) -> bytes:
 
 
 def decode_lines(content: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Read JSON Lines; ``content`` yields whole lines, as an open file does."""
+    """Read JSON Lines; ``content`` yields whole lines, as an open file does.
+
+    Raises:
+        ValueError: A line is no JSON object.
+    """
     for line in content:
         if line.strip():
-            yield json.loads(line)
+            yield _decode(line)
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("a line that is nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError("a line that is no JSON object")  # noqa: TRY004  what a line says, no call
+    return found
 
 
 def _order(decision: Decision) -> RevisionId:

@@ -11,11 +11,13 @@ from pathlib import Path
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
+from tasks.bundle.layout import APPROVALS
 from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
 from tasks.content.names import Blake3
+from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.fitting import remember_chain, say_verdict
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.kept import PAYLOAD, is_readable
@@ -243,6 +245,7 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
     if documents.manifest is None or documents.package is None or documents.approvals is None:
         _refuse_faults(place, arrival)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
+    read_decisions_file(documents.approvals)
     _require_room(place, documents.manifest, listing)
     place.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
@@ -297,16 +300,18 @@ def prove(place: Workplace, arrival: Arrival) -> None:
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: All that is wrong
             stands in the report.
+        TrustError: What is sealed breaks the format.
     """
     folder = place.scratch / "verify"
     folder.mkdir()
     place.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
         prove_bundle(arrival.opened, scratch=folder, progress=place.progress)
+        _refuse_faults(place, arrival)
+        read_decisions_file(folder / APPROVALS)
     finally:
         place.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)
-    _refuse_faults(place, arrival)
 
 
 def empty_intake(place: Workplace) -> None:

@@ -34,7 +34,7 @@ def note_approvals(place: Workplace, outcome: ApplyOutcome, index_path: Path) ->
         failed=approval_lines(each.as_json() for each in outcome.failed),
     )
     named = (*approvals.applied, *approvals.parked, *approvals.held, *approvals.failed)
-    titles = read_titles(index_path, (each.update_id for each in named))
+    titles = read_titles(index_path, (each.update_id for each in named if each.update_id))
     place.note(approvals=approvals, titles=titles)
 
 

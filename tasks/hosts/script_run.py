@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _LONGEST_PAUSE_SECONDS = 0.5
 _PROBE_EVERY_SECONDS = 5.0
 _MESSAGE_LIMIT = 2_000
 _CHUNK_BYTES = 262_144
+_HALF_OF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 # No line of ours comes near; whoever writes one that never ends is not waited for.
 _LINE_LIMIT_BYTES = 16 * 1_048_576
 
@@ -222,8 +224,15 @@ def read_answer(host: Host, script: Script, files: ScriptFiles, said: str) -> It
 
 
 def _parse(script: Script, line: bytes | None) -> Json:
+    """Read one line: an object, with texts that UTF-8 can hold.
+
+    Half of a surrogate pair becomes U+FFFD, as where PowerShell itself writes UTF-8.
+    """
     try:
         answer = json.loads((line or b"").decode("utf-8-sig"))
+        if _HALF_OF_A_PAIR.search(line or b""):
+            text = json.dumps(answer, ensure_ascii=False)
+            answer = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):

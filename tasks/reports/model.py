@@ -69,10 +69,13 @@ class ErrorLine(Reported):
 
 
 class ApprovalLine(Reported):
-    """One decision and what became of it; of a decline ``group`` is empty, ``action`` null."""
+    """One decision and what became of it; of a decline ``group`` is empty, ``action`` null.
 
-    update_id: str
-    revision: int
+    A target group that could not be made has neither ``update_id`` nor ``revision``.
+    """
+
+    update_id: str | None
+    revision: int | None
     group: tuple[str, ...] = ()
     action: str | None = None
     deadline: str | None = None
