@@ -68,7 +68,7 @@ def read_decisions_file(path: Path) -> ApprovalSet:
     try:
         with path.open("rb") as lines:
             return ApprovalSet.from_lines(decode_lines(lines))
-    except ValueError as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())[:300]
         raise TrustError(reason=f"approvals {path}: {said}") from error
 

@@ -80,24 +80,22 @@ function Find-Group($Path) {
     throw ('no target group ' + [string]::Join(' / ', [string[]]$Path) + $why)
 }
 
-# What WSUS said of a group is said of all that need it too.
-function New-Group($Path) {
-    try {
-        $parent = Find-Group $Path[0..($Path.Length - 2)]
-        return $script:server.CreateComputerTargetGroup($Path[-1], $parent)
-    } catch {
-        $script:refused[(Get-PathKey $Path)] = [string](Get-Cause $_).Message
-        throw
-    }
-}
-
+# What WSUS said of a group is kept: it is said of all that need the group too.
 function Invoke-Group($Op) {
     $result = 'already'
-    for ($depth = 2; $depth -le @($Op.path).Length; $depth++) {
-        $path = [string[]]@($Op.path)[0..($depth - 1)]
-        if ($script:groups.ContainsKey((Get-PathKey $path))) { continue }
-        Add-Group (New-Group $path)
-        $result = 'done'
+    try {
+        for ($depth = 2; $depth -le @($Op.path).Length; $depth++) {
+            $path = [string[]]@($Op.path)[0..($depth - 1)]
+            $key = Get-PathKey $path
+            if ($script:groups.ContainsKey($key)) { continue }
+            if ($script:refused.ContainsKey($key)) { [void](Find-Group $path) }
+            $parent = Find-Group $path[0..($depth - 2)]
+            Add-Group $script:server.CreateComputerTargetGroup($path[$depth - 1], $parent)
+            $result = 'done'
+        }
+    } catch {
+        $script:refused[(Get-PathKey $Op.path)] = [string](Get-Cause $_).Message
+        throw
     }
     return $result
 }
@@ -253,8 +251,7 @@ function Invoke-Resume($Op) {
 # The number stands first in a line, so that one which cannot be read has its outcome too. A line
 # without a number is 0, which nothing asks for.
 function Get-Number([string]$Line) {
-    $match = [regex]::Match($Line, '^\s*\{\s*"n"\s*:\s*([0-9]{1,9})\s*,')
-    if ($match.Success) { return [int]$match.Groups[1].Value }
+    if ($Line -match '^\s*\{\s*"n"\s*:\s*([0-9]{1,9})\s*[,}]') { return [int]$Matches[1] }
     return 0
 }
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
 
-from deploy.lab.rules import searching
+from deploy.lab.rules import approving, groups, searching
 from deploy.lab.rules.scope import Scope
-from tests.support.labs import Lab, decision, equal_servers
+from tests.support.labs import ROOT, Lab, decision, equal_servers
 
 LOG_IN_GERMAN = """<?xml version="1.0" encoding="utf-8"?>
 <ImportLog StartTime="2026-01-01T00:00:00Z" EndTime="2026-01-01T00:00:05Z">
@@ -191,6 +192,68 @@ def test_a_script_that_dies_in_the_middle_of_applying_is_finished_by_the_next_ru
     done = lab.import_(1)
     assert done.exit_code in {0, 2}
     assert done.document["approvals"]["failed"] == []
+
+
+# Makes the disconnected server a replica, or autonomous again.
+SET_REPLICA = """
+import sys
+from pathlib import Path
+from deploy import lab
+lab.tune(Path(sys.argv[1]), "disconnected", "IsReplicaServer", sys.argv[2] == "true")
+"""
+
+
+def _decide_in_all_ways(lab: Lab) -> None:
+    """Decide on staging whatever can be decided, each once."""
+    with lab.server("staging") as server:
+        rows = [row for row in searching.search_updates(server, Scope()) if row.is_latest]
+        current = [row for row in rows if row.publication != "Expired" and not row.superseded]
+        plain = [row for row in current if row.state == "Ready" and not row.has_license]
+        approved, blocked, removed, declined = [(row.update_id, row.revision) for row in plain[:4]]
+        group_id = groups.create(server, "Brand new", None).id
+        approving.approve(server, approved, "Install", group_id, deadline="2044-02-29T23:59:58Z")
+        approving.approve(server, blocked, "NotApproved", group_id)
+        for approval in searching.update_approvals(server, *removed):
+            approving.delete_approval(server, approval.id)
+        approving.decline(server, declined[0])
+        back = next(row for row in current if row.declined)
+        server.connection.execute("DELETE FROM decline WHERE update_id = ?", (back.update_id,))
+        terms = next(row for row in current if row.license_required and not row.declined)
+        approving.accept_license(server, terms.update_id, terms.revision)
+        approving.approve(server, (terms.update_id, terms.revision), "Install", group_id)
+
+
+def test_whatever_the_server_refuses_is_named_and_done_once_it_is_cured(small_lab: Lab) -> None:
+    lab = small_lab
+    lab.configure("disconnected", "policy", licence_terms="accept")
+    lab.accept(lab.cross().document["receipt"], expect=0)
+    _decide_in_all_ways(lab)
+    lab.export()
+    before = lab.state("disconnected")
+    script = (
+        f"export PYTHONPATH='{ROOT}'\n"
+        f"replica() {{ '{sys.executable}' \"$FOLDER/set.py\" '{lab.folder}' $1; }}\n"
+        'case "$*" in *apply-approvals*) ;; *) exec "$REAL" "$@";; esac\n'
+        'for word; do case "$word" in *.in.jsonl) cp "$word" "$FOLDER/asked";; esac; done\n'
+        'replica true; "$REAL" "$@"; code=$?; replica false; exit $code'
+    )
+    folder = _replace(lab, "disconnected", "powershell", script)
+    (folder / "set.py").write_text(SET_REPLICA, encoding="utf-8")
+    result = lab.import_(2, expect=2)
+    asked = [json.loads(line) for line in (folder / "asked").read_text().splitlines()[1:]]
+    kinds = {line["op"] for line in asked}
+    assert kinds == {"group", "accept-license", "undecline", "approve", "remove", "decline"}
+    approvals = result.document["approvals"]
+    assert approvals["applied"] == []
+    assert len(approvals["failed"]) == len(asked)
+    assert all("replica" in line["reason"] for line in approvals["failed"])
+    assert Path(result.document["receipt"]).is_file()
+    after = lab.state("disconnected")
+    assert (after["approvals"], after["declines"]) == (before["approvals"], before["declines"])
+    _restore(lab, "disconnected", "powershell")
+    done = lab.import_(2)
+    assert done.document["approvals"]["failed"] == []
+    equal_servers(lab, apart_from=done)
 
 
 def test_a_wsusutil_that_still_runs_is_found_again_and_never_started_twice(small_lab: Lab) -> None:

@@ -16,7 +16,7 @@ from deploy.lab.rules.server import RuleError, Server
 
 Operation = dict[str, Any]
 _REPEATED = ("done", "already")
-_NUMBER = re.compile(r'\s*\{\s*"n"\s*:\s*([0-9]{1,9})\s*,')
+_NUMBER = re.compile(r'\s*\{\s*"n"\s*:\s*([0-9]{1,9})\s*[,}]')
 
 
 def apply_approvals(run: Run) -> None:
@@ -106,19 +106,20 @@ class _Plan:
 
     def _make_group(self, operation: Operation) -> str:
         path, result = operation["path"], "already"
-        for depth in range(2, len(path) + 1):
-            key = _path_key(path[:depth])
-            if key not in self._groups:
-                self._groups[key] = self._new_group(path[:depth])
-                result = "done"
-        return result
-
-    def _new_group(self, path: Sequence[str]) -> str:
         try:
-            return groups.create(self._server, path[-1], self._group(path[:-1])).id
+            for depth in range(2, len(path) + 1):
+                key = _path_key(path[:depth])
+                if key in self._groups:
+                    continue
+                if key in self._refused:
+                    self._group(path[:depth])
+                parent = self._group(path[: depth - 1])
+                self._groups[key] = groups.create(self._server, path[depth - 1], parent).id
+                result = "done"
         except (RuleError, ScriptError) as error:
             self._refused[_path_key(path)] = str(error)
             raise
+        return result
 
     def _group(self, path: Sequence[str]) -> str:
         key = _path_key(path)
