@@ -87,6 +87,7 @@ def run(words: list[str]) -> int:
 def _carry_out(words: list[str], command: str) -> object:
     """What the command answers; every error is a report."""
     try:
+        _require_utf8([*words, str(Path.cwd())])
         return app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         return failure_report(command, UsageError(reason=_plain(error)))
@@ -100,6 +101,21 @@ def _carry_out(words: list[str], command: str) -> object:
     except Exception as error:  # noqa: BLE001  the edge: every end is a report
         traceback.print_exc()
         return failure_report(command, error)
+
+
+def _require_utf8(words: list[str]) -> None:
+    """See that reports, databases and Prefect can hold what was given; POSIX names need not be so.
+
+    Raises:
+        UsageError: A word, or the working folder, is not UTF-8.
+    """
+    for word in words:
+        shown = word.encode(errors="backslashreplace").decode()
+        if shown != word:
+            raise UsageError(
+                reason=f"{shown} is not UTF-8",
+                remedy="Rename that folder, or mount the medium so that its names are UTF-8.",
+            )
 
 
 # --- commands that are flows -----------------------------------------------------------------

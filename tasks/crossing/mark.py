@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.bundle.header import Header
+from tasks.bundle.header import ChainId, Header, SequenceNumber, SiteName
 from tasks.content.fields import Blake3Field
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ChainError, ServerUnfitError
@@ -25,9 +25,9 @@ class Mark(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    site: str
-    chain: str
-    sequence: int
+    site: SiteName
+    chain: ChainId
+    sequence: SequenceNumber
     header_digest: Blake3Field
 
 

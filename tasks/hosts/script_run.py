@@ -24,7 +24,7 @@ from tasks.errors import (
     TimeLimitError,
 )
 from tasks.hosts.host import CommandResult, Host, JobStatus, Json
-from tasks.hosts.jobs import read_tail
+from tasks.hosts.jobs import read_number, read_tail
 from tasks.hosts.paths import HostPath
 from tasks.hosts.windows import readable_stderr
 from tasks.scripts import Script
@@ -243,14 +243,9 @@ def _parse(script: Script, line: bytes | None) -> Json:
 
 def _last_job(host: Host, script: Script, folder: HostPath) -> tuple[HostPath | None, int]:
     prefix = f"{script.name}.job-"
-    numbers = [
-        int(entry.name.removeprefix(prefix))
-        for entry in host.list_folder(folder)
-        if entry.name.startswith(prefix) and entry.name.removeprefix(prefix).isdigit()
-    ]
-    if not numbers:
-        return None, 0
-    return folder.joined(f"{prefix}{max(numbers):03d}"), max(numbers)
+    names = (entry.name for entry in host.list_folder(folder) if entry.name.startswith(prefix))
+    number = max((read_number(name.removeprefix(prefix)) or 0 for name in names), default=0)
+    return (folder.joined(f"{prefix}{number:03d}") if number else None), number
 
 
 def _wait(

@@ -216,9 +216,10 @@ class SshHost:
     def _own_user_id(self) -> int:
         if self._user_id is None:
             answer = self.ask(["id", "-u"]).stdout.strip()
-            if not answer.isdigit():
+            number = jobs.read_number(answer)
+            if number is None:
                 raise CommandFailedError(program="id", reason=f"it says {answer!r}")
-            self._user_id = int(answer)
+            self._user_id = number
         return self._user_id
 
     def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:

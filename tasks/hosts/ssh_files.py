@@ -35,6 +35,7 @@ from tasks.hosts.ssh_transfer import WINDOW_BYTES, read_file, write_file
 Result = TypeVar("Result")
 
 _LOOK_AGAIN_SECONDS = 30.0
+_LARGEST_BYTES = (1 << 63) - 1  # the protocol has more, which no file has and SQLite does not take
 _MOST_REMEMBERED = 4_096
 _BATCH_THREADS = 4
 _THREADS_FROM = 16
@@ -385,7 +386,7 @@ def _file_stat(name: str, found: paramiko.SFTPAttributes) -> FileStat:
     return FileStat(
         name=name,
         kind=kind,
-        size_bytes=found.st_size or 0,
+        size_bytes=min(found.st_size or 0, _LARGEST_BYTES),
         mtime_ns=int(found.st_mtime or 0) * 1_000_000_000,  # SFTP knows whole seconds
         file_id="",
         hidden=name.startswith("."),
