@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +30,6 @@ from tests.approvals.building import (
     approval,
     decisions,
     decline,
-    license_of,
     u,
 )
 from tests.metadata.facts import LINE
@@ -47,15 +45,19 @@ PLAN = plan_approvals(
 )
 CONTENT_DIR = "/srv/WsusContent"
 REVISION = {"update_id": u(4), "revision": 100, "latest_revision": 100, "found": True}
+STANDING = {
+    "state": "Ready",
+    "license_required": True,
+    "license_accepted": True,
+    "superseded": False,
+    "expired": False,
+    "latest": True,
+}
 ANSWERS: dict[str, Lines] = {
     "read-server": [{**LINE, "content_dir": CONTENT_DIR}],
     "read-approvals": [
         *PRESENT.lines(),
-        {
-            **{"kind": "update", "update_id": u(4), "revision": 100, "title": "x"},
-            **{"state": "Ready", "license_required": True, "license_accepted": True},
-            **{"superseded": False, "expired": False, "latest": True},
-        },
+        {"kind": "update", "update_id": u(4), "revision": 100, "title": "x", **STANDING},
     ],
     "read-updates": [{"kind": "update", **REVISION}],
     "apply-approvals": [
