@@ -86,14 +86,14 @@ VALUES = st.recursive(
 def answers(draw: st.DrawFn) -> dict[str, Lines]:
     """The answers of a healthy server, of which one script says something else."""
     name = draw(st.sampled_from(sorted(ANSWERS)))
-    lines = [dict(line) for line in ANSWERS[name]]
+    lines: Lines = list(ANSWERS[name])
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.integers(0, len(lines)))
         if place == len(lines) or draw(st.integers(0, 5)) == 0:
             lines.insert(place, draw(st.one_of(VALUES, st.sampled_from(ANSWERS[name]))))
-        elif isinstance(line := lines[place], dict) and line:
-            key = draw(st.sampled_from(sorted(line)))
-            lines[place] = {**line, key: draw(VALUES)}
+        elif isinstance(lines[place], dict) and lines[place]:
+            key = draw(st.sampled_from(sorted(lines[place])))
+            lines[place] = {**lines[place], key: draw(VALUES)}
         else:
             del lines[place]
     return {**ANSWERS, name: lines}

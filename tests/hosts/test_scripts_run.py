@@ -72,6 +72,13 @@ def test_a_script_has_run_when_the_call_returns_even_if_nobody_reads(
     assert (tmp_path / "echo.out.jsonl").exists()
 
 
+def test_a_name_that_is_nearly_a_jobs_is_passed_over(host: Host, tmp_path: Path) -> None:
+    for name in ("echo.job-²", "echo.job-", "echo.job-x"):
+        (tmp_path / name).mkdir()
+    assert run(host, "echo", [{"n": 1}], tmp_path)[0] == {"n": 1}
+    assert (tmp_path / "echo.job-001").is_dir()
+
+
 def test_an_appending_script_finds_what_an_earlier_run_wrote(host: Host, tmp_path: Path) -> None:
     assert run(host, "append", [{"n": 1}], tmp_path)[-1] == {"kind": "end", "found": 0}
     answer = run(host, "append", [{"n": 1}, {"n": 2}], tmp_path)
