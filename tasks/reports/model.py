@@ -72,6 +72,9 @@ class ApprovalLine(Reported):
     """One decision and what became of it; of a decline ``group`` is empty, ``action`` null.
 
     A target group that could not be made has neither ``update_id`` nor ``revision``.
+
+    Attributes:
+        operation: What was tried and failed; for people, no part of the document.
     """
 
     update_id: str | None
@@ -81,6 +84,7 @@ class ApprovalLine(Reported):
     deadline: str | None = None
     optional: bool = False
     reason: str | None = None
+    operation: str | None = Field(default=None, exclude=True)
 
 
 class ApprovalOutcome(Reported):
