@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
 import traceback
@@ -240,8 +241,12 @@ def _at_site(
 
 def _folders(bundles: list[Path]) -> list[str]:
     for bundle in bundles:
-        if not bundle.is_dir():
-            raise PathMissingError(what="the bundle's folder", path=bundle.resolve())
+        try:
+            mode = bundle.stat().st_mode  # is_dir would call a broken disk a missing folder
+        except (FileNotFoundError, NotADirectoryError):
+            mode = 0
+        if not stat.S_ISDIR(mode):
+            raise PathMissingError(what="the bundle's folder", path=bundle.absolute())
     return [str(bundle.absolute()) for bundle in bundles]
 
 
