@@ -1,6 +1,6 @@
 """A command that is killed at any instant is run again, and ends as if nothing had happened.
 
-``python -m tests.e2e.kill_many`` does the same many more times.
+``python -m tests.e2e.kill_many`` does the same many more times, and in more commands.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.kill_many import kill_many
+from tests.e2e.kill_many import kill_many, table
 
-_TIMES = 3
+_TIMES = 5
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("command", ["export", "import"])
-def test_a_killed_command_run_again_ends_as_an_undisturbed_one(
-    command: str, tmp_path: Path, shared_api: str, stand_in: None
+@pytest.mark.parametrize(
+    "ways", [("command", "tree"), ("supervisor", "wsusutil", "script")], ids=["whole", "single"]
+)
+def test_what_is_killed_and_run_again_ends_as_an_undisturbed_run(
+    tmp_path: Path, shared_api: str, stand_in: None, ways: tuple[str, ...]
 ) -> None:
-    trials = kill_many(command, tmp_path, shared_api, times=_TIMES, seed=11)
-    assert [trial.differences for trial in trials] == [()] * _TIMES
-    assert any(trial.was_killed for trial in trials)
+    records = kill_many(
+        tmp_path, times=_TIMES, seed=11, api_url=shared_api, stages=("export", "import"), ways=ways
+    )
+    assert [record["differences"] for record in records] == [()] * _TIMES, table(records)
+    assert all(record["was_killed"] for record in records)
