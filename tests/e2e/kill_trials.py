@@ -8,6 +8,7 @@ import queue
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -52,7 +53,7 @@ def ways_of(stage: str, *, embedded: bool) -> tuple[Way, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """A share of a step's time in the undisturbed run; the last share may lie in the next step."""
+    """So long after a step began; it may have ended by then where it is quicker this time."""
 
     step: str
     delay_seconds: float
@@ -60,12 +61,12 @@ class Instant:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One kill and the runs after it."""
+    """One kill and the runs after it. ``within`` is the step that was under way, if any was hit."""
 
     stage: str
     way: Way
     instant: Instant
-    was_killed: bool
+    within: str | None
     reruns: int
     differences: tuple[str, ...]
 
@@ -110,8 +111,8 @@ class _Running:
             seconds, line = entry
             if line.startswith("next:"):
                 yield seconds, "end"
-            elif (match := _STEP.match(line)) and match[0].strip() == line.strip():
-                yield seconds, match[1].strip()
+            elif step := _step_of(line):
+                yield seconds, step
 
     def finish(self, output: Path) -> Ended:
         code = self.process.wait(_COMMAND_SECONDS)
@@ -146,11 +147,11 @@ class Range:
         """Kill at an instant, run again until it ends well, compare."""
         _put_back(self.copy, self.made.folder)
         running = _Running.start(self.made, self.words)
-        was_killed = _kill(running, self.made.folder, instant, way)
+        within = _kill(running, self.made.folder, instant, way)
         output = self.made.folder.parent / "stdout"
         ended = running.finish(output)
-        if not was_killed:
-            return Trial(self.stage, way, instant, False, 0, ())
+        if within is None:
+            return Trial(self.stage, way, instant, None, 0, ())
         reruns, differences = 0, list(_unforeseen(ended))
         while ended.exit_code not in {0, 2} and reruns < _RERUNS:
             before = len(calls_of(self.made.folder))
@@ -164,12 +165,18 @@ class Range:
         differences += self.reference.differences(outcome)
         if outcome.exit_code != self.reference.exit_code:
             differences.append(ended.stderr[-2_000:])
-        return Trial(self.stage, way, instant, True, reruns, tuple(differences))
+        return Trial(self.stage, way, instant, within, reruns, tuple(differences))
 
     def _repeated(self, calls: list[tuple[str, str]]) -> list[str]:
         """Name the scripts that one rerun ran more often than the undisturbed run did."""
         ran = Counter(name for name, end in calls if end == "begins")
         return [f"run more often: {name}" for name in ran - self.scripts]
+
+
+def _step_of(line: str) -> str | None:
+    """The step that a line on stderr begins; what a step found out has digits or a colon."""
+    match = _STEP.fullmatch(line.strip())
+    return match[1] if match else None
 
 
 def _unforeseen(ended: Ended) -> list[str]:
@@ -238,14 +245,16 @@ def _log_calls(folder: Path, side: str) -> None:
         path.write_text(f'{script}code=$?\nnote $code "$@"\nexit $code\n', encoding="utf-8")
 
 
-def _kill(running: _Running, folder: Path, instant: Instant, way: Way) -> bool:
-    """Wait for the instant and kill; False when the command was past its last step by then."""
+def _kill(running: _Running, folder: Path, instant: Instant, way: Way) -> str | None:
+    """Wait for the instant and kill; gives the step, None when the last one was over by then."""
     steps = running.steps()
     if not any(name == instant.step for _, name in steps):
-        return False
+        return None
     due = time.monotonic() + instant.delay_seconds
     while time.monotonic() < due:
         time.sleep(min(0.01, max(0.0, due - time.monotonic())))
+    if way == "tree" and running.process.poll() is None:
+        running.process.send_signal(signal.SIGSTOP)  # finding the others takes longer than a step
     while running.process.poll() is None and not any("next:" in line for line in running.stderr):
         victims = _victims(running.process.pid, folder, way)
         for victim in victims:
@@ -254,9 +263,11 @@ def _kill(running: _Running, folder: Path, instant: Instant, way: Way) -> bool:
             except psutil.NoSuchProcess:
                 continue
         if victims:
-            return True
+            return [step for line in running.stderr if (step := _step_of(line))][-1]
         time.sleep(0.01)
-    return False
+    if way == "tree" and running.process.poll() is None:
+        running.process.send_signal(signal.SIGCONT)
+    return None
 
 
 def _victims(command: int, folder: Path, way: Way) -> list[psutil.Process]:
