@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -256,18 +257,19 @@ def _kill(running: _Running, folder: Path, instant: Instant, way: Way) -> str | 
     if way == "tree" and running.process.poll() is None:
         running.process.send_signal(signal.SIGSTOP)  # finding the others takes longer than a step
     while running.process.poll() is None and not any("next:" in line for line in running.stderr):
-        victims = _victims(running.process.pid, folder, way)
-        for victim in victims:
-            try:
-                victim.kill()
-            except psutil.NoSuchProcess:
-                continue
-        if victims:
+        if _strike(_victims(running.process.pid, folder, way)):
             return [step for line in running.stderr if (step := _step_of(line))][-1]
         time.sleep(0.01)
     if way == "tree" and running.process.poll() is None:
         running.process.send_signal(signal.SIGCONT)
     return None
+
+
+def _strike(victims: list[psutil.Process]) -> bool:
+    for victim in victims:
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+    return bool(victims)
 
 
 def _victims(command: int, folder: Path, way: Way) -> list[psutil.Process]:
