@@ -43,6 +43,16 @@ _SERVER_WAYS: dict[str, tuple[Way, ...]] = {
 }
 _STEP = re.compile(r"\d\d:\d\d:\d\d  ([A-Z][^,:.]+)")
 _RERUNS = 3
+# How a program's launcher finds out what it was asked for.
+_VERBS = {"wsusutil": 'echo "$1"', "powershell": 'echo "$*" | grep -o "[a-z-]*[.]ps1"'}
+_NOTING = """#!/bin/sh
+name="{name}"
+echo "$name begins" >>"{log}"
+{command}
+code=$?
+echo "$name $code" >>"{log}"
+exit $code
+"""
 _COMMAND_SECONDS = 300.0
 
 
@@ -232,18 +242,15 @@ def _words(stage: str, bundle: Path, receipt: str) -> tuple[str, ...]:
 
 def _log_calls(folder: Path, side: str) -> None:
     """Have a server's programs write down when they begin and how they end."""
-    for program in ("wsusutil", "powershell"):
+    for program, verb in _VERBS.items():
         path = folder / side / program
-        text = path.read_text(encoding="utf-8")
-        assert " exec " in text
-        what = '"$1"' if program == "wsusutil" else '"$(echo "$*" | grep -o "[a-z-]*\\.ps1")"'
-        note = f'echo "{program} {side}" {what} $1 >>"{folder / CALLS}"'
-        script = text.replace(" exec ", " ", 1).replace(
-            "#!/bin/sh\n", f"#!/bin/sh\nnote() {{ {note.replace('$1 >>', '$END >>')}; }}\n", 1
+        _, command = path.read_text(encoding="utf-8").strip().split("\n")
+        assert " exec " in command
+        name = f"{program} {side} $({verb})"
+        script = _NOTING.format(
+            name=name, log=folder / CALLS, command=command.replace(" exec ", " ", 1)
         )
-        script = script.replace("note() {", "note() { END=$1; shift;", 1)
-        script = script.replace("\nPYTHONPATH", '\nnote begins "$@"\nPYTHONPATH', 1)
-        path.write_text(f'{script}code=$?\nnote $code "$@"\nexit $code\n', encoding="utf-8")
+        path.write_text(script, encoding="utf-8")
 
 
 def _kill(running: _Running, folder: Path, instant: Instant, way: Way) -> str | None:
