@@ -148,7 +148,7 @@ def test_a_bundle_is_judged_again_after_the_wait_for_the_lock(
     place = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
     judge_again(place, arrival)
 
@@ -164,7 +164,7 @@ def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
     place = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
 
     remember_import(place, 3, arrival.header.created, digest=arrival.digest)

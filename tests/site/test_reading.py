@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.crossing.trust import require_keys
 from tasks.errors import PathMissingError, SiteFileError
+from tasks.site.checking import require_keys
 from tasks.site.reading import read_site
 from tests.support.places import lay_out_place
 
