@@ -61,14 +61,12 @@ class Reported(BaseModel):
 
 
 class ErrorLine(Reported):
-    """One thing that went wrong; ``next_step`` says what the operator does now.
-
-    ``lines`` are the message as a terminal shows it; the document has the message alone.
-    """
+    """One thing that went wrong; ``next_step`` says what the operator does now."""
 
     kind: str
     message: str
     next_step: str
+    # The message as a terminal shows it; the document has the message alone.
     lines: tuple[str, ...] = Field(default=(), exclude=True)
 
 

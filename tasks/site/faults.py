@@ -20,7 +20,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     for name, field in Site.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
-# Sentences by pydantic's types of errors; those with an input also show it.
+# By pydantic's type of the error: the thing that was expected.
 _EXPECTED: Mapping[str, str] = {
     "string_type": "text in quotes",
     "path_type": "a path in quotes",
@@ -36,8 +36,7 @@ _EXPECTED: Mapping[str, str] = {
     "less_than_equal": "{le} or less",
     "finite_number": "a finite number",
     "too_short": "a list with at least one entry",
-    "string_pattern_mismatch": "1 to 40 letters, digits, dashes and underscores of ASCII, "
-    "a letter or digit first",
+    "string_pattern_mismatch": "1 to 40 letters, digits, - and _, no - or _ first",
 }
 
 
@@ -91,8 +90,9 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return str(problem["ctx"]["error"])
     if kind not in _EXPECTED:
         return str(problem["msg"])
-    context, found = problem.get("ctx", {}), problem["input"]
-    expected = _EXPECTED[kind].format(**context)
+    found = problem["input"]
+    limits = {name: _plain(limit) for name, limit in problem.get("ctx", {}).items()}
+    expected = _EXPECTED[kind].format(**limits)
     return f"expected {expected}, found {_shown(found)}{_value_hint(expected, found)}"
 
 
@@ -113,6 +113,11 @@ def _value_hint(expected: str, found: object) -> str:
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     matches = get_close_matches(name.lower(), list(known), n=1)
     return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def _plain(limit: object) -> object:
+    """Write a limit of a share or of hours as a site file does: 1, not 1.0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _shown(value: object) -> str:

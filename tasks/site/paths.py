@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ntpath
 import os
+import stat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,8 @@ def _folder(info: ValidationInfo[Any]) -> Path:
 
 
 def _absolute(path: Path, info: ValidationInfo[Any]) -> Path:
+    if "\0" in str(path):
+        raise ValueError("a path has no NUL")
     try:
         return Path(os.path.abspath(_folder(info) / path.expanduser()))
     except RuntimeError as error:
@@ -32,12 +35,13 @@ def _absolute(path: Path, info: ValidationInfo[Any]) -> Path:
 
 def _existing_file(path: Path) -> Path:
     try:
-        is_file = path.is_file()
+        if stat.S_ISREG(path.stat().st_mode):
+            return path
+    except (FileNotFoundError, NotADirectoryError):
+        pass
     except OSError as error:  # a folder that we may not enter, a name too long
         raise ValueError(f"file cannot be reached: {path}: {error.strerror}") from error
-    if not is_file:
-        raise ValueError(f"file not found: {path}")
-    return path
+    raise ValueError(f"file not found: {path}")
 
 
 def _without_links(path: Path) -> Path:

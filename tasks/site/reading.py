@@ -31,8 +31,12 @@ def read_site(path: Path) -> Site:
         table = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise PathMissingError(what="the site file", path=path, remedy=_NAME_IT) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SiteFileError(path=path, problems=(str(error),)) from None
+    except OSError as error:
+        raise SiteFileError(path=path, problems=(f"cannot be read: {error.strerror}",)) from None
+    except UnicodeDecodeError as error:
+        raise SiteFileError(path=path, problems=(f"not UTF-8: {error}",)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SiteFileError(path=path, problems=(f"not valid TOML: {error}",)) from None
     faults = [Fault(("path",), "unknown key")] if "path" in table else []
     try:
         site = Site.model_validate(
