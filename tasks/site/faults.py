@@ -35,7 +35,6 @@ _EXPECTED: Mapping[str, str] = {
     "greater_than_equal": "{ge} or more",
     "less_than_equal": "{le} or less",
     "finite_number": "a finite number",
-    "too_short": "a list with at least one entry",
     "string_pattern_mismatch": "1 to 40 letters, digits, - and _, no - or _ first",
 }
 

@@ -11,12 +11,14 @@ import ntpath
 import os
 import stat
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from tasks.hosts.opening import LOCAL
 from tasks.hosts.paths import Platform
+
+Value = TypeVar("Value")
 
 
 def _folder(info: ValidationInfo[Any]) -> Path:
@@ -54,6 +56,13 @@ def _on_server(text: str, info: ValidationInfo[Any]) -> str:
     return os.path.abspath(_folder(info) / text)
 
 
+def _with_entries(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    # Not `min_length`: pydantic counts only entries without a fault, and tells one fault twice.
+    if not values:
+        raise ValueError("expected a list with at least one entry, found none")
+    return values
+
+
 def _program(command: tuple[str, ...], info: ValidationInfo[Any]) -> tuple[str, ...]:
     program = command[0]
     if "/" not in program and "\\" not in program:
@@ -77,7 +86,13 @@ MountPath = Annotated[LocalPath, AfterValidator(_without_links)]
 ServerPath = Annotated[str, AfterValidator(_on_server)]
 """A folder of the server."""
 
+LocalFiles = Annotated[tuple[LocalFile, ...], Field(strict=False), AfterValidator(_with_entries)]
+"""Files of this machine, one at least."""
+
 ServerCommand = Annotated[
-    tuple[str, ...], Field(min_length=1, strict=False), AfterValidator(_program)
+    tuple[str, ...],
+    Field(strict=False),
+    AfterValidator(_with_entries),
+    AfterValidator(_program),
 ]
 """A program of the server with arguments of its own. On this machine it has to be there."""

@@ -16,7 +16,7 @@ from tasks.hosts.opening import LOCAL
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import parse_ssh_address
 from tasks.names import Count, Mode, Side, SiteName
-from tasks.site.paths import LocalFile, LocalPath, MountPath, ServerCommand, ServerPath
+from tasks.site.paths import LocalFile, LocalFiles, LocalPath, MountPath, ServerCommand, ServerPath
 
 
 def _server_address(address: str) -> str:
@@ -96,7 +96,7 @@ class TrustSection(Section):
     """``[trust]``: our own key, whom we believe, and how old a bundle may be."""
 
     signing_key: LocalFile
-    trusted_keys: Annotated[tuple[LocalFile, ...], Field(min_length=1, strict=False)]
+    trusted_keys: LocalFiles
     receipt_secret: LocalFile | None = None
     threshold: Annotated[int, Field(ge=1), AfterValidator(_within_keys)] = 1
     max_bundle_age_days: Annotated[int, Field(ge=1)] = 90

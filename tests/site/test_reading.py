@@ -37,11 +37,13 @@ def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_line
 ) -> None:
     site = lay_out_place(tmp_path, side="staging", policy='max_lost_share = "much"')
     change(site, '"keys/signing.key"', '"keys/none.key"')
+    change(site, '"keys/signing.pub"', '"keys/none.pub"')
     site.write_text(f'path = "x"{site.read_text(encoding="utf-8")}', encoding="utf-8")
 
     assert faults_of(site) == (
         "line 1: path: unknown key",
         f"line 14: trust.signing_key: file not found: {tmp_path / 'keys' / 'none.key'}",
+        f"line 15: trust.trusted_keys.0: file not found: {tmp_path / 'keys' / 'none.pub'}",
         "line 18: policy.max_lost_share: expected a number, found 'much'",
     )
 
@@ -75,7 +77,7 @@ def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_line
         ('trusted_keys = ["keys/signing.pub"]', 'trusted_keys = "keys/signing.pub"',
          "trust.trusted_keys: expected a list in square brackets, found 'keys/signing.pub'"),
         ('trusted_keys = ["keys/signing.pub"]', "trusted_keys = []",
-         "trust.trusted_keys: expected a list with at least one entry, found a list"),
+         "trust.trusted_keys: expected a list with at least one entry, found none"),
         ("[policy]", "threshold = 2", "trust.threshold: higher than the number of trusted keys"),
         ('platform = "posix"', "command_limit_hours = 0",
          "server.command_limit_hours: expected more than 0, found 0"),
