@@ -209,7 +209,10 @@ def test_a_site_file_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
     assert "WSUS_AIRGAP_SITE" in caught.value.next_step
 
 
-@pytest.mark.parametrize("address", ["ssh://host", "ssh://u@h:99999", "ssh://u:secret@h:99999"])
+@pytest.mark.parametrize(
+    "address",
+    ["ssh://host", "ssh://u@h:99999", "ssh://u:secret@h:99999", r"ssh://u@h\n", "ssh://a b@h"],
+)
 def test_an_address_that_ssh_cannot_use_is_named_with_what_else_it_lacks(
     tmp_path: Path, address: str
 ) -> None:
