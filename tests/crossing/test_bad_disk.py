@@ -53,7 +53,7 @@ def bundle(disconnected: Workplace, tmp_path: Path) -> Path:
     header = made.header(made.pack())
     server = FACTS.model_copy(update={"id": writing.SERVER_ID})
     made.publish(header.model_copy(update={"server": server}))
-    shutil.copy(made.root / "keys" / "staging.pub", disconnected.site.trust.trusted_keys[0])
+    shutil.copy(made.root / "keys" / "signing.pub", disconnected.site.trust.trusted_keys[0])
     assert made.volume(1, 2).is_dir()
     return made.bundle()
 
