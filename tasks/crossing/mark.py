@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.bundle.header import ChainId, Header, SequenceNumber, SiteName
+from tasks.bundle.header import ChainId, Header, SequenceNumber
 from tasks.content.fields import Blake3Field
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ChainError, ServerUnfitError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.putting import put_file
+from tasks.names import SiteName
 
 _LIMIT_BYTES = 10_000
 
