@@ -249,7 +249,7 @@ def _draft(
         # The medium may be mounted elsewhere than when the number was taken.
         bundle=place.site.media.path / record.bundle.name,
         mode=Mode(record.mode),
-        chain=place.exports.chain,
+        chain=place.exports.mint_chain(),
         parent=parent.sequence if parent else None,
         base=base.sequence if base else None,
         voided=tuple(place.exports.void_since(parent.sequence if parent else 0)),

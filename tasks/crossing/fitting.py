@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from tasks.bundle.chain import ChainVerdict, ImportedBundle, SiteMemory
 from tasks.bundle.header import Header
 from tasks.crossing.workplace import Workplace
@@ -13,10 +11,9 @@ from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
 
 def remember_chain(place: Workplace) -> SiteMemory:
     """What this site remembers of its chain, from the ledger alone."""
-    last_run = place.ledger.fact("latest_time")
     return SiteMemory(
         site=place.site.name,
-        chain=place.ledger.fact("chain"),
+        chain=place.ledger.chain,
         imported={
             record.sequence: ImportedBundle(
                 digest=record.header_digest,
@@ -26,7 +23,7 @@ def remember_chain(place: Workplace) -> SiteMemory:
             )
             for record in place.imports.all()
         },
-        last_run=datetime.fromisoformat(last_run) if last_run else None,
+        last_run=place.ledger.newest_time,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -185,9 +184,9 @@ def _after_placing(delivery: Delivery, listing: Listing) -> ContentLookup:
 def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
     """Remember durably, before the first change, that this bundle is being imported."""
     header = delivery.header
-    place.ledger.settle_fact("chain", header.chain)
-    place.ledger.settle_fact("staging_server", header.server.id)
-    place.ledger.settle_fact("disconnected_server", facts.server_id)
+    place.ledger.adopt_chain(header.chain)
+    place.ledger.adopt_server("staging", header.server.id)
+    place.ledger.adopt_server("disconnected", facts.server_id)
     _remember_gap(place, delivery)
     place.imports.begin(
         ImportRecord(
@@ -285,8 +284,7 @@ def is_loaded(place: Workplace, delivery: Delivery, sources: Sources) -> bool:
     """Whether this package was loaded, and the server still knows every revision in question."""
     if delivery.arrival.is_superseded:
         return True
-    done = place.ledger.step(delivery.work, "metadata")
-    if done is None or json.loads(done) != delivery.header.package.blake3.hex:
+    if place.ledger.steps(delivery.work).loaded_package != delivery.header.package.blake3:
         return False
     wanted = _concerned(delivery, sources)
     return asking.read_revisions(place, wanted).keys() >= set(wanted)
@@ -321,7 +319,7 @@ def load_metadata(
         load_metadata(place, delivery, sources, before)
         return
     wsusutil_run.require_success(place, attempt, judgement)
-    place.ledger.finish_step(delivery.work, "metadata", json.dumps(expected.hex), now=place.clock())
+    place.ledger.steps(delivery.work).finish_loading(expected, now=place.clock())
 
 
 def _bring_package(place: Workplace, package: Path, work: str, expected: Blake3) -> str:

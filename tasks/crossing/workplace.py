@@ -23,7 +23,6 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.scratch import make_scratch
 from tasks.crossing.trust import require_keys
 from tasks.errors import (
-    AirGapError,
     PathMissingError,
     ServerChangedError,
     SiteFileError,
@@ -38,6 +37,7 @@ from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
 from tasks.metadata.audit import MissingFile
+from tasks.metadata.server import Side as ServerSide
 from tasks.progress import Progress, Silence
 from tasks.reports.model import ApprovalOutcome, Section
 from tasks.site.reading import find_site, require_side
@@ -127,7 +127,7 @@ class Workplace:
     @property
     def _content_dir_before(self) -> HostPath | None:
         """Where WsusContent lay when a run last looked: this one may be refused before it does."""
-        known = self.site.server.content_dir or self.ledger.fact("content_dir")
+        known = self.site.server.content_dir or self.ledger.content_dir
         return self.server.path(known) if known else None
 
     @property
@@ -228,13 +228,13 @@ class Workplace:
         if not path.is_dir():
             raise PathMissingError(what="the medium (media.path)", path=path)
 
-    def require_known_server(self, side: str, found: str) -> None:
+    def require_known_server(self, side: ServerSide, found: str) -> None:
         """Compare a server's id with the one that this site remembers, if it does.
 
         Raises:
             ServerChangedError: It is another one.
         """
-        expected = self.ledger.fact(f"{side}_server")
+        expected = self.ledger.server_id(side)
         if expected is not None and expected != found:
             raise ServerChangedError(
                 reason=f"the {side} server's id is {found}, this site knows {expected}",
@@ -309,7 +309,7 @@ def open_workplace(
         _require_own(ledger, site)
         server = open_host(_address(site))
         stack.callback(server.close)
-    except AirGapError:
+    except BaseException:
         stack.close()
         raise
     return Workplace(
@@ -334,7 +334,7 @@ def _require_own(ledger: Ledger, site: Site) -> None:
         SiteFileError: It holds the state of another.
     """
     ours = f"site {site.name}, {site.side.value} side"
-    found = ledger.settle_fact("owner", ours)
+    found = ledger.claim(ours)
     if found != ours:
         problem = f"site.state_dir: {site.state_dir} holds the state of {found}"
         raise SiteFileError(path=site.path, problems=problem)

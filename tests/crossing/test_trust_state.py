@@ -97,7 +97,7 @@ def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: Workplac
     compare_mark(place)
     assert place.alarms == []
     place.make_folders()
-    place.ledger.settle_fact("chain", CHAIN)
+    place.ledger.adopt_chain(CHAIN)
     remember_import(place, 1)
     remember_import(place, 2)
     write_mark(place, mark(2))
@@ -122,7 +122,7 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
     with pytest.raises(ChainError, match="mark of bundle 3"):
         compare_mark(place)
     write_mark(place, mark(2))
-    place.ledger.settle_fact("chain", "f" * 32)
+    place.ledger.adopt_chain("f" * 32)
     with pytest.raises(ChainError, match=r"knows chain f{32}"):
         compare_mark(place)
 
@@ -130,7 +130,7 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
 def test_a_mark_of_another_bundle_under_a_known_number_is_refused(disconnected: Workplace) -> None:
     place = disconnected
     place.make_folders()
-    place.ledger.settle_fact("chain", CHAIN)
+    place.ledger.adopt_chain(CHAIN)
     remember_import(place, 1)
     remember_import(place, 2)
     for sequence in (1, 2):
@@ -207,7 +207,7 @@ def test_a_state_folder_of_the_other_side_or_another_site_is_refused(
 
 def test_another_server_than_the_one_that_is_known_is_refused(staging: Workplace) -> None:
     staging.require_known_server("staging", "one")
-    staging.ledger.settle_fact("staging_server", "one")
+    staging.ledger.adopt_server("staging", "one")
     staging.require_known_server("staging", "one")
 
     with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
