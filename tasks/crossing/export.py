@@ -49,7 +49,7 @@ _PLAN = "plan.json"
 
 def find_package(place: Workplace, draft: Draft, facts: ServerFacts) -> ExportedPackage | None:
     """The package that an earlier run of this export fetched, when it is still there and true."""
-    found = place.ledger.steps(draft.work).package
+    found = place.ledger.steps(draft.work.text).package
     if found is None:
         return None
     here = wsusutil_run.digest_of(found.path)
@@ -68,7 +68,7 @@ def export_package(
     Raises:
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
-    started = wsusutil_run.start_or_find(place, "export", work=draft.work)
+    started = wsusutil_run.start_or_find(place, "export", work=draft.work.text)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     target = draft.folder / PACKAGE
@@ -78,7 +78,7 @@ def export_package(
         with PackageIndex(draft.folder / INDEX) as index:
             signal = replace(signal, problem=contradiction(index, facts, approved))
     judgement = wsusutil_run.judge(place, attempt, ending, signal, before=facts)
-    wsusutil_run.forget(place, attempt, work=draft.work)
+    wsusutil_run.forget(place, attempt, work=draft.work.text)
     if wsusutil_run.is_old_failure(place, started, judgement):
         return export_package(place, draft, facts, decisions)
     wsusutil_run.require_success(place, attempt, judgement)
@@ -93,7 +93,7 @@ def export_package(
     )
     # Not before: the package bears witness that this is the server's id.
     place.ledger.adopt_server("staging", facts.server_id)
-    place.ledger.steps(draft.work).finish_package(exported, now=place.clock())
+    place.ledger.steps(draft.work.text).finish_package(exported, now=place.clock())
     return exported
 
 

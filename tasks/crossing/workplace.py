@@ -23,6 +23,7 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.scratch import make_scratch
 from tasks.crossing.trust import require_keys
 from tasks.errors import (
+    AirGapError,
     PathMissingError,
     ServerChangedError,
     SiteFileError,
@@ -36,6 +37,7 @@ from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
+from tasks.ledger.work_id import new_run_id
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.server import Side as ServerSide
 from tasks.progress import Progress, Silence
@@ -309,13 +311,13 @@ def open_workplace(
         _require_own(ledger, site)
         server = open_host(_address(site))
         stack.callback(server.close)
-    except BaseException:
+    except AirGapError:
         stack.close()
         raise
     return Workplace(
         site=site,
         command=command,
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}",
+        run_id=new_run_id(command, now=now),
         clock=clock,
         started=now,
         ledger=ledger,
