@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +38,11 @@ def unpack_lab(name: OlderLab, folder: Path, *, version: str = "0.1.0") -> Lab:
         made["interpreter"]: sys.executable,  # before the installation, which it lies in
         made["installation"]: str(ROOT),
     }
+    old = re.compile("|".join(map(re.escape, renamed)))
+
+    def rename(text: str) -> str:
+        return old.sub(lambda match: renamed[match[0]], text)  # once: what is new stays
+
     with tarfile.open(source / "labs.tar.xz") as archive:
         members = [member for member in archive if member.name.partition("/")[0] == name]
         for member in members:
@@ -45,7 +52,7 @@ def unpack_lab(name: OlderLab, folder: Path, *, version: str = "0.1.0") -> Lab:
         for member in members:
             path = folder / member.name
             if member.isfile() and not path.name.endswith("-wal"):  # its database takes it in
-                _rename_in(path, renamed)
+                _rename_in(path, rename)
     return Lab(folder)
 
 
@@ -61,27 +68,24 @@ def continue_lab(name: OlderLab, folder: Path, *, api_url: str) -> Lab:
     return lab
 
 
-def _rename_in(path: Path, renamed: Mapping[str, str]) -> None:
+def _rename_in(path: Path, rename: Callable[[str], str]) -> None:
     content = path.read_bytes()
     if content.startswith(_SQLITE):
-        _rename_in_database(path, renamed)
-    elif any(old.encode() in content for old in renamed):
-        for old, new in renamed.items():
-            content = content.replace(old.encode(), new.encode())
-        path.write_bytes(content)
+        _rename_in_database(path, rename)
+        return
+    text = content.decode(errors="surrogateescape")
+    if rename(text) != text:
+        path.write_bytes(rename(text).encode(errors="surrogateescape"))
 
 
-def _rename_in_database(path: Path, renamed: Mapping[str, str]) -> None:
-    connection = sqlite3.connect(path)
-    with connection:
+def _rename_in_database(path: Path, rename: Callable[[str], str]) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.create_function("renamed", 1, rename)
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
         for (table,) in tables:
             columns = connection.execute(f'PRAGMA table_info("{table}")').fetchall()
             for column in (f'"{row[1]}"' for row in columns):
-                for old, new in renamed.items():
-                    connection.execute(
-                        f'UPDATE "{table}" SET {column} = replace({column}, ?1, ?2)'  # noqa: S608
-                        f" WHERE instr({column}, ?1) AND typeof({column}) = 'text'",
-                        (old, new),
-                    )
-    connection.close()
+                connection.execute(
+                    f'UPDATE "{table}" SET {column} = renamed({column})'  # noqa: S608
+                    f" WHERE typeof({column}) = 'text' AND renamed({column}) <> {column}"
+                )
