@@ -13,8 +13,8 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.ledger.steps import ExportedPackage
 from tasks.metadata.server import ServerFacts
+from tasks.names import Mode
 from tasks.policy import at_work, found_done, log, name_run, step
-from tasks.site.settings import Mode
 
 
 @step("Lock server and media")

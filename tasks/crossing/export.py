@@ -38,6 +38,7 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal, contradiction
+from tasks.names import Side
 from tasks.version import VERSION
 
 PRODUCT = f"wsus-airgap {VERSION}"
@@ -92,7 +93,7 @@ def export_package(
         counts=_counts(facts),
     )
     # Not before: the package bears witness that this is the server's id.
-    place.ledger.adopt_server("staging", facts.server_id)
+    place.ledger.adopt_server(Side.STAGING, facts.server_id)
     place.ledger.steps(draft.work.text).finish_package(exported, now=place.clock())
     return exported
 
@@ -270,7 +271,7 @@ def _header(
         base=reference(place, draft.base),
         voided=draft.voided,
         created=created,
-        mode=draft.mode.value,
+        mode=draft.mode,
         server=StagingFacts(
             id=facts.server_id,
             version=facts.version,

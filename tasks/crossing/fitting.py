@@ -7,6 +7,7 @@ from tasks.bundle.header import Header
 from tasks.crossing.workplace import Workplace
 from tasks.errors import SettingsDifferError
 from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
+from tasks.names import Side
 
 
 def remember_chain(place: Workplace) -> SiteMemory:
@@ -73,4 +74,4 @@ def compare_servers(place: Workplace, header: Header, facts: ServerFacts) -> Non
             differences="; ".join(each.sentence for each in differences),
             remedy=" ".join(each.remedy for each in differences),
         )
-    place.require_known_server("staging", staging.id)
+    place.require_known_server(Side.STAGING, staging.id)

@@ -47,6 +47,7 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
+from tasks.names import Side
 from tasks.revision import RevisionId
 
 # A package of which a hundredth is missing escapes such a sample once in five hundred million.
@@ -185,8 +186,8 @@ def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
     """Remember durably, before the first change, that this bundle is being imported."""
     header = delivery.header
     place.ledger.adopt_chain(header.chain)
-    place.ledger.adopt_server("staging", header.server.id)
-    place.ledger.adopt_server("disconnected", facts.server_id)
+    place.ledger.adopt_server(Side.STAGING, header.server.id)
+    place.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
     _remember_gap(place, delivery)
     place.imports.begin(
         ImportRecord(

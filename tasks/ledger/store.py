@@ -13,15 +13,15 @@ from tasks.errors import HostFileError
 from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
 from tasks.ledger.schema import migrate, transaction
 from tasks.ledger.steps import Steps
-from tasks.metadata.server import Side
+from tasks.names import Side
 
 _REMEDY = (
     "Check the disk and the account's rights there. If the file is damaged, restore the state "
     "folder from its backup; do not begin an empty one, it guards what may be imported."
 )
 _SERVER_FACT: dict[Side, FactName] = {
-    "staging": "staging_server",
-    "disconnected": "disconnected_server",
+    Side.STAGING: "staging_server",
+    Side.DISCONNECTED: "disconnected_server",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tasks.errors import (
     SiteFileError,
 )
 from tasks.ledger.imports import ImportRecord
+from tasks.names import Side
 from tests.metadata.writing import Update, write_package
 from tests.support.bundles import CHAIN, NOW, Workshop
 from tests.support.places import lay_out_place, open_place, reserved
@@ -148,7 +150,7 @@ def test_a_bundle_is_judged_again_after_the_wait_for_the_lock(
     place = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
     judge_again(place, arrival)
 
@@ -164,7 +166,7 @@ def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
     place = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
 
     remember_import(place, 3, arrival.header.created, digest=arrival.digest)
@@ -205,13 +207,29 @@ def test_a_state_folder_of_the_other_side_or_another_site_is_refused(
         open_place(site)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="reads Linux's list of open files")
+def test_a_run_that_cannot_begin_leaves_no_ledger_open(tmp_path: Path) -> None:
+    site = lay_out_place(tmp_path, side="staging")
+    ledger = tmp_path / "state" / "ledger.sqlite"
+    with open_place(site) as place:
+        place.ledger.connection.execute(
+            "CREATE TRIGGER no_facts BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+
+    with pytest.raises(sqlite3.Error, match="full"):
+        open_place(site)
+
+    files = {path.resolve() for path in Path("/proc/self/fd").iterdir()}
+    assert ledger not in files
+
+
 def test_another_server_than_the_one_that_is_known_is_refused(staging: Workplace) -> None:
-    staging.require_known_server("staging", "one")
-    staging.ledger.adopt_server("staging", "one")
-    staging.require_known_server("staging", "one")
+    staging.require_known_server(Side.STAGING, "one")
+    staging.ledger.adopt_server(Side.STAGING, "one")
+    staging.require_known_server(Side.STAGING, "one")
 
     with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
-        staging.require_known_server("staging", "other")
+        staging.require_known_server(Side.STAGING, "other")
 
 
 def test_a_damaged_ledger_is_to_be_restored_and_never_begun_anew(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tasks.ledger.imports import Imports
 from tasks.ledger.runs import Runs
 from tasks.ledger.steps import Attempt, Confirmation, ExportedPackage, Steps
 from tasks.ledger.store import Ledger
+from tasks.names import Side
 from tests.support.bundles import CHAIN, NOW
 from tests.support.older_labs import unpack_lab
 
@@ -75,11 +76,11 @@ def test_a_state_folder_keeps_its_machine_and_owner(tmp_path: Path) -> None:
 
 
 def test_the_server_of_each_side_is_adopted_once(ledger: Ledger) -> None:
-    assert ledger.server_id("staging") is None
-    ledger.adopt_server("staging", "s")
-    ledger.adopt_server("disconnected", "d")
-    ledger.adopt_server("staging", "another")
-    assert (ledger.server_id("staging"), ledger.server_id("disconnected")) == ("s", "d")
+    assert ledger.server_id(Side.STAGING) is None
+    ledger.adopt_server(Side.STAGING, "s")
+    ledger.adopt_server(Side.DISCONNECTED, "d")
+    ledger.adopt_server(Side.STAGING, "another")
+    assert (ledger.server_id(Side.STAGING), ledger.server_id(Side.DISCONNECTED)) == ("s", "d")
 
 
 def test_the_newest_content_folder_wins(ledger: Ledger) -> None:

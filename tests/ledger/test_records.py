@@ -13,6 +13,7 @@ from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.imports import ImportRecord, Imports, RememberedDecision
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
+from tasks.names import Mode
 from tests.support.bundles import NOW
 from tests.support.places import reserved
 
@@ -54,14 +55,14 @@ def test_a_number_goes_from_reserved_over_committed_to_sealed_and_accepted(
     assert exports.newest() == exports.by_sequence(1) == record
     assert exports.newest_sealed() is exports.by_digest(digest(1)) is exports.baseline() is None
 
-    exports.rebase(1, mode="mirror", base_digest=digest(9))
+    exports.rebase(1, mode=Mode.MIRROR, base_digest=digest(9))
     exports.commit(1, header_digest=digest(1), fingerprint="f")
-    exports.rebase(1, mode="incremental", base_digest=None)  # too late
+    exports.rebase(1, mode=Mode.INCREMENTAL, base_digest=None)  # too late
     committed = exports.by_digest(digest(1))
     assert committed == record.model_copy(
         update={
             "status": "committed",
-            "mode": "mirror",
+            "mode": Mode.MIRROR,
             "base_digest": digest(9),
             "header_digest": digest(1),
             "fingerprint": "f",
