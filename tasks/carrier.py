@@ -8,8 +8,8 @@ from tasks.crossing import arrival as arrivals
 from tasks.crossing import describing, export
 from tasks.crossing.arrival import Arrival, Delivery
 from tasks.crossing.draft import Draft
-from tasks.crossing.export import ExportedPackage
 from tasks.crossing.listing import Listing
+from tasks.ledger.steps import ExportedPackage
 from tasks.metadata.server import ServerFacts
 from tasks.policy import at_work, log, name_run, step
 

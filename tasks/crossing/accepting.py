@@ -44,7 +44,7 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
     if receipt.site != place.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=place.site.name)
     record = place.exports.by_digest(receipt.header_digest)
-    if record is None or receipt.chain != place.exports.chain:
+    if record is None or receipt.chain != place.ledger.chain:
         raise ChainError(
             reason=f"{path} is for a bundle that this staging side never sealed",
             remedy="Find out which staging server made that bundle; two may export for this site.",
@@ -73,15 +73,16 @@ def _read_file(path: Path) -> bytes | None:
 
 
 def _match(place: Workplace, text: str) -> Accepted:
+    chain = place.ledger.chain
     awaited = {
         Awaited(
             site=place.site.name,
-            chain=place.exports.chain,
+            chain=chain,
             sequence=record.sequence,
             header_digest=record.header_digest,
         ): record
         for record in place.exports.all()
-        if record.header_digest is not None and record.status == "sealed"
+        if chain is not None and record.header_digest is not None and record.status == "sealed"
     }
     matched = match_code(text, awaited.keys(), receipt_secret(place.site))
     return Accepted(awaited[matched.awaited], matched.outcome, None)

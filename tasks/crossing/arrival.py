@@ -43,6 +43,7 @@ from tasks.errors import (
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
+from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX, index_package
 from tasks.reports.sections import faults_section, neighbours_section
 
@@ -75,9 +76,9 @@ class Arrival:
         return self.opened.trusted.digest
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this import are remembered under, and its folder on the server."""
-        return f"import-{self.header.sequence}-{self.digest.short}"
+        return WorkId("import", self.header.sequence, bundle=self.digest.short)
 
     @property
     def index(self) -> Path:
@@ -122,7 +123,7 @@ class Delivery:
         return self.arrival.digest
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this import are remembered under."""
         return self.arrival.work
 

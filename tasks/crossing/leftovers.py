@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.bundle.layout import PACKAGE
 from tasks.crossing.workplace import Workplace
 from tasks.errors import TimeLimitError
 from tasks.hosts.paths import HostPath
+from tasks.ledger.work_id import WorkId, is_run_id
 from tasks.metadata.index import INDEX
 
 # A script that changes the server is waited for as long as it may take; one that only reads is
@@ -26,8 +28,6 @@ _READ_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
 
-_RUN = r"\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{6}"
-_WORK = r"(?P<kind>export|import|audit)-(?P<sequence>\d+)(?:-[0-9a-f]{16}){0,2}"
 _JOB = re.compile(r"(?P<script>[a-z-]+)\.job-\d+")
 
 
@@ -39,24 +39,28 @@ def sweep_server(place: Workplace) -> None:
     Raises:
         TimeLimitError: A script that changes the server is still running after hours.
     """
-    own = re.compile(rf"{re.escape(place.site.name)}-(?:{_RUN}|{_WORK})")
-    runs = place.work_dir.joined("runs")
-    for stat in place.server.list_folder(runs):
-        match = own.fullmatch(stat.name)
-        if match is None or stat.kind != "folder":
+    for folder, name in _own_folders(place):
+        work = WorkId.parse(name)
+        if work is None and not is_run_id(name):
             continue
-        folder = runs.joined(stat.name)
-        if _wait_for_scripts(place, folder) and _is_over(place, match):
+        if _wait_for_scripts(place, folder) and (work is None or _is_over(place, work)):
             place.server.remove_tree(folder)
 
 
-def remove_work(place: Workplace, work: str) -> None:
-    """Remove the folders of a finished piece of work from the server."""
-    own = re.compile(rf"{re.escape(place.site.name)}-{re.escape(work)}(?:-[0-9a-f]{{16}})?")
-    runs = place.work_dir.joined("runs")
+def remove_work(place: Workplace, work: WorkId) -> None:
+    """Remove the folders of a finished piece of work from the server, with those of its plans."""
+    for folder, name in _own_folders(place):
+        parsed = WorkId.parse(name)
+        if parsed is not None and parsed.whole == work:
+            place.server.remove_tree(folder)
+
+
+def _own_folders(place: Workplace) -> Iterator[tuple[HostPath, str]]:
+    """Folders below ``runs`` that begin with this site's name, each with the rest of its name."""
+    runs, start = place.work_dir.joined("runs"), f"{place.site.name}-"
     for stat in place.server.list_folder(runs):
-        if own.fullmatch(stat.name):
-            place.server.remove_tree(runs.joined(stat.name))
+        if stat.kind == "folder" and stat.name.startswith(start):
+            yield runs.joined(stat.name), stat.name.removeprefix(start)
 
 
 def drop_old_packages(newest: Path) -> None:
@@ -70,15 +74,14 @@ def drop_old_packages(newest: Path) -> None:
                 path.unlink()
 
 
-def _is_over(place: Workplace, match: re.Match[str]) -> bool:
-    if match["kind"] is None or match["kind"] == "audit":
+def _is_over(place: Workplace, work: WorkId) -> bool:
+    if work.kind == "audit":
         return True
-    sequence = int(match["sequence"])
-    if match["kind"] == "export":
-        record = place.exports.by_sequence(sequence)
+    if work.kind == "export":
+        record = place.exports.by_sequence(work.sequence)
         return record is not None and record.status in {"sealed", "void"}
     newest = place.imports.newest_done()
-    return newest is not None and sequence <= newest.sequence
+    return newest is not None and work.sequence <= newest.sequence
 
 
 def _wait_for_scripts(place: Workplace, folder: HostPath) -> bool:

@@ -74,7 +74,7 @@ def compare_mark(place: Workplace) -> None:
             )
         return
     known = newest.sequence if newest else 0
-    chain = place.ledger.fact("chain")
+    chain = place.ledger.chain
     if mark.sequence > known or (chain is not None and mark.chain != chain):
         raise ChainError(
             reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "

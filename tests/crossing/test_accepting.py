@@ -34,6 +34,7 @@ MISSING = (ContentDigest(bytes(20)),)
 @pytest.fixture
 def place(staging: Workplace) -> Workplace:
     """A staging side that has sealed two bundles."""
+    staging.exports.mint_chain()
     for sequence in (1, 2):
         staging.exports.reserve(reserved(sequence, staging.site.path.parent))
         staging.ledger.connection.execute(
@@ -46,7 +47,7 @@ def place(staging: Workplace) -> Workplace:
 def receipt(place: Workplace, sequence: int = 1, **changes: Any) -> Receipt:
     values: dict[str, Any] = {
         "site": "alpha",
-        "chain": place.exports.chain,
+        "chain": place.ledger.chain,
         "sequence": sequence,
         "header_digest": Blake3.from_hex(f"{sequence:064x}"),
         "outcome": "complete",
