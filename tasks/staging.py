@@ -12,8 +12,9 @@ from tasks.crossing.export import ExportedPackage
 from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
+from tasks.logs import log
 from tasks.metadata.server import ServerFacts
-from tasks.policy import at_work, found_done, log, name_run, step
+from tasks.policy import at_work, found_done, name_run, step
 from tasks.site.settings import Mode
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import uuid
 from collections import Counter
@@ -37,13 +36,12 @@ from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
+from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.progress import Progress, Silence
 from tasks.reports.model import ApprovalOutcome, Section
 from tasks.site.reading import find_site, require_side
 from tasks.site.settings import Side, Site
-
-log = logging.getLogger("wsus_airgap")
 
 Clock = Callable[[], datetime]
 

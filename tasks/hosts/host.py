@@ -23,6 +23,9 @@ from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath, Platform
 from tasks.scripts import Script
 
+# What is kept of a program's standard output and error: the end, where messages stand.
+OUTPUT_LIMIT_BYTES = 4 * 1_048_576
+
 Item = TypeVar("Item")
 Json = Mapping[str, object]
 
@@ -74,7 +77,10 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a program ended; output decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text."""
+    """How a program ended; output decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text.
+
+    Of very long output only the end is there.
+    """
 
     exit_code: int
     stdout: str

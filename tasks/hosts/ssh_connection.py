@@ -9,24 +9,28 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import paramiko
 
-from tasks.errors import ConnectionLostError, HostKeyError, PathMissingError
+from tasks.errors import (
+    ConnectionLostError,
+    ConnectionStalledError,
+    HostKeyError,
+    PathMissingError,
+)
 from tasks.hosts.ssh_address import SshTarget
 from tasks.hosts.ssh_known_hosts import PinnedKey, fingerprint, known_hosts_line, pinned_keys
 from tasks.hosts.ssh_sftp import SftpChannel, SftpStatusError
+from tasks.hosts.waiting import Patience, Watch, retry, watched
+from tasks.logs import log
 
 Result = TypeVar("Result")
 
-CONNECT_SECONDS = 15.0
-ANSWER_SECONDS = 120.0  # for one answer; a disk that wakes up or flushes takes its time
 KEEP_ALIVE_SECONDS = 15
-RETRY_DELAYS_SECONDS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 # sshd gives ten sessions to a connection by default (MaxSessions); some are left for commands.
 MOST_CHANNELS = 6
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes128-ctr")
@@ -36,7 +40,14 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class BrokenError(Exception):
-    """The connection, or one channel of it, is no longer usable; another try may help."""
+    """The connection, or one channel of it, is no longer usable; another try may help.
+
+    ``stalled`` is the connection on which no answer came in time, if that was the reason.
+    """
+
+    def __init__(self, reason: str, *, stalled: paramiko.Transport | None = None) -> None:
+        super().__init__(reason)
+        self.stalled = stalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +58,13 @@ class SshAccess:
         target: User, host and port.
         known_hosts: The file of pinned host keys.
         identity_file: The private key; None: the keys of the SSH agent.
+        patience: How long it is waited for.
     """
 
     target: SshTarget
     known_hosts: Path
     identity_file: Path | None = None
+    patience: Patience = field(default_factory=Patience)
 
 
 class SshConnection:
@@ -61,6 +74,10 @@ class SshConnection:
         self.access = access
         self._lock = threading.Lock()
         self._transport: paramiko.Transport | None = None
+        self._connected_at = 0.0
+        self._is_lost = False
+        self._stalls = 0
+        self._stalled: paramiko.Transport | None = None
         self._idle: list[SftpChannel] = []
         self._channels = threading.BoundedSemaphore(MOST_CHANNELS)
 
@@ -69,16 +86,50 @@ class SshConnection:
 
         Raises:
             ConnectionLostError: It broke at every try.
+            ConnectionStalledError: No answer came, several times in a row.
         """
-        for delay_seconds in RETRY_DELAYS_SECONDS:
+
+        def attempt() -> Result:
             try:
                 return action()
-            except BrokenError:
-                time.sleep(delay_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+            except BrokenError as error:
+                self._count_stall(error)
+                raise
+
         try:
-            return action()
+            return retry(
+                attempt,
+                delays_seconds=(
+                    delay_seconds * random.uniform(0.8, 1.2)  # noqa: S311
+                    for delay_seconds in self.access.patience.retry_delays_seconds
+                ),
+                passes=lambda error: isinstance(error, BrokenError),
+            )
         except BrokenError as error:
             raise ConnectionLostError(address=self.access.target, reason=str(error)) from error
+
+    def _count_stall(self, error: BrokenError) -> None:
+        """Count a connection that stalled, once for all who waited on it.
+
+        Raises:
+            ConnectionStalledError: It did so too often, with hardly any work in between.
+        """
+        patience, target = self.access.patience, self.access.target
+        with self._lock:
+            if error.stalled is None or error.stalled is self._stalled:
+                return
+            self._stalled = error.stalled
+            worked_seconds = time.monotonic() - self._connected_at - patience.answer_seconds
+            self._stalls = 1 + (self._stalls if worked_seconds < patience.steady_seconds else 0)
+            stalls = self._stalls
+        log.warning(
+            "no answer from %s within %g seconds (%d of %d times in a row)",
+            target, patience.answer_seconds, stalls, patience.most_stalls,
+        )  # fmt: skip
+        if stalls >= patience.most_stalls:
+            raise ConnectionStalledError(
+                address=target, limit_seconds=patience.answer_seconds, stalls=stalls
+            ) from error
 
     def transport(self) -> paramiko.Transport:
         """The live connection, made now if there is none.
@@ -90,8 +141,15 @@ class SshConnection:
         """
         with self._lock:
             if self._transport is None or not self._transport.is_active():
+                if self._transport is not None and not self._is_lost:
+                    self._is_lost = True
+                    log.warning("connection to %s is lost; connecting again", self.access.target)
                 self._drop()
                 self._transport = connect(self.access)
+                self._connected_at = time.monotonic()
+                if self._is_lost:
+                    self._is_lost = False
+                    log.info("connected to %s again", self.access.target)
             return self._transport
 
     def live_transport(self) -> paramiko.Transport | None:
@@ -111,7 +169,11 @@ class SshConnection:
         Raises:
             ConnectionLostError: None came free in time.
         """
-        if not self._channels.acquire(timeout=CONNECT_SECONDS + ANSWER_SECONDS):
+        patience = self.access.patience
+        with self.watched("a free channel"):
+            limit_seconds = patience.connect_seconds + patience.answer_seconds
+            is_free = self._channels.acquire(timeout=limit_seconds)
+        if not is_free:
             raise ConnectionLostError(address=self.access.target, reason="no channel came free")
         channel = Channel(self)
         try:
@@ -128,10 +190,10 @@ class SshConnection:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        with breaking(transport):
-            session = transport.open_session(timeout=CONNECT_SECONDS)
+        with self.answered(transport, "a file session"):
+            session = self.open_session(transport)
             try:
-                session.settimeout(ANSWER_SECONDS)
+                session.settimeout(self.access.patience.answer_seconds)
                 session.invoke_subsystem("sftp")
                 sftp = SftpChannel(session)
                 sftp.ask_limits()
@@ -139,6 +201,59 @@ class SshConnection:
                 close_quietly(session)  # the server counts it as long as it is open
                 raise
             return sftp
+
+    def watched(
+        self,
+        what: str,
+        *,
+        limit_seconds: float | None = None,
+        at_limit: Callable[[], None] | None = None,
+    ) -> AbstractContextManager[Watch]:
+        """Stand beside a wait for this server, so that it is reported."""
+        return watched(
+            f"{what} of {self.access.target}",
+            report_every_seconds=self.access.patience.report_every_seconds,
+            limit_seconds=limit_seconds,
+            at_limit=at_limit,
+        )
+
+    @contextmanager
+    def answered(self, transport: paramiko.Transport, what: str) -> Iterator[None]:
+        """Bound calls of paramiko that wait for an answer without a limit of their own.
+
+        Raises:
+            BrokenError: It broke, or there was none in time.
+        """
+        seconds = self.access.patience.answer_seconds
+        try:
+            with (
+                self.watched(what, limit_seconds=seconds, at_limit=transport.close) as watch,
+                breaking(transport),
+            ):
+                yield
+        except BrokenError as error:
+            if watch.has_expired:
+                raise BrokenError("no answer in time", stalled=transport) from error
+            raise
+
+    def open_session(self, transport: paramiko.Transport) -> paramiko.Channel:
+        """Open a session, within ``answered``: paramiko's own limit must not come before that."""
+        return transport.open_session(timeout=2 * self.access.patience.answer_seconds)
+
+    def require_answer(self, transport: paramiko.Transport) -> None:
+        """See that a connection that has been silent for long still answers.
+
+        Raises:
+            BrokenError: It does not.
+        """
+        try:
+            with breaking(transport):
+                transport.open_session(timeout=self.access.patience.connect_seconds).close()
+        except BrokenError as error:
+            if isinstance(error.__cause__, paramiko.ChannelException):
+                return  # a refusal is an answer
+            transport.close()
+            raise BrokenError("no answer in time", stalled=transport) from error
 
     def give_sftp(self, sftp: SftpChannel) -> None:
         """Keep a channel for the next who needs one, if it is of the connection that lives."""
@@ -174,7 +289,10 @@ class Channel:
             self._sftp = self._connection.take_sftp()
         sftp = self._sftp
         try:
-            with breaking(self._connection.live_transport()):
+            with (
+                self._connection.watched("an answer"),
+                breaking(self._connection.live_transport()),
+            ):
                 return action(sftp)
         except BrokenError:
             self.discard()
@@ -207,10 +325,11 @@ def breaking(transport: paramiko.Transport | None) -> Iterator[None]:
     except SftpStatusError:
         raise
     except (paramiko.SSHException, EOFError, OSError) as error:
-        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        if transport is not None and isinstance(error, TimeoutError):
+        if not isinstance(error, TimeoutError):
+            raise BrokenError(str(error) or type(error).__name__) from error
+        if transport is not None:
             transport.close()  # an answer that comes late would be taken for the next one
-        raise BrokenError(reason or type(error).__name__) from error
+        raise BrokenError("no answer in time", stalled=transport) from error
 
 
 def connect(access: SshAccess) -> paramiko.Transport:
@@ -225,14 +344,15 @@ def connect(access: SshAccess) -> paramiko.Transport:
     target = access.target
     pinned = pinned_keys(access.known_hosts, target.known_name)
     try:
-        sock = socket.create_connection((target.host, target.port), timeout=CONNECT_SECONDS)
+        address = (target.host, target.port)
+        sock = socket.create_connection(address, timeout=access.patience.connect_seconds)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = paramiko.Transport(sock)
     except (OSError, paramiko.SSHException) as error:
         raise BrokenError(f"cannot connect: {error}") from error
     try:
         with breaking(transport):
-            _greet(transport, pinned)
+            _greet(transport, pinned, access.patience.connect_seconds)
             host_key = transport.get_remote_server_key()
         _prove_host_key(access, host_key, pinned)
         _log_in(access, transport)
@@ -243,9 +363,11 @@ def connect(access: SshAccess) -> paramiko.Transport:
     return transport
 
 
-def _greet(transport: paramiko.Transport, pinned: tuple[PinnedKey, ...]) -> None:
-    transport.banner_timeout = transport.auth_timeout = CONNECT_SECONDS
-    transport.channel_timeout = CONNECT_SECONDS
+def _greet(
+    transport: paramiko.Transport, pinned: tuple[PinnedKey, ...], limit_seconds: float
+) -> None:
+    transport.banner_timeout = transport.auth_timeout = limit_seconds
+    transport.channel_timeout = limit_seconds
     options = transport.get_security_options()
     options.ciphers = tuple(name for name in _CIPHERS if name in options.ciphers)
     # A server with keys of several kinds must show one of the kind that is pinned.
@@ -257,7 +379,7 @@ def _greet(transport: paramiko.Transport, pinned: tuple[PinnedKey, ...]) -> None
             options.key_types, key=lambda kind: (kind not in kinds, options.key_types.index(kind))
         )
     )
-    transport.start_client(timeout=CONNECT_SECONDS)
+    transport.start_client(timeout=limit_seconds)
 
 
 def _prove_host_key(access: SshAccess, key: paramiko.PKey, pinned: tuple[PinnedKey, ...]) -> None:

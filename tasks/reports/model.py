@@ -240,12 +240,7 @@ def error_line(error: Exception, *, log: Path | None = None) -> ErrorLine:
     told = foreseen(error) or InternalFaultError(
         type=type(error).__name__, reason=str(error), log=log or "what it printed"
     )
-    return ErrorLine(kind=told.kind, message=_whole(told.message), next_step=_whole(told.next_step))
-
-
-def _whole(text: str) -> str:
-    """Text that UTF-8 can hold: file names on POSIX may bring halves of surrogate pairs."""
-    return text.encode(errors="backslashreplace").decode()
+    return ErrorLine(kind=told.kind, message=told.message, next_step=told.next_step)
 
 
 def json_schema() -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from tasks.logs import log
 from tasks.reports.model import CommandReport
 from tasks.reports.terminal import (
     TerminalProgress,
-    VisibleLines,
     print_report,
     summarise,
 )
@@ -149,9 +150,9 @@ def test_a_second_step_ends_the_first() -> None:
     assert "1/1" in terminal.getvalue()
 
 
-def test_a_log_line_cannot_steer_the_terminal() -> None:
+def test_a_log_line_cannot_steer_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
     name = "KB1\x1b]0;owned\x07\nnext: all is well\u202e"
-    record = logging.LogRecord("wsus_airgap", logging.INFO, "", 0, "read %s", (name,), None)
-    line = VisibleLines("%(message)s").format(record)
-    assert line.isprintable()
-    assert line.startswith("read KB1[U+001B]")
+    log.info("read %s", name)
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    assert record.getMessage().startswith("read KB1[U+001B]")
