@@ -265,6 +265,7 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
     """
     from tasks.crossing.standing import read_standing
 
+    show_steps()
     return _at_site("status", site, None, lambda named: read_standing(named.name, clock=_now))
 
 

@@ -17,7 +17,6 @@ from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
 from tasks.scripts import load_script
 
-QUESTION_SECONDS = 1_800.0
 BATCH_SECONDS = 6 * 3_600.0
 _OTHER_SHAPE = "its answer has another shape than ours: "
 
@@ -29,7 +28,7 @@ def ask(
     items: Iterable[Json] = (),
     *,
     folder: HostPath | None = None,
-    timeout_seconds: float = QUESTION_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> Iterator[Json]:
     """Run one of our scripts on the server and yield its answer, the end line left out.
 
@@ -40,7 +39,7 @@ def ask(
         items: Further lines of its input.
         folder: Where it runs; a folder of this run when left out. A piece of work that may be
             taken up again by another run has a folder of its own.
-        timeout_seconds: When to stop waiting.
+        timeout_seconds: When to stop waiting; None: ``server.script_limit_minutes``.
 
     Raises:
         ScriptFailedError: It ended without its answer; may come while the answer is read.
@@ -54,6 +53,8 @@ def ask(
         yield {"kind": "settings", **(settings or {})}
         yield from items
 
+    if timeout_seconds is None:
+        timeout_seconds = place.site.server.script_limit_minutes * 60
     answer = place.server.run_script(
         load_script(script), request(), folder=folder, timeout_seconds=timeout_seconds
     )

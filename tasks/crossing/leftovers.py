@@ -88,10 +88,9 @@ def _wait_for_scripts(place: Workplace, folder: HostPath) -> bool:
         if match is None:
             continue
         changes = match["script"] == _CHANGING
+        limit_seconds = _CHANGE_SECONDS if changes else _READ_SECONDS
         try:
-            _wait_for(
-                place, folder.joined(stat.name), _CHANGE_SECONDS if changes else _READ_SECONDS
-            )
+            _wait_for(place, folder.joined(stat.name), limit_seconds)
         except TimeLimitError as error:
             if changes:
                 raise

@@ -60,7 +60,7 @@ def open_host(address: HostAddress) -> Host:
 def _open_ssh(address: HostAddress, setup: ScriptSetup) -> Host:
     # paramiko takes a while to load, and a site without SSH never needs it.
     from tasks.hosts.ssh import SshHost  # noqa: PLC0415
-    from tasks.hosts.ssh_connection import SshAccess  # noqa: PLC0415
+    from tasks.hosts.ssh_login import SshAccess  # noqa: PLC0415
 
     target = parse_ssh_address(address.address)
     if address.known_hosts is None:

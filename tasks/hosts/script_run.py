@@ -82,9 +82,8 @@ def run_script(
     Raises:
         ScriptFailedError: It ended with another exit code than 0, or without a trace.
         ScriptDigestError: The script that the site installed is not ours.
-        TimeLimitError: It, or an earlier run of it, is still going at the limit.
+        TimeLimitError: It, or before that an earlier run of it, is still going at the limit.
     """
-    began = time.monotonic()
     wait = _ScriptWait(host, script, ScriptFiles.of(script, folder).answer, setup.pace)
     job, number = _last_job(host, script, folder)
     if job is not None and host.poll_detached(job).state == "running":
@@ -93,8 +92,7 @@ def run_script(
     command, files = prepare(host, setup, script, given, folder=folder)
     job = folder.joined(f"{script.name}.job-{number + 1:03d}")
     host.start_detached(command, job=job)
-    left_seconds = max(0.0, timeout_seconds - (time.monotonic() - began))
-    status = wait.until_ended(job, limit_seconds=left_seconds)
+    status = wait.until_ended(job, limit_seconds=timeout_seconds)
     if status.state != "exited" or status.exit_code != 0:
         raise ScriptFailedError(script=script.name, reason=_reason(host, job, status))
     said = readable_stderr(read_tail(host, job.joined("stderr")))
@@ -128,8 +126,7 @@ def run_script_attached(
     command, files = prepare(host, setup, script, given, folder=folder)
     result = host.ask(command, timeout_seconds=timeout_seconds)
     if result.exit_code != 0:
-        said = (result.stderr.strip() or result.stdout.strip())[-_MESSAGE_LIMIT:]
-        reason = f"exit code {result.exit_code}: {said or 'it said nothing'}"
+        reason = f"exit code {result.exit_code}: {_in_one_line(result.stderr, result.stdout)}"
         raise ScriptFailedError(script=script.name, reason=reason)
     return read_answer(host, script, files, result.stderr, requested=given.lines)
 
@@ -253,8 +250,8 @@ def read_answer(
     except (HostFileError, FolderUnsafeError) as error:
         raise ScriptFailedError(script=script.name, reason=f"no answer: {error}") from error
     if not ended:
-        note = said.strip()[-_MESSAGE_LIMIT:] or "it said nothing"
-        raise ScriptFailedError(script=script.name, reason=f"its answer has no end: {note}")
+        reason = f"its answer has no end: {_in_one_line(said)}"
+        raise ScriptFailedError(script=script.name, reason=reason)
 
 
 def _require_within(script: Script, what: str, found: int, limit: int) -> None:
@@ -325,8 +322,14 @@ class _ScriptWait:
 
 
 def _reason(host: Host, job: HostPath, status: JobStatus) -> str:
-    said = readable_stderr(read_tail(host, job.joined("stderr"))).strip() or status.stdout.strip()
-    note = said[-_MESSAGE_LIMIT:] or "it said nothing"
+    note = _in_one_line(readable_stderr(read_tail(host, job.joined("stderr"))), status.stdout)
     if status.state != "exited":
         return f"it was stopped before its end: {note}"
     return f"exit code {status.exit_code}: {note}"
+
+
+def _in_one_line(*outputs: str) -> str:
+    """The end of the first output that says anything, for a sentence."""
+    lines = (map(str.strip, output.splitlines()) for output in outputs)
+    said = next((text for each in lines if (text := " / ".join(filter(None, each)))), "")
+    return said[-_MESSAGE_LIMIT:] or "it said nothing"

@@ -14,12 +14,8 @@ from paramiko.message import Message
 from tasks.errors import CommandFailedError, ConnectionLostError, TimeLimitError
 from tasks.hosts.host import OUTPUT_LIMIT_BYTES, CommandResult
 from tasks.hosts.paths import Platform
-from tasks.hosts.ssh_connection import (
-    BrokenError,
-    SshConnection,
-    breaking,
-    close_quietly,
-)
+from tasks.hosts.ssh_connection import SshConnection, close_quietly
+from tasks.hosts.ssh_login import BrokenError, breaking
 from tasks.hosts.waiting import Pace, poll
 from tasks.hosts.windows import (
     SHELL_QUESTION,

@@ -1,17 +1,13 @@
-"""The connection to an SSH server: pinned keys, sessions, and mending it when it breaks."""
+"""The connection to an SSH server: its sessions, and mending it when it breaks or stalls."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import paramiko
@@ -19,52 +15,16 @@ import paramiko
 from tasks.errors import (
     ConnectionLostError,
     ConnectionStalledError,
-    HostKeyError,
-    PathMissingError,
 )
-from tasks.hosts.ssh_address import SshTarget
-from tasks.hosts.ssh_known_hosts import PinnedKey, fingerprint, known_hosts_line, pinned_keys
-from tasks.hosts.ssh_sftp import SftpChannel, SftpStatusError
-from tasks.hosts.waiting import Patience, Watch, retry, watched
+from tasks.hosts.ssh_login import BrokenError, SshAccess, breaking, connect
+from tasks.hosts.ssh_sftp import SftpChannel
+from tasks.hosts.waiting import Watch, retry, watched
 from tasks.logs import log
 
 Result = TypeVar("Result")
 
-KEEP_ALIVE_SECONDS = 15
 # sshd gives ten sessions to a connection by default (MaxSessions); some are left for commands.
 MOST_CHANNELS = 6
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes128-ctr")
-
-# What paramiko tells is told again by the errors that we raise.
-logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-
-class BrokenError(Exception):
-    """The connection, or one channel of it, is no longer usable; another try may help.
-
-    ``stalled`` is the connection on which no answer came in time, if that was the reason.
-    """
-
-    def __init__(self, reason: str, *, stalled: paramiko.Transport | None = None) -> None:
-        super().__init__(reason)
-        self.stalled = stalled
-
-
-@dataclass(frozen=True, slots=True)
-class SshAccess:
-    """How to reach a server.
-
-    Attributes:
-        target: User, host and port.
-        known_hosts: The file of pinned host keys.
-        identity_file: The private key; None: the keys of the SSH agent.
-        patience: How long it is waited for.
-    """
-
-    target: SshTarget
-    known_hosts: Path
-    identity_file: Path | None = None
-    patience: Patience = field(default_factory=Patience)
 
 
 class SshConnection:
@@ -145,12 +105,21 @@ class SshConnection:
                     self._is_lost = True
                     log.warning("connection to %s is lost; connecting again", self.access.target)
                 self._drop()
-                self._transport = connect(self.access)
+                self._transport = self._connect()
                 self._connected_at = time.monotonic()
                 if self._is_lost:
                     self._is_lost = False
                     log.info("connected to %s again", self.access.target)
             return self._transport
+
+    def _connect(self) -> paramiko.Transport:
+        try:
+            return connect(self.access)
+        except BrokenError as error:
+            if not self._is_lost:
+                self._is_lost = True
+                log.warning("%s: %s; trying again", self.access.target, error)
+            raise
 
     def live_transport(self) -> paramiko.Transport | None:
         """The connection as it is, if there is one."""
@@ -315,113 +284,3 @@ def close_quietly(session: paramiko.Channel) -> None:
     """Close a session that nobody wants any more; on a dead connection it is closed already."""
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
         session.close()
-
-
-@contextmanager
-def breaking(transport: paramiko.Transport | None) -> Iterator[None]:
-    """Turn the many ways in which paramiko says that a connection broke into one."""
-    try:
-        yield
-    except SftpStatusError:
-        raise
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        if not isinstance(error, TimeoutError):
-            raise BrokenError(str(error) or type(error).__name__) from error
-        if transport is not None:
-            transport.close()  # an answer that comes late would be taken for the next one
-        raise BrokenError("no answer in time", stalled=transport) from error
-
-
-def connect(access: SshAccess) -> paramiko.Transport:
-    """Connect, prove the server's key, and log in.
-
-    Raises:
-        BrokenError: The server cannot be reached, or hung up.
-        HostKeyError: It shows a key that is not pinned, or a revoked one.
-        ConnectionLostError: It does not let us in; waiting does not help.
-        PathMissingError: The private key that the site file names is not there.
-    """
-    target = access.target
-    pinned = pinned_keys(access.known_hosts, target.known_name)
-    try:
-        address = (target.host, target.port)
-        sock = socket.create_connection(address, timeout=access.patience.connect_seconds)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = paramiko.Transport(sock)
-    except (OSError, paramiko.SSHException) as error:
-        raise BrokenError(f"cannot connect: {error}") from error
-    try:
-        with breaking(transport):
-            _greet(transport, pinned, access.patience.connect_seconds)
-            host_key = transport.get_remote_server_key()
-        _prove_host_key(access, host_key, pinned)
-        _log_in(access, transport)
-        transport.set_keepalive(KEEP_ALIVE_SECONDS)
-    except BaseException:
-        transport.close()
-        raise
-    return transport
-
-
-def _greet(
-    transport: paramiko.Transport, pinned: tuple[PinnedKey, ...], limit_seconds: float
-) -> None:
-    transport.banner_timeout = transport.auth_timeout = limit_seconds
-    transport.channel_timeout = limit_seconds
-    options = transport.get_security_options()
-    options.ciphers = tuple(name for name in _CIPHERS if name in options.ciphers)
-    # A server with keys of several kinds must show one of the kind that is pinned.
-    kinds = {key.kind for key in pinned if not key.revoked}
-    if "ssh-rsa" in kinds:
-        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
-    options.key_types = tuple(
-        sorted(
-            options.key_types, key=lambda kind: (kind not in kinds, options.key_types.index(kind))
-        )
-    )
-    transport.start_client(timeout=limit_seconds)
-
-
-def _prove_host_key(access: SshAccess, key: paramiko.PKey, pinned: tuple[PinnedKey, ...]) -> None:
-    kind, blob = key.get_name(), key.asbytes()
-    same = [known for known in pinned if known.blob == blob]
-    if same and not any(known.revoked for known in same):
-        return
-    others = [known.fingerprint for known in pinned if not known.revoked]
-    expected = ", ".join(others) or "none for it"
-    raise HostKeyError(
-        address=access.target,
-        found=fingerprint(kind, blob) + (" (revoked)" if same else ""),
-        known_hosts=access.known_hosts,
-        expected=expected,
-        line=known_hosts_line(access.target.known_name, kind, blob),
-    )
-
-
-def _log_in(access: SshAccess, transport: paramiko.Transport) -> None:
-    user, reasons = access.target.user, []
-    for key in _keys(access):
-        try:
-            with breaking(transport):
-                transport.auth_publickey(user, key)
-        except BrokenError as error:
-            if not isinstance(error.__cause__, paramiko.AuthenticationException):
-                raise
-            reasons.append(str(error))
-        if transport.is_authenticated():
-            return
-    source = access.identity_file or "the SSH agent"
-    reason = f"{user} is not let in with {source}: {reasons[-1] if reasons else 'it has no key'}"
-    raise ConnectionLostError(address=access.target, reason=reason)
-
-
-def _keys(access: SshAccess) -> list[paramiko.PKey]:
-    if access.identity_file is None:
-        return list(paramiko.Agent().get_keys())
-    if not access.identity_file.is_file():
-        raise PathMissingError(what="server.identity_file", path=access.identity_file)
-    try:
-        return [paramiko.PKey.from_path(access.identity_file)]
-    except (paramiko.SSHException, ValueError, OSError, TypeError) as error:
-        reason = f"{access.identity_file} is no private key without a passphrase ({error})"
-        raise ConnectionLostError(address=access.target, reason=reason) from error

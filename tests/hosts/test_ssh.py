@@ -32,7 +32,8 @@ from tasks.hosts.host import Host
 from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import parse_ssh_address
-from tasks.hosts.ssh_connection import MOST_CHANNELS, SshAccess, SshConnection
+from tasks.hosts.ssh_connection import MOST_CHANNELS, SshConnection
+from tasks.hosts.ssh_login import SshAccess
 from tasks.hosts.ssh_sftp import Limits, SftpChannel
 from tasks.hosts.waiting import Patience
 from tests.hosts.conftest import made_up, shell, ssh_address, wait_for

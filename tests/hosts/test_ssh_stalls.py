@@ -1,4 +1,4 @@
-"""A connection that goes silent: it is reported, made again, and given up when that helps nobody."""
+"""A connection that goes silent is reported, made again, and given up when that helps nobody."""
 
 from __future__ import annotations
 
