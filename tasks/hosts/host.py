@@ -24,7 +24,7 @@ from tasks.hosts.paths import HostPath, Platform
 from tasks.scripts import Script
 
 # What is kept of a program's standard output and error: the end, where messages stand.
-OUTPUT_LIMIT_BYTES = 4 * 1_048_576
+OUTPUT_LIMIT_BYTES = 8 * 1_048_576
 
 Item = TypeVar("Item")
 Json = Mapping[str, object]
