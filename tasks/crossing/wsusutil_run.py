@@ -25,7 +25,6 @@ from tasks.errors import (
 from tasks.hosts.host import JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
-from tasks.hosts.waiting import Pace, poll
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import (
     ApiSignal,
@@ -43,7 +42,8 @@ from tasks.metadata.wsusutil_log import LogSummary, read_log
 from tasks.reports.sections import judgement_section
 from tasks.revision import RevisionId
 
-_PACE = Pace(longest_seconds=10.0)
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 10.0
 _SETTLE_SECONDS = 15
 _ASKED_AT_ONCE = 20_000
 # What a name of wsusutil's holds that is no plain file: a signal of its failure, not ours.
@@ -116,22 +116,17 @@ def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "")
 def wait_for(place: Workplace, attempt: Attempt) -> Ending:
     """Wait until the program has ended. It is never killed; past the site's limit we say so."""
     job = place.server.path(attempt.job)
+    pause = _FIRST_PAUSE_SECONDS
     alarm_at = time.monotonic() + place.site.server.command_limit_hours * 3_600
-
-    def ask() -> JobStatus | None:
-        nonlocal alarm_at
-        status = place.server.poll_detached(job)
-        if status.state != "running":
-            return status
+    while (status := place.server.poll_detached(job)).state == "running":
         if time.monotonic() > alarm_at:
             place.alarm(
                 f"wsusutil {attempt.verb} has been running for more than "
                 f"{place.site.server.command_limit_hours:g} hours; it is left alone"
             )
             alarm_at = float("inf")
-        return None
-
-    status = poll(ask, what=f"wsusutil {attempt.verb}", limit_seconds=None, pace=_PACE)
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
     return Ending(status, _read_log(place, attempt))
 
 

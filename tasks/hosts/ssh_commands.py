@@ -15,7 +15,7 @@ from tasks.errors import CommandFailedError, ConnectionLostError, TimeLimitError
 from tasks.hosts.host import OUTPUT_LIMIT_BYTES, CommandResult
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_connection import SshConnection, close_quietly
-from tasks.hosts.ssh_login import BrokenError, breaking
+from tasks.hosts.ssh_login import BrokenError, Link, breaking
 from tasks.hosts.waiting import Pace, poll
 from tasks.hosts.windows import (
     SHELL_QUESTION,
@@ -122,7 +122,7 @@ class SshCommands:
         finally:
             self._slots.release()
 
-    def _open_session(self, transport: paramiko.Transport) -> paramiko.Channel:
+    def _open_session(self, transport: Link) -> paramiko.Channel:
         with self._connection.answered(transport, "a session"):
             return self._connection.open_session(transport)
 
@@ -135,7 +135,7 @@ class _Running:
         session: paramiko.Channel,
         name: str,
         connection: SshConnection,
-        transport: paramiko.Transport,
+        transport: Link,
     ) -> None:
         self._session = session
         self._name = name

@@ -8,7 +8,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from dataclasses import replace
+from typing import TypeVar, cast
 
 import paramiko
 
@@ -16,7 +17,7 @@ from tasks.errors import (
     ConnectionLostError,
     ConnectionStalledError,
 )
-from tasks.hosts.ssh_login import BrokenError, SshAccess, breaking, connect
+from tasks.hosts.ssh_login import BrokenError, Link, SshAccess, breaking, connect
 from tasks.hosts.ssh_sftp import SftpChannel
 from tasks.hosts.waiting import Watch, retry, watched
 from tasks.logs import log
@@ -33,11 +34,11 @@ class SshConnection:
     def __init__(self, access: SshAccess) -> None:
         self.access = access
         self._lock = threading.Lock()
-        self._transport: paramiko.Transport | None = None
+        self._transport: Link | None = None
         self._connected_at = 0.0
         self._is_lost = False
         self._stalls = 0
-        self._stalled: paramiko.Transport | None = None
+        self._stalled: Link | None = None
         self._idle: list[SftpChannel] = []
         self._channels = threading.BoundedSemaphore(MOST_CHANNELS)
 
@@ -87,11 +88,16 @@ class SshConnection:
             target, patience.answer_seconds, stalls, patience.most_stalls,
         )  # fmt: skip
         if stalls >= patience.most_stalls:
+            # What is to be put away now (locks, folders) is tried, and not waited for as long.
+            brief = replace(
+                patience, answer_seconds=min(patience.answer_seconds, patience.connect_seconds)
+            )
+            self.access = replace(self.access, patience=brief)
             raise ConnectionStalledError(
                 address=target, limit_seconds=patience.answer_seconds, stalls=stalls
             ) from error
 
-    def transport(self) -> paramiko.Transport:
+    def transport(self) -> Link:
         """The live connection, made now if there is none.
 
         Raises:
@@ -112,7 +118,7 @@ class SshConnection:
                     log.info("connected to %s again", self.access.target)
             return self._transport
 
-    def _connect(self) -> paramiko.Transport:
+    def _connect(self) -> Link:
         try:
             return connect(self.access)
         except BrokenError as error:
@@ -120,10 +126,6 @@ class SshConnection:
                 self._is_lost = True
                 log.warning("%s: %s; trying again", self.access.target, error)
             raise
-
-    def live_transport(self) -> paramiko.Transport | None:
-        """The connection as it is, if there is one."""
-        return self._transport
 
     def _drop(self) -> None:
         self._idle.clear()
@@ -171,58 +173,52 @@ class SshConnection:
                 raise
             return sftp
 
-    def watched(
-        self,
-        what: str,
-        *,
-        limit_seconds: float | None = None,
-        at_limit: Callable[[], None] | None = None,
-    ) -> AbstractContextManager[Watch]:
+    def watched(self, what: str) -> AbstractContextManager[Watch]:
         """Stand beside a wait for this server, so that it is reported."""
-        return watched(
-            f"{what} of {self.access.target}",
-            report_every_seconds=self.access.patience.report_every_seconds,
-            limit_seconds=limit_seconds,
-            at_limit=at_limit,
-        )
+        seconds = self.access.patience.report_every_seconds
+        return watched(f"{what} of {self.access.target}", report_every_seconds=seconds)
 
     @contextmanager
-    def answered(self, transport: paramiko.Transport, what: str) -> Iterator[None]:
-        """Bound calls of paramiko that wait for an answer without a limit of their own.
+    def answered(self, link: Link, what: str) -> Iterator[None]:
+        """Bound calls of paramiko, of which some wait for an answer without a limit of their own.
 
         Raises:
-            BrokenError: It broke, or there was none in time.
+            BrokenError: It broke, or nothing came for too long.
         """
-        seconds = self.access.patience.answer_seconds
+        patience = self.access.patience
         try:
             with (
-                self.watched(what, limit_seconds=seconds, at_limit=transport.close) as watch,
-                breaking(transport),
+                watched(
+                    f"{what} of {self.access.target}",
+                    report_every_seconds=patience.report_every_seconds,
+                    limit_seconds=patience.answer_seconds,
+                    at_limit=lambda: link.close_if_silent(patience.answer_seconds),
+                ) as watch,
+                breaking(link),
             ):
                 yield
         except BrokenError as error:
             if watch.has_expired:
-                raise BrokenError("no answer in time", stalled=transport) from error
+                raise BrokenError("no answer in time", stalled=link) from error
             raise
 
-    def open_session(self, transport: paramiko.Transport) -> paramiko.Channel:
+    def open_session(self, link: Link) -> paramiko.Channel:
         """Open a session, within ``answered``: paramiko's own limit must not come before that."""
-        return transport.open_session(timeout=2 * self.access.patience.answer_seconds)
+        return link.open_session(timeout=2 * self.access.patience.answer_seconds)
 
-    def require_answer(self, transport: paramiko.Transport) -> None:
-        """See that a connection that has been silent for long still answers.
+    def require_answer(self, link: Link) -> None:
+        """See that a connection on which nothing is asked still answers.
 
         Raises:
             BrokenError: It does not.
         """
         try:
-            with breaking(transport):
-                transport.open_session(timeout=self.access.patience.connect_seconds).close()
+            with self.answered(link, "a sign of life"):
+                self.open_session(link).close()
         except BrokenError as error:
-            if isinstance(error.__cause__, paramiko.ChannelException):
-                return  # a refusal is an answer
-            transport.close()
-            raise BrokenError("no answer in time", stalled=transport) from error
+            if not isinstance(error.__cause__, paramiko.ChannelException):
+                raise
+            # A refusal is an answer.
 
     def give_sftp(self, sftp: SftpChannel) -> None:
         """Keep a channel for the next who needs one, if it is of the connection that lives."""
@@ -258,10 +254,7 @@ class Channel:
             self._sftp = self._connection.take_sftp()
         sftp = self._sftp
         try:
-            with (
-                self._connection.watched("an answer"),
-                breaking(self._connection.live_transport()),
-            ):
+            with self._connection.answered(_link_of(sftp), "an answer"):
                 return action(sftp)
         except BrokenError:
             self.discard()
@@ -278,6 +271,10 @@ class Channel:
         """Leave the channel to others."""
         if self._sftp is not None:
             self._connection.give_sftp(self._sftp)
+
+
+def _link_of(sftp: SftpChannel) -> Link:
+    return cast("Link", sftp.session.get_transport())
 
 
 def close_quietly(session: paramiko.Channel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,13 +25,44 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "a
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
+class _HeardSocket:
+    """A socket that remembers when it last received anything."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.heard_at = time.monotonic()
+        self._sock = sock
+
+    def recv(self, size_bytes: int) -> bytes:
+        block = self._sock.recv(size_bytes)
+        self.heard_at = time.monotonic()
+        return block
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._sock, name)
+
+
+class Link(paramiko.Transport):
+    """A connection that knows for how long it has not heard of the server."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._heard = _HeardSocket(sock)
+        super().__init__(self._heard)  # type: ignore[arg-type]  # socket-like, which it allows
+
+    def close_if_silent(self, limit_seconds: float) -> bool:
+        """Close it when nothing came for so long; a slow line is not a silent one."""
+        is_silent = time.monotonic() - self._heard.heard_at >= limit_seconds
+        if is_silent:
+            self.close()
+        return is_silent
+
+
 class BrokenError(Exception):
     """The connection, or one channel of it, is no longer usable; another try may help.
 
     ``stalled`` is the connection on which no answer came in time, if that was the reason.
     """
 
-    def __init__(self, reason: str, *, stalled: paramiko.Transport | None = None) -> None:
+    def __init__(self, reason: str, *, stalled: Link | None = None) -> None:
         super().__init__(reason)
         self.stalled = stalled
 
@@ -53,7 +85,7 @@ class SshAccess:
 
 
 @contextmanager
-def breaking(transport: paramiko.Transport | None) -> Iterator[None]:
+def breaking(transport: Link | None) -> Iterator[None]:
     """Turn the many ways in which paramiko says that a connection broke into one."""
     try:
         yield
@@ -67,7 +99,7 @@ def breaking(transport: paramiko.Transport | None) -> Iterator[None]:
         raise BrokenError("no answer in time", stalled=transport) from error
 
 
-def connect(access: SshAccess) -> paramiko.Transport:
+def connect(access: SshAccess) -> Link:
     """Connect, prove the server's key, and log in.
 
     Raises:
@@ -82,7 +114,7 @@ def connect(access: SshAccess) -> paramiko.Transport:
         address = (target.host, target.port)
         sock = socket.create_connection(address, timeout=access.patience.connect_seconds)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = paramiko.Transport(sock)
+        transport = Link(sock)
     except (OSError, paramiko.SSHException) as error:
         raise BrokenError(f"cannot connect: {error}") from error
     try:
@@ -133,14 +165,16 @@ def _prove_host_key(access: SshAccess, key: paramiko.PKey, pinned: tuple[PinnedK
     )
 
 
-def _log_in(access: SshAccess, transport: paramiko.Transport) -> None:
+def _log_in(access: SshAccess, transport: Link) -> None:
     user, reasons = access.target.user, []
     for key in _keys(access):
         try:
             with breaking(transport):
                 transport.auth_publickey(user, key)
         except BrokenError as error:
-            if not isinstance(error.__cause__, paramiko.AuthenticationException):
+            # paramiko calls it a failed login too when no answer came in its time.
+            is_silent = transport.close_if_silent(access.patience.connect_seconds / 2)
+            if is_silent or not isinstance(error.__cause__, paramiko.AuthenticationException):
                 raise
             reasons.append(str(error))
         if transport.is_authenticated():

@@ -121,12 +121,12 @@ def retry(
 
 @dataclass(slots=True)
 class Watch:
-    """A call that is open. ``has_expired``: it reached its limit, and was told to end."""
+    """A call that is open. ``has_expired``: it was told to end, at its limit or after it."""
 
     what: str
     report_every_seconds: float
     limit_seconds: float | None
-    at_limit: Callable[[], None] | None
+    at_limit: Callable[[], bool] | None
     report: Report
     began: float = field(default_factory=time.monotonic)
     has_expired: bool = False
@@ -137,9 +137,9 @@ class Watch:
     def look(self, moment: float) -> None:
         """Report when it is time, and end the call at its limit."""
         waited = moment - self.began
-        if self.limit_seconds is not None and waited >= self.limit_seconds and self.at_limit:
-            ends, self.at_limit, self.has_expired = self.at_limit, None, True
-            ends()
+        is_over = self.limit_seconds is not None and waited >= self.limit_seconds
+        if is_over and self.at_limit is not None and not self.has_expired:
+            self.has_expired = self.at_limit()
         elif waited >= self.report_every_seconds and moment >= self.next_report:
             self.next_report = moment + self.report_every_seconds
             self.context.run(self.report, _sentence(self.what, waited))
@@ -186,7 +186,7 @@ def watched(
     *,
     report_every_seconds: float = 60.0,
     limit_seconds: float | None = None,
-    at_limit: Callable[[], None] | None = None,
+    at_limit: Callable[[], bool] | None = None,
     report: Report = log.info,
 ) -> Iterator[Watch]:
     """Stand beside a call that blocks: report it once a minute, and end it at its limit.
@@ -195,7 +195,8 @@ def watched(
         what: What is waited for, as a sentence names it.
         report_every_seconds: How long nobody hears of the wait.
         limit_seconds: When ``at_limit`` is called; None where the call has a limit of its own.
-        at_limit: Makes the call end, from another thread; it must not block.
+        at_limit: Makes the call end, from another thread, and gives True; or gives False to be
+            asked again soon. It must not block.
         report: Where the report goes.
     """
     watch = Watch(what, report_every_seconds, limit_seconds, at_limit, report)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +77,22 @@ def test_a_connection_that_stalls_once_is_made_again_wherever_it_stalls(
         assert "within 1.5 seconds (1 of 3 times in a row)" in lines
         assert "is lost; connecting again" in lines
         assert "connected to" in lines
+
+
+def test_uploads_that_stall_with_all_buffers_full_are_begun_again_and_finished(
+    sshd: Sshd, tmp_path: Path
+) -> None:
+    def limit_of(number: int) -> float:
+        return 6_000_000 if number == 1 else float("inf")
+
+    content = random.Random(1).randbytes(20_000_000)
+    with reached_through(sshd, limit_of) as (host, proxy), ThreadPoolExecutor(6) as pool:
+        paths = [host.path(str(tmp_path / f"file-{number}")) for number in range(6)]
+        began = time.monotonic()
+        list(pool.map(lambda path: host.write(path, [content]), paths))
+        assert time.monotonic() - began < 40
+        assert proxy.connections == 2
+    assert all(Path(path.text).read_bytes() == content for path in paths)
 
 
 def test_a_connection_that_stalls_again_and_again_is_given_up_and_not_tried_for_long(

@@ -74,6 +74,16 @@ def test_a_call_that_blocks_is_reported_meanwhile() -> None:
 
 def test_a_call_that_blocks_for_ever_is_ended_at_its_limit() -> None:
     answer = threading.Event()
-    with watched("an answer", limit_seconds=0.2, at_limit=answer.set) as watch:
+    told: list[bool] = []
+
+    def end() -> bool:
+        told.append(len(told) == 2)  # not yet, not yet, now
+        if told[-1]:
+            answer.set()
+        return told[-1]
+
+    with watched("an answer", limit_seconds=0.2, at_limit=end) as watch:
         assert answer.wait(5)
-    assert watch.has_expired
+        wait_for(lambda: watch.has_expired)
+        time.sleep(0.3)
+    assert told == [False, False, True]

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 
 class StallingProxy:
@@ -32,14 +33,9 @@ class StallingProxy:
                 self.connections += 1
                 server = socket.create_connection(("127.0.0.1", self._target_port))
                 self._open += [client, server]
-                limit_bytes = self._limit_of(self.connections)
-                for source, target, most in (
-                    (client, server, float("inf")),
-                    (server, client, limit_bytes),
-                ):
-                    threading.Thread(
-                        target=_hand_on, args=(source, target, most), daemon=True
-                    ).start()
+                left = _Left(self._limit_of(self.connections))
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=_hand_on, args=(*pair, left), daemon=True).start()
 
     def close(self) -> None:
         """End all."""
@@ -49,15 +45,21 @@ class StallingProxy:
             each.close()
 
 
-def _hand_on(source: socket.socket, target: socket.socket, most_bytes: float) -> None:
+@dataclass
+class _Left:
+    """How many bytes a connection still hands on, in both directions together."""
+
+    size_bytes: float
+
+
+def _hand_on(source: socket.socket, target: socket.socket, left: _Left) -> None:
     with contextlib.suppress(OSError):
-        while most_bytes > 0:
-            block = source.recv(65_536)
-            if not block:
-                target.shutdown(socket.SHUT_WR)
-                return
-            target.sendall(block[: int(min(len(block), most_bytes))])
-            most_bytes -= len(block)
+        while block := source.recv(65_536):
+            if left.size_bytes <= 0:
+                return  # read no more either: what is sent from now on fills the buffers
+            target.sendall(block[: int(min(len(block), left.size_bytes))])
+            left.size_bytes -= len(block)
+        target.shutdown(socket.SHUT_WR)
 
 
 @contextlib.contextmanager
