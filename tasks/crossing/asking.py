@@ -67,10 +67,13 @@ def _ask_one(place: Workplace, script: str, settings: Mapping[str, object] | Non
     Raises:
         ScriptFailedError: It answered with none, or with more.
     """
-    lines = list(ask(place, script, settings))
-    if len(lines) != 1:
-        raise ScriptFailedError(script=script, reason=f"expected one line, found {len(lines)}")
-    return lines[0]
+    lines = ask(place, script, settings)
+    first = next(lines, None)
+    others = sum(1 for _ in lines)  # to the end, which shows whether the answer is whole
+    if first is None or others:
+        found = 0 if first is None else 1 + others
+        raise ScriptFailedError(script=script, reason=f"expected one line, found {found}")
+    return first
 
 
 def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:

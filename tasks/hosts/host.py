@@ -8,7 +8,8 @@ Rules that hold for every method:
 * Batches never stop at the first bad item: they return what is ``ok`` and what ``failed``.
 * Nothing is durable until ``flush_files`` (for bytes) and ``flush_folders`` (for names) return.
 * A lost connection is mended inside the call (back-off, limited tries); what comes out after
-  that is a ``ConnectionLostError``. Every wait has a limit. All methods may be called again.
+  that is a ``ConnectionLostError``. Every wait has a limit, and is reported once a minute (see
+  ``waiting``). All methods may be called again.
 * Sharing violations (virus scanners) are retried with back-off before they count as failures.
 * Methods may be called from several threads.
 """

@@ -21,22 +21,25 @@ class AnswerLimits:
             take less than half of it.
         line_bytes: Of one line.
         own_lines: Lines whatever was asked.
-        lines_each: Further lines for each line of the request; an answer that reruns append to
-            has several of them.
+        lines_each: Further lines for each line of the request.
     """
 
     size_bytes: int = 512 * 1_048_576
     line_bytes: int = 4 * 1_048_576
-    own_lines: int = 1_000
-    lines_each: int = 20
+    own_lines: int = 100
+    lines_each: int = 2
 
     def most_lines(self, requested: int) -> int:
         """The limit for an answer to a request of so many lines."""
         return self.own_lines + self.lines_each * requested
 
 
-# Its answer has a line for each group, approval, approved update and decline of a server.
-_OWN_LIMITS = {"read-approvals": AnswerLimits(own_lines=700_000)}
+_OWN_LIMITS = {
+    # A line for each group, approval, approved update and decline of a server.
+    "read-approvals": AnswerLimits(own_lines=700_000),
+    # Reruns append what they tried again.
+    "apply-approvals": AnswerLimits(lines_each=20),
+}
 
 
 @dataclass(frozen=True, slots=True)
