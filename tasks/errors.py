@@ -116,27 +116,15 @@ class ConnectionLostError(FailedError):
 
 
 class ConnectionStalledError(ConnectionLostError):
-    """A connection was made again and again, and each time no answer came after a while.
-
-    Another try would only wait again, so a person looks first.
-    """
+    """No answer came, on one new connection after the other; another try would only wait again."""
 
     retryable = False
-    template = (
-        "connection to {address}: no answer within {limit_seconds:g} seconds, {stalls} times in a "
-        "row; each time it was made again"
-    )
-    remedy = (
-        "Look at what lies between here and that server (firewall, VPN, packet size) and at the "
-        "server's disks, then run the command again."
-    )
+    template = "connection to {address}: no answer within {limit_seconds:g} seconds, {stalls} times"
+    remedy = "Look at firewall, VPN, packet size and that server's disks, then run it again."
 
 
 class TimeLimitError(FailedError):
-    """A wait for a host, a command or a script reached its limit.
-
-    What is waited for goes on; a try at once would only wait for as long again.
-    """
+    """A wait reached its limit; what is waited for goes on, and another try would wait as long."""
 
     kind = "time-limit"
     template = "{what} did not end within {limit_seconds:g} seconds"

@@ -84,7 +84,7 @@ class SshConnection:
             self._stalls = 1 + (self._stalls if worked_seconds < patience.steady_seconds else 0)
             stalls = self._stalls
         log.warning(
-            "no answer from %s within %g seconds (%d of %d times in a row)",
+            "no answer from %s within %g seconds (%d in a row, given up at %d)",
             target, patience.answer_seconds, stalls, patience.most_stalls,
         )  # fmt: skip
         if stalls >= patience.most_stalls:
