@@ -14,8 +14,8 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
+from tasks.names import Mode
 from tasks.policy import at_work, found_done, name_run, step
-from tasks.site.settings import Mode
 
 
 @step("Lock server and media")
