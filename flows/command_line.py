@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
 import traceback
@@ -269,8 +270,7 @@ def _flow(
         from deploy.embedded import prefect_for
 
         for bundle in bundles:
-            if not bundle.is_dir():
-                raise PathMissingError(what="the bundle's folder", path=bundle.resolve())
+            _require_folder(bundle)
         with prefect_for(site.state_dir, api_url=site.prefect.api_url):
             show_steps()
             return work(site.name)
@@ -291,6 +291,15 @@ def _at_site(
         return failure_report(command, StoppedError(command=command), site=site.name)
     except (AirGapError, OSError) as error:
         return failure_report(command, error, site=site.name)
+
+
+def _require_folder(bundle: Path) -> None:
+    try:
+        mode = bundle.stat().st_mode  # is_dir would call a broken disk a missing folder
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if not stat.S_ISDIR(mode):
+        raise PathMissingError(what="the bundle's folder", path=bundle.absolute())
 
 
 def _absolute(bundles: Sequence[Path]) -> list[str]:
