@@ -23,10 +23,17 @@ from deploy.lab_commands import demo, lab_app
 from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import let_go, open_streams, print_report, show_steps
+from tasks.reports.terminal import (
+    let_go,
+    open_streams,
+    print_lines,
+    print_report,
+    show_steps,
+)
 from tasks.site.reading import lay_out_site, require_side
 from tasks.site.settings import Site
 from tasks.version import VERSION
+from tasks.visible import visible_lines
 
 SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -95,7 +102,7 @@ def _carry_out(words: list[str], command: str) -> object:
     except (AirGapError, OSError) as error:
         return failure_report(command, error)
     except Exception as error:  # noqa: BLE001  the edge: every end is a report
-        traceback.print_exc()
+        print_lines(visible_lines(traceback.format_exc()).splitlines(), sys.stderr)
         return failure_report(command, error)
 
 
@@ -328,6 +335,7 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
     """
     from tasks.crossing.standing import read_standing
 
+    show_steps()
     return _at_site("status", site, None, lambda named: read_standing(named.name, clock=_now))
 
 

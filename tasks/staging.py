@@ -12,9 +12,10 @@ from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.ledger.steps import ExportedPackage
+from tasks.logs import log
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
-from tasks.policy import at_work, found_done, log, name_run, step
+from tasks.policy import at_work, found_done, name_run, step
 
 
 @step("Lock server and media")

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from tasks.content.digest import Digester
@@ -124,8 +125,8 @@ def copy_files(
     """
     work = _Work(source, destination, progress or Silence())
     with (
-        ThreadPoolExecutor(threads, thread_name_prefix="copy") as pool,
-        ThreadPoolExecutor(1, thread_name_prefix="settle") as settler,
+        _pool(threads, "copy") as pool,
+        _pool(1, "settle") as settler,
     ):
         settling: Future[list[CopyResult]] | None = None
         for batch in _batches(items, limits or BatchLimits()):
@@ -141,6 +142,17 @@ def copy_files(
             settling = settler.submit(_settle, work, copied)
         if settling is not None:
             yield settling.result()
+
+
+def _pool(threads: int, name: str) -> ThreadPoolExecutor:
+    """Threads in our context: by it their log lines find the page of the run."""
+    context = copy_context()
+
+    def take_over() -> None:
+        for variable, value in context.items():
+            variable.set(value)
+
+    return ThreadPoolExecutor(threads, name, initializer=take_over)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,17 @@ server beside us.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from tasks.bundle.layout import PACKAGE
 from tasks.crossing.workplace import Workplace
 from tasks.errors import TimeLimitError
 from tasks.hosts.paths import HostPath
+from tasks.hosts.waiting import poll
 from tasks.ledger.work_id import WorkId, is_run_id
+from tasks.logs import log
 from tasks.metadata.index import INDEX
 
 # A script that changes the server is waited for as long as it may take; one that only reads is
@@ -25,8 +27,6 @@ from tasks.metadata.index import INDEX
 _CHANGING = "apply-approvals"
 _CHANGE_SECONDS = 6 * 3_600.0
 _READ_SECONDS = 120.0
-_FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 5.0
 
 _JOB = re.compile(r"(?P<script>[a-z-]+)\.job-\d+")
 
@@ -91,21 +91,20 @@ def _wait_for_scripts(place: Workplace, folder: HostPath) -> bool:
         if match is None:
             continue
         changes = match["script"] == _CHANGING
-        limit = _CHANGE_SECONDS if changes else _READ_SECONDS
-        if not _wait_for(place, folder.joined(stat.name), limit):
+        limit_seconds = _CHANGE_SECONDS if changes else _READ_SECONDS
+        try:
+            _wait_for(place, folder.joined(stat.name), limit_seconds)
+        except TimeLimitError as error:
             if changes:
-                raise TimeLimitError(what=f"script {match['script']}", limit_seconds=limit)
+                raise
+            log.warning("%s; it only reads, and is left alone", error)
             return False
     return True
 
 
-def _wait_for(place: Workplace, job: HostPath, limit_seconds: float) -> bool:
-    pause, give_up = _FIRST_PAUSE_SECONDS, time.monotonic() + limit_seconds
-    while place.server.stat(job.joined("exit-code")) is None:
-        if place.server.poll_detached(job).state != "running":
-            break
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-    return True
+def _wait_for(place: Workplace, job: HostPath, limit_seconds: float) -> None:
+    def end() -> Literal[True] | None:
+        has_code = place.server.stat(job.joined("exit-code")) is not None
+        return True if has_code or place.server.poll_detached(job).state != "running" else None
+
+    poll(end, what=f"an earlier run's script ({job})", limit_seconds=limit_seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import uuid
 from collections import Counter
@@ -31,6 +30,7 @@ from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
 from tasks.ledger.work_id import new_run_id
+from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.names import Side
 from tasks.progress import Progress, Silence
@@ -39,8 +39,6 @@ from tasks.site.checking import require_keys
 from tasks.site.faults import Fault, site_file_error
 from tasks.site.reading import find_site, require_side
 from tasks.site.settings import Site
-
-log = logging.getLogger("wsus_airgap")
 
 Clock = Callable[[], datetime]
 

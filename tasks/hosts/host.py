@@ -8,7 +8,8 @@ Rules that hold for every method:
 * Batches never stop at the first bad item: they return what is ``ok`` and what ``failed``.
 * Nothing is durable until ``flush_files`` (for bytes) and ``flush_folders`` (for names) return.
 * A lost connection is mended inside the call (back-off, limited tries); what comes out after
-  that is a ``ConnectionLostError``. Every wait has a limit. All methods may be called again.
+  that is a ``ConnectionLostError``. Every wait has a limit, and is reported once a minute (see
+  ``waiting``). All methods may be called again.
 * Sharing violations (virus scanners) are retried with back-off before they count as failures.
 * Methods may be called from several threads.
 """
@@ -22,6 +23,9 @@ from typing import Generic, Literal, Protocol, TypeVar
 from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath, Platform
 from tasks.scripts import Script
+
+# What is kept of a program's standard output and error: the end, where messages stand.
+OUTPUT_LIMIT_BYTES = 8 * 1_048_576
 
 Item = TypeVar("Item")
 Json = Mapping[str, object]
@@ -74,7 +78,10 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a program ended; output decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text."""
+    """How a program ended; output decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text.
+
+    Of very long output only the end is there.
+    """
 
     exit_code: int
     stdout: str

@@ -19,12 +19,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tasks.errors import HostFileError
+from tasks.hosts.bounded import read_start
 from tasks.hosts.host import Host, JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.windows import decode_output
 
 TAIL_BYTES = 262_144
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
+_EXIT_CODE_BYTES = 64  # in whatever encoding the supervisor writes it
 
 # Fields of /proc/PID/stat after the name: state is 1, session 4, times 12 to 15, start 20.
 _IDENTITY = r"""
@@ -132,6 +134,8 @@ def read_probe(answer: str) -> JobStatus:
 
 def _read_exit_code(content: bytes) -> int | None:
     """The number in ``exit-code``; None while it is not one."""
+    if len(content) > _EXIT_CODE_BYTES:
+        return None
     return read_number(decode_output(content).strip())
 
 
@@ -153,7 +157,7 @@ def _ended(host: Host, job: HostPath) -> JobStatus | None:
     path = job.joined("exit-code")
     if host.stat(path) is None:
         return None
-    exit_code = _read_exit_code(b"".join(bytes(view) for view in host.read(path)))
+    exit_code = _read_exit_code(read_start(host, path, limit_bytes=_EXIT_CODE_BYTES))
     return None if exit_code is None else JobStatus("exited", exit_code=exit_code)
 
 

@@ -28,8 +28,9 @@ from tasks.hosts.host import (
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
 from tasks.hosts.ssh_commands import SshCommands
-from tasks.hosts.ssh_connection import SshAccess, SshConnection
+from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_files import SshFiles
+from tasks.hosts.ssh_login import SshAccess
 from tasks.scripts import Script
 
 # From here on one flush of the whole volume costs less than one request for each file.

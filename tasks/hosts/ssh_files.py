@@ -31,6 +31,7 @@ from tasks.hosts.paths import HostPath, Platform
 from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_sftp import FAILURE, OP_UNSUPPORTED, SftpChannel, SftpStatusError
 from tasks.hosts.ssh_transfer import WINDOW_BYTES, read_file, write_file
+from tasks.hosts.waiting import retry
 
 Result = TypeVar("Result")
 
@@ -109,15 +110,14 @@ class SshFiles:
 
     def _patiently(self, action: Callable[[SftpChannel], Result], sftp: SftpChannel) -> Result:
         """On Windows a refusal may be a virus scanner that holds the file; then try again."""
-        if self._platform is Platform.WINDOWS:
-            for delay_seconds in SHARING_DELAYS_SECONDS:
-                try:
-                    return action(sftp)
-                except SftpStatusError as error:
-                    if error.code not in (FAILURE, FAILURE - 1):
-                        raise
-                time.sleep(delay_seconds)
-        return action(sftp)
+        is_windows = self._platform is Platform.WINDOWS
+        return retry(
+            lambda: action(sftp),
+            delays_seconds=SHARING_DELAYS_SECONDS if is_windows else (),
+            passes=lambda error: (
+                isinstance(error, SftpStatusError) and error.code in (FAILURE, FAILURE - 1)
+            ),
+        )
 
     @contextlib.contextmanager
     def _faults(self, operation: str, path: HostPath) -> Iterator[None]:

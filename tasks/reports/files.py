@@ -55,4 +55,5 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _pretty(content: object) -> bytes:
-    return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+    # ASCII, as on stdout: what cannot be seen is an escape, also where the file is just printed.
+    return json.dumps(content, indent=2).encode() + b"\n"

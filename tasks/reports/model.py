@@ -25,6 +25,7 @@ from pydantic import (
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.foreseen import foreseen
+from tasks.visible import visible
 
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
 
@@ -249,9 +250,9 @@ def error_line(error: Exception, *, log: Path | None = None) -> ErrorLine:
     )
     return ErrorLine(
         kind=told.kind,
-        message=_whole(told.message),
-        next_step=_whole(told.next_step),
-        lines=tuple(_whole(line) for line in _lines(told)),
+        message=told.message,
+        next_step=told.next_step,
+        lines=tuple(map(visible, _lines(told))),
     )
 
 
@@ -260,11 +261,6 @@ def _lines(error: AirGapError) -> tuple[str, ...]:
     if not isinstance(error, SiteFileError):
         return (error.message,)
     return (f"site file {error.facts['path']}:", *error.problems)
-
-
-def _whole(text: str) -> str:
-    """Text that UTF-8 can hold: file names on POSIX may bring halves of surrogate pairs."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def json_schema() -> dict[str, Any]:

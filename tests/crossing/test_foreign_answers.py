@@ -20,6 +20,7 @@ from tasks.hosts.host import Json
 from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import HostPath
 from tasks.hosts.script_run import ScriptFiles, read_answer
+from tasks.ledger.work_id import WorkId
 from tasks.reports.model import ApprovalOutcome, CommandReport, approval_lines
 from tasks.revision import RevisionId
 from tasks.scripts import Script
@@ -134,12 +135,14 @@ def _check(place: Workplace) -> object:
 
 
 def _apply(place: Workplace) -> object:
-    outcome = deciding.apply_plan(place, PLAN, work="work", incoming=INCOMING)
-    place.server.remove_tree(place.run_folder("work"))
+    outcome = deciding.apply_plan(place, PLAN, work=WORK, incoming=INCOMING)
+    place.server.remove_tree(place.run_folder(WORK.text))
     failed = approval_lines(each.as_json() for each in outcome.failed)
     report = CommandReport(command="import", site="alpha", approvals=ApprovalOutcome(failed=failed))
     return json.dumps(report.as_json(), ensure_ascii=False).encode()
 
+
+WORK = WorkId("audit", 1)
 
 STEPS: list[Callable[[Workplace], object]] = [
     _check,

@@ -7,8 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from deploy.lab.rules import approving, groups, searching
 from deploy.lab.rules.scope import Scope
+from tasks.visible import visible
 from tests.support.labs import ROOT, Lab, decision, equal_servers
 
 LOG_IN_GERMAN = """<?xml version="1.0" encoding="utf-8"?>
@@ -273,3 +276,52 @@ def test_a_wsusutil_that_still_runs_is_found_again_and_never_started_twice(small
     done = lab.export(expect=0)
     assert done.document["sequence"] == 1
     assert (folder / "starts").read_text().splitlines() == ["start"]
+
+
+def test_a_question_that_hangs_ends_at_its_limit_and_is_in_nobodys_way(small_lab: Lab) -> None:
+    lab = small_lab
+    folder = _replace(
+        lab,
+        "staging",
+        "powershell",
+        'case "$*" in *read-server*) echo $$ >"$FOLDER/pid"; exec sleep 600;; esac\n'
+        'exec "$REAL" "$@"',
+    )
+    lab.configure("staging", "server", script_limit_minutes=0.02)
+    before = lab.snapshot("staging")
+    began = time.monotonic()
+    result = lab.export(expect=1)
+    assert time.monotonic() - began < 30
+    assert result.error["kind"] == "time-limit"
+    assert result.error["message"] == "script read-server did not end within 1.2 seconds"
+    assert lab.snapshot("staging") == before
+    hung = psutil.Process(int((folder / "pid").read_text()))
+    assert hung.is_running(), "the script was killed"
+    hung.kill()
+    left = list(lab.work("staging").glob("runs/*"))
+    assert left
+    _restore(lab, "staging", "powershell")
+    lab.configure("staging", "server", script_limit_minutes=30)
+    assert lab.export(expect=0).document["sequence"] == 1
+    assert not any(folder.exists() for folder in left), "the next run did not sweep"
+
+
+def test_what_a_script_says_when_it_fails_steers_no_terminal_page_or_report(
+    small_lab: Lab,
+) -> None:
+    lab = small_lab
+    _replace(
+        lab,
+        "staging",
+        "powershell",
+        r"printf '\033]0;owned\007\033[2J\302\233red \342\200\256gpj\nnext: all is well\n' >&2"
+        "\nexit 1",
+    )
+    result = lab.export(expect=1)
+    assert result.error["kind"] == "script-failed"
+    assert "[U+001B]]0;owned[U+0007]" in result.error["message"]
+    report = Path(result.document["report"])
+    shown = [result.error["message"], result.error["next_step"], *result.stderr.splitlines()]
+    shown += report.read_text(encoding="utf-8").splitlines()
+    shown += report.with_name("report.json").read_text(encoding="utf-8").splitlines()
+    assert [line for line in shown if visible(line) != line] == []
