@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.embedded import EmbeddedServer, clean_environment
+from deploy.embedded import EmbeddedServer
+from deploy.embedded_settings import clean_environment
 from tasks.errors import PrefectServerError
 from tests.support import needs
 
