@@ -255,11 +255,15 @@ class Range:
     seconds: float
 
     @classmethod
-    def prepare(cls, command: str, home: Path, api_url: str, *, updates: int = 30) -> Range:
-        """Make a lab in which the command can run, and run it once undisturbed."""
+    def prepare(cls, command: str, home: Path, api_url: str | None, *, updates: int = 30) -> Range:
+        """Make a lab in which the command can run, and run it once undisturbed.
+
+        Without an API each command has a Prefect server of its own.
+        """
         folder, copy = home / f"{command}-lab", home / f"{command}-copy"
         lab.create(folder, updates=updates, content_bytes=6_000_000, seed=7)
-        name_api(folder, api_url)
+        if api_url is not None:
+            name_api(folder, api_url)
         if command == "import":
             exported = run("export", folder)
             assert exported.exit_code in {0, 2}, exported.stderr
