@@ -109,16 +109,17 @@ def run_killing(command: str, folder: Path, points: Sequence[Point]) -> tuple[En
         return any(line[10:].rstrip() == point for line in said)
 
     killed: set[int] = set()
-    try:
-        for point in points:
-            while not is_reached(point) and process.poll() is None:
-                time.sleep(0.002)
-            kill_server(process, killed)
-        process.wait(_LIMIT_SECONDS)
-    finally:
-        process.kill()
-        for reader in readers:
-            reader.join()
+    with process:
+        try:
+            for point in points:
+                while not is_reached(point) and process.poll() is None:
+                    time.sleep(0.002)
+                kill_server(process, killed)
+            process.wait(_LIMIT_SECONDS)
+        finally:
+            process.kill()
+            for reader in readers:
+                reader.join()
     printed = json.loads("".join(document)) if document else None
     seconds = time.monotonic() - began
     return Ended(process.returncode, printed, seconds, "".join(said)), len(killed)
@@ -155,8 +156,8 @@ def trials(command: str, home: Path, *, times: int, seed: int) -> Iterator[Trial
     """All kills of one command."""
     draw = random.Random(f"{seed} {command}")
     where = Range.prepare(command, home, None)
-    undisturbed = killing.run(command, home / f"{command}-lab")
     killing.put_back(where.copy, where.folder)
+    undisturbed = killing.run(command, where.folder)
     steps = [*steps_of(undisturbed), REPORT_BEGUN, REPORT_WRITTEN]
     print(f"{command}: undisturbed {where.seconds:.1f} s, {len(steps)} points", flush=True)
     for point in steps:

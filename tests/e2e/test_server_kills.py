@@ -16,17 +16,17 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def importing(tmp_path_factory: pytest.TempPathFactory) -> Range:
-    """A small import, and what it ends as."""
+def exporting(tmp_path_factory: pytest.TempPathFactory) -> Range:
+    """A small export, and what it ends as."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WSUS_LAB_POWERSHELL", "stand-in")
-        return Range.prepare("import", tmp_path_factory.mktemp("kills"), None, updates=12)
+        return Range.prepare("export", tmp_path_factory.mktemp("kills"), None, updates=12)
 
 
 def test_a_command_goes_on_when_its_server_is_killed_at_its_start_in_a_step_and_at_its_end(
-    importing: Range, stand_in: None
+    exporting: Range, stand_in: None
 ) -> None:
-    made = trial(importing, 0.0, "Unpack bundle", REPORT_BEGUN)
+    made = trial(exporting, 0.0, "Pack volumes", REPORT_BEGUN)
 
     assert made.kills == KILLS_TOO_MANY - 1
     assert made.problems == []
@@ -34,9 +34,9 @@ def test_a_command_goes_on_when_its_server_is_killed_at_its_start_in_a_step_and_
 
 
 def test_a_command_whose_server_is_killed_once_more_says_so_and_then_finishes(
-    importing: Range, stand_in: None
+    exporting: Range, stand_in: None
 ) -> None:
-    made = trial(importing, *["Check server"] * KILLS_TOO_MANY)
+    made = trial(exporting, *["Check server"] * KILLS_TOO_MANY)
 
     assert made.kills == KILLS_TOO_MANY
     assert made.problems == []
