@@ -91,7 +91,7 @@ def prefect_for(
         else:
             server.wait_ready()
         stack.enter_context(_settings_in_force(settings, heartbeat=server is None))
-        from tasks import prefect_api
+        from tasks import prefect_api  # and Prefect with it
 
         if server is None:
             stack.enter_context(prefect_api.server_within())

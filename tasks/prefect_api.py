@@ -36,6 +36,7 @@ log = logging.getLogger("wsus_airgap")
 
 _AWAY_SECONDS = 45.0
 _PAUSE_SECONDS = 0.5
+_TELL_SECONDS = 20.0
 _DRAIN_SECONDS = 10.0
 _ABANDON_SECONDS = 2.0
 _REMEDY = "See that this server runs and answers, then run the same command again."
@@ -148,7 +149,8 @@ class _Patience:
 
     def __init__(self, address: object) -> None:
         self._address = str(address).rstrip("/")
-        self._give_up = time.monotonic() + _server.away_seconds
+        self._began = time.monotonic()
+        self._is_told = False
         _server.require()
 
     def bear(self, error: Exception) -> None:
@@ -156,7 +158,11 @@ class _Patience:
         _server.require()
         if not _is_away(error):
             raise error
-        if time.monotonic() < self._give_up:
+        seconds = time.monotonic() - self._began
+        if seconds < _server.away_seconds:
+            if seconds > _TELL_SECONDS and not self._is_told:
+                self._is_told = True
+                log.warning("Prefect's server at %s does not answer; waiting", self._address)
             return
         reason = f"it did not answer within {_server.away_seconds:.0f} seconds ({_said(error)})"
         raise _server.lose(
