@@ -57,6 +57,7 @@ class _Server:
     def __init__(self) -> None:
         self._lock = Lock()
         self._fault: PrefectServerError | None = None
+        self._told = -_TELL_SECONDS
         self.away_seconds = _AWAY_SECONDS
 
     def begin(self, away_seconds: float) -> None:
@@ -72,6 +73,13 @@ class _Server:
     def require(self) -> None:
         if self._fault is not None:
             raise PrefectServerError(**self._fault.facts)
+
+    def may_tell(self) -> bool:
+        """Allow one line at a time on waiting for the server: many calls may wait at once."""
+        now = time.monotonic()
+        with self._lock:
+            before, self._told = self._told, now
+        return now - before > _TELL_SECONDS
 
     @property
     def is_lost(self) -> bool:
@@ -150,7 +158,6 @@ class _Patience:
     def __init__(self, address: object) -> None:
         self._address = str(address).rstrip("/")
         self._began = time.monotonic()
-        self._is_told = False
         _server.require()
 
     def bear(self, error: Exception) -> None:
@@ -160,8 +167,7 @@ class _Patience:
             raise error
         seconds = time.monotonic() - self._began
         if seconds < _server.away_seconds:
-            if seconds > _TELL_SECONDS and not self._is_told:
-                self._is_told = True
+            if seconds > _TELL_SECONDS and _server.may_tell():
                 log.warning("Prefect's server at %s does not answer; waiting", self._address)
             return
         reason = f"it did not answer within {_server.away_seconds:.0f} seconds ({_said(error)})"
