@@ -137,7 +137,7 @@ def end_workers() -> None:
     command has done its work, and Python would wait for them.
     """
     tasks = [(worker, worker._task) for worker in list(services._active_services)]
-    seconds = 0.0 if _server.is_lost else _DRAIN_SECONDS
+    seconds = _ABANDON_SECONDS if _server.is_lost else _DRAIN_SECONDS
     for kind in (APILogWorker, EventsWorker):
         kind.drain_all(timeout=seconds)
     for worker, task in tasks:
