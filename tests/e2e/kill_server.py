@@ -1,22 +1,19 @@
 """Kill the Prefect server of ``export`` and ``import`` alone, and count how the commands end.
 
-    python -m tests.e2e.kill_server [--times N] [--seed S] [--only export|import] [--keep FOLDER]
+    python -m tests.e2e.kill_server [--seed S] [--only export|import] [--keep FOLDER]
 
 First once at the start of each step, while the report is written and at the last change of
-state; then at N instants, one at random in each of N equal parts of the undisturbed run; then
-once more often than it is started again. Prints one line a trial; 1 when any ended otherwise
-than it should.
+state; then once more often than it is started again. ``kill_many`` kills it at drawn instants.
+Prints one line a trial; 1 when any ended otherwise than it should.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,13 +21,12 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e import killing
-from tests.e2e.killing import SIDE_OF, Ended, Range
+from tests.e2e.kill_trials import Range, _put_back, _Running, prepare
+from tests.e2e.killing import Ended, observe
 
 Point = str | float
 
 KILLS_TOO_MANY = 4
-_LIMIT_SECONDS = 300.0
 # Points where the terminal says nothing: the report's folder is made, or its last file is there.
 REPORT_BEGUN, REPORT_WRITTEN = "report begun", "report written"
 
@@ -75,71 +71,48 @@ def kill_server(command: subprocess.Popen[str], killed: set[int]) -> None:
         time.sleep(0.02)
 
 
-def run_killing(command: str, folder: Path, points: Sequence[Point]) -> tuple[Ended, int]:
-    """Run a command and kill its server once at each point, in this order.
+def run_killing(where: Range, points: Sequence[Point]) -> tuple[Ended, int]:
+    """Run a stage's command and kill its server once at each point, in this order.
 
     Args:
-        command: ``export`` or ``import``.
-        folder: The lab.
+        where: The stage.
         points: Each a step's name, as the terminal says it; REPORT_BEGUN or REPORT_WRITTEN; or
             seconds since the command began.
 
     Returns:
         How the command ended, and how many servers were killed.
     """
-    began = time.monotonic()
-    reports = folder / SIDE_OF[command] / "state" / "reports"
+    reports = where.made.folder / where.words[0] / "state" / "reports"
     before = set(reports.glob("*"))
-    process = killing.start(command, folder)
-    said: list[str] = []
-    document: list[str] = []
-    readers = [
-        threading.Thread(target=lambda: said.extend(process.stderr or ())),
-        threading.Thread(target=lambda: document.extend(process.stdout or ())),
-    ]
-    for reader in readers:
-        reader.start()
+    running = _Running.start(where.made, where.words)
 
     def is_reached(point: Point) -> bool:
         if isinstance(point, float):
-            return time.monotonic() - began >= point
+            return time.monotonic() - running.began >= point
         if point in {REPORT_BEGUN, REPORT_WRITTEN}:
             made = set(reports.glob("*")) - before
             return any(point == REPORT_BEGUN or (path / "report.html").exists() for path in made)
-        return any(line[10:].rstrip() == point for line in said)
+        return any(line[10:].rstrip() == point for line in running.stderr)
 
     killed: set[int] = set()
-    with process:
-        try:
-            for point in points:
-                while not is_reached(point) and process.poll() is None:
-                    time.sleep(0.002)
-                kill_server(process, killed)
-            process.wait(_LIMIT_SECONDS)
-        finally:
-            process.kill()
-            for reader in readers:
-                reader.join()
-    printed = json.loads("".join(document)) if document else None
-    seconds = time.monotonic() - began
-    return Ended(process.returncode, printed, seconds, "".join(said)), len(killed)
-
-
-def steps_of(ended: Ended) -> list[str]:
-    """The steps that a command said on the terminal."""
-    return list(dict.fromkeys(line[10:] for line in ended.stderr.splitlines() if line[2:3] == ":"))
+    for point in points:
+        while not is_reached(point) and running.process.poll() is None:
+            time.sleep(0.002)
+        kill_server(running.process, killed)
+    return running.finish(where.made.folder.parent / "stdout"), len(killed)
 
 
 def trial(where: Range, *points: Point) -> Trial:
     """Kill the server at each point, and compare the command's end with an undisturbed one."""
-    killing.put_back(where.copy, where.folder)
-    ended, kills = run_killing(where.command, where.folder, points)
+    _put_back(where.copy, where.made.folder)
+    ended, kills = run_killing(where, points)
     differences = []
     last = ended
     if kills >= KILLS_TOO_MANY:
         differences += _unlike_a_lost_server(ended)
-        last = killing.run(where.command, where.folder)
-    outcome = killing.observe(where.command, where.folder, last, where.reference)
+        again = _Running.start(where.made, where.words)
+        last = again.finish(where.made.folder.parent / "stdout")
+    outcome = observe(where.made.folder, last, where.reference)
     differences += where.reference.differences(outcome)
     return Trial(", ".join(map(str, points)), kills, ended, tuple(differences))
 
@@ -152,19 +125,14 @@ def _unlike_a_lost_server(ended: Ended) -> list[str]:
     return [f"ended with {ended.exit_code}, {kinds}: {ended.stderr[-2_000:]}"]
 
 
-def trials(command: str, home: Path, *, times: int, seed: int) -> Iterator[Trial]:
+def trials(command: str, home: Path, *, seed: int) -> Iterator[Trial]:
     """All kills of one command."""
     draw = random.Random(f"{seed} {command}")
-    where = Range.prepare(command, home, None)
-    killing.put_back(where.copy, where.folder)
-    undisturbed = killing.run(command, where.folder)
-    steps = [*steps_of(undisturbed), REPORT_BEGUN, REPORT_WRITTEN]
-    print(f"{command}: undisturbed {where.seconds:.1f} s, {len(steps)} points", flush=True)
-    for point in steps:
+    (where,) = prepare(home, api_url=None, wanted={command})
+    points = [*(step for step, _ in where.steps), REPORT_BEGUN, REPORT_WRITTEN]
+    for point in points:
         yield trial(where, point)
-    for number in range(times):
-        yield trial(where, where.seconds * (number + draw.random()) / times)
-    lasting: list[Point] = [0.0, draw.choice(steps), REPORT_WRITTEN]
+    lasting: list[Point] = [0.0, draw.choice(points), REPORT_WRITTEN]
     for again_at in lasting:
         yield trial(where, *[again_at] * KILLS_TOO_MANY)
 
@@ -172,7 +140,6 @@ def trials(command: str, home: Path, *, times: int, seed: int) -> Iterator[Trial
 def main() -> int:
     """Kill and count."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=["export", "import"])
     parser.add_argument("--keep", type=Path)
@@ -182,7 +149,7 @@ def main() -> int:
     print(f"seed {options.seed}, labs in {home}", flush=True)
     tried = wrong = killed = 0
     for command in [options.only] if options.only else ["export", "import"]:
-        for made in trials(command, home, times=options.times, seed=options.seed):
+        for made in trials(command, home, seed=options.seed):
             tried, killed = tried + 1, killed + made.kills
             wrong += bool(made.problems)
             print(

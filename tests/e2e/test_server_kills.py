@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kill_server import KILLS_TOO_MANY, REPORT_BEGUN, trial
-from tests.e2e.killing import Range
+from tests.e2e.kill_trials import Range, prepare
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -20,7 +20,8 @@ def exporting(tmp_path_factory: pytest.TempPathFactory) -> Range:
     """A small export, and what it ends as."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WSUS_LAB_POWERSHELL", "stand-in")
-        return Range.prepare("export", tmp_path_factory.mktemp("kills"), None, updates=12)
+        home = tmp_path_factory.mktemp("kills")
+        return prepare(home, api_url=None, wanted={"export"})[0]
 
 
 def test_a_command_goes_on_when_its_server_is_killed_at_its_start_in_a_step_and_at_its_end(
