@@ -45,9 +45,19 @@ def main() -> int:
                 print(server.ui_url, flush=True)
             _serve(sites)
     except AirGapError as error:
-        print(f"{error.message}\n{error.next_step}", file=sys.stderr)
-        return error.exit_code
+        return _fail(error)
+    except Exception as error:
+        # Prefect's runner wraps what its calls raise.
+        fault = import_module("tasks.prefect_api").server_fault(error)
+        if fault is None:
+            raise
+        return _fail(fault)
     return 0
+
+
+def _fail(error: AirGapError) -> int:
+    print(f"{error.message}\n{error.next_step}", file=sys.stderr)
+    return error.exit_code
 
 
 def read_sites(folder: str | None) -> list[Site]:

@@ -40,6 +40,7 @@ from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError, SafetyError, TrustError
 from tasks.logs import VisibleRecords, log
 from tasks.names import Side
+from tasks.prefect_api import server_fault
 from tasks.progress import Progress, Unit
 from tasks.reports.markdown import Artifact, artifacts_of
 from tasks.reports.model import CommandReport, failure_report
@@ -59,6 +60,7 @@ _RETRY_DELAY_SECONDS = (5, 30)
 
 _found_done: ContextVar[bool] = ContextVar("found_done", default=False)
 _workplace: ContextVar[Workplace] = ContextVar("workplace")
+_reports: ContextVar[list[CommandReport]] = ContextVar("reports")
 
 
 def at_work() -> Workplace:
@@ -108,14 +110,33 @@ def story(
 
 
 def report_of(told: Flow[P, CommandReport], *arguments: P.args, **named: P.kwargs) -> CommandReport:
-    """Run a story in this process and return its report, however it ended."""
-    state = cast("Any", told)(*arguments, **named, return_state=True)
-    content = getattr(state.data, "result", state.data)
-    if isinstance(content, CommandReport):
-        return content
+    """Run a story in this process and return its report, however it ended.
+
+    A run whose end Prefect's server did not take down has failed, whatever it did before.
+    """
+    reports: list[CommandReport] = []
+    token = _reports.set(reports)
+    error: object = None
+    try:
+        state = cast("Any", told)(*arguments, **named, return_state=True)
+    except Exception as caught:
+        error = caught
+        if server_fault(caught) is None:
+            raise
+    else:
+        error = getattr(state.data, "result", state.data)
+    finally:
+        _reports.reset(token)
+    report = reports[-1] if reports else None
+    fault = server_fault(error) if isinstance(error, Exception) else None
+    if report is not None and (report.errors or fault is None):
+        return report
     # The engine itself failed (its server went away, the run was cancelled): say so plainly.
-    fault = RuntimeError(state.message or state.name)
-    return failure_report(told.name, fault, site=str(named.get("site")))
+    failure = fault or RuntimeError(state.message or state.name)
+    failed = failure_report(told.name, failure, site=str(named.get("site")))
+    if report is None:
+        return failed
+    return report.model_copy(update={"exit_code": failed.exit_code, "errors": failed.errors})
 
 
 def _tell(
@@ -131,7 +152,7 @@ def _tell(
             take_over=take_over,
         )
     except (AirGapError, OSError, sqlite3.Error) as refusal:
-        return failure_report(command, refusal, site=site)
+        return _remember(failure_report(command, refusal, site=site))
     try:
         with workplace:
             report = _tell_within(workplace, tale)
@@ -139,9 +160,16 @@ def _tell(
         # A lock could not be given back (it is free once we are gone), or a digest not remembered
         # (that file is read again): neither changes how the run ended.
         log.warning("%s", fault)
+    _remember(report)
     _show_report(report)
     if report.outcome == "flagged":
         name_run(None, "flagged")
+    return report
+
+
+def _remember(report: CommandReport) -> CommandReport:
+    """Keep a report for the command, also where Prefect's server does not take down the end."""
+    _reports.get([]).append(report)
     return report
 
 
@@ -153,7 +181,7 @@ def _tell_within(workplace: Workplace, tale: Callable[[], None]) -> CommandRepor
         name_run(None, workplace.site.name)
         tale()
     except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
-        error = caught
+        error = server_fault(caught) or caught
     finally:
         _workplace.reset(token)
     return close_run(workplace, error)

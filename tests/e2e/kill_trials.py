@@ -94,26 +94,28 @@ class _Running:
     @classmethod
     def start(cls, made: Lab, words: tuple[str, ...]) -> _Running:
         side, *command = words
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flows.command_line", *command,
-             "--site", str(made.site_file(side)), "--json"],
-            cwd=made.folder / side,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
-            stdout=(made.folder.parent / "stdout").open("w"),
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )  # fmt: skip
+        with (made.folder.parent / "stdout").open("w") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "flows.command_line", *command,
+                 "--site", str(made.site_file(side)), "--json"],
+                cwd=made.folder / side,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )  # fmt: skip
         running = cls(process, time.monotonic(), queue.SimpleQueue(), [])
         threading.Thread(target=running._listen, daemon=True).start()
         return running
 
     def _listen(self) -> None:
         assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.stderr.append(line)
-            self.lines.put((time.monotonic() - self.began, line))
+        with self.process.stderr as lines:
+            for line in lines:
+                self.stderr.append(line)
+                self.lines.put((time.monotonic() - self.began, line))
         self.lines.put(None)
 
     def steps(self) -> Iterator[tuple[float, str]]:
