@@ -21,6 +21,7 @@ from tasks.bundle.receipt_code import make_code
 from tasks.content.names import ContentDigest
 from tasks.crossing import asking
 from tasks.crossing.arrival import Delivery
+from tasks.crossing.beside import require_none
 from tasks.crossing.deciding import last_applied, waiting_of
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
@@ -102,7 +103,10 @@ def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> in
         keys = [each.id for each in stuck]
         audited = audit_revisions(index, keys, view.content_view())
         whole = [each.key for each in audited if each.is_complete]
-    return _resume(place, whole) if whole else 0
+    if not whole:
+        return 0
+    require_none(place)
+    return _resume(place, whole)
 
 
 def _resume(place: Workplace, updates: list[RevisionId]) -> int:

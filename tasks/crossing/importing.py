@@ -21,6 +21,7 @@ from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
 from tasks.crossing.arrival import Delivery
+from tasks.crossing.beside import require_none
 from tasks.crossing.confirming import covers, remember_confirmation
 from tasks.crossing.deciding import (
     Sources,
@@ -183,7 +184,12 @@ def _after_placing(delivery: Delivery, listing: Listing) -> ContentLookup:
 
 
 def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
-    """Remember durably, before the first change, that this bundle is being imported."""
+    """Remember durably, before the first change, that this bundle is being imported.
+
+    Raises:
+        WsusutilRunningError: A wsusutil has begun while the bundle was unpacked.
+    """
+    require_none(place)
     header = delivery.header
     place.ledger.settle_fact("chain", header.chain)
     place.ledger.settle_fact("staging_server", header.server.id)

@@ -150,6 +150,9 @@ class Host(Protocol):
             TimeLimitError: It is still running at the limit; it is left alone.
         """
 
+    def service_folder(self) -> HostPath:
+        """Make a new folder that only this account can use; it goes when the host is closed."""
+
     def list_folder(self, folder: HostPath) -> list[FileStat]:
         """List one folder, unsorted, links not followed. A missing folder is an empty list."""
 

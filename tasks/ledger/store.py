@@ -125,6 +125,11 @@ class Ledger:
         ).fetchone()
         return None if row is None else str(row["result"])
 
+    def results(self, name: str) -> list[str]:
+        """The results (JSON) of a step in all pieces of work that remember it."""
+        rows = self.connection.execute("SELECT result FROM step WHERE name=? ORDER BY 1", (name,))
+        return [str(row["result"]) for row in rows]
+
     def finish_step(self, work: str, name: str, result: str, *, now: datetime) -> None:
         """Remember that a step is done. The caller proves anew that what it made is still there."""
         self.connection.execute(
