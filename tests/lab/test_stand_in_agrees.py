@@ -66,6 +66,8 @@ def _with(value: Any, old: str, new: str) -> Any:
         return value.replace(old, new)
     if isinstance(value, Mapping):
         return {name: _with(item, old, new) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with(item, old, new) for item in value]
     return value
 
 
@@ -219,7 +221,8 @@ def test_a_service_that_wsusutil_has_stopped_is_left_alone_by_both(twins: Twins)
     for folder in (twins.first, twins.second):
         lab.set_fault(folder, "staging", "wsusutil-hang", on=True)
         (folder / "a package.xml.gz").write_bytes(b"none")
-        words = [folder / "staging" / "wsusutil", "import", folder / "a package.xml.gz"]
+        words = [str(folder / name) for name in ("staging/wsusutil", "a package.xml.gz")]
+        words.insert(1, "import")
         programs.append(subprocess.Popen(words, stdout=subprocess.DEVNULL))
     asked = {"kind": "settings", "wait_seconds": 1}
     try:
