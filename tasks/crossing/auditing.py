@@ -103,10 +103,7 @@ def resume_downloads(place: Workplace, index_path: Path, view: ServerView) -> in
         keys = [each.id for each in stuck]
         audited = audit_revisions(index, keys, view.content_view())
         whole = [each.key for each in audited if each.is_complete]
-    if not whole:
-        return 0
-    require_none(place)
-    return _resume(place, whole)
+    return _resume(place, whole) if whole else 0
 
 
 def _resume(place: Workplace, updates: list[RevisionId]) -> int:
@@ -114,6 +111,7 @@ def _resume(place: Workplace, updates: list[RevisionId]) -> int:
         {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
         for number, key in enumerate(updates, 1)
     ]
+    require_none(place)
     outcomes = list(asking.ask(place, "apply-approvals", items=lines))
     refused = [each for each in outcomes if each.get("result") == "failed"]
     if refused:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +14,9 @@ from tasks.crossing.closing import close_run, stopped
 from tasks.crossing.workplace import Workplace
 from tasks.crossing.wsusutil_run import Started
 from tasks.errors import ConnectionLostError, ServiceDownError, WsusutilRunningError
-from tests.support.places import lay_out_place, open_place
+from tests.support.places import lay_out_place, open_place, say, set_keys, use_answers
 
 WORK = "export-1"
-# Answers control-service with what lies in the file ``service`` beside it.
-POWERSHELL = """#!{python}
-import pathlib, sys
-said = pathlib.Path(__file__).with_name("service").read_text()
-pathlib.Path(sys.argv[-1]).write_text(said + '\\n{{"kind":"end"}}\\n')
-"""
 BY_HAND = {"process_id": 7, "command_line": "WsusUtil.exe reset", "since": "2031-05-01T03:00:00Z"}
 
 
@@ -32,25 +24,19 @@ BY_HAND = {"process_id": 7, "command_line": "WsusUtil.exe reset", "since": "2031
 def place(tmp_path: Path) -> Iterator[Workplace]:
     """A site whose wsusutil works until there is a file ``go``; its service runs."""
     site = lay_out_place(tmp_path, side="staging")
-    powershell = tmp_path / "powershell"
-    powershell.write_text(POWERSHELL.format(python=sys.executable))
-    powershell.chmod(0o755)
+    use_answers(site)
     waiting = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
-    text = site.read_text(encoding="utf-8")
-    text = text.replace('powershell = ["false"]', f'powershell = ["{powershell}"]')
-    text = text.replace('wsusutil = ["false"]', f'wsusutil = ["sh", "-c", "{waiting}"]')
-    site.write_text(text, encoding="utf-8")
-    say(tmp_path)
+    set_keys(site, wsusutil=["sh", "-c", waiting])
+    tell(site)
     with open_place(site, command="export") as opened:
         opened.make_folders()
         yield opened
     (tmp_path / "go").touch()
 
 
-def say(folder: Path, status: str = "Running", *wsusutil: object) -> None:
+def tell(site: Path, status: str = "Running", *wsusutil: object) -> None:
     """Have the server say how the service stands and which wsusutil works."""
-    answer = {"kind": "service", "status": status, "wsusutil": wsusutil}
-    (folder / "service").write_text(json.dumps(answer))
+    say(site, "control-service", {"kind": "service", "status": status, "wsusutil": wsusutil})
 
 
 def start(place: Workplace) -> Started:
@@ -62,22 +48,51 @@ def test_a_free_server_has_nobody_in_the_way(place: Workplace) -> None:
     assert beside.find_running(place) == ()
 
 
+class EndsAtLine(logging.Handler):
+    """Has the site's wsusutil end when so many lines were said."""
+
+    def __init__(self, lines: int, go: Path) -> None:
+        super().__init__()
+        self.lines, self.go = lines, go
+
+    def emit(self, _: logging.LogRecord) -> None:
+        self.lines -= 1
+        if self.lines == 0:
+            self.go.touch()
+
+
 def test_the_job_that_the_command_goes_on_from_is_waited_for_with_a_line_each_interval(
     place: Workplace, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     start(place)
-    place.line_every_seconds = 0.1
-    end = threading.Timer(1.0, (tmp_path / "go").touch)
+    place.line_every_seconds = 0.05
+    ends = EndsAtLine(4, tmp_path / "go")
+    log = logging.getLogger("wsus_airgap")
+    log.addHandler(ends)
+    try:
+        with caplog.at_level(logging.INFO, "wsus_airgap"):
+            wsusutil_run.stand_clear(place, "export", work=WORK)
+    finally:
+        log.removeHandler(ends)
+    first, *later = caplog.messages
+    sentence = first.removesuffix("; this command waits for it and goes on from there")
+    assert sentence != first
+    assert f"wsusutil export of run {place.run_id} of site alpha is still working since" in first
+    assert len(later) >= 3
+    assert set(later) == {sentence}
+    assert wsusutil_run.start_or_find(place, "export", work=WORK).had_ended
+
+
+def test_within_a_minute_one_line_is_enough(
+    place: Workplace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(place)
+    end = threading.Timer(0.5, (tmp_path / "go").touch)
     end.start()
     with caplog.at_level(logging.INFO, "wsus_airgap"):
         wsusutil_run.stand_clear(place, "export", work=WORK)
     end.join()
-    first, *later = caplog.messages
-    assert f"wsusutil export of run {place.run_id} of site alpha is still working since" in first
-    assert first.endswith("; this command waits for it and goes on from there")
-    assert 3 <= len(later) <= 10
-    assert set(later) == {first.removesuffix("; this command waits for it and goes on from there")}
-    assert wsusutil_run.start_or_find(place, "export", work=WORK).had_ended
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("work", [None, "export-2"])
@@ -92,7 +107,7 @@ def test_a_job_that_the_command_does_not_go_on_from_is_refused(
 
 def test_beside_its_own_job_another_one_is_not_waited_for(place: Workplace, tmp_path: Path) -> None:
     start(place)
-    say(tmp_path, "Running", BY_HAND)
+    tell(place.site.path, "Running", BY_HAND)
     with pytest.raises(WsusutilRunningError) as caught:
         wsusutil_run.stand_clear(place, "export", work=WORK)
     assert "process 7: WsusUtil.exe reset" in caught.value.message
@@ -113,7 +128,7 @@ def test_a_job_of_a_state_folder_that_is_gone_is_still_seen(
 def test_ours_is_not_started_beside_one_that_began_meanwhile(
     place: Workplace, tmp_path: Path
 ) -> None:
-    say(tmp_path, "Running", BY_HAND)
+    tell(place.site.path, "Running", BY_HAND)
     with pytest.raises(WsusutilRunningError):
         start(place)
     assert place.ledger.step(WORK, "export-attempt") is None
@@ -123,10 +138,10 @@ def test_ours_is_not_started_beside_one_that_began_meanwhile(
 def test_a_service_that_does_not_start_is_told_from_one_that_wsusutil_has_stopped(
     place: Workplace, tmp_path: Path
 ) -> None:
-    say(tmp_path, "Stopped", BY_HAND)
+    tell(place.site.path, "Stopped", BY_HAND)
     with pytest.raises(WsusutilRunningError):
         asking._make_service_run(place)
-    say(tmp_path, "Stopped")
+    tell(place.site.path, "Stopped")
     with pytest.raises(ServiceDownError):
         asking._make_service_run(place)
 
