@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from deploy.lab.rules import machine
-from tests.support.labs import Lab, Result, make_lab, run_here
+from tests.support.labs import ROOT, Lab, Result, make_lab, run_here
 
 RUN = r"\d{8}T\d{6}Z-(?:export|import)-[0-9a-f]{6}"
 KIND = "wsusutil-running"
@@ -244,12 +245,15 @@ def test_one_that_begins_after_the_first_look_is_seen_before_anything_is_done(
     if words == ("audit",):
         verb, arguments = "import", f"{tmp_path}/own.xml.gz"
         (tmp_path / "own.xml.gz").write_bytes(b"no package")
+    hang = "from pathlib import Path; from deploy import lab; "
+    hang += f'lab.set_fault(Path("{lab.folder}"), "{side}", "wsusutil-hang", True)'
     wrapper = tmp_path / "powershell"
     stopped = "Stopped" if verb == "import" else "Running"
     wrapper.write_text(
         f'#!/bin/sh\n{lab.folder / side / "powershell"} "$@"\ncode=$?\n'
         f'case "$*" in *{script}.ps1*) echo >>{tmp_path}/calls\n'
         f'if [ "$(wc -l <{tmp_path}/calls)" -eq {call} ]; then\n'
+        f"  PYTHONPATH={ROOT} {sys.executable} -c '{hang}'\n"
         f"  setsid {own} {verb} {arguments} </dev/null >/dev/null 2>&1 &\n  sleep 1\nfi;; esac\n"
         "exit $code\n"
     )
@@ -260,12 +264,13 @@ def test_one_that_begins_after_the_first_look_is_seen_before_anything_is_done(
             machine.stop_service(server)
     before = lab.snapshot(side)
     try:
-        with hanging(lab, side):
-            refused(lab.run(side, *given), "not ours", "own.xml.gz")
-            assert len(working(lab, side)) == 1
-            assert service(lab, side) == stopped
-            after = lab.snapshot(side)
-            kinds = before if call == 1 else ("approvals", "declines")
-            assert {kind: after[kind] for kind in kinds} == {kind: before[kind] for kind in kinds}
+        refused(lab.run(side, *given), "not ours", "own.xml.gz")
+        assert len(working(lab, side)) == 1
+        assert service(lab, side) == stopped
+        after = lab.snapshot(side)
+        kinds = before if call == 1 else ("approvals", "declines")
+        assert {kind: after[kind] for kind in kinds} == {kind: before[kind] for kind in kinds}
     finally:
+        lab.fault(side, "wsusutil-hang", on=False)
+        wait_until(lambda: not working(lab, side))
         lab.configure(side, "server", powershell=[str(lab.folder / side / "powershell")])
