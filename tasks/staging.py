@@ -14,8 +14,8 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.crossing.wsusutil_run import mention_running, stand_clear
 from tasks.metadata.server import ServerFacts
+from tasks.names import Mode
 from tasks.policy import at_work, found_done, log, name_run, step
-from tasks.site.settings import Mode
 
 
 @step("Lock server and media")

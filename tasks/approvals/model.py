@@ -17,13 +17,13 @@ from typing import Annotated, Any
 from blake3 import blake3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer
 
+from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 
 GroupPath = tuple[str, ...]
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 Key = tuple[str, GroupPath]
 """What a decision is about: an update and a group (folded), whatever the revision."""
@@ -94,7 +94,7 @@ class Approval(Decision):
 
     @field_serializer("deadline")
     def _write_deadline(self, deadline: datetime | None) -> str | None:
-        return None if deadline is None else deadline.strftime(TIME_FORMAT)
+        return None if deadline is None else deadline.strftime(UTC_SECOND)
 
     @cached_property
     def key(self) -> Key:
@@ -236,5 +236,5 @@ def _order(decision: Decision) -> RevisionId:
 
 
 def _approval_order(approval: Approval) -> tuple[Any, ...]:
-    deadline = approval.deadline.strftime(TIME_FORMAT) if approval.deadline else ""
+    deadline = approval.deadline.strftime(UTC_SECOND) if approval.deadline else ""
     return (approval.id, approval.group, approval.action, deadline, approval.optional)

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from blake3 import blake3
 from pydantic import BaseModel, ConfigDict
 
-from tasks.approvals.model import TIME_FORMAT, Action, Approval, Decision, GroupPath, UtcSecond
+from tasks.approvals.model import Action, Approval, Decision, GroupPath, UtcSecond
 from tasks.approvals.reasons import Reason
+from tasks.names import UTC_SECOND
 
 Operation = Literal["accept-license", "undecline", "approve", "remove", "decline"]
 Change = Literal["license", "undecline", "add", "change", "block", "remove", "decline"]
@@ -193,5 +194,5 @@ def _decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
     """
     keys = {"update_id", "revision", "group", "action", "optional"}
     found = decision.model_dump(mode="json", include=keys)
-    deadline = decision.deadline.strftime(TIME_FORMAT) if decision.deadline else None
+    deadline = decision.deadline.strftime(UTC_SECOND) if decision.deadline else None
     return found | {"deadline": deadline}

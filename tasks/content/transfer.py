@@ -34,7 +34,7 @@ from tasks.errors import (
     FolderUnsafeError,
     TimeLimitError,
 )
-from tasks.hosts.host import FileHash, Host
+from tasks.hosts.host import FileHash, Host, Readable
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
@@ -96,7 +96,7 @@ class BatchLimits:
 
 
 def copy_files(
-    source: Host,
+    source: Readable,
     destination: Host | None,
     items: Iterable[CopyItem],
     *,
@@ -145,7 +145,7 @@ def copy_files(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    source: Host
+    source: Readable
     destination: Host | None
     progress: Progress
 
@@ -242,7 +242,7 @@ def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:
 
 
 def _read_bounded(
-    host: Host, sources: Sequence[HostPath], limit_bytes: int
+    host: Readable, sources: Sequence[HostPath], limit_bytes: int
 ) -> Iterator[bytes | memoryview]:
     """Read files one after another, and not one chunk further than was announced."""
     total = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry, TrustedManifest
+from tasks.bundle.media import Media
 from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
@@ -142,14 +144,16 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
 
     Raises:
         PathMissingError: A folder is not there.
+        UsageError: A folder is no bundle's, but one above or below it.
+        HostFileError: A folder or the seal cannot be read.
         SealError, SafetyError: There is no valid seal; it is of a later format.
         WrongSiteError: It is another site's, or the folders are not of one bundle.
         ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
     """
-    for folder in folders:
-        if not folder or not Path(folder).is_dir():
-            raise PathMissingError(what="the bundle's folder", path=folder)
-    paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
+    if "" in folders:
+        raise PathMissingError(what="the bundle's folder", path="")
+    # Path.resolve raises errors of its own where the disk fails; this gives what could be resolved.
+    paths = [place.media.path(os.path.realpath(folder)) for folder in folders]
     _list_neighbours(place, paths)
     opened = open_bundle(place.media, paths, bundle_trust(place.site))
     header = opened.header
@@ -175,7 +179,7 @@ def _list_neighbours(place: Workplace, bundles: list[HostPath]) -> None:
     found: list[tuple[HostPath, FileStat]] = []
     for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
         with suppress(HostFileError):  # a folder that we may pass through and not list
-            listed = sorted(place.media.list_folder(folder), key=lambda stat: stat.name)
+            listed = Media(place.media).list_folder(folder)
             found += ((folder.joined(stat.name), stat) for stat in listed)
     others = [(path, stat) for path, stat in found if path not in bundles]
     if others:

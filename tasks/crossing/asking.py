@@ -16,6 +16,7 @@ from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil_process import Process, of_process, refusal
+from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 from tasks.scripts import load_script
 
@@ -94,7 +95,7 @@ def _ask_one(
 
 def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:
     """Read a server's facts; ``since`` asks also how many updates arrived after it."""
-    moment = None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}"
+    moment = None if since is None else since.strftime(UTC_SECOND)
     with shape_known("read-server"):
         return ServerFacts.model_validate(_ask_one(place, "read-server", {"since": moment}))
 

@@ -26,7 +26,6 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import ApprovalSet, approved_revisions, decode_lines
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
-from tasks.approvals.policy import ApprovalPolicy
 from tasks.crossing.asking import (
     BATCH_SECONDS,
     ask,
@@ -260,7 +259,7 @@ def _plan(
         present=present.decisions,
         facts=facts,
     )
-    return plan_approvals(situation, _approval_policy(place), now=place.clock())
+    return plan_approvals(situation, place.site.policy, now=place.clock())
 
 
 def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalSet:
@@ -280,12 +279,6 @@ def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> Appro
         declines=[each for each in last.declines if each.update_id in declined],
         licenses=last.licenses,
     )
-
-
-def _approval_policy(place: Workplace) -> ApprovalPolicy:
-    """The site's rules for approvals."""
-    names = set(ApprovalPolicy.model_fields)
-    return ApprovalPolicy.model_validate(place.site.policy.model_dump(include=names))
 
 
 def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:

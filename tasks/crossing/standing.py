@@ -13,6 +13,7 @@ from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.runs import Runs
 from tasks.metadata.wsusutil_process import REMEDY, Running
+from tasks.names import Side
 from tasks.reports.model import (
     ApprovalOutcome,
     Column,
@@ -21,7 +22,6 @@ from tasks.reports.model import (
     Section,
     approval_lines,
 )
-from tasks.site.settings import Side
 
 _RUNS = 10
 

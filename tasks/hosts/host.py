@@ -91,7 +91,14 @@ class JobStatus:
     cpu_seconds: float | None = None
 
 
-class Host(Protocol):
+class Readable(Protocol):
+    """What files can be read from: a host, or media."""
+
+    def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
+        """Yield a file's bytes in order. A view is valid only until the next one is asked for."""
+
+
+class Host(Readable, Protocol):
     """A machine: this one, one over SSH, or one in memory for tests."""
 
     platform: Platform
@@ -153,14 +160,14 @@ class Host(Protocol):
     def service_folder(self) -> HostPath:
         """Make a new folder that only this account can use; it goes when the host is closed."""
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder, unsorted, links not followed. A missing folder is an empty list."""
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder, unsorted, links not followed.
+
+        A missing folder is an empty list, or with ``must_exist`` a ``HostFileError``.
+        """
 
     def stat(self, path: HostPath) -> FileStat | None:
         """Say what is at a path, link not followed; None when nothing is."""
-
-    def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-        """Yield a file's bytes in order. A view is valid only until the next one is asked for."""
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
         """Create or replace a file with the bytes given and return how many. Not durable yet.

@@ -132,9 +132,9 @@ class SshHost:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
-        return self._files.list_folder(folder)
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder."""
+        return self._files.list_folder(folder, must_exist=must_exist)
 
     def stat(self, path: HostPath) -> FileStat | None:
         """Say what is at a path; None when nothing is."""

@@ -136,11 +136,11 @@ class SshFiles:
             self._look_at_folder(sftp, folder)
         return _lstat(sftp, path)
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
+    def list_folder(self, folder: HostPath, *, must_exist: bool) -> list[FileStat]:
+        """List one folder; a missing one is empty unless it must exist."""
 
         def action(sftp: SftpChannel) -> list[FileStat]:
-            if self._look(sftp, folder) is None:
+            if self._look(sftp, folder) is None and not must_exist:
                 return []
             entries = sftp.listdir_attr(folder.sftp)
             return [_file_stat(str(entry.filename), entry) for entry in entries]
