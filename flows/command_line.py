@@ -78,13 +78,20 @@ def _interrupt(*_: object) -> None:
 def run(words: list[str]) -> int:
     """Carry out a command; print its report; return its exit code."""
     answer = _carry_out(words, command := _command_of(words))
-    if _stopped.is_set():  # Prefect may have made another error of it on the way here
+    if _stopped.is_set() and not _says_so(answer):
+        # Prefect may have made another error of it on the way here.
         named = answer.site if isinstance(answer, CommandReport) else None
         answer = failure_report(command, StoppedError(command=command), site=named)
     if not isinstance(answer, CommandReport):
         return answer if isinstance(answer, int) else 0
     print_report(answer, as_json="--json" in words)
     return answer.exit_code
+
+
+def _says_so(answer: object) -> bool:
+    """Whether the run itself reported that it was stopped; it also knows what goes on."""
+    errors = answer.errors if isinstance(answer, CommandReport) else ()
+    return any(error.kind == StoppedError.kind for error in errors)
 
 
 def _carry_out(words: list[str], command: str) -> object:

@@ -28,7 +28,7 @@ def import_bundle(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
     arrival = carrier.open_bundle(bundles, to_import=True)
-    disconnected.lock_server()
+    disconnected.lock_server(arrival)
     server = disconnected.check_server(arrival)
     content = disconnected.scan_content(server, everything=arrival.is_repair)
     bundle = carrier.unpack_bundle(arrival, content)

@@ -9,6 +9,7 @@ from tasks.crossing import describing, export
 from tasks.crossing.arrival import Arrival, Delivery
 from tasks.crossing.draft import Draft
 from tasks.crossing.listing import Listing
+from tasks.crossing.wsusutil_run import mention_running
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
@@ -45,6 +46,8 @@ def describe_bundle(draft: Draft) -> None:
 def open_bundle(bundles: list[str], *, to_import: bool = False) -> Arrival:
     """Check the seal, and when it is to be imported the place in the chain."""
     place = at_work()
+    if not to_import:
+        mention_running(place)
     arrival = arrivals.open_arrival(place, bundles, to_import=to_import)
     bundle = arrival.header.bundle
     name_run(f"{bundle} {place.command}", bundle)

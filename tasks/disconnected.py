@@ -17,6 +17,7 @@ from tasks.crossing.importing import ImportPlan
 from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import compare_mark
+from tasks.crossing.wsusutil_run import stand_clear
 from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
@@ -24,11 +25,15 @@ from tasks.policy import at_work, found_done, step
 
 
 @step("Lock server")
-def lock_server() -> None:
-    """Take the lock that lies on the server; it is let go when the run ends."""
+def lock_server(arrival: Arrival | None = None) -> None:
+    """Take the server's lock, which is let go when the run ends; nothing works beside a wsusutil.
+
+    An import waits for the wsusutil of its own bundle, and goes on from there.
+    """
     place = at_work()
     place.make_folders()
     place.lock_server()
+    stand_clear(place, "import", work=None if arrival is None else arrival.work)
     sweep_server(place)
 
 

@@ -226,8 +226,11 @@ class StoppedError(FailedError):
     """Somebody ended the command; what it had finished is kept."""
 
     kind = "interrupted"
-    template = "{command} was interrupted"
+    template = "{command} was interrupted{beside}"
     remedy = "Run the same command again; it goes on where it stopped."
+
+    def __init__(self, *, command: str, beside: str = "", remedy: str = "") -> None:
+        super().__init__(command=command, beside=beside, remedy=remedy)
 
 
 class InternalFaultError(FailedError):
@@ -340,6 +343,12 @@ class ServerUnfitError(SafetyError):
 
     kind = "server-unfit"
     template = "the {side} server cannot be used now: {reason}"
+
+
+class WsusutilRunningError(SafetyError):
+    """A wsusutil is at work on the server, and nothing is done beside it."""
+
+    kind = "wsusutil-running"
 
 
 class ServerChangedError(SafetyError):

@@ -32,12 +32,13 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.context import FlowRunContext
-from prefect.states import Completed, Failed
+from prefect.exceptions import TerminationSignal
+from prefect.states import Cancelled, Completed, Failed
 from prefect.utilities.annotations import opaque
 
-from tasks.crossing.closing import begin_run, close_run
+from tasks.crossing.closing import begin_run, close_run, stopped
 from tasks.crossing.workplace import Workplace, open_workplace
-from tasks.errors import AirGapError, SafetyError, TrustError
+from tasks.errors import AirGapError, SafetyError, StoppedError, TrustError
 from tasks.logs import VisibleRecords, log
 from tasks.names import Side
 from tasks.prefect_api import server_fault
@@ -161,6 +162,8 @@ def _tell(
         # (that file is read again): neither changes how the run ended.
         log.warning("%s", fault)
     _remember(report)
+    if _was_stopped(report):
+        return report  # its server may be going down as well: the state says it all
     _show_report(report)
     if report.outcome == "flagged":
         name_run(None, "flagged")
@@ -180,6 +183,8 @@ def _tell_within(workplace: Workplace, tale: Callable[[], None]) -> CommandRepor
         begin_run(workplace)
         name_run(None, workplace.site.name)
         tale()
+    except (KeyboardInterrupt, TerminationSignal):
+        error = stopped(workplace)
     except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
         error = server_fault(caught) or caught
     finally:
@@ -211,8 +216,28 @@ def _final_state(report: CommandReport) -> State[CommandReport]:
     if report.outcome == "flagged":
         return Completed(name="Flagged", message="done, and something needs a look", data=report)
     error = report.errors[0]
+    message = f"{error.message} Next: {error.next_step}"
+    if _was_stopped(report) and _is_cancelling():
+        return Cancelled(message=message, data=report)
     name = "Refused" if report.outcome == "refused" else "Failed"
-    return Failed(name=name, message=f"{error.message} Next: {error.next_step}", data=report)
+    return Failed(name=name, message=message, data=report)
+
+
+def _was_stopped(report: CommandReport) -> bool:
+    return any(error.kind == StoppedError.kind for error in report.errors)
+
+
+def _is_cancelling() -> bool:
+    """Whether it was a person in the pages who stopped this run; no server, no person."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return False
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(context.flow_run.id).state
+    except Exception:  # noqa: BLE001  whatever a server says that goes down too
+        return False
+    return state is not None and state.is_cancelling()
 
 
 # --- steps -----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from tasks.crossing.draft import Draft
 from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
+from tasks.crossing.wsusutil_run import mention_running, stand_clear
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
@@ -20,11 +21,12 @@ from tasks.policy import at_work, found_done, name_run, step
 
 @step("Lock server and media")
 def lock_server_and_media() -> None:
-    """Take both locks; they are let go when the run ends."""
+    """Take both locks, which are let go when the run ends; nothing works beside a wsusutil."""
     place = at_work()
     place.require_media()
     place.make_folders()
     place.lock_server()
+    stand_clear(place, "export", work=drafts.unfinished_work(place))
     sweep_server(place)
     place.lock_media()
 
@@ -118,7 +120,9 @@ def predict_missing(
 @step("Read receipt")
 def read_receipt(receipt: str) -> Accepted:
     """Read the receipt's file, or the code that was typed."""
-    accepted = accepting.open_receipt(at_work(), receipt)
+    place = at_work()
+    mention_running(place)
+    accepted = accepting.open_receipt(place, receipt)
     bundle = accepted.record.bundle.name
     name_run(f"{bundle} accept", bundle)
     return accepted

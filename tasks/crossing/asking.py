@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.approvals.capture import ServerDecisions, read_decisions
 from tasks.crossing.workplace import Workplace
@@ -14,12 +15,25 @@ from tasks.errors import ScriptFailedError, ServiceDownError
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
 from tasks.metadata.server import ServerFacts
+from tasks.metadata.wsusutil_process import Process, of_process, refusal
 from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 from tasks.scripts import load_script
 
 BATCH_SECONDS = 6 * 3_600.0
 _OTHER_SHAPE = "its answer has another shape than ours: "
+
+
+class ServiceState(BaseModel):
+    """How the WSUS service stands, and every ``wsusutil`` at work; what the server says of itself.
+
+    ``status`` is Windows' word: Running, Stopped, StartPending.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: str
+    wsusutil: tuple[Process, ...] = ()
 
 
 def ask(
@@ -62,13 +76,19 @@ def ask(
     return (line for line in answer if line.get("kind") != "end")
 
 
-def _ask_one(place: Workplace, script: str, settings: Mapping[str, object] | None = None) -> Json:
+def _ask_one(
+    place: Workplace,
+    script: str,
+    settings: Mapping[str, object],
+    *,
+    folder: HostPath | None = None,
+) -> Json:
     """Run a script whose answer is one line.
 
     Raises:
         ScriptFailedError: It answered with none, or with more.
     """
-    lines = ask(place, script, settings)
+    lines = ask(place, script, settings, folder=folder)
     first = next(lines, None)
     others = sum(1 for _ in lines)  # to the end, which shows whether the answer is whole
     if first is None or others:
@@ -91,6 +111,7 @@ def read_running_server(place: Workplace, *, since: datetime | None = None) -> S
 
     Raises:
         ServiceDownError: The service does not run and cannot be started.
+        WsusutilRunningError: It does not run, and a wsusutil is at work, which may have stopped it.
         ScriptFailedError: The API does not answer although the service runs.
     """
     try:
@@ -174,16 +195,24 @@ def _make_service_run(place: Workplace) -> bool:
 
     Raises:
         ServiceDownError: It does not run and cannot be started.
+        WsusutilRunningError: It does not run, and a wsusutil is at work.
     """
-    if _service_status(place, "status") == "Running":
+    if ask_service(place, "status").status == "Running":
         return False
-    found = _service_status(place, "start")
-    if found != "Running":
-        raise ServiceDownError(service="WsusService", state=found, side=place.site.side.value)
-    return True
+    found = ask_service(place, "start")
+    if found.status == "Running":
+        return True
+    if found.wsusutil:
+        raise refusal([of_process(each) for each in found.wsusutil])
+    raise ServiceDownError(service="WsusService", state=found.status, side=place.site.side.value)
 
 
-def _service_status(place: Workplace, action: str) -> str:
+def ask_service(
+    place: Workplace, action: Literal["status", "start"], *, folder: HostPath | None = None
+) -> ServiceState:
+    """Ask for the service and every ``wsusutil`` at work, or start the service if none is."""
     settings = {"action": action, "wait_seconds": place.site.server.service_wait_seconds}
     with shape_known("control-service"):
-        return str(_ask_one(place, "control-service", settings)["status"])
+        return ServiceState.model_validate(
+            _ask_one(place, "control-service", settings, folder=folder)
+        )

@@ -21,6 +21,7 @@ from tasks.bundle.receipt_code import make_code
 from tasks.content.names import ContentDigest
 from tasks.crossing import asking
 from tasks.crossing.arrival import Delivery
+from tasks.crossing.beside import require_none
 from tasks.crossing.deciding import last_applied, waiting_of
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
@@ -110,6 +111,7 @@ def _resume(place: Workplace, updates: list[RevisionId]) -> int:
         {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
         for number, key in enumerate(updates, 1)
     ]
+    require_none(place)
     outcomes = list(asking.ask(place, "apply-approvals", items=lines))
     refused = [each for each in outcomes if each.get("result") == "failed"]
     if refused:

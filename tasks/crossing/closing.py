@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.crossing.arrival import empty_intake
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError, TrustError
+from tasks.errors import AirGapError, StoppedError, TrustError
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.reports.files import write_reports
 from tasks.reports.model import ApprovalOutcome, CommandReport, error_line, exit_code_of
@@ -23,11 +23,26 @@ def begin_run(place: Workplace) -> None:
     )
 
 
+def stopped(place: Workplace) -> StoppedError:
+    """Make the error of a run that somebody ended; it names the wsusutil that goes on."""
+    if place.waits_for is None:
+        return StoppedError(command=place.command)
+    return StoppedError(
+        command=place.command,
+        beside=f"; {place.waits_for.sentence}, on the server",
+        remedy="Run the same command again: it waits for that wsusutil and goes on from it. Until "
+        "then leave WsusService alone, which wsusutil stops and starts itself.",
+    )
+
+
 def close_run(place: Workplace, error: Exception | None) -> CommandReport:
     """Make the report of a run from what it noted, write it, and remember how it ended.
 
-    A refusal for trust empties the intake, whichever step it came from.
+    A refusal for trust empties the intake, whichever step it came from. A run that ended while it
+    waited for wsusutil says that this goes on.
     """
+    if error is not None and place.waits_for is not None and not isinstance(error, StoppedError):
+        place.lines.append(place.waits_for.sentence)
     if isinstance(error, TrustError) and place.command == "import":
         empty_intake(place)
     ended = place.clock()

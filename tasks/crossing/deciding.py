@@ -33,6 +33,7 @@ from tasks.crossing.asking import (
     read_revisions,
     shape_known,
 )
+from tasks.crossing.beside import require_none
 from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
 from tasks.hosts.paths import HostPath
@@ -170,6 +171,7 @@ def apply_plan(
 
 
 def _carry_out(place: Workplace, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
+    require_none(place)
     _, *lines = operations(plan)
     answer = ask(
         place, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS

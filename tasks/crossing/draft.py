@@ -106,6 +106,14 @@ def open_draft(
     return _draft(place, _reserve(place, wanted, base), fingerprint=fingerprint)
 
 
+def unfinished_work(place: Workplace) -> WorkId | None:
+    """The piece of work that an export goes on with; None when it begins another."""
+    newest = place.exports.newest()
+    if newest is None or newest.status not in {"reserved", "committed"}:
+        return None
+    return _work_of(newest.sequence)
+
+
 def settle_seal(place: Workplace, header: Header) -> None:
     """Remember that a bundle's seal lies on the media, with all that follows from it.
 

@@ -69,7 +69,7 @@ def export_package(
     Raises:
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
-    started = wsusutil_run.start_or_find(place, "export", work=draft.work.text)
+    started = wsusutil_run.start_or_find(place, "export", work=draft.work)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     target = draft.folder / PACKAGE

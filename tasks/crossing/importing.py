@@ -20,6 +20,7 @@ from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.crossing import asking, wsusutil_run
 from tasks.crossing.arrival import Delivery
+from tasks.crossing.beside import require_none
 from tasks.crossing.confirming import covers, remember_confirmation
 from tasks.crossing.deciding import (
     Sources,
@@ -183,7 +184,12 @@ def _after_placing(delivery: Delivery, listing: Listing) -> ContentLookup:
 
 
 def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
-    """Remember durably, before the first change, that this bundle is being imported."""
+    """Remember durably, before the first change, that this bundle is being imported.
+
+    Raises:
+        WsusutilRunningError: A wsusutil has begun while the bundle was unpacked.
+    """
+    require_none(place)
     header = delivery.header
     place.ledger.adopt_chain(header.chain)
     place.ledger.adopt_server(Side.STAGING, header.server.id)
@@ -302,7 +308,7 @@ def load_metadata(
     expected = delivery.header.package.blake3
     work = delivery.work.text
     on_server = _bring_package(place, delivery.package, work, expected)
-    started = wsusutil_run.start_or_find(place, "import", work=work, package=on_server)
+    started = wsusutil_run.start_or_find(place, "import", work=delivery.work, package=on_server)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     with PackageIndex(delivery.index) as index:

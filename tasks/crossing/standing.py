@@ -1,4 +1,4 @@
-"""Where a site stands: chain, baseline, last runs, what waits, locks. Changes nothing."""
+"""A site's standing: wsusutil at work, chain, baseline, last runs, what waits, locks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from tasks.crossing.beside import find_running
 from tasks.crossing.deciding import waiting_of
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.runs import Runs
+from tasks.metadata.wsusutil_process import REMEDY, Running
 from tasks.names import Side
 from tasks.reports.model import (
     ApprovalOutcome,
@@ -25,12 +27,13 @@ _RUNS = 10
 
 
 def read_standing(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
-    """Read where a site stands from its ledger, and its locks from where they lie."""
+    """Read a site's standing from its ledger; locks and wsusutil at work from the server."""
     with open_workplace(site, command="status", side=None, clock=clock) as place:
+        running, at_work = _at_work(place)
         facts = _staging(place) if place.site.side is Side.STAGING else _disconnected(place)
         runs = Runs(place.ledger).newest(_RUNS)
         sections = (
-            Section(key="standing", title="Standing", facts=(*facts, *_locks(place))),
+            Section(key="standing", title="Standing", facts=(at_work, *facts, *_locks(place))),
             Section(
                 key="runs",
                 title="Last runs",
@@ -62,7 +65,23 @@ def read_standing(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
             ),
+            next_step=REMEDY if running else None,
         )
+
+
+def _at_work(place: Workplace) -> tuple[tuple[Running, ...], Fact]:
+    """Every wsusutil at work on the server, and how it is told; unreachable is no error here."""
+    running: tuple[Running, ...] = ()
+    try:
+        # A folder that goes when the host is closed: our own need not exist there yet.
+        running = find_running(place, folder=place.server.service_folder())
+        value = "no wsusutil"
+    except AirGapError as error:
+        value = f"unknown: {error.message}"
+    if running:
+        value = "; ".join(each.sentence for each in running)
+        value += ". WSUS is not asked beside it: what waits is told as the last run left it"
+    return running, Fact(label="At work on the server", value=value)
 
 
 def _staging(place: Workplace) -> list[Fact]:

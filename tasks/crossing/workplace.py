@@ -32,6 +32,7 @@ from tasks.ledger.store import Ledger
 from tasks.ledger.work_id import new_run_id
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
+from tasks.metadata.wsusutil_process import Running
 from tasks.names import Side
 from tasks.progress import Progress, Silence
 from tasks.reports.model import ApprovalOutcome, Section
@@ -70,6 +71,8 @@ class Workplace:
         content_free_bytes: What the server itself says of the room on that disk.
         flagged: The missing content for which the run is flagged; None: all that was noted.
         changed: What the run changed on the server, in words, and how many of each.
+        waits_for: The wsusutil that the run waits for: it goes on when the run is stopped.
+        line_every_seconds: How often a wait for wsusutil says that it still waits.
     """
 
     site: Site
@@ -86,6 +89,8 @@ class Workplace:
     content_free_bytes: int | None = None
     flagged: tuple[MissingFile, ...] | None = None
     changed: Counter[str] = field(default_factory=Counter)
+    waits_for: Running | None = None
+    line_every_seconds: float = 60.0
     notes: Notes = field(default_factory=Notes)
     alarms: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)

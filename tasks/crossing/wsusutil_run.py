@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from blake3 import blake3
 
 from tasks.content.names import Blake3
 from tasks.crossing.asking import read_revisions, read_running_server
+from tasks.crossing.beside import find_running, job_name, require_none, running_job
 from tasks.crossing.workplace import Workplace
 from tasks.errors import (
     AirGapError,
@@ -20,11 +22,13 @@ from tasks.errors import (
     PackageError,
     ServiceDownError,
     WsusutilError,
+    WsusutilRunningError,
 )
 from tasks.hosts.host import JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
 from tasks.ledger.steps import Attempt
+from tasks.ledger.work_id import WorkId
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import (
     ApiSignal,
@@ -39,12 +43,17 @@ from tasks.metadata.wsusutil import (
     new_file_names,
 )
 from tasks.metadata.wsusutil_log import LogSummary, read_log
+from tasks.metadata.wsusutil_process import of_job, refusal
 from tasks.reports.sections import judgement_section
 from tasks.revision import RevisionId
+
+log = logging.getLogger("wsus_airgap")
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 10.0
 _SETTLE_SECONDS = 15
+# A process that has ended may stand in the process list a little longer.
+_SEEN_GONE_SECONDS = 0.2
 _ASKED_AT_ONCE = 20_000
 # What a name of wsusutil's holds that is no plain file: a signal of its failure, not ours.
 _UNREADABLE = (HostFileError, FolderUnsafeError)
@@ -66,7 +75,44 @@ class Ending:
     log: LogSummary
 
 
-def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "") -> Started:
+def stand_clear(place: Workplace, verb: Verb, *, work: WorkId | None = None) -> None:
+    """See that no wsusutil is at work, and wait for the one that this command goes on from.
+
+    Args:
+        place: The workplace.
+        verb: What the command has wsusutil do.
+        work: The piece of work that the command goes on with, if it has begun.
+
+    Raises:
+        WsusutilRunningError: Another one is at work: of another run or site, or not ours.
+    """
+    own = None if work is None else place.ledger.steps(work.text).attempt(verb)
+    while running := find_running(place):
+        others = [each for each in running if own is None or job_name(each.stem) != own.job_name]
+        if own is None or others:
+            raise refusal(others)
+        log.info("%s; this command waits for it and goes on from there", running[0].sentence)
+        wait_for(place, own)
+        time.sleep(_SEEN_GONE_SECONDS)
+
+
+def mention_running(place: Workplace) -> None:
+    """Name the wsusutil that an earlier run of this site has left at work, and go on.
+
+    For what asks the server nothing: it is asked only where the ledger knows such an attempt.
+    """
+    for attempt in (*place.ledger.attempts("export"), *place.ledger.attempts("import")):
+        try:
+            running = running_job(place, place.server.path(attempt.job))
+        except AirGapError as error:
+            place.lines.append(f"a wsusutil {attempt.verb} may still work: {error.message}")
+            continue
+        if running is not None:
+            log.info("%s", running.sentence)
+            place.lines.append(f"{running.sentence}; the server itself was asked nothing")
+
+
+def start_or_find(place: Workplace, verb: Verb, *, work: WorkId, package: str = "") -> Started:
     """Start wsusutil for a piece of work, or find the one that an earlier run started.
 
     An attempt whose program still runs, or ended with a trace that nobody judged yet, is found;
@@ -77,23 +123,29 @@ def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "")
         verb: export or import.
         work: Name of the piece of work; its folder on the server is named after it.
         package: For an import, the package's path on the server.
+
+    Raises:
+        WsusutilRunningError: One that is not this attempt has begun since the run looked.
     """
-    steps = place.ledger.steps(work)
+    steps = place.ledger.steps(work.text)
     attempt = steps.attempt(verb)
     if attempt is not None:
         state = place.server.poll_detached(place.server.path(attempt.job)).state
         if state in {"running", "exited"}:
             return Started(attempt, had_ended=state == "exited")
-    folder = place.run_folder(work)
+    folder = place.run_folder(work.text)
     place.server.make_private_folder(folder)
-    names = new_file_names(verb, now=place.clock())
+    require_none(place)
+    names = new_file_names(verb, run=place.run_id)
     attempt = Attempt(
         verb=verb,
         package=package or folder.joined(names.package).text,
         log=folder.joined(names.log).text,
-        job=folder.joined(f"job-{names.log.removesuffix('.log.xml')}").text,
+        job=folder.joined(job_name(names.stem)).text,
     )
     steps.begin_attempt(attempt, now=place.clock())
+    # Stopped from here on, the run says that it goes on.
+    place.waits_for = of_job(folder.name, names.stem, place.clock())
     command = export_command if verb == "export" else import_command
     place.server.start_detached(
         command(place.site.server.wsusutil, attempt.package, attempt.log),
@@ -103,11 +155,19 @@ def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "")
 
 
 def wait_for(place: Workplace, attempt: Attempt) -> Ending:
-    """Wait until the program has ended. It is never killed; past the site's limit we say so."""
+    """Wait until the program has ended, with a line a minute.
+
+    It is never killed; past the site's limit we say so.
+    """
     job = place.server.path(attempt.job)
+    place.waits_for = running_job(place, job)
     pause = _FIRST_PAUSE_SECONDS
     alarm_at = time.monotonic() + place.site.server.command_limit_hours * 3_600
+    line_at = time.monotonic() + place.line_every_seconds
     while (status := place.server.poll_detached(job)).state == "running":
+        if place.waits_for is not None and time.monotonic() > line_at:
+            log.info("%s", place.waits_for.sentence)
+            line_at = time.monotonic() + place.line_every_seconds
         if time.monotonic() > alarm_at:
             place.alarm(
                 f"wsusutil {attempt.verb} has been running for more than "
@@ -115,7 +175,8 @@ def wait_for(place: Workplace, attempt: Attempt) -> Ending:
             )
             alarm_at = float("inf")
         time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS, place.line_every_seconds)
+    place.waits_for = None
     return Ending(status, _read_log(place, attempt))
 
 
@@ -136,6 +197,9 @@ def judge(
     """Gather the remaining signals, judge, and show in the report how.
 
     Starts the service if wsusutil left it stopped.
+
+    Raises:
+        WsusutilRunningError: The service is stopped, and another wsusutil is at work meanwhile.
 
     Args:
         place: The workplace.
@@ -268,6 +332,8 @@ def _after(place: Workplace) -> tuple[str | None, ServerFacts | None]:
             return "Running", read_running_server(place)
         except ServiceDownError as error:
             return str(error.facts["state"]), None
+        except WsusutilRunningError:
+            raise  # nobody can judge beside it; the attempt stays known, and the next run judges it
         except AirGapError:
             if time.monotonic() > give_up:
                 return "Running", None

@@ -164,6 +164,9 @@ class Host(Readable, Protocol):
             TimeLimitError: It is still running at the limit; it is left alone.
         """
 
+    def service_folder(self) -> HostPath:
+        """Make a new folder that only this account can use; it goes when the host is closed."""
+
     def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
         """List one folder, unsorted, links not followed.
 

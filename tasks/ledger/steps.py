@@ -6,6 +6,7 @@ proves anew that what a step made is still there.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,11 @@ class Attempt(BaseModel):
     package: str
     log: str
     job: str
+
+    @property
+    def job_name(self) -> str:
+        """Name of its job folder."""
+        return re.split(r"[\\/]", self.job)[-1]
 
 
 class ExportedPackage(BaseModel):
@@ -137,3 +143,11 @@ class Steps:
     ) -> None:
         row = (self._work, name, result.dump_json(value).decode(), now.isoformat())
         self._connection.execute("INSERT OR REPLACE INTO step VALUES (?,?,?,?)", row)
+
+
+def read_attempts(connection: sqlite3.Connection, verb: Verb) -> tuple[Attempt, ...]:
+    """Read the starts of wsusutil that nobody judged yet, in all pieces of work."""
+    rows = connection.execute(
+        "SELECT result FROM step WHERE name=? ORDER BY 1", (_ATTEMPT_STEP[verb],)
+    )
+    return tuple(_ATTEMPT.validate_json(row[0]) for row in rows)

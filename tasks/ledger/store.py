@@ -12,7 +12,8 @@ from typing import Self
 from tasks.errors import HostFileError
 from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
 from tasks.ledger.schema import migrate, transaction
-from tasks.ledger.steps import Steps
+from tasks.ledger.steps import Attempt, Steps, read_attempts
+from tasks.metadata.wsusutil import Verb
 from tasks.names import Side
 
 _REMEDY = (
@@ -127,3 +128,7 @@ class Ledger:
     def steps(self, work: str) -> Steps:
         """The steps of a piece of work."""
         return Steps(self.connection, work)
+
+    def attempts(self, verb: Verb) -> tuple[Attempt, ...]:
+        """The starts of wsusutil that nobody judged yet, in all pieces of work."""
+        return read_attempts(self.connection, verb)

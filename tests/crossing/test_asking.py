@@ -36,7 +36,8 @@ def test_a_service_that_runs_after_all_was_not_started(
 ) -> None:
     facts = server_facts(service_status=seen)
     monkeypatch.setattr(asking, "read_server", lambda *_, **__: facts)
-    monkeypatch.setattr(asking, "_service_status", lambda *_: "Running")
+    running = asking.ServiceState(status="Running")
+    monkeypatch.setattr(asking, "ask_service", lambda *_: running)
     assert asking.read_running_server(disconnected) == facts
     assert disconnected.alarms == []
 

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tasks.crossing import asking, auditing
-from tasks.crossing.workplace import Workplace
+from tasks.crossing import auditing
+from tasks.errors import WsusutilRunningError
 from tasks.revision import RevisionId
+from tests.support.places import lay_out_place, open_place, say, use_answers
+
+UPDATES = [RevisionId("id", number) for number in (1, 2, 3)]
+OUTCOMES = (
+    {"kind": "outcome", "n": 1, "result": "done"},
+    {"kind": "outcome", "n": 2, "result": "failed", "error": "it is being verified"},
+    {"kind": "outcome", "n": 3, "result": "done"},
+)
 
 
-def test_a_download_that_wsus_will_not_take_up_is_named_and_not_counted(
-    disconnected: Workplace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outcomes = [
-        {"kind": "outcome", "n": 1, "result": "done"},
-        {"kind": "outcome", "n": 2, "result": "failed", "error": "it is being verified"},
-        {"kind": "outcome", "n": 3, "result": "done"},
-    ]
-    monkeypatch.setattr(asking, "ask", lambda *_, **__: iter(outcomes))
-    updates = [RevisionId("id", number) for number in (1, 2, 3)]
-    assert auditing._resume(disconnected, updates) == 2
-    (alarm,) = disconnected.alarms
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A disconnected server whose WSUS takes up all downloads but the second."""
+    site = lay_out_place(tmp_path, side="disconnected")
+    use_answers(site)
+    say(site, "apply-approvals", *OUTCOMES)
+    return site
+
+
+def test_a_download_that_wsus_will_not_take_up_is_named_and_not_counted(site: Path) -> None:
+    say(site, "control-service", {"status": "Running", "wsusutil": []})
+    with open_place(site) as disconnected:
+        disconnected.make_folders()
+        assert auditing._resume(disconnected, UPDATES) == 2
+        (alarm,) = disconnected.alarms
     assert "took up 2 of 3 downloads" in alarm
     assert alarm.endswith("it is being verified")
+
+
+def test_no_download_is_taken_up_beside_a_wsusutil(site: Path) -> None:
+    by_hand = {"process_id": 7, "command_line": "WsusUtil.exe reset", "since": None}
+    say(site, "control-service", {"status": "Running", "wsusutil": [by_hand]})
+    with open_place(site) as disconnected:
+        disconnected.make_folders()
+        with pytest.raises(WsusutilRunningError):
+            auditing._resume(disconnected, UPDATES)

@@ -192,6 +192,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "service.start": machine.start_service,
     "service.stop": machine.stop_service,
     "machine.volumes": machine.volumes,
+    "machine.processes": machine.processes,
     "machine.create_process": lambda _server, command_line, folder: machine.create_process(
         command_line, folder
     ),
