@@ -16,6 +16,7 @@ from tasks.approvals.outline import ApprovalPlan, PlannedAction
 
 Name = TypeVar("Name")
 Item = TypeVar("Item")
+_GOOD = ("done", "already")
 NO_OUTCOME = "the server gave no outcome for it"
 NOT_SEEN = "it was said to be done, and the server does not show it"
 
@@ -72,19 +73,23 @@ def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> App
 
     An operation without a line failed: nothing is taken for done unless the server said so.
     """
-    last = {int(line["n"]): line for line in lines if line.get("kind") == "outcome"}
+    last: dict[int, Mapping[str, Any] | str] = {}
+    for line in lines:
+        if line.get("kind") == "outcome":
+            result = line.get("result")
+            last[int(line["n"])] = result if result in _GOOD else line
     applied: list[PlannedAction] = []
     failed: list[Failure] = []
     repeated = 0
     steps: Sequence[GroupPath | PlannedAction] = (*plan.groups, *plan.actions)
     for number, step in enumerate(steps, start=1):
-        line = last.get(number, {})
-        if line.get("result") in ("done", "already"):
-            repeated += line["result"] == "already"
+        answer = last.get(number, {})
+        if isinstance(answer, str):
+            repeated += answer == "already"
             if isinstance(step, PlannedAction):
                 applied.append(step)
         else:
-            failed.append(_failure(step, line))
+            failed.append(_failure(step, answer))
     return ApplyOutcome(tuple(applied), repeated, tuple(failed))
 
 

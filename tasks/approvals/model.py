@@ -3,19 +3,28 @@
 Wire form (``approvals.jsonl``): one object a line, in canonical order, as section 7 of
 ``tasks/bundle/FORMAT.md`` has it. The script ``read-approvals`` writes the same lines but those of
 kind ``license``, which ``capture`` makes, with more keys, which are passed over here.
+
+Records are slotted, and what many of them share is one object: a site with the most approvals that
+a bundle may have holds them three times at once (applied last, incoming, present).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
-from typing import Annotated, Any
+from functools import lru_cache
+from itertools import groupby
+from operator import attrgetter
+from typing import Annotated, Any, BinaryIO, Self, TypeVar
 
 from blake3 import blake3
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.revision import RevisionId
 
@@ -25,6 +34,22 @@ UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
+# What a bundle may say at most. Section 13 of FORMAT.md gives the same numbers; a test compares.
+MOST_GROUPS = 5_000
+MOST_APPROVALS = 200_000
+MOST_DECLINES = 200_000
+MOST_LICENSES = 50_000
+GROUP_TEXT_LIMIT_BYTES = 4_194_304
+LINE_LIMIT_BYTES = 8_192
+_MOST = {
+    "group": MOST_GROUPS,
+    "approval": MOST_APPROVALS,
+    "decline": MOST_DECLINES,
+    "license": MOST_LICENSES,
+}
+_FIRST = datetime.min.replace(tzinfo=UTC)
+
+Item = TypeVar("Item")
 Key = tuple[str, GroupPath]
 """What a decision is about: an update and a group (folded), whatever the revision."""
 
@@ -38,9 +63,16 @@ class Action(StrEnum):
     """An explicit block of one group, under an approval of its parent."""
 
 
+@lru_cache(maxsize=2 * MOST_GROUPS)
 def fold(path: GroupPath) -> GroupPath:
     """A group path as it is compared: WSUS takes no notice of case."""
     return tuple(part.casefold() for part in path)
+
+
+@lru_cache(maxsize=2 * MOST_GROUPS)
+def _shared(path: GroupPath) -> GroupPath:
+    """One tuple for all equal paths."""
+    return path
 
 
 def _to_utc_second(moment: datetime) -> datetime:
@@ -52,32 +84,54 @@ def _to_utc_second(moment: datetime) -> datetime:
         raise ValueError("a time before the first or after the last") from error
 
 
-UpdateId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+UpdateId = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+    AfterValidator(sys.intern),
+]
 UtcSecond = Annotated[datetime, AfterValidator(_to_utc_second)]
+Group = Annotated[GroupPath, Field(min_length=1), AfterValidator(_shared)]
+_LINE = ConfigDict(extra="ignore")
 
 
-class Decision(BaseModel):
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
+class Decision:
     """What every decision names: a revision."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     update_id: UpdateId
-    revision: int = Field(ge=0, lt=2**31)
+    revision: Annotated[int, Field(ge=0, lt=2**31)]
 
     @property
     def id(self) -> RevisionId:
         """The revision as a key."""
         return RevisionId(self.update_id, self.revision)
 
+    @classmethod
+    def read(cls, line: Mapping[str, Any]) -> Self:
+        """Check what a line says; keys that are not known are passed over.
 
+        Raises:
+            pydantic.ValidationError: It is not what its kind says.
+        """
+        record: Self = _reader(cls).validate_python(line)
+        return record
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of its line but the kind, in the order of the wire form."""
+        return {"update_id": self.update_id, "revision": self.revision}
+
+
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
 class Decline(Decision):
     """A declined update; the revision says only which one was the newest then."""
 
 
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
 class LicenseAcceptance(Decision):
     """Licence terms that were accepted."""
 
 
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
 class Approval(Decision):
     """One revision × one group × an action × a deadline × optional.
 
@@ -87,16 +141,12 @@ class Approval(Decision):
         optional: Offered to people rather than installed.
     """
 
-    group: Annotated[GroupPath, Field(min_length=1)]
+    group: Group
     action: Action
     deadline: UtcSecond | None = None
     optional: bool = False
 
-    @field_serializer("deadline")
-    def _write_deadline(self, deadline: datetime | None) -> str | None:
-        return None if deadline is None else deadline.strftime(TIME_FORMAT)
-
-    @cached_property
+    @property
     def key(self) -> Key:
         """The update and the group that this is about."""
         return (self.update_id, fold(self.group))
@@ -117,16 +167,27 @@ class Approval(Decision):
 
     def as_json(self) -> dict[str, Any]:
         """The six keys of the JSON output and of the lab's state."""
-        return self.model_dump(mode="json")
+        return {
+            "update_id": self.update_id,
+            "revision": self.revision,
+            "group": list(self.group),
+            "action": self.action.value,
+            "deadline": write_time(self.deadline),
+            "optional": self.optional,
+        }
 
 
-class ApprovalSet(BaseModel):
+@lru_cache(maxsize=8)
+def _reader(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSet:
     """Every decision of one server, or of one bundle, in canonical order.
 
     Equal sets have equal lines and one digest, in whatever order they were found.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     groups: tuple[GroupPath, ...] = ()
     approvals: tuple[Approval, ...] = ()
@@ -143,12 +204,11 @@ class ApprovalSet(BaseModel):
         licenses: Iterable[LicenseAcceptance] = (),
     ) -> ApprovalSet:
         """Make a set in canonical order, each decision once."""
-        distinct = {(a.id, a.group, a.action, a.deadline, a.optional): a for a in approvals}
         return cls(
-            groups=tuple(sorted(set(groups))),
-            approvals=tuple(sorted(distinct.values(), key=_approval_order)),
-            declines=tuple({d.id: d for d in sorted(declines, key=_order)}.values()),
-            licenses=tuple({each.id: each for each in sorted(licenses, key=_order)}.values()),
+            groups=tuple(sorted(set(map(_shared, groups)))),
+            approvals=_sorted(approvals, _APPROVAL_ORDER),
+            declines=_sorted(declines, _DECISION_ORDER),
+            licenses=_sorted(licenses, _DECISION_ORDER),
         )
 
     @classmethod
@@ -164,11 +224,11 @@ class ApprovalSet(BaseModel):
                 case "group":
                     found["group"].append(tuple(str(part) for part in line["path"]))
                 case "approval":
-                    found["approval"].append(Approval.model_validate(line))
+                    found["approval"].append(Approval.read(line))
                 case "decline":
-                    found["decline"].append(Decline.model_validate(line))
+                    found["decline"].append(Decline.read(line))
                 case "license":
-                    found["license"].append(LicenseAcceptance.model_validate(line))
+                    found["license"].append(LicenseAcceptance.read(line))
                 case other:
                     raise ValueError(f"a line of kind {other!r}")
         return cls.collect(
@@ -185,9 +245,9 @@ class ApprovalSet(BaseModel):
         for approval in self.approvals:
             yield {"kind": "approval", **approval.as_json()}
         for decline in self.declines:
-            yield {"kind": "decline", **decline.model_dump(mode="json")}
+            yield {"kind": "decline", **decline.as_json()}
         for license_ in self.licenses:
-            yield {"kind": "license", **license_.model_dump(mode="json")}
+            yield {"kind": "license", **license_.as_json()}
 
     def encoded(self) -> Iterator[bytes]:
         """The wire form as bytes: one compact JSON object and a line feed each."""
@@ -231,10 +291,62 @@ def decode_lines(content: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _order(decision: Decision) -> RevisionId:
-    return decision.id
+def read_bounded(stream: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Read the wire form of a bundle, within the limits of the format.
+
+    Raises:
+        ValueError: A line is no JSON, or too long; there are too many of a kind, or of groups.
+    """
+    counts: Counter[str] = Counter()
+    paths: set[GroupPath] = set()
+    text_bytes = 0
+    for line in decode_lines(_short_lines(stream)):
+        kind = line["kind"]
+        counts[kind] += 1
+        if kind in _MOST and counts[kind] > _MOST[kind]:
+            raise ValueError(f"more than {_MOST[kind]} lines of kind {kind}")
+        path = tuple(line.get("path" if kind == "group" else "group", ()))
+        if path and path not in paths:
+            paths.add(path)
+            text_bytes += len("".join(path).encode())
+            if len(paths) > MOST_GROUPS or text_bytes > GROUP_TEXT_LIMIT_BYTES:
+                raise ValueError(
+                    f"more than {MOST_GROUPS} target groups, or {GROUP_TEXT_LIMIT_BYTES} bytes of "
+                    "their paths"
+                )
+        yield line
 
 
-def _approval_order(approval: Approval) -> tuple[Any, ...]:
-    deadline = approval.deadline.strftime(TIME_FORMAT) if approval.deadline else ""
-    return (approval.id, approval.group, approval.action, deadline, approval.optional)
+def _short_lines(stream: BinaryIO) -> Iterator[bytes]:
+    while line := stream.readline(LINE_LIMIT_BYTES + 1):
+        if len(line) > LINE_LIMIT_BYTES:
+            raise ValueError(f"a line has more than {LINE_LIMIT_BYTES} bytes")
+        yield line
+
+
+def write_time(moment: datetime | None) -> str | None:
+    """A moment as the wire form has it."""
+    return None if moment is None else moment.strftime(TIME_FORMAT)
+
+
+def _deadline(approval: Approval) -> datetime:
+    return approval.deadline or _FIRST
+
+
+# Least significant first: a stable sort by each in turn needs no key of several fields in memory.
+_DECISION_ORDER = (attrgetter("revision"), attrgetter("update_id"))
+_APPROVAL_ORDER = (
+    attrgetter("optional"),
+    _deadline,
+    attrgetter("action"),
+    attrgetter("group"),
+    *_DECISION_ORDER,
+)
+
+
+def _sorted(items: Iterable[Item], order: tuple[Any, ...]) -> tuple[Item, ...]:
+    """In canonical order, each once."""
+    found = list(items)
+    for field in order:
+        found.sort(key=field)
+    return tuple(item for item, _ in groupby(found))

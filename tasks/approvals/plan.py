@@ -169,9 +169,7 @@ def _approve(draft: _Draft, wanted: Approval, present: Approval | None) -> None:
     change: Change = "add" if present is None else "change"
     if wanted.action is Action.NOT_APPROVED:
         change = "block"
-    draft.approves.append(
-        PlannedAction(operation="approve", change=change, replaces=present, **wanted.model_dump())
-    )
+    draft.approves.append(PlannedAction.of_approval(wanted, "approve", change, replaces=present))
 
 
 def _judge_declines(draft: _Draft) -> None:
@@ -204,9 +202,7 @@ def _judge_removals(draft: _Draft) -> None:
             draft.held.append(Waiting.of_approval(present, Reason.REMOVAL_WAITS, "removal"))
         else:
             draft.removes.append(
-                PlannedAction(
-                    operation="remove", change="remove", replaces=present, **present.model_dump()
-                )
+                PlannedAction.of_approval(present, "remove", "remove", replaces=present)
             )
 
 
@@ -218,11 +214,11 @@ def _must_wait(draft: _Draft, update_id: str, *, unapproved_too: bool) -> bool:
 
 
 def _of_decline(decline: Decline, what: Literal["decline", "undecline"]) -> PlannedAction:
-    return PlannedAction(operation=what, change=what, **decline.model_dump())
+    return PlannedAction(what, what, decline.update_id, decline.revision)
 
 
 def _waiting_decline(decline: Decline, reason: Reason) -> Waiting:
-    return Waiting(subject="decline", reason=reason, **decline.model_dump())
+    return Waiting("decline", reason, decline.update_id, decline.revision)
 
 
 def _missing_groups(present: Iterable[GroupPath], needed: Iterable[GroupPath]) -> list[GroupPath]:

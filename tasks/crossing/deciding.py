@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from tasks.approvals.apply import (
     seen_only,
 )
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import ApprovalSet, approved_revisions, decode_lines
+from tasks.approvals.model import ApprovalSet, approved_revisions, read_bounded
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
@@ -67,7 +68,7 @@ def read_decisions_file(path: Path) -> ApprovalSet:
     """
     try:
         with path.open("rb") as lines:
-            return ApprovalSet.from_lines(decode_lines(lines))
+            return ApprovalSet.from_lines(read_bounded(lines))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())[:300]
         raise TrustError(reason=f"approvals {path}: {said}") from error
@@ -170,7 +171,7 @@ def apply_plan(
 
 
 def _carry_out(place: Workplace, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
-    _, *lines = operations(plan)
+    lines = islice(operations(plan), 1, None)  # settings, which ask writes itself
     answer = ask(
         place, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS
     )

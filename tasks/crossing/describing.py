@@ -51,8 +51,9 @@ def describe_bundle(place: Workplace, draft: Draft) -> None:
 
 def describe_plan(place: Workplace, plan: ImportPlan) -> None:
     """Show a plan before anybody is asked to confirm it."""
-    named = (*plan.approvals.actions, *plan.approvals.kept)
-    titles = read_titles(plan.sources.index, (each.update_id for each in named))
+    named = {each.update_id for each in plan.approvals.actions}
+    named |= {each.update_id for each in plan.approvals.kept}
+    titles = read_titles(plan.sources.index, named)
     asked = plan.digest if plan.reasons else None
     place.sections.append(plan_section(plan.approvals, titles, digest=asked))
     if plan.approvals.kept:

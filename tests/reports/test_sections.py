@@ -64,7 +64,7 @@ def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
     plan = ApprovalPlan(
         groups=(group,),
         actions=(
-            PlannedAction(operation="approve", change="add", **wanted.model_dump()),
+            PlannedAction.of_approval(wanted, "approve", "add", replaces=None),
             PlannedAction(operation="decline", change="decline", update_id=guid(2), revision=1),
         ),
         parked=(), held=(), kept=(), in_place=7,
