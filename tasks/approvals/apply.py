@@ -7,6 +7,7 @@ holds the outcomes of one plan only, so a new plan (another digest) needs a new 
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -125,18 +126,19 @@ class _Standing:
 
     def __init__(self, present: ApprovalSet) -> None:
         self._declined = present.declined_ids().keys()
-        self._approvals: dict[Key, list[Approval]] = {}
-        for each in present.approvals:
-            self._approvals.setdefault(each.key, []).append(each)
+        self._approvals = present.approvals
+
+    def _about(self, action: PlannedAction) -> list[Approval]:
+        key = _key(action)
+        return [each for each in self._approvals.of_update(action.update_id) if each.key == key]
 
     def shows(self, action: PlannedAction) -> bool:
-        here = self._approvals.get(_key(action), [])
         match action.operation:
             case "approve":
-                return any(action.approval.agrees_with(each) for each in here)
+                return any(map(action.approval.agrees_with, self._about(action)))
             case "remove":
                 terms = (action.revision, action.action)
-                return terms not in {(each.revision, each.action) for each in here}
+                return terms not in {(each.revision, each.action) for each in self._about(action)}
             case "decline":
                 return action.update_id in self._declined
             case "undecline":
@@ -145,7 +147,7 @@ class _Standing:
 
     def left_by(self, action: PlannedAction) -> Approval | None:
         """The approval that an action made instead of the one that it asked for."""
-        here = self._approvals.get(_key(action), []) if action.operation == "approve" else []
+        here = self._about(action) if action.operation == "approve" else []
         new = [each for each in here if each != action.replaces]
         return new[-1] if new else None
 
@@ -174,8 +176,9 @@ def next_applied(
     waiting_declines = {
         each.update_id for each in (*plan.held, *plan.kept) if each.subject == "decline"
     }
-    before, after = last.by_key(), incoming.by_key()
-    before |= {each.left.key: each.left for each in outcome.failed if each.left is not None}
+    after = incoming.by_key()
+    left_there = {each.left.key: each.left for each in outcome.failed if each.left is not None}
+    before = ChainMap(left_there, last.by_key())  # type: ignore[arg-type]  # is only read
     approvals = _carried(before, after, unsettled=waiting | unapproved)
     left = [
         approval

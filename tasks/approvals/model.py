@@ -4,8 +4,7 @@ Wire form (``approvals.jsonl``): one object a line, in canonical order, as secti
 ``tasks/bundle/FORMAT.md`` has it. The script ``read-approvals`` writes the same lines but those of
 kind ``license``, which ``capture`` makes, with more keys, which are passed over here.
 
-Records are slotted, and what many of them share is one object: a site with the most approvals that
-a bundle may have holds them three times at once (applied last, incoming, present).
+Records are slotted, and what many of them share is one object; many of them are kept in columns.
 """
 
 from __future__ import annotations
@@ -13,22 +12,25 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
+from heapq import merge
 from itertools import groupby
-from operator import attrgetter
-from typing import Annotated, Any, BinaryIO, Self, TypeVar
+from typing import Annotated, Any, BinaryIO, Self
 
 from blake3 import blake3
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from tasks.approvals.columns import ByKey, ByUpdate, Columns, Gathering
 from tasks.revision import RevisionId
 
 GroupPath = tuple[str, ...]
+Key = tuple[str, GroupPath]
+"""What a decision is about: an update and a group (folded), whatever the revision."""
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
@@ -47,11 +49,6 @@ _MOST = {
     "decline": MOST_DECLINES,
     "license": MOST_LICENSES,
 }
-_FIRST = datetime.min.replace(tzinfo=UTC)
-
-Item = TypeVar("Item")
-Key = tuple[str, GroupPath]
-"""What a decision is about: an update and a group (folded), whatever the revision."""
 
 
 class Action(StrEnum):
@@ -113,7 +110,7 @@ class Decision:
         Raises:
             pydantic.ValidationError: It is not what its kind says.
         """
-        record: Self = _reader(cls).validate_python(line)
+        record: Self = _reader(cls).validate_python(line)  # type: ignore[arg-type]
         return record
 
     def as_json(self) -> dict[str, Any]:
@@ -178,7 +175,7 @@ class Approval(Decision):
 
 
 @lru_cache(maxsize=8)
-def _reader(kind: Hashable) -> TypeAdapter[Any]:
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
@@ -190,9 +187,11 @@ class ApprovalSet:
     """
 
     groups: tuple[GroupPath, ...] = ()
-    approvals: tuple[Approval, ...] = ()
-    declines: tuple[Decline, ...] = ()
-    licenses: tuple[LicenseAcceptance, ...] = ()
+    approvals: Columns[Approval] = field(default_factory=partial(Columns.of, Approval))
+    declines: Columns[Decline] = field(default_factory=partial(Columns.of, Decline))
+    licenses: Columns[LicenseAcceptance] = field(
+        default_factory=partial(Columns.of, LicenseAcceptance)
+    )
 
     @classmethod
     def collect(
@@ -206,9 +205,9 @@ class ApprovalSet:
         """Make a set in canonical order, each decision once."""
         return cls(
             groups=tuple(sorted(set(map(_shared, groups)))),
-            approvals=_sorted(approvals, _APPROVAL_ORDER),
-            declines=_sorted(declines, _DECISION_ORDER),
-            licenses=_sorted(licenses, _DECISION_ORDER),
+            approvals=Columns.of(Approval, approvals),
+            declines=Columns.of(Decline, declines),
+            licenses=Columns.of(LicenseAcceptance, licenses),
         )
 
     @classmethod
@@ -218,25 +217,24 @@ class ApprovalSet:
         Raises:
             ValueError, KeyError: A line has no kind that is known, or is not what its kind says.
         """
-        found: dict[str, list[Any]] = {"group": [], "approval": [], "decline": [], "license": []}
+        groups: set[GroupPath] = set()
+        approvals = Gathering(Approval)
+        declines = Gathering(Decline)
+        licenses = Gathering(LicenseAcceptance)
         for line in lines:
             match line.get("kind"):
                 case "group":
-                    found["group"].append(tuple(str(part) for part in line["path"]))
+                    groups.add(_shared(tuple(str(part) for part in line["path"])))
                 case "approval":
-                    found["approval"].append(Approval.read(line))
+                    approvals.add(Approval.read(line))
                 case "decline":
-                    found["decline"].append(Decline.read(line))
+                    declines.add(Decline.read(line))
                 case "license":
-                    found["license"].append(LicenseAcceptance.read(line))
+                    licenses.add(LicenseAcceptance.read(line))
                 case other:
                     raise ValueError(f"a line of kind {other!r}")
-        return cls.collect(
-            groups=found["group"],
-            approvals=found["approval"],
-            declines=found["decline"],
-            licenses=found["license"],
-        )
+        ordered = tuple(sorted(groups))
+        return cls(ordered, approvals.sorted(), declines.sorted(), licenses.sorted())
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The wire form, in canonical order."""
@@ -261,22 +259,27 @@ class ApprovalSet:
             hasher.update(line)
         return hasher.hexdigest()
 
-    def by_key(self) -> dict[Key, Approval]:
-        """The approvals by what they are about; of several revisions the newest."""
-        return {a.key: a for a in sorted(self.approvals, key=lambda a: a.revision)}
+    def by_key(self) -> Mapping[Key, Approval]:
+        """The approvals by what they are about, ascending; of several revisions the newest."""
+        return ByKey(self.approvals)
 
-    def revisions(self) -> set[RevisionId]:
-        """Every revision that an approval, a block or a decline names."""
-        return {each.id for each in (*self.approvals, *self.declines)}
+    def revisions(self) -> Iterator[RevisionId]:
+        """Yield every revision that an approval, a block or a decline names, ascending, once."""
+        named = merge((each.id for each in self.approvals), (each.id for each in self.declines))
+        return (revision for revision, _ in groupby(named))
 
-    def declined_ids(self) -> dict[str, Decline]:
-        """The declines by update, since a decline holds for all revisions."""
-        return {decline.update_id: decline for decline in self.declines}
+    def declined_ids(self) -> Mapping[str, Decline]:
+        """The declines by update, ascending, since a decline holds for all revisions."""
+        return ByUpdate(self.declines)
 
 
-def approved_revisions(approvals: Iterable[Approval]) -> list[RevisionId]:
-    """The revisions that need content: every approval but a block, each revision once."""
-    return sorted({each.id for each in approvals if each.action is not Action.NOT_APPROVED})
+def approved_revisions(*decisions: ApprovalSet) -> Iterator[RevisionId]:
+    """Yield the revisions that need content, ascending: every approval but a block, each once."""
+    needed = (
+        (each.id for each in found.approvals if each.action is not Action.NOT_APPROVED)
+        for found in decisions
+    )
+    return (revision for revision, _ in groupby(merge(*needed)))
 
 
 def encode_line(line: Mapping[str, Any]) -> bytes:
@@ -327,26 +330,3 @@ def _short_lines(stream: BinaryIO) -> Iterator[bytes]:
 def write_time(moment: datetime | None) -> str | None:
     """A moment as the wire form has it."""
     return None if moment is None else moment.strftime(TIME_FORMAT)
-
-
-def _deadline(approval: Approval) -> datetime:
-    return approval.deadline or _FIRST
-
-
-# Least significant first: a stable sort by each in turn needs no key of several fields in memory.
-_DECISION_ORDER = (attrgetter("revision"), attrgetter("update_id"))
-_APPROVAL_ORDER = (
-    attrgetter("optional"),
-    _deadline,
-    attrgetter("action"),
-    attrgetter("group"),
-    *_DECISION_ORDER,
-)
-
-
-def _sorted(items: Iterable[Item], order: tuple[Any, ...]) -> tuple[Item, ...]:
-    """In canonical order, each once."""
-    found = list(items)
-    for field in order:
-        found.sort(key=field)
-    return tuple(item for item, _ in groupby(found))

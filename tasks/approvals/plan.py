@@ -50,7 +50,7 @@ def plan_approvals(situation: Situation, policy: ApprovalPolicy, *, now: datetim
         now: The time at which it would be applied; aware.
     """
     draft = _Draft(Comparison(situation, policy, now))
-    for key, wanted in sorted(draft.view.incoming.items()):
+    for key, wanted in draft.view.incoming.items():
         _judge_wanted(draft, key, wanted)
     _judge_declines(draft)
     _judge_removals(draft)
@@ -85,13 +85,15 @@ class _Draft:
         """
         view = self.view
         leaving = view.last.keys() - view.incoming.keys()
-        actions: dict[Key, Action | None] = {
-            key: approval.action
+        changing = {(each.update_id, fold(each.group)) for each in self.approves}
+        staying = {
+            key[0]
             for key, approval in view.present.items()
-            if key not in leaving or not view.stands_as_left(key)
+            if approval.action is Action.INSTALL
+            and key not in changing
+            and (key not in leaving or not view.stands_as_left(key))
         }
-        actions |= {(each.update_id, fold(each.group)): each.action for each in self.approves}
-        return {key[0] for key, action in actions.items() if action is Action.INSTALL}
+        return staying | {each.update_id for each in self.approves if each.action is Action.INSTALL}
 
     @cached_property
     def waiting(self) -> set[str]:
@@ -174,7 +176,7 @@ def _approve(draft: _Draft, wanted: Approval, present: Approval | None) -> None:
 
 def _judge_declines(draft: _Draft) -> None:
     view = draft.view
-    for update_id, decline in sorted(view.incoming_declined.items()):
+    for update_id, decline in view.incoming_declined.items():
         if update_id in view.present_declined:
             draft.in_place += 1
         elif update_id in view.last_declined:

@@ -67,7 +67,7 @@ def _wanted_revisions(place: Workplace, present: ServerDecisions) -> list[Revisi
         RevisionId(str(line["update_id"]), int(str(line["revision"])))
         for line in waiting_of(place, "parked")
     }
-    return sorted({*approved_revisions(present.decisions.approvals), *parked})
+    return sorted({*approved_revisions(present.decisions), *parked})
 
 
 def count_unapproved(

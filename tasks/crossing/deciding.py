@@ -271,12 +271,18 @@ def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> Appro
     if not sources.begun:
         return last
     incoming, here = sources.incoming, present.decisions
-    keys = incoming.by_key().keys() | here.by_key().keys()
-    declined = incoming.declined_ids().keys() | here.declined_ids().keys()
+    named, present_now = incoming.by_key(), here.by_key()
+    declined, declined_now = incoming.declined_ids(), here.declined_ids()
     return ApprovalSet.collect(
         groups=last.groups,
-        approvals=[each for key, each in last.by_key().items() if key in keys],
-        declines=[each for each in last.declines if each.update_id in declined],
+        approvals=(
+            each for key, each in last.by_key().items() if key in named or key in present_now
+        ),
+        declines=(
+            each
+            for each in last.declines
+            if each.update_id in declined or each.update_id in declined_now
+        ),
         licenses=last.licenses,
     )
 
@@ -291,6 +297,6 @@ def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
     view = ContentView(choice=sources.choice, held=sources.held)
     return {
         each.key
-        for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
+        for each in audit_revisions(index, approved_revisions(sources.incoming), view)
         if not each.is_complete
     }

@@ -131,7 +131,7 @@ def _wanted(
     """
     declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
-    approved = approved_revisions((*present.decisions.approvals, *sources.incoming.approvals))
+    approved = approved_revisions(present.decisions, sources.incoming)
     keys: set[RevisionId] = {*index.approvable(), *approved}
     return sorted(key for key in keys if key[0] not in declined)
 

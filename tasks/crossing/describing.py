@@ -37,7 +37,7 @@ def describe_bundle(place: Workplace, draft: Draft) -> None:
     holdings = place.holdings(read_entries(manifest))
     files, size_bytes = holdings.carried()
     place.note(files=files, bytes=size_bytes)
-    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS).approvals)
+    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS))
     everything = ContentChoice(languages=None, express=True)
     with PackageIndex(draft.folder / INDEX) as index:
         brought = describe_brought(

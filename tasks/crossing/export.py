@@ -341,5 +341,5 @@ def predict_missing(place: Workplace, draft: Draft, view: ServerView) -> tuple[M
         return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
 
     with PackageIndex(draft.folder / INDEX) as index:
-        wanted = approved_revisions(view.decisions.decisions.approvals)
+        wanted = approved_revisions(view.decisions.decisions)
         return tuple(find_missing(index, wanted, view.content_view(held=held)))

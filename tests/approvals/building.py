@@ -74,7 +74,7 @@ class ModelServer:
 
     @classmethod
     def holding(cls, present: ApprovalSet) -> ModelServer:
-        return cls(present.by_key(), present.declined_ids(), set(present.groups))
+        return cls(dict(present.by_key()), dict(present.declined_ids()), set(present.groups))
 
     def decisions(self) -> ApprovalSet:
         return ApprovalSet.collect(
