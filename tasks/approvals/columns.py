@@ -71,15 +71,17 @@ class Gathering(Generic[Record]):
 class Columns(Sequence[Record]):
     """Records of one kind by update id, revision, group, action, deadline and optional."""
 
-    __slots__ = ("_columns", "_ids", "_kind", "_revisions")
+    __slots__ = ("_columns", "_ids", "_is_checked", "_kind", "_names", "_revisions")
     __hash__ = None  # type: ignore[assignment]  # as long as the list: nobody keeps it in a set
 
     def __init__(
         self, kind: Callable[..., Record], columns: Mapping[str, MutableSequence[Any]]
     ) -> None:
-        """Take columns that are sorted; ``kind`` is called with a value of each, in their order."""
+        """Take columns that are sorted, one for each field of ``kind``."""
         self._kind = kind
+        self._is_checked = is_dataclass(kind)
         self._columns = columns
+        self._names = tuple(columns)
         self._ids = columns["update_id"]
         self._revisions = columns["revision"]
 
@@ -103,12 +105,16 @@ class Columns(Sequence[Record]):
         """Make one record, or those of a slice."""
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
-        return self._kind(
-            *(
-                _to_time(column[index]) if name == "deadline" else column[index]
-                for name, column in self._columns.items()
-            )
-        )
+        values = [column[index] for column in self._columns.values()]
+        if "deadline" in self._columns:
+            place = self._names.index("deadline")
+            values[place] = _to_time(values[place])
+        if not self._is_checked:
+            return self._kind(*values)
+        record: Record = object.__new__(self._kind)  # type: ignore[arg-type]  # a class
+        for name, value in zip(self._names, values, strict=True):
+            object.__setattr__(record, name, value)  # what was checked once is not checked again
+        return record
 
     def __eq__(self, other: object) -> bool:
         """Whether another list has the same records in the same order."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.bundle.canonical import Sealed, canonical_model, strict_json
 from tasks.bundle.header import ChainId, Count, SequenceNumber, SiteName
@@ -30,7 +31,8 @@ ReceiptOutcome = Literal["complete", "partial", "unlisted"]
 missing. ``unlisted``: more is missing than a receipt lists; the baseline must not move."""
 
 
-class MissingUpdate(Sealed):
+@checked_dataclass(frozen=True, slots=True, config=Sealed.model_config)
+class MissingUpdate:
     """An approved or parked update that lacks content."""
 
     update_id: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]

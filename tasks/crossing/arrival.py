@@ -16,7 +16,7 @@ from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
 from tasks.content.names import Blake3
-from tasks.crossing.fitting import remember_chain, say_verdict
+from tasks.crossing.fitting import remember_chain, require_countable, say_verdict
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.kept import PAYLOAD, is_readable
 from tasks.crossing.listing import Listing
@@ -144,6 +144,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
         PathMissingError: A folder is not there.
         SealError, SafetyError: There is no valid seal; it is of a later format.
         WrongSiteError: It is another site's, or the folders are not of one bundle.
+        TrustError: It says more than the format allows.
         ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
     """
     for folder in folders:
@@ -162,6 +163,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     )
     if header.site != place.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=place.site.name)
+    require_countable(header)
     verdict = _judge_first(place, opened) if to_import else None
     if verdict is not None:
         say_verdict(place, header.bundle, verdict)
