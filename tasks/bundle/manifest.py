@@ -28,6 +28,7 @@ LINE_LIMIT_BYTES = 65_536
 MOST_PARTS = 380  # as many as a line holds, whatever their sizes
 MOST_PARTS_IN_ALL = 50_000
 MOST_FILES_IN_FOLDER = 16_384
+MOST_EXTENSION_CHARACTERS = 8
 _CHUNK_BYTES = 1_048_576
 _WRITE_BUFFER_BYTES = 262_144
 
@@ -58,7 +59,9 @@ class Entry(Sealed):
     """
 
     sha1: Sha1Field
-    extension: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,8}$")]
+    extension: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9]*$", max_length=MOST_EXTENSION_CHARACTERS)
+    ]
     size_bytes: Count
     blake3: Blake3Field
     volume: _Volume | None

@@ -37,9 +37,11 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
         if not looks_like_code(text):
             raise PathMissingError(what="the receipt", path=text)
         return _match(place, text)
+    trust = site_trust(place.site)
     with path.open("rb") as stream:
-        content = stream.read(RECEIPT_LIMIT_BYTES + 1)
-    receipt = read_receipt(content, path=str(path), trust=site_trust(place.site)).receipt
+        receipt = read_receipt(
+            stream.read(RECEIPT_LIMIT_BYTES + 1), path=str(path), trust=trust
+        ).receipt
     if receipt.site != place.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=place.site.name)
     record = place.exports.by_digest(receipt.header_digest)

@@ -18,7 +18,7 @@ from tasks.bundle.verify import prove_bundle
 from tasks.content.names import Blake3
 from tasks.crossing.fitting import remember_chain, require_countable, say_verdict
 from tasks.crossing.holdings import Holdings
-from tasks.crossing.kept import PAYLOAD, is_readable
+from tasks.crossing.kept import PAYLOAD, is_kept_text, is_readable
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import compare_mark
 from tasks.crossing.trust import bundle_trust
@@ -341,7 +341,7 @@ def _index(arrival: Arrival, package: Path) -> None:
     """Index the package once, unless there is an index that is whole and of this very package."""
     mark = arrival.folder / "index.json"
     expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
-    if mark.is_file() and mark.read_bytes() == expected and is_readable(arrival.index):
+    if is_kept_text(mark, expected) and is_readable(arrival.index):
         return
     summary = index_package(package, arrival.index)
     if summary.server_id.lower() != arrival.header.server.id.lower():

@@ -10,6 +10,7 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import approved_revisions
 from tasks.bundle.manifest import Entry, TrustedManifest, compare_sorted
 from tasks.bundle.receipt import (
+    MOST_MISSING,
     MissingUpdate,
     Receipt,
     ReceiptCounts,
@@ -154,7 +155,9 @@ def make_receipt(
             approvals_failed=len(approvals.failed),
         ),
         missing_content=listed,
-        missing_updates=tuple(MissingUpdate(update_id=i, revision=r) for i, r in updates),
+        missing_updates=tuple(
+            MissingUpdate(update_id=i, revision=r) for i, r in updates[:MOST_MISSING]
+        ),
     )
 
 

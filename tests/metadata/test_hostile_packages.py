@@ -129,7 +129,7 @@ def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
             file.write(packer.compress(language * (1024**2 // len(language))))
         file.write(packer.flush())
 
-    limits = Limits(free_bytes=1024**2)
+    limits = Limits(free_bytes=1024**2, languages=10**9)
     refuse(tmp_path / "p", "bomb", limits)
 
 
