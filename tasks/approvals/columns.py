@@ -14,6 +14,8 @@ from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar, overload
 
+from tasks.revision import RevisionId
+
 _Path = tuple[str, ...]
 _Key = tuple[str, _Path]
 
@@ -149,6 +151,11 @@ class Columns(Sequence[Record]):
     def of_update(self, update_id: str) -> Iterator[Record]:
         """Yield the records of one update, ascending."""
         return (self[place] for place in self.places(update_id))
+
+
+def revision_set(revisions: Iterable[RevisionId]) -> Columns[RevisionId]:
+    """Keep many revisions in little memory; made to be asked what is among them."""
+    return Columns.of(RevisionId, revisions)
 
 
 class ByUpdate(Mapping[str, Record]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
@@ -134,8 +135,10 @@ def make_receipt(
 ) -> Receipt:
     """Say what the staging side may know: what of the manifest is in place, and what is not."""
     header = delivery.header
-    lacking = list(_lacking(delivery.manifest, listing))
-    outcome, listed = list_missing(lacking)
+    lacking = _lacking(delivery.manifest, listing)
+    first = list(islice(lacking, MOST_MISSING + 1))  # no receipt lists more
+    outcome, listed = list_missing(first)
+    files_missing = len(first) + sum(1 for _ in lacking)
     updates = sorted({(each.update_id, each.revision) for each in missing})
     with PackageIndex(delivery.index) as index:
         revisions = index.summary.revisions
@@ -146,8 +149,8 @@ def make_receipt(
         header_digest=header.digest,
         outcome=outcome,
         counts=ReceiptCounts(
-            files_in_place=header.counts.files - len(lacking),
-            files_missing=len(lacking),
+            files_in_place=header.counts.files - files_missing,
+            files_missing=files_missing,
             updates_loaded=revisions,
             approvals_applied=len(last_applied(place).approvals),
             approvals_parked=len(approvals.parked),

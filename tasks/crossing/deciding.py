@@ -8,7 +8,7 @@ server then says, so that licence terms and unknown revisions are seen as they a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +24,7 @@ from tasks.approvals.apply import (
     seen_only,
 )
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.columns import Gathering, revision_set
 from tasks.approvals.model import ApprovalSet, approved_revisions, read_bounded
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
@@ -87,7 +88,7 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
     Licence terms count as pending unless the server has already accepted them.
     """
     with PackageIndex(sources.index) as index:
-        known, expired, licensed = set(), set(), set()
+        known, expired, licensed = _gather(), _gather(), _gather()
         for revision in sources.incoming.revisions():
             record = index.revision(revision.update_id, revision.revision)
             if record is None:
@@ -98,27 +99,26 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
             standing = present.updates.get(revision)
             if record.license_id and not (standing and standing.license_accepted):
                 licensed.add(revision)
-        said = _Said(known, expired, licensed)
+        said = _Said(known.sorted(), expired.sorted(), licensed.sorted())
         return _plan(place, sources, present, index=index, said=said)
 
 
 def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalPlan:
     """Plan from what the server itself says now of every update in question."""
-    said_of = read_revisions(place, sorted(sources.incoming.revisions()))
-    known = set(said_of)
-    licensed = {
-        revision
-        for revision, line in said_of.items()
-        if line.get("license_required") and not line.get("license_accepted")
-    }
+    known, licensed = _gather(), _gather()
+    for revision, line in read_revisions(place, sources.incoming.revisions()):
+        known.add(revision)
+        if line.get("license_required") and not line.get("license_accepted"):
+            licensed.add(revision)
+    there = known.sorted()
     with PackageIndex(sources.index) as index:
-        expired = {
+        expired = revision_set(
             revision
-            for revision in known
+            for revision in there
             if (record := index.revision(revision.update_id, revision.revision))
             and record.publication == "Expired"
-        }
-        said = _Said(known, expired, licensed)
+        )
+        said = _Said(there, expired, licensed.sorted())
         return _plan(place, sources, present, index=index, said=said)
 
 
@@ -231,9 +231,13 @@ def _decision(
 class _Said:
     """What catalogue or server say of the revisions in question."""
 
-    known: set[RevisionId]
-    expired: set[RevisionId]
-    licensed: set[RevisionId]
+    known: Collection[RevisionId]
+    expired: Collection[RevisionId]
+    licensed: Collection[RevisionId]
+
+
+def _gather() -> Gathering[RevisionId]:
+    return Gathering(RevisionId)
 
 
 def _plan(
@@ -293,10 +297,10 @@ def _approval_policy(place: Workplace) -> ApprovalPolicy:
     return ApprovalPolicy.model_validate(place.site.policy.model_dump(include=names))
 
 
-def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
+def _incomplete(sources: Sources, index: PackageIndex) -> Collection[RevisionId]:
     view = ContentView(choice=sources.choice, held=sources.held)
-    return {
+    return revision_set(
         each.key
         for each in audit_revisions(index, approved_revisions(sources.incoming), view)
         if not each.is_complete
-    }
+    )

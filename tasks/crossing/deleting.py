@@ -118,7 +118,7 @@ def _has_local(place: Workplace, index: PackageIndex, view: ServerView) -> bool:
     each of the package's whether it is among them.
     """
     newest = (RevisionId(key.update_id, 0) for key in index.approvable())
-    return view.facts.update_count > len(asking.read_revisions(place, newest))
+    return view.facts.update_count > len({key for key, _ in asking.read_revisions(place, newest)})
 
 
 def _wanted(
