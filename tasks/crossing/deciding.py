@@ -191,12 +191,12 @@ def _note_what_stands(place: Workplace, plan: ApprovalPlan) -> None:
         place.note(approvals=outcome)
 
 
-def waiting_of(place: Workplace, state: Literal["parked", "held"]) -> list[dict[str, object]]:
-    """The parked or held decisions that this site remembers, in the shape of the JSON output."""
-    return [
+def waiting_of(place: Workplace, state: Literal["parked", "held"]) -> Iterator[dict[str, object]]:
+    """Yield the parked or held decisions that are remembered, in the shape of the JSON output."""
+    return (
         {**json.loads(decision.body), "reason": decision.reason}
         for decision in place.imports.decisions(state)
-    ]
+    )
 
 
 def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:

@@ -17,6 +17,7 @@ from tasks.reports.model import (
     Column,
     Fact,
     Section,
+    approval_lines,
 )
 from tasks.reports.text import count
 
@@ -139,7 +140,7 @@ def plan_section(
 
 def kept_section(kept: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
     """What staging decided and a decision taken here overrules."""
-    lines = [(each, ApprovalLine.model_validate(each.as_json())) for each in kept]
+    lines = [(each, line) for each in kept for line in approval_lines([each.as_json()])]
     return Section(
         key="kept",
         title="Local decisions kept",
@@ -179,7 +180,7 @@ def deletes_section(plan: DeletePlan) -> Section:
 
 
 def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell, ...]:
-    line = ApprovalLine.model_validate(action.as_json())
+    (line,) = approval_lines([action.as_json()])
     return (
         _CHANGES[action.change],
         titles.get(action.update_id) or f"{action.update_id} revision {action.revision}",

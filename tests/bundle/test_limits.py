@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -260,3 +262,21 @@ def test_decisions_within_the_limits_are_read_as_they_were_written() -> None:
     found = ApprovalSet.from_lines(read_bounded(io.BytesIO(b"".join(lines))))
 
     assert (len(found.groups), len(found.approvals), len(found.declines)) == (1, 1, 1)
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+@pytest.mark.parametrize(
+    ("part", "most_mib"),
+    # Approvals as objects of pydantic took 3.7 kB each on each of three sides: 220 MiB here.
+    [("approvals", 30), ("manifest", 15), ("receipt", 30)],
+)
+def test_memory_at_the_limit_stays_small(part: str, most_mib: int) -> None:
+    """A twentieth of each limit; ``python -m tests.support.at_the_limit PART`` tries the whole."""
+    command = [sys.executable, "-m", "tests.support.at_the_limit", part, "0.05"]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    took = json.loads(done.stdout)
+
+    assert took["peak_mib"] - took["before_mib"] < most_mib

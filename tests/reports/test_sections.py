@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tasks.approvals.model import Action, Approval
@@ -125,10 +126,10 @@ def test_an_applied_removal_does_not_read_as_an_approval() -> None:
     taken_back = ApprovalLine(update_id=guid(1), revision=1)
 
     assert asked(line) == "Install"
-    assert asked(line.model_copy(update={"reason": "removed"})) == "Remove Install"
+    assert asked(replace(line, reason="removed")) == "Remove Install"
     assert asked(taken_back) == "Decline"
-    assert asked(taken_back.model_copy(update={"reason": "decline-taken-back"})) == "Undecline"
-    accepted = taken_back.model_copy(update={"reason": "licence-accepted"})
+    assert asked(replace(taken_back, reason="decline-taken-back")) == "Undecline"
+    accepted = replace(taken_back, reason="licence-accepted")
     assert asked(accepted) == "Accept licence terms"
 
 
