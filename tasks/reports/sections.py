@@ -21,6 +21,9 @@ from tasks.reports.model import (
 )
 from tasks.reports.text import count
 
+MOST_ROWS = 10_000
+"""Rows of one table. The document of the run has every decision; a page of more nobody reads."""
+
 _CHANGES = {
     "license": "accept licence terms",
     "undecline": "undecline",
@@ -70,7 +73,8 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
     return Section(
         key="brings",
         title="What this bundle brings",
-        note="Approved updates of which this bundle carries files; shared files count for each.",
+        note="Approved updates of which this bundle carries files; shared files count for each."
+        + cut_note(held, " "),
         facts=(Fact(label="Updates", value=len(held), kind="count"),),
         columns=(
             Column(label="Update"),
@@ -91,7 +95,7 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
                 one.files,
                 one.bytes,
             )
-            for one in held
+            for one in held[:MOST_ROWS]
         ),
     )
 
@@ -116,13 +120,16 @@ def plan_section(
         ("Declines taken back", counts.undeclines),
         ("Updates uninstalled", counts.uninstalls),
     ]
+    actions: Sequence[PlannedAction] = plan.actions
+    if len(actions) > MOST_ROWS:  # what takes something away is never among those cut off
+        actions = sorted(actions, key=lambda action: not action.takes_away)[:MOST_ROWS]
     groups: list[tuple[Cell, ...]] = [
         ("make target group", "", " / ".join(path), "", "") for path in plan.groups
     ]
     return Section(
         key="plan",
         title="Plan",
-        note=plan.limit_exceeded or "",
+        note=". ".join(filter(None, (plan.limit_exceeded, cut_note(plan.actions)))),
         facts=(
             *(Fact(label=label, value=value, kind="count") for label, value in facts),
             *([] if digest is None else [Fact(label="Digest for --confirm", value=digest)]),
@@ -134,17 +141,20 @@ def plan_section(
             Column(label="Action", kind="short"),
             Column(label="Deadline", kind="short"),
         ),
-        rows=(*groups, *(_action_row(action, titles) for action in plan.actions)),
+        rows=(*groups, *(_action_row(action, titles) for action in actions)),
     )
 
 
 def kept_section(kept: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
     """What staging decided and a decision taken here overrules."""
-    lines = [(each, line) for each in kept for line in approval_lines([each.as_json()])]
+    kept = tuple(kept)
+    shown = kept[:MOST_ROWS]
+    lines = zip(shown, approval_lines(each.as_json() for each in shown), strict=True)
     return Section(
         key="kept",
         title="Local decisions kept",
-        note="The staging side decided otherwise; what was decided here stands.",
+        note="The staging side decided otherwise; what was decided here stands."
+        + cut_note(kept, " "),
         columns=(
             Column(label="Update"),
             Column(label="Target group"),
@@ -188,6 +198,13 @@ def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell,
         asked(line),
         line.deadline or "",
     )
+
+
+def cut_note(items: Sequence[object], before: str = "") -> str:
+    """Say, after some text, how many rows are shown, where they are not all."""
+    if len(items) <= MOST_ROWS:
+        return ""
+    return f"{before}The first {count(MOST_ROWS)} of {count(len(items))} are listed."
 
 
 def faults_section(faults: Faults) -> Section:
