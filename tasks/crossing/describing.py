@@ -17,10 +17,12 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
 from tasks.reports.sections import (
+    MOST_ROWS,
     brought_section,
     deletes_section,
     kept_section,
     plan_section,
+    shown_actions,
 )
 
 
@@ -51,8 +53,8 @@ def describe_bundle(place: Workplace, draft: Draft) -> None:
 
 def describe_plan(place: Workplace, plan: ImportPlan) -> None:
     """Show a plan before anybody is asked to confirm it."""
-    named = {each.update_id for each in plan.approvals.actions}
-    named |= {each.update_id for each in plan.approvals.kept}
+    named = {each.update_id for each in shown_actions(plan.approvals)}
+    named |= {each.update_id for each in plan.approvals.kept[:MOST_ROWS]}
     titles = read_titles(plan.sources.index, named)
     asked = plan.digest if plan.reasons else None
     place.sections.append(plan_section(plan.approvals, titles, digest=asked))

@@ -120,9 +120,6 @@ def plan_section(
         ("Declines taken back", counts.undeclines),
         ("Updates uninstalled", counts.uninstalls),
     ]
-    actions: Sequence[PlannedAction] = plan.actions
-    if len(actions) > MOST_ROWS:  # what takes something away is never among those cut off
-        actions = sorted(actions, key=lambda action: not action.takes_away)[:MOST_ROWS]
     groups: list[tuple[Cell, ...]] = [
         ("make target group", "", " / ".join(path), "", "") for path in plan.groups
     ]
@@ -141,7 +138,7 @@ def plan_section(
             Column(label="Action", kind="short"),
             Column(label="Deadline", kind="short"),
         ),
-        rows=(*groups, *(_action_row(action, titles) for action in actions)),
+        rows=(*groups, *(_action_row(action, titles) for action in shown_actions(plan))),
     )
 
 
@@ -198,6 +195,13 @@ def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell,
         asked(line),
         line.deadline or "",
     )
+
+
+def shown_actions(plan: ApprovalPlan) -> Sequence[PlannedAction]:
+    """The actions that a table has room for, what takes something away before all others."""
+    if len(plan.actions) <= MOST_ROWS:
+        return plan.actions
+    return sorted(plan.actions, key=lambda action: not action.takes_away)[:MOST_ROWS]
 
 
 def cut_note(items: Sequence[object], before: str = "") -> str:
