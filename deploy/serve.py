@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, cast
 
 from deploy.embedded import prefect_for
 from tasks.errors import AirGapError, PathMissingError, UsageError
+from tasks.names import Side
 from tasks.site.reading import read_site
-from tasks.site.settings import Side, Site
+from tasks.site.settings import Site
 
 if TYPE_CHECKING:
     from prefect import Flow

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tasks import staging
+from tasks.names import Side
 from tasks.policy import story
-from tasks.site.settings import Side
 
 
 @story("accept", side=Side.STAGING)

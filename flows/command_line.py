@@ -11,25 +11,20 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from deploy.lab_commands import demo, lab_app
-from tasks.errors import (
-    AirGapError,
-    PathMissingError,
-    StoppedError,
-    UsageError,
-)
+from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
+from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import let_go, open_streams, print_report, show_steps
 from tasks.site.reading import lay_out_site, require_side
-from tasks.site.settings import Mode, Side, Site
+from tasks.site.settings import Site
 from tasks.version import VERSION
 
 SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
@@ -125,8 +120,16 @@ def export(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
-    options = {"mode": mode, "full": full, "new": new, "take_over": take_over}
-    return _flow("export_bundle", "export", site, Side.STAGING, **options)
+
+    def work(name: str) -> CommandReport:
+        from flows.export_bundle import export_bundle
+        from tasks.policy import report_of
+
+        return report_of(
+            export_bundle, site=name, mode=mode, full=full, new=new, take_over=take_over
+        )
+
+    return _flow("export", site, Side.STAGING, work)
 
 
 @app.command
@@ -144,7 +147,14 @@ def verify(
         site: The site file.
         json: Print one JSON document.
     """
-    return _flow("verify_bundle", "verify", site, None, bundles=bundles)
+
+    def work(name: str) -> CommandReport:
+        from flows.verify_bundle import verify_bundle
+        from tasks.policy import report_of
+
+        return report_of(verify_bundle, site=name, bundles=_absolute(bundles))
+
+    return _flow("verify", site, None, work, bundles=bundles)
 
 
 @app.command(name="import")
@@ -166,8 +176,20 @@ def import_(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
-    options = {"bundles": bundles, "confirm": confirm, "take_over": take_over}
-    return _flow("import_bundle", "import", site, Side.DISCONNECTED, **options)
+
+    def work(name: str) -> CommandReport:
+        from flows.import_bundle import import_bundle
+        from tasks.policy import report_of
+
+        return report_of(
+            import_bundle,
+            site=name,
+            bundles=_absolute(bundles),
+            confirm=confirm,
+            take_over=take_over,
+        )
+
+    return _flow("import", site, Side.DISCONNECTED, work, bundles=bundles)
 
 
 @app.command
@@ -181,7 +203,14 @@ def accept(receipt: str, /, *, site: SitePath = _SITE, json: Json = False) -> An
     """
     is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
     named = str(Path(receipt).absolute()) if is_path else receipt
-    return _flow("accept_receipt", "accept", site, Side.STAGING, receipt=named)
+
+    def work(name: str) -> CommandReport:
+        from flows.accept_receipt import accept_receipt
+        from tasks.policy import report_of
+
+        return report_of(accept_receipt, site=name, receipt=named)
+
+    return _flow("accept", site, Side.STAGING, work)
 
 
 @app.command
@@ -200,27 +229,46 @@ def audit(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
-    options = {"every_update": every_update, "take_over": take_over}
-    return _flow("audit_content", "audit", site, Side.DISCONNECTED, **options)
+
+    def work(name: str) -> CommandReport:
+        from flows.audit_content import audit_content
+        from tasks.policy import report_of
+
+        return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
+
+    return _flow("audit", site, Side.DISCONNECTED, work)
 
 
 def _flow(
-    module: str, command: str, path: Path, side: Side | None, **parameters: object
+    command: str,
+    path: Path,
+    side: Side | None,
+    work: Callable[[str], CommandReport],
+    *,
+    bundles: Sequence[Path] = (),
 ) -> CommandReport:
-    """Run one flow in this process, on the site's API or on an embedded server."""
+    """Run one flow in this process, on the site's API or on an embedded server.
 
-    def tell(site: Site) -> CommandReport:
-        if isinstance(bundles := parameters.get("bundles"), list):
-            parameters["bundles"] = _folders(bundles)
-        prefect_for = import_module("deploy.embedded").prefect_for
+    Args:
+        command: Its name, for a refusal.
+        path: The site file.
+        side: The side that the command belongs to; None: either.
+        work: Runs the flow for a site's name. Imports it, and Prefect with it, only then: once the
+            settings that name the server are in force.
+        bundles: Folders that have to be there before a server is started.
+    """
+
+    def run_flow(site: Site) -> CommandReport:
+        from deploy.embedded import prefect_for
+
+        for bundle in bundles:
+            if not bundle.is_dir():
+                raise PathMissingError(what="the bundle's folder", path=bundle.resolve())
         with prefect_for(site.state_dir, api_url=site.prefect.api_url):
             show_steps()
-            report_of = import_module("tasks.policy").report_of
-            story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
-            report: CommandReport = report_of(story, site=site.name, **parameters)
-        return report
+            return work(site.name)
 
-    return _at_site(command, path, side, tell)
+    return _at_site(command, path, side, run_flow)
 
 
 def _at_site(
@@ -238,10 +286,7 @@ def _at_site(
         return failure_report(command, error, site=site.name)
 
 
-def _folders(bundles: list[Path]) -> list[str]:
-    for bundle in bundles:
-        if not bundle.is_dir():
-            raise PathMissingError(what="the bundle's folder", path=bundle.resolve())
+def _absolute(bundles: Sequence[Path]) -> list[str]:
     return [str(bundle.absolute()) for bundle in bundles]
 
 
@@ -289,10 +334,10 @@ def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
         site: The site file.
         json: Print one JSON document.
     """
-    from tasks.crossing.trust import require_keys
+    from tasks.site.checking import require_sound
 
     checked = lay_out_site(site)
-    require_keys(checked)
+    require_sound(checked)
     line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
     return CommandReport(command="site check", site=checked.name, lines=(line,))
 

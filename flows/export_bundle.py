@@ -9,8 +9,8 @@ is there. Nothing on the staging server changes but our own folder.
 from __future__ import annotations
 
 from tasks import carrier, staging
+from tasks.names import Mode, Side
 from tasks.policy import story
-from tasks.site.settings import Mode, Side
 
 
 @story("export", side=Side.STAGING)

@@ -8,8 +8,8 @@ command goes on where it stopped; run again when finished, it mends what has van
 from __future__ import annotations
 
 from tasks import carrier, disconnected
+from tasks.names import Side
 from tasks.policy import story
-from tasks.site.settings import Side
 
 
 @story("import", side=Side.DISCONNECTED)

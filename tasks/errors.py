@@ -71,11 +71,15 @@ class UsageError(AirGapError):
 
 
 class SiteFileError(UsageError):
-    """The site file is missing, unreadable or wrong; all problems are listed at once."""
+    """The site file is unreadable or wrong; ``problems`` is a sentence for each fault of it."""
 
     kind = "site-file"
     template = "site file {path}: {problems}"
     remedy = "Correct the site file; `wsus-airgap site check --site {path}` lists what is wrong."
+
+    def __init__(self, *, path: object, problems: tuple[str, ...]) -> None:
+        super().__init__(path=path, problems="; ".join(problems))
+        self.problems = self.facts["problems"] = problems
 
 
 class PathMissingError(UsageError):

@@ -38,11 +38,11 @@ from prefect.utilities.annotations import opaque
 from tasks.crossing.closing import begin_run, close_run
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError, SafetyError, TrustError
+from tasks.names import Side
 from tasks.progress import Progress, Unit
 from tasks.reports.markdown import Artifact, artifacts_of
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import TerminalProgress
-from tasks.site.settings import Side
 
 P = ParamSpec("P")
 R = TypeVar("R")

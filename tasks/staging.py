@@ -13,8 +13,8 @@ from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.metadata.server import ServerFacts
+from tasks.names import Mode
 from tasks.policy import at_work, found_done, log, name_run, step
-from tasks.site.settings import Mode
 
 
 @step("Lock server and media")

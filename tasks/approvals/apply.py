@@ -74,23 +74,27 @@ def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> App
 
     An operation without a line failed: nothing is taken for done unless the server said so.
     """
-    last: dict[int, Mapping[str, Any] | str] = {}
+    steps: Sequence[GroupPath | PlannedAction] = (*plan.groups, *plan.actions)
+    good = bytearray(1 + len(steps))  # 1: done, 2: already
+    other: dict[int, Mapping[str, Any]] = {}
     for line in lines:
-        if line.get("kind") == "outcome":
-            result = line.get("result")
-            last[int(line["n"])] = result if result in _GOOD else line
+        number = int(line["n"]) if line.get("kind") == "outcome" else 0
+        if not 0 < number <= len(steps):
+            continue
+        result = line.get("result")
+        good[number] = 1 + _GOOD.index(result) if result in _GOOD else 0
+        if not good[number]:
+            other[number] = line
     applied: list[PlannedAction] = []
     failed: list[Failure] = []
     repeated = 0
-    steps: Sequence[GroupPath | PlannedAction] = (*plan.groups, *plan.actions)
     for number, step in enumerate(steps, start=1):
-        answer = last.get(number, {})
-        if isinstance(answer, str):
-            repeated += answer == "already"
+        if good[number]:
+            repeated += good[number] == 2
             if isinstance(step, PlannedAction):
                 applied.append(step)
         else:
-            failed.append(_failure(step, answer))
+            failed.append(_failure(step, other.get(number, {})))
     return ApplyOutcome(tuple(applied), repeated, tuple(failed))
 
 

@@ -26,6 +26,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.approvals.columns import ByKey, ByUpdate, Columns, Gathering
+from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 
 GroupPath = tuple[str, ...]
@@ -34,7 +35,6 @@ Key = tuple[str, GroupPath]
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 # What a bundle may say at most. Section 13 of FORMAT.md gives the same numbers; a test compares.
 MOST_GROUPS = 5_000
@@ -329,4 +329,4 @@ def _short_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 def write_time(moment: datetime | None) -> str | None:
     """A moment as the wire form has it."""
-    return None if moment is None else moment.strftime(TIME_FORMAT)
+    return None if moment is None else moment.strftime(UTC_SECOND)

@@ -27,6 +27,7 @@ from tasks.bundle.seal import (
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
 from tasks.errors import SafetyError, SealError, TrustError
+from tasks.names import UTC_SECOND, Count, Mode, SiteName
 
 FORMAT_VERSION: Final = 1
 MOST_VOLUMES = 100
@@ -39,23 +40,21 @@ PACKAGE_LIMIT_BYTES = 8_589_934_592
 LIST_LIMIT_BYTES = 536_870_912
 _LARGEST = 1 << 50  # a pebibyte: larger numbers are nobody's bundle
 
-Mode = Literal["incremental", "mirror"]
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
-
 
 def _read_time(value: object) -> datetime:
     if isinstance(value, str):
-        value = datetime.strptime(value, _TIME).replace(tzinfo=UTC)
+        value = datetime.strptime(value, UTC_SECOND).replace(tzinfo=UTC)
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("a time is aware, or text like 2026-01-31T12:00:00Z")
     return value.astimezone(UTC).replace(microsecond=0)
 
 
 TimeField = Annotated[
-    datetime, PlainValidator(_read_time), PlainSerializer(lambda time: time.strftime(_TIME), str)
+    datetime,
+    PlainValidator(_read_time),
+    PlainSerializer(lambda time: time.strftime(UTC_SECOND), str),
 ]
-Count = Annotated[int, Field(ge=0, le=_LARGEST)]
-SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+SealedCount = Annotated[Count, Field(le=_LARGEST)]
 ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 SequenceNumber = Annotated[int, Field(ge=1, le=LARGEST_SEQUENCE)]
 _Text = Annotated[str, Field(max_length=100)]
@@ -64,7 +63,7 @@ _Text = Annotated[str, Field(max_length=100)]
 class Binding(Sealed):
     """Length and digest of a file that the header binds."""
 
-    size_bytes: Count
+    size_bytes: SealedCount
     blake3: Blake3Field
 
 
@@ -89,28 +88,28 @@ class StagingFacts(Sealed):
     download_express: bool
     download_as_needed: bool
     host_binaries_on_microsoft_update: bool
-    update_count: Count
-    approved_count: Count
-    declined_count: Count
+    update_count: SealedCount
+    approved_count: SealedCount
+    declined_count: SealedCount
 
 
 class Counts(Sealed):
     """How much the staging server holds, and how much of it this bundle carries."""
 
     files: Annotated[int, Field(ge=0, le=MOST_FILES)]
-    size_bytes: Count
+    size_bytes: SealedCount
     carried_files: Annotated[int, Field(ge=0, le=MOST_FILES)]
-    carried_bytes: Count
-    approvals: Count
-    declines: Count
+    carried_bytes: SealedCount
+    approvals: SealedCount
+    declines: SealedCount
 
 
 class VolumeBinding(Sealed):
     """One volume: how many content files (or parts) it holds, and its two lists."""
 
     number: Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
-    files: Count
-    size_bytes: Count
+    files: SealedCount
+    size_bytes: SealedCount
     blake3sums: Binding
     sha1sums: Binding
 
@@ -140,7 +139,7 @@ class Header(Sealed):
     base: BundleReference | None
     voided: Annotated[tuple[SequenceNumber, ...], Field(max_length=MOST_VOIDED)] = ()
     created: TimeField
-    mode: Mode
+    mode: Annotated[Mode, Field(strict=False)]
     server: StagingFacts
     counts: Counts
     manifest: Binding

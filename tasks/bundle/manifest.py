@@ -18,7 +18,14 @@ from blake3 import blake3
 from pydantic import Field, ValidationError
 
 from tasks.bundle.canonical import Sealed
-from tasks.bundle.header import MOST_FILES, MOST_VOLUMES, Binding, Count, Header, TrustedHeader
+from tasks.bundle.header import (
+    MOST_FILES,
+    MOST_VOLUMES,
+    Binding,
+    Header,
+    SealedCount,
+    TrustedHeader,
+)
 from tasks.bundle.layout import part_name
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
@@ -62,7 +69,7 @@ class Entry(Sealed):
     extension: Annotated[
         str, Field(pattern=r"^[A-Za-z0-9]*$", max_length=MOST_EXTENSION_CHARACTERS)
     ]
-    size_bytes: Count
+    size_bytes: SealedCount
     blake3: Blake3Field
     volume: _Volume | None
     parts: Annotated[tuple[Part, ...], Field(max_length=MOST_PARTS)] = ()

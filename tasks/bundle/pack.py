@@ -33,6 +33,7 @@ from tasks.content.place import beside_of
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import BatchFailedError, RoomError
 from tasks.hosts.host import Host
+from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
 
@@ -177,7 +178,7 @@ def _size_of_tree(media: Host, folder: HostPath) -> int:
 
 def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
     """Copy manifest, package, approvals and lists to their volumes."""
-    machine = job.machine or job.media
+    machine = LocalHost()
     items = []
     for file in lists.files:
         final = volume_folder(job.bundle, file.volume).joined(file.name)

@@ -15,12 +15,13 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.bundle.canonical import Sealed, canonical_model
-from tasks.bundle.header import ChainId, Count, SequenceNumber, SiteName
+from tasks.bundle.header import ChainId, SealedCount, SequenceNumber
 from tasks.bundle.keys import SigningKey
 from tasks.bundle.seal import RECEIPT_TYPE, Trust, read_seal, seal_payload, verify_seal
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest
 from tasks.errors import SealError
+from tasks.names import SiteName
 
 RECEIPT_LIMIT_BYTES = 33_554_432
 MOST_MISSING = 200_000
@@ -36,19 +37,19 @@ class MissingUpdate:
     """An approved or parked update that lacks content."""
 
     update_id: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
-    revision: Count
+    revision: SealedCount
 
 
 class ReceiptCounts(Sealed):
     """How much came of it, in numbers; ``approvals_applied`` are all that stand there from us."""
 
-    files_in_place: Count
-    files_missing: Count
-    updates_loaded: Count
-    approvals_applied: Count
-    approvals_parked: Count
-    approvals_held: Count
-    approvals_failed: Count
+    files_in_place: SealedCount
+    files_missing: SealedCount
+    updates_loaded: SealedCount
+    approvals_applied: SealedCount
+    approvals_parked: SealedCount
+    approvals_held: SealedCount
+    approvals_failed: SealedCount
 
 
 class Receipt(Sealed):

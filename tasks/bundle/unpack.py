@@ -35,6 +35,7 @@ from tasks.bundle.survey import FolderSurvey, survey_content
 from tasks.content.place import beside_of, content_path
 from tasks.content.transfer import CopyItem, CopyResult, copy_files
 from tasks.hosts.host import Host
+from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
@@ -72,9 +73,7 @@ class ContentRead:
     size_bytes: int = 0
 
 
-def unpack_documents(
-    bundle: OpenedBundle, folder: Path, *, machine: Host | None = None
-) -> UnpackedDocuments:
+def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
     """Copy manifest, package and approvals into a folder of ours, and prove the volumes' lists.
 
     They are read from the media every time, also where copies of an earlier run lie in the folder:
@@ -83,12 +82,11 @@ def unpack_documents(
     Args:
         bundle: Whose header is trusted.
         folder: On this machine, not on the media; it exists.
-        machine: This machine; left out, the one that the media are mounted on.
 
     Raises:
         DiskFullError: No room for the copies.
     """
-    copying = _Copying(bundle, machine or bundle.media, str(folder.absolute()))
+    copying = _Copying(bundle, LocalHost(), str(folder.absolute()))
     header = bundle.header
     copies = {
         name: copying.copy(name, binding)

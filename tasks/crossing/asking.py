@@ -15,6 +15,7 @@ from tasks.errors import ScriptFailedError, ServiceDownError
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
 from tasks.metadata.server import ServerFacts
+from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 from tasks.scripts import load_script
 
@@ -75,7 +76,7 @@ def _ask_one(place: Workplace, script: str, settings: Mapping[str, object] | Non
 
 def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:
     """Read a server's facts; ``since`` asks also how many updates arrived after it."""
-    moment = None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}"
+    moment = None if since is None else since.strftime(UTC_SECOND)
     with shape_known("read-server"):
         return ServerFacts.model_validate(_ask_one(place, "read-server", {"since": moment}))
 

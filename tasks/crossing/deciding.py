@@ -28,7 +28,6 @@ from tasks.approvals.columns import Gathering, revision_set
 from tasks.approvals.model import ApprovalSet, approved_revisions, read_bounded
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
-from tasks.approvals.policy import ApprovalPolicy
 from tasks.crossing.asking import (
     BATCH_SECONDS,
     ask,
@@ -263,7 +262,7 @@ def _plan(
         present=present.decisions,
         facts=facts,
     )
-    return plan_approvals(situation, _approval_policy(place), now=place.clock())
+    return plan_approvals(situation, place.site.policy, now=place.clock())
 
 
 def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalSet:
@@ -289,12 +288,6 @@ def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> Appro
         ),
         licenses=last.licenses,
     )
-
-
-def _approval_policy(place: Workplace) -> ApprovalPolicy:
-    """The site's rules for approvals."""
-    names = set(ApprovalPolicy.model_fields)
-    return ApprovalPolicy.model_validate(place.site.policy.model_dump(include=names))
 
 
 def _incomplete(sources: Sources, index: PackageIndex) -> Collection[RevisionId]:

@@ -33,7 +33,7 @@ from tasks.errors import AirGapError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import ExportRecord
-from tasks.site.settings import Mode
+from tasks.names import Mode
 
 
 class Draft(BaseModel):
@@ -98,7 +98,7 @@ def open_draft(
     fingerprint = _fingerprint(view, base, wanted)
     if newest is not None and newest.status == "reserved":
         place.exports.rebase(
-            newest.sequence, mode=wanted.value, base_digest=base.header_digest if base else None
+            newest.sequence, mode=wanted, base_digest=base.header_digest if base else None
         )
         rebased = place.exports.newest() or newest
         return _draft(place, rebased, fingerprint=fingerprint)
@@ -171,7 +171,7 @@ def _reserve(place: Workplace, mode: Mode, base: ExportRecord | None) -> ExportR
     record = ExportRecord(
         sequence=sequence,
         status="reserved",
-        mode=mode.value,
+        mode=mode,
         base_digest=base.header_digest if base else None,
         parent_digest=parent.header_digest if parent else None,
         header_digest=None,
@@ -248,7 +248,7 @@ def _draft(
         folder=record.folder,
         # The medium may be mounted elsewhere than when the number was taken.
         bundle=place.site.media.path / record.bundle.name,
-        mode=Mode(record.mode),
+        mode=record.mode,
         chain=place.exports.chain,
         parent=parent.sequence if parent else None,
         base=base.sequence if base else None,

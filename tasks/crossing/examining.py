@@ -9,8 +9,8 @@ from tasks.crossing import asking
 from tasks.crossing.listing import Listing
 from tasks.crossing.workplace import Workplace
 from tasks.errors import PathMissingError, RoomError, ServerUnfitError
-from tasks.metadata.server import ServerFacts, Side, unfit_reasons
-from tasks.site.settings import Side as SiteSide
+from tasks.metadata.server import ServerFacts, unfit_reasons
+from tasks.names import Side
 
 _LEAST_ROOM_BYTES = 64 * 1_048_576
 
@@ -25,7 +25,7 @@ def check_server(place: Workplace) -> ServerFacts:
         RoomError: Its content disk is as good as full.
     """
     facts = asking.read_running_server(place, since=_since(place))
-    side: Side = place.site.side.value
+    side = place.site.side
     reasons = unfit_reasons(facts, side)
     if reasons:
         raise ServerUnfitError(
@@ -53,7 +53,7 @@ def _require_content_dir(place: Workplace, facts: ServerFacts) -> None:
     """
     named = place.site.server.content_dir
     if named is not None:
-        is_read = place.site.side is SiteSide.STAGING
+        is_read = place.site.side is Side.STAGING
         if is_read and place.server.stat(place.server.path(named)) is None:
             raise PathMissingError(what="the content folder (server.content_dir)", path=named)
         return

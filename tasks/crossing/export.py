@@ -320,7 +320,7 @@ def _header(
         base=reference(place, draft.base),
         voided=draft.voided,
         created=created,
-        mode=draft.mode.value,
+        mode=draft.mode,
         server=StagingFacts(
             id=facts.server_id,
             version=facts.version,

@@ -11,6 +11,7 @@ from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.runs import Runs
+from tasks.names import Side
 from tasks.reports.model import (
     ApprovalOutcome,
     Column,
@@ -19,7 +20,6 @@ from tasks.reports.model import (
     Section,
     approval_lines,
 )
-from tasks.site.settings import Side
 
 _RUNS = 10
 

@@ -21,14 +21,7 @@ from tasks.content.memory import HashMemory
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
 from tasks.crossing.scratch import make_scratch
-from tasks.crossing.trust import require_keys
-from tasks.errors import (
-    AirGapError,
-    PathMissingError,
-    ServerChangedError,
-    SiteFileError,
-    UsageError,
-)
+from tasks.errors import PathMissingError, ServerChangedError, UsageError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, acquire
@@ -38,10 +31,13 @@ from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
 from tasks.metadata.audit import MissingFile
+from tasks.names import Side
 from tasks.progress import Progress, Silence
 from tasks.reports.model import ApprovalOutcome, Section
+from tasks.site.checking import require_keys
+from tasks.site.faults import Fault, site_file_error
 from tasks.site.reading import find_site, require_side
-from tasks.site.settings import Side, Site
+from tasks.site.settings import Site
 
 log = logging.getLogger("wsus_airgap")
 
@@ -303,28 +299,24 @@ def open_workplace(
         require_side(site, side, command)
     require_keys(site)
     now = clock()
-    stack = ExitStack()
-    try:
+    with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(site.state_dir))
         _require_own(ledger, site)
         server = open_host(_address(site))
         stack.callback(server.close)
-    except AirGapError:
-        stack.close()
-        raise
-    return Workplace(
-        site=site,
-        command=command,
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}",
-        clock=clock,
-        started=now,
-        ledger=ledger,
-        server=server,
-        media=LocalHost(),
-        progress=progress or Silence(),
-        take_over=take_over,
-        _open=stack,
-    )
+        return Workplace(
+            site=site,
+            command=command,
+            run_id=f"{now:%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}",
+            clock=clock,
+            started=now,
+            ledger=ledger,
+            server=server,
+            media=LocalHost(),
+            progress=progress or Silence(),
+            take_over=take_over,
+            _open=stack.pop_all(),
+        )
 
 
 def _require_own(ledger: Ledger, site: Site) -> None:
@@ -336,8 +328,8 @@ def _require_own(ledger: Ledger, site: Site) -> None:
     ours = f"site {site.name}, {site.side.value} side"
     found = ledger.settle_fact("owner", ours)
     if found != ours:
-        problem = f"site.state_dir: {site.state_dir} holds the state of {found}"
-        raise SiteFileError(path=site.path, problems=problem)
+        problem = f"{site.state_dir} holds the state of {found}"
+        raise site_file_error(site.path, [Fault(("site", "state_dir"), problem)])
 
 
 def _address(site: Site) -> HostAddress:

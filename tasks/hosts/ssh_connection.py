@@ -16,8 +16,9 @@ from typing import TypeVar
 
 import paramiko
 
-from tasks.errors import ConnectionLostError, HostKeyError, PathMissingError
+from tasks.errors import ConnectionLostError, HostKeyError, PathMissingError, UsageError
 from tasks.hosts.ssh_address import SshTarget
+from tasks.hosts.ssh_identity import load_identity
 from tasks.hosts.ssh_known_hosts import PinnedKey, fingerprint, known_hosts_line, pinned_keys
 from tasks.hosts.ssh_sftp import SftpChannel, SftpStatusError
 
@@ -299,7 +300,6 @@ def _keys(access: SshAccess) -> list[paramiko.PKey]:
     if not access.identity_file.is_file():
         raise PathMissingError(what="server.identity_file", path=access.identity_file)
     try:
-        return [paramiko.PKey.from_path(access.identity_file)]
-    except (paramiko.SSHException, ValueError, OSError, TypeError) as error:
-        reason = f"{access.identity_file} is no private key without a passphrase ({error})"
-        raise ConnectionLostError(address=access.target, reason=reason) from error
+        return [load_identity(access.identity_file)]
+    except UsageError as error:
+        raise ConnectionLostError(address=access.target, reason=error.message) from error

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.bundle.header import Mode
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
 from tasks.ledger.store import Ledger
+from tasks.names import Mode
 
 ExportStatus = Literal["reserved", "committed", "sealed", "void"]
 

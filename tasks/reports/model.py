@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from tasks.errors import InternalFaultError
+from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.foreseen import foreseen
 
@@ -69,6 +69,8 @@ class ErrorLine(Reported):
     kind: str
     message: str
     next_step: str
+    # The message as a terminal shows it; the document has the message alone.
+    lines: tuple[str, ...] = Field(default=(), exclude=True)
 
 
 @checked_dataclass(
@@ -227,15 +229,13 @@ class CommandReport(Reported):
         return next(named, "")
 
 
-def failure_report(
-    command: str, error: Exception, *, site: str | None = None, log: Path | None = None
-) -> CommandReport:
+def failure_report(command: str, error: Exception, *, site: str | None = None) -> CommandReport:
     """The report of a command that ended with an error; one that we did not foresee is 1."""
     return CommandReport(
         command=command,
         site=site,
         exit_code=exit_code_of(error),
-        errors=(error_line(error, log=log),),
+        errors=(error_line(error),),
     )
 
 
@@ -251,7 +251,19 @@ def error_line(error: Exception, *, log: Path | None = None) -> ErrorLine:
     told = foreseen(error) or InternalFaultError(
         type=type(error).__name__, reason=str(error), log=log or "what it printed"
     )
-    return ErrorLine(kind=told.kind, message=_whole(told.message), next_step=_whole(told.next_step))
+    return ErrorLine(
+        kind=told.kind,
+        message=_whole(told.message),
+        next_step=_whole(told.next_step),
+        lines=tuple(_whole(line) for line in _lines(told)),
+    )
+
+
+def _lines(error: AirGapError) -> tuple[str, ...]:
+    """An error as a terminal shows it: each fault of a site file on a line of its own."""
+    if not isinstance(error, SiteFileError):
+        return (error.message,)
+    return (f"site file {error.facts['path']}:", *error.problems)
 
 
 def _whole(text: str) -> str:

@@ -38,7 +38,11 @@ def print_report(
     # ASCII only: the same bytes whatever the code page of the console or pipe.
     said = [json.dumps(report.as_json())] if as_json else summarise(report)
     print_lines(said, out or sys.stdout)
-    errors = [f"error: {visible(error.message)}" for error in report.errors]
+    errors = [
+        f"{'  ' if number else 'error: '}{visible(line)}"
+        for error in report.errors
+        for number, line in enumerate(error.lines or (error.message,))
+    ]
     print_lines([*errors, f"next: {visible(_now(report))}"], err or sys.stderr)
 
 

@@ -17,6 +17,7 @@ from tasks.bundle.header import (
 )
 from tasks.content.names import Blake3
 from tasks.errors import AirGapError, BundleAgeError, ChainError, ClockError, WrongSiteError
+from tasks.names import Mode
 from tests.support.bundles import CHAIN, FACTS, NOW
 
 BINDING = Binding(size_bytes=10, blake3=Blake3(bytes(32)))
@@ -52,7 +53,7 @@ def bundle(
         base=base,
         voided=voided,
         created=created,
-        mode="incremental",
+        mode=Mode.INCREMENTAL,
         server=FACTS,
         counts=Counts(
             files=0, size_bytes=0, carried_files=0, carried_bytes=0, approvals=0, declines=0

@@ -37,6 +37,7 @@ from tasks.bundle.seal import (
 )
 from tasks.content.names import Blake3
 from tasks.errors import SafetyError, SealError
+from tasks.names import Mode
 from tests.support.bundles import CHAIN, FACTS, NOW
 
 BINDING = Binding(size_bytes=10, blake3=Blake3(bytes(32)))
@@ -52,7 +53,7 @@ def header(volumes: int = 1) -> Header:
         parent=None,
         base=None,
         created=NOW,
-        mode="incremental",
+        mode=Mode.INCREMENTAL,
         server=FACTS,
         counts=COUNTS,
         manifest=BINDING,

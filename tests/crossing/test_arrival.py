@@ -21,7 +21,7 @@ def workshop(disconnected: Workplace, tmp_path: Path) -> Workshop:
     made = Workshop(tmp_path / "workshop")
     fill_content(made.content, 4)
     made.export()
-    shutil.copy(made.root / "keys" / "staging.pub", disconnected.site.trust.trusted_keys[0])
+    shutil.copy(made.root / "keys" / "signing.pub", disconnected.site.trust.trusted_keys[0])
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def test_a_bundle_is_judged_again_after_the_wait_for_the_lock(
     place = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
     judge_again(place, arrival)
 
@@ -164,7 +165,7 @@ def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
     place = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_arrival(place, [str(workshop.bundle(3))], to_import=True)
 
     remember_import(place, 3, arrival.header.created, digest=arrival.digest)
@@ -203,6 +204,22 @@ def test_a_state_folder_of_the_other_side_or_another_site_is_refused(
 
     with pytest.raises(SiteFileError, match="holds the state of site alpha, staging side"):
         open_place(site)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="reads Linux's list of open files")
+def test_a_run_that_cannot_begin_leaves_no_ledger_open(tmp_path: Path) -> None:
+    site = lay_out_place(tmp_path, side="staging")
+    ledger = tmp_path / "state" / "ledger.sqlite"
+    with open_place(site) as place:
+        place.ledger.connection.execute(
+            "CREATE TRIGGER no_facts BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+
+    with pytest.raises(sqlite3.Error, match="full"):
+        open_place(site)
+
+    files = {path.resolve() for path in Path("/proc/self/fd").iterdir()}
+    assert ledger not in files
 
 
 def test_another_server_than_the_one_that_is_known_is_refused(staging: Workplace) -> None:

@@ -8,13 +8,15 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.reports.model import CommandReport
+from tasks.errors import SiteFileError
+from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import (
     TerminalProgress,
     VisibleLines,
     print_report,
     summarise,
 )
+from tasks.reports.text import visible
 from tests.reports import examples
 
 
@@ -43,6 +45,24 @@ def test_the_last_line_on_stderr_says_what_to_do() -> None:
     lines = err.getvalue().splitlines()
     assert lines[0].startswith("error: /media/alpha-7/volume-001")
     assert lines[-1] == "next: Do not use this medium. Find out where it has been."
+
+
+def test_each_fault_of_a_site_file_is_a_line_and_the_document_has_them_in_one_sentence() -> None:
+    path, second = "/a\x1b/site.toml", "line 2: y\nerror: z"
+    error = SiteFileError(path=path, problems=("line 1: x", second))
+    report = failure_report("site check", error)
+    out, err = io.StringIO(), io.StringIO()
+
+    print_report(report, as_json=True, out=out, err=err)
+
+    assert err.getvalue().splitlines()[:3] == [
+        f"error: site file {visible(path)}:",
+        "  line 1: x",
+        f"  {visible(second)}",
+    ]
+    (told,) = json.loads(out.getvalue())["errors"]
+    assert told.keys() == {"kind", "message", "next_step"}
+    assert told["message"].endswith("site.toml: line 1: x; line 2: y\nerror: z")
 
 
 def test_a_summary_is_aligned_and_names_what_misses() -> None:

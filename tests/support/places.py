@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.bundle.keys import generate_keys
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.ledger.exports import ExportRecord
+from tasks.names import Mode
 from tasks.site.reading import lay_out_site
 from tests.support.bundles import NOW
 
@@ -46,7 +47,7 @@ def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportR
     return ExportRecord(
         sequence=sequence,
         status="reserved",
-        mode="incremental",
+        mode=Mode.INCREMENTAL,
         base_digest=None,
         parent_digest=None,
         header_digest=None,
