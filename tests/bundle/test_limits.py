@@ -22,6 +22,7 @@ from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.manifest import LINE_LIMIT_BYTES, MOST_PARTS, Entry, line_bytes, read_entries
 from tasks.bundle.seal import BUNDLE_TYPE, seal_payload
 from tasks.content.names import Blake3, ContentDigest, ContentName
+from tasks.crossing.fitting import require_countable
 from tasks.errors import SafetyError, SealError, TrustError
 from tasks.metadata import update_xml
 from tasks.metadata.gunzip import Limits
@@ -144,6 +145,22 @@ def test_nothing_is_sealed_that_no_reader_takes(workshop: Workshop, whole: Heade
 
     with pytest.raises(SafetyError, match="cannot be sealed: manifest"):
         header.seal_header(whole.model_copy(update={"manifest": large}), [workshop.key])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"approvals": 200_001}, "has 200001 approvals, at most 200000"),
+        ({"declines": 200_001}, "has 200001 declines, at most 200000"),
+    ],
+)
+def test_a_header_that_counts_too_many_decisions_is_refused_before_anything_is_copied(
+    whole: Header, change: dict[str, int], sentence: str
+) -> None:
+    counts = whole.counts.model_copy(update=change)
+
+    with pytest.raises(TrustError, match=sentence):
+        require_countable(whole.model_copy(update={"counts": counts}))
 
 
 # --- the manifest -------------------------------------------------------------------------------
