@@ -25,8 +25,9 @@ from deploy.lab.powershell.launcher import answering_engine
 from tasks.errors import FailedError
 from tasks.reports.model import ApprovalLine, CommandReport
 from tasks.reports.terminal import print_lines
-from tasks.reports.text import count, size, visible
+from tasks.reports.text import count, size
 from tasks.site.reading import lay_out_site
+from tasks.visible import visible
 
 if TYPE_CHECKING:
     from prefect import Flow

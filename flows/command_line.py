@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
 import traceback
@@ -22,10 +23,17 @@ from deploy.lab_commands import demo, lab_app
 from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import let_go, open_streams, print_report, show_steps
+from tasks.reports.terminal import (
+    let_go,
+    open_streams,
+    print_lines,
+    print_report,
+    show_steps,
+)
 from tasks.site.reading import lay_out_site, require_side
 from tasks.site.settings import Site
 from tasks.version import VERSION
+from tasks.visible import visible_lines
 
 SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -82,6 +90,7 @@ def run(words: list[str]) -> int:
 def _carry_out(words: list[str], command: str) -> object:
     """What the command answers; every error is a report."""
     try:
+        _require_utf8([*words, str(Path.cwd())])
         return app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         return failure_report(command, UsageError(reason=_plain(error)))
@@ -93,8 +102,23 @@ def _carry_out(words: list[str], command: str) -> object:
     except (AirGapError, OSError) as error:
         return failure_report(command, error)
     except Exception as error:  # noqa: BLE001  the edge: every end is a report
-        traceback.print_exc()
+        print_lines(visible_lines(traceback.format_exc()).splitlines(), sys.stderr)
         return failure_report(command, error)
+
+
+def _require_utf8(words: list[str]) -> None:
+    """See that reports, databases and Prefect can hold what was given; POSIX names need not be so.
+
+    Raises:
+        UsageError: A word, or the working folder, is not UTF-8.
+    """
+    for word in words:
+        shown = word.encode(errors="backslashreplace").decode()
+        if shown != word:
+            raise UsageError(
+                reason=f"{shown} is not UTF-8",
+                remedy="Rename that folder, or mount the medium so that its names are UTF-8.",
+            )
 
 
 # --- commands that are flows -----------------------------------------------------------------
@@ -262,8 +286,7 @@ def _flow(
         from deploy.embedded import prefect_for
 
         for bundle in bundles:
-            if not bundle.is_dir():
-                raise PathMissingError(what="the bundle's folder", path=bundle.resolve())
+            _require_folder(bundle)
         with prefect_for(site.state_dir, api_url=site.prefect.api_url):
             show_steps()
             return work(site.name)
@@ -286,6 +309,15 @@ def _at_site(
         return failure_report(command, error, site=site.name)
 
 
+def _require_folder(bundle: Path) -> None:
+    try:
+        mode = bundle.stat().st_mode  # is_dir would call a broken disk a missing folder
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if not stat.S_ISDIR(mode):
+        raise PathMissingError(what="the bundle's folder", path=bundle.absolute())
+
+
 def _absolute(bundles: Sequence[Path]) -> list[str]:
     return [str(bundle.absolute()) for bundle in bundles]
 
@@ -303,6 +335,7 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
     """
     from tasks.crossing.standing import read_standing
 
+    show_steps()
     return _at_site("status", site, None, lambda named: read_standing(named.name, clock=_now))
 
 

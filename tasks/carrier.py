@@ -8,10 +8,11 @@ from tasks.crossing import arrival as arrivals
 from tasks.crossing import describing, export
 from tasks.crossing.arrival import Arrival, Delivery
 from tasks.crossing.draft import Draft
-from tasks.crossing.export import ExportedPackage
 from tasks.crossing.listing import Listing
+from tasks.ledger.steps import ExportedPackage
+from tasks.logs import log
 from tasks.metadata.server import ServerFacts
-from tasks.policy import at_work, log, name_run, step
+from tasks.policy import at_work, name_run, step
 
 
 @step("Pack volumes")

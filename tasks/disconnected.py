@@ -17,9 +17,10 @@ from tasks.crossing.importing import ImportPlan
 from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import compare_mark
+from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
-from tasks.policy import at_work, found_done, log, step
+from tasks.policy import at_work, found_done, step
 
 
 @step("Lock server")

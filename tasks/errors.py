@@ -7,13 +7,16 @@
     └── SafetyError     4  refused: going on could harm a server or lose a bundle
 
 The caller passes facts by keyword and the class makes the sentence, so that what was
-expected and what was found cannot be swapped and tests compare facts, not prose.
+expected and what was found cannot be swapped and tests compare facts, not prose. Facts may be
+foreign text (what a server or a bundle says); in sentences what cannot be seen is written out.
 Every class says what the operator does next. Nothing is logged where it is raised.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from tasks.visible import visible
 
 
 class AirGapError(Exception):
@@ -37,7 +40,7 @@ class AirGapError(Exception):
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
-        super().__init__(self.template.format(**facts))
+        super().__init__(visible(self.template.format(**facts)))
 
     @property
     def message(self) -> str:
@@ -48,7 +51,7 @@ class AirGapError(Exception):
     def next_step(self) -> str:
         """What the operator does now."""
         given = self.facts.get("remedy")
-        return str(given) if given else self.remedy.format(**self.facts)
+        return visible(str(given) if given else self.remedy.format(**self.facts))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by facts, so that an error survives the way through a worker process."""
@@ -116,12 +119,19 @@ class ConnectionLostError(FailedError):
     remedy = "Check that the server is up and its SSH service answers, then run the command again."
 
 
+class ConnectionStalledError(ConnectionLostError):
+    """No answer came, on one new connection after the other; another try would only wait again."""
+
+    retryable = False
+    template = "connection to {address}: no answer within {limit_seconds:g} seconds, {stalls} times"
+    remedy = "Look at firewall, VPN, packet size and that server's disks, then run it again."
+
+
 class TimeLimitError(FailedError):
-    """A wait for a host, a command or a script reached its limit."""
+    """A wait reached its limit; what is waited for goes on, and another try would wait as long."""
 
     kind = "time-limit"
-    retryable = True
-    template = "{what} did not end within {limit_seconds} seconds"
+    template = "{what} did not end within {limit_seconds:g} seconds"
     remedy = "Look at what the server is doing; nothing was killed. Then run the command again."
 
 

@@ -38,6 +38,7 @@ from prefect.utilities.annotations import opaque
 from tasks.crossing.closing import begin_run, close_run
 from tasks.crossing.workplace import Workplace, open_workplace
 from tasks.errors import AirGapError, SafetyError, TrustError
+from tasks.logs import VisibleRecords, log
 from tasks.names import Side
 from tasks.progress import Progress, Unit
 from tasks.reports.markdown import Artifact, artifacts_of
@@ -47,9 +48,9 @@ from tasks.reports.terminal import TerminalProgress
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Lines of this logger reach the terminal, the log file and the run's page, whoever runs the flow.
-log = logging.getLogger("wsus_airgap")
-log.setLevel(logging.INFO)
+# The engine logs the traceback of what nobody foresaw, and so its text.
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(VisibleRecords())
 
 # A progress update costs the API tens of milliseconds; the UI needs no more than this.
 _ARTIFACT_SECONDS = 3.0

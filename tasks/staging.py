@@ -8,13 +8,14 @@ from tasks.crossing import accepting, asking, examining, export
 from tasks.crossing import draft as drafts
 from tasks.crossing.accepting import Accepted
 from tasks.crossing.draft import Draft
-from tasks.crossing.export import ExportedPackage
 from tasks.crossing.leftovers import sweep_server
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
+from tasks.ledger.steps import ExportedPackage
+from tasks.logs import log
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
-from tasks.policy import at_work, found_done, log, name_run, step
+from tasks.policy import at_work, found_done, name_run, step
 
 
 @step("Lock server and media")

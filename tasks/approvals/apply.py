@@ -37,12 +37,13 @@ class Failure:
     left: Approval | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of an approval, and ``reason``: what the server said."""
+        """The keys of an approval, ``reason``: what the server said, and ``operation``."""
         if self.action is not None:
-            return self.action.as_json() | {"reason": self.error}
+            said = {"reason": self.error, "operation": self.action.operation}
+            return self.action.as_json() | said
         nothing = {"update_id": None, "revision": None, "action": None, "deadline": None}
-        group = list(self.group or ())
-        return nothing | {"group": group, "optional": False, "reason": self.error}
+        said = {"reason": self.error, "operation": "group"}
+        return nothing | {"group": list(self.group or ()), "optional": False} | said
 
 
 @dataclass(frozen=True, slots=True)

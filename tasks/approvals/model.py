@@ -35,6 +35,10 @@ Key = tuple[str, GroupPath]
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
+DEEPEST_GROUP = 100
+"""Names in one path of groups."""
+# SQL Server's ``datetime`` begins in 1753; the API's year 9999 stands for no deadline.
+_DEADLINE_YEARS = range(1753, 9999)
 
 # What a bundle may say at most. Section 13 of FORMAT.md gives the same numbers; a test compares.
 MOST_GROUPS = 5_000
@@ -75,10 +79,16 @@ def _shared(path: GroupPath) -> GroupPath:
 def _to_utc_second(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    try:
-        return moment.astimezone(UTC).replace(microsecond=0)
-    except OverflowError as error:
-        raise ValueError("a time before the first or after the last") from error
+    if moment.year not in _DEADLINE_YEARS:
+        raise ValueError("a year in which no WSUS holds a deadline")
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _require_path(path: GroupPath) -> GroupPath:
+    if path[0] != ALL_COMPUTERS[0]:
+        raise ValueError(f"a path of groups that does not begin with {ALL_COMPUTERS[0]}")
+    "".join(path).encode()  # half of a surrogate pair is a ValueError
+    return path
 
 
 UpdateId = Annotated[
@@ -87,7 +97,14 @@ UpdateId = Annotated[
     AfterValidator(sys.intern),
 ]
 UtcSecond = Annotated[datetime, AfterValidator(_to_utc_second)]
-Group = Annotated[GroupPath, Field(min_length=1), AfterValidator(_shared)]
+Group = Annotated[
+    GroupPath,
+    Field(min_length=1, max_length=DEEPEST_GROUP),
+    AfterValidator(_require_path),
+    AfterValidator(_shared),
+]
+"""A path of groups as a WSUS may hold it. Which names it takes for a new group, the server says."""
+_PATH = TypeAdapter(Group)
 _LINE = ConfigDict(extra="ignore")
 
 
@@ -133,8 +150,8 @@ class Approval(Decision):
     """One revision × one group × an action × a deadline × optional.
 
     Attributes:
-        group: Names from ``All Computers`` down; never empty.
-        deadline: Aware, UTC, whole seconds; None when there is none.
+        group: Names from ``All Computers`` down.
+        deadline: Aware, UTC, whole seconds, of the years 1753 to 9998; None when there is none.
         optional: Offered to people rather than installed.
     """
 
@@ -215,7 +232,7 @@ class ApprovalSet:
         """Read the wire form. A kind that is not known here may be a decision, so it is refused.
 
         Raises:
-            ValueError, KeyError: A line has no kind that is known, or is not what its kind says.
+            ValueError: A line has no kind that is known, or is not what its kind says.
         """
         groups: set[GroupPath] = set()
         approvals = Gathering(Approval)
@@ -224,7 +241,7 @@ class ApprovalSet:
         for line in lines:
             match line.get("kind"):
                 case "group":
-                    groups.add(_shared(tuple(str(part) for part in line["path"])))
+                    groups.add(_PATH.validate_python(line.get("path")))
                 case "approval":
                     approvals.add(Approval.read(line))
                 case "decline":

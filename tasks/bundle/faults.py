@@ -9,7 +9,6 @@ from tasks.errors import (
     AirGapError,
     BundleIncompleteError,
     ContentWrongError,
-    HostFileError,
     TamperError,
     UndeclaredFileError,
 )
@@ -25,12 +24,14 @@ class Fault:
     """One thing that is not as the seal says.
 
     ``path`` may hold a name that an enemy chose; it is printable here, and still foreign text.
+    ``error`` is why something is unreadable.
     """
 
     path: str
     verdict: Verdict
     expected: str
     found: str
+    error: AirGapError | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -84,13 +85,13 @@ class Faults:
         """Note a header that has no valid seal."""
         self.add(Fault(printable(path.text), "digest", "a valid seal", error.message))
 
-    def unread(self, path: HostPath, error: AirGapError) -> None:
+    def unread(self, path: object, error: AirGapError) -> None:
         """Note a file that was read and is wrong, or that could not be read."""
         if isinstance(error, ContentWrongError):
             expected, found = str(error.facts["expected"]), str(error.facts["found"])
-            self.add(Fault(printable(path.text), "digest", expected, found))
+            self.add(Fault(printable(str(path)), "digest", expected, found))
         else:
-            self.add(Fault(printable(path.text), "unreadable", "its bytes", error.message))
+            self.add(Fault(printable(str(path)), "unreadable", "its bytes", error.message, error))
 
     @property
     def total(self) -> int:
@@ -115,7 +116,7 @@ def raise_for_faults(bundle: str, faults: Faults) -> None:
         TamperError: Bytes differ from what the seal promised.
         UndeclaredFileError: The bundle's folder holds names that the seal does not know.
         BundleIncompleteError: Something has not arrived.
-        HostFileError: Something could not be read.
+        HostFileError: Something could not be read, or not be written where it was to go.
     """
     if wrong := faults.first("size", "digest"):
         raise TamperError(path=wrong.path, expected=wrong.expected, found=wrong.found)
@@ -125,8 +126,8 @@ def raise_for_faults(bundle: str, faults: Faults) -> None:
         raise BundleIncompleteError(
             bundle=bundle, count=faults.counts["missing"], first=missing.path
         )
-    if unreadable := faults.first("unreadable"):
-        raise HostFileError(operation="read", path=unreadable.path, reason=unreadable.found)
+    if (unread := faults.first("unreadable")) and unread.error is not None:
+        raise unread.error
 
 
 def printable(text: str) -> str:

@@ -12,7 +12,8 @@ from itertools import groupby
 
 from tasks.bundle.layout import CONTENT
 from tasks.bundle.manifest import Entry, Piece, pieces_of
-from tasks.hosts.host import FileStat, Host
+from tasks.bundle.media import Media
+from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 
 Places = Mapping[int, Sequence[HostPath]]
@@ -64,7 +65,9 @@ class FolderSurvey:
                     yield place.joined(CONTENT, self.folder), self.folders[place]
 
 
-def survey_content(media: Host, places: Places, entries: Iterable[Entry]) -> Iterator[FolderSurvey]:
+def survey_content(
+    media: Media, places: Places, entries: Iterable[Entry]
+) -> Iterator[FolderSurvey]:
     """Walk along manifest and media together.
 
     Content folders that hold no entry come as surveys without entries, at the end; names in
@@ -82,16 +85,18 @@ def survey_content(media: Host, places: Places, entries: Iterable[Entry]) -> Ite
         yield ground.survey(folder, ())
 
 
-def content_names(media: Host, place: HostPath) -> list[FileStat]:
-    """List what lies directly in a volume's ``content``; nothing when that is no folder."""
-    content = place.joined(CONTENT)
-    found = media.stat(content)
-    if found is None or found.kind != "folder":
-        return []
-    return media.list_folder(content)
+def content_names(media: Media, place: HostPath) -> list[FileStat]:
+    """List what lies directly in a volume's ``content``; nothing where it has none.
+
+    A look at the folder itself would not tell one that was never there from one that has gone.
+    """
+    is_there = any(
+        stat.name == CONTENT and stat.kind == "folder" for stat in media.list_folder(place)
+    )
+    return media.list_folder(place.joined(CONTENT)) if is_there else []
 
 
-def strays(media: Host, place: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
+def strays(media: Media, place: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
     """Yield names in a volume's ``content`` that cannot be a content folder."""
     for stat in content_names(media, place):
         if not is_content_folder(stat):
@@ -111,7 +116,7 @@ def is_content_folder(stat: FileStat) -> bool:
 class _Ground:
     """What is walked over. ``folders`` are the content folders of each place, not yet visited."""
 
-    media: Host
+    media: Media
     places: Places
     folders: Mapping[HostPath, dict[str, FileStat]]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import errno
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, r
 from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
 from tasks.crossing.trust import receipt_secret, site_trust
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ChainError, PathMissingError, WrongSiteError
+from tasks.errors import ChainError, HostFileError, PathMissingError, WrongSiteError
 from tasks.ledger.exports import ExportRecord
 
 
@@ -28,24 +29,22 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
 
     Raises:
         PathMissingError: Neither a file nor anything like a code.
+        HostFileError: The file is there and cannot be read.
         SealError, WrongSiteError, ChainError: It is not to be believed, or not for us.
         UsageError: The code was mistyped.
         SiteFileError: A code was typed, and the site file names no receipt secret.
     """
     path = Path(text)
-    if not os.path.isfile(text):  # noqa: PTH113  pathlib raises at a text too long for a path
+    content = _read_file(path)
+    if content is None:
         if not looks_like_code(text):
             raise PathMissingError(what="the receipt", path=text)
         return _match(place, text)
-    trust = site_trust(place.site)
-    with path.open("rb") as stream:
-        receipt = read_receipt(
-            stream.read(RECEIPT_LIMIT_BYTES + 1), path=str(path), trust=trust
-        ).receipt
+    receipt = read_receipt(content, path=str(path), trust=site_trust(place.site)).receipt
     if receipt.site != place.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=place.site.name)
     record = place.exports.by_digest(receipt.header_digest)
-    if record is None or receipt.chain != place.exports.chain:
+    if record is None or receipt.chain != place.ledger.chain:
         raise ChainError(
             reason=f"{path} is for a bundle that this staging side never sealed",
             remedy="Find out which staging server made that bundle; two may export for this site.",
@@ -53,16 +52,37 @@ def open_receipt(place: Workplace, text: str) -> Accepted:
     return Accepted(record, receipt.outcome, receipt)
 
 
+def _read_file(path: Path) -> bytes | None:
+    """Read a receipt's file up to its cap and one byte more; None when there is no such file.
+
+    Raises:
+        HostFileError: There is, and it cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        with path.open("rb") as stream:
+            return stream.read(RECEIPT_LIMIT_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        reason = error.strerror or str(error)
+        raise HostFileError(operation="read", path=path, reason=reason) from error
+
+
 def _match(place: Workplace, text: str) -> Accepted:
+    chain = place.ledger.chain
     awaited = {
         Awaited(
             site=place.site.name,
-            chain=place.exports.chain,
+            chain=chain,
             sequence=record.sequence,
             header_digest=record.header_digest,
         ): record
         for record in place.exports.all()
-        if record.header_digest is not None and record.status == "sealed"
+        if chain is not None and record.header_digest is not None and record.status == "sealed"
     }
     matched = match_code(text, awaited.keys(), receipt_secret(place.site))
     return Accepted(awaited[matched.awaited], matched.outcome, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ from pathlib import Path
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
+from tasks.bundle.layout import APPROVALS
 from tasks.bundle.manifest import Entry, TrustedManifest
+from tasks.bundle.media import Media
 from tasks.bundle.opening import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
 from tasks.content.names import Blake3
+from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.fitting import remember_chain, require_countable, say_verdict
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.kept import PAYLOAD, is_kept_text, is_readable
@@ -39,6 +43,7 @@ from tasks.errors import (
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
+from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX, index_package
 from tasks.reports.sections import faults_section, neighbours_section
 
@@ -71,9 +76,9 @@ class Arrival:
         return self.opened.trusted.digest
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this import are remembered under, and its folder on the server."""
-        return f"import-{self.header.sequence}-{self.digest.short}"
+        return WorkId("import", self.header.sequence, bundle=self.digest.short)
 
     @property
     def index(self) -> Path:
@@ -118,7 +123,7 @@ class Delivery:
         return self.arrival.digest
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this import are remembered under."""
         return self.arrival.work
 
@@ -142,15 +147,17 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
 
     Raises:
         PathMissingError: A folder is not there.
+        UsageError: A folder is no bundle's, but one above or below it.
+        HostFileError: A folder or the seal cannot be read.
         SealError, SafetyError: There is no valid seal; it is of a later format.
         WrongSiteError: It is another site's, or the folders are not of one bundle.
         TrustError: It says more than the format allows.
         ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
     """
-    for folder in folders:
-        if not folder or not Path(folder).is_dir():
-            raise PathMissingError(what="the bundle's folder", path=folder)
-    paths = [place.media.path(str(Path(folder).resolve())) for folder in folders]
+    if "" in folders:
+        raise PathMissingError(what="the bundle's folder", path="")
+    # Path.resolve raises errors of its own where the disk fails; this gives what could be resolved.
+    paths = [place.media.path(os.path.realpath(folder)) for folder in folders]
     _list_neighbours(place, paths)
     opened = open_bundle(place.media, paths, bundle_trust(place.site))
     header = opened.header
@@ -177,7 +184,7 @@ def _list_neighbours(place: Workplace, bundles: list[HostPath]) -> None:
     found: list[tuple[HostPath, FileStat]] = []
     for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
         with suppress(HostFileError):  # a folder that we may pass through and not list
-            listed = sorted(place.media.list_folder(folder), key=lambda stat: stat.name)
+            listed = Media(place.media).list_folder(folder)
             found += ((folder.joined(stat.name), stat) for stat in listed)
     others = [(path, stat) for path, stat in found if path not in bundles]
     if others:
@@ -245,6 +252,7 @@ def unpack(place: Workplace, arrival: Arrival, listing: Listing) -> tuple[Delive
     if documents.manifest is None or documents.package is None or documents.approvals is None:
         _refuse_faults(place, arrival)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
+    read_decisions_file(documents.approvals)
     _require_room(place, documents.manifest, listing)
     place.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
@@ -299,16 +307,18 @@ def prove(place: Workplace, arrival: Arrival) -> None:
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: All that is wrong
             stands in the report.
+        TrustError: What is sealed breaks the format.
     """
     folder = place.scratch / "verify"
     folder.mkdir()
     place.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
         prove_bundle(arrival.opened, scratch=folder, progress=place.progress)
+        _refuse_faults(place, arrival)
+        read_decisions_file(folder / APPROVALS)
     finally:
         place.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)
-    _refuse_faults(place, arrival)
 
 
 def empty_intake(place: Workplace) -> None:

@@ -19,7 +19,6 @@ from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 from tasks.scripts import load_script
 
-QUESTION_SECONDS = 1_800.0
 BATCH_SECONDS = 6 * 3_600.0
 _OTHER_SHAPE = "its answer has another shape than ours: "
 
@@ -31,7 +30,7 @@ def ask(
     items: Iterable[Json] = (),
     *,
     folder: HostPath | None = None,
-    timeout_seconds: float = QUESTION_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> Iterator[Json]:
     """Run one of our scripts on the server and yield its answer, the end line left out.
 
@@ -42,7 +41,7 @@ def ask(
         items: Further lines of its input.
         folder: Where it runs; a folder of this run when left out. A piece of work that may be
             taken up again by another run has a folder of its own.
-        timeout_seconds: When to stop waiting.
+        timeout_seconds: When to stop waiting; None: ``server.script_limit_minutes``.
 
     Raises:
         ScriptFailedError: It ended without its answer; may come while the answer is read.
@@ -56,6 +55,8 @@ def ask(
         yield {"kind": "settings", **(settings or {})}
         yield from items
 
+    if timeout_seconds is None:
+        timeout_seconds = place.site.server.script_limit_minutes * 60
     answer = place.server.run_script(
         load_script(script), request(), folder=folder, timeout_seconds=timeout_seconds
     )
@@ -68,10 +69,13 @@ def _ask_one(place: Workplace, script: str, settings: Mapping[str, object] | Non
     Raises:
         ScriptFailedError: It answered with none, or with more.
     """
-    lines = list(ask(place, script, settings))
-    if len(lines) != 1:
-        raise ScriptFailedError(script=script, reason=f"expected one line, found {len(lines)}")
-    return lines[0]
+    lines = ask(place, script, settings)
+    first = next(lines, None)
+    others = sum(1 for _ in lines)  # to the end, which shows whether the answer is whole
+    if first is None or others:
+        found = 0 if first is None else 1 + others
+        raise ScriptFailedError(script=script, reason=f"expected one line, found {found}")
+    return first
 
 
 def read_server(place: Workplace, *, since: datetime | None = None) -> ServerFacts:

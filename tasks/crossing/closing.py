@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import traceback
 from datetime import UTC, datetime
@@ -14,8 +13,7 @@ from tasks.errors import AirGapError, TrustError
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.reports.files import write_reports
 from tasks.reports.model import ApprovalOutcome, CommandReport, error_line, exit_code_of
-
-log = logging.getLogger("wsus_airgap")
+from tasks.visible import visible_lines
 
 
 def begin_run(place: Workplace) -> None:
@@ -82,7 +80,7 @@ def _keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | No
     try:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(f"{datetime.now(UTC).isoformat()} {run_id}\n")
-            stream.write("".join(traceback.format_exception(error)) + "\n")
+            stream.write(visible_lines("".join(traceback.format_exception(error))) + "\n")
     except OSError:
         return None
     return path

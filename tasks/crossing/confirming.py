@@ -7,33 +7,30 @@ the confirmed plan did not.
 
 from __future__ import annotations
 
-import json
-
 from tasks.approvals.outline import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.content.deletion import DeletePlan
 from tasks.crossing.workplace import Workplace
-
-_STEP = "confirmed"
+from tasks.ledger.steps import Confirmation
 
 
 def remember_confirmation(
     place: Workplace, work: str, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan
 ) -> None:
     """Remember durably which plan was confirmed for a piece of work, and what it takes away."""
-    known = {"digest": digest, "takes_away": sorted(_takes_away(approvals, deletes))}
-    place.ledger.finish_step(work, _STEP, json.dumps(known), now=place.clock())
+    takes_away = tuple(sorted(_takes_away(approvals, deletes)))
+    confirmation = Confirmation(digest=digest, takes_away=takes_away)
+    place.ledger.steps(work).confirm(confirmation, now=place.clock())
 
 
 def covers(
     place: Workplace, work: str, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan
 ) -> bool:
     """Whether the plan confirmed by this digest for this work took away all that this one does."""
-    text = place.ledger.step(work, _STEP)
-    if text is None:
+    confirmed = place.ledger.steps(work).confirmation
+    if confirmed is None or confirmed.digest != digest:
         return False
-    known = json.loads(text)
-    return known["digest"] == digest and _takes_away(approvals, deletes) <= {*known["takes_away"]}
+    return _takes_away(approvals, deletes) <= {*confirmed.takes_away}
 
 
 def _takes_away(approvals: ApprovalPlan, deletes: DeletePlan) -> set[str]:

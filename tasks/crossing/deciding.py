@@ -39,6 +39,7 @@ from tasks.crossing.workplace import Workplace
 from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
 from tasks.hosts.paths import HostPath
 from tasks.ledger.imports import DecisionState, RememberedDecision
+from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
@@ -147,7 +148,7 @@ def without_excess(place: Workplace, plan: ApprovalPlan) -> ApprovalPlan:
 
 
 def apply_plan(
-    place: Workplace, plan: ApprovalPlan, *, work: str, incoming: ApprovalSet
+    place: Workplace, plan: ApprovalPlan, *, work: WorkId, incoming: ApprovalSet
 ) -> ApplyOutcome:
     """Apply a plan by one script run and remember what now counts as applied here.
 
@@ -157,7 +158,7 @@ def apply_plan(
     if plan.is_empty:
         outcome = ApplyOutcome((), 0, ())
     else:
-        folder = place.run_folder(f"{work}-{plan.digest[:16]}")
+        folder = place.run_folder(work.for_plan(plan.digest).text)
         place.server.make_private_folder(folder)
         try:
             said = _carry_out(place, plan, folder)

@@ -33,6 +33,7 @@ from tasks.errors import AirGapError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import ExportRecord
+from tasks.ledger.work_id import WorkId
 from tasks.names import Mode
 
 
@@ -61,7 +62,7 @@ class Draft(BaseModel):
     is_committed: bool = False
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this bundle are remembered under, and its folder on the server."""
         return _work_of(self.sequence)
 
@@ -123,9 +124,9 @@ def settle_seal(place: Workplace, header: Header) -> None:
     drop_old_packages(record.folder)
 
 
-def _work_of(sequence: int) -> str:
+def _work_of(sequence: int) -> WorkId:
     """What the steps of a bundle are remembered under, and its folder on the server."""
-    return f"export-{sequence}"
+    return WorkId("export", sequence)
 
 
 def reference(place: Workplace, sequence: int | None) -> BundleReference | None:
@@ -249,7 +250,7 @@ def _draft(
         # The medium may be mounted elsewhere than when the number was taken.
         bundle=place.site.media.path / record.bundle.name,
         mode=record.mode,
-        chain=place.exports.chain,
+        chain=place.exports.mint_chain(),
         parent=parent.sequence if parent else None,
         base=base.sequence if base else None,
         voided=tuple(place.exports.void_since(parent.sequence if parent else 0)),

@@ -84,7 +84,7 @@ def scan_content(place: Workplace, facts: ServerFacts) -> Listing:
     """List WsusContent; digests that are remembered come along, nothing is read."""
     content_dir = place.server.path(place.site.server.content_dir or facts.content_dir)
     place.content_dir = content_dir
-    place.ledger.set_fact("content_dir", content_dir.text)
+    place.ledger.remember_content_dir(content_dir.text)
     place.progress.start("Scan content", total=None, unit="files")
     try:
         listing = place.listing(content_dir)

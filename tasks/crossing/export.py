@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import approved_revisions, read_bounded
 from tasks.bundle.carry import PackJob
@@ -18,7 +16,6 @@ from tasks.bundle.lists import Documents
 from tasks.bundle.manifest import read_entries
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
-from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3, ContentDigest
 from tasks.crossing import wsusutil_run
 from tasks.crossing.draft import (
@@ -33,33 +30,19 @@ from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.crossing.wsusutil_run import Attempt
 from tasks.errors import FailedError, PackageError, SafetyError
 from tasks.hosts.putting import put_file
+from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.metadata.audit import HeldFile, MissingFile, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal, contradiction
+from tasks.names import Side
 from tasks.version import VERSION
 
 PRODUCT = f"wsus-airgap {VERSION}"
 _PLAN = "plan.json"
-
-
-class ExportedPackage(BaseModel):
-    """A metadata package that was exported, judged, fetched and read to its end.
-
-    ``counts`` are the server's own of that moment: while they stand, the package does too.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
-    blake3: Blake3Field
-    size_bytes: int
-    revisions: int
-    counts: tuple[int, int, int]
 
 
 # --- the package -------------------------------------------------------------------------------
@@ -67,10 +50,9 @@ class ExportedPackage(BaseModel):
 
 def find_package(place: Workplace, draft: Draft, facts: ServerFacts) -> ExportedPackage | None:
     """The package that an earlier run of this export fetched, when it is still there and true."""
-    text = place.ledger.step(draft.work, "package")
-    if text is None:
+    found = place.ledger.steps(draft.work.text).package
+    if found is None:
         return None
-    found = ExportedPackage.model_validate_json(text)
     here = wsusutil_run.digest_of(found.path)
     if here != found.blake3 or not (draft.folder / INDEX).is_file():
         return None
@@ -87,7 +69,7 @@ def export_package(
     Raises:
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
-    started = wsusutil_run.start_or_find(place, "export", work=draft.work)
+    started = wsusutil_run.start_or_find(place, "export", work=draft.work.text)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     target = draft.folder / PACKAGE
@@ -97,7 +79,7 @@ def export_package(
         with PackageIndex(draft.folder / INDEX) as index:
             signal = replace(signal, problem=contradiction(index, facts, approved))
     judgement = wsusutil_run.judge(place, attempt, ending, signal, before=facts)
-    wsusutil_run.forget(place, attempt, work=draft.work)
+    wsusutil_run.forget(place, attempt, work=draft.work.text)
     if wsusutil_run.is_old_failure(place, started, judgement):
         return export_package(place, draft, facts, decisions)
     wsusutil_run.require_success(place, attempt, judgement)
@@ -111,8 +93,8 @@ def export_package(
         counts=_counts(facts),
     )
     # Not before: the package bears witness that this is the server's id.
-    place.ledger.settle_fact("staging_server", facts.server_id)
-    place.ledger.finish_step(draft.work, "package", exported.model_dump_json(), now=place.clock())
+    place.ledger.adopt_server(Side.STAGING, facts.server_id)
+    place.ledger.steps(draft.work.text).finish_package(exported, now=place.clock())
     return exported
 
 
@@ -293,7 +275,7 @@ def time_of_making(place: Workplace) -> datetime:
     imported = None if place.site.policy.baseline == "sent" else place.exports.baseline()
     if imported is not None and now < imported.created:
         return latest
-    place.ledger.set_fact("latest_time", now.isoformat())
+    place.ledger.replace_time(now)
     return now
 
 

@@ -20,6 +20,7 @@ from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
 from tasks.errors import UsageError
 from tasks.ledger.imports import ImportRecord
+from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome, approval_lines
@@ -35,7 +36,7 @@ def note_approvals(place: Workplace, outcome: ApplyOutcome, index_path: Path) ->
         failed=approval_lines(each.as_json() for each in outcome.failed),
     )
     lists = (approvals.applied, approvals.parked, approvals.held, approvals.failed)
-    named = (line.update_id for lines in lists for line in lines[:MOST_ROWS])
+    named = (line.update_id for lines in lists for line in lines[:MOST_ROWS] if line.update_id)
     titles = read_titles(index_path, named)
     place.note(approvals=approvals, titles=titles)
 
@@ -79,11 +80,10 @@ def apply_waiting(place: Workplace, facts: ServerFacts, listing: Listing) -> Non
     plan = deciding.plan_now(place, sources, asking.read_approvals(place))
     deciding.require_no_loss(plan)
     plan = deciding.without_excess(place, plan)
-    outcome = deciding.apply_plan(
-        place, plan, work=f"audit-{record.sequence}", incoming=sources.incoming
-    )
+    work = WorkId("audit", record.sequence)
+    outcome = deciding.apply_plan(place, plan, work=work, incoming=sources.incoming)
     note_approvals(place, outcome, sources.index)
-    remove_work(place, f"audit-{record.sequence}")
+    remove_work(place, work)
 
 
 def finish_import(place: Workplace, delivery: Delivery, listing: Listing) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from tasks.approvals.model import MOST_APPROVALS, MOST_DECLINES
 from tasks.bundle.chain import ChainVerdict, ImportedBundle, SiteMemory
 from tasks.bundle.header import Header
 from tasks.crossing.workplace import Workplace
 from tasks.errors import SettingsDifferError, TrustError
 from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
+from tasks.names import Side
 
 
 def remember_chain(place: Workplace) -> SiteMemory:
     """What this site remembers of its chain, from the ledger alone."""
-    last_run = place.ledger.fact("latest_time")
     return SiteMemory(
         site=place.site.name,
-        chain=place.ledger.fact("chain"),
+        chain=place.ledger.chain,
         imported={
             record.sequence: ImportedBundle(
                 digest=record.header_digest,
@@ -27,7 +25,7 @@ def remember_chain(place: Workplace) -> SiteMemory:
             )
             for record in place.imports.all()
         },
-        last_run=datetime.fromisoformat(last_run) if last_run else None,
+        last_run=place.ledger.newest_time,
     )
 
 
@@ -77,7 +75,7 @@ def compare_servers(place: Workplace, header: Header, facts: ServerFacts) -> Non
             differences="; ".join(each.sentence for each in differences),
             remedy=" ".join(each.remedy for each in differences),
         )
-    place.require_known_server("staging", staging.id)
+    place.require_known_server(Side.STAGING, staging.id)
 
 
 def require_countable(header: Header) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -49,6 +48,7 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
+from tasks.names import Side
 from tasks.revision import RevisionId
 
 # A package of which a hundredth is missing escapes such a sample once in five hundred million.
@@ -120,7 +120,7 @@ def require_confirmed(
     if not plan.reasons:
         return plan
     place.note(plan_digest=plan.digest)
-    given, work = (confirm or "").lower(), delivery.work
+    given, work = (confirm or "").lower(), delivery.work.text
     approvals, deletes = plan.approvals, plan.deletes
     if given == plan.digest:
         remember_confirmation(place, work, given, approvals=approvals, deletes=deletes)
@@ -186,9 +186,9 @@ def _after_placing(delivery: Delivery, listing: Listing) -> ContentLookup:
 def begin(place: Workplace, delivery: Delivery, facts: ServerFacts) -> None:
     """Remember durably, before the first change, that this bundle is being imported."""
     header = delivery.header
-    place.ledger.settle_fact("chain", header.chain)
-    place.ledger.settle_fact("staging_server", header.server.id)
-    place.ledger.settle_fact("disconnected_server", facts.server_id)
+    place.ledger.adopt_chain(header.chain)
+    place.ledger.adopt_server(Side.STAGING, header.server.id)
+    place.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
     _remember_gap(place, delivery)
     place.imports.begin(
         ImportRecord(
@@ -286,8 +286,7 @@ def is_loaded(place: Workplace, delivery: Delivery, sources: Sources) -> bool:
     """Whether this package was loaded, and the server still knows every revision in question."""
     if delivery.arrival.is_superseded:
         return True
-    done = place.ledger.step(delivery.work, "metadata")
-    if done is None or json.loads(done) != delivery.header.package.blake3.hex:
+    if place.ledger.steps(delivery.work.text).loaded_package != delivery.header.package.blake3:
         return False
     wanted = revision_set(_concerned(delivery, sources))
     there = revision_set(key for key, _ in asking.read_revisions(place, wanted))
@@ -303,8 +302,9 @@ def load_metadata(
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
     expected = delivery.header.package.blake3
-    on_server = _bring_package(place, delivery.package, delivery.work, expected)
-    started = wsusutil_run.start_or_find(place, "import", work=delivery.work, package=on_server)
+    work = delivery.work.text
+    on_server = _bring_package(place, delivery.package, work, expected)
+    started = wsusutil_run.start_or_find(place, "import", work=work, package=on_server)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(place, attempt)
     with PackageIndex(delivery.index) as index:
@@ -318,12 +318,12 @@ def load_metadata(
     judgement = wsusutil_run.judge(
         place, attempt, ending, signal, before=before, wanted=_expected(delivery, sources)
     )
-    wsusutil_run.forget(place, attempt, work=delivery.work)
+    wsusutil_run.forget(place, attempt, work=work)
     if wsusutil_run.is_old_failure(place, started, judgement):
         load_metadata(place, delivery, sources, before)
         return
     wsusutil_run.require_success(place, attempt, judgement)
-    place.ledger.finish_step(delivery.work, "metadata", json.dumps(expected.hex), now=place.clock())
+    place.ledger.steps(work).finish_loading(expected, now=place.clock())
 
 
 def _bring_package(place: Workplace, package: Path, work: str, expected: Blake3) -> str:
@@ -374,6 +374,6 @@ def plan_approvals(
     sources = Sources(plan.sources.incoming, plan.sources.index, plan.sources.choice, listing.held)
     now = plan_now(place, sources, asking.read_approvals(place))
     is_confirmed = plan.confirmed is not None and covers(
-        place, delivery.work, plan.confirmed, approvals=now, deletes=plan.deletes
+        place, delivery.work.text, plan.confirmed, approvals=now, deletes=plan.deletes
     )
     return now if is_confirmed else without_excess(place, now)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.bundle.header import Header
+from tasks.bundle.header import ChainId, Header, SequenceNumber
 from tasks.content.fields import Blake3Field
 from tasks.crossing.workplace import Workplace
 from tasks.errors import ChainError, ServerUnfitError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.putting import put_file
+from tasks.names import SiteName
 
 _LIMIT_BYTES = 10_000
 
@@ -25,9 +26,9 @@ class Mark(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    site: str
-    chain: str
-    sequence: int
+    site: SiteName
+    chain: ChainId
+    sequence: SequenceNumber
     header_digest: Blake3Field
 
 
@@ -73,7 +74,7 @@ def compare_mark(place: Workplace) -> None:
             )
         return
     known = newest.sequence if newest else 0
-    chain = place.ledger.fact("chain")
+    chain = place.ledger.chain
     if mark.sequence > known or (chain is not None and mark.chain != chain):
         raise ChainError(
             reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "

@@ -69,7 +69,7 @@ def _staging(place: Workplace) -> list[Fact]:
     newest = place.exports.newest()
     baseline = place.exports.baseline()
     return [
-        Fact(label="Chain", value=place.ledger.fact("chain") or "not begun"),
+        Fact(label="Chain", value=place.ledger.chain or "not begun"),
         Fact(
             label="Newest bundle",
             value=f"{newest.bundle.name}, {newest.status}" if newest else "none",
@@ -81,7 +81,7 @@ def _staging(place: Workplace) -> list[Fact]:
 def _disconnected(place: Workplace) -> list[Fact]:
     newest = place.imports.newest()
     return [
-        Fact(label="Chain", value=place.ledger.fact("chain") or "not begun"),
+        Fact(label="Chain", value=place.ledger.chain or "not begun"),
         Fact(
             label="Newest import",
             value=f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"

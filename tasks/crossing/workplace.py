@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import uuid
 from collections import Counter
@@ -30,6 +29,8 @@ from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
+from tasks.ledger.work_id import new_run_id
+from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.names import Side
 from tasks.progress import Progress, Silence
@@ -38,8 +39,6 @@ from tasks.site.checking import require_keys
 from tasks.site.faults import Fault, site_file_error
 from tasks.site.reading import find_site, require_side
 from tasks.site.settings import Site
-
-log = logging.getLogger("wsus_airgap")
 
 Clock = Callable[[], datetime]
 
@@ -123,7 +122,7 @@ class Workplace:
     @property
     def _content_dir_before(self) -> HostPath | None:
         """Where WsusContent lay when a run last looked: this one may be refused before it does."""
-        known = self.site.server.content_dir or self.ledger.fact("content_dir")
+        known = self.site.server.content_dir or self.ledger.content_dir
         return self.server.path(known) if known else None
 
     @property
@@ -224,13 +223,13 @@ class Workplace:
         if not path.is_dir():
             raise PathMissingError(what="the medium (media.path)", path=path)
 
-    def require_known_server(self, side: str, found: str) -> None:
+    def require_known_server(self, side: Side, found: str) -> None:
         """Compare a server's id with the one that this site remembers, if it does.
 
         Raises:
             ServerChangedError: It is another one.
         """
-        expected = self.ledger.fact(f"{side}_server")
+        expected = self.ledger.server_id(side)
         if expected is not None and expected != found:
             raise ServerChangedError(
                 reason=f"the {side} server's id is {found}, this site knows {expected}",
@@ -307,7 +306,7 @@ def open_workplace(
         return Workplace(
             site=site,
             command=command,
-            run_id=f"{now:%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}",
+            run_id=new_run_id(command, now=now),
             clock=clock,
             started=now,
             ledger=ledger,
@@ -326,7 +325,7 @@ def _require_own(ledger: Ledger, site: Site) -> None:
         SiteFileError: It holds the state of another.
     """
     ours = f"site {site.name}, {site.side.value} side"
-    found = ledger.settle_fact("owner", ours)
+    found = ledger.claim(ours)
     if found != ours:
         problem = f"{site.state_dir} holds the state of {found}"
         raise site_file_error(site.path, [Fault(("site", "state_dir"), problem)])

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 
 from blake3 import blake3
-from pydantic import BaseModel, ConfigDict
 
 from tasks.content.names import Blake3
 from tasks.crossing.asking import read_revisions, read_running_server
@@ -25,6 +24,7 @@ from tasks.errors import (
 from tasks.hosts.host import JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
+from tasks.ledger.steps import Attempt
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import (
     ApiSignal,
@@ -48,17 +48,6 @@ _SETTLE_SECONDS = 15
 _ASKED_AT_ONCE = 20_000
 # What a name of wsusutil's holds that is no plain file: a signal of its failure, not ours.
 _UNREADABLE = (HostFileError, FolderUnsafeError)
-
-
-class Attempt(BaseModel):
-    """One start of wsusutil for a piece of work; kept in the ledger before it starts."""
-
-    model_config = ConfigDict(frozen=True)
-
-    verb: Verb
-    package: str
-    log: str
-    job: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +78,9 @@ def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "")
         work: Name of the piece of work; its folder on the server is named after it.
         package: For an import, the package's path on the server.
     """
-    known = place.ledger.step(work, f"{verb}-attempt")
-    if known is not None:
-        attempt = Attempt.model_validate_json(known)
+    steps = place.ledger.steps(work)
+    attempt = steps.attempt(verb)
+    if attempt is not None:
         state = place.server.poll_detached(place.server.path(attempt.job)).state
         if state in {"running", "exited"}:
             return Started(attempt, had_ended=state == "exited")
@@ -104,7 +93,7 @@ def start_or_find(place: Workplace, verb: Verb, *, work: str, package: str = "")
         log=folder.joined(names.log).text,
         job=folder.joined(f"job-{names.log.removesuffix('.log.xml')}").text,
     )
-    place.ledger.finish_step(work, f"{verb}-attempt", attempt.model_dump_json(), now=place.clock())
+    steps.begin_attempt(attempt, now=place.clock())
     command = export_command if verb == "export" else import_command
     place.server.start_detached(
         command(place.site.server.wsusutil, attempt.package, attempt.log),
@@ -132,7 +121,7 @@ def wait_for(place: Workplace, attempt: Attempt) -> Ending:
 
 def forget(place: Workplace, attempt: Attempt, *, work: str) -> None:
     """Forget an attempt that was judged: after a failure the next run starts another."""
-    place.ledger.forget_step(work, f"{attempt.verb}-attempt")
+    place.ledger.steps(work).forget_attempt(attempt.verb)
 
 
 def judge(

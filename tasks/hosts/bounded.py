@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tasks.hosts.host import Host
+from tasks.hosts.host import Readable
 from tasks.hosts.paths import HostPath
 
 
-def read_start(host: Host, path: HostPath, *, limit_bytes: int) -> bytes:
+def read_start(host: Readable, path: HostPath, *, limit_bytes: int) -> bytes:
     """Read a file up to a limit; one byte more is given where there is more, so that it shows.
 
     Raises:

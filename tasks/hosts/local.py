@@ -36,6 +36,7 @@ from tasks.hosts.local_files import (
     WINDOWS,
     WRITE_FLAGS,
     Anchors,
+    entry_stat,
     file_stat,
     is_link,
     link_error,
@@ -109,14 +110,15 @@ class LocalHost:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder."""
         try:
             with self._anchors.folder(folder) as anchor, os.scandir(anchor) as entries:
-                return [
-                    file_stat(entry.name, entry.stat(follow_symlinks=False)) for entry in entries
-                ]
-        except FileNotFoundError:
+                found = (entry_stat(entry, must_exist=must_exist) for entry in entries)
+                return [stat for stat in found if stat is not None]
+        except FileNotFoundError as error:
+            if must_exist:
+                raise file_fault("list", folder, error) from error
             return []
         except OSError as error:
             raise file_fault("list", folder, error) from error

@@ -154,6 +154,20 @@ def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
     return descriptor
 
 
+def entry_stat(entry: os.DirEntry[str], *, must_exist: bool) -> FileStat | None:
+    """Say what a listed name is; None when it went while its folder was being listed.
+
+    Raises:
+        OSError: It cannot be said, or it went and must exist.
+    """
+    try:
+        return file_stat(entry.name, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        if must_exist:
+            raise
+        return None
+
+
 def file_stat(name: str, found: os.stat_result) -> FileStat:
     """Say what a name is, from what the system said of it without following links."""
     kind: Literal["file", "folder", "other"] = "other"

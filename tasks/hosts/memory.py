@@ -215,10 +215,10 @@ class MemoryHost:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder."""
         with self._lock:
-            if self._find(folder) is None:
+            if self._find(folder) is None and not must_exist:
                 return []
             node = self._node(folder, "folder")
             return [file_stat(entry.name, entry.node) for entry in node.entries.values()]

@@ -78,10 +78,13 @@ def _ask_for_job(
     lines = run_script_attached(
         host, setup, script, [settings], folder=folder, timeout_seconds=_SHORT_SECONDS
     )
-    for line in list(lines):
+    answer = None
+    for line in lines:  # to the end, which shows whether the answer is whole
         if line.get("kind") == "job":
-            return line
-    raise ScriptFailedError(script=script.name, reason="it did not speak of the job")
+            answer = line
+    if answer is None:
+        raise ScriptFailedError(script=script.name, reason="it did not speak of the job")
+    return answer
 
 
 def prepare_folder(host: ScriptedHost, setup: ScriptSetup, path: HostPath) -> None:

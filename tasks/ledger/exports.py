@@ -50,10 +50,9 @@ class Exports:
         self._ledger = ledger
         self._connection = ledger.connection
 
-    @property
-    def chain(self) -> str:
-        """The chain's random id (32 hex digits), drawn once for this state."""
-        return self._ledger.settle_fact("chain", secrets.token_hex(16))
+    def mint_chain(self) -> str:
+        """Draw the chain's random id (32 hex digits) unless there is one; return it."""
+        return self._ledger.chain or self._ledger.adopt_chain(secrets.token_hex(16))
 
     def newest(self) -> ExportRecord | None:
         """The record with the highest sequence."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.bundle.receipt import ReceiptOutcome
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
+from tasks.ledger.facts import read_fact, write_fact
 from tasks.ledger.store import Ledger
 
 ImportStatus = Literal["begun", "done"]
@@ -90,12 +91,13 @@ class Imports:
     @property
     def lost_bundle(self) -> int | None:
         """The bundle that later ones counted on and that never came; None when all was brought."""
-        text = self._ledger.fact("lost_bundle")
+        text = read_fact(self._connection, "lost_bundle")
         return int(text) if text else None
 
     def remember_lost(self, sequence: int | None) -> None:
         """Remember that a bundle never came, or that what it carried has been brought since."""
-        self._ledger.set_fact("lost_bundle", "" if sequence is None else str(sequence))
+        text = "" if sequence is None else str(sequence)
+        write_fact(self._connection, "lost_bundle", text)
 
     def remember(self, decisions: Iterable[RememberedDecision]) -> None:
         """Replace the remembered decisions, in one transaction."""

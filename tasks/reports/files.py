@@ -57,6 +57,7 @@ def _write(path: Path, content: Iterable[bytes]) -> None:
 
 def _pretty(content: object) -> Iterator[bytes]:
     """JSON in pieces: of the longest report the whole text does not fit into memory twice."""
-    for piece in json.JSONEncoder(ensure_ascii=False, indent=2).iterencode(content):
+    # ASCII, as on stdout: what cannot be seen is an escape, also where the file is just printed.
+    for piece in json.JSONEncoder(indent=2).iterencode(content):
         yield piece.encode()
     yield b"\n"

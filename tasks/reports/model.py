@@ -28,6 +28,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.foreseen import foreseen
+from tasks.visible import visible
 
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
 
@@ -79,15 +80,22 @@ class ErrorLine(Reported):
     config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
 )
 class ApprovalLine:
-    """One decision and what became of it; of a decline ``group`` is empty, ``action`` null."""
+    """One decision and what became of it; of a decline ``group`` is empty, ``action`` null.
 
-    update_id: str
-    revision: int
+    A target group that could not be made has neither ``update_id`` nor ``revision``.
+
+    Attributes:
+        operation: What was tried and failed; for people, no part of the document.
+    """
+
+    update_id: str | None
+    revision: int | None
     group: tuple[str, ...] = ()
     action: str | None = None
     deadline: str | None = None
     optional: bool = False
     reason: str | None = None
+    operation: Annotated[str | None, Field(exclude=True)] = None
 
 
 _APPROVAL_LINE = TypeAdapter(ApprovalLine)
@@ -253,9 +261,9 @@ def error_line(error: Exception, *, log: Path | None = None) -> ErrorLine:
     )
     return ErrorLine(
         kind=told.kind,
-        message=_whole(told.message),
-        next_step=_whole(told.next_step),
-        lines=tuple(_whole(line) for line in _lines(told)),
+        message=told.message,
+        next_step=told.next_step,
+        lines=tuple(map(visible, _lines(told))),
     )
 
 
@@ -264,11 +272,6 @@ def _lines(error: AirGapError) -> tuple[str, ...]:
     if not isinstance(error, SiteFileError):
         return (error.message,)
     return (f"site file {error.facts['path']}:", *error.problems)
-
-
-def _whole(text: str) -> str:
-    """Text that UTF-8 can hold: file names on POSIX may bring halves of surrogate pairs."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def json_schema() -> dict[str, Any]:

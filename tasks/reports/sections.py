@@ -34,6 +34,13 @@ _CHANGES = {
     "decline": "decline",
 }
 
+# The operation, where the reason says that it was done.
+_DONE = {
+    "licence-accepted": "accept-license",
+    "decline-taken-back": "undecline",
+    "removed": "remove",
+}
+
 _FAULTS = {
     "missing": "missing",
     "size": "another size",
@@ -253,12 +260,15 @@ def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
 
 def asked(line: ApprovalLine) -> str:
     """What a decision asks, in a cell."""
-    if line.reason == "licence-accepted":
-        return "Accept licence terms"
-    if line.reason == "decline-taken-back":
-        return "Undecline"
-    if line.reason == "removed":
-        return f"Remove {line.action}"
+    match line.operation or _DONE.get(line.reason or ""):
+        case "group":
+            return "Make target group"
+        case "accept-license":
+            return "Accept licence terms"
+        case "undecline":
+            return "Undecline"
+        case "remove":
+            return f"Remove {line.action}"
     if line.action is None:
         return "Decline"
     return f"{line.action}, optional" if line.optional else line.action

@@ -90,7 +90,7 @@ def _approval_section(
     has_reasons = any(line.reason for line in lines)
     rows = (
         (
-            report.title_of(line.update_id) or f"{line.update_id} revision {line.revision}",
+            _subject(report, line),
             " / ".join(line.group),
             asked(line),
             line.deadline or "",
@@ -105,6 +105,12 @@ def _approval_section(
         columns=(*columns, *[Column(label="Reason")] * has_reasons),
         rows=tuple(row if has_reasons else row[:-1] for row in rows),
     )
+
+
+def _subject(report: CommandReport, line: ApprovalLine) -> str:
+    if line.update_id is None:
+        return "(the target group itself)"
+    return report.title_of(line.update_id) or f"{line.update_id} revision {line.revision}"
 
 
 def findings_section(report: CommandReport) -> Section:

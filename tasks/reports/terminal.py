@@ -15,10 +15,12 @@ from typing import IO
 
 from tqdm import tqdm
 
+from tasks.logs import log
 from tasks.progress import Unit
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention, next_step, summary_facts
-from tasks.reports.text import cell, size, visible
+from tasks.reports.text import cell, size
+from tasks.visible import visible
 
 _FLUSH_SECONDS = 0.2
 _MISSING_LINES = 20
@@ -122,16 +124,8 @@ def _encodable(text: str, stream: IO[str]) -> str:
 def show_steps() -> None:
     """Say on stderr what each step does, with the time, as it happens."""
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(VisibleLines("%(asctime)s  %(message)s", "%H:%M:%S"))
-    logging.getLogger("wsus_airgap").addHandler(lines)
-
-
-class VisibleLines(logging.Formatter):
-    """Log lines may hold names that others chose; nothing in them steers the terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write one line, what cannot be seen written out."""
-        return visible(super().format(record))
+    lines.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    log.addHandler(lines)
 
 
 class _Bar(tqdm):  # type: ignore[type-arg] # a bar without an iterable

@@ -66,6 +66,7 @@ class ServerSection(Section):
     """``[server]``: the WSUS server of this side and how to reach it.
 
     ``command_limit_hours`` is when a running wsusutil raises an alarm; nothing is killed.
+    ``script_limit_minutes`` is how long one question to the server may take.
     ``service_wait_seconds`` is how long a service that was started may take to run.
     """
 
@@ -79,6 +80,7 @@ class ServerSection(Section):
     work_dir: ServerPath = r"C:\ProgramData\wsus-airgap"
     scripts_dir: ServerPath | None = None
     command_limit_hours: float = Field(default=12, gt=0)
+    script_limit_minutes: float = Field(default=30, gt=0)
     service_wait_seconds: float = Field(default=60, gt=0)
 
 

@@ -100,7 +100,8 @@ def test_done_and_already_are_applied_and_failures_keep_what_the_server_said() -
     assert len(result.applied) == 4
     assert result.repeated == 1
     (failure,) = result.failed
-    assert failure.as_json() == approval(1, RING, deadline=FAR).as_json() | {"reason": "licence"}
+    said = {"reason": "licence", "operation": "approve"}
+    assert failure.as_json() == approval(1, RING, deadline=FAR).as_json() | said
 
 
 def test_an_operation_without_an_outcome_failed() -> None:

@@ -245,6 +245,44 @@ def test_one_failure_never_ends_the_run(staging: Side, disconnected: Side) -> No
     assert "Plain" in messages[0]
 
 
+def test_a_group_that_is_refused_is_told_of_all_that_need_it(
+    staging: Side, disconnected: Side
+) -> None:
+    (one,) = approvable(staging, 1)
+    bad = ("All Computers", "=1+1")
+    ops = [
+        {"op": "group", "path": list(bad)},
+        {"op": "group", "path": [*bad, "Below"]},
+        approve(one, bad),
+        approve(one, (*bad, "Below")),
+        {"op": "group", "path": list(PLAIN)},
+        approve(one, PLAIN),
+    ]
+    assert [result for result, _ in ask(disconnected, *ops)] == ["failed"] * 4 + ["done"] * 2
+    errors = [line["error"] for line in disconnected.read("apply-approvals")[:4]]
+    assert all("is not valid" in error for error in errors)
+
+
+def test_a_line_that_cannot_be_read_fails_alone(staging: Side, disconnected: Side) -> None:
+    (one,) = approvable(staging, 1)
+    lines = [
+        *('{"n":1,"op":"group","path":[', '{"n":2}', "[]", "7", "null", "\x00"),
+        '{"n":3,"op":"decline","update_id":"no id","revision":1}',
+        json.dumps({"n": 4, "op": "group", "path": list(PLAIN)}),
+        json.dumps({"n": 5, **approve(one, PLAIN)}),
+    ]
+    disconnected.ask("apply-approvals", [{"kind": "settings"}])
+    with disconnected.request("apply-approvals").open("a", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+    process = disconnected.start("apply-approvals")
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    *outcomes, end = disconnected.read("apply-approvals")
+    assert end == {"kind": "end"}
+    results = {line["n"]: line["result"] for line in outcomes}
+    assert results == {**dict.fromkeys(range(4), "failed"), 4: "done", 5: "done"}
+
+
 def test_a_new_revision_takes_the_place_of_the_old_one(imported: Path, tmp_path: Path) -> None:
     lab = tmp_path / "lab"
     deploy.lab.create(lab, updates=40, content_bytes=1_000_000, seed=5)

@@ -51,6 +51,7 @@ LIMITS = {
     "declines": model.MOST_DECLINES,
     "licence terms": model.MOST_LICENSES,
     "target groups, those included that only an approval names": model.MOST_GROUPS,
+    "names in one group path": model.DEEPEST_GROUP,
     "bytes of all different group paths together": model.GROUP_TEXT_LIMIT_BYTES,
     "bytes of a metadata package": header.PACKAGE_LIMIT_BYTES,
     "bytes of XML in a metadata package": PACKAGE.plain_bytes,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,15 @@ from tasks.content.names import Blake3, ContentDigest
 from tasks.crossing.accepting import advance_baseline, open_receipt
 from tasks.crossing.trust import receipt_secret, signing_key
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError, ChainError, PathMissingError, SealError, WrongSiteError
+from tasks.errors import (
+    AirGapError,
+    ChainError,
+    HostFileError,
+    PathMissingError,
+    SealError,
+    WrongSiteError,
+)
+from tests.support.bad_disk import BadDisk, failing
 from tests.support.places import reserved
 
 MISSING = (ContentDigest(bytes(20)),)
@@ -24,6 +34,7 @@ MISSING = (ContentDigest(bytes(20)),)
 @pytest.fixture
 def place(staging: Workplace) -> Workplace:
     """A staging side that has sealed two bundles."""
+    staging.exports.mint_chain()
     for sequence in (1, 2):
         staging.exports.reserve(reserved(sequence, staging.site.path.parent))
         staging.ledger.connection.execute(
@@ -36,7 +47,7 @@ def place(staging: Workplace) -> Workplace:
 def receipt(place: Workplace, sequence: int = 1, **changes: Any) -> Receipt:
     values: dict[str, Any] = {
         "site": "alpha",
-        "chain": place.exports.chain,
+        "chain": place.ledger.chain,
         "sequence": sequence,
         "header_digest": Blake3.from_hex(f"{sequence:064x}"),
         "outcome": "complete",
@@ -129,3 +140,19 @@ def test_what_is_neither_a_file_nor_a_code_is_a_usage_error(place: Workplace) ->
     for text in ("", "nowhere.json", str(place.site.path.parent)):
         with pytest.raises(PathMissingError):
             accept(place, text)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names descriptors by /proc")
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.ELOOP])
+def test_a_receipt_that_lies_there_and_cannot_be_read_is_a_failure(
+    place: Workplace, code: int
+) -> None:
+    path = place.site.media.path / "a.receipt.json"
+    path.write_bytes(seal_receipt(receipt(place), [signing_key(place.site)]))
+
+    disk = BadDisk(path.parent, "stat", 1, code)
+    with failing(disk), pytest.raises(HostFileError) as caught:
+        open_receipt(place, str(path))
+
+    assert caught.value.exit_code == 1
+    assert accept(place, path.read_bytes()) == 1

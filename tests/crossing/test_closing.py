@@ -62,7 +62,7 @@ def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
         server=MemoryHost(platform=Platform.WINDOWS),
     )
     assert on_windows.intake.drive == "c:"
-    place.ledger.set_fact("content_dir", r"D:\WSUS\WsusContent")
+    place.ledger.remember_content_dir(r"D:\WSUS\WsusContent")
     assert on_windows.intake.text == r"D:\WSUS\wsus-airgap\intake\alpha"
 
 

@@ -23,6 +23,7 @@ from tasks.errors import (
     SiteFileError,
 )
 from tasks.ledger.imports import ImportRecord
+from tasks.names import Side
 from tests.metadata.writing import Update, write_package
 from tests.support.bundles import CHAIN, NOW, Workshop
 from tests.support.places import lay_out_place, open_place, reserved
@@ -98,7 +99,7 @@ def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: Workplac
     compare_mark(place)
     assert place.alarms == []
     place.make_folders()
-    place.ledger.settle_fact("chain", CHAIN)
+    place.ledger.adopt_chain(CHAIN)
     remember_import(place, 1)
     remember_import(place, 2)
     write_mark(place, mark(2))
@@ -123,7 +124,7 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
     with pytest.raises(ChainError, match="mark of bundle 3"):
         compare_mark(place)
     write_mark(place, mark(2))
-    place.ledger.settle_fact("chain", "f" * 32)
+    place.ledger.adopt_chain("f" * 32)
     with pytest.raises(ChainError, match=r"knows chain f{32}"):
         compare_mark(place)
 
@@ -131,7 +132,7 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
 def test_a_mark_of_another_bundle_under_a_known_number_is_refused(disconnected: Workplace) -> None:
     place = disconnected
     place.make_folders()
-    place.ledger.settle_fact("chain", CHAIN)
+    place.ledger.adopt_chain(CHAIN)
     remember_import(place, 1)
     remember_import(place, 2)
     for sequence in (1, 2):
@@ -223,12 +224,12 @@ def test_a_run_that_cannot_begin_leaves_no_ledger_open(tmp_path: Path) -> None:
 
 
 def test_another_server_than_the_one_that_is_known_is_refused(staging: Workplace) -> None:
-    staging.require_known_server("staging", "one")
-    staging.ledger.settle_fact("staging_server", "one")
-    staging.require_known_server("staging", "one")
+    staging.require_known_server(Side.STAGING, "one")
+    staging.ledger.adopt_server(Side.STAGING, "one")
+    staging.require_known_server(Side.STAGING, "one")
 
     with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
-        staging.require_known_server("staging", "other")
+        staging.require_known_server(Side.STAGING, "other")
 
 
 def test_a_damaged_ledger_is_to_be_restored_and_never_begun_anew(tmp_path: Path) -> None:

@@ -209,6 +209,15 @@ def test_renames_replace_and_report_one_by_one(world: World, count: int) -> None
     assert [entry.name for entry in world.host.list_folder(world.root)] == ["to"]
 
 
+def test_a_missing_folder_is_empty_unless_it_must_exist(world: World) -> None:
+    missing = world.root.joined("missing")
+    assert world.host.list_folder(missing) == []
+    with pytest.raises(HostFileError):
+        world.host.list_folder(missing, must_exist=True)
+    world.host.make_folder(missing)
+    assert world.host.list_folder(missing, must_exist=True) == []
+
+
 def test_removing_what_is_gone_counts_as_removed(world: World) -> None:
     full, empty = world.root.joined("full"), world.root.joined("empty")
     world.host.make_folder(full)

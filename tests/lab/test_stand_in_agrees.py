@@ -126,7 +126,13 @@ def _plan(decisions: Lines) -> Lines:
     installs = [a for a in approvals if a["action"] == "Install" and not a["optional"]]
     new = ["All Computers", "Neu 本社", "Unten"]
     one, two, three = installs[0], installs[1], installs[2]
+    bad, taken = ["All Computers", "a/b"], [*new, one["group"][-1].upper()]
+    key = {name: one[name] for name in ("update_id", "revision")}
+    asked = {**key, "action": "Install", "deadline": None, "optional": False}
     operations: Lines = [{"op": "group", "path": new}, {"op": "group", "path": new[:2]}]
+    for refused in (bad, [*bad, "Below"], taken, [*new[:2], ""], [*new[:2], "n" * 300]):
+        operations.append({"op": "group", "path": refused})
+        operations.append({"op": "approve", **asked, "group": refused})
     for approval in (one, two):
         key = {name: approval[name] for name in ("update_id", "revision")}
         same = {name: approval[name] for name in ("group", "action", "deadline", "optional")}
@@ -167,7 +173,10 @@ def test_plans_are_applied_the_same_and_again_the_same(twins: Twins) -> None:
     assert len(results) == len(plan) - 1
     assert {"done", "already", "failed"} == set(results)
     types = {line["error_type"] for line in outcomes if line["kind"] == "outcome"}
-    assert types == {None, "RuntimeException", "WsusObjectNotFoundException"}
+    assert types == {
+        *(None, "RuntimeException", "ArgumentException", "ArgumentOutOfRangeException"),
+        *("WsusObjectAlreadyExistsException", "WsusObjectNotFoundException"),
+    }
     # The output of the first run is still there, cut off in the middle of a line.
     for folder in (twins.first, twins.second):
         told = folder / "told.jsonl"

@@ -135,4 +135,4 @@ def test_a_file_name_that_is_no_unicode_does_not_stop_the_report() -> None:
     report = failure_report("import", DiskFullError(path="/x/\udcff"))
 
     assert json.dumps(report.as_json(), ensure_ascii=False).encode()
-    assert "\\udcff" in report.errors[0].message
+    assert "[U+DCFF]" in report.errors[0].message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from tasks.approvals.apply import Failure
 from tasks.approvals.model import Action, Approval
 from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction, Waiting
 from tasks.approvals.reasons import Reason
@@ -12,7 +13,7 @@ from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.brought import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
-from tasks.reports.model import ApprovalLine, CommandReport
+from tasks.reports.model import ApprovalLine, ApprovalOutcome, CommandReport, approval_lines
 from tasks.reports.sections import (
     asked,
     brought_section,
@@ -149,6 +150,32 @@ def test_an_applied_removal_does_not_read_as_an_approval() -> None:
     assert asked(replace(taken_back, reason="decline-taken-back")) == "Undecline"
     accepted = replace(taken_back, reason="licence-accepted")
     assert asked(accepted) == "Accept licence terms"
+
+
+def test_what_failed_is_called_by_what_was_tried() -> None:
+    group = Failure("is taken", group=("All Computers", "Ring"))
+    action = PlannedAction(
+        operation="remove",
+        change="remove",
+        update_id=guid(1),
+        revision=1,
+        group=("All Computers",),
+        action=Action.INSTALL,
+    )
+    removal = Failure("a replica", action=action)
+    terms = ApprovalLine(update_id=guid(2), revision=1, reason="no", operation="accept-license")
+    lines = (*approval_lines(each.as_json() for each in (group, removal)), terms)
+    report = CommandReport(command="import", site="a", approvals=ApprovalOutcome(failed=lines))
+
+    (section,) = all_sections(report)
+    assert [(row[0], row[2]) for row in section.rows] == [
+        ("(the target group itself)", "Make target group"),
+        (f"{guid(1)} revision 1", "Remove Install"),
+        (f"{guid(2)} revision 1", "Accept licence terms"),
+    ]
+    shown = report.as_json()["approvals"]["failed"]
+    assert all("operation" not in line for line in shown)
+    assert shown[0]["update_id"] is None
 
 
 def test_missing_content_counts_files_and_revisions_without_known_files() -> None:

@@ -32,6 +32,7 @@ from tasks.approvals.policy import ApprovalPolicy
 from tasks.bundle.header import MOST_FILES
 from tasks.bundle.keys import generate_keys, load_signing_key
 from tasks.bundle.manifest import Entry, read_entries, write_manifest
+from tasks.bundle.media import Media
 from tasks.bundle.receipt import (
     MOST_MISSING,
     MissingUpdate,
@@ -120,7 +121,7 @@ def manifest(folder: Path, share: float) -> dict[str, int]:
     write_manifest(path, entries())
     holdings = Holdings(folder / "holdings.sqlite").fill(read_entries(path))
     holdings.close()
-    surveys = survey_content(LocalHost(), {}, read_entries(path))
+    surveys = survey_content(Media(LocalHost()), {}, read_entries(path))
     return {"files": sum(len(survey.entries) for survey in surveys)}
 
 

@@ -83,7 +83,8 @@ def fill_content(
 class Workshop:
     """A staging server's content, a medium, and keys, in one folder.
 
-    ``server`` and ``media`` are this machine unless a test puts others in their place.
+    ``server`` and ``media`` are this machine unless a test puts others in their place;
+    ``decisions`` are the lines of ``approvals.jsonl``.
     """
 
     root: Path
@@ -91,6 +92,7 @@ class Workshop:
     key: SigningKey = field(init=False)
     server: Host = field(default_factory=LocalHost)
     media: Host = field(default_factory=LocalHost)
+    decisions: bytes = b'{"kind":"group","path":["All Computers","Ring 1"]}\n'
     limits: MediaLimits = field(default_factory=lambda: MediaLimits(None, 4_294_967_295))
 
     def __post_init__(self) -> None:
@@ -141,7 +143,7 @@ class Workshop:
         package = self.folder(sequence) / "metadata.xml.gz"
         approvals = self.folder(sequence) / "approvals.jsonl"
         package.write_bytes(gzip.compress(b"<WsusExportPackage/>" * 50, mtime=0))
-        approvals.write_bytes(b'{"kind":"group","path":["All Computers","Ring 1"]}\n')
+        approvals.write_bytes(self.decisions)
         return Documents(package, approvals)
 
     def plan(self, sequence: int = 1, *, baseline: Iterable[Entry] = ()) -> Plan:
