@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -227,7 +228,8 @@ def _waiting(report: CommandReport) -> dict[str, str]:
 
     def key(line: ApprovalLine) -> str:
         names = _DECLINE if line.action is None else _APPROVAL
-        return _key(line.model_dump(mode="json", include=names))
+        said = asdict(line) | {"group": list(line.group)}
+        return _key({name: said[name] for name in names})
 
     approvals = report.approvals
     if approvals is None:

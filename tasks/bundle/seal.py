@@ -33,7 +33,7 @@ from tasks.errors import SealError
 BUNDLE_TYPE = "application/vnd.wsus-airgap.bundle+json"
 RECEIPT_TYPE = "application/vnd.wsus-airgap.receipt+json"
 HEADER_LIMIT_BYTES = 65_536
-_MOST_SIGNATURES = 16
+MOST_SIGNATURES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Signature(Sealed):
 class _Envelope(Sealed):
     payload: str
     payloadType: str = Field(max_length=100)  # noqa: N815  the name is DSSE's
-    signatures: tuple[_Signature, ...] = Field(min_length=1, max_length=_MOST_SIGNATURES)
+    signatures: tuple[_Signature, ...] = Field(min_length=1, max_length=MOST_SIGNATURES)
 
 
 def seal_payload(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes:

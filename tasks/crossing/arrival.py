@@ -20,9 +20,9 @@ from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_docume
 from tasks.bundle.verify import prove_bundle
 from tasks.content.names import Blake3
 from tasks.crossing.deciding import read_decisions_file
-from tasks.crossing.fitting import remember_chain, say_verdict
+from tasks.crossing.fitting import remember_chain, require_countable, say_verdict
 from tasks.crossing.holdings import Holdings
-from tasks.crossing.kept import PAYLOAD, is_readable
+from tasks.crossing.kept import PAYLOAD, is_kept_text, is_readable
 from tasks.crossing.listing import Listing
 from tasks.crossing.mark import compare_mark
 from tasks.crossing.trust import bundle_trust
@@ -151,6 +151,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
         HostFileError: A folder or the seal cannot be read.
         SealError, SafetyError: There is no valid seal; it is of a later format.
         WrongSiteError: It is another site's, or the folders are not of one bundle.
+        TrustError: It says more than the format allows.
         ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
     """
     if "" in folders:
@@ -169,6 +170,7 @@ def open_arrival(place: Workplace, folders: list[str], *, to_import: bool) -> Ar
     )
     if header.site != place.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=place.site.name)
+    require_countable(header)
     verdict = _judge_first(place, opened) if to_import else None
     if verdict is not None:
         say_verdict(place, header.bundle, verdict)
@@ -349,7 +351,7 @@ def _index(arrival: Arrival, package: Path) -> None:
     """Index the package once, unless there is an index that is whole and of this very package."""
     mark = arrival.folder / "index.json"
     expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
-    if mark.is_file() and mark.read_bytes() == expected and is_readable(arrival.index):
+    if is_kept_text(mark, expected) and is_readable(arrival.index):
         return
     summary = index_package(package, arrival.index)
     if summary.server_id.lower() != arrival.header.server.id.lower():

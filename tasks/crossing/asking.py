@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -128,18 +129,19 @@ def read_running_server(place: Workplace, *, since: datetime | None = None) -> S
     return read_server(place, since=since)
 
 
-def read_revisions(place: Workplace, revisions: Iterable[RevisionId]) -> dict[RevisionId, Json]:
-    """What the server says of revisions, by update id and number: those that it has.
+def read_revisions(
+    place: Workplace, revisions: Iterable[RevisionId]
+) -> Iterator[tuple[RevisionId, Json]]:
+    """Yield what the server says of revisions, one after the other: those that it has.
 
     Number 0 asks for the newest revision of an update.
     """
     items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
     with shape_known("read-updates"):
-        return {
-            RevisionId(str(line["update_id"]), int(str(line["revision"]))): line
-            for line in ask(place, "read-updates", items=items, timeout_seconds=BATCH_SECONDS)
-            if line.get("kind") == "update" and line.get("found")
-        }
+        for line in ask(place, "read-updates", items=items, timeout_seconds=BATCH_SECONDS):
+            if line.get("kind") == "update" and line.get("found"):
+                update_id = sys.intern(str(line["update_id"]))
+                yield RevisionId(update_id, int(str(line["revision"]))), line
 
 
 def read_approvals(place: Workplace) -> ServerDecisions:

@@ -8,9 +8,10 @@ server then says, so that licence terms and unknown revisions are seen as they a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,8 @@ from tasks.approvals.apply import (
     seen_only,
 )
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import ApprovalSet, approved_revisions, decode_lines
+from tasks.approvals.columns import Gathering, revision_set
+from tasks.approvals.model import ApprovalSet, approved_revisions, read_bounded
 from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
 from tasks.crossing.asking import (
@@ -68,7 +70,7 @@ def read_decisions_file(path: Path) -> ApprovalSet:
     """
     try:
         with path.open("rb") as lines:
-            return ApprovalSet.from_lines(decode_lines(lines))
+            return ApprovalSet.from_lines(read_bounded(lines))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())[:300]
         raise TrustError(reason=f"approvals {path}: {said}") from error
@@ -87,7 +89,7 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
     Licence terms count as pending unless the server has already accepted them.
     """
     with PackageIndex(sources.index) as index:
-        known, expired, licensed = set(), set(), set()
+        known, expired, licensed = _gather(), _gather(), _gather()
         for revision in sources.incoming.revisions():
             record = index.revision(revision.update_id, revision.revision)
             if record is None:
@@ -98,27 +100,26 @@ def plan_ahead(place: Workplace, sources: Sources, present: ServerDecisions) -> 
             standing = present.updates.get(revision)
             if record.license_id and not (standing and standing.license_accepted):
                 licensed.add(revision)
-        said = _Said(known, expired, licensed)
+        said = _Said(known.sorted(), expired.sorted(), licensed.sorted())
         return _plan(place, sources, present, index=index, said=said)
 
 
 def plan_now(place: Workplace, sources: Sources, present: ServerDecisions) -> ApprovalPlan:
     """Plan from what the server itself says now of every update in question."""
-    said_of = read_revisions(place, sorted(sources.incoming.revisions()))
-    known = set(said_of)
-    licensed = {
-        revision
-        for revision, line in said_of.items()
-        if line.get("license_required") and not line.get("license_accepted")
-    }
+    known, licensed = _gather(), _gather()
+    for revision, line in read_revisions(place, sources.incoming.revisions()):
+        known.add(revision)
+        if line.get("license_required") and not line.get("license_accepted"):
+            licensed.add(revision)
+    there = known.sorted()
     with PackageIndex(sources.index) as index:
-        expired = {
+        expired = revision_set(
             revision
-            for revision in known
+            for revision in there
             if (record := index.revision(revision.update_id, revision.revision))
             and record.publication == "Expired"
-        }
-        said = _Said(known, expired, licensed)
+        )
+        said = _Said(there, expired, licensed.sorted())
         return _plan(place, sources, present, index=index, said=said)
 
 
@@ -172,7 +173,7 @@ def apply_plan(
 
 def _carry_out(place: Workplace, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
     require_none(place)
-    _, *lines = operations(plan)
+    lines = islice(operations(plan), 1, None)  # settings, which ask writes itself
     answer = ask(
         place, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS
     )
@@ -192,12 +193,12 @@ def _note_what_stands(place: Workplace, plan: ApprovalPlan) -> None:
         place.note(approvals=outcome)
 
 
-def waiting_of(place: Workplace, state: Literal["parked", "held"]) -> list[dict[str, object]]:
-    """The parked or held decisions that this site remembers, in the shape of the JSON output."""
-    return [
+def waiting_of(place: Workplace, state: Literal["parked", "held"]) -> Iterator[dict[str, object]]:
+    """Yield the parked or held decisions that are remembered, in the shape of the JSON output."""
+    return (
         {**json.loads(decision.body), "reason": decision.reason}
         for decision in place.imports.decisions(state)
-    ]
+    )
 
 
 def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
@@ -232,9 +233,13 @@ def _decision(
 class _Said:
     """What catalogue or server say of the revisions in question."""
 
-    known: set[RevisionId]
-    expired: set[RevisionId]
-    licensed: set[RevisionId]
+    known: Collection[RevisionId]
+    expired: Collection[RevisionId]
+    licensed: Collection[RevisionId]
+
+
+def _gather() -> Gathering[RevisionId]:
+    return Gathering(RevisionId)
 
 
 def _plan(
@@ -272,20 +277,26 @@ def _last(place: Workplace, sources: Sources, present: ServerDecisions) -> Appro
     if not sources.begun:
         return last
     incoming, here = sources.incoming, present.decisions
-    keys = incoming.by_key().keys() | here.by_key().keys()
-    declined = incoming.declined_ids().keys() | here.declined_ids().keys()
+    named, present_now = incoming.by_key(), here.by_key()
+    declined, declined_now = incoming.declined_ids(), here.declined_ids()
     return ApprovalSet.collect(
         groups=last.groups,
-        approvals=[each for key, each in last.by_key().items() if key in keys],
-        declines=[each for each in last.declines if each.update_id in declined],
+        approvals=(
+            each for key, each in last.by_key().items() if key in named or key in present_now
+        ),
+        declines=(
+            each
+            for each in last.declines
+            if each.update_id in declined or each.update_id in declined_now
+        ),
         licenses=last.licenses,
     )
 
 
-def _incomplete(sources: Sources, index: PackageIndex) -> set[RevisionId]:
+def _incomplete(sources: Sources, index: PackageIndex) -> Collection[RevisionId]:
     view = ContentView(choice=sources.choice, held=sources.held)
-    return {
+    return revision_set(
         each.key
-        for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
+        for each in audit_revisions(index, approved_revisions(sources.incoming), view)
         if not each.is_complete
-    }
+    )

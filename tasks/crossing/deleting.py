@@ -118,7 +118,7 @@ def _has_local(place: Workplace, index: PackageIndex, view: ServerView) -> bool:
     each of the package's whether it is among them.
     """
     newest = (RevisionId(key.update_id, 0) for key in index.approvable())
-    return view.facts.update_count > len(asking.read_revisions(place, newest))
+    return view.facts.update_count > len({key for key, _ in asking.read_revisions(place, newest)})
 
 
 def _wanted(
@@ -131,7 +131,7 @@ def _wanted(
     """
     declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
-    approved = approved_revisions((*present.decisions.approvals, *sources.incoming.approvals))
+    approved = approved_revisions(present.decisions, sources.incoming)
     keys: set[RevisionId] = {*index.approvable(), *approved}
     return sorted(key for key in keys if key[0] not in declined)
 

@@ -17,10 +17,12 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
 from tasks.reports.sections import (
+    MOST_ROWS,
     brought_section,
     deletes_section,
     kept_section,
     plan_section,
+    shown_actions,
 )
 
 
@@ -37,7 +39,7 @@ def describe_bundle(place: Workplace, draft: Draft) -> None:
     holdings = place.holdings(read_entries(manifest))
     files, size_bytes = holdings.carried()
     place.note(files=files, bytes=size_bytes)
-    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS).approvals)
+    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS))
     everything = ContentChoice(languages=None, express=True)
     with PackageIndex(draft.folder / INDEX) as index:
         brought = describe_brought(
@@ -51,8 +53,9 @@ def describe_bundle(place: Workplace, draft: Draft) -> None:
 
 def describe_plan(place: Workplace, plan: ImportPlan) -> None:
     """Show a plan before anybody is asked to confirm it."""
-    named = (*plan.approvals.actions, *plan.approvals.kept)
-    titles = read_titles(plan.sources.index, (each.update_id for each in named))
+    named = {each.update_id for each in shown_actions(plan.approvals)}
+    named |= {each.update_id for each in plan.approvals.kept[:MOST_ROWS]}
+    titles = read_titles(plan.sources.index, named)
     asked = plan.digest if plan.reasons else None
     place.sections.append(plan_section(plan.approvals, titles, digest=asked))
     if plan.approvals.kept:

@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import approved_revisions
+from tasks.approvals.model import approved_revisions, read_bounded
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
-from tasks.bundle.header import Counts, Header, StagingFacts, seal_header
+from tasks.bundle.header import PACKAGE_LIMIT_BYTES, Counts, Header, StagingFacts, seal_header
 from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
 from tasks.bundle.lists import Documents
 from tasks.bundle.manifest import read_entries
@@ -30,7 +30,7 @@ from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.errors import FailedError, PackageError
+from tasks.errors import FailedError, PackageError, SafetyError
 from tasks.hosts.putting import put_file
 from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.metadata.audit import HeldFile, MissingFile, find_missing
@@ -129,10 +129,34 @@ def _counts(facts: ServerFacts) -> tuple[int, int, int]:
 
 
 def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
-    """Write the decisions that travel; those of a committed draft stay as they were."""
+    """Write the decisions that travel; those of a committed draft stay as they were.
+
+    Raises:
+        SafetyError: They are more than the format of bundles allows.
+    """
     path = draft.folder / APPROVALS
     if not (draft.is_committed and path.is_file()):
-        path.write_bytes(b"".join(decisions.decisions.encoded()))
+        with path.open("wb") as stream:
+            stream.writelines(decisions.decisions.encoded())
+        _require_carriable(path)
+
+
+def _require_carriable(path: Path) -> None:
+    """See that another side will take what was decided here.
+
+    Raises:
+        SafetyError: It is more than the format of bundles allows.
+    """
+    try:
+        with path.open("rb") as stream:
+            for _ in read_bounded(stream):
+                pass
+    except ValueError as error:
+        raise SafetyError(
+            reason=f"the staging server has decided more than a bundle can say: {error}",
+            remedy="Take back what nobody needs there: have WSUS clean up superseded updates, and "
+            "remove target groups that are not used.",
+        ) from error
 
 
 def plan_content(
@@ -142,10 +166,17 @@ def plan_content(
 
     Raises:
         RoomError: The medium has less room than the plan needs.
+        SafetyError: Content or package is more than the format of bundles allows.
     """
     path = draft.folder / _PLAN
     if draft.is_committed and path.is_file():
         return Plan.model_validate_json(path.read_bytes())
+    if package.size_bytes > PACKAGE_LIMIT_BYTES:
+        raise SafetyError(
+            reason=f"the metadata package has {package.size_bytes} bytes, a bundle carries at most "
+            f"{PACKAGE_LIMIT_BYTES}",
+            remedy="Have the staging server synchronise fewer products and classifications.",
+        )
     media = place.media.path(str(place.site.media.path))
     space = place.media.space(media)
     plan = plan_bundle(
@@ -301,11 +332,12 @@ def _header(
 
 
 def _counted(path: Path) -> tuple[int, int]:
-    lines = path.read_bytes().splitlines()
-    return (
-        sum(line.startswith(b'{"kind":"approval"') for line in lines),
-        sum(line.startswith(b'{"kind":"decline"') for line in lines),
-    )
+    approvals = declines = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            approvals += line.startswith(b'{"kind":"approval"')
+            declines += line.startswith(b'{"kind":"decline"')
+    return approvals, declines
 
 
 # --- what will be missing ---------------------------------------------------------------------
@@ -323,5 +355,5 @@ def predict_missing(place: Workplace, draft: Draft, view: ServerView) -> tuple[M
         return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
 
     with PackageIndex(draft.folder / INDEX) as index:
-        wanted = approved_revisions(view.decisions.decisions.approvals)
+        wanted = approved_revisions(view.decisions.decisions)
         return tuple(find_missing(index, wanted, view.content_view(held=held)))

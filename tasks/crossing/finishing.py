@@ -24,6 +24,7 @@ from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome, approval_lines
+from tasks.reports.sections import MOST_ROWS
 
 
 def note_approvals(place: Workplace, outcome: ApplyOutcome, index_path: Path) -> None:
@@ -34,8 +35,9 @@ def note_approvals(place: Workplace, outcome: ApplyOutcome, index_path: Path) ->
         held=approval_lines(deciding.waiting_of(place, "held")),
         failed=approval_lines(each.as_json() for each in outcome.failed),
     )
-    named = (*approvals.applied, *approvals.parked, *approvals.held, *approvals.failed)
-    titles = read_titles(index_path, (each.update_id for each in named if each.update_id))
+    lists = (approvals.applied, approvals.parked, approvals.held, approvals.failed)
+    named = (line.update_id for lines in lists for line in lines[:MOST_ROWS] if line.update_id)
+    titles = read_titles(index_path, named)
     place.note(approvals=approvals, titles=titles)
 
 

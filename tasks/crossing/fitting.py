@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tasks.approvals.model import MOST_APPROVALS, MOST_DECLINES
 from tasks.bundle.chain import ChainVerdict, ImportedBundle, SiteMemory
 from tasks.bundle.header import Header
 from tasks.crossing.workplace import Workplace
-from tasks.errors import SettingsDifferError
+from tasks.errors import SettingsDifferError, TrustError
 from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
 from tasks.names import Side
 
@@ -75,3 +76,20 @@ def compare_servers(place: Workplace, header: Header, facts: ServerFacts) -> Non
             remedy=" ".join(each.remedy for each in differences),
         )
     place.require_known_server(Side.STAGING, staging.id)
+
+
+def require_countable(header: Header) -> None:
+    """Refuse, before anything is copied, decisions that are more than the format allows.
+
+    Raises:
+        TrustError: They are.
+    """
+    counts = header.counts
+    for what, count, most in (
+        ("approvals", counts.approvals, MOST_APPROVALS),
+        ("declines", counts.declines, MOST_DECLINES),
+    ):
+        if count > most:
+            raise TrustError(
+                reason=f"bundle {header.bundle} has {count} {what}, at most {most} are allowed"
+            )

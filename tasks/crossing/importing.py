@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from tasks.approvals.columns import revision_set
 from tasks.approvals.outline import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
@@ -293,8 +294,9 @@ def is_loaded(place: Workplace, delivery: Delivery, sources: Sources) -> bool:
         return True
     if place.ledger.steps(delivery.work.text).loaded_package != delivery.header.package.blake3:
         return False
-    wanted = _concerned(delivery, sources)
-    return asking.read_revisions(place, wanted).keys() >= set(wanted)
+    wanted = revision_set(_concerned(delivery, sources))
+    there = revision_set(key for key, _ in asking.read_revisions(place, wanted))
+    return all(key in there for key in wanted)
 
 
 def load_metadata(
@@ -342,11 +344,12 @@ def _bring_package(place: Workplace, package: Path, work: str, expected: Blake3)
     return target.text
 
 
-def _concerned(delivery: Delivery, sources: Sources) -> list[RevisionId]:
-    """Revisions with an incoming decision, as far as the package has them."""
+def _concerned(delivery: Delivery, sources: Sources) -> Iterator[RevisionId]:
+    """Revisions with an incoming decision, ascending, as far as the package has them."""
     with PackageIndex(delivery.index) as index:
-        named = sources.incoming.revisions()
-        return sorted(key for key in named if index.revision(*key) is not None)
+        for key in sources.incoming.revisions():
+            if index.revision(*key) is not None:
+                yield key
 
 
 def _expected(delivery: Delivery, sources: Sources) -> Iterator[RevisionId]:
@@ -356,9 +359,8 @@ def _expected(delivery: Delivery, sources: Sources) -> Iterator[RevisionId]:
     evenly: each costs the API a call. Whether it finds a category or a bundled child by its id,
     nobody documents.
     """
-    concerned = _concerned(delivery, sources)
-    yield from concerned
-    decided = set(concerned)
+    decided = revision_set(_concerned(delivery, sources))
+    yield from decided
     with PackageIndex(delivery.index) as index:
         step = max(1, index.count_updates() // _SAMPLE_UPDATES)
         sample = islice(index.approvable(), 0, None, step)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tasks.bundle.header import Binding, Header
 from tasks.bundle.layout import APPROVALS, MANIFEST
+from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.crossing.wsusutil_run import digest_of
 from tasks.errors import FailedError, PackageError
 from tasks.ledger.imports import ImportRecord
@@ -28,7 +29,8 @@ def kept_header(folder: Path) -> Header | None:
     if not path.is_file():
         return None
     try:
-        return Header.model_validate_json(path.read_bytes())
+        with path.open("rb") as stream:
+            return Header.model_validate_json(stream.read(HEADER_LIMIT_BYTES))
     except ValidationError:
         return None
 
@@ -36,6 +38,14 @@ def kept_header(folder: Path) -> Header | None:
 def is_kept(path: Path, binding: Binding) -> bool:
     """Whether a document of ours is the one that a header binds."""
     return path.is_file() and digest_of(path) == binding.blake3
+
+
+def is_kept_text(path: Path, expected: bytes) -> bool:
+    """Whether a small file of ours says just this; no more of it is read than that."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(expected) + 1) == expected
 
 
 def is_readable(index: Path) -> bool:

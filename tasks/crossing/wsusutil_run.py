@@ -236,7 +236,7 @@ def _look_up(place: Workplace, wanted: Iterable[RevisionId]) -> _Unresolved:
     asked = iter(wanted)
     missing = _Unresolved()
     while some := list(islice(asked, _ASKED_AT_ONCE)):
-        found = read_revisions(place, some)
+        found = {key for key, _ in read_revisions(place, some)}
         lacking = [f"{key[0]} revision {key[1]}" for key in some if key not in found]
         if lacking:
             missing = _Unresolved(missing.count + len(lacking), missing.first or lacking[0])

@@ -9,6 +9,7 @@ The outcome follows from the exit code, so that the two cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,8 +20,10 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    TypeAdapter,
     computed_field,
 )
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
@@ -71,7 +74,12 @@ class ErrorLine(Reported):
     lines: tuple[str, ...] = Field(default=(), exclude=True)
 
 
-class ApprovalLine(Reported):
+@checked_dataclass(
+    frozen=True,
+    slots=True,
+    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
+)
+class ApprovalLine:
     """One decision and what became of it; of a decline ``group`` is empty, ``action`` null.
 
     A target group that could not be made has neither ``update_id`` nor ``revision``.
@@ -87,7 +95,10 @@ class ApprovalLine(Reported):
     deadline: str | None = None
     optional: bool = False
     reason: str | None = None
-    operation: str | None = Field(default=None, exclude=True)
+    operation: Annotated[str | None, Field(exclude=True)] = None
+
+
+_APPROVAL_LINE = TypeAdapter(ApprovalLine)
 
 
 class ApprovalOutcome(Reported):
@@ -101,9 +112,9 @@ class ApprovalOutcome(Reported):
 
 def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:
     """Decisions as the report has them; keys that it does not know are left out."""
-    known = ApprovalLine.model_fields.keys()
+    known = {field.name for field in fields(ApprovalLine)}
     return tuple(
-        ApprovalLine.model_validate({key: line[key] for key in line.keys() & known})
+        _APPROVAL_LINE.validate_python({key: line[key] for key in line.keys() & known})
         for line in lines
     )
 

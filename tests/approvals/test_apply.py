@@ -127,9 +127,7 @@ def test_what_the_server_does_not_show_was_not_done_whatever_the_script_said() -
     assert not doubted.applied
     assert {failure.error for failure in doubted.failed} == {NOT_SEEN}
     assert [failure.action for failure in doubted.failed] == list(said.applied)
-    assert next_applied(LAST, INCOMING, made(), doubted) == LAST.model_copy(
-        update={"groups": INCOMING.groups}
-    )
+    assert next_applied(LAST, INCOMING, made(), doubted) == replace(LAST, groups=INCOMING.groups)
 
 
 def test_another_decision_than_the_one_asked_for_was_not_done_and_is_nobodys_own() -> None:

@@ -118,7 +118,7 @@ def approvable(side: Side, count: int) -> list[tuple[str, int]]:
 
 
 def approve(update: tuple[str, int], group: GroupPath, **changes: Any) -> dict[str, Any]:
-    asked = Approval.model_validate(
+    asked = Approval.read(
         {"update_id": update[0], "revision": update[1], "group": group, "action": "Install"}
         | changes
     )
@@ -130,7 +130,7 @@ def test_what_is_read_is_what_the_server_holds(staging: Side) -> None:
     held = state(staging)
     read = [approval.as_json() for approval in captured.decisions.approvals]
     assert sorted(read, key=json.dumps) == sorted(held["approvals"], key=json.dumps)
-    assert [each.model_dump() for each in captured.decisions.declines] == held["declines"]
+    assert [each.as_json() for each in captured.decisions.declines] == held["declines"]
     assert {each.id for each in captured.decisions.approvals} == captured.updates.keys()
     assert all(path[0] == "All Computers" for path in captured.decisions.groups)
     assert any(path[-1] == "Unassigned Computers" for path in captured.decisions.groups)
@@ -300,7 +300,7 @@ def test_a_new_revision_takes_the_place_of_the_old_one(imported: Path, tmp_path:
     newest = answer["latest_revision"]
     assert newest > old.revision
     approval = next(a for a in side.decisions().decisions.approvals if a.id == old.id)
-    moved = approval.model_copy(update={"revision": newest})
+    moved = replace(approval, revision=newest)
     assert ask(side, {"op": "approve", **moved.as_json()}) == [("done", None)]
     after = [a for a in side.decisions().decisions.approvals if a.key == approval.key]
     assert after == [moved]

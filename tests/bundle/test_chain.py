@@ -186,6 +186,14 @@ def test_an_accepted_gap_is_named(policy: ChainPolicy, reason: str) -> None:
             id="a jump",
         ),
         pytest.param(
+            bundle(1_000_000, parent=reference(999_999)), memory(6), ChainError,
+            "999994 numbers ahead of bundle 6", id="the furthest jump",
+        ),
+        pytest.param(
+            bundle(1_001, parent=reference(1_000), base=reference(1_000)), memory(), ChainError,
+            "1001 numbers ahead of the beginning", id="a first bundle that counts on a thousand",
+        ),
+        pytest.param(
             bundle(7, parent=reference(6, branch=1)), memory(6), ChainError, "descends from 6",
             id="fork: another parent of the same number",
         ),

@@ -63,9 +63,9 @@ def test_a_catalogue_is_asked_for_in_parts(
     monkeypatch.setattr(wsusutil_run, "_ASKED_AT_ONCE", 2)
     asked: list[int] = []
 
-    def answer(_: Workplace, keys: list[tuple[str, int]]) -> dict[tuple[str, int], object]:
+    def answer(_: Workplace, keys: list[tuple[str, int]]) -> Iterator[tuple[object, object]]:
         asked.append(len(keys))
-        return {key: {} for key in keys if key[1] != 3}
+        return ((key, {}) for key in keys if key[1] != 3)
 
     monkeypatch.setattr(wsusutil_run, "read_revisions", answer)
 

@@ -40,7 +40,7 @@ Lines = list[Any]
 INCOMING = decisions(approval(1, RING), approval(2, CLIENTS, optional=True), decline(3))
 PRESENT = decisions(approval(4), decline(5))
 PLAN = plan_approvals(
-    Situation(PRESENT, INCOMING, PRESENT, Facts(known=INCOMING.revisions())),
+    Situation(PRESENT, INCOMING, PRESENT, Facts(known=set(INCOMING.revisions()))),
     ApprovalPolicy(),
     now=NOW,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tasks.approvals.apply import Failure
@@ -65,7 +66,7 @@ def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
     plan = ApprovalPlan(
         groups=(group,),
         actions=(
-            PlannedAction(operation="approve", change="add", **wanted.model_dump()),
+            PlannedAction.of_approval(wanted, "approve", "add", replaces=None),
             PlannedAction(operation="decline", change="decline", update_id=guid(2), revision=1),
         ),
         parked=(), held=(), kept=(), in_place=7,
@@ -121,15 +122,33 @@ def test_decisions_that_a_local_one_overrules_are_named() -> None:
     )
 
 
+def test_a_long_plan_is_cut_and_what_takes_something_away_stays() -> None:
+    removal = PlannedAction("remove", "remove", guid(9), 1, ("All Computers",), Action.INSTALL)
+    approves = [
+        PlannedAction("approve", "add", guid(number), 1, ("All Computers",), Action.INSTALL)
+        for number in range(10_000)
+    ]
+    plan = ApprovalPlan(
+        groups=(), actions=(*approves, removal), parked=(), held=(), kept=(), in_place=0,
+        counts=PlanCounts(removals=1, declines=0, undeclines=0, uninstalls=0, lost=0, last=1),
+    )  # fmt: skip
+
+    section = plan_section(plan, {})
+
+    assert section.note == "The first 10,000 of 10,001 are listed."
+    assert len(section.rows) == 10_000
+    assert section.rows[0][0] == "remove approval"
+
+
 def test_an_applied_removal_does_not_read_as_an_approval() -> None:
     line = ApprovalLine(update_id=guid(1), revision=1, group=("All Computers",), action="Install")
     taken_back = ApprovalLine(update_id=guid(1), revision=1)
 
     assert asked(line) == "Install"
-    assert asked(line.model_copy(update={"reason": "removed"})) == "Remove Install"
+    assert asked(replace(line, reason="removed")) == "Remove Install"
     assert asked(taken_back) == "Decline"
-    assert asked(taken_back.model_copy(update={"reason": "decline-taken-back"})) == "Undecline"
-    accepted = taken_back.model_copy(update={"reason": "licence-accepted"})
+    assert asked(replace(taken_back, reason="decline-taken-back")) == "Undecline"
+    accepted = replace(taken_back, reason="licence-accepted")
     assert asked(accepted) == "Accept licence terms"
 
 
