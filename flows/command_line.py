@@ -23,13 +23,7 @@ from deploy.lab_commands import demo, lab_app
 from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import (
-    let_go,
-    open_streams,
-    print_lines,
-    print_report,
-    show_steps,
-)
+from tasks.reports.terminal import let_go, open_streams, print_lines, print_report, show_steps
 from tasks.site.reading import lay_out_site, require_side
 from tasks.site.settings import Site
 from tasks.version import VERSION

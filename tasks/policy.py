@@ -38,11 +38,12 @@ from prefect.utilities.annotations import opaque
 
 from tasks.crossing.closing import begin_run, close_run, stopped
 from tasks.crossing.workplace import Workplace, open_workplace
-from tasks.errors import AirGapError, SafetyError, StoppedError, TrustError
+from tasks.errors import AirGapError, StoppedError
 from tasks.logs import VisibleRecords, log
 from tasks.names import Side
 from tasks.prefect_api import server_fault
 from tasks.progress import Progress, Unit
+from tasks.refusals import SafetyError, TrustError
 from tasks.reports.markdown import Artifact, artifacts_of
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import TerminalProgress

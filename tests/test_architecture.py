@@ -32,6 +32,7 @@ GROUND = {
     "tasks.logs",
     "tasks.names",
     "tasks.progress",
+    "tasks.refusals",
     "tasks.revision",
     "tasks.version",
     "tasks.visible",

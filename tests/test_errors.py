@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 
-from tasks.errors import ChainError, LockHeldError, SafetyError, SiteFileError
+from tasks.errors import SiteFileError
+from tasks.refusals import ChainError, LockHeldError, SafetyError
 
 
 def test_the_caller_says_what_to_do_where_only_it_knows() -> None:

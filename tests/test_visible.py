@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks import errors
+from tasks import errors, refusals
 from tasks.crossing.closing import close_run
 from tasks.errors import AirGapError, ScriptFailedError
 from tasks.logs import log
@@ -39,7 +39,7 @@ def hidden_in(text: str, allowed: str = "") -> set[str]:
 
 
 def every_error() -> list[type[AirGapError]]:
-    classes = [each for each in vars(errors).values() if isinstance(each, type)]
+    classes = [each for each in (vars(errors) | vars(refusals)).values() if isinstance(each, type)]
     return [each for each in classes if issubclass(each, AirGapError)]
 
 
@@ -58,7 +58,7 @@ def errors_about(foreign: str) -> Iterator[AirGapError]:
         if error_class is errors.SiteFileError:
             yield errors.SiteFileError(path=foreign, problems=(foreign, foreign))
             continue
-        if error_class is not errors.ChainError:
+        if error_class is not refusals.ChainError:
             yield error_class(**facts)
         yield error_class(**facts, remedy=foreign)
 

@@ -30,7 +30,7 @@ from typing import Literal
 
 from tasks.bundle.header import BundleReference, TrustedHeader
 from tasks.content.names import Blake3
-from tasks.errors import BundleAgeError, ChainError, ClockError, WrongSiteError
+from tasks.refusals import BundleAgeError, ChainError, ClockError, WrongSiteError
 
 LARGEST_JUMP = 1_000
 CLOCK_TOLERANCE = timedelta(days=1)

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.errors import (
-    AirGapError,
-    BundleIncompleteError,
-    ContentWrongError,
-    TamperError,
-    UndeclaredFileError,
-)
+from tasks.errors import AirGapError, BundleIncompleteError, ContentWrongError
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
+from tasks.refusals import TamperError, UndeclaredFileError
 
 Verdict = Literal["missing", "size", "digest", "unreadable", "extra"]
 MOST_LISTED = 1_000

@@ -26,8 +26,8 @@ from tasks.bundle.seal import (
 )
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
-from tasks.errors import SafetyError, SealError, TrustError
 from tasks.names import UTC_SECOND, Count, Mode, SiteName
+from tasks.refusals import SafetyError, SealError, TrustError
 
 FORMAT_VERSION: Final = 1
 MOST_VOLUMES = 100

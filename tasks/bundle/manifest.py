@@ -29,7 +29,7 @@ from tasks.bundle.header import (
 from tasks.bundle.layout import part_name
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
-from tasks.errors import SafetyError, TamperError, TrustError
+from tasks.refusals import SafetyError, TamperError, TrustError
 
 LINE_LIMIT_BYTES = 65_536
 MOST_PARTS = 380  # as many as a line holds, whatever their sizes

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.errors import FolderUnsafeError, HostFileError
+from tasks.errors import HostFileError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
+from tasks.refusals import FolderUnsafeError
 
 _REMEDY = (
     "Is the medium there, and can it be read? Put it in again, or take another copy of the "

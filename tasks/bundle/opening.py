@@ -23,10 +23,11 @@ from tasks.bundle.layout import (
 from tasks.bundle.media import Media
 from tasks.bundle.seal import HEADER_LIMIT_BYTES, Trust
 from tasks.bundle.survey import Places, strays
-from tasks.errors import HostFileError, PathMissingError, SealError, UsageError, WrongSiteError
+from tasks.errors import HostFileError, PathMissingError, UsageError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
+from tasks.refusals import SealError, WrongSiteError
 
 
 @dataclass(frozen=True, slots=True)

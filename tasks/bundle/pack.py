@@ -31,11 +31,12 @@ from tasks.bundle.sweep import refuse_strangers, sweep
 from tasks.content.memory import HashMemory
 from tasks.content.place import beside_of
 from tasks.content.transfer import CopyItem, copy_files
-from tasks.errors import BatchFailedError, RoomError
+from tasks.errors import BatchFailedError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
+from tasks.refusals import RoomError
 
 CACHE_DROPPED = "page cache dropped file by file (posix_fadvise), then read again"
 CACHE_KEPT = "read again; this system offers no way to drop its cache"

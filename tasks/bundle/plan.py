@@ -29,7 +29,7 @@ from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import ContentName
 from tasks.content.scan import ContentFile
-from tasks.errors import SafetyError
+from tasks.refusals import SafetyError
 
 HELD = "held.jsonl"
 WANTED = "wanted.jsonl"

@@ -20,8 +20,8 @@ from tasks.bundle.keys import SigningKey
 from tasks.bundle.seal import RECEIPT_TYPE, Trust, read_seal, seal_payload, verify_seal
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import SealError
 from tasks.names import SiteName
+from tasks.refusals import SealError
 
 RECEIPT_LIMIT_BYTES = 33_554_432
 MOST_MISSING = 200_000

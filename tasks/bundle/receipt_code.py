@@ -17,7 +17,8 @@ from blake3 import blake3
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.receipt import Receipt, ReceiptOutcome
 from tasks.content.names import Blake3
-from tasks.errors import ChainError, UsageError
+from tasks.errors import UsageError
+from tasks.refusals import ChainError
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}

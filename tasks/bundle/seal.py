@@ -28,7 +28,7 @@ from securesystemslib.signer import Signature, SSlibKey  # type: ignore[attr-def
 from tasks.bundle.canonical import Sealed, canonical_json, strict_json
 from tasks.bundle.keys import PublicKey, SigningKey
 from tasks.content.names import Blake3
-from tasks.errors import SealError
+from tasks.refusals import SealError
 
 BUNDLE_TYPE = "application/vnd.wsus-airgap.bundle+json"
 RECEIPT_TYPE = "application/vnd.wsus-airgap.receipt+json"

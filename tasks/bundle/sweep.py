@@ -22,9 +22,9 @@ from tasks.bundle.media import Media
 from tasks.bundle.survey import is_content_folder, survey_content
 from tasks.content.names import ContentName
 from tasks.content.place import BESIDE_SUFFIX
-from tasks.errors import SafetyError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
+from tasks.refusals import SafetyError
 
 _PART = re.compile(re.escape(PART_MARK) + r"[0-9]{3}$")
 

@@ -32,12 +32,12 @@ from tasks.errors import (
     ContentWrongError,
     DiskFullError,
     FailedError,
-    FolderUnsafeError,
     TimeLimitError,
 )
 from tasks.hosts.host import FileHash, Host, Readable
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
+from tasks.refusals import FolderUnsafeError
 
 SMALL_FILE_BYTES = 1_048_576
 # After these no other file has a chance either: the caller gets them instead of a result.

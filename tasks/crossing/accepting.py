@@ -11,8 +11,9 @@ from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, r
 from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
 from tasks.crossing.trust import receipt_secret, site_trust
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ChainError, HostFileError, PathMissingError, WrongSiteError
+from tasks.errors import HostFileError, PathMissingError
 from tasks.ledger.exports import ExportRecord
+from tasks.refusals import ChainError, WrongSiteError
 
 
 @dataclass(frozen=True, slots=True)

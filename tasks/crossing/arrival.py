@@ -27,24 +27,20 @@ from tasks.crossing.listing import Listing
 from tasks.crossing.mark import compare_mark
 from tasks.crossing.trust import bundle_trust
 from tasks.crossing.workplace import Workplace
-from tasks.errors import (
-    AirGapError,
-    ChainError,
-    FailedError,
-    HostFileError,
-    HostKeyError,
-    PackageError,
-    PathMissingError,
-    RoomError,
-    SafetyError,
-    TrustError,
-    WrongSiteError,
-)
+from tasks.errors import AirGapError, FailedError, HostFileError, PackageError, PathMissingError
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX, index_package
+from tasks.refusals import (
+    ChainError,
+    HostKeyError,
+    RoomError,
+    SafetyError,
+    TrustError,
+    WrongSiteError,
+)
 from tasks.reports.sections import faults_section, neighbours_section
 
 _ROOM_BESIDES = 64 * 1_048_576

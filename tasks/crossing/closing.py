@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tasks.crossing.arrival import empty_intake
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError, StoppedError, TrustError
+from tasks.errors import AirGapError, StoppedError
 from tasks.ledger.runs import RunRecord, Runs
+from tasks.refusals import TrustError
 from tasks.reports.files import write_reports
 from tasks.reports.model import ApprovalOutcome, CommandReport, error_line, exit_code_of
 from tasks.visible import visible_lines

@@ -25,9 +25,10 @@ from tasks.approvals.apply import (
 )
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Gathering, revision_set
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import ApprovalSet, approved_revisions, read_bounded
 from tasks.approvals.outline import ApprovalPlan, Waiting
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.crossing.asking import (
     BATCH_SECONDS,
     ask,
@@ -37,13 +38,14 @@ from tasks.crossing.asking import (
 )
 from tasks.crossing.beside import require_none
 from tasks.crossing.workplace import Workplace
-from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
+from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
 from tasks.ledger.imports import DecisionState, RememberedDecision
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
+from tasks.refusals import ServerChangedError, TrustError
 from tasks.reports.model import ApprovalOutcome, approval_lines
 from tasks.revision import RevisionId
 

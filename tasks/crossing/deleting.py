@@ -17,9 +17,10 @@ from tasks.crossing.deciding import Sources
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.errors import BatchFailedError, DeleteLimitError
+from tasks.errors import BatchFailedError
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
+from tasks.refusals import DeleteLimitError
 from tasks.revision import RevisionId
 
 _NOTHING = DeletePlan((), 0, 0)

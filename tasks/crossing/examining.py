@@ -8,9 +8,10 @@ from tasks.content.scan import scan
 from tasks.crossing import asking
 from tasks.crossing.listing import Listing
 from tasks.crossing.workplace import Workplace
-from tasks.errors import PathMissingError, RoomError, ServerUnfitError
+from tasks.errors import PathMissingError
 from tasks.metadata.server import ServerFacts, unfit_reasons
 from tasks.names import Side
+from tasks.refusals import RoomError, ServerUnfitError
 
 _LEAST_ROOM_BYTES = 64 * 1_048_576
 

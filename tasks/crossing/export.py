@@ -30,7 +30,7 @@ from tasks.crossing.mark import mark_of, write_mark
 from tasks.crossing.trust import signing_key
 from tasks.crossing.view import ServerView
 from tasks.crossing.workplace import Workplace
-from tasks.errors import FailedError, PackageError, SafetyError
+from tasks.errors import FailedError, PackageError
 from tasks.hosts.putting import put_file
 from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.metadata.audit import HeldFile, MissingFile, find_missing
@@ -39,6 +39,7 @@ from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal, contradiction
 from tasks.names import Side
+from tasks.refusals import SafetyError
 from tasks.version import VERSION
 
 PRODUCT = f"wsus-airgap {VERSION}"

@@ -6,9 +6,9 @@ from tasks.approvals.model import MOST_APPROVALS, MOST_DECLINES
 from tasks.bundle.chain import ChainVerdict, ImportedBundle, SiteMemory
 from tasks.bundle.header import Header
 from tasks.crossing.workplace import Workplace
-from tasks.errors import SettingsDifferError, TrustError
 from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings
 from tasks.names import Side
+from tasks.refusals import SettingsDifferError, TrustError
 
 
 def remember_chain(place: Workplace) -> SiteMemory:

@@ -36,12 +36,7 @@ from tasks.crossing.kept import require_documents
 from tasks.crossing.listing import Listing
 from tasks.crossing.view import ServerView, content_choice
 from tasks.crossing.workplace import Workplace
-from tasks.errors import (
-    AirGapError,
-    BatchFailedError,
-    PlanUnconfirmedError,
-    ServerUnfitError,
-)
+from tasks.errors import AirGapError, BatchFailedError
 from tasks.hosts.putting import put_file
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import ContentLookup, HeldFile
@@ -50,6 +45,7 @@ from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
 from tasks.names import Side
+from tasks.refusals import PlanUnconfirmedError, ServerUnfitError
 from tasks.revision import RevisionId
 
 # A package of which a hundredth is missing escapes such a sample once in five hundred million.

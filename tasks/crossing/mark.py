@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.bundle.header import ChainId, Header, SequenceNumber
 from tasks.content.fields import Blake3Field
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ChainError, ServerUnfitError
 from tasks.hosts.bounded import read_start
 from tasks.hosts.putting import put_file
 from tasks.names import SiteName
+from tasks.refusals import ChainError, ServerUnfitError
 
 _LIMIT_BYTES = 10_000
 

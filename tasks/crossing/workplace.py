@@ -20,7 +20,7 @@ from tasks.content.memory import HashMemory
 from tasks.crossing.holdings import Holdings
 from tasks.crossing.listing import Listing
 from tasks.crossing.scratch import make_scratch
-from tasks.errors import PathMissingError, ServerChangedError, UsageError
+from tasks.errors import PathMissingError, UsageError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, acquire
@@ -35,6 +35,7 @@ from tasks.metadata.audit import MissingFile
 from tasks.metadata.wsusutil_process import Running
 from tasks.names import Side
 from tasks.progress import Progress, Silence
+from tasks.refusals import ServerChangedError
 from tasks.reports.model import ApprovalOutcome, Section
 from tasks.site.checking import require_keys
 from tasks.site.faults import Fault, site_file_error

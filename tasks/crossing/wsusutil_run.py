@@ -15,15 +15,7 @@ from tasks.content.names import Blake3
 from tasks.crossing.asking import read_revisions, read_running_server
 from tasks.crossing.beside import find_running, job_name, require_none, running_job
 from tasks.crossing.workplace import Workplace
-from tasks.errors import (
-    AirGapError,
-    FolderUnsafeError,
-    HostFileError,
-    PackageError,
-    ServiceDownError,
-    WsusutilError,
-    WsusutilRunningError,
-)
+from tasks.errors import AirGapError, HostFileError, PackageError, ServiceDownError, WsusutilError
 from tasks.hosts.host import JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.putting import put_file
@@ -44,6 +36,7 @@ from tasks.metadata.wsusutil import (
 )
 from tasks.metadata.wsusutil_log import LogSummary, read_log
 from tasks.metadata.wsusutil_process import of_job, refusal
+from tasks.refusals import FolderUnsafeError, WsusutilRunningError
 from tasks.reports.sections import judgement_section
 from tasks.revision import RevisionId
 

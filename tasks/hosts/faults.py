@@ -10,8 +10,9 @@ import errno
 from collections.abc import Callable
 from typing import TypeVar
 
-from tasks.errors import AirGapError, DiskFullError, FolderUnsafeError, HostFileError
+from tasks.errors import AirGapError, DiskFullError, HostFileError
 from tasks.hosts.waiting import retry
+from tasks.refusals import FolderUnsafeError
 
 Result = TypeVar("Result")
 

@@ -18,7 +18,7 @@ from types import TracebackType
 
 import psutil
 
-from tasks.errors import AirGapError, FolderUnsafeError
+from tasks.errors import AirGapError
 from tasks.hosts import jobs, local_durable, scripted
 from tasks.hosts.faults import file_fault, retry_sharing
 from tasks.hosts.host import (
@@ -45,6 +45,7 @@ from tasks.hosts.local_files import (
 from tasks.hosts.local_process import launch_detached, probe_job, run_program
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
 READ_BYTES = 262_144

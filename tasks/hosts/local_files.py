@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from tasks.errors import FolderUnsafeError
 from tasks.hosts.faults import retry_sharing
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
+from tasks.refusals import FolderUnsafeError
 
 WINDOWS = os.name == "nt"
 _NAME_SURROGATE = 0x20000000  # bit of a reparse tag: stands for another name

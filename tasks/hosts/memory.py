@@ -13,7 +13,6 @@ from tasks.errors import (
     CommandFailedError,
     ConnectionLostError,
     DiskFullError,
-    FolderUnsafeError,
     ScriptFailedError,
 )
 from tasks.hosts.host import (
@@ -29,6 +28,7 @@ from tasks.hosts.host import (
 from tasks.hosts.memory_disk import Disk, Entry, Node, fail, file_stat
 from tasks.hosts.memory_power import Power, PowerLostError
 from tasks.hosts.paths import HostPath, Platform, absolute_path
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
 READ_BYTES = 65_536

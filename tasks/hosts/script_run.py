@@ -15,18 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.errors import (
-    FolderUnsafeError,
-    HostFileError,
-    PathMissingError,
-    ScriptDigestError,
-    ScriptFailedError,
-)
+from tasks.errors import HostFileError, PathMissingError, ScriptFailedError
 from tasks.hosts.host import CommandResult, Host, JobStatus, Json
 from tasks.hosts.jobs import read_number, read_tail
 from tasks.hosts.paths import HostPath
 from tasks.hosts.waiting import Pace, poll
 from tasks.hosts.windows import readable_stderr
+from tasks.refusals import FolderUnsafeError, ScriptDigestError
 from tasks.scripts import AnswerLimits, Script
 
 _SWITCHES = ("-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass")

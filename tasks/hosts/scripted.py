@@ -9,13 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tasks.errors import (
-    AirGapError,
-    CommandFailedError,
-    FolderUnsafeError,
-    HostFileError,
-    ScriptFailedError,
-)
+from tasks.errors import AirGapError, CommandFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import FileHash, JobStatus, Json, Outcome, Space
 from tasks.hosts.paths import HostPath
 from tasks.hosts.script_run import (
@@ -25,6 +19,7 @@ from tasks.hosts.script_run import (
     run_script,
     run_script_attached,
 )
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import load_script
 
 _SHORT_SECONDS = 300.0

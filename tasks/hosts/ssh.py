@@ -9,12 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
-from tasks.errors import (
-    AirGapError,
-    CommandFailedError,
-    FolderUnsafeError,
-    HostFileError,
-)
+from tasks.errors import AirGapError, CommandFailedError, HostFileError
 from tasks.hosts import jobs, scripted
 from tasks.hosts.host import (
     CommandResult,
@@ -31,6 +26,7 @@ from tasks.hosts.ssh_commands import SshCommands
 from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_files import SshFiles
 from tasks.hosts.ssh_login import SshAccess
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
 # From here on one flush of the whole volume costs less than one request for each file.

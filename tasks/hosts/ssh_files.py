@@ -18,13 +18,7 @@ from typing import Literal, TypeVar
 
 import paramiko
 
-from tasks.errors import (
-    AirGapError,
-    ConnectionLostError,
-    DiskFullError,
-    FolderUnsafeError,
-    HostFileError,
-)
+from tasks.errors import AirGapError, ConnectionLostError, DiskFullError, HostFileError
 from tasks.hosts.faults import SHARING_DELAYS_SECONDS
 from tasks.hosts.host import FileStat, Item, Outcome
 from tasks.hosts.paths import HostPath, Platform
@@ -32,6 +26,7 @@ from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_sftp import FAILURE, OP_UNSUPPORTED, SftpChannel, SftpStatusError
 from tasks.hosts.ssh_transfer import WINDOW_BYTES, read_file, write_file
 from tasks.hosts.waiting import retry
+from tasks.refusals import FolderUnsafeError
 
 Result = TypeVar("Result")
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import paramiko
 
-from tasks.errors import ConnectionLostError, HostKeyError, PathMissingError, UsageError
+from tasks.errors import ConnectionLostError, PathMissingError, UsageError
 from tasks.hosts.ssh_address import SshTarget
 from tasks.hosts.ssh_identity import load_identity
 from tasks.hosts.ssh_known_hosts import PinnedKey, fingerprint, known_hosts_line, pinned_keys
 from tasks.hosts.ssh_sftp import SftpStatusError
 from tasks.hosts.waiting import Patience
+from tasks.refusals import HostKeyError
 
 KEEP_ALIVE_SECONDS = 15
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes128-ctr")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.errors import SafetyError
+from tasks.refusals import SafetyError
 
 Migration = tuple[str, ...]
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from tasks.errors import WsusutilRunningError
+from tasks.refusals import WsusutilRunningError
 
 _FOLDER = re.compile(r"(?P<site>.+)-(?:export|import)-\d+(?:-[0-9a-f]{16}){0,2}")
 # Before the names told the run, they told the time.

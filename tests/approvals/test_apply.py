@@ -14,9 +14,10 @@ from tasks.approvals.apply import (
     read_outcomes,
     seen_only,
 )
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import Action, ApprovalSet
 from tasks.approvals.outline import ApprovalPlan
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.revision import RevisionId
 from tests.approvals.building import (

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     UNASSIGNED_COMPUTERS,
@@ -16,7 +17,7 @@ from tasks.approvals.model import (
     Decline,
 )
 from tasks.approvals.outline import ApprovalPlan
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
 from tasks.revision import RevisionId

@@ -16,8 +16,9 @@ from tasks.bundle.header import (
     VolumeBinding,
 )
 from tasks.content.names import Blake3
-from tasks.errors import AirGapError, BundleAgeError, ChainError, ClockError, WrongSiteError
+from tasks.errors import AirGapError
 from tasks.names import Mode
+from tasks.refusals import BundleAgeError, ChainError, ClockError, WrongSiteError
 from tests.support.bundles import CHAIN, FACTS, NOW
 
 BINDING = Binding(size_bytes=10, blake3=Blake3(bytes(32)))

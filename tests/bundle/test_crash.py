@@ -12,7 +12,8 @@ import pytest
 from tasks.bundle.layout import CONTENT, HEADER
 from tasks.bundle.plan import MediaLimits
 from tasks.content.names import ContentName
-from tasks.hosts.memory import MemoryHost, PowerLostError
+from tasks.hosts.memory import MemoryHost
+from tasks.hosts.memory_power import PowerLostError
 from tests.support.bundles import Workshop, fill_content, tree, write_content
 from tests.support.crossing_program import finish, start
 

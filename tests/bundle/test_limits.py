@@ -23,9 +23,9 @@ from tasks.bundle.manifest import LINE_LIMIT_BYTES, MOST_PARTS, Entry, line_byte
 from tasks.bundle.seal import BUNDLE_TYPE, seal_payload
 from tasks.content.names import Blake3, ContentDigest, ContentName
 from tasks.crossing.fitting import require_countable
-from tasks.errors import SafetyError, SealError, TrustError
 from tasks.metadata import update_xml
 from tasks.metadata.gunzip import Limits
+from tasks.refusals import SafetyError, SealError, TrustError
 from tests.support.bundles import Workshop
 
 ROOT = Path(__file__).resolve().parents[2]

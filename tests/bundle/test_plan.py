@@ -19,7 +19,7 @@ from tasks.bundle.plan import (
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.content.digest import digest_chunks
 from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import SafetyError
+from tasks.refusals import SafetyError
 from tests.support.bundles import Workshop, fill_content, write_content
 
 GIB = 1 << 30

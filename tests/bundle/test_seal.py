@@ -36,8 +36,8 @@ from tasks.bundle.seal import (
     verify_seal,
 )
 from tasks.content.names import Blake3
-from tasks.errors import SafetyError, SealError
 from tasks.names import Mode
+from tasks.refusals import SafetyError, SealError
 from tests.support.bundles import CHAIN, FACTS, NOW
 
 BINDING = Binding(size_bytes=10, blake3=Blake3(bytes(32)))

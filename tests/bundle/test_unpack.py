@@ -30,16 +30,12 @@ from tasks.errors import (
     BundleIncompleteError,
     HostFileError,
     PathMissingError,
-    SealError,
-    TamperError,
-    TrustError,
-    UndeclaredFileError,
     UsageError,
-    WrongSiteError,
 )
 from tasks.hosts.local import LocalHost
 from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import HostPath
+from tasks.refusals import SealError, TamperError, TrustError, UndeclaredFileError, WrongSiteError
 from tests.support.bundles import Workshop, fill_content, tree, write_content
 
 SMALL = MediaLimits(160_000, 40_000)

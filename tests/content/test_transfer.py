@@ -21,7 +21,8 @@ from tasks.errors import (
 )
 from tasks.hosts.host import FileHash, Host
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost, PowerLostError
+from tasks.hosts.memory import MemoryHost
+from tasks.hosts.memory_power import PowerLostError
 from tasks.hosts.paths import HostPath
 from tests.support.bundles import fill_content, tree, write_content
 

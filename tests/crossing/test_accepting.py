@@ -17,14 +17,8 @@ from tasks.content.names import Blake3, ContentDigest
 from tasks.crossing.accepting import advance_baseline, open_receipt
 from tasks.crossing.trust import receipt_secret, signing_key
 from tasks.crossing.workplace import Workplace
-from tasks.errors import (
-    AirGapError,
-    ChainError,
-    HostFileError,
-    PathMissingError,
-    SealError,
-    WrongSiteError,
-)
+from tasks.errors import AirGapError, HostFileError, PathMissingError
+from tasks.refusals import ChainError, SealError, WrongSiteError
 from tests.support.bad_disk import BadDisk, failing
 from tests.support.places import reserved
 

@@ -12,7 +12,8 @@ from tasks.bundle.layout import APPROVALS, CONTENT, SHA1SUMS
 from tasks.crossing.arrival import open_arrival, prove, unpack
 from tasks.crossing.deciding import read_decisions_file
 from tasks.crossing.workplace import Workplace
-from tasks.errors import PathMissingError, TamperError, TrustError
+from tasks.errors import PathMissingError
+from tasks.refusals import TamperError, TrustError
 from tests.support.bundles import Workshop, fill_content
 
 

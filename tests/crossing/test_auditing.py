@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.crossing import auditing
-from tasks.errors import WsusutilRunningError
+from tasks.refusals import WsusutilRunningError
 from tasks.revision import RevisionId
 from tests.support.places import lay_out_place, open_place, say, use_answers
 

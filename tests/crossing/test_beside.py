@@ -14,8 +14,9 @@ from tasks.crossing import asking, beside, wsusutil_run
 from tasks.crossing.closing import close_run, stopped
 from tasks.crossing.workplace import Workplace
 from tasks.crossing.wsusutil_run import Started
-from tasks.errors import ConnectionLostError, ServiceDownError, WsusutilRunningError
+from tasks.errors import ConnectionLostError, ServiceDownError
 from tasks.ledger.work_id import WorkId
+from tasks.refusals import WsusutilRunningError
 from tests.support.places import lay_out_place, open_place, say, set_keys, use_answers
 
 WORK = WorkId("export", 1)

@@ -9,10 +9,11 @@ import pytest
 
 from tasks.crossing.closing import begin_run, close_run
 from tasks.crossing.workplace import Notes, Workplace
-from tasks.errors import BatchFailedError, ChainError, TamperError
+from tasks.errors import BatchFailedError
 from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
+from tasks.refusals import ChainError, TamperError
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention
 from tests.reports.examples import missing_file

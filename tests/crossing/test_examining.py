@@ -8,7 +8,7 @@ import pytest
 
 from tasks.crossing import asking, examining
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ServerUnfitError
+from tasks.refusals import ServerUnfitError
 from tests.metadata.facts import server_facts
 
 

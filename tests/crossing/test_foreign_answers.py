@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.crossing import asking, deciding, examining
 from tasks.crossing.workplace import Workplace

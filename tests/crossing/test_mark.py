@@ -10,7 +10,7 @@ import pytest
 
 from tasks.crossing.mark import compare_mark, highest_marked
 from tasks.crossing.workplace import Workplace
-from tasks.errors import ServerUnfitError
+from tasks.refusals import ServerUnfitError
 
 MARK: dict[str, Any] = {
     "site": "alpha",

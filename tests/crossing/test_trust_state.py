@@ -14,16 +14,10 @@ from tasks.crossing.arrival import Arrival, _index, judge_again, open_arrival
 from tasks.crossing.export import time_of_making
 from tasks.crossing.mark import Mark, compare_mark, write_mark
 from tasks.crossing.workplace import Workplace
-from tasks.errors import (
-    ChainError,
-    HostFileError,
-    PackageError,
-    SafetyError,
-    ServerChangedError,
-    SiteFileError,
-)
+from tasks.errors import HostFileError, PackageError, SiteFileError
 from tasks.ledger.imports import ImportRecord
 from tasks.names import Side
+from tasks.refusals import ChainError, SafetyError, ServerChangedError
 from tests.metadata.writing import Update, write_package
 from tests.support.bundles import CHAIN, NOW, Workshop
 from tests.support.places import lay_out_place, open_place, reserved

@@ -9,14 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import (
-    CommandFailedError,
-    FolderUnsafeError,
-    HostFileError,
-    ScriptFailedError,
-)
+from tasks.errors import CommandFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import FileHash, JobStatus, Json
 from tasks.hosts.paths import HostPath
+from tasks.refusals import FolderUnsafeError
 from tests.hosts.conftest import World, made_up, shell, wait_for
 
 # --- paths and names -----------------------------------------------------------------------------

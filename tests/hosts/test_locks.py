@@ -15,12 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.errors import LockHeldError
 from tasks.hosts.host import Outcome
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, LockOwner, acquire, acquire_as, current_owner, is_gone
-from tasks.hosts.memory import MemoryHost, PowerLostError
+from tasks.hosts.memory import MemoryHost
+from tasks.hosts.memory_power import PowerLostError
 from tasks.hosts.paths import HostPath
+from tasks.refusals import LockHeldError
 from tests.hosts.conftest import World
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

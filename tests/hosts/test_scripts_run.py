@@ -14,18 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import (
-    PathMissingError,
-    ScriptDigestError,
-    ScriptFailedError,
-    TimeLimitError,
-)
+from tasks.errors import PathMissingError, ScriptFailedError, TimeLimitError
 from tasks.hosts import script_run
 from tasks.hosts.host import FileHash, Host, Json
 from tasks.hosts.local import LocalHost
 from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.script_run import ScriptFiles, ScriptSetup
 from tasks.hosts.waiting import Pace
+from tasks.refusals import ScriptDigestError
 from tasks.scripts import AnswerLimits, load_script
 from tests.hosts.conftest import INTERPRETER, made_up, ssh_address, wait_for
 from tests.support import needs

@@ -22,12 +22,11 @@ from paramiko.message import Message
 from tasks.errors import (
     CommandFailedError,
     ConnectionLostError,
-    HostKeyError,
     PathMissingError,
     TimeLimitError,
     UsageError,
 )
-from tasks.hosts import ssh_connection
+from tasks.hosts import ssh_connection, ssh_login
 from tasks.hosts.host import Host
 from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.paths import Platform
@@ -36,6 +35,7 @@ from tasks.hosts.ssh_connection import MOST_CHANNELS, SshConnection
 from tasks.hosts.ssh_login import SshAccess
 from tasks.hosts.ssh_sftp import Limits, SftpChannel
 from tasks.hosts.waiting import Patience
+from tasks.refusals import HostKeyError
 from tests.hosts.conftest import made_up, shell, ssh_address, wait_for
 from tests.support import needs
 from tests.support.sshd import Sshd, running_sshd
@@ -217,7 +217,7 @@ def test_a_program_that_ends_at_once_does_not_cost_the_connection(
     ssh_host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[SshAccess] = []
-    connect, send = ssh_connection.connect, paramiko.Transport._send_user_message  # type: ignore[attr-defined]
+    connect, send = ssh_login.connect, paramiko.Transport._send_user_message  # type: ignore[attr-defined]
 
     def connect_and_count(access: SshAccess) -> paramiko.Transport:
         made.append(access)

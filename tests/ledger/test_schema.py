@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import SafetyError
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.runs import Runs
 from tasks.ledger.schema import MIGRATIONS, migrate, transaction
 from tasks.ledger.store import Ledger
+from tasks.refusals import SafetyError
 from tests.support.labs import ROOT
 from tests.support.older_labs import OlderLab, unpack_lab
 from tests.support.places import lay_out_place, open_place

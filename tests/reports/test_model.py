@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from tasks.errors import BundleAgeError, DiskFullError, LockHeldError, UsageError
+from tasks.errors import DiskFullError, UsageError
+from tasks.refusals import BundleAgeError, LockHeldError
 from tasks.reports.model import CommandReport, ExitCode, failure_report, json_schema
 from tests.reports import examples
 from tests.reports.schema_file import SCHEMA_FILE, schema_text

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tasks.approvals.apply import believe, next_applied, operations, read_outcomes
 from tasks.approvals.columns import revision_set
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import (
     MOST_APPROVALS,
     MOST_DECLINES,
@@ -27,7 +28,7 @@ from tasks.approvals.model import (
     encode_line,
     read_bounded,
 )
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.bundle.header import MOST_FILES
 from tasks.bundle.keys import generate_keys, load_signing_key
