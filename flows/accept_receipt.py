@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks import staging
-from tasks.policy import story
+from tasks.flow_run import story
 from tasks.site.settings import Side
 
 

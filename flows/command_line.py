@@ -1,7 +1,7 @@
 """The console script: words of a command in, one report and one exit code out.
 
 Knows the commands and nothing of how they work: a flow is imported, and Prefect with it, only when
-a command needs one. The lab's commands are in ``deploy/lab_commands.py``.
+a command needs one. The lab's commands are in ``deploy/demo/lab_commands.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from deploy.lab_commands import demo, lab_app
+from deploy.demo.lab_commands import demo, lab_app
 from tasks.errors import (
     AirGapError,
     PathMissingError,
@@ -212,10 +212,10 @@ def _flow(
     def tell(site: Site) -> CommandReport:
         if isinstance(bundles := parameters.get("bundles"), list):
             parameters["bundles"] = _folders(bundles)
-        prefect_for = import_module("deploy.embedded").prefect_for
+        prefect_for = import_module("deploy.prefect.embedded").prefect_for
         with prefect_for(site.state_dir, api_url=site.prefect.api_url):
             show_steps()
-            report_of = import_module("tasks.policy").report_of
+            report_of = import_module("tasks.flow_run").report_of
             story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
             report: CommandReport = report_of(story, site=site.name, **parameters)
         return report
@@ -256,9 +256,9 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
         site: The site file.
         json: Print one JSON document.
     """
-    from tasks.crossing.standing import read_standing
+    from tasks.run.status import read_status
 
-    return _at_site("status", site, None, lambda named: read_standing(named.name, clock=_now))
+    return _at_site("status", site, None, lambda named: read_status(named.name, clock=_now))
 
 
 @app.command
@@ -289,7 +289,7 @@ def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
         site: The site file.
         json: Print one JSON document.
     """
-    from tasks.crossing.trust import require_keys
+    from tasks.run.keys import require_keys
 
     checked = lay_out_site(site)
     require_keys(checked)

@@ -8,8 +8,8 @@ is there. Nothing on the staging server changes but our own folder.
 
 from __future__ import annotations
 
-from tasks import carrier, staging
-from tasks.policy import story
+from tasks import media, staging
+from tasks.flow_run import story
 from tasks.site.settings import Mode, Side
 
 
@@ -39,8 +39,8 @@ def export_bundle(
     if not draft.is_sealed:
         package = staging.export_metadata(draft, server, decisions)
         plan = staging.plan_bundle(draft, decisions, content, package)
-        packed = carrier.pack_bundle(draft, plan, content, package)
-        carrier.seal_bundle(draft, packed, server)
+        packed = media.pack_bundle(draft, plan, content, package)
+        media.seal_bundle(draft, packed, server)
 
     staging.predict_missing(draft, server, decisions, content)
-    carrier.describe_bundle(draft)
+    media.describe_bundle(draft)

@@ -7,8 +7,8 @@ command goes on where it stopped; run again when finished, it mends what has van
 
 from __future__ import annotations
 
-from tasks import carrier, disconnected
-from tasks.policy import story
+from tasks import disconnected, media
+from tasks.flow_run import story
 from tasks.site.settings import Side
 
 
@@ -27,11 +27,11 @@ def import_bundle(
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
-    arrival = carrier.open_bundle(bundles, to_import=True)
+    arrival = media.open_bundle(bundles, to_import=True)
     disconnected.lock_server()
     server = disconnected.check_server(arrival)
     content = disconnected.scan_content(server, everything=arrival.is_repair)
-    bundle = carrier.unpack_bundle(arrival, content)
+    bundle = media.unpack_bundle(arrival, content)
     plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
 
     # Until here nothing has changed that WSUS or its clients see.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks import carrier
-from tasks.policy import story
+from tasks import media
+from tasks.flow_run import story
 
 
 @story("verify")
@@ -14,5 +14,5 @@ def verify_bundle(site: str, bundles: list[str]) -> None:
         site: Name of the site; its file says which keys are trusted.
         bundles: The bundle's folder; several are its volumes, or copies of it.
     """
-    bundle = carrier.open_bundle(bundles)
-    carrier.prove_bundle(bundle)
+    bundle = media.open_bundle(bundles)
+    media.prove_bundle(bundle)

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
-from tasks.crossing import accepting, asking, examining, export
-from tasks.crossing import draft as drafts
-from tasks.crossing.accepting import Accepted
-from tasks.crossing.draft import Draft
-from tasks.crossing.export import ExportedPackage
-from tasks.crossing.leftovers import sweep_server
-from tasks.crossing.listing import Listing
-from tasks.crossing.view import ServerView
+from tasks.exporting import draft as drafts
+from tasks.exporting import export_bundle, receipt_in
+from tasks.exporting.draft import Draft
+from tasks.exporting.export_bundle import ExportedPackage
+from tasks.exporting.receipt_in import AcceptedReceipt
+from tasks.flow_run import current_run, found_done, log, name_run, step
 from tasks.metadata.server import ServerFacts
-from tasks.policy import at_work, found_done, log, name_run, step
+from tasks.server import check, queries
+from tasks.server.cleanup import clean_up_server
+from tasks.server.content_listing import ContentListing
+from tasks.server.snapshot import ServerSnapshot
 from tasks.site.settings import Mode
 
 
 @step("Lock server and media")
 def lock_server_and_media() -> None:
     """Take both locks; they are let go when the run ends."""
-    place = at_work()
-    place.require_media()
-    place.make_folders()
-    place.lock_server()
-    sweep_server(place)
-    place.lock_media()
+    run = current_run()
+    run.require_media()
+    run.make_folders()
+    run.lock_server()
+    clean_up_server(run)
+    run.lock_media()
 
 
 @step("Check server")
 def check_server() -> ServerFacts:
     """See that the server can be exported from."""
-    facts = examining.check_server(at_work())
+    facts = check.check_server(current_run())
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
 
@@ -39,16 +40,16 @@ def check_server() -> ServerFacts:
 @step("Capture approvals")
 def capture_approvals(server: ServerFacts) -> ServerDecisions:
     """Take down groups, approvals and declines in one scoped call."""
-    decisions = asking.read_all_approvals(at_work(), server)
+    decisions = queries.read_all_approvals(current_run(), server)
     found = decisions.decisions
     log.info("%s approvals, %s declines", len(found.approvals), len(found.declines))
     return decisions
 
 
 @step("Scan content")
-def scan_content(server: ServerFacts) -> Listing:
+def scan_content(server: ServerFacts) -> ContentListing:
     """List WsusContent."""
-    listing = examining.scan_content(at_work(), server)
+    listing = check.scan_content(current_run(), server)
     log.info("%s content files, %s bytes", *listing.totals())
     return listing
 
@@ -57,20 +58,22 @@ def scan_content(server: ServerFacts) -> Listing:
 def open_draft(
     server: ServerFacts,
     decisions: ServerDecisions,
-    content: Listing,
+    content: ContentListing,
     *,
     mode: Mode | None,
     full: bool,
     new: bool,
 ) -> Draft:
     """Find or begin the bundle that this export is about."""
-    place = at_work()
-    view = ServerView(server, decisions, content)
-    draft = drafts.open_draft(place, view, mode=mode, full=full, new=new)
-    place.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
+    run = current_run()
+    view = ServerSnapshot(server, decisions, content)
+    draft = drafts.open_draft(run, view, mode=mode, full=full, new=new)
+    run.report.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
     name_run(f"{draft.bundle.name} export", draft.bundle.name)
     if draft.is_sealed:
-        place.lines.append("nothing has changed since: this is the bundle that was made before")
+        run.report.lines.append(
+            "nothing has changed since: this is the bundle that was made before"
+        )
         found_done()
     return draft
 
@@ -80,50 +83,50 @@ def export_metadata(
     draft: Draft, server: ServerFacts, decisions: ServerDecisions
 ) -> ExportedPackage:
     """Have wsusutil export, judge it by all signals, fetch the package."""
-    place = at_work()
-    found = export.find_package(place, draft, server)
+    run = current_run()
+    found = export_bundle.find_package(run, draft, server)
     if found is not None:
         found_done()
         return found
-    package = export.export_package(place, draft, server, decisions)
+    package = export_bundle.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
 
 
 @step("Plan bundle")
 def plan_bundle(
-    draft: Draft, decisions: ServerDecisions, content: Listing, package: ExportedPackage
+    draft: Draft, decisions: ServerDecisions, content: ContentListing, package: ExportedPackage
 ) -> Plan:
     """Decide what is carried: what the base lacks."""
-    place = at_work()
-    export.write_approvals(draft, decisions)
-    plan = export.plan_content(place, draft, content, package)
+    run = current_run()
+    export_bundle.write_approvals(draft, decisions)
+    plan = export_bundle.plan_content(run, draft, content, package)
     log.info("%s of %s files are carried", plan.carried_files, plan.files)
     return plan
 
 
 @step("Predict missing content")
 def predict_missing(
-    draft: Draft, server: ServerFacts, decisions: ServerDecisions, content: Listing
+    draft: Draft, server: ServerFacts, decisions: ServerDecisions, content: ContentListing
 ) -> None:
     """Name the approved updates whose files staging itself lacks, before the trip."""
-    place = at_work()
-    missing = export.predict_missing(place, draft, ServerView(server, decisions, content))
-    place.note(missing=missing)
+    run = current_run()
+    missing = export_bundle.predict_missing(run, draft, ServerSnapshot(server, decisions, content))
+    run.report.note(missing=missing)
     for each in missing:
         log.warning("%s lacks %s (%s)", each.title, each.file, each.reason.value)
 
 
 @step("Read receipt")
-def read_receipt(receipt: str) -> Accepted:
+def read_receipt(receipt: str) -> AcceptedReceipt:
     """Read the receipt's file, or the code that was typed."""
-    accepted = accepting.open_receipt(at_work(), receipt)
+    accepted = receipt_in.open_receipt(current_run(), receipt)
     bundle = accepted.record.bundle.name
     name_run(f"{bundle} accept", bundle)
     return accepted
 
 
 @step("Advance baseline")
-def advance_baseline(accepted: Accepted) -> None:
+def advance_baseline(accepted: AcceptedReceipt) -> None:
     """Move the baseline to the receipted bundle."""
-    accepting.advance_baseline(at_work(), accepted)
+    receipt_in.advance_baseline(current_run(), accepted)

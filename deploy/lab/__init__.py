@@ -45,15 +45,15 @@ def create(
     Raises:
         LabError: The folder is not empty or cannot be written, or a number makes no sense.
     """
-    from deploy.lab.layout import Size
-    from deploy.lab.layout import create as lay_out
+    from deploy.lab.generate.layout import Size
+    from deploy.lab.generate.layout import create as lay_out
 
     lay_out(folder, Size(updates, content_bytes), seed, language)
 
 
 def advance(folder: Path) -> None:
     """Let a month pass on the staging server."""
-    from deploy.lab.month import advance as pass_month
+    from deploy.lab.generate.month import advance as pass_month
 
     pass_month(folder)
 
@@ -101,7 +101,7 @@ def tune(folder: Path, side: str, name: str, value: Any) -> None:
 
 def state(folder: Path, side: str) -> dict[str, Any]:
     """What a side's server holds; the same for the same content on either side."""
-    from deploy.lab.state_document import read
+    from deploy.lab.store.state_document import read
 
     return read(folder, side)
 

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.lab import LabError, filling, naming, server_folder
+from deploy.lab import LabError, server_folder
+from deploy.lab.generate import content_bytes
 from deploy.lab.rules import configuration
 from deploy.lab.rules.server import Server, open_server
+from deploy.lab.store import content_paths
 
 DESCRIPTIONS = {
     "package-empty": "wsusutil export ends well, but the package has no bytes",
@@ -80,7 +82,7 @@ def _vanish(server: Server) -> str:
 def _replace(server: Server) -> str:
     path = _victim(server)
     _keep(server, path)
-    filling.write(filling.block_recipe(0, f"replaced {path.name[:40]}", 4_096), path)
+    content_bytes.write(content_bytes.block_recipe(0, f"replaced {path.name[:40]}", 4_096), path)
     return path.name
 
 
@@ -144,10 +146,10 @@ def _approved_files(server: Server) -> Iterator[Path]:
         " WHERE kind = 'payload' AND state = 'Ready' ORDER BY sha1"
     ).fetchall()
     for row in rows:
-        yield naming.content_path(server.content_dir, row["sha1"], row["name"])
+        yield content_paths.content_path(server.content_dir, row["sha1"], row["name"])
 
 
 def _any_file(server: Server) -> Iterator[Path]:
     for path in sorted(server.content_dir.glob("*/*")):
-        if naming.CONTENT_NAME.fullmatch(path.name):
+        if content_paths.CONTENT_NAME.fullmatch(path.name):
             yield path

@@ -23,7 +23,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.lab import SIDES, LabError, layout, server_folder
+from deploy.lab import SIDES, LabError, server_folder
+from deploy.lab.generate import layout
 from deploy.lab.rules.server import Server, open_server
 
 _TICK_SECONDS = 0.25

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tasks.approvals.model import Approval, ApprovalSet, GroupPath, Key, fold
-from tasks.approvals.outline import ApprovalPlan, PlannedAction
+from tasks.approvals.plan_model import ApprovalPlan, PlannedAction
 
 Name = TypeVar("Name")
 Item = TypeVar("Item")
@@ -88,7 +88,7 @@ def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> App
     return ApplyOutcome(tuple(applied), repeated, tuple(failed))
 
 
-def believe(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
+def keep_what_server_shows(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
     """Take for applied only what the server itself shows afterwards.
 
     A change that was said to be done and is not there would else be taken, at the next import,
@@ -108,7 +108,7 @@ def believe(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
     )
 
 
-def seen_only(plan: ApprovalPlan, present: ApprovalSet) -> ApplyOutcome:
+def applied_on_server(plan: ApprovalPlan, present: ApprovalSet) -> ApplyOutcome:
     """What of a plan the server shows, where the script gave no answer that could be used."""
     standing = _Standing(present)
     decisions = (each for each in plan.actions if each.operation != "accept-license")

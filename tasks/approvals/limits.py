@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tasks.approvals.model import Action, ApprovalSet
-from tasks.approvals.outline import PlanCounts, PlannedAction
+from tasks.approvals.plan_model import PlanCounts, PlannedAction
 from tasks.approvals.policy import ApprovalPolicy
 
 

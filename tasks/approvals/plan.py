@@ -29,7 +29,7 @@ from tasks.approvals.model import (
     Key,
     fold,
 )
-from tasks.approvals.outline import ApprovalPlan, Change, PlannedAction, Waiting
+from tasks.approvals.plan_model import ApprovalPlan, Change, PlannedAction, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
 from tasks.revision import RevisionId

@@ -21,7 +21,7 @@ from tasks.bundle.layout import CONTENT, part_name, volume_folder
 from tasks.bundle.manifest import Entry, Part, read_entries
 from tasks.bundle.parts import PartedDigests, PartTarget, digest_parts, prove_planned, split_file
 from tasks.bundle.plan import HELD, PlannedFile, read_carry
-from tasks.content.memory import HashMemory
+from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentName, FileDigests
 from tasks.content.place import beside_of, content_path
 from tasks.content.scan import ContentFile
@@ -73,7 +73,7 @@ class LeftOut:
 
 
 def carry_content(
-    job: PackJob, memory: HashMemory, *, now: datetime, progress: Progress | None = None
+    job: PackJob, memory: HashCache, *, now: datetime, progress: Progress | None = None
 ) -> tuple[LeftOut, ...]:
     """Copy all planned files onto their volumes; what is left out is not in the manifest either.
 
@@ -105,7 +105,7 @@ class _Notes:
     """What is noted of files that were carried, and of those that were not."""
 
     job: PackJob
-    memory: HashMemory
+    memory: HashCache
     now: datetime
     progress: Progress
     left_out: list[LeftOut] = field(default_factory=list)

@@ -37,14 +37,14 @@ class Fault:
 class Faults:
     """Faults as they are found: all are counted, the first thousand are kept.
 
-    Of every verdict at least the first is kept, however many of another came before. ``spared``
+    Of every verdict at least the first is kept, however many of another came before. ``recovered``
     are those of one copy of a volume where another copy had the same file right: they amount to
     nothing, and a person should still know of them.
     """
 
     listed: list[Fault] = field(default_factory=list)
     counts: dict[Verdict, int] = field(default_factory=dict)
-    spared: list[Fault] = field(default_factory=list)
+    recovered: list[Fault] = field(default_factory=list)
 
     def add(self, fault: Fault) -> None:
         """Take a fault."""
@@ -52,15 +52,15 @@ class Faults:
         if len(self.listed) < MOST_LISTED or self.counts[fault.verdict] == 1:
             self.listed.append(fault)
 
-    def settle(self, tried: Faults, *, spared: bool) -> None:
+    def settle(self, tried: Faults, *, recovered: bool) -> None:
         """Take the faults of the copies that were tried for one file.
 
         Args:
             tried: What was wrong with them.
             spared: One of the copies was right after all.
         """
-        if spared:
-            self.spared += tried.listed[: MOST_LISTED - len(self.spared)]
+        if recovered:
+            self.recovered += tried.listed[: MOST_LISTED - len(self.recovered)]
             return
         for fault in tried.listed:
             self.add(fault)

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.bundle.carry import LeftOut, PackJob, carry_content, packed_entries
+from tasks.bundle.checksum_files import Documents, WrittenLists, write_lists
 from tasks.bundle.header import Binding, VolumeBinding
 from tasks.bundle.layout import CONTENT, HEADER, volume_folder
-from tasks.bundle.lists import Documents, WrittenLists, write_lists
 from tasks.bundle.manifest import ManifestSummary, pieces_of
 from tasks.bundle.plan import Plan
 from tasks.bundle.sweep import refuse_strangers, sweep
-from tasks.content.memory import HashMemory
+from tasks.content.hash_cache import HashCache
 from tasks.content.place import beside_of
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import BatchFailedError, RoomError
@@ -67,7 +67,7 @@ def pack_bundle(
     job: PackJob,
     plan: Plan,
     documents: Documents,
-    memory: HashMemory,
+    memory: HashCache,
     *,
     now: datetime,
     progress: Progress | None = None,

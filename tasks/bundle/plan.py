@@ -82,7 +82,7 @@ class Plan(Sealed):
     Attributes:
         files, size_bytes: What the staging server holds.
         carried_files, carried_bytes: What this bundle carries of it.
-        held_files: What the baseline holds already, and is not carried.
+        files_in_base: What the baseline holds already, and is not carried.
         gone_files: What the baseline holds and the staging server no longer does.
         volumes: How many volumes it takes.
         media_bytes: What will be written on media in all, at most.
@@ -92,7 +92,7 @@ class Plan(Sealed):
     size_bytes: Count
     carried_files: Count
     carried_bytes: Count
-    held_files: Count
+    files_in_base: Count
     gone_files: Count
     volumes: Count
     media_bytes: Count
@@ -154,11 +154,11 @@ def plan_bundle(
             volumes = max(volumes, planned.pieces[-1].volume)
             media_bytes += planned.size_bytes + _overhead(planned.name, len(planned.pieces))
     return Plan(
-        files=tally.carried_files + tally.held_files,
+        files=tally.carried_files + tally.files_in_base,
         size_bytes=tally.size_bytes,
         carried_files=tally.carried_files,
         carried_bytes=tally.carried_bytes,
-        held_files=tally.held_files,
+        files_in_base=tally.files_in_base,
         gone_files=tally.gone_files,
         volumes=volumes,
         media_bytes=media_bytes + volumes * HEADER_LIMIT_BYTES,
@@ -264,7 +264,7 @@ def _document_lines() -> int:
 class _Tally:
     carried_files: int = 0
     carried_bytes: int = 0
-    held_files: int = 0
+    files_in_base: int = 0
     gone_files: int = 0
     size_bytes: int = 0
     manifest_bytes: int = 0
@@ -286,7 +286,7 @@ def _held(
             tally.size_bytes += file.size_bytes
             pieces = 1
             if pair.right is not None and decide(pair) == "held":
-                tally.held_files += 1
+                tally.files_in_base += 1
                 yield pair.right.model_copy(update={"volume": None, "parts": ()})
             else:
                 planned = _planned(file)

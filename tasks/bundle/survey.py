@@ -15,7 +15,7 @@ from tasks.bundle.manifest import Entry, Piece, pieces_of
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
 
-Places = Mapping[int, Sequence[HostPath]]
+VolumeFolders = Mapping[int, Sequence[HostPath]]
 """The folders in which a volume was found, by its number: more than one when there are copies."""
 
 FolderNames = Mapping[str, FileStat]
@@ -33,7 +33,7 @@ class FolderSurvey:
     folder: str
     entries: tuple[Entry, ...]
     listings: Mapping[HostPath, FolderNames]
-    places: Places
+    places: VolumeFolders
     folders: Mapping[HostPath, FileStat]
 
     def path_in(self, place: HostPath, piece: Piece) -> HostPath:
@@ -64,7 +64,9 @@ class FolderSurvey:
                     yield place.joined(CONTENT, self.folder), self.folders[place]
 
 
-def survey_content(media: Host, places: Places, entries: Iterable[Entry]) -> Iterator[FolderSurvey]:
+def survey_content(
+    media: Host, places: VolumeFolders, entries: Iterable[Entry]
+) -> Iterator[FolderSurvey]:
     """Walk along manifest and media together.
 
     Content folders that hold no entry come as surveys without entries, at the end; names in
@@ -112,7 +114,7 @@ class _Ground:
     """What is walked over. ``folders`` are the content folders of each place, not yet visited."""
 
     media: Host
-    places: Places
+    places: VolumeFolders
     folders: Mapping[HostPath, dict[str, FileStat]]
 
     def survey(self, folder: str, entries: tuple[Entry, ...]) -> FolderSurvey:

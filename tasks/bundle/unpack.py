@@ -30,7 +30,7 @@ from tasks.bundle.manifest import (
     pieces_of,
     verify_manifest,
 )
-from tasks.bundle.opening import OpenedBundle
+from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import FolderSurvey, survey_content
 from tasks.content.place import beside_of, content_path
 from tasks.content.transfer import CopyItem, CopyResult, copy_files
@@ -166,9 +166,9 @@ class _Copying:
                 final=final,
             )
             if _transfer(self.bundle.media, item, self.machine, tried):
-                self.bundle.faults.settle(tried, spared=True)
+                self.bundle.faults.settle(tried, recovered=True)
                 return Path(final.text)
-        self.bundle.faults.settle(tried, spared=False)
+        self.bundle.faults.settle(tried, recovered=False)
         return None
 
 
@@ -182,7 +182,7 @@ def _prove_lists(bundle: OpenedBundle) -> None:
                 for place in places
             )
             is_right = any(_transfer(bundle.media, item, None, tried) for item in items)
-            bundle.faults.settle(tried, spared=is_right)
+            bundle.faults.settle(tried, recovered=is_right)
 
 
 def _transfer(media: Host, item: CopyItem, destination: Host | None, tried: Faults) -> bool:
@@ -253,14 +253,14 @@ class _Reading:
             self.done.written += result.written
             self.done.proved += item.final is None
             self.done.adopted += item.final is not None and not result.written
-            self.bundle.faults.settle(attempt.tried, spared=True)
+            self.bundle.faults.settle(attempt.tried, recovered=True)
             return
         attempt.tried.unread(item.sources[0], result.error)
         if attempt.others:
             again = replace(item, sources=attempt.others[0], present=False)
             self.again.append(_Attempt(again, attempt.others[1:], attempt.tried))
         else:
-            self.bundle.faults.settle(attempt.tried, spared=False)
+            self.bundle.faults.settle(attempt.tried, recovered=False)
 
 
 def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]:
@@ -311,7 +311,7 @@ def _choices(
     """
     found = [(piece, _sound_places(bundle, survey, piece, tried)) for piece in pieces_of(entry)]
     if not all(sound for _, sound in found):
-        bundle.faults.settle(tried, spared=False)
+        bundle.faults.settle(tried, recovered=False)
         return None
     ways = max(len(sound) for _, sound in found)
     return tuple(

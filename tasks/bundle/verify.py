@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, MANIFEST, PACKAGE, SHA1SUMS
 from tasks.bundle.manifest import Entry, pieces_of
-from tasks.bundle.opening import OpenedBundle
+from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import survey_content
 from tasks.bundle.unpack import ContentRead, unpack_content, unpack_documents
 from tasks.hosts.host import FileStat, Host

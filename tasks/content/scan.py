@@ -50,7 +50,7 @@ class StrangeName:
 
 
 Remembered = Callable[[ContentFile], FileDigests | None]
-"""Looks up the digests of a file that was hashed before (``HashMemory.lookup``)."""
+"""Looks up the digests of a file that was hashed before (``HashCache.lookup``)."""
 
 
 def scan(

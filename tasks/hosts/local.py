@@ -19,8 +19,7 @@ from types import TracebackType
 import psutil
 
 from tasks.errors import AirGapError, FolderUnsafeError
-from tasks.hosts import jobs, local_durable, scripted
-from tasks.hosts.faults import file_fault, retry_sharing
+from tasks.hosts import jobs, local_durable, windows_scripts
 from tasks.hosts.host import (
     CommandResult,
     FileHash,
@@ -42,6 +41,7 @@ from tasks.hosts.local_files import (
     open_file,
 )
 from tasks.hosts.local_process import launch_detached, probe_job, run_program
+from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
 from tasks.scripts import Script
@@ -84,14 +84,14 @@ class LocalHost:
         """Start a program in a session of its own, once per job folder."""
         self.make_folder(job)
         if WINDOWS:
-            scripted.start_detached(self, self._scripts, command, job)
+            windows_scripts.start_detached(self, self._scripts, command, job)
         else:
             launch_detached(command, job)
 
     def poll_detached(self, job: HostPath) -> JobStatus:
         """Say how a job stands."""
         if WINDOWS:
-            return jobs.poll(self, job, lambda: scripted.probe_job(self, self._scripts, job))
+            return jobs.poll(self, job, lambda: windows_scripts.probe_job(self, self._scripts, job))
         return jobs.poll(self, job, lambda: probe_job(job))
 
     def run_script(
@@ -225,7 +225,7 @@ class LocalHost:
     def make_private_folder(self, path: HostPath) -> None:
         """Create a folder for this user only, or prove that it is one."""
         if WINDOWS:
-            scripted.prepare_folder(self, self._scripts, path)
+            windows_scripts.prepare_folder(self, self._scripts, path)
         else:
             self._make_folder(path, mode=0o700)
             _prove_private(path, os.lstat(path.text))
@@ -244,7 +244,7 @@ class LocalHost:
     ) -> Outcome[tuple[HostPath, HostPath]]:
         """Rename files within one volume, replacing what has the new name."""
         if WINDOWS and inherit:
-            return scripted.place_files(self, self._scripts, moves, inherit=True)
+            return windows_scripts.place_files(self, self._scripts, moves, inherit=True)
         return _batch(moves, lambda move: self._rename(*move, inherit=inherit), "rename")
 
     def _rename(self, source: HostPath, target: HostPath, *, inherit: bool) -> None:
@@ -309,7 +309,7 @@ class LocalHost:
         if folder is not None:
             self.remove_tree(folder)
 
-    def service_folder(self) -> HostPath:
+    def request_folder(self) -> HostPath:
         """Make a new folder that only this account can use; it goes when the host is closed."""
         with self._lock:
             if self._service is None:

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 from tasks.errors import AirGapError
-from tasks.hosts.faults import file_fault, retry_sharing
 from tasks.hosts.host import Outcome
 from tasks.hosts.local_files import (
     CREATE_FLAGS,
@@ -23,6 +22,7 @@ from tasks.hosts.local_files import (
     Anchors,
     open_file,
 )
+from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.hosts.paths import HostPath
 
 # From here on one flush of the whole volume costs less than one for each file.

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from typing import Literal
 
 from tasks.errors import FolderUnsafeError
-from tasks.hosts.faults import retry_sharing
 from tasks.hosts.host import FileStat
+from tasks.hosts.os_errors import retry_sharing
 from tasks.hosts.paths import HostPath
 
 WINDOWS = os.name == "nt"

@@ -25,9 +25,9 @@ import psutil
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import AirGapError, HostFileError, LockHeldError
-from tasks.hosts.bounded import read_start
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import read_limited
 
 _TRIES = 8
 _DEEPEST_CLAIM = 4
@@ -273,7 +273,7 @@ def _read(host: Host, path: HostPath) -> bytes | None:
     if host.stat(path) is None:
         return None
     try:
-        return read_start(host, path, limit_bytes=_LIMIT_BYTES)
+        return read_limited(host, path, limit_bytes=_LIMIT_BYTES)
     except HostFileError:
         if host.stat(path) is None:
             return None

@@ -15,7 +15,7 @@ from tasks.errors import (
     FolderUnsafeError,
     HostFileError,
 )
-from tasks.hosts import jobs, scripted
+from tasks.hosts import jobs, windows_scripts
 from tasks.hosts.host import (
     CommandResult,
     FileHash,
@@ -80,7 +80,7 @@ class SshHost:
         """Start a program that outlives the connection, once per job folder."""
         self.make_folder(job)
         if self._is_windows:
-            scripted.start_detached(self, self._scripts, command, job)
+            windows_scripts.start_detached(self, self._scripts, command, job)
             return
         answer = self.ask(jobs.launch_command(command, job.text))
         if answer.stdout.strip() not in ("started", "found"):
@@ -93,7 +93,7 @@ class SshHost:
 
     def _probe(self, job: HostPath) -> JobStatus:
         if self._is_windows:
-            return scripted.probe_job(self, self._scripts, job)
+            return windows_scripts.probe_job(self, self._scripts, job)
         return jobs.read_probe(self.ask(jobs.probe_command(job.text)).stdout)
 
     def run_script(
@@ -109,7 +109,7 @@ class SshHost:
             self, self._scripts, script, request, folder=folder, timeout_seconds=timeout_seconds
         )
 
-    def service_folder(self) -> HostPath:
+    def request_folder(self) -> HostPath:
         """Make a new folder that only this account can use; it goes when the host is closed."""
         with self._lock:
             if self._service is None:
@@ -148,7 +148,7 @@ class SshHost:
         self, paths: Sequence[HostPath]
     ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
         """Have the server read its own files and say size and SHA-1."""
-        return scripted.hash_files(self, self._scripts, paths)
+        return windows_scripts.hash_files(self, self._scripts, paths)
 
     def space(self, folder: HostPath) -> Space:
         """Room on the volume of the nearest existing parent."""
@@ -156,7 +156,7 @@ class SshHost:
         while self._files.stat(nearest) is None and nearest.parent != nearest:
             nearest = nearest.parent
         if self._is_windows:
-            return scripted.read_volume(self, self._scripts, nearest)
+            return windows_scripts.read_volume(self, self._scripts, nearest)
         free_bytes = self._files.free_bytes(nearest)
         if free_bytes is None:
             raise HostFileError(
@@ -196,7 +196,7 @@ class SshHost:
     def make_private_folder(self, path: HostPath) -> None:
         """Create a folder for this account only (Windows: SYSTEM and Administrators)."""
         if self._is_windows:
-            scripted.prepare_folder(self, self._scripts, path)
+            windows_scripts.prepare_folder(self, self._scripts, path)
         else:
             self._files.make_folder(path, mode=0o700)
             self._prove_private(path)
@@ -286,7 +286,7 @@ class SshHost:
         """Rename files within one volume, replacing what has the new name."""
         # The script flushes what it renames.
         if self._is_windows and (inherit or not self._files.can_flush):
-            return scripted.place_files(self, self._scripts, moves, inherit=inherit)
+            return windows_scripts.place_files(self, self._scripts, moves, inherit=inherit)
         return self._files.rename(moves, inherit=inherit)
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:

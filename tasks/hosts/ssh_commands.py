@@ -15,7 +15,7 @@ from tasks.hosts.host import CommandResult
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_connection import (
     CONNECT_SECONDS,
-    BrokenError,
+    ConnectionBrokenError,
     SshConnection,
     breaking,
     close_quietly,
@@ -106,7 +106,7 @@ class SshCommands:
                 with breaking(session.get_transport()):
                     session.exec_command(text)
                     return started.finish(stdin, timeout_seconds)
-            except BrokenError as error:
+            except ConnectionBrokenError as error:
                 close_quietly(session)
                 if repeatable:
                     raise
@@ -207,11 +207,11 @@ class _Running:
     def _result(self) -> CommandResult:
         self._drain()
         if not self._session.exit_status_ready() or self._session.recv_exit_status() == -1:
-            raise BrokenError("the session ended without an exit code")
+            raise ConnectionBrokenError("the session ended without an exit code")
         # The exit code may overtake the last output, and a connection that breaks between them
         # closes the session just as the server does; only the server ends its output first.
         if not self._session.eof_received:
-            raise BrokenError("the session ended before its output did")
+            raise ConnectionBrokenError("the session ended before its output did")
         exit_code = self._session.recv_exit_status()
         self._session.close()
         return CommandResult(

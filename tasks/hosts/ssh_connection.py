@@ -35,7 +35,7 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "a
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
-class BrokenError(Exception):
+class ConnectionBrokenError(Exception):
     """The connection, or one channel of it, is no longer usable; another try may help."""
 
 
@@ -73,18 +73,18 @@ class SshConnection:
         for delay_seconds in RETRY_DELAYS_SECONDS:
             try:
                 return action()
-            except BrokenError:
+            except ConnectionBrokenError:
                 time.sleep(delay_seconds * random.uniform(0.8, 1.2))  # noqa: S311
         try:
             return action()
-        except BrokenError as error:
+        except ConnectionBrokenError as error:
             raise ConnectionLostError(address=self.access.target, reason=str(error)) from error
 
     def transport(self) -> paramiko.Transport:
         """The live connection, made now if there is none.
 
         Raises:
-            BrokenError: The server cannot be reached now.
+            ConnectionBrokenError: The server cannot be reached now.
             HostKeyError: It shows a key that is not pinned.
             ConnectionLostError: It does not let us in.
         """
@@ -176,7 +176,7 @@ class Channel:
         try:
             with breaking(self._connection.live_transport()):
                 return action(sftp)
-        except BrokenError:
+        except ConnectionBrokenError:
             self.discard()
             raise
 
@@ -210,14 +210,14 @@ def breaking(transport: paramiko.Transport | None) -> Iterator[None]:
         reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
         if transport is not None and isinstance(error, TimeoutError):
             transport.close()  # an answer that comes late would be taken for the next one
-        raise BrokenError(reason or type(error).__name__) from error
+        raise ConnectionBrokenError(reason or type(error).__name__) from error
 
 
 def connect(access: SshAccess) -> paramiko.Transport:
     """Connect, prove the server's key, and log in.
 
     Raises:
-        BrokenError: The server cannot be reached, or hung up.
+        ConnectionBrokenError: The server cannot be reached, or hung up.
         HostKeyError: It shows a key that is not pinned, or a revoked one.
         ConnectionLostError: It does not let us in; waiting does not help.
         PathMissingError: The private key that the site file names is not there.
@@ -229,7 +229,7 @@ def connect(access: SshAccess) -> paramiko.Transport:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport = paramiko.Transport(sock)
     except (OSError, paramiko.SSHException) as error:
-        raise BrokenError(f"cannot connect: {error}") from error
+        raise ConnectionBrokenError(f"cannot connect: {error}") from error
     try:
         with breaking(transport):
             _greet(transport, pinned)
@@ -282,7 +282,7 @@ def _log_in(access: SshAccess, transport: paramiko.Transport) -> None:
         try:
             with breaking(transport):
                 transport.auth_publickey(user, key)
-        except BrokenError as error:
+        except ConnectionBrokenError as error:
             if not isinstance(error.__cause__, paramiko.AuthenticationException):
                 raise
             reasons.append(str(error))

@@ -25,8 +25,8 @@ from tasks.errors import (
     FolderUnsafeError,
     HostFileError,
 )
-from tasks.hosts.faults import SHARING_DELAYS_SECONDS
 from tasks.hosts.host import FileStat, Item, Outcome
+from tasks.hosts.os_errors import SHARING_DELAYS_SECONDS
 from tasks.hosts.paths import HostPath, Platform
 from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_sftp import FAILURE, OP_UNSUPPORTED, SftpChannel, SftpStatusError

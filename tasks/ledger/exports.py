@@ -53,7 +53,7 @@ class Exports:
     @property
     def chain(self) -> str:
         """The chain's random id (32 hex digits), drawn once for this state."""
-        return self._ledger.settle_fact("chain", secrets.token_hex(16))
+        return self._ledger.set_fact_once("chain", secrets.token_hex(16))
 
     def newest(self) -> ExportRecord | None:
         """The record with the highest sequence."""

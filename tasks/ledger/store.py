@@ -94,7 +94,7 @@ class Ledger:
             (name, json.dumps(value)),
         )
 
-    def settle_fact(self, name: str, value: str) -> str:
+    def set_fact_once(self, name: str, value: str) -> str:
         """Remember a fact unless it is known already; return the one that holds."""
         self.connection.execute(
             "INSERT INTO fact VALUES (?, ?) ON CONFLICT(name) DO NOTHING", (name, json.dumps(value))
@@ -104,7 +104,7 @@ class Ledger:
     @property
     def machine(self) -> str:
         """A random id of this state folder; it stands in locks instead of a host's name."""
-        return self.settle_fact("machine", secrets.token_hex(16))
+        return self.set_fact_once("machine", secrets.token_hex(16))
 
     def latest_time(self, now: datetime) -> datetime:
         """``now``, or the latest time ever seen here: the clock never runs backwards for us."""

@@ -99,7 +99,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class HeldFile:
+class PresentFile:
     """What lies in WsusContent under a digest.
 
     ``is_valid``: whether its bytes were found to be what the name says; None when nobody looked,
@@ -110,7 +110,7 @@ class HeldFile:
     is_valid: bool | None = None
 
 
-ContentLookup = Callable[[ContentDigest], HeldFile | None]
+ContentLookup = Callable[[ContentDigest], PresentFile | None]
 ProvenanceLookup = Callable[[ContentDigest], Provenance]
 
 
@@ -207,7 +207,7 @@ def _judge(needed: NeededFile, view: ContentView) -> MissingReason | None:
     return MissingReason.NEVER_DOWNLOADED
 
 
-def _is_good(held: HeldFile, needed: NeededFile) -> bool:
+def _is_good(held: PresentFile, needed: NeededFile) -> bool:
     if held.is_valid is not None:
         return held.is_valid
     return needed.size_bytes is None or held.size_bytes == needed.size_bytes

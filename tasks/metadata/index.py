@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tasks.content.fields import Blake3Field
 from tasks.errors import DiskFullError, HostFileError, PackageError
-from tasks.hosts.faults import file_fault, retry_sharing
+from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.metadata import schema
 from tasks.metadata.model import (
     DescribedFile,

@@ -25,8 +25,7 @@ from typing import NoReturn
 from lxml import etree
 
 from tasks.errors import PackageError
-from tasks.metadata.guards import GUARDS
-from tasks.metadata.gunzip import GzipStream, Limits
+from tasks.metadata.gzip_stream import GzipStream, Limits
 from tasks.metadata.model import (
     MappedFile,
     PackageEnd,
@@ -36,6 +35,7 @@ from tasks.metadata.model import (
     PackageUpdate,
 )
 from tasks.metadata.update_xml import MetadataError, read_update_xml
+from tasks.metadata.xml_options import GUARDS
 from tasks.progress import Progress, Silence
 
 _ROOT = "ExportPackage"

@@ -19,8 +19,8 @@ from functools import lru_cache
 
 from lxml import etree
 
-from tasks.metadata.guards import GUARDS
 from tasks.metadata.model import BundledChild, DescribedFile, FileKind, UpdateMetadata
+from tasks.metadata.xml_options import GUARDS
 
 _DECLARATION = re.compile(r"\A[\s\ufeff]*(?:<\?xml[^>]*\?>)?")
 _GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")

@@ -97,7 +97,7 @@ class Judgement:
 
     verb: Verb
     signals: tuple[Signal, ...]
-    liars: tuple[SignalName, ...]
+    contradicted: tuple[SignalName, ...]
 
     @property
     def succeeded(self) -> bool:
@@ -108,11 +108,11 @@ class Judgement:
     def reason(self) -> str:
         """What went wrong and who said otherwise; empty after a success."""
         bad = "; ".join(f"{each.name}: {each.detail}" for each in self.signals if not each.good)
-        if not self.liars:
+        if not self.contradicted:
             return bad
-        if self.liars == tuple(each.name for each in self.signals if not each.good):
+        if self.contradicted == tuple(each.name for each in self.signals if not each.good):
             return f"{bad}, although every other signal speaks for success"
-        return f"{bad} (so the {' and the '.join(self.liars)} did not tell the truth)"
+        return f"{bad} (so the {' and the '.join(self.contradicted)} did not tell the truth)"
 
 
 def new_file_names(verb: Verb, *, now: datetime) -> FileNames:
@@ -176,7 +176,7 @@ def judge_export(signals: Signals) -> Judgement:
         _judge_service(signals.service),
         _judge_api(signals.api),
     )
-    return Judgement("export", judged, _find_liars(judged))
+    return Judgement("export", judged, _find_contradicted(judged))
 
 
 def judge_import(signals: Signals) -> Judgement:
@@ -188,10 +188,10 @@ def judge_import(signals: Signals) -> Judgement:
         _judge_service(signals.service),
         _judge_api(signals.api),
     )
-    return Judgement("import", judged, _find_liars(judged))
+    return Judgement("import", judged, _find_contradicted(judged))
 
 
-def _find_liars(signals: Sequence[Signal]) -> tuple[SignalName, ...]:
+def _find_contradicted(signals: Sequence[Signal]) -> tuple[SignalName, ...]:
     """Who was proved wrong, when they disagree.
 
     Exit code and log speak for the whole run, so whatever else went wrong makes a liar of each

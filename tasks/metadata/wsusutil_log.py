@@ -15,7 +15,7 @@ from typing import Literal
 
 from lxml import etree
 
-from tasks.metadata.guards import GUARDS
+from tasks.metadata.xml_options import GUARDS
 
 LogState = Literal["absent", "empty", "unreadable", "read"]
 KEPT_MESSAGES = 20

@@ -7,7 +7,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from tasks.hosts.faults import file_fault, retry_sharing
+from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.reports.html import render_html
 from tasks.reports.model import CommandReport
 from tasks.reports.tables import missing_csv, shopping_list

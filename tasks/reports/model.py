@@ -24,7 +24,7 @@ from pydantic import (
 
 from tasks.errors import InternalFaultError
 from tasks.metadata.audit import MissingFile
-from tasks.reports.foreseen import foreseen
+from tasks.reports.known_errors import foreseen
 
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.approvals.outline import ApprovalPlan, PlannedAction, Waiting
+from tasks.approvals.plan_model import ApprovalPlan, PlannedAction, Waiting
 from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
 from tasks.content.deletion import DeletePlan
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
-from tasks.metadata.brought import BroughtUpdate
+from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement
 from tasks.reports.model import (
     ApprovalLine,
@@ -53,7 +53,7 @@ def judgement_section(judgement: Judgement) -> Section:
         rows=tuple(
             (
                 one.name,
-                ("yes, and is wrong" if one.name in judgement.liars else "yes")
+                ("yes, and is wrong" if one.name in judgement.contradicted else "yes")
                 if one.good
                 else "no",
                 one.detail,
@@ -192,10 +192,10 @@ def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell,
 def faults_section(faults: Faults) -> Section:
     """What is wrong with a bundle's files on the media, and what of it another copy made good."""
 
-    def row(fault: Fault, spared: str = "") -> tuple[Cell, ...]:
-        return _FAULTS[fault.verdict] + spared, fault.path, fault.expected, fault.found
+    def row(fault: Fault, recovered: str = "") -> tuple[Cell, ...]:
+        return _FAULTS[fault.verdict] + recovered, fault.path, fault.expected, fault.found
 
-    spared = ", taken from another copy"
+    recovered = ", taken from another copy"
     return Section(
         key="faults",
         title="What is wrong on the media",
@@ -204,7 +204,7 @@ def faults_section(faults: Faults) -> Section:
         else "",
         facts=(
             Fact(label="Files and names", value=faults.total, kind="count"),
-            Fact(label="Taken from another copy", value=len(faults.spared), kind="count"),
+            Fact(label="Taken from another copy", value=len(faults.recovered), kind="count"),
         ),
         columns=(
             Column(label="Fault", kind="short"),
@@ -212,7 +212,7 @@ def faults_section(faults: Faults) -> Section:
             Column(label="Expected"),
             Column(label="Found"),
         ),
-        rows=(*map(row, faults.listed), *(row(fault, spared) for fault in faults.spared)),
+        rows=(*map(row, faults.listed), *(row(fault, recovered) for fault in faults.recovered)),
     )
 
 

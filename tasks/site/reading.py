@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.errors import PathMissingError, SiteFileError, UsageError, WrongSideError
-from tasks.hosts.opening import LOCAL
+from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import parse_ssh_address
 from tasks.site.settings import ServerSection, Side, Site

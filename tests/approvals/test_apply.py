@@ -8,15 +8,15 @@ from typing import Any
 from tasks.approvals.apply import (
     NO_OUTCOME,
     NOT_SEEN,
-    believe,
+    applied_on_server,
+    keep_what_server_shows,
     next_applied,
     operations,
     read_outcomes,
-    seen_only,
 )
 from tasks.approvals.model import Action, ApprovalSet
-from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.revision import RevisionId
 from tests.approvals.building import (
@@ -121,8 +121,8 @@ def test_the_last_outcome_of_a_number_counts() -> None:
 def test_what_the_server_does_not_show_was_not_done_whatever_the_script_said() -> None:
     said = read_outcomes(made(), [outcome(n) for n in range(1, 8)])
 
-    assert believe(said, INCOMING) == said
-    doubted = believe(said, PRESENT)
+    assert keep_what_server_shows(said, INCOMING) == said
+    doubted = keep_what_server_shows(said, PRESENT)
     assert not doubted.applied
     assert {failure.error for failure in doubted.failed} == {NOT_SEEN}
     assert [failure.action for failure in doubted.failed] == list(said.applied)
@@ -136,10 +136,12 @@ def test_another_decision_than_the_one_asked_for_was_not_done_and_is_nobodys_own
     situation = Situation(ApprovalSet(), decisions(asked), decisions(), Facts(known=KNOWN))
     plan = plan_approvals(situation, ApprovalPolicy(), now=NOW)
     said = read_outcomes(plan, [outcome(1)])
-    (failure,) = believe(said, decisions(other)).failed
+    (failure,) = keep_what_server_shows(said, decisions(other)).failed
     assert (failure.error, failure.left) == (NOT_SEEN, other)
 
-    last = next_applied(ApprovalSet(), decisions(asked), plan, believe(said, decisions(other)))
+    last = next_applied(
+        ApprovalSet(), decisions(asked), plan, keep_what_server_shows(said, decisions(other))
+    )
     assert last.approvals == (other,)
     again = Situation(last, decisions(asked), decisions(other), Facts(known=KNOWN))
     (mended,) = plan_approvals(again, ApprovalPolicy(), now=NOW).actions
@@ -151,15 +153,15 @@ def test_an_approval_that_was_not_replaced_is_left_by_nobody() -> None:
     situation = Situation(ApprovalSet(), decisions(asked), decisions(before), Facts(known=KNOWN))
     last = decisions(before)
     plan = plan_approvals(replace(situation, last=last), ApprovalPolicy(), now=NOW)
-    (failure,) = believe(read_outcomes(plan, [outcome(1)]), decisions(before)).failed
+    (failure,) = keep_what_server_shows(read_outcomes(plan, [outcome(1)]), decisions(before)).failed
     assert failure.left is None
 
 
 def test_without_an_answer_only_what_the_server_shows_was_done() -> None:
     plan = made()
-    assert seen_only(plan, INCOMING).applied == plan.actions
-    assert seen_only(plan, PRESENT).applied == ()
-    assert seen_only(plan, PRESENT).failed == ()
+    assert applied_on_server(plan, INCOMING).applied == plan.actions
+    assert applied_on_server(plan, PRESENT).applied == ()
+    assert applied_on_server(plan, PRESENT).failed == ()
 
 
 def test_a_group_that_could_not_be_made_is_a_failure_of_its_own() -> None:

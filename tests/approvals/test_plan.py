@@ -15,8 +15,8 @@ from tasks.approvals.model import (
     ApprovalSet,
     Decline,
 )
-from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
 from tasks.revision import RevisionId

@@ -17,8 +17,8 @@ from tasks.approvals.model import (
     Decline,
     Key,
 )
-from tasks.approvals.outline import ApprovalPlan, Waiting
 from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.revision import RevisionId
 from tests.approvals.building import (

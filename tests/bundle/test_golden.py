@@ -16,7 +16,7 @@ from tasks.bundle.header import read_header, verify_header
 from tasks.bundle.keys import load_public_key, load_receipt_secret
 from tasks.bundle.layout import HEADER, MANIFEST, volume_name
 from tasks.bundle.manifest import read_entries
-from tasks.bundle.opening import open_bundle
+from tasks.bundle.opened_bundle import open_bundle
 from tasks.bundle.plan import MediaLimits
 from tasks.bundle.receipt import read_receipt, seal_receipt
 from tasks.bundle.receipt_code import Awaited, make_code, match_code

@@ -14,9 +14,9 @@ from tasks.content.place import Placed, PlaceItem, place
 from tasks.content.scan import scan
 from tasks.errors import HostFileError
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost, PowerLostError
 from tasks.hosts.paths import HostPath
 from tests.support.bundles import fill_content, tree, write_content
+from tests.support.memory_host import MemoryHost, PowerLostError
 
 
 def _place(root: Path, items: list[PlaceItem]) -> list[Placed]:

@@ -21,9 +21,9 @@ from tasks.errors import (
 )
 from tasks.hosts.host import FileHash, Host
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost, PowerLostError
 from tasks.hosts.paths import HostPath
 from tests.support.bundles import fill_content, tree, write_content
+from tests.support.memory_host import MemoryHost, PowerLostError
 
 LIMITS = BatchLimits(files=7, size_bytes=20_000)
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tasks.crossing.workplace import Workplace
-from tests.support.places import lay_out_place, open_place
+from tasks.run.context import RunContext
+from tests.support.runs import open_test_run, write_site_file
 
 
 @pytest.fixture
-def staging(tmp_path: Path) -> Iterator[Workplace]:
-    with open_place(lay_out_place(tmp_path, side="staging")) as place:
-        yield place
+def staging(tmp_path: Path) -> Iterator[RunContext]:
+    with open_test_run(write_site_file(tmp_path, side="staging")) as run:
+        yield run
 
 
 @pytest.fixture
-def disconnected(tmp_path: Path) -> Iterator[Workplace]:
-    with open_place(lay_out_place(tmp_path, side="disconnected")) as place:
-        yield place
+def disconnected(tmp_path: Path) -> Iterator[RunContext]:
+    with open_test_run(write_site_file(tmp_path, side="disconnected")) as run:
+        yield run

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo import _Demo
+from deploy.demo.two_months import _Demo
 from flows.command_line import run
 
 

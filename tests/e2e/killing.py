@@ -208,18 +208,18 @@ def _content(folder: Path) -> dict[str, str]:
 
 def _bundle_faults(site: Path, media: Path) -> tuple[str, ...]:
     """What verifying every bundle on the media finds, through the product's own eyes."""
-    from tasks.crossing.arrival import open_arrival, prove
-    from tasks.crossing.workplace import open_workplace
     from tasks.errors import AirGapError
+    from tasks.importing.incoming import open_incoming, prove
+    from tasks.run.context import open_run_context
     from tasks.site.reading import lay_out_site
 
     # The staging side's key is the one that a bundle bears: the other side trusts it.
     name = lay_out_site(site.parent.parent / "disconnected" / "site.toml").name
     found = []
     for bundle in sorted(media.glob("alpha-*")):
-        with open_workplace(name, command="verify", side=None, clock=_now) as place:
+        with open_run_context(name, command="verify", side=None, clock=_now) as place:
             try:
-                prove(place, open_arrival(place, [str(bundle)], to_import=False))
+                prove(place, open_incoming(place, [str(bundle)], to_import=False))
             except AirGapError as error:
                 found.append(f"{bundle.name}: {error.message}")
     return tuple(found)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.content.memory import HashMemory
+from tasks.content.hash_cache import HashCache
 from tests.support.labs import Lab, Result, equal_servers, make_lab
 
 
@@ -101,10 +101,10 @@ def _wait_for(folder: Path, pattern: str) -> Path:
 def test_what_cannot_be_remembered_for_the_next_run_does_not_change_how_this_one_ended(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def disk_is_full(memory: HashMemory) -> None:
+    def disk_is_full(memory: HashCache) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(HashMemory, "close", disk_is_full)
+    monkeypatch.setattr(HashCache, "close", disk_is_full)
     assert ground.lab.export("--new", expect=0).document["report"]
 
 

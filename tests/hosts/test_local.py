@@ -21,7 +21,7 @@ from tasks.errors import (
     HostFileError,
     TimeLimitError,
 )
-from tasks.hosts import faults, local_durable
+from tasks.hosts import local_durable, os_errors
 from tasks.hosts.local import LocalHost
 from tests.hosts.conftest import shell, wait_for
 from tests.support import needs
@@ -274,7 +274,7 @@ class _ViolationError(OSError):
 
 
 def test_a_sharing_violation_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "SHARING_DELAYS_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(os_errors, "SHARING_DELAYS_SECONDS", (0.0, 0.0, 0.0))
     answers: list[OSError | str] = [
         _ViolationError(32),
         _ViolationError(33),
@@ -288,12 +288,12 @@ def test_a_sharing_violation_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> N
             raise answer
         return answer
 
-    assert faults.retry_sharing(action) == "done"
+    assert os_errors.retry_sharing(action) == "done"
 
 
 @pytest.mark.parametrize("code", [2, 32])
 def test_what_does_not_pass_comes_out(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    monkeypatch.setattr(faults, "SHARING_DELAYS_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(os_errors, "SHARING_DELAYS_SECONDS", (0.0, 0.0))
     tries = []
 
     def action() -> None:
@@ -301,5 +301,5 @@ def test_what_does_not_pass_comes_out(monkeypatch: pytest.MonkeyPatch, code: int
         raise _ViolationError(code)
 
     with pytest.raises(OSError, match="in use"):
-        faults.retry_sharing(action)
+        os_errors.retry_sharing(action)
     assert len(tries) == (3 if code == 32 else 1)

@@ -19,9 +19,9 @@ from tasks.errors import LockHeldError
 from tasks.hosts.host import Outcome
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, LockOwner, acquire, acquire_as, current_owner, is_gone
-from tasks.hosts.memory import MemoryHost, PowerLostError
 from tasks.hosts.paths import HostPath
 from tests.hosts.conftest import World
+from tests.support.memory_host import MemoryHost, PowerLostError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MACHINE = "5f0c7d5e"

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import ConnectionLostError, DiskFullError, HostFileError
 from tasks.hosts.host import CommandResult
-from tasks.hosts.memory import MemoryHost, PowerLostError
 from tasks.hosts.paths import HostPath, Platform
+from tests.support.memory_host import MemoryHost, PowerLostError
 
 SEEDS = st.integers(0, 1_000_000)
 

@@ -19,9 +19,9 @@ from tasks.errors import (
     TimeLimitError,
 )
 from tasks.hosts import script_run
+from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import FileHash, Host, Json
 from tasks.hosts.local import LocalHost
-from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.script_run import ScriptFiles, ScriptSetup
 from tasks.scripts import load_script
 from tests.hosts.conftest import INTERPRETER, made_up, ssh_address, wait_for

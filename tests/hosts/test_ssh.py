@@ -27,8 +27,8 @@ from tasks.errors import (
     UsageError,
 )
 from tasks.hosts import ssh_connection
+from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import Host
-from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import parse_ssh_address
 from tasks.hosts.ssh_connection import MOST_CHANNELS, SshAccess, SshConnection

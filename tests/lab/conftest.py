@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy import lab
-from tests.lab.bench import Bench
+from tests.lab.script_bench import Bench
 
 
 @pytest.fixture

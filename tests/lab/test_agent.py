@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from deploy import lab
-from deploy.lab import naming, shelf, taxonomy
-from deploy.lab.records import Revision
-from deploy.lab.rules import agent, approving, configuration, loading
+from deploy.lab.generate import taxonomy
+from deploy.lab.rules import agent, approving, configuration, ingest
 from deploy.lab.rules.server import RuleError, Server
-from tests.lab.bench import Bench, count
+from deploy.lab.store import content_paths, revision_store
+from deploy.lab.store.records import Revision
+from tests.lab.script_bench import Bench, count
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def _approvable(server: Server, *, on_disk: bool = True) -> tuple[str, int]:
 def _path(server: Server, sha1: str) -> Path:
     query = "SELECT name FROM file WHERE sha1 = ?"
     name = server.connection.execute(query, (sha1,)).fetchone()["name"]
-    return naming.content_path(server.content_dir, sha1, name)
+    return content_paths.content_path(server.content_dir, sha1, name)
 
 
 def _group(server: Server) -> str:
@@ -193,7 +194,7 @@ def test_a_bundle_needs_its_children_in_the_servers_languages_without_express(
 def test_licence_terms_are_wanted_as_soon_as_they_are_known(bench: Bench) -> None:
     with bench.server("staging") as staging:
         terms = [
-            (row["sha1"], naming.content_name(row["sha1"], row["name"]))
+            (row["sha1"], content_paths.content_name(row["sha1"], row["name"]))
             for row in staging.connection.execute(
                 "SELECT sha1, name FROM file JOIN content_state USING (sha1) WHERE kind = 'license'"
             )
@@ -263,7 +264,7 @@ def test_a_run_that_is_due_does_not_verify_what_is_approved_meanwhile(server: Se
 
 
 def _newer(server: Server, key: tuple[str, int], **changes: object) -> Revision:
-    held = shelf.get(server.connection, *key)
+    held = revision_store.get(server.connection, *key)
     return replace(held, revision=held.revision + 1, **changes)  # type: ignore[arg-type]
 
 
@@ -271,8 +272,8 @@ def test_approvals_move_to_a_new_revision(server: Server) -> None:
     key = _approvable(server)
     _approve(server, key)
     newer = _newer(server, key)
-    assert loading.insert(server, newer) is False
-    assert loading.insert(server, newer) is True
+    assert ingest.insert(server, newer) is False
+    assert ingest.insert(server, newer) is True
     query = "SELECT revision FROM approval WHERE update_id = ?"
     assert [r[0] for r in server.connection.execute(query, (key[0],))] == [newer.revision]
     assert agent.state_of(server, *newer.key) == "NotReady"
@@ -283,7 +284,7 @@ def test_they_stay_when_the_server_is_told_so(server: Server) -> None:
     server.set_setting("AutoRefreshUpdateApprovals", False)
     key = _approvable(server)
     _approve(server, key)
-    loading.insert(server, _newer(server, key))
+    ingest.insert(server, _newer(server, key))
     query = "SELECT revision FROM approval WHERE update_id = ?"
     assert [r[0] for r in server.connection.execute(query, (key[0],))] == [key[1]]
 
@@ -293,7 +294,7 @@ def test_they_stay_when_the_new_revision_has_licence_terms_that_nobody_accepted(
 ) -> None:
     key = _approvable(server)
     _approve(server, key)
-    loading.insert(server, _newer(server, key, license_id="22222222-2222-4333-8444-555555555555"))
+    ingest.insert(server, _newer(server, key, license_id="22222222-2222-4333-8444-555555555555"))
     query = "SELECT revision FROM approval WHERE update_id = ?"
     assert [r[0] for r in server.connection.execute(query, (key[0],))] == [key[1]]
     assert count(server, "SELECT count(*) FROM event WHERE event_id = 422") == 1
@@ -302,7 +303,7 @@ def test_they_stay_when_the_new_revision_has_licence_terms_that_nobody_accepted(
 def test_an_update_that_a_new_revision_expires_is_declined(server: Server) -> None:
     key = _approvable(server)
     _approve(server, key)
-    loading.insert(server, _newer(server, key, publication="Expired"))
+    ingest.insert(server, _newer(server, key, publication="Expired"))
     assert count(server, "SELECT count(*) FROM approval WHERE update_id = ?", key[0]) == 0
     assert count(server, "SELECT count(*) FROM decline WHERE update_id = ?", key[0]) == 1
 
@@ -313,16 +314,16 @@ def test_updates_of_wsus_itself_are_approved_for_all_computers(server: Server) -
         server, key, update_id="11111111-2222-4333-8444-555555555555",
         product_id=taxonomy.INFRASTRUCTURE,
     )  # fmt: skip
-    loading.insert(server, infrastructure)
+    ingest.insert(server, infrastructure)
     row = server.connection.execute("SELECT * FROM approval").fetchone()
     assert (row["update_id"], row["action"]) == (infrastructure.update_id, "Install")
     assert row["group_id"] == "a0a08746-4dbe-4a37-9adf-9e7652c0b421"
     newer = _newer(server, infrastructure.key)
-    loading.insert(server, newer)
+    ingest.insert(server, newer)
     query = "SELECT revision FROM approval"
     assert [r[0] for r in server.connection.execute(query)] == [newer.revision]
-    loading.decline(server, infrastructure.update_id)
-    loading.insert(server, _newer(server, newer.key))
+    ingest.decline(server, infrastructure.update_id)
+    ingest.insert(server, _newer(server, newer.key))
     assert count(server, "SELECT count(*) FROM approval") == 0
 
 
@@ -344,6 +345,6 @@ def test_enabled_rules_approve_what_an_import_brings(bench: Bench) -> None:
         approval = server.connection.execute("SELECT * FROM approval").fetchone()
         approving.delete_approval(server, approval["id"])
         newer = _newer(server, (approval["update_id"], approval["revision"]))
-        loading.insert(server, newer)
-        assert loading.apply_rules(server, [newer.key]) == []
+        ingest.insert(server, newer)
+        assert ingest.apply_rules(server, [newer.key]) == []
     assert kinds == {"driver"}

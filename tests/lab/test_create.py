@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from deploy import lab
-from tests.lab.bench import Bench, count
+from tests.lab.script_bench import Bench, count
 
 
 def test_one_seed_makes_the_same_lab_twice_and_another_seed_another(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from deploy import lab
-from deploy.lab import groups
 from deploy.lab.rules import approving
-from tests.lab.bench import Bench
+from deploy.lab.store import groups
+from tests.lab.script_bench import Bench
 
 
 def _approve_alike(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from deploy import lab
 from deploy.lab.rules import configuration
-from tests.lab.bench import Bench, count
+from tests.lab.script_bench import Bench, count
 
 
 def _export(bench: Bench, name: str) -> tuple[int, Path, Path]:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from deploy import lab
-from deploy.lab.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
-from deploy.lab.groups import read as group_paths
-from deploy.lab.rules import agent, approval_rules, groups, loading
+from deploy.lab.rules import agent, approval_rules, groups, ingest
 from deploy.lab.rules.server import Server
-from tests.lab.bench import Bench, count
+from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.store.groups import read as group_paths
+from tests.lab.script_bench import Bench, count
 
 
 def _keys(entries: list[dict[str, object]]) -> set[tuple[object, object]]:
@@ -147,7 +147,7 @@ def test_an_enabled_rule_applies_to_the_new_updates_of_a_month(bench: Bench) -> 
             (row["update_id"], row["revision"])
             for row in server.connection.execute(
                 "SELECT * FROM approval WHERE administrator = ? AND group_id = ?",
-                (loading.SERVER_ITSELF, group.id),
+                (ingest.SERVER_ITSELF, group.id),
             )
         }
         twice = count(

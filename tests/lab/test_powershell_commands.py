@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy import lab
-from deploy.lab.rules import machine
+from deploy.lab.rules import windows
 from tests.lab.scripts import said
 from tests.support import needs
 
@@ -112,4 +112,4 @@ def test_a_process_made_through_cim_outlives_the_script(pair: Path, tmp_path: Pa
 
 @given(st.lists(st.text(alphabet='ab \t"\\', max_size=8), min_size=1))
 def test_a_command_line_comes_apart_as_windows_put_it_together(arguments: list[str]) -> None:
-    assert machine.split_command_line(subprocess.list2cmdline(arguments)) == arguments
+    assert windows.split_command_line(subprocess.list2cmdline(arguments)) == arguments

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import deploy
-from tests.lab.bench import Bench
+from tests.lab.script_bench import Bench
 from tests.support import needs
 
 pytestmark = needs.sshd

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.lab.launchers import write_launchers
+from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.powershell import launcher, stand_in
 from tests.lab.scripts import answer, powershell
 from tests.support import needs

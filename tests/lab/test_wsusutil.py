@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from deploy import lab
 from deploy.lab.rules import configuration
-from tests.lab.bench import Bench, count, package_root
+from tests.lab.script_bench import Bench, count, package_root
 
 _UPDATE = "{http://schemas.microsoft.com/msus/2002/12/Update}"
 

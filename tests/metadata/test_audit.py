@@ -11,9 +11,9 @@ from tasks.content.names import ContentDigest
 from tasks.metadata.audit import (
     REASON_TEXTS,
     ContentView,
-    HeldFile,
     MissingFile,
     MissingReason,
+    PresentFile,
     Provenance,
     RevisionContent,
     audit_revisions,
@@ -47,10 +47,10 @@ def index(tmp_path: Path) -> PackageIndex:
     return PackageIndex(tmp_path / "i")
 
 
-def holding(**sizes: int | HeldFile) -> Callable[[ContentDigest], HeldFile | None]:
+def holding(**sizes: int | PresentFile) -> Callable[[ContentDigest], PresentFile | None]:
     held = {
         ContentDigest(File(name.replace("_", ".")).sha1): (
-            size if isinstance(size, HeldFile) else HeldFile(size)
+            size if isinstance(size, PresentFile) else PresentFile(size)
         )
         for name, size in sizes.items()
     }
@@ -116,16 +116,16 @@ def test_the_reason_follows_from_where_the_file_was_last_seen(
 @pytest.mark.parametrize(
     ("held", "is_good"),
     [
-        (HeldFile(10), True),
-        (HeldFile(11), False),
-        (HeldFile(0), False),
-        (HeldFile(10, is_valid=False), False),
-        (HeldFile(10, is_valid=True), True),
-        (HeldFile(11, is_valid=True), True),
+        (PresentFile(10), True),
+        (PresentFile(11), False),
+        (PresentFile(0), False),
+        (PresentFile(10, is_valid=False), False),
+        (PresentFile(10, is_valid=True), True),
+        (PresentFile(11, is_valid=True), True),
     ],
 )
 def test_a_file_counts_when_its_bytes_are_right(
-    held: HeldFile, is_good: bool, index: PackageIndex
+    held: PresentFile, is_good: bool, index: PackageIndex
 ) -> None:
     view = ContentView(choice=ALL, held=holding(a_cab=held, b_cab=20))
 

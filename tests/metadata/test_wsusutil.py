@@ -136,10 +136,10 @@ EXPORT_FAULTS = {
 
 @pytest.mark.parametrize("name", EXPORT_FAULTS)
 def test_an_export_fails_by_one_signal_alone_and_names_who_lied(name: str) -> None:
-    changes, liars, sentence = EXPORT_FAULTS[name]
+    changes, contradicted, sentence = EXPORT_FAULTS[name]
     judgement = wsusutil.judge_export(replace(EXPORTED, **changes))  # type: ignore[arg-type]
     assert not judgement.succeeded
-    assert judgement.liars == liars
+    assert judgement.contradicted == contradicted
     assert sentence in judgement.reason
     assert sum(1 for signal in judgement.signals if not signal.good) == 1
 
@@ -197,7 +197,7 @@ def test_when_every_signal_is_bad_nobody_lied() -> None:
         Signals(1, PackageSignal(None), LogSummary("absent"), "Stopped", ApiSignal(None, None))
     )
     assert not judgement.succeeded
-    assert judgement.liars == ()
+    assert judgement.contradicted == ()
 
 
 @pytest.fixture

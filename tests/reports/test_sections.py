@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tasks.approvals.model import Action, Approval
-from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction, Waiting
+from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, PlannedAction, Waiting
 from tasks.approvals.reasons import Reason
 from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
-from tasks.metadata.brought import BroughtUpdate
+from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
 from tasks.reports.model import ApprovalLine, CommandReport
 from tasks.reports.sections import (
@@ -45,7 +45,7 @@ def test_faults_on_the_media_are_all_listed_with_what_another_copy_made_good() -
     faults.missing(HostPath("volume-001/content/AB/x.cab", Platform.POSIX))
     one = Faults()
     one.size(HostPath("volume-001/SHA1SUMS", Platform.POSIX), 5, 6)
-    faults.settle(one, spared=True)
+    faults.settle(one, recovered=True)
 
     section = faults_section(faults)
 
@@ -90,7 +90,7 @@ def test_a_judgement_names_every_signal_and_who_lied() -> None:
                Signal("package", good=False, detail="the package is empty"),
                Signal("service", good=True, detail="WsusService is Running"))  # fmt: skip
 
-    section = judgement_section(Judgement("export", signals, liars=("exit code",)))
+    section = judgement_section(Judgement("export", signals, contradicted=("exit code",)))
 
     assert [row[:2] for row in section.rows] == [
         ("exit code", "yes, and is wrong"), ("package", "no"), ("service", "yes"),
@@ -101,7 +101,7 @@ def test_an_exit_code_that_stands_alone_is_not_said_to_speak_for_success() -> No
     signals = (Signal("exit code", good=False, detail="exit code 1"),
                Signal("package", good=True, detail="whole, 12 revisions"))  # fmt: skip
 
-    section = judgement_section(Judgement("export", signals, liars=("exit code",)))
+    section = judgement_section(Judgement("export", signals, contradicted=("exit code",)))
 
     assert [row[:2] for row in section.rows] == [("exit code", "no"), ("package", "yes")]
 

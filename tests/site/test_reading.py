@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks.crossing.trust import require_keys
 from tasks.errors import PathMissingError, SiteFileError
+from tasks.run.keys import require_keys
 from tasks.site.reading import read_site
-from tests.support.places import lay_out_place
+from tests.support.runs import write_site_file
 
 
 def test_wrong_keys_and_missing_files_are_said_together(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     text = site.read_text(encoding="utf-8").replace('"keys/signing.key"', '"keys/none.key"')
     site.write_text(f'path = "x"\n{text}max_lost_share = "much"\n', encoding="utf-8")
 
@@ -25,7 +25,7 @@ def test_wrong_keys_and_missing_files_are_said_together(tmp_path: Path) -> None:
 
 
 def test_a_site_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     site.write_text(site.read_text(encoding="utf-8"), encoding="utf-8-sig")
 
     assert read_site(site).name == "alpha"
@@ -43,7 +43,7 @@ def test_a_site_file_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
 def test_an_address_that_ssh_cannot_use_is_named_with_what_else_it_lacks(
     tmp_path: Path, address: str
 ) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     text = site.read_text(encoding="utf-8")
     site.write_text(text.replace('address = "local"', f'address = "{address}"'), encoding="utf-8")
 
@@ -56,7 +56,7 @@ def test_an_address_that_ssh_cannot_use_is_named_with_what_else_it_lacks(
 
 
 def test_files_that_hold_no_key_are_all_named(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     require_keys(read_site(site))
     for name in ("signing.key", "signing.pub", "receipt.secret"):
         (tmp_path / "keys" / name).write_text("no key", encoding="utf-8")

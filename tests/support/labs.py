@@ -23,8 +23,8 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.embedded import EmbeddedServer
 from deploy.lab.rules.server import Server, open_server
+from deploy.prefect.embedded import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = {"WSUS_LAB_POWERSHELL": "stand-in"}

@@ -16,9 +16,10 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from deploy.lab import database, filling, naming
+from deploy.lab.generate import content_bytes
 from deploy.lab.rules import configuration
 from deploy.lab.rules.server import Server
+from deploy.lab.store import content_paths, database
 
 # Updates that the agent looks at before it writes down what it found.
 _BATCH = 200
@@ -202,7 +203,7 @@ def download_progress(server: Server) -> tuple[int, int]:
     total = done = 0
     for row in rows:
         total += row["size_bytes"]
-        if naming.content_path(server.content_dir, row["sha1"], row["name"]).is_file():
+        if content_paths.content_path(server.content_dir, row["sha1"], row["name"]).is_file():
             done += row["size_bytes"]
     return total, done
 
@@ -267,9 +268,9 @@ def _examine(server: Server, sha1: str) -> str:
     row = server.connection.execute(
         "SELECT name, url, recipe FROM file LEFT JOIN source USING (sha1) WHERE sha1 = ?", (sha1,)
     ).fetchone()
-    path = naming.content_path(server.content_dir, sha1, row["name"])
+    path = content_paths.content_path(server.content_dir, sha1, row["name"])
     try:
-        if filling.sha1_of(path) == sha1:
+        if content_bytes.sha1_of(path) == sha1:
             return "Ready"
         path.unlink()
     except FileNotFoundError:
@@ -281,7 +282,7 @@ def _examine(server: Server, sha1: str) -> str:
         )
         server.record_event(364, text)
         return "Failed"
-    filling.write(row["recipe"], path)
+    content_bytes.write(row["recipe"], path)
     return "Ready"
 
 

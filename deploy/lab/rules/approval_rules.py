@@ -6,9 +6,9 @@ import json
 import sqlite3
 from typing import NamedTuple
 
-from deploy.lab import database
-from deploy.lab.rules import groups, loading, searching
+from deploy.lab.rules import groups, ingest, searching
 from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.store import database
 
 
 class RuleRow(NamedTuple):
@@ -100,7 +100,7 @@ def apply_rule(server: Server, rule_id: int) -> list[Revision]:
         return [
             Revision(row["update_id"], row["revision"])
             for row in rows
-            if loading.apply_rule(server, rule, row)
+            if ingest.apply_rule(server, rule, row)
         ]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from deploy.lab import database, naming
-from deploy.lab.rules import agent, groups, loading, searching
+from deploy.lab.rules import agent, groups, ingest, searching
 from deploy.lab.rules import server as opened_server
 from deploy.lab.rules.searching import ApprovalRow, UpdateRow
 from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.store import content_paths, database
 
 # UpdateApprovalAction; All is for searching alone.
 ACTIONS = {0: "Install", 1: "Uninstall", 3: "NotApproved"}
@@ -85,7 +85,7 @@ def decline(
     if fail_if_replica:
         groups.refuse_on_replica(server)
     with database.transaction(server.connection) as connection:
-        loading.decline(server, row.update_id)
+        ingest.decline(server, row.update_id)
         for child in _children(server, row.update_id, row.revision):
             connection.execute("INSERT OR IGNORE INTO decline VALUES (?)", (child,))
 
@@ -130,7 +130,7 @@ def license_files(server: Server, update_id: str, revision: int) -> list[Path]:
     spoken = server.setting("EnabledUpdateLanguages")
     everything = server.setting("AllUpdateLanguagesEnabled")
     return [
-        naming.content_path(server.content_dir, row["sha1"], row["name"])
+        content_paths.content_path(server.content_dir, row["sha1"], row["name"])
         for row in rows
         if everything or row["language"] is None or row["language"] in spoken
     ]
@@ -156,7 +156,7 @@ def refresh_approvals(server: Server, update_id: str) -> None:
                 connection.execute("DELETE FROM approval WHERE id = ?", (row["id"],))
             taken.add(row["group_id"])
         if stale:
-            loading.move_approvals(server, update_id, newest.revision)
+            ingest.move_approvals(server, update_id, newest.revision)
 
 
 def delete_update(server: Server, update_id: str) -> None:

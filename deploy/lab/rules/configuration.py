@@ -9,9 +9,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from deploy.lab import database
 from deploy.lab.rules import server as opened_server
 from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.store import database
 
 VERSION = "10.0.14393.7155"
 PROTOCOL_VERSION = "1.20"

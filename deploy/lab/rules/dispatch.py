@@ -21,16 +21,16 @@ from deploy.lab.rules import (
     approval_rules,
     approving,
     categories,
+    cleanup_wizard,
     configuration,
     exporting,
     groups,
-    items,
-    machine,
     mail,
     revisions,
     searching,
     subscription,
-    upkeep,
+    update_files,
+    windows,
 )
 from deploy.lab.rules.scope import Scope
 from deploy.lab.rules.server import RuleError, Server
@@ -117,8 +117,8 @@ def _update_approvals(
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "server.facts": subscription.facts,
-    "server.status": upkeep.status,
-    "server.clean_up": upkeep.clean_up,
+    "server.status": cleanup_wizard.status,
+    "server.clean_up": cleanup_wizard.clean_up,
     "server.export": exporting.export_updates,
     "configuration.read": subscription.configuration_values,
     "configuration.save": configuration.save,
@@ -141,11 +141,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "update.expire": approving.expire_package,
     "update.refresh_approvals": approving.refresh_approvals,
     "update.approvals": _update_approvals,
-    "update.files": items.installable_items,
-    "update.size": items.size_bytes,
+    "update.files": update_files.installable_items,
+    "update.size": update_files.size_bytes,
     "update.export_metadata": revisions.export_metadata,
     "update.changes": revisions.changes,
-    "update.license": items.license_agreement,
+    "update.license": update_files.license_agreement,
     "update.related": searching.related_updates,
     "update.categories": categories.of_update,
     "updates.all": searching.all_updates,
@@ -188,11 +188,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "synchronization.get": subscription.get_synchronization,
     "synchronization.progress": subscription.synchronization_progress,
     "synchronization.start": partial(configuration.synchronize, manual=True),
-    "service.read": machine.service,
-    "service.start": machine.start_service,
-    "service.stop": machine.stop_service,
-    "machine.volumes": machine.volumes,
-    "machine.create_process": lambda _server, command_line, folder: machine.create_process(
+    "service.read": windows.service,
+    "service.start": windows.start_service,
+    "service.stop": windows.stop_service,
+    "machine.volumes": windows.volumes,
+    "machine.create_process": lambda _server, command_line, folder: windows.create_process(
         command_line, folder
     ),
 }

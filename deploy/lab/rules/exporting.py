@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.lab import shelf
-from deploy.lab.package import FORMAT_VERSION, Contents, Header, write
 from deploy.lab.rules import configuration
 from deploy.lab.rules.server import RuleError, Server, now
-from deploy.lab.wsusutil_log import ExportLog, saved
-from deploy.lab.wsusutil_text import DISK_FULL, text
+from deploy.lab.store import revision_store
+from deploy.lab.wsusutil.log import ExportLog, saved
+from deploy.lab.wsusutil.package import FORMAT_VERSION, Contents, Header, write
+from deploy.lab.wsusutil.text import DISK_FULL, text
 
 
 def export(server: Server, package: Path, log: Path) -> bool:
@@ -19,7 +19,7 @@ def export(server: Server, package: Path, log: Path) -> bool:
         _write_package(server, package, kept)
         _spoil(server, package)
         if server.fault("catalogue-changes"):
-            from deploy.lab import month  # the generator is needed for this alone
+            from deploy.lab.generate import month
 
             month.add_update(server)
         is_good = True
@@ -59,8 +59,10 @@ def _write_package(server: Server, package: Path, log: ExportLog) -> None:
     # One snapshot of the catalogue, whatever is written meanwhile.
     server.connection.execute("BEGIN")
     try:
-        revisions = log.follow(shelf.everything(server.connection), server.content_dir)
-        write(package, Contents(header, languages, shelf.files(server.connection), revisions))
+        revisions = log.follow(revision_store.everything(server.connection), server.content_dir)
+        write(
+            package, Contents(header, languages, revision_store.files(server.connection), revisions)
+        )
     finally:
         server.connection.execute("COMMIT")
 

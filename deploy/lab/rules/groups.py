@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from deploy.lab import database
 from deploy.lab.rules import agent
 from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.store import database
 
 FORBIDDEN_CHARACTERS = frozenset("~!@#$^&*()=+[]\\{}|;:'\"<>/")
 LONGEST_NAME = 256

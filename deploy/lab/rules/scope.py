@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.lab import taxonomy
+from deploy.lab.generate import taxonomy
 from deploy.lab.rules import categories
 
 # ApprovedStates, UpdateTypes, UpdateSources, UpdateApprovalActions, UpdateInstallationStates

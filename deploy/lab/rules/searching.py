@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from deploy.lab import taxonomy
+from deploy.lab.generate import taxonomy
 from deploy.lab.rules import agent
 from deploy.lab.rules.scope import (
     APPROVED_NOW,

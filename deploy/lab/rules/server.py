@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.lab import database
+from deploy.lab.store import database
 
 
 class RuleError(Exception):

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploy.lab.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 from deploy.lab.powershell.stand_in.reading import group_paths
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
 from deploy.lab.rules import agent, approving, groups, searching
 from deploy.lab.rules.searching import ApprovalRow
 from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 
 Operation = dict[str, Any]
 _REPEATED = ("done", "already")

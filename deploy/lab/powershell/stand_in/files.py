@@ -6,11 +6,11 @@ import os
 import sys
 from pathlib import Path
 
-from deploy.lab import filling
+from deploy.lab.generate import content_bytes
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
-from deploy.lab.rules import machine
-from deploy.lab.rules.machine import VolumeRow
+from deploy.lab.rules import windows
 from deploy.lab.rules.server import Server
+from deploy.lab.rules.windows import VolumeRow
 
 
 def hash_files(run: Run) -> None:
@@ -23,7 +23,7 @@ def hash_files(run: Run) -> None:
             continue
         try:
             size_bytes = path.stat().st_size
-            sha1 = filling.sha1_of(path)
+            sha1 = content_bytes.sha1_of(path)
         except FileNotFoundError:
             run.write(kind="file", path=str(path), error=f"Could not find file '{path}'.")
         except OSError as error:
@@ -72,5 +72,5 @@ def volume_of(server: Server, path: str) -> VolumeRow | None:
     """The volume with the longest name that begins a path."""
     ending = "\\" if sys.platform == "win32" else "/"
     whole = f"{path}{ending}".casefold()
-    holding = [v for v in machine.volumes(server) if whole.startswith(v.name.casefold())]
+    holding = [v for v in windows.volumes(server) if whole.startswith(v.name.casefold())]
     return max(holding, key=lambda volume: len(volume.name), default=None)

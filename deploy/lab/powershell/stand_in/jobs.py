@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
-from deploy.lab.rules import agent, configuration, machine
+from deploy.lab.rules import agent, configuration, windows
 from deploy.lab.rules.server import RuleError
 
 _POLL_SECONDS = 0.2
@@ -27,7 +27,7 @@ def control_service(run: Run) -> None:
     action, problem = run.settings["action"], None
     if action == "start":
         try:
-            machine.start_service(run.server)
+            windows.start_service(run.server)
         except RuleError as error:
             problem = str(error)
         limit = time.monotonic() + float(run.settings["wait_seconds"])
@@ -100,7 +100,7 @@ def supervise_job(run: Run) -> None:
 
 
 def _status(run: Run) -> str:
-    return machine.service(run.server).status
+    return windows.service(run.server).status
 
 
 def _start(run: Run, job: Path, command: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from deploy.lab.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 from deploy.lab.powershell.stand_in.files import volume_of
 from deploy.lab.powershell.stand_in.run import Run
 from deploy.lab.rules import (
@@ -10,14 +9,15 @@ from deploy.lab.rules import (
     approval_rules,
     configuration,
     groups,
-    machine,
     searching,
     subscription,
+    windows,
 )
 from deploy.lab.rules import server as opened_server
 from deploy.lab.rules.scope import DECLINED, LATEST_APPROVED, STALE, Scope
 from deploy.lab.rules.searching import UpdateRow
 from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 
 BUILT_IN_PATHS = {
     ALL_COMPUTERS: ["All Computers"],
@@ -63,7 +63,7 @@ def read_server(run: Run) -> None:
         synchronization=configuration.synchronization_status(server),
         last_sync_result=last.result,
         last_sync_end=None if last.result == "NeverRun" else last.ended,
-        service_status=machine.service(server).status,
+        service_status=windows.service(server).status,
         failed_downloads=agent.failed_count(server),
         bytes_to_download=total,
         bytes_downloaded=downloaded,

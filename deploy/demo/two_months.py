@@ -1,0 +1,288 @@
+"""The demo: two months' crossings between two simulated servers, through the real flows.
+
+It builds the lab, runs the same flows that the commands run, on one Prefect server, and compares
+both servers at the end by the lab's own state. Everything it prints was observed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from deploy import lab
+from deploy.lab.powershell.launcher import answering_engine
+from deploy.prefect.embedded import EmbeddedServer, prefect_for
+from tasks.errors import FailedError
+from tasks.reports.model import ApprovalLine, CommandReport
+from tasks.reports.terminal import print_lines
+from tasks.reports.text import count, size, visible
+from tasks.site.reading import lay_out_site
+
+_SSHD_SECONDS = 30.0
+_APPROVAL = {"update_id", "revision", "group", "action", "deadline", "optional"}
+_DECLINE = {"update_id", "revision"}
+
+
+def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> CommandReport | int:
+    """Build the lab in ``folder`` and make two months' crossings end to end.
+
+    Args:
+        folder: Empty or new; a temporary folder when None. It is left as it is afterwards.
+        ssh: Reach both servers over an sshd on loopback.
+        ui: Leave the Prefect server up, print its URL last, and stay until interrupted.
+        as_json: Print nothing but the report, which the caller prints.
+
+    Returns:
+        The report; with ``ui`` the exit code, since all was printed before.
+
+    Raises:
+        LabError: The folder is not empty, or ``ssh`` was asked for and there is no sshd.
+        FailedError: The sshd did not start.
+    """
+    if ssh:
+        lab.require_sshd()
+    root = (folder or Path(tempfile.mkdtemp(prefix="wsus-airgap-demo-"))).absolute()
+    out = sys.stderr if as_json else sys.stdout
+    lab.create(root)
+    demo = _Demo(root, out)
+    demo.say(f"Lab: {root}")
+    demo.say(f"PowerShell: {answering_engine() or 'no engine; the stand-in answers'}")
+    with _sshd(root) if ssh else _nothing(), prefect_for(root, ui=ui) as server:
+        demo.site_file = "site-ssh.toml" if ssh else "site.toml"
+        demo.cross("First month")
+        lab.advance(root)
+        demo.cross("Second month")
+        demo.compare()
+        report = demo.report()
+        if ui and isinstance(server, EmbeddedServer):
+            demo.say(f"\nThe lab stays in {root}; end with Ctrl-C.")
+            demo.say(server.ui_url)
+            _stay()
+            return report.exit_code
+    return report
+
+
+class _Demo:
+    """What the demo has seen so far."""
+
+    def __init__(self, root: Path, out: TextIO) -> None:
+        self.root = root
+        self.out = out
+        self.site_file = "site.toml"
+        self.reports: list[CommandReport] = []
+        self.problems: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Print a line at once."""
+        print_lines([visible(part) for part in line.split("\n")], self.out)
+
+    def cross(self, title: str) -> None:
+        """Make one crossing: export, verify, import, accept."""
+        began = time.monotonic()
+        self.say(f"\n{title}")
+        exported = self.run("export", "staging", "export_bundle")
+        bundles = [str(exported.bundle)]
+        self.say(
+            f"  exported   {exported.bundle}: {exported.files} files, {size(exported.bytes or 0)}"
+            f" carried; base: {exported.base or 'none'}"
+        )
+        verified = self.run("verify", "disconnected", "verify_bundle", bundles=bundles)
+        self.say(f"  verified   {verified.files} files against the seal: {verified.outcome}")
+        imported = self.run("import", "disconnected", "import_bundle", bundles=bundles)
+        self.tell_import(imported)
+        accepted = self.run("accept", "staging", "accept_receipt", receipt=str(imported.receipt))
+        self.say(f"  receipt    {imported.receipt} carried back: {accepted.outcome}")
+        self.say(f"  took {time.monotonic() - began:.0f} seconds")
+        self.judge(title, exported, verified, imported, accepted)
+
+    def run(self, command: str, side: str, module: str, **parameters: object) -> CommandReport:
+        """Run one flow on one side."""
+        site = lay_out_site(self.root / side / self.site_file)
+        story = getattr(import_module(f"flows.{module}"), module)
+        report: CommandReport = import_module("tasks.flow_run").report_of(
+            story, site=site.name, **parameters
+        )
+        self.reports.append(report)
+        for error in report.errors:
+            self.problems.append(f"{command}: {error.message}")
+        return report
+
+    def tell_import(self, report: CommandReport) -> None:
+        """Print what an import placed, imported, approved, parked, held and found missing."""
+        approvals = report.approvals
+        loaded = report.details.get("revisions")
+        self.say(f"  placed     {report.placed} content files")
+        self.say(f"  imported   {loaded} revisions, those of categories and detectoids included")
+        if approvals is not None:
+            self.say(
+                f"  approvals  {len(approvals.applied)} applied now, {len(approvals.failed)} failed"
+                f"; waiting: {len(approvals.parked)} parked, {len(approvals.held)} held"
+            )
+        self.say(f"  missing    {count(len(report.missing or ()), 'file')} of approved updates")
+        for each in report.missing or ():
+            self.say(f"             {each.title}: {each.file} ({each.reason.value})")
+        self.say(f"  report     {report.report}")
+
+    def judge(self, title: str, *reports: CommandReport) -> None:
+        """Note what ended otherwise than the lab was made to end."""
+        exported, verified, imported, accepted = reports
+        first = title == "First month"
+        expected_missing = 0 if first else 1
+        for report in (exported, imported):
+            updates = {each.update_id for each in report.missing or ()}
+            if len(updates) != expected_missing:
+                self.problems.append(
+                    f"{title}: {report.command} found {len(updates)} updates without content, "
+                    f"expected {expected_missing}"
+                )
+        for report in (verified, accepted):
+            if report.outcome != "done":
+                self.problems.append(f"{title}: {report.command} ended {report.outcome}")
+        if imported.approvals is None or imported.approvals.failed:
+            self.problems.append(f"{title}: approvals failed")
+
+    def compare(self) -> None:
+        """Compare both servers by the lab's own state, apart from what waits for something."""
+        staging, disconnected = (lab.state(self.root, side) for side in lab.SIDES)
+        waiting = _waiting(self.last_import)
+        self.say("\nBoth servers as they stand, staging / disconnected")
+        for name, what in (
+            ("revisions", "of updates and bundled children"),
+            ("approvals", ""),
+            ("declines", ""),
+        ):
+            here, there = ({_key(each) for each in held[name]} for held in (staging, disconnected))
+            self.say(f"  {name:<9}  {len(here)} / {len(there)} {what}".rstrip())
+            lacking = here - there
+            states = [waiting[each] for each in lacking if each in waiting]
+            if states:
+                said = ", ".join(f"{states.count(state)} {state}" for state in sorted({*states}))
+                self.say(f"             not there yet: {said}")
+            # The disconnected server may have approvals of its own.
+            if len(states) < len(lacking) or (name != "approvals" and there - here):
+                self.problems.append(f"the servers' {name} differ")
+        self._compare_content()
+        for problem in self.problems:
+            self.say(f"  PROBLEM    {problem}")
+
+    def _compare_content(self) -> None:
+        here, there = (_content(self.root, side) for side in lab.SIDES)
+        same, extra = here.items() & there.items(), there.keys() - here.keys()
+        self.say(f"  content    {len(here)} / {len(there)} files: {len(same)} the same to the byte")
+        if extra:
+            self.say(f"             gone from staging since: {len(extra)}")
+        if len(same) < len(here):
+            self.problems.append(f"{count(len(here) - len(same), 'content file')} did not come")
+
+    @property
+    def last_import(self) -> CommandReport:
+        """The report of the second month's import."""
+        return next(each for each in reversed(self.reports) if each.command == "import")
+
+    def report(self) -> CommandReport:
+        """What the demo ends with: done when everything ended as the lab was made to end."""
+        last = self.last_import
+        return CommandReport(
+            command="demo",
+            site=last.site,
+            exit_code=1 if self.problems else 0,
+            report=last.report,
+            missing=last.missing,
+            details={"lab": str(self.root), "problems": list(self.problems)},
+            lines=(
+                ("both crossings ended as the lab was made to end",)
+                if not self.problems
+                else tuple(self.problems)
+            ),
+            next_step=f"Try the commands on {self.root}, or open {last.report}.",
+        )
+
+
+def _key(decision: Mapping[str, Any]) -> str:
+    return repr(sorted(decision.items()))
+
+
+def _waiting(report: CommandReport) -> dict[str, str]:
+    """What an import left waiting, in the shape of the lab's state: parked or held."""
+
+    def key(line: ApprovalLine) -> str:
+        names = _DECLINE if line.action is None else _APPROVAL
+        return _key(line.model_dump(mode="json", include=names))
+
+    approvals = report.approvals
+    if approvals is None:
+        return {}
+    parked = {key(line): "parked" for line in approvals.parked}
+    return parked | {key(line): "held" for line in approvals.held}
+
+
+def _content(root: Path, side: str) -> dict[str, str]:
+    """SHA-256 of every file in a side's WsusContent, by its path there."""
+    folder = root / side / "WsusContent"
+    found = {}
+    for path in folder.glob("??/*"):
+        if path.is_file():
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            found[path.relative_to(folder).as_posix()] = digest
+    return found
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _sshd(root: Path) -> Iterator[None]:
+    """Run the lab's sshd as a process of its own while the demo runs.
+
+    Raises:
+        FailedError: It ended, or both sides did not answer in time.
+    """
+    command = [sys.executable, "-m", "flows.command_line", "lab", "serve", str(root)]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=Path(__file__).resolve().parent.parent,
+        text=True,
+    ) as server:
+        give_up = time.monotonic() + _SSHD_SECONDS
+        ready = [root / side / "site-ssh.toml" for side in lab.SIDES]
+        while not all(path.is_file() for path in ready):
+            if server.poll() is not None or time.monotonic() > give_up:
+                said = server.stderr.read() if server.poll() is not None and server.stderr else ""
+                server.terminate()
+                raise FailedError(reason=f"the lab's sshd did not start: {_first_error(said)}")
+            time.sleep(0.1)
+        try:
+            yield
+        finally:
+            server.terminate()
+
+
+def _first_error(said: str) -> str:
+    """The sentence of a command that failed, out of all that it printed."""
+    lines = said.strip().splitlines() or [f"no answer within {_SSHD_SECONDS:.0f} seconds"]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines)[0]
+
+
+def _stay() -> None:
+    """Wait until somebody ends us."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()

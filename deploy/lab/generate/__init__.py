@@ -1,0 +1,1 @@
+"""Generates a lab: catalogue, content bytes, folders, and the changes of a month."""

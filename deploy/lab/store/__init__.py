@@ -1,0 +1,1 @@
+"""The state of one simulated server, in one SQLite database."""

@@ -1,0 +1,1 @@
+"""The simulated wsusutil: its command, its package, its log and its wording."""

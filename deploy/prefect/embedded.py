@@ -1,0 +1,380 @@
+"""The embedded Prefect server: one command's own, on loopback, gone when the command is.
+
+``prefect_for`` is what a command uses. It starts the server as a child, sets this process's
+environment so that Prefect, imported only then, knows that server and nothing of a person's own
+profile or variables, and waits until it answers. What a server keeps (database, results, log)
+lies in the home folder that it is given, ``state_dir/prefect``; the next command goes on there.
+
+The server listens on a free loopback port, with authentication by a secret that is new each
+time and reaches only our own child and client, and refuses foreign origins. Nothing it does
+leaves the machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from deploy.prefect.embedded_child import DATABASE, ENTER_PATH, database_url, shared_folder
+from tasks.errors import HostFileError, PathMissingError, PrefectServerError
+
+_AUTH_FILE = "WSUS_AIRGAP_PREFECT_AUTH_FILE"
+_LOOPBACK = "127.0.0.1"
+_READY_SECONDS = 180.0
+_STOP_SECONDS = 10.0
+_DRAIN_SECONDS = 10.0
+_LOG_BYTES = 5_000_000
+
+# Everything in Prefect that would talk to a host on the internet.
+SILENT = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+}
+
+
+def clean_environment(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without any of a person's own settings of Prefect.
+
+    The home folder holds a profile file of its own, or none. What a ``.env`` or ``prefect.toml``
+    in the current folder says is overruled by every variable that we set.
+    """
+    kept = {name: value for name, value in environment.items() if not name.startswith("PREFECT_")}
+    proxies = [kept.get("NO_PROXY") or kept.get("no_proxy"), _LOOPBACK, "localhost"]
+    return {
+        **kept,
+        **SILENT,
+        "NO_PROXY": ",".join(filter(None, proxies)),
+        "no_proxy": ",".join(filter(None, proxies)),
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+    }
+
+
+def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[str, str]:
+    """What this process's Prefect must know before it is imported.
+
+    Prefect's own lines go to the API and to nobody's terminal; results go below ``home``, as
+    JSON; it never starts a server of its own.
+    """
+    settings = {
+        "PREFECT_API_URL": api_url,
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "wsus_airgap",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }
+    return settings | ({"PREFECT_API_AUTH_STRING": auth_string} if auth_string else {})
+
+
+def server_settings(home: Path, port: int, auth_string: str | None, *, ui: bool) -> dict[str, str]:
+    """What a server of ours runs with; the profile of a served deployment says the same."""
+    address = f"http://{_LOOPBACK}:{port}"
+    static = (shared_folder() or home) / "ui"
+    settings = {
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url(home / DATABASE),
+        # Two commands of one site may share the file; the second waits instead of failing.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+        "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
+        "PREFECT_SERVER_API_HOST": _LOOPBACK,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": address,
+        # In memory, a slot held while the server restarts would never be free again.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+            "prefect.server.concurrency.lease_storage.filesystem"
+        ),
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_UI_ENABLED": "true" if ui else "false",
+        # Relative, so that the page asks the server that it came from.
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(static),
+    }
+    return settings | ({"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {})
+
+
+@contextlib.contextmanager
+def prefect_for(
+    state_dir: Path,
+    *,
+    api_url: str | None = None,
+    ui: bool = False,
+) -> Iterator[EmbeddedServer | None]:
+    """Let this process run flows: on the API that is named, or on an embedded server.
+
+    Prefect must not be imported before the first call in a process; what imports it is imported
+    inside. At the end what Prefect still has to say is sent before the server stops.
+
+    Args:
+        state_dir: Results, and the embedded server's database and log, lie in ``prefect`` below.
+        api_url: An API that is there already; None starts an embedded server. Where it asks for
+            a secret, ``name:password``, that stands in the file that the variable
+            WSUS_AIRGAP_PREFECT_AUTH_FILE names.
+        ui: Serve the pages too, and run the services that deployments need.
+
+    Yields:
+        The embedded server; None when ``api_url`` was given.
+
+    Raises:
+        PrefectServerError: The server did not start, or the API does not answer.
+        PathMissingError: The file with the API's secret cannot be read.
+        HostFileError: The folder of the embedded server cannot be made.
+    """
+    home = state_dir.absolute() / "prefect"
+    with contextlib.ExitStack() as stack:
+        server: EmbeddedServer | None = None
+        if api_url is None:
+            server = stack.enter_context(EmbeddedServer(home, ui=ui))
+            api_url, auth_string = server.api_url, server.auth_string
+        else:
+            auth_string = _read_secret()
+        settings = client_settings(home, api_url, auth_string)
+        stack.enter_context(_environment(clean_environment(home, os.environ) | settings))
+        import prefect  # noqa: F401  takes as long as the server takes to start
+
+        # Prefect has read it; programs that we start have no business with it.
+        os.environ.pop("PREFECT_API_AUTH_STRING", None)
+        if server is None:
+            _require_answer(api_url)
+        else:
+            server.wait_ready()
+        stack.enter_context(_settings_in_force(settings, heartbeat=server is None))
+        stack.callback(drain)
+        yield server
+
+
+@contextlib.contextmanager
+def _environment(environment: Mapping[str, str]) -> Iterator[None]:
+    """Have exactly these variables for a while."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def _settings_in_force(settings: Mapping[str, str], *, heartbeat: bool) -> Iterator[None]:
+    """Apply the same settings where Prefect was imported, and had read others, before.
+
+    Args:
+        settings: As ``client_settings`` makes them.
+        heartbeat: Whether runs tell the server that they live. Nobody looks where the server
+            ends with the run, and ending the thread that tells it costs each flow a second; no
+            variable can switch it off.
+    """
+    import prefect.settings as known
+
+    names = ("PREFECT_API_AUTH_STRING", *settings)
+    updates: dict[Any, Any] = {
+        getattr(known, name): settings.get(name) for name in names if hasattr(known, name)
+    }
+    if not heartbeat:
+        updates[known.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    with known.temporary_settings(updates=updates):
+        yield
+
+
+def drain() -> None:
+    """Send what Prefect's threads still hold for the API.
+
+    Undrained, they would find the server gone and go on trying for more than a minute after the
+    command has done its work.
+    """
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=_DRAIN_SECONDS)
+
+
+def _read_secret() -> str | None:
+    """The secret of an API that is there already; None when no variable names its file."""
+    file = os.environ.get(_AUTH_FILE)
+    if not file:
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except OSError:
+        what = f"the file with the secret of Prefect's API ({_AUTH_FILE})"
+        raise PathMissingError(what=what, path=file) from None
+
+
+def _require_answer(api_url: str) -> None:
+    try:
+        with urllib.request.urlopen(f"{api_url}/health", timeout=10):  # noqa: S310  http only
+            pass
+    except OSError as error:
+        remedy = "Start that server, or correct prefect.api_url in the site file."
+        raise PrefectServerError(address=api_url, reason=str(error), remedy=remedy) from error
+
+
+def _listen(port: int | None) -> socket.socket:
+    """Take the port before the child starts, so that nobody else can."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((_LOOPBACK, port or 0))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        remedy = "Choose another port, or end what listens there."
+        address = f"{_LOOPBACK}:{port}"
+        raise PrefectServerError(address=address, reason=str(error), remedy=remedy) from error
+    return listener
+
+
+class EmbeddedServer:
+    """A Prefect server as a child of this process.
+
+    ``start`` returns at once and ``wait_ready`` waits, so that imports can go on meanwhile. The
+    child ends with ``stop``, and by itself when this process ends in any way.
+
+    Attributes:
+        home: Folder of database, results and log; made if it is missing.
+        port: Where it listens, on loopback only.
+        auth_string: The secret, ``name:password``; None when authentication was switched off.
+
+    Raises:
+        PrefectServerError: The port is taken.
+    """
+
+    def __init__(
+        self, home: Path, *, ui: bool = False, port: int | None = None, auth: bool = True
+    ) -> None:
+        self.home = home.absolute()
+        self.auth_string = f"wsus-airgap:{secrets.token_urlsafe(32)}" if auth else None
+        self._ui = ui
+        self._socket = _listen(port)
+        self.port: int = self._socket.getsockname()[1]
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def api_url(self) -> str:
+        """What a client of this server calls."""
+        return f"http://{_LOOPBACK}:{self.port}/api"
+
+    @property
+    def ui_url(self) -> str:
+        """A page that logs the browser in and shows the runs; whoever knows it may do all."""
+        entrance = f"http://{_LOOPBACK}:{self.port}{ENTER_PATH}"
+        return f"{entrance}#{self.auth_string}" if self.auth_string else entrance
+
+    @property
+    def log_path(self) -> Path:
+        """Where the server's own words go."""
+        return self.home / "server.log"
+
+    def start(self) -> Self:
+        """Start the child and return at once.
+
+        Its standard output and error go to its log, so that whoever reads ours is not kept
+        waiting for it, and it has a session of its own, so that Ctrl-C ends the flow first.
+
+        Raises:
+            HostFileError: The home folder cannot be made.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise HostFileError(operation="make", path=self.home, reason=str(error)) from None
+        command = [sys.executable, "-P", "-m", "deploy.prefect.embedded_child", "serve"]
+        command += ["--home", str(self.home), "--port", str(self.port)]
+        command += ["--ui"] if self._ui else []
+        environment = clean_environment(self.home, os.environ)
+        environment |= server_settings(self.home, self.port, self.auth_string, ui=self._ui)
+        environment["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
+        with self._open_log() as log:
+            self._child = self._spawn(command, environment, log.fileno())
+        self._socket.close()
+        return self
+
+    def _spawn(
+        self, command: list[str], environment: dict[str, str], log: int
+    ) -> subprocess.Popen[bytes]:
+        streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+        if sys.platform == "win32":
+            self._socket.close()  # sockets are not inherited there; the child takes the port
+            streams["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
+        else:
+            command = [*command, "--socket", str(self._socket.fileno())]
+            streams |= {"pass_fds": (self._socket.fileno(),), "start_new_session": True}
+        return subprocess.Popen(command, env=environment, cwd=self.home, **streams)
+
+    def _open_log(self) -> BinaryIO:
+        if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        return self.log_path.open("ab")
+
+    def wait_ready(self, timeout_seconds: float = _READY_SECONDS) -> None:
+        """Wait until the server answers.
+
+        Raises:
+            PrefectServerError: It ended, or did not answer in time.
+        """
+        limit = time.monotonic() + timeout_seconds
+        while not self._answers():
+            if self._child is None or self._child.poll() is not None:
+                raise self._error(f"it ended: {self._last_words()}")
+            if time.monotonic() > limit:
+                raise self._error(f"no answer within {timeout_seconds:.0f} seconds")
+            time.sleep(0.05)
+
+    def _error(self, reason: str) -> PrefectServerError:
+        remedy = f"Read {self.log_path}, then run the same command again."
+        return PrefectServerError(address=self.api_url, reason=reason, remedy=remedy)
+
+    def _answers(self) -> bool:
+        # The socket listens before the server does: a request waits in its queue until then.
+        connection = http.client.HTTPConnection(_LOOPBACK, self.port, timeout=1.0)
+        try:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def _last_words(self) -> str:
+        lines = self.log_path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1] if lines else "without a word"
+
+    def stop(self) -> None:
+        """End the child; it finishes what it is answering."""
+        child, self._child = self._child, None
+        self._socket.close()
+        if child is None:
+            return
+        if child.stdin is not None:
+            child.stdin.close()
+        try:
+            child.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()

@@ -1,0 +1,99 @@
+"""Serves the flows of one machine's sites, so that Prefect's pages can start and retry runs.
+
+    WSUS_AIRGAP_SITES=FOLDER python -m deploy.prefect.serve
+
+FOLDER holds one site file a site, ``<name of the site>.toml``; other files there are left alone.
+Each becomes a deployment of every flow of its side, and a run names the site, never a file. They
+are served against the API that the site files name (``[prefect] api_url``, the same in all), or
+else on a server of our own, with its pages, whose address is printed first. It stays in the
+foreground until it is told to end; runs that it started end with it.
+
+One run at a time: Prefect's limit keeps the queue tidy, and our own locks are the real guard.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from deploy.prefect.embedded import prefect_for
+from tasks.errors import AirGapError, PathMissingError, UsageError
+from tasks.site.reading import read_site
+from tasks.site.settings import Side, Site
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.deployments.runner import RunnerDeployment
+
+# The modules of flows/, each with one flow of the same name.
+FLOWS = {
+    Side.STAGING: ("export_bundle", "verify_bundle", "accept_receipt"),
+    Side.DISCONNECTED: ("verify_bundle", "import_bundle", "audit_content"),
+}
+
+
+def main() -> int:
+    """Serve until told to end."""
+    try:
+        sites = read_sites(os.environ.get("WSUS_AIRGAP_SITES"))
+        with prefect_for(sites[0].state_dir, api_url=_common_api(sites), ui=True) as server:
+            if server is not None:
+                print(server.ui_url, flush=True)
+            _serve(sites)
+    except AirGapError as error:
+        print(f"{error.message}\n{error.next_step}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def read_sites(folder: str | None) -> list[Site]:
+    """Read the site files of a folder: those that are called after their site.
+
+    Raises:
+        PathMissingError: There is no such folder.
+        SiteFileError: One of the files is wrong.
+        UsageError: None is called after its site.
+    """
+    if not folder or not Path(folder).is_dir():
+        what = "the folder of site files (WSUS_AIRGAP_SITES)"
+        raise PathMissingError(what=what, path=folder or "(unset)")
+    found = [read_site(path) for path in sorted(Path(folder).glob("*.toml"))]
+    sites = [site for site in found if site.path.stem == site.name]
+    if not sites:
+        raise UsageError(reason=f"no file in {folder} is called <name of its site>.toml")
+    return sites
+
+
+def _common_api(sites: list[Site]) -> str | None:
+    named = {site.prefect.api_url for site in sites}
+    if len(named) > 1:
+        raise UsageError(reason="the site files name different values for prefect.api_url")
+    return named.pop()
+
+
+def _serve(sites: list[Site]) -> None:
+    # Prefect knows the server only now.
+    from prefect import serve
+
+    deployments = [_deploy(site, name) for site in sites for name in FLOWS[site.side]]
+    serve(*deployments, limit=1, pause_on_shutdown=False, print_starting_message=False)
+
+
+def _deploy(site: Site, name: str) -> RunnerDeployment:
+    from prefect.types.entrypoint import EntrypointType
+
+    flow: Flow[..., object] = getattr(import_module(f"flows.{name}"), name)
+    made = flow.to_deployment(
+        name=site.name,
+        parameters={"site": site.name},
+        tags=[site.name, site.side.value],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    return cast("RunnerDeployment", made)  # awaitable only where an event loop runs
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,345 @@
+"""The staging side of a crossing: the package, what is carried, the seal, what will be missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import approved_revisions
+from tasks.bundle.carry import PackJob
+from tasks.bundle.chain import CLOCK_TOLERANCE
+from tasks.bundle.checksum_files import Documents
+from tasks.bundle.header import Counts, Header, StagingFacts, seal_header
+from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
+from tasks.bundle.manifest import read_entries
+from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
+from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
+from tasks.content.fields import Blake3Field
+from tasks.content.names import Blake3, ContentDigest
+from tasks.errors import FailedError, PackageError
+from tasks.exporting.draft import (
+    Draft,
+    baseline_entries,
+    record_seal,
+    reference,
+)
+from tasks.hosts.small_files import write_atomic
+from tasks.metadata.audit import MissingFile, PresentFile, find_missing
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.index import INDEX, PackageSummary, index_package
+from tasks.metadata.server import ServerFacts
+from tasks.metadata.wsusutil import PackageSignal, contradiction
+from tasks.run.context import RunContext
+from tasks.run.keys import signing_key
+from tasks.run.stored_documents import PAYLOAD, read_header_copy
+from tasks.server import wsusutil_run
+from tasks.server.content_listing import ContentListing
+from tasks.server.mark import mark_of, write_mark
+from tasks.server.snapshot import ServerSnapshot
+from tasks.server.wsusutil_run import Attempt
+from tasks.version import VERSION
+
+PRODUCT = f"wsus-airgap {VERSION}"
+_PLAN = "plan.json"
+
+
+class ExportedPackage(BaseModel):
+    """A metadata package that was exported, judged, fetched and read to its end.
+
+    ``counts`` are the server's own of that moment: while they stand, the package does too.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    blake3: Blake3Field
+    size_bytes: int
+    revisions: int
+    counts: tuple[int, int, int]
+
+
+# --- the package -------------------------------------------------------------------------------
+
+
+def find_package(run: RunContext, draft: Draft, facts: ServerFacts) -> ExportedPackage | None:
+    """The package that an earlier run of this export fetched, when it is still there and true."""
+    text = run.ledger.step(draft.work, "package")
+    if text is None:
+        return None
+    found = ExportedPackage.model_validate_json(text)
+    here = wsusutil_run.blake3_of_file(found.path)
+    if here != found.blake3 or not (draft.folder / INDEX).is_file():
+        return None
+    if draft.is_committed:
+        return found
+    return found if found.counts == _counts(facts) and not facts.arrived_since else None
+
+
+def export_package(
+    run: RunContext, draft: Draft, facts: ServerFacts, decisions: ServerDecisions
+) -> ExportedPackage:
+    """Have wsusutil export the metadata, judge it by all signals, fetch and index the package.
+
+    Raises:
+        WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
+    """
+    started = wsusutil_run.start_or_find(run, "export", work=draft.work)
+    attempt = started.attempt
+    ending = wsusutil_run.wait_for(run, attempt)
+    target = draft.folder / PACKAGE
+    signal, summary = _take_package(run, draft, attempt)
+    if summary is not None:
+        approved = (each.update_id for each in decisions.decisions.approvals)
+        with PackageIndex(draft.folder / INDEX) as index:
+            signal = replace(signal, problem=contradiction(index, facts, approved))
+    judgement = wsusutil_run.judge(run, attempt, ending, signal, before=facts)
+    wsusutil_run.forget(run, attempt, work=draft.work)
+    if wsusutil_run.is_old_failure(run, started, judgement):
+        return export_package(run, draft, facts, decisions)
+    wsusutil_run.require_success(run, attempt, judgement)
+    if summary is None:  # a judgement that saw success saw it
+        raise PackageError(path=target, reason="it was not read")
+    exported = ExportedPackage(
+        path=target,
+        blake3=summary.blake3,
+        size_bytes=summary.package_bytes,
+        revisions=summary.revisions,
+        counts=_counts(facts),
+    )
+    # Not before: the package bears witness that this is the server's id.
+    run.ledger.set_fact_once("staging_server", facts.server_id)
+    run.ledger.finish_step(draft.work, "package", exported.model_dump_json(), now=run.clock())
+    return exported
+
+
+def _take_package(
+    run: RunContext, draft: Draft, attempt: Attempt
+) -> tuple[PackageSignal, PackageSummary | None]:
+    """Fetch what wsusutil wrote and read it to its end; what is wrong with it is its signal."""
+    target = draft.folder / PACKAGE
+    try:
+        fetched = wsusutil_run.fetch_package(run, run.server.path(attempt.package), target)
+        if fetched is None or fetched == 0:
+            return PackageSignal(fetched), None
+        summary = _index_package(run, draft, size_bytes=fetched)
+    except PackageError as error:
+        return PackageSignal(None, problem=str(error.facts.get("reason", error))), None
+    return PackageSignal(fetched, summary.revisions), summary
+
+
+def _index_package(run: RunContext, draft: Draft, *, size_bytes: int) -> PackageSummary:
+    run.progress.start("Read package", total=size_bytes, unit="bytes")
+    try:
+        return index_package(draft.folder / PACKAGE, draft.folder / INDEX, progress=run.progress)
+    finally:
+        run.progress.finish()
+
+
+def _counts(facts: ServerFacts) -> tuple[int, int, int]:
+    return facts.update_count, facts.declined_count, facts.approved_count
+
+
+# --- plan, pack, seal ---------------------------------------------------------------------------
+
+
+def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
+    """Write the decisions that travel; those of a committed draft stay as they were."""
+    path = draft.folder / APPROVALS
+    if not (draft.is_committed and path.is_file()):
+        path.write_bytes(b"".join(decisions.decisions.encoded()))
+
+
+def plan_content(
+    run: RunContext, draft: Draft, content: ContentListing, package: ExportedPackage
+) -> Plan:
+    """Decide what the bundle carries; a committed draft keeps its plan.
+
+    Raises:
+        RoomError: The medium has less room than the plan needs.
+    """
+    path = draft.folder / _PLAN
+    if draft.is_committed and path.is_file():
+        return Plan.model_validate_json(path.read_bytes())
+    media = run.media.path(str(run.site.media.path))
+    space = run.media.space(media)
+    plan = plan_bundle(
+        content,
+        baseline_entries(run, draft),
+        folder=draft.folder,
+        limits=MediaLimits(
+            run.site.media.volume_bytes,
+            largest_file(run.site.media.max_file_bytes, space.file_system),
+        ),
+        document_bytes=package.size_bytes + (draft.folder / APPROVALS).stat().st_size,
+    )
+    path.write_text(plan.model_dump_json(), encoding="utf-8")
+    return plan
+
+
+def _pack_job(run: RunContext, draft: Draft, content: ContentListing) -> PackJob:
+    """From where to where this bundle is packed."""
+    return PackJob(
+        server=run.server,
+        content_dir=content.content_dir,
+        media=run.media,
+        bundle=run.media.path(str(draft.bundle)),
+        folder=draft.folder,
+    )
+
+
+def pack(
+    run: RunContext, draft: Draft, content: ContentListing, *, plan: Plan, package: ExportedPackage
+) -> Packed:
+    """Write content, lists and documents onto the media; read them back if the site wants it."""
+    job = _pack_job(run, draft, content)
+    documents = Documents(package.path, draft.folder / APPROVALS)
+    run.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
+    try:
+        packed = pack_bundle(
+            job, plan, documents, run.hashes, now=run.clock(), progress=run.progress
+        )
+    finally:
+        run.progress.finish()
+    if run.site.media.read_back:
+        run.progress.start("Read back", total=plan.carried_bytes, unit="bytes")
+        try:
+            done = read_back(job, progress=run.progress)
+            run.report.lines.append(f"read back {done.files} files from the media: {done.method}")
+        finally:
+            run.progress.finish()
+    return packed
+
+
+def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> Blake3:
+    """Commit sequence, digest and place, then write the seal; gives the header's digest.
+
+    Raises:
+        FailedError: A header was committed before and is lost, or what lies there now is not what
+            it names; the number is given up.
+    """
+    record = run.exports.by_sequence(draft.sequence)
+    is_committed = record is not None and record.status == "committed"
+    committed = read_header_copy(draft.folder) if is_committed else None
+    created = committed.created if committed else time_of_making(run)
+    header = _header(run, draft, packed, facts, created=created)
+    if is_committed and (
+        committed is None or header.model_copy(update={"server": committed.server}) != committed
+    ):
+        run.exports.void(draft.sequence)
+        raise FailedError(
+            reason=f"bundle {draft.sequence} can no longer be made as it was committed; "
+            "its number is given up, and the next run makes another"
+        )
+    header = committed or header
+    _keep(run, draft, header)
+    run.exports.commit(draft.sequence, header_digest=header.digest, fingerprint=draft.fingerprint)
+    write_mark(run, mark_of(header))
+    bundle = run.media.path(str(draft.bundle))
+    content = seal_header(header, [signing_key(run.site)])
+    publish_header(run.media, bundle, content, volumes=len(packed.volumes))
+    record_seal(run, header)
+    return header.digest
+
+
+def time_of_making(run: RunContext) -> datetime:
+    """The clock's time, but never before what was made last: the clock never runs backwards.
+
+    Unless that was made more than a day ahead of the clock and nothing says that it was imported:
+    then the clock was wrong, that bundle is refused over there, and so would be all after it.
+    """
+    now = run.clock()
+    latest = run.ledger.latest_time(now)
+    if latest - now <= CLOCK_TOLERANCE:
+        return latest
+    run.report.notice(
+        f"the clock says {now:%Y-%m-%d}, and an earlier bundle was made {latest:%Y-%m-%d}: one of "
+        "the two is wrong, and the other side refuses bundles from the future"
+    )
+    imported = None if run.site.policy.baseline == "sent" else run.exports.baseline()
+    if imported is not None and now < imported.created:
+        return latest
+    run.ledger.set_fact("latest_time", now.isoformat())
+    return now
+
+
+def _keep(run: RunContext, draft: Draft, header: Header) -> None:
+    """Have what a committed bundle is made of outlive a power loss, before it is committed."""
+    folder = run.media.path(str(draft.folder))
+    write_atomic(run.media, folder.joined(PAYLOAD), [header.payload()])
+    found = run.media.list_folder(folder)
+    files = [folder.joined(stat.name) for stat in found if stat.kind == "file"]
+    run.media.flush_files(files).require_all()
+    run.media.flush_folders([folder.parent, folder.parent.parent])
+
+
+def _header(
+    run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts, *, created: datetime
+) -> Header:
+    decisions = _counted(draft.folder / APPROVALS)
+    return Header(
+        product=PRODUCT,
+        site=run.site.name,
+        chain=draft.chain,
+        sequence=draft.sequence,
+        parent=reference(run, draft.parent),
+        base=reference(run, draft.base),
+        voided=draft.voided,
+        created=created,
+        mode=draft.mode.value,
+        server=StagingFacts(
+            id=facts.server_id,
+            version=facts.version,
+            protocol_version=facts.protocol_version,
+            languages=tuple(sorted(facts.languages)),
+            all_languages=facts.all_languages,
+            download_express=facts.download_express,
+            download_as_needed=facts.download_as_needed,
+            host_binaries_on_microsoft_update=facts.host_binaries_on_microsoft_update,
+            update_count=facts.update_count,
+            approved_count=facts.approved_count,
+            declined_count=facts.declined_count,
+        ),
+        counts=Counts(
+            files=packed.manifest.files,
+            size_bytes=packed.manifest.size_bytes,
+            carried_files=packed.manifest.carried_files,
+            carried_bytes=packed.manifest.carried_bytes,
+            approvals=decisions[0],
+            declines=decisions[1],
+        ),
+        manifest=packed.manifest.binding,
+        package=packed.package,
+        approvals=packed.approvals,
+        volumes=packed.volumes,
+    )
+
+
+def _counted(path: Path) -> tuple[int, int]:
+    lines = path.read_bytes().splitlines()
+    return (
+        sum(line.startswith(b'{"kind":"approval"') for line in lines),
+        sum(line.startswith(b'{"kind":"decline"') for line in lines),
+    )
+
+
+# --- what will be missing ---------------------------------------------------------------------
+
+
+def predict_missing(run: RunContext, draft: Draft, view: ServerSnapshot) -> tuple[MissingFile, ...]:
+    """Name what approved updates will lack over there, before the trip.
+
+    A file that lies on the staging server and not in the manifest was read and found wrong.
+    """
+    manifest = run.holdings(read_entries(draft.folder / MANIFEST))
+
+    def held(digest: ContentDigest) -> PresentFile | None:
+        found = view.content.held(digest)
+        return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
+
+    with PackageIndex(draft.folder / INDEX) as index:
+        wanted = approved_revisions(view.decisions.decisions.approvals)
+        return tuple(find_missing(index, wanted, view.content_view(held=held)))

@@ -1,0 +1,96 @@
+"""The staging side takes a receipt: the baseline moves by it, and only forward."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, read_receipt
+from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
+from tasks.errors import ChainError, PathMissingError, WrongSiteError
+from tasks.ledger.exports import ExportRecord
+from tasks.run.context import RunContext
+from tasks.run.keys import receipt_secret, site_trust
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedReceipt:
+    """A receipt that is for one of our bundles. ``receipt`` is None for a typed code."""
+
+    record: ExportRecord
+    outcome: ReceiptOutcome
+    receipt: Receipt | None
+
+
+def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
+    """Read a receipt's file, or the code that an operator typed.
+
+    Raises:
+        PathMissingError: Neither a file nor anything like a code.
+        SealError, WrongSiteError, ChainError: It is not to be believed, or not for us.
+        UsageError: The code was mistyped.
+        SiteFileError: A code was typed, and the site file names no receipt secret.
+    """
+    path = Path(text)
+    if not os.path.isfile(text):  # noqa: PTH113  pathlib raises at a text too long for a path
+        if not looks_like_code(text):
+            raise PathMissingError(what="the receipt", path=text)
+        return _match(run, text)
+    with path.open("rb") as stream:
+        content = stream.read(RECEIPT_LIMIT_BYTES + 1)
+    receipt = read_receipt(content, path=str(path), trust=site_trust(run.site)).receipt
+    if receipt.site != run.site.name:
+        raise WrongSiteError(what=path, found=receipt.site, expected=run.site.name)
+    record = run.exports.by_digest(receipt.header_digest)
+    if record is None or receipt.chain != run.exports.chain:
+        raise ChainError(
+            reason=f"{path} is for a bundle that this staging side never sealed",
+            remedy="Find out which staging server made that bundle; two may export for this site.",
+        )
+    return AcceptedReceipt(record, receipt.outcome, receipt)
+
+
+def _match(run: RunContext, text: str) -> AcceptedReceipt:
+    awaited = {
+        Awaited(
+            site=run.site.name,
+            chain=run.exports.chain,
+            sequence=record.sequence,
+            header_digest=record.header_digest,
+        ): record
+        for record in run.exports.all()
+        if record.header_digest is not None and record.status == "sealed"
+    }
+    matched = match_code(text, awaited.keys(), receipt_secret(run.site))
+    return AcceptedReceipt(awaited[matched.awaited], matched.outcome, None)
+
+
+def advance_baseline(run: RunContext, accepted: AcceptedReceipt) -> None:
+    """Move the baseline to the receipted bundle, unless it stands further already.
+
+    A code cannot list what is missing, so it moves the baseline only when nothing is.
+    """
+    record = accepted.record
+    now = run.exports.baseline()
+    run.report.note(sequence=record.sequence, bundle=record.bundle)
+    if now is not None and now.sequence > record.sequence:
+        run.report.lines.append(
+            f"the baseline stands at bundle {now.sequence} already; nothing changes"
+        )
+        return
+    is_listed = accepted.receipt is not None and accepted.outcome == "partial"
+    if accepted.outcome != "complete" and not is_listed:
+        run.report.notice(
+            f"the receipt says that content of bundle {record.sequence} is missing and cannot "
+            "list it: the baseline stays where it is"
+        )
+        return
+    payload = accepted.receipt.model_dump_json() if accepted.receipt else None
+    run.exports.accept(record.sequence, receipt=payload, now=run.clock())
+    run.report.lines.append(f"the baseline is bundle {record.sequence} now")
+    missing = accepted.receipt.missing_content if accepted.receipt else ()
+    if missing:
+        run.report.lines.append(
+            f"{len(missing)} files are missing there; the next bundle brings them"
+        )

@@ -1,0 +1,293 @@
+"""Decide and apply approvals on the disconnected server: one way for import and audit alike.
+
+The plan is made twice. Before the first change it is made of what will be there, so that limits and
+losses stop the import while nothing has happened; after metadata are loaded it is made of what the
+server then says, so that licence terms and unknown revisions are seen as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.approvals.apply import (
+    ApplyOutcome,
+    applied_on_server,
+    keep_what_server_shows,
+    next_applied,
+    operations,
+    read_outcomes,
+)
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import ApprovalSet, approved_revisions, decode_lines
+from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan_model import ApprovalPlan, Waiting
+from tasks.approvals.policy import ApprovalPolicy
+from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
+from tasks.hosts.paths import HostPath
+from tasks.ledger.imports import DecisionState, RememberedDecision
+from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import ContentChoice
+from tasks.reports.model import ApprovalOutcome, approval_lines
+from tasks.revision import RevisionId
+from tasks.run.context import RunContext
+from tasks.server.queries import (
+    BATCH_SECONDS,
+    answer_errors,
+    ask,
+    read_approvals,
+    read_revisions,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInputs:
+    """What a plan is made of besides the server: the bundle's decisions, its index, the content.
+
+    ``begun``: an earlier run has begun to apply the same, and was not finished.
+    """
+
+    incoming: ApprovalSet
+    index: Path
+    choice: ContentChoice
+    held: ContentLookup
+    begun: bool = False
+
+
+def read_decisions_file(path: Path) -> ApprovalSet:
+    """Read an ``approvals.jsonl`` of ours: a copy that the seal vouched for.
+
+    Raises:
+        TrustError: Its lines break the format although they are sealed.
+    """
+    try:
+        with path.open("rb") as lines:
+            return ApprovalSet.from_lines(decode_lines(lines))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise TrustError(reason=f"approvals {path}: {said}") from error
+
+
+def last_applied(run: RunContext) -> ApprovalSet:
+    """What this site last applied on its server; empty before the first import."""
+    return ApprovalSet.from_lines(
+        json.loads(decision.body) for decision in run.imports.decisions("applied")
+    )
+
+
+def plan_ahead(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
+    """Plan before the first change: what the package holds counts as known to the server.
+
+    Licence terms count as pending unless the server has already accepted them.
+    """
+    with PackageIndex(sources.index) as index:
+        known, expired, licensed = set(), set(), set()
+        for revision in sources.incoming.revisions():
+            record = index.revision(revision.update_id, revision.revision)
+            if record is None:
+                continue
+            known.add(revision)
+            if record.publication == "Expired":
+                expired.add(revision)
+            standing = present.updates.get(revision)
+            if record.license_id and not (standing and standing.license_accepted):
+                licensed.add(revision)
+        said = _RevisionStates(known, expired, licensed)
+        return _plan(run, sources, present, index=index, said=said)
+
+
+def plan_now(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
+    """Plan from what the server itself says now of every update in question."""
+    said_of = read_revisions(run, sorted(sources.incoming.revisions()))
+    known = set(said_of)
+    licensed = {
+        revision
+        for revision, line in said_of.items()
+        if line.get("license_required") and not line.get("license_accepted")
+    }
+    with PackageIndex(sources.index) as index:
+        expired = {
+            revision
+            for revision in known
+            if (record := index.revision(revision.update_id, revision.revision))
+            and record.publication == "Expired"
+        }
+        said = _RevisionStates(known, expired, licensed)
+        return _plan(run, sources, present, index=index, said=said)
+
+
+def require_no_loss(plan: ApprovalPlan) -> None:
+    """See that the server still has what was last applied there, before anything more is.
+
+    Raises:
+        ServerChangedError: It lacks more than the site allows.
+    """
+    if plan.loss is not None:
+        raise ServerChangedError(
+            reason=plan.loss,
+            remedy="Find out what happened to the server. If it was restored or rebuilt on "
+            "purpose, raise policy.max_lost_share for one import.",
+        )
+
+
+def without_excess(run: RunContext, plan: ApprovalPlan) -> ApprovalPlan:
+    """Leave out what takes away more than the site allows and no person has confirmed.
+
+    It was not in the plan that was judged before the first change; the next import shows it.
+    """
+    if not plan.limits_exceeded:
+        return plan
+    run.report.notice("left for the next import: " + "; ".join(plan.limits_exceeded))
+    return plan.without_what_takes_away()
+
+
+def apply_plan(
+    run: RunContext, plan: ApprovalPlan, *, work: str, incoming: ApprovalSet
+) -> ApplyOutcome:
+    """Apply a plan by one script run and remember what now counts as applied here.
+
+    Killed and run again, the script finds in its own answers, and on the server, what is done.
+    """
+    last = last_applied(run)
+    if plan.is_empty:
+        outcome = ApplyOutcome((), 0, ())
+    else:
+        folder = run.folders.work_folder(f"{work}-{plan.digest[:16]}")
+        run.server.make_private_folder(folder)
+        try:
+            said = _carry_out(run, plan, folder)
+        except ScriptFailedError:
+            _note_what_stands(run, plan)
+            raise
+        outcome = keep_what_server_shows(said, read_approvals(run).decisions)
+    run.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
+    return outcome
+
+
+def _carry_out(run: RunContext, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
+    _, *lines = operations(plan)
+    answer = ask(run, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS)
+    with answer_errors("apply-approvals"):
+        return read_outcomes(plan, answer)
+
+
+def _note_what_stands(run: RunContext, plan: ApprovalPlan) -> None:
+    """Have the report of a failed run name what the server shows of the plan."""
+    with suppress(AirGapError):
+        seen = applied_on_server(plan, read_approvals(run).decisions)
+        outcome = ApprovalOutcome(
+            applied=approval_lines(each.as_json() for each in seen.applied),
+            parked=approval_lines(waiting_of(run, "parked")),
+            held=approval_lines(waiting_of(run, "held")),
+        )
+        run.report.note(approvals=outcome)
+
+
+def waiting_of(run: RunContext, state: Literal["parked", "held"]) -> list[dict[str, object]]:
+    """The parked or held decisions that this site remembers, in the shape of the JSON output."""
+    return [
+        {**json.loads(decision.body), "reason": decision.reason}
+        for decision in run.imports.decisions(state)
+    ]
+
+
+def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
+    for line in applied.lines():
+        yield _decision("applied", line, str(line.get("update_id", "")), "")
+    for waiting in plan.parked:
+        yield _waiting("parked", waiting)
+    for waiting in plan.held:
+        yield _waiting("held", waiting)
+
+
+def _waiting(state: DecisionState, waiting: Waiting) -> RememberedDecision:
+    body = waiting.as_json()
+    reason = str(body.pop("reason"))
+    return _decision(state, body, waiting.update_id, reason)
+
+
+def _decision(
+    state: DecisionState, body: Mapping[str, Any], update_id: str, reason: str
+) -> RememberedDecision:
+    return RememberedDecision(
+        state=state,
+        update_id=update_id,
+        revision=body.get("revision") or 0,
+        group_path=json.dumps(body.get("group") or body.get("path") or []),
+        body=json.dumps(body, ensure_ascii=False, sort_keys=True),
+        reason=reason,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _RevisionStates:
+    """What catalogue or server say of the revisions in question."""
+
+    known: set[RevisionId]
+    expired: set[RevisionId]
+    licensed: set[RevisionId]
+
+
+def _plan(
+    run: RunContext,
+    sources: PlanInputs,
+    present: ServerDecisions,
+    *,
+    index: PackageIndex,
+    said: _RevisionStates,
+) -> ApprovalPlan:
+    facts = Facts(
+        known=said.known,
+        expired=said.expired,
+        license_pending=said.licensed,
+        content_missing=_incomplete(sources, index),
+        superseded_by=lambda update_id: {
+            record.update_id for record in index.superseders(update_id)
+        },
+    )
+    situation = Situation(
+        last=_last(run, sources, present),
+        incoming=sources.incoming,
+        present=present.decisions,
+        facts=facts,
+    )
+    return plan_approvals(situation, _approval_policy(run), now=run.clock())
+
+
+def _last(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalSet:
+    """What counts as last applied here.
+
+    What an unfinished run has taken away already, since the bundle no longer has it, is not lost.
+    """
+    last = last_applied(run)
+    if not sources.begun:
+        return last
+    incoming, here = sources.incoming, present.decisions
+    keys = incoming.by_key().keys() | here.by_key().keys()
+    declined = incoming.declined_ids().keys() | here.declined_ids().keys()
+    return ApprovalSet.collect(
+        groups=last.groups,
+        approvals=[each for key, each in last.by_key().items() if key in keys],
+        declines=[each for each in last.declines if each.update_id in declined],
+        licenses=last.licenses,
+    )
+
+
+def _approval_policy(run: RunContext) -> ApprovalPolicy:
+    """The site's rules for approvals."""
+    names = set(ApprovalPolicy.model_fields)
+    return ApprovalPolicy.model_validate(run.site.policy.model_dump(include=names))
+
+
+def _incomplete(sources: PlanInputs, index: PackageIndex) -> set[RevisionId]:
+    view = ContentView(choice=sources.choice, held=sources.held)
+    return {
+        each.key
+        for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
+        if not each.is_complete
+    }

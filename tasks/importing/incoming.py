@@ -1,0 +1,388 @@
+"""The disconnected side, before anything is changed: open, compare, unpack, prove."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
+from tasks.bundle.faults import printable, raise_for_faults
+from tasks.bundle.header import Header
+from tasks.bundle.manifest import Entry, TrustedManifest
+from tasks.bundle.manifest_lookup import ManifestLookup
+from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
+from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
+from tasks.bundle.verify import prove_bundle
+from tasks.content.names import Blake3
+from tasks.errors import (
+    AirGapError,
+    ChainError,
+    FailedError,
+    HostFileError,
+    HostKeyError,
+    PackageError,
+    PathMissingError,
+    RoomError,
+    SafetyError,
+    TrustError,
+    WrongSiteError,
+)
+from tasks.hosts.host import FileStat
+from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import write_atomic
+from tasks.importing.fitting import remember_chain, say_verdict
+from tasks.metadata.index import INDEX, index_package
+from tasks.reports.sections import faults_section, neighbours_section
+from tasks.run.context import RunContext
+from tasks.run.keys import bundle_trust
+from tasks.run.stored_documents import PAYLOAD, is_readable
+from tasks.server.content_listing import ContentListing
+from tasks.server.mark import compare_mark
+
+_ROOM_BESIDES = 64 * 1_048_576
+_NEIGHBOURS_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingBundle:
+    """A bundle on media whose seal is good and whose place in the chain is known.
+
+    Attributes:
+        opened: The bundle; its files are unproved.
+        folder: Our own folder of this bundle, for copies of its documents.
+        verdict: How it fits the chain; None when nobody asked (verify).
+    """
+
+    opened: OpenedBundle
+    folder: Path
+    verdict: ChainVerdict | None = None
+
+    @property
+    def header(self) -> Header:
+        """The verified header."""
+        return self.opened.header
+
+    @property
+    def digest(self) -> Blake3:
+        """The header's digest: the bundle's identity."""
+        return self.opened.trusted.digest
+
+    @property
+    def work(self) -> str:
+        """What the steps of this import are remembered under, and its folder on the server."""
+        return f"import-{self.header.sequence}-{self.digest.short}"
+
+    @property
+    def index(self) -> Path:
+        """The index of its metadata package."""
+        return self.folder / INDEX
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether this very bundle was imported to its end before."""
+        return self.verdict is not None and self.verdict.kind == "repair"
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether a newer bundle was imported since: this one may only put content back."""
+        return self.verdict is not None and not self.verdict.is_newest
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedBundle:
+    """A bundle that is proved to its last byte: documents on our own disk, content in the intake.
+
+    Attributes:
+        arrival: The bundle as it was opened.
+        manifest, package, approvals: Copies of its documents; only these are used.
+        holdings: The manifest, found by digest.
+    """
+
+    arrival: IncomingBundle
+    manifest: TrustedManifest
+    package: Path
+    approvals: Path
+    holdings: ManifestLookup
+
+    @property
+    def header(self) -> Header:
+        """The verified header."""
+        return self.arrival.header
+
+    @property
+    def digest(self) -> Blake3:
+        """The header's digest."""
+        return self.arrival.digest
+
+    @property
+    def work(self) -> str:
+        """What the steps of this import are remembered under."""
+        return self.arrival.work
+
+    @property
+    def index(self) -> Path:
+        """The index of the metadata package."""
+        return self.arrival.index
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """How many content files came, were written into the intake, and lay in place already."""
+
+    carried: int
+    written: int
+    in_place: int
+
+
+def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> IncomingBundle:
+    """Open a bundle: seal and site, and when it is to be imported its place in the chain.
+
+    Raises:
+        PathMissingError: A folder is not there.
+        SealError, SafetyError: There is no valid seal; it is of a later format.
+        WrongSiteError: It is another site's, or the folders are not of one bundle.
+        ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
+    """
+    for folder in folders:
+        if not folder or not Path(folder).is_dir():
+            raise PathMissingError(what="the bundle's folder", path=folder)
+    paths = [run.media.path(str(Path(folder).resolve())) for folder in folders]
+    _list_neighbours(run, paths)
+    opened = open_bundle(run.media, paths, bundle_trust(run.site))
+    header = opened.header
+    run.report.note(
+        bundle=Path(paths[0].text),
+        sequence=header.sequence,
+        base=header.base.sequence if header.base else None,
+        files=header.counts.carried_files,
+        bytes=header.counts.carried_bytes,
+    )
+    if header.site != run.site.name:
+        raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
+    verdict = _judge_first(run, opened) if to_import else None
+    if verdict is not None:
+        say_verdict(run, header.bundle, verdict)
+    name = f"{header.bundle}-{opened.trusted.digest.short}"
+    own = run.site.state_dir / ("imports" if to_import else "work") / name
+    return IncomingBundle(opened, own, verdict)
+
+
+def _list_neighbours(run: RunContext, bundles: list[HostPath]) -> None:
+    """List what else lies on the media, beside the bundle's folder: by name, nothing is opened."""
+    found: list[tuple[HostPath, FileStat]] = []
+    for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
+        with suppress(HostFileError):  # a folder that we may pass through and not list
+            listed = sorted(run.media.list_folder(folder), key=lambda stat: stat.name)
+            found += ((folder.joined(stat.name), stat) for stat in listed)
+    others = [(path, stat) for path, stat in found if path not in bundles]
+    if others:
+        run.report.sections.append(neighbours_section(others))
+        names = ", ".join(printable(path.name) for path, _ in others[:_NEIGHBOURS_NAMED])
+        more = ", …" if len(others) > _NEIGHBOURS_NAMED else ""
+        run.report.lines.append(f"beside the bundle lie, unopened: {names}{more}")
+
+
+def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+    """Judge a bundle; one that does not fit may meet a state folder that was lost or set back.
+
+    The mark on the server shows that, and then no other bundle would help.
+    """
+    try:
+        return _judge(run, opened)
+    except ChainError as unfit:
+        try:
+            with suppress(FailedError, HostKeyError, SafetyError):  # nobody can ask the server now
+                compare_mark(run)
+        except ChainError as shown:
+            reason = f"{unfit.message}; {shown.message}"
+            raise ChainError(reason=reason, remedy=shown.next_step) from shown
+        raise
+
+
+def _judge(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+    policy = ChainPolicy(
+        max_age_days=run.site.trust.max_bundle_age_days,
+        accept_gap=run.site.policy.on_gap == "accept",
+    )
+    return judge(opened.trusted, remember_chain(run), policy, now=run.clock())
+
+
+def judge_again(run: RunContext, arrival: IncomingBundle) -> None:
+    """Judge once more, now that the server is locked: until then another import may have ended.
+
+    Raises:
+        ChainError: The bundle does not fit any more.
+        SafetyError: It fits in another way.
+    """
+    before, now = arrival.verdict, _judge(run, arrival.opened)
+    if before is None or (now.kind, now.skipped, now.gap, now.is_newest) != (
+        before.kind, before.skipped, before.gap, before.is_newest,
+    ):  # fmt: skip
+        raise SafetyError(
+            reason=f"another import ended while {arrival.header.bundle} was being opened"
+        )
+
+
+def unpack(
+    run: RunContext, arrival: IncomingBundle, listing: ContentListing
+) -> tuple[TrustedBundle, Unpacked]:
+    """Copy the whole bundle from the media, proving every byte; content goes into the intake.
+
+    What lies in WsusContent already, proved, is read from the media too, but not written again.
+
+    Raises:
+        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: It is not what
+            its seal says. A run that is refused for trust ends with an empty intake.
+        TrustError, PackageError: What is sealed breaks the format, or is of another server.
+        RoomError: The intake's disk has less room than is needed; nothing was copied yet.
+    """
+    arrival.folder.mkdir(parents=True, exist_ok=True)
+    documents = unpack_documents(arrival.opened, arrival.folder)
+    bundle = arrival.header.bundle
+    if documents.manifest is None or documents.package is None or documents.approvals is None:
+        _refuse_faults(run, arrival)
+        raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
+    _require_room(run, documents.manifest, listing)
+    run.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
+    try:
+        unpacked = _unpack_content(run, arrival, documents.manifest, listing)
+    finally:
+        run.progress.finish()
+    _refuse_faults(run, arrival)
+    _index(arrival, documents.package)
+    kept = run.media.path(str(arrival.folder.absolute())).joined(PAYLOAD)
+    write_atomic(run.media, kept, [arrival.header.payload()])
+    delivery = TrustedBundle(
+        arrival=arrival,
+        manifest=documents.manifest,
+        package=documents.package,
+        approvals=documents.approvals,
+        holdings=run.holdings(documents.manifest.entries()),
+    )
+    return delivery, unpacked
+
+
+def _unpack_content(
+    run: RunContext, arrival: IncomingBundle, manifest: TrustedManifest, listing: ContentListing
+) -> Unpacked:
+    in_place = 0
+
+    def choose(entry: Entry) -> Treatment:
+        nonlocal in_place
+        held = listing.look_up(entry.name)
+        if held is not None and held.is_valid and held.size_bytes == entry.size_bytes:
+            in_place += 1
+            return "prove"
+        return "copy"
+
+    run.make_on_disk(run.intake)
+    read = unpack_content(
+        arrival.opened,
+        manifest,
+        intake=Intake(run.server, run.intake),
+        choose=choose,
+        progress=run.progress,
+    )
+    return Unpacked(
+        carried=arrival.header.counts.carried_files,
+        written=read.written,
+        in_place=in_place,
+    )
+
+
+def prove(run: RunContext, arrival: IncomingBundle) -> None:
+    """Prove a whole bundle and change nothing; copies of its documents are removed again.
+
+    Raises:
+        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: All that is wrong
+            stands in the report.
+    """
+    folder = run.scratch / "verify"
+    folder.mkdir()
+    run.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
+    try:
+        prove_bundle(arrival.opened, scratch=folder, progress=run.progress)
+    finally:
+        run.progress.finish()
+        shutil.rmtree(folder, ignore_errors=True)
+    _refuse_faults(run, arrival)
+
+
+def empty_intake(run: RunContext) -> None:
+    """Remove all that a refused bundle left in the intake.
+
+    Unless another run works with it, or the server cannot be reached.
+    """
+    with suppress(AirGapError):
+        if run.server.stat(run.intake) is not None:
+            run.lock_server()
+            run.server.remove_tree(run.intake)
+
+
+def _refuse_faults(run: RunContext, arrival: IncomingBundle) -> None:
+    """List in the report all that is wrong on the media, and raise what it amounts to."""
+    faults = arrival.opened.faults
+    if faults or faults.recovered:
+        run.report.sections.append(faults_section(faults))
+    if faults.total > 1:
+        run.report.lines.append(f"{faults.total} faults in all; the report lists them")
+    if faults.recovered:
+        run.report.lines.append(
+            f"{len(faults.recovered)} files of one copy are missing or damaged and were taken from "
+            f"another, first {faults.recovered[0].path}"
+        )
+    raise_for_faults(arrival.header.bundle, faults)
+
+
+def _index(arrival: IncomingBundle, package: Path) -> None:
+    """Index the package once, unless there is an index that is whole and of this very package."""
+    mark = arrival.folder / "index.json"
+    expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
+    if mark.is_file() and mark.read_bytes() == expected and is_readable(arrival.index):
+        return
+    summary = index_package(package, arrival.index)
+    if summary.server_id.lower() != arrival.header.server.id.lower():
+        raise PackageError(
+            path=package,
+            reason=f"it is of server {summary.server_id}, the bundle of {arrival.header.server.id}",
+        )
+    mark.write_bytes(expected)
+
+
+def _require_room(run: RunContext, manifest: TrustedManifest, listing: ContentListing) -> None:
+    """Compare the room of the content disk with what will be written, before it is.
+
+    Raises:
+        RoomError: Either what the volume says, or what the server says of it, is too little.
+    """
+    needed = 0
+    waiting = _intake_bytes(run)
+    for entry in manifest.entries():
+        held = listing.look_up(entry.name) if entry.is_carried else None
+        if entry.is_carried and not (held and held.is_valid):
+            needed += entry.size_bytes
+    needed = max(0, needed - waiting)
+    if needed == 0:
+        return
+    free = run.server.space(run.intake).free_bytes
+    if run.content_free_bytes is not None:
+        free = min(free, run.content_free_bytes)
+    if free < needed + _ROOM_BESIDES:
+        raise RoomError(
+            where="the content disk of the disconnected server",
+            free_bytes=free,
+            needed_bytes=needed + _ROOM_BESIDES,
+        )
+
+
+def _intake_bytes(run: RunContext) -> int:
+    return sum(
+        stat.size_bytes
+        for folder in run.server.list_folder(run.intake)
+        if folder.kind == "folder"
+        for stat in run.server.list_folder(run.intake.joined(folder.name))
+        if stat.kind == "file"
+    )

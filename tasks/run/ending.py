@@ -1,0 +1,96 @@
+"""How a run ends, whatever the end is: one report, written down, remembered, shown."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.errors import AirGapError, TrustError
+from tasks.importing.incoming import empty_intake
+from tasks.ledger.runs import RunRecord, Runs
+from tasks.reports.files import write_reports
+from tasks.reports.model import ApprovalOutcome, CommandReport, error_line, exit_code_of
+from tasks.run.context import RunContext
+
+log = logging.getLogger("wsus_airgap")
+
+
+def begin_run(run: RunContext) -> None:
+    """Remember that a run began; one that is killed stays in the list without an end."""
+    Runs(run.ledger).write(RunRecord(id=run.run_id, command=run.command, started=run.started))
+
+
+def close_run(run: RunContext, error: Exception | None) -> CommandReport:
+    """Make the report of a run from what it noted, write it, and remember how it ended.
+
+    A refusal for trust empties the intake, whichever step it came from.
+    """
+    if isinstance(error, TrustError) and run.command == "import":
+        empty_intake(run)
+    ended = run.clock()
+    log_path = None
+    if error is not None and not isinstance(error, AirGapError):
+        log_path = _keep_traceback(run.site.state_dir, run.run_id, error)
+    report = CommandReport(
+        command=run.command,
+        site=run.site.name,
+        exit_code=exit_code_of(error) if error else (2 if _is_flagged(run) else 0),
+        errors=(error_line(error, log=log_path),) if error else (),
+        run=run.run_id,
+        started=run.started,
+        ended=ended,
+        sections=tuple(run.report.sections),
+        notices=tuple(run.report.notices),
+        lines=tuple(run.report.lines),
+        details=run.report.details,
+        **run.report.notes,
+    )
+    try:
+        return _keep(run, report, ended=ended)
+    except (AirGapError, OSError, sqlite3.Error) as fault:
+        # A disk that is full now must not hide how the run itself ended.
+        errors = (*report.errors, error_line(fault))
+        code = report.exit_code if report.errors else exit_code_of(fault)
+        return report.model_copy(update={"errors": errors, "exit_code": code})
+
+
+def _keep(run: RunContext, report: CommandReport, *, ended: datetime) -> CommandReport:
+    report = write_reports(run.reports_dir, report, now=ended)
+    Runs(run.ledger).write(
+        RunRecord(
+            id=run.run_id,
+            command=run.command,
+            started=run.started,
+            ended=ended,
+            outcome=report.outcome,
+            exit_code=report.exit_code,
+            bundle=report.bundle,
+            report=report.report,
+        )
+    )
+    return report
+
+
+def _keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | None:
+    """Write what nobody foresaw into the log file, if it can be; the terminal gets one sentence."""
+    path = state_dir / "unexpected.log"
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(UTC).isoformat()} {run_id}\n")
+            stream.write("".join(traceback.format_exception(error)) + "\n")
+    except OSError:
+        return None
+    return path
+
+
+def _is_flagged(run: RunContext) -> bool:
+    """Whether a run that did its work still wants a look; the report says why."""
+    missing = (
+        run.report.notes.get("missing", ()) if run.report.flagged is None else run.report.flagged
+    )
+    approvals = run.report.notes.get("approvals", ApprovalOutcome())
+    waiting = approvals.parked or approvals.held or approvals.failed
+    return bool(run.report.notices or missing or waiting)

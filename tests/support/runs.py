@@ -1,0 +1,65 @@
+"""A site of one side on this machine, and its workplace, for steps that need no server."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from tasks.bundle.keys import generate_keys
+from tasks.ledger.exports import ExportRecord
+from tasks.run.context import RunContext, open_run_context
+from tasks.site.reading import lay_out_site
+from tests.support.bundles import NOW
+
+_SITE = """
+[site]
+name = "alpha"
+side = "{side}"
+[server]
+address = "local"
+platform = "posix"
+work_dir = "work"
+wsusutil = ["false"]
+powershell = ["false"]
+[media]
+path = "media"
+[trust]
+signing_key = "keys/signing.key"
+trusted_keys = ["keys/signing.pub"]
+receipt_secret = "keys/receipt.secret"
+[policy]
+{policy}
+"""
+
+
+def write_site_file(folder: Path, *, side: str, policy: str = "") -> Path:
+    """Write a site file with keys and a medium beside it; gives the site file."""
+    generate_keys(folder / "keys")
+    (folder / "media").mkdir()
+    site = folder / "site.toml"
+    site.write_text(_SITE.format(side=side, policy=policy), encoding="utf-8")
+    return site
+
+
+def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportRecord:
+    """A sequence number that was taken and for which nothing is committed."""
+    return ExportRecord(
+        sequence=sequence,
+        status="reserved",
+        mode="incremental",
+        base_digest=None,
+        parent_digest=None,
+        header_digest=None,
+        fingerprint=None,
+        bundle=folder / f"alpha-{sequence}",
+        folder=folder,
+        created=created,
+        sealed=None,
+        receipt=None,
+        accepted=None,
+    )
+
+
+def open_test_run(site: Path, *, command: str = "test", now: datetime = NOW) -> RunContext:
+    """Open the workplace of a run; the caller closes it (a ``with`` block)."""
+    return open_run_context(lay_out_site(site).name, command=command, side=None, clock=lambda: now)
