@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run, found_done, log, step
-from tasks.importing import approval_run, finishing, fitting, import_plan, mirror_deletion
-from tasks.importing.describing import describe_plan
-from tasks.importing.import_plan import ImportPlan
+from tasks.importing import (
+    approval_run,
+    content_audit,
+    import_apply,
+    import_plan,
+    mirror_deletion,
+    receipt_out,
+)
+from tasks.importing.import_plan import ImportPlan, describe_plan
 from tasks.importing.incoming import IncomingBundle, TrustedBundle, judge_again
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.server import check, content_scan
 from tasks.server.cleanup import clean_up_server
-from tasks.server.content_listing import ContentListing
 from tasks.server.mark import compare_mark
 
 
@@ -39,7 +45,7 @@ def check_server(arrival: IncomingBundle | None = None) -> ServerFacts:
             f"{facts.active_rules} automatic approval rules are active on this server"
         )
     if arrival is not None:
-        fitting.compare_servers(run, arrival.header, facts)
+        check.compare_servers(run, arrival.header, facts)
     return facts
 
 
@@ -70,12 +76,12 @@ def place_content(
 ) -> ContentListing:
     """Move content from the intake into WsusContent: the first change."""
     run = current_run()
-    import_plan.begin(run, delivery, server)
-    moved = import_plan.place_content(run, delivery, content)
+    import_apply.begin(run, delivery, server)
+    moved = import_apply.place_content(run, delivery, content)
     run.report.note(placed=moved)
     run.report.changes["files placed"] += moved
     log.info("placed %s files", moved)
-    return import_plan.list_placed(run, delivery, content)
+    return import_apply.list_placed(run, delivery, content)
 
 
 @step("Load metadata")
@@ -89,10 +95,10 @@ def load_metadata(
     run = current_run()
     with PackageIndex(delivery.index) as index:
         run.report.details["revisions"] = index.summary.revisions
-    if import_plan.is_loaded(run, delivery, plan.sources):
+    if import_apply.is_loaded(run, delivery, plan.sources):
         found_done()
         return content
-    import_plan.load_metadata(run, delivery, plan.sources, server)
+    import_apply.load_metadata(run, delivery, plan.sources, server)
     run.report.changes["metadata packages loaded"] += 1
     listing = check.scan_content(run, server)
     content_scan.prove_content(run, listing)
@@ -107,7 +113,7 @@ def apply_approvals(delivery: TrustedBundle, plan: ImportPlan, content: ContentL
     outcome = approval_run.apply_plan(
         run, approvals, work=delivery.work, incoming=plan.sources.incoming
     )
-    finishing.note_approvals(run, outcome, plan.sources.index)
+    approval_run.note_approvals(run, outcome, plan.sources.index)
     run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
 
@@ -123,31 +129,31 @@ def delete_content(
     moved = mirror_deletion.delete(run, delivery, plan.deletes, content)
     run.report.changes["files deleted"] += moved
     log.info("moved %s files to the trash", moved)
-    return import_plan.list_placed(run, delivery, content)
+    return import_apply.list_placed(run, delivery, content)
 
 
 @step("Audit content")
 def audit_content(delivery: TrustedBundle, server: ServerFacts, content: ContentListing) -> None:
     """Name every approved or parked update whose content is missing, and why."""
     if delivery.arrival.is_superseded:
-        finishing.audit_current(current_run(), server, content, every_update=False)
+        content_audit.audit_current(current_run(), server, content, every_update=False)
         return
-    finishing.audit_import(current_run(), delivery, server, content)
+    content_audit.audit_import(current_run(), delivery, server, content)
 
 
 @step("Write receipt")
 def write_receipt(delivery: TrustedBundle, content: ContentListing) -> None:
     """Finish the import in the ledger, and write the receipt that may go back."""
-    finishing.finish_import(current_run(), delivery, content)
+    receipt_out.finish_import(current_run(), delivery, content)
 
 
 @step("Apply parked approvals")
 def apply_parked_approvals(server: ServerFacts, content: ContentListing) -> None:
     """Apply parked approvals whose content has come, and held ones that may go ahead."""
-    finishing.apply_parked(current_run(), server, content)
+    approval_run.apply_parked(current_run(), server, content)
 
 
 @step("Audit server")
 def audit_server(server: ServerFacts, content: ContentListing, *, every_update: bool) -> None:
     """Compare metadata with content on a server as it stands."""
-    finishing.audit_current(current_run(), server, content, every_update=every_update)
+    content_audit.audit_current(current_run(), server, content, every_update=every_update)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from tasks.bundle.pack import Packed
 from tasks.bundle.plan import Plan
-from tasks.exporting import export_bundle
+from tasks.content.content_listing import ContentListing
+from tasks.exporting import export_bundle, export_summary
 from tasks.exporting.draft import Draft
-from tasks.exporting.export_bundle import ExportedPackage
+from tasks.exporting.export_package import ExportedPackage
 from tasks.flow_run import current_run, log, name_run, step
-from tasks.importing import describing
 from tasks.importing import incoming as arrivals
 from tasks.importing.incoming import IncomingBundle, TrustedBundle
 from tasks.metadata.server import ServerFacts
-from tasks.server.content_listing import ContentListing
 
 
 @step("Pack volumes")
@@ -40,7 +39,7 @@ def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
 @step("Describe bundle")
 def describe_bundle(draft: Draft) -> None:
     """Say what the bundle brings."""
-    describing.describe_bundle(current_run(), draft)
+    export_summary.describe_bundle(current_run(), draft)
 
 
 @step("Open bundle")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
+from tasks.content.content_listing import ContentListing
 from tasks.exporting import draft as drafts
-from tasks.exporting import export_bundle, receipt_in
+from tasks.exporting import export_bundle, export_package, export_summary, receipt_in
 from tasks.exporting.draft import Draft
-from tasks.exporting.export_bundle import ExportedPackage
+from tasks.exporting.export_package import ExportedPackage
 from tasks.exporting.receipt_in import AcceptedReceipt
 from tasks.flow_run import current_run, found_done, log, name_run, step
 from tasks.metadata.server import ServerFacts
 from tasks.server import check, queries
 from tasks.server.cleanup import clean_up_server
-from tasks.server.content_listing import ContentListing
 from tasks.server.snapshot import ServerSnapshot
 from tasks.site.settings import Mode
 
@@ -84,11 +84,11 @@ def export_metadata(
 ) -> ExportedPackage:
     """Have wsusutil export, judge it by all signals, fetch the package."""
     run = current_run()
-    found = export_bundle.find_package(run, draft, server)
+    found = export_package.find_package(run, draft, server)
     if found is not None:
         found_done()
         return found
-    package = export_bundle.export_package(run, draft, server, decisions)
+    package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
 
@@ -111,7 +111,7 @@ def predict_missing(
 ) -> None:
     """Name the approved updates whose files staging itself lacks, before the trip."""
     run = current_run()
-    missing = export_bundle.predict_missing(run, draft, ServerSnapshot(server, decisions, content))
+    missing = export_summary.predict_missing(run, draft, ServerSnapshot(server, decisions, content))
     run.report.note(missing=missing)
     for each in missing:
         log.warning("%s lacks %s (%s)", each.title, each.file, each.reason.value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from blake3 import blake3
 
@@ -52,3 +53,10 @@ def digest_chunks(chunks: Iterable[bytes | memoryview]) -> FileDigests:
     for chunk in chunks:
         digester.update(chunk)
     return digester.result()
+
+
+def blake3_of_file(path: Path) -> Blake3 | None:
+    """BLAKE3 of a file of ours on this machine; None when it is gone."""
+    if not path.is_file():
+        return None
+    return Blake3(blake3(max_threads=blake3.AUTO).update_mmap(path).digest())

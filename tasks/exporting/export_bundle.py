@@ -2,145 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import approved_revisions
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.checksum_files import Documents
 from tasks.bundle.header import Counts, Header, StagingFacts, seal_header
-from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
-from tasks.bundle.manifest import read_entries
+from tasks.bundle.layout import APPROVALS
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
-from tasks.content.fields import Blake3Field
-from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import FailedError, PackageError
+from tasks.content.content_listing import ContentListing
+from tasks.content.names import Blake3
+from tasks.errors import FailedError
 from tasks.exporting.draft import (
     Draft,
     baseline_entries,
     record_seal,
     reference,
 )
+from tasks.exporting.export_package import ExportedPackage
 from tasks.hosts.small_files import write_atomic
-from tasks.metadata.audit import MissingFile, PresentFile, find_missing
-from tasks.metadata.catalogue import PackageIndex
-from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
-from tasks.metadata.wsusutil import PackageSignal, contradiction
 from tasks.run.context import RunContext
 from tasks.run.keys import signing_key
 from tasks.run.stored_documents import PAYLOAD, read_header_copy
-from tasks.server import wsusutil_run
-from tasks.server.content_listing import ContentListing
 from tasks.server.mark import mark_of, write_mark
-from tasks.server.snapshot import ServerSnapshot
-from tasks.server.wsusutil_run import Attempt
 from tasks.version import VERSION
 
 PRODUCT = f"wsus-airgap {VERSION}"
 _PLAN = "plan.json"
 
 
-class ExportedPackage(BaseModel):
-    """A metadata package that was exported, judged, fetched and read to its end.
-
-    ``counts`` are the server's own of that moment: while they stand, the package does too.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
-    blake3: Blake3Field
-    size_bytes: int
-    revisions: int
-    counts: tuple[int, int, int]
-
-
 # --- the package -------------------------------------------------------------------------------
-
-
-def find_package(run: RunContext, draft: Draft, facts: ServerFacts) -> ExportedPackage | None:
-    """The package that an earlier run of this export fetched, when it is still there and true."""
-    text = run.ledger.step(draft.work, "package")
-    if text is None:
-        return None
-    found = ExportedPackage.model_validate_json(text)
-    here = wsusutil_run.blake3_of_file(found.path)
-    if here != found.blake3 or not (draft.folder / INDEX).is_file():
-        return None
-    if draft.is_committed:
-        return found
-    return found if found.counts == _counts(facts) and not facts.arrived_since else None
-
-
-def export_package(
-    run: RunContext, draft: Draft, facts: ServerFacts, decisions: ServerDecisions
-) -> ExportedPackage:
-    """Have wsusutil export the metadata, judge it by all signals, fetch and index the package.
-
-    Raises:
-        WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
-    """
-    started = wsusutil_run.start_or_find(run, "export", work=draft.work)
-    attempt = started.attempt
-    ending = wsusutil_run.wait_for(run, attempt)
-    target = draft.folder / PACKAGE
-    signal, summary = _take_package(run, draft, attempt)
-    if summary is not None:
-        approved = (each.update_id for each in decisions.decisions.approvals)
-        with PackageIndex(draft.folder / INDEX) as index:
-            signal = replace(signal, problem=contradiction(index, facts, approved))
-    judgement = wsusutil_run.judge(run, attempt, ending, signal, before=facts)
-    wsusutil_run.forget(run, attempt, work=draft.work)
-    if wsusutil_run.is_old_failure(run, started, judgement):
-        return export_package(run, draft, facts, decisions)
-    wsusutil_run.require_success(run, attempt, judgement)
-    if summary is None:  # a judgement that saw success saw it
-        raise PackageError(path=target, reason="it was not read")
-    exported = ExportedPackage(
-        path=target,
-        blake3=summary.blake3,
-        size_bytes=summary.package_bytes,
-        revisions=summary.revisions,
-        counts=_counts(facts),
-    )
-    # Not before: the package bears witness that this is the server's id.
-    run.ledger.set_fact_once("staging_server", facts.server_id)
-    run.ledger.finish_step(draft.work, "package", exported.model_dump_json(), now=run.clock())
-    return exported
-
-
-def _take_package(
-    run: RunContext, draft: Draft, attempt: Attempt
-) -> tuple[PackageSignal, PackageSummary | None]:
-    """Fetch what wsusutil wrote and read it to its end; what is wrong with it is its signal."""
-    target = draft.folder / PACKAGE
-    try:
-        fetched = wsusutil_run.fetch_package(run, run.server.path(attempt.package), target)
-        if fetched is None or fetched == 0:
-            return PackageSignal(fetched), None
-        summary = _index_package(run, draft, size_bytes=fetched)
-    except PackageError as error:
-        return PackageSignal(None, problem=str(error.facts.get("reason", error))), None
-    return PackageSignal(fetched, summary.revisions), summary
-
-
-def _index_package(run: RunContext, draft: Draft, *, size_bytes: int) -> PackageSummary:
-    run.progress.start("Read package", total=size_bytes, unit="bytes")
-    try:
-        return index_package(draft.folder / PACKAGE, draft.folder / INDEX, progress=run.progress)
-    finally:
-        run.progress.finish()
-
-
-def _counts(facts: ServerFacts) -> tuple[int, int, int]:
-    return facts.update_count, facts.declined_count, facts.approved_count
 
 
 # --- plan, pack, seal ---------------------------------------------------------------------------
@@ -327,19 +222,3 @@ def _counted(path: Path) -> tuple[int, int]:
 
 
 # --- what will be missing ---------------------------------------------------------------------
-
-
-def predict_missing(run: RunContext, draft: Draft, view: ServerSnapshot) -> tuple[MissingFile, ...]:
-    """Name what approved updates will lack over there, before the trip.
-
-    A file that lies on the staging server and not in the manifest was read and found wrong.
-    """
-    manifest = run.holdings(read_entries(draft.folder / MANIFEST))
-
-    def held(digest: ContentDigest) -> PresentFile | None:
-        found = view.content.held(digest)
-        return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
-
-    with PackageIndex(draft.folder / INDEX) as index:
-        wanted = approved_revisions(view.decisions.decisions.approvals)
-        return tuple(find_missing(index, wanted, view.content_view(held=held)))

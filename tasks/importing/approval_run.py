@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tasks.approvals.apply import (
     ApplyOutcome,
@@ -23,19 +23,30 @@ from tasks.approvals.apply import (
     read_outcomes,
 )
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import ApprovalSet, approved_revisions, decode_lines
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.model import ApprovalSet, approved_revisions
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.policy import ApprovalPolicy
-from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError, TrustError
+from tasks.bundle.layout import APPROVALS
+from tasks.content.content_listing import ContentListing
+from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError
 from tasks.hosts.paths import HostPath
+from tasks.importing import approval_run
 from tasks.ledger.imports import DecisionState, RememberedDecision
 from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
-from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.catalogue import PackageIndex, read_titles
 from tasks.metadata.closure import ContentChoice
+from tasks.metadata.index import INDEX
+from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome, approval_lines
 from tasks.revision import RevisionId
+from tasks.run import stored_documents, waiting_decisions
 from tasks.run.context import RunContext
+from tasks.run.stored_documents import require_newest_import
+from tasks.run.waiting_decisions import waiting_of
+from tasks.server import queries
+from tasks.server.cleanup import remove_work
 from tasks.server.queries import (
     BATCH_SECONDS,
     answer_errors,
@@ -43,6 +54,7 @@ from tasks.server.queries import (
     read_approvals,
     read_revisions,
 )
+from tasks.server.snapshot import content_choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +69,6 @@ class PlanInputs:
     choice: ContentChoice
     held: ContentLookup
     begun: bool = False
-
-
-def read_decisions_file(path: Path) -> ApprovalSet:
-    """Read an ``approvals.jsonl`` of ours: a copy that the seal vouched for.
-
-    Raises:
-        TrustError: Its lines break the format although they are sealed.
-    """
-    try:
-        with path.open("rb") as lines:
-            return ApprovalSet.from_lines(decode_lines(lines))
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise TrustError(reason=f"approvals {path}: {said}") from error
 
 
 def last_applied(run: RunContext) -> ApprovalSet:
@@ -188,14 +186,6 @@ def _note_what_stands(run: RunContext, plan: ApprovalPlan) -> None:
         run.report.note(approvals=outcome)
 
 
-def waiting_of(run: RunContext, state: Literal["parked", "held"]) -> list[dict[str, object]]:
-    """The parked or held decisions that this site remembers, in the shape of the JSON output."""
-    return [
-        {**json.loads(decision.body), "reason": decision.reason}
-        for decision in run.imports.decisions(state)
-    ]
-
-
 def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
     for line in applied.lines():
         yield _decision("applied", line, str(line.get("update_id", "")), "")
@@ -291,3 +281,40 @@ def _incomplete(sources: PlanInputs, index: PackageIndex) -> set[RevisionId]:
         for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
         if not each.is_complete
     }
+
+
+def note_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> None:
+    """Note what was applied now, and all that waits, and what these updates are called."""
+    approvals = ApprovalOutcome(
+        applied=approval_lines(each.as_json() for each in outcome.applied),
+        parked=approval_lines(waiting_decisions.waiting_of(run, "parked")),
+        held=approval_lines(waiting_decisions.waiting_of(run, "held")),
+        failed=approval_lines(each.as_json() for each in outcome.failed),
+    )
+    named = (*approvals.applied, *approvals.parked, *approvals.held, *approvals.failed)
+    titles = read_titles(index_path, (each.update_id for each in named))
+    run.report.note(approvals=approvals, titles=titles)
+
+
+def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> None:
+    """Apply parked and held decisions of the last import that may go ahead now.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+        ServerChangedError: The server lacks too much of what was last applied there.
+    """
+    record = require_newest_import(run)
+    sources = PlanInputs(
+        incoming=stored_documents.read_decisions_file(record.folder / APPROVALS),
+        index=record.folder / INDEX,
+        choice=content_choice(facts),
+        held=listing.held,
+    )
+    plan = approval_run.plan_now(run, sources, queries.read_approvals(run))
+    approval_run.require_no_loss(plan)
+    plan = approval_run.without_excess(run, plan)
+    outcome = approval_run.apply_plan(
+        run, plan, work=f"audit-{record.sequence}", incoming=sources.incoming
+    )
+    note_approvals(run, outcome, sources.index)
+    remove_work(run, f"audit-{record.sequence}")

@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import approved_revisions
-from tasks.bundle.manifest import Entry, TrustedManifest, compare_sorted
+from tasks.bundle.layout import MANIFEST
+from tasks.bundle.manifest import read_entries
 from tasks.bundle.manifest_lookup import ManifestLookup
-from tasks.bundle.receipt import (
-    MissingUpdate,
-    Receipt,
-    ReceiptCounts,
-    list_missing,
-    seal_receipt,
-    show_receipt,
-)
-from tasks.bundle.receipt_code import make_code
+from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
-from tasks.hosts.paths import HostPath
-from tasks.hosts.small_files import read_limited, write_atomic
-from tasks.importing.approval_run import last_applied, waiting_of
+from tasks.importing import content_audit
 from tasks.importing.incoming import TrustedBundle
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
-from tasks.reports.model import ApprovalOutcome
+from tasks.metadata.index import INDEX
+from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
-from tasks.run.keys import receipt_secret, signing_key
+from tasks.run.stored_documents import require_newest_import
+from tasks.run.waiting_decisions import waiting_of
 from tasks.server import queries
-from tasks.server.content_listing import ContentListing
 from tasks.server.snapshot import ServerSnapshot
 
 
@@ -124,78 +115,41 @@ def _resume(run: RunContext, updates: list[RevisionId]) -> int:
 # --- receipt ----------------------------------------------------------------------------------
 
 
-def make_receipt(
+def audit_import(
+    run: RunContext, delivery: TrustedBundle, facts: ServerFacts, listing: ContentListing
+) -> None:
+    """Audit after an import: what it brought, and what it did not."""
+    metadata = Metadata(delivery.index, delivery.holdings)
+    _audit(run, metadata, facts, listing, every_update=False)
+
+
+def audit_current(
+    run: RunContext, facts: ServerFacts, listing: ContentListing, *, every_update: bool
+) -> None:
+    """Audit a server as it stands, by the metadata that were imported last.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+    """
+    record = require_newest_import(run)
+    holdings = run.holdings(read_entries(record.folder / MANIFEST))
+    metadata = Metadata(record.folder / INDEX, holdings)
+    _audit(run, metadata, facts, listing, every_update=every_update)
+
+
+def _audit(
     run: RunContext,
-    delivery: TrustedBundle,
+    metadata: Metadata,
+    facts: ServerFacts,
     listing: ContentListing,
     *,
-    missing: tuple[MissingFile, ...],
-    approvals: ApprovalOutcome,
-) -> Receipt:
-    """Say what the staging side may know: what of the manifest is in place, and what is not."""
-    header = delivery.header
-    lacking = list(_lacking(delivery.manifest, listing))
-    outcome, listed = list_missing(lacking)
-    updates = sorted({(each.update_id, each.revision) for each in missing})
-    with PackageIndex(delivery.index) as index:
-        revisions = index.summary.revisions
-    return Receipt(
-        site=run.site.name,
-        chain=header.chain,
-        sequence=header.sequence,
-        header_digest=header.digest,
-        outcome=outcome,
-        counts=ReceiptCounts(
-            files_in_place=header.counts.files - len(lacking),
-            files_missing=len(lacking),
-            updates_loaded=revisions,
-            approvals_applied=len(last_applied(run).approvals),
-            approvals_parked=len(approvals.parked),
-            approvals_held=len(approvals.held),
-            approvals_failed=len(approvals.failed),
-        ),
-        missing_content=listed,
-        missing_updates=tuple(MissingUpdate(update_id=i, revision=r) for i, r in updates),
+    every_update: bool,
+) -> None:
+    view = ServerSnapshot(facts, queries.read_approvals(run), listing)
+    run.report.changes["downloads resumed"] += content_audit.resume_downloads(
+        run, metadata.index, view
     )
-
-
-def _lacking(manifest: TrustedManifest, listing: ContentListing) -> Iterator[ContentDigest]:
-    pairs = compare_sorted(
-        manifest.entries(),
-        listing,
-        left_order=lambda entry: entry.order,
-        right_order=lambda file: file.name.order,
-    )
-    for pair in pairs:
-        if isinstance(pair.left, Entry) and not _is_proved(pair.left, listing):
-            yield pair.left.sha1
-
-
-def _is_proved(entry: Entry, listing: ContentListing) -> bool:
-    held = listing.look_up(entry.name)
-    return held is not None and bool(held.is_valid) and held.size_bytes == entry.size_bytes
-
-
-def write_receipt(run: RunContext, receipt: Receipt) -> tuple[Path, str]:
-    """Show and write a receipt where receipts go; its path, and the code that says the same.
-
-    A receipt that lies there already and says the same is left as it is.
-    """
-    for line in show_receipt(receipt).splitlines():
-        run.report.lines.append(line)
-    folder = run.site.receipts_dir
-    target = run.media.path(str(folder / receipt.file_name))
-    run.media.make_folder(target.parent)
-    content = seal_receipt(receipt, [signing_key(run.site)])
-    if _content(run, target, limit_bytes=len(content)) != content:
-        write_atomic(run.media, target, [content])
-    code = ""
-    if run.site.trust.receipt_secret is not None:
-        code = make_code(receipt, receipt_secret(run.site))
-    return Path(target.text), code
-
-
-def _content(run: RunContext, path: HostPath, *, limit_bytes: int) -> bytes:
-    if run.media.stat(path) is None:
-        return b""
-    return read_limited(run.media, path, limit_bytes=limit_bytes)
+    missing = content_audit.find_missing_content(run, metadata, view)
+    count, others = content_audit.count_unapproved(run, metadata, view, listed=every_update)
+    run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
+    run.report.flagged = missing  # what is listed of updates that nobody approved is normal

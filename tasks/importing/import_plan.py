@@ -2,56 +2,44 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from blake3 import blake3
 
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
-from tasks.bundle.manifest import Entry, compare_sorted, read_entries
+from tasks.bundle.layout import APPROVALS
+from tasks.content.content_listing import ContentListing
 from tasks.content.deletion import DeletePlan
-from tasks.content.names import Blake3, ContentDigest
-from tasks.content.place import PlaceItem
-from tasks.content.place import place as place_files
-from tasks.content.scan import scan
+from tasks.content.names import ContentDigest
 from tasks.errors import (
-    AirGapError,
-    BatchFailedError,
     PlanUnconfirmedError,
     ServerUnfitError,
 )
-from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import (
     PlanInputs,
     plan_ahead,
     plan_now,
-    read_decisions_file,
     require_no_loss,
     without_excess,
 )
 from tasks.importing.confirmation import covers, remember_confirmation
 from tasks.importing.incoming import TrustedBundle
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
-from tasks.ledger.imports import ImportRecord
 from tasks.metadata.audit import ContentLookup, PresentFile
-from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.catalogue import read_titles
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
-from tasks.metadata.wsusutil import PackageSignal
-from tasks.revision import RevisionId
+from tasks.reports.sections import (
+    deletes_section,
+    kept_section,
+    plan_section,
+)
 from tasks.run.context import RunContext
-from tasks.run.stored_documents import require_documents
-from tasks.server import queries, wsusutil_run
-from tasks.server.content_listing import ContentListing
+from tasks.run.stored_documents import read_decisions_file, require_documents
+from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot, content_choice
-
-# A package of which a hundredth is missing escapes such a sample once in five hundred million.
-_SAMPLE_UPDATES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +124,7 @@ def _gather_sources(
     run: RunContext, delivery: TrustedBundle, facts: ServerFacts, listing: ContentListing
 ) -> PlanInputs:
     record = run.imports.by_digest(delivery.digest)
-    standing = _standing_folder(run, delivery)
+    standing = newest_folder(run, delivery)
     return PlanInputs(
         incoming=read_decisions_file(standing / APPROVALS),
         index=standing / INDEX,
@@ -146,7 +134,7 @@ def _gather_sources(
     )
 
 
-def _standing_folder(run: RunContext, delivery: TrustedBundle) -> Path:
+def newest_folder(run: RunContext, delivery: TrustedBundle) -> Path:
     """Whose metadata and decisions count after this import: the newest bundle's.
 
     Raises:
@@ -182,183 +170,7 @@ def _after_placing(delivery: TrustedBundle, listing: ContentListing) -> ContentL
 # --- the first change -------------------------------------------------------------------------
 
 
-def begin(run: RunContext, delivery: TrustedBundle, facts: ServerFacts) -> None:
-    """Remember durably, before the first change, that this bundle is being imported."""
-    header = delivery.header
-    run.ledger.set_fact_once("chain", header.chain)
-    run.ledger.set_fact_once("staging_server", header.server.id)
-    run.ledger.set_fact_once("disconnected_server", facts.server_id)
-    _remember_gap(run, delivery)
-    run.imports.begin(
-        ImportRecord(
-            header_digest=delivery.digest,
-            sequence=header.sequence,
-            status="begun",
-            folder=delivery.arrival.folder,
-            created=header.created,
-            begun=run.clock(),
-            done=None,
-            outcome=None,
-        )
-    )
-
-
-def _remember_gap(run: RunContext, delivery: TrustedBundle) -> None:
-    """Remember which bundle never came although later ones count on it, until all is brought."""
-    verdict = delivery.arrival.verdict
-    if verdict is None or verdict.kind == "repair":
-        return
-    if verdict.gap is not None:
-        run.imports.remember_lost(verdict.gap.sequence)
-    elif delivery.header.base is None:
-        run.imports.remember_lost(None)
-
-
-def place_content(run: RunContext, delivery: TrustedBundle, listing: ContentListing) -> int:
-    """Move content from the intake into WsusContent; how many files were moved.
-
-    Raises:
-        BatchFailedError: Some could not be moved; the others stay in place.
-    """
-    wanted = (
-        PlaceItem(entry.name, entry.size_bytes)
-        for entry in _to_place(run, delivery)
-        if not ((held := listing.look_up(entry.name)) and held.is_valid)
-    )
-    moved = 0
-    failed: list[tuple[PlaceItem, AirGapError]] = []
-    run.progress.start("Place content", total=None, unit="files")
-    try:
-        for placed in place_files(
-            run.server, run.intake, listing.content_dir, wanted, progress=run.progress
-        ):
-            moved += len(placed.moved)
-            failed += placed.failed
-    finally:
-        run.progress.finish()
-    if failed:
-        raise BatchFailedError(
-            what="placing content",
-            failed=len(failed),
-            total=moved + len(failed),
-            first=failed[0][1].message,
-        )
-    return moved
-
-
-def _to_place(run: RunContext, delivery: TrustedBundle) -> Iterator[Entry]:
-    """What belongs in WsusContent of what is carried: not what a newer bundle no longer names."""
-    carried = (entry for entry in delivery.manifest.entries() if entry.is_carried)
-    if not delivery.arrival.is_superseded:
-        return carried
-    newest = run.holdings(read_entries(_standing_folder(run, delivery) / MANIFEST))
-    return (entry for entry in carried if newest.has(entry.sha1))
-
-
-def list_placed(
-    run: RunContext, delivery: TrustedBundle, listing: ContentListing
-) -> ContentListing:
-    """List WsusContent anew; what was just placed, proved on its way, is remembered as such."""
-    after = run.listing(listing.content_dir)
-    after.fill(scan(run.server, listing.content_dir, remembered=run.hashes.lookup))
-    pairs = compare_sorted(
-        after,
-        _to_place(run, delivery),
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
-    )
-    batch = [
-        (file, entry.digests)
-        for pair in pairs
-        if (file := pair.left) is not None
-        and (entry := pair.right) is not None
-        and file.digests != entry.digests
-        and file.size_bytes == entry.size_bytes
-    ]
-    run.hashes.remember(batch, now=run.clock())
-    after.settle(batch)
-    return after
-
-
 # --- metadata ---------------------------------------------------------------------------------
-
-
-def is_loaded(run: RunContext, delivery: TrustedBundle, sources: PlanInputs) -> bool:
-    """Whether this package was loaded, and the server still knows every revision in question."""
-    if delivery.arrival.is_superseded:
-        return True
-    done = run.ledger.step(delivery.work, "metadata")
-    if done is None or json.loads(done) != delivery.header.package.blake3.hex:
-        return False
-    wanted = _concerned(delivery, sources)
-    return queries.read_revisions(run, wanted).keys() >= set(wanted)
-
-
-def load_metadata(
-    run: RunContext, delivery: TrustedBundle, sources: PlanInputs, before: ServerFacts
-) -> None:
-    """Have wsusutil import the package, and judge it by all signals.
-
-    Raises:
-        WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
-    """
-    expected = delivery.header.package.blake3
-    on_server = _bring_package(run, delivery.package, delivery.work, expected)
-    started = wsusutil_run.start_or_find(run, "import", work=delivery.work, package=on_server)
-    attempt = started.attempt
-    ending = wsusutil_run.wait_for(run, attempt)
-    with PackageIndex(delivery.index) as index:
-        revisions = index.summary.revisions
-    after = wsusutil_run.digest_on_server(run, run.server.path(attempt.package))
-    signal = PackageSignal(
-        size_bytes=None if after is None else delivery.header.package.size_bytes,
-        revisions=revisions,
-        changed=after != expected,
-    )
-    judgement = wsusutil_run.judge(
-        run, attempt, ending, signal, before=before, wanted=_expected(delivery, sources)
-    )
-    wsusutil_run.forget(run, attempt, work=delivery.work)
-    if wsusutil_run.is_old_failure(run, started, judgement):
-        load_metadata(run, delivery, sources, before)
-        return
-    wsusutil_run.require_success(run, attempt, judgement)
-    run.ledger.finish_step(delivery.work, "metadata", json.dumps(expected.hex), now=run.clock())
-
-
-def _bring_package(run: RunContext, package: Path, work: str, expected: Blake3) -> str:
-    """Copy the verified package to the server, unless it lies there; only a whole copy is named."""
-    folder = run.folders.work_folder(work)
-    run.server.make_private_folder(folder)
-    target = folder.joined(PACKAGE)
-    if wsusutil_run.digest_on_server(run, target) == expected:
-        return target.text
-    run.server.remove_tree(target)  # whatever has the name: a folder, a link, another package
-    write_atomic(run.server, target, run.media.read(run.media.path(str(package))))
-    return target.text
-
-
-def _concerned(delivery: TrustedBundle, sources: PlanInputs) -> list[RevisionId]:
-    """Revisions with an incoming decision, as far as the package has them."""
-    with PackageIndex(delivery.index) as index:
-        named = sources.incoming.revisions()
-        return sorted(key for key in named if index.revision(*key) is not None)
-
-
-def _expected(delivery: TrustedBundle, sources: PlanInputs) -> Iterator[RevisionId]:
-    """Revisions that the server must have once it took the package in.
-
-    Those with an incoming decision, and of the other updates that can be approved a sample, spread
-    evenly: each costs the API a call. Whether it finds a category or a bundled child by its id,
-    nobody documents.
-    """
-    concerned = _concerned(delivery, sources)
-    yield from concerned
-    decided = set(concerned)
-    with PackageIndex(delivery.index) as index:
-        step = max(1, index.count_updates() // _SAMPLE_UPDATES)
-        sample = islice(index.approvable(), 0, None, step)
-        yield from (key for key in sample if key not in decided)
 
 
 # --- approvals -------------------------------------------------------------------------------
@@ -379,3 +191,15 @@ def plan_approvals(
         run, delivery.work, plan.confirmed, approvals=now, deletes=plan.deletes
     )
     return now if is_confirmed else without_excess(run, now)
+
+
+def describe_plan(run: RunContext, plan: ImportPlan) -> None:
+    """Show a plan before anybody is asked to confirm it."""
+    named = (*plan.approvals.actions, *plan.approvals.kept)
+    titles = read_titles(plan.sources.index, (each.update_id for each in named))
+    asked = plan.digest if plan.reasons else None
+    run.report.sections.append(plan_section(plan.approvals, titles, digest=asked))
+    if plan.approvals.kept:
+        run.report.sections.append(kept_section(plan.approvals.kept, titles))
+    if plan.deletes.files or plan.deletes.kept:
+        run.report.sections.append(deletes_section(plan.deletes))

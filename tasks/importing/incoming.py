@@ -6,9 +6,10 @@ import json
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from tasks.bundle.chain import ChainPolicy, ChainVerdict, judge
+from tasks.bundle.chain import ChainPolicy, ChainVerdict, ImportedBundle, SiteMemory, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry, TrustedManifest
@@ -16,6 +17,7 @@ from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
+from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.errors import (
     AirGapError,
@@ -33,13 +35,11 @@ from tasks.errors import (
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import write_atomic
-from tasks.importing.fitting import remember_chain, say_verdict
 from tasks.metadata.index import INDEX, index_package
 from tasks.reports.sections import faults_section, neighbours_section
 from tasks.run.context import RunContext
 from tasks.run.keys import bundle_trust
 from tasks.run.stored_documents import PAYLOAD, is_readable
-from tasks.server.content_listing import ContentListing
 from tasks.server.mark import compare_mark
 
 _ROOM_BESIDES = 64 * 1_048_576
@@ -386,3 +386,48 @@ def _intake_bytes(run: RunContext) -> int:
         for stat in run.server.list_folder(run.intake.joined(folder.name))
         if stat.kind == "file"
     )
+
+
+def remember_chain(run: RunContext) -> SiteMemory:
+    """What this site remembers of its chain, from the ledger alone."""
+    last_run = run.ledger.fact("latest_time")
+    return SiteMemory(
+        site=run.site.name,
+        chain=run.ledger.fact("chain"),
+        imported={
+            record.sequence: ImportedBundle(
+                digest=record.header_digest,
+                created=record.created,
+                begun=record.begun,
+                done=record.done,
+            )
+            for record in run.imports.all()
+        },
+        last_run=datetime.fromisoformat(last_run) if last_run else None,
+    )
+
+
+def say_verdict(run: RunContext, bundle: str, verdict: ChainVerdict) -> None:
+    """Say what a person should know of how the bundle fits the chain."""
+    if verdict.kind == "repair" and verdict.known is not None and verdict.known.done is not None:
+        run.report.lines.append(
+            f"{bundle} was imported on {verdict.known.done:%Y-%m-%d %H:%M} UTC; "
+            "what has vanished since is put back"
+        )
+        if not verdict.is_newest:
+            run.report.lines.append(
+                "a newer bundle was imported since: its metadata and approvals stay"
+            )
+    needed = verdict.gap.sequence if verdict.gap is not None else 0
+    for number in verdict.skipped:
+        run.report.notice(
+            f"bundle {number} never came; {bundle} "
+            + ("counts on it" if number <= needed else "does not need it")
+        )
+    if verdict.gap is not None:
+        run.report.notice(
+            f"the gap up to bundle {verdict.gap.sequence} is accepted ({verdict.gap_reason}); "
+            "what only those bundles carried is missing"
+        )
+    if verdict.is_nearly_too_old:
+        run.report.notice(f"{bundle} is {verdict.age_days} days old, nearly too old for this site")

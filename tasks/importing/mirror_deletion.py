@@ -8,6 +8,7 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.manifest import compare_sorted
+from tasks.content.content_listing import ContentListing
 from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
@@ -19,7 +20,6 @@ from tasks.metadata.closure import read_closures
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.server import queries
-from tasks.server.content_listing import ContentListing
 from tasks.server.snapshot import ServerSnapshot
 
 _NOTHING = DeletePlan((), 0, 0)

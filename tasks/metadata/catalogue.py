@@ -260,3 +260,10 @@ class Scope:
 
 def _unreadable(database: Path, error: Exception) -> PackageError:
     return PackageError(path=database, reason=f"its index cannot be read: {error}")
+
+
+def read_titles(index_path: Path, update_ids: Iterable[str]) -> dict[str, str]:
+    """Titles of updates as the package has them; foreign text."""
+    with PackageIndex(index_path) as index:
+        found = ((each, index.latest(each)) for each in sorted(set(update_ids)))
+        return {each: record.title for each, record in found if record is not None}

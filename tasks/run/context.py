@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from tasks.bundle.manifest import Entry
 from tasks.bundle.manifest_lookup import ManifestLookup
+from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
 from tasks.errors import (
     AirGapError,
@@ -39,7 +40,6 @@ from tasks.progress import Progress, Silence
 from tasks.reports.model import ApprovalOutcome, Section
 from tasks.run.keys import require_keys
 from tasks.run.scratch import make_scratch
-from tasks.server.content_listing import ContentListing
 from tasks.site.reading import find_site, require_side
 from tasks.site.settings import Side, Site
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
-from tasks.importing.approval_run import waiting_of
 from tasks.ledger.runs import Runs
 from tasks.reports.model import (
     ApprovalOutcome,
@@ -19,6 +18,7 @@ from tasks.reports.model import (
     approval_lines,
 )
 from tasks.run.context import RunContext, open_run_context
+from tasks.run.waiting_decisions import waiting_of
 from tasks.site.settings import Side
 
 _RUNS = 10

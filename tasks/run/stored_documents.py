@@ -11,13 +11,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from tasks.approvals.model import ApprovalSet, decode_lines
 from tasks.bundle.header import Binding, Header
 from tasks.bundle.layout import APPROVALS, MANIFEST
-from tasks.errors import FailedError, PackageError
+from tasks.content.digest import blake3_of_file
+from tasks.errors import (
+    FailedError,
+    PackageError,
+    TrustError,
+    UsageError,
+)
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
-from tasks.server.wsusutil_run import blake3_of_file
+from tasks.run.context import RunContext
 
 PAYLOAD = "header.payload.json"
 
@@ -74,3 +81,28 @@ def require_documents(record: ImportRecord) -> None:
             remedy=f"Import bundle {record.sequence} again, which brings it back, or restore the "
             "state folder from its backup; then run the same command again.",
         )
+
+
+def read_decisions_file(path: Path) -> ApprovalSet:
+    """Read an ``approvals.jsonl`` of ours: a copy that the seal vouched for.
+
+    Raises:
+        TrustError: Its lines break the format although they are sealed.
+    """
+    try:
+        with path.open("rb") as lines:
+            return ApprovalSet.from_lines(decode_lines(lines))
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())[:300]
+        raise TrustError(reason=f"approvals {path}: {said}") from error
+
+
+def require_newest_import(run: RunContext) -> ImportRecord:
+    record = run.imports.newest_done()
+    if record is None:
+        raise UsageError(
+            reason="nothing was imported on this side yet, so there is no metadata",
+            remedy="Import a bundle first.",
+        )
+    require_documents(record)
+    return record

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from tasks.bundle.header import Header
+from tasks.content.content_listing import ContentListing
 from tasks.content.scan import scan
-from tasks.errors import PathMissingError, RoomError, ServerUnfitError
-from tasks.metadata.server import ServerFacts, Side, unfit_reasons
+from tasks.errors import PathMissingError, RoomError, ServerUnfitError, SettingsDifferError
+from tasks.metadata.server import ServerFacts, ServerSettings, Side, compare_settings, unfit_reasons
 from tasks.run.context import RunContext
 from tasks.server import queries
-from tasks.server.content_listing import ContentListing
 from tasks.site.settings import Side as SiteSide
 
 _LEAST_ROOM_BYTES = 64 * 1_048_576
@@ -99,3 +100,28 @@ def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
     finally:
         run.progress.finish()
     return listing
+
+
+def compare_servers(run: RunContext, header: Header, facts: ServerFacts) -> None:
+    """Compare this server with the one that the bundle comes from, and with what we remember.
+
+    Raises:
+        SettingsDifferError: Every difference, each with its remedy.
+        ServerChangedError: The staging server has another id than this site remembers.
+    """
+    staging = header.server
+    theirs = ServerSettings(
+        server_id=staging.id,
+        version=staging.version,
+        protocol_version=staging.protocol_version,
+        download_express=staging.download_express,
+        all_languages=staging.all_languages,
+        languages=staging.languages,
+    )
+    differences = compare_settings(theirs, facts)
+    if differences:
+        raise SettingsDifferError(
+            differences="; ".join(each.sentence for each in differences),
+            remedy=" ".join(each.remedy for each in differences),
+        )
+    run.require_known_server("staging", staging.id)

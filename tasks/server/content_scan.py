@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasks.content.content_listing import ContentListing
 from tasks.content.scan import ContentFile
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.run.context import RunContext
-from tasks.server.content_listing import ContentListing
 
 
 def prove_content(run: RunContext, listing: ContentListing, *, everything: bool = False) -> int:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
 from tasks.metadata.audit import ContentLookup, ContentView, Provenance, ProvenanceLookup
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.server import ServerFacts
-from tasks.server.content_listing import ContentListing
 
 
 @dataclass(frozen=True, slots=True)

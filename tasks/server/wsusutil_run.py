@@ -241,13 +241,6 @@ def fetch_package(run: RunContext, source: HostPath, target: Path) -> int | None
     return write_atomic(run.media, run.media.path(str(target)), chunks())
 
 
-def blake3_of_file(path: Path) -> Blake3 | None:
-    """BLAKE3 of a file of ours on this machine; None when it is gone."""
-    if not path.is_file():
-        return None
-    return Blake3(blake3(max_threads=blake3.AUTO).update_mmap(path).digest())
-
-
 def digest_on_server(run: RunContext, path: HostPath) -> Blake3 | None:
     """BLAKE3 of a file as the server gives it to us now; None when there is none to be read."""
     hasher = blake3()

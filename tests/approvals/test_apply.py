@@ -14,8 +14,9 @@ from tasks.approvals.apply import (
     operations,
     read_outcomes,
 )
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import Action, ApprovalSet
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.revision import RevisionId

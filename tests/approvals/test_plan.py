@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     UNASSIGNED_COMPUTERS,
@@ -15,7 +16,7 @@ from tasks.approvals.model import (
     ApprovalSet,
     Decline,
 )
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.approvals.apply import next_applied
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     Action,
@@ -17,7 +18,7 @@ from tasks.approvals.model import (
     Decline,
     Key,
 )
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.revision import RevisionId

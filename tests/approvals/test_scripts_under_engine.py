@@ -17,8 +17,9 @@ import pytest
 
 import deploy.lab
 from tasks.approvals.apply import ApplyOutcome, next_applied, operations, read_outcomes
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import Action, Approval, ApprovalSet, GroupPath
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.policy import ApprovalPolicy
 from tests.scripts.running import FOLDER, Side, script_lines

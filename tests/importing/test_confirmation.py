@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import Action, Approval, ApprovalSet, Decline
-from tasks.approvals.plan import Facts, Situation, plan_approvals
+from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.content.deletion import DeletePlan

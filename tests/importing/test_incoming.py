@@ -9,9 +9,9 @@ import pytest
 
 from tasks.bundle.layout import APPROVALS, CONTENT, SHA1SUMS
 from tasks.errors import PathMissingError, TamperError, TrustError
-from tasks.importing.approval_run import read_decisions_file
 from tasks.importing.incoming import open_incoming, prove
 from tasks.run.context import RunContext
+from tasks.run.stored_documents import read_decisions_file
 from tests.support.bundles import Workshop, fill_content
 
 

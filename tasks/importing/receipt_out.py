@@ -1,0 +1,137 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.bundle.manifest import Entry, TrustedManifest, compare_sorted
+from tasks.bundle.receipt import (
+    MissingUpdate,
+    Receipt,
+    ReceiptCounts,
+    list_missing,
+    seal_receipt,
+    show_receipt,
+)
+from tasks.bundle.receipt_code import make_code
+from tasks.content.content_listing import ContentListing
+from tasks.content.names import ContentDigest
+from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import read_limited, write_atomic
+from tasks.importing.approval_run import last_applied
+from tasks.importing.incoming import TrustedBundle
+from tasks.metadata.audit import MissingFile
+from tasks.metadata.catalogue import PackageIndex
+from tasks.reports.model import ApprovalOutcome
+from tasks.run.context import RunContext
+from tasks.run.keys import receipt_secret, signing_key
+from tasks.server.cleanup import drop_old_packages, remove_work
+from tasks.server.mark import mark_of, write_mark
+
+
+def make_receipt(
+    run: RunContext,
+    delivery: TrustedBundle,
+    listing: ContentListing,
+    *,
+    missing: tuple[MissingFile, ...],
+    approvals: ApprovalOutcome,
+) -> Receipt:
+    """Say what the staging side may know: what of the manifest is in place, and what is not."""
+    header = delivery.header
+    lacking = list(_lacking(delivery.manifest, listing))
+    outcome, listed = list_missing(lacking)
+    updates = sorted({(each.update_id, each.revision) for each in missing})
+    with PackageIndex(delivery.index) as index:
+        revisions = index.summary.revisions
+    return Receipt(
+        site=run.site.name,
+        chain=header.chain,
+        sequence=header.sequence,
+        header_digest=header.digest,
+        outcome=outcome,
+        counts=ReceiptCounts(
+            files_in_place=header.counts.files - len(lacking),
+            files_missing=len(lacking),
+            updates_loaded=revisions,
+            approvals_applied=len(last_applied(run).approvals),
+            approvals_parked=len(approvals.parked),
+            approvals_held=len(approvals.held),
+            approvals_failed=len(approvals.failed),
+        ),
+        missing_content=listed,
+        missing_updates=tuple(MissingUpdate(update_id=i, revision=r) for i, r in updates),
+    )
+
+
+def _lacking(manifest: TrustedManifest, listing: ContentListing) -> Iterator[ContentDigest]:
+    pairs = compare_sorted(
+        manifest.entries(),
+        listing,
+        left_order=lambda entry: entry.order,
+        right_order=lambda file: file.name.order,
+    )
+    for pair in pairs:
+        if isinstance(pair.left, Entry) and not is_proved(pair.left, listing):
+            yield pair.left.sha1
+
+
+def is_proved(entry: Entry, listing: ContentListing) -> bool:
+    held = listing.look_up(entry.name)
+    return held is not None and bool(held.is_valid) and held.size_bytes == entry.size_bytes
+
+
+def write_receipt(run: RunContext, receipt: Receipt) -> tuple[Path, str]:
+    """Show and write a receipt where receipts go; its path, and the code that says the same.
+
+    A receipt that lies there already and says the same is left as it is.
+    """
+    for line in show_receipt(receipt).splitlines():
+        run.report.lines.append(line)
+    folder = run.site.receipts_dir
+    target = run.media.path(str(folder / receipt.file_name))
+    run.media.make_folder(target.parent)
+    content = seal_receipt(receipt, [signing_key(run.site)])
+    if _content(run, target, limit_bytes=len(content)) != content:
+        write_atomic(run.media, target, [content])
+    code = ""
+    if run.site.trust.receipt_secret is not None:
+        code = make_code(receipt, receipt_secret(run.site))
+    return Path(target.text), code
+
+
+def _content(run: RunContext, path: HostPath, *, limit_bytes: int) -> bytes:
+    if run.media.stat(path) is None:
+        return b""
+    return read_limited(run.media, path, limit_bytes=limit_bytes)
+
+
+def finish_import(run: RunContext, delivery: TrustedBundle, listing: ContentListing) -> None:
+    """Mark the server, remember the import as done, and write the receipt derived from it.
+
+    A bundle that only put content back is no news for the staging side: no receipt, no mark.
+    """
+    if delivery.arrival.is_repair:
+        changes = ", ".join(f"{what}: {count}" for what, count in (+run.report.changes).items())
+        run.report.lines.append(changes or "nothing had to be changed")
+    if not delivery.arrival.is_superseded:
+        _finish(run, delivery, listing)
+    remove_work(run, delivery.work)
+    run.server.remove_tree(run.intake)
+
+
+def _finish(run: RunContext, delivery: TrustedBundle, listing: ContentListing) -> None:
+    receipt = make_receipt(
+        run,
+        delivery,
+        listing,
+        missing=run.report.notes.get("missing", ()),
+        approvals=run.report.notes.get("approvals", ApprovalOutcome()),
+    )
+    write_mark(run, mark_of(delivery.header))
+    run.imports.finish(delivery.digest, outcome=receipt.outcome, now=run.clock())
+    run.ledger.note_time(delivery.header.created)
+    drop_old_packages(delivery.arrival.folder)
+    path, code = write_receipt(run, receipt)
+    run.report.note(receipt=path, receipt_code=code or None)
