@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from prefect import State, flow
+
 from tasks import staging
-from tasks.flow_run import story
+from tasks.flow_run import open_run
+from tasks.reports.model import CommandReport
 from tasks.site.settings import Side
 
 
-@story("accept", side=Side.STAGING)
-def accept_receipt(site: str, receipt: str) -> None:
+@flow(name="accept", flow_run_name="{site} accept", persist_result=False)
+def accept_receipt(site: str, receipt: str) -> State[CommandReport]:
     """Accept a receipt.
 
     Args:
         site: Name of the site that the receipt is for.
         receipt: Path of the receipt's file, or the short code that an operator typed.
     """
-    accepted = staging.read_receipt(receipt)
-    staging.advance_baseline(accepted)
+    with open_run("accept", site, side=Side.STAGING) as run:
+        accepted = staging.read_receipt(receipt)
+        staging.advance_baseline(accepted)
+    return run.final_state()

@@ -212,7 +212,7 @@ def _flow(
     def tell(site: Site) -> CommandReport:
         if isinstance(bundles := parameters.get("bundles"), list):
             parameters["bundles"] = _folders(bundles)
-        prefect_for = import_module("deploy.prefect.embedded").prefect_for
+        prefect_for = import_module("deploy.prefect_server.embedded").prefect_for
         with prefect_for(site.state_dir, api_url=site.prefect.api_url):
             show_steps()
             report_of = import_module("tasks.flow_run").report_of

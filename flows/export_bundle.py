@@ -8,19 +8,22 @@ is there. Nothing on the staging server changes but our own folder.
 
 from __future__ import annotations
 
+from prefect import State, flow
+
 from tasks import media, staging
-from tasks.flow_run import story
+from tasks.flow_run import open_run
+from tasks.reports.model import CommandReport
 from tasks.site.settings import Mode, Side
 
 
-@story("export", side=Side.STAGING)
+@flow(name="export", flow_run_name="{site} export", persist_result=False)
 def export_bundle(
     site: str,
     mode: Mode | None = None,
     full: bool = False,
     new: bool = False,
     take_over: str | None = None,
-) -> None:
+) -> State[CommandReport]:
     """Make the next bundle of a site.
 
     Args:
@@ -30,17 +33,19 @@ def export_bundle(
         new: Make another bundle even when nothing changed since the last one.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
-    staging.lock_server_and_media()
-    server = staging.check_server()
-    decisions = staging.capture_approvals(server)
-    content = staging.scan_content(server)
+    with open_run("export", site, side=Side.STAGING, take_over=take_over) as run:
+        staging.lock_server_and_media()
+        server = staging.check_server()
+        decisions = staging.capture_approvals(server)
+        content = staging.scan_content(server)
 
-    draft = staging.open_draft(server, decisions, content, mode=mode, full=full, new=new)
-    if not draft.is_sealed:
-        package = staging.export_metadata(draft, server, decisions)
-        plan = staging.plan_bundle(draft, decisions, content, package)
-        packed = media.pack_bundle(draft, plan, content, package)
-        media.seal_bundle(draft, packed, server)
+        draft = staging.open_draft(server, decisions, content, mode=mode, full=full, new=new)
+        if not draft.is_sealed:
+            package = staging.export_metadata(draft, server, decisions)
+            plan = staging.plan_bundle(draft, decisions, content, package)
+            packed = media.pack_bundle(draft, plan, content, package)
+            media.seal_bundle(draft, packed, server)
 
-    staging.predict_missing(draft, server, decisions, content)
-    media.describe_bundle(draft)
+        staging.predict_missing(draft, server, decisions, content)
+        media.describe_bundle(draft)
+    return run.final_state()

@@ -7,18 +7,21 @@ command goes on where it stopped; run again when finished, it mends what has van
 
 from __future__ import annotations
 
+from prefect import State, flow
+
 from tasks import disconnected, media
-from tasks.flow_run import story
+from tasks.flow_run import open_run
+from tasks.reports.model import CommandReport
 from tasks.site.settings import Side
 
 
-@story("import", side=Side.DISCONNECTED)
+@flow(name="import", flow_run_name="{site} import", persist_result=False)
 def import_bundle(
     site: str,
     bundles: list[str],
     confirm: str | None = None,
     take_over: str | None = None,
-) -> None:
+) -> State[CommandReport]:
     """Import a bundle into the disconnected server.
 
     Args:
@@ -27,18 +30,20 @@ def import_bundle(
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
-    arrival = media.open_bundle(bundles, to_import=True)
-    disconnected.lock_server()
-    server = disconnected.check_server(arrival)
-    content = disconnected.scan_content(server, everything=arrival.is_repair)
-    bundle = media.unpack_bundle(arrival, content)
-    plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
+    with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
+        arrival = media.open_bundle(bundles, to_import=True)
+        disconnected.lock_server()
+        server = disconnected.check_server(arrival)
+        content = disconnected.scan_content(server, everything=arrival.is_repair)
+        bundle = media.unpack_bundle(arrival, server, content)
+        plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
 
-    # Until here nothing has changed that WSUS or its clients see.
-    content = disconnected.place_content(bundle, server, content)
-    content = disconnected.load_metadata(bundle, plan, server, content)
-    disconnected.apply_approvals(bundle, plan, content)
-    content = disconnected.delete_content(bundle, plan, content)
+        # Until here nothing has changed that WSUS or its clients see.
+        content = disconnected.place_content(bundle, server, content)
+        content = disconnected.load_metadata(bundle, plan, server, content)
+        approvals = disconnected.apply_approvals(bundle, plan, content)
+        content = disconnected.delete_content(bundle, plan, content)
 
-    disconnected.audit_content(bundle, server, content)
-    disconnected.write_receipt(bundle, content)
+        audit = disconnected.audit_content(bundle, server, content)
+        disconnected.write_receipt(bundle, content, approvals, audit)
+    return run.final_state()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from prefect import State, flow
+
 from tasks import media
-from tasks.flow_run import story
+from tasks.flow_run import open_run
+from tasks.reports.model import CommandReport
 
 
-@story("verify")
-def verify_bundle(site: str, bundles: list[str]) -> None:
+@flow(name="verify", flow_run_name="{site} verify", persist_result=False)
+def verify_bundle(site: str, bundles: list[str]) -> State[CommandReport]:
     """Prove that a bundle is whole, sealed by a trusted key, and holds nothing else.
 
     Args:
         site: Name of the site; its file says which keys are trusted.
         bundles: The bundle's folder; several are its volumes, or copies of it.
     """
-    bundle = media.open_bundle(bundles)
-    media.prove_bundle(bundle)
+    with open_run("verify", site) as run:
+        bundle = media.open_bundle(bundles)
+        media.prove_bundle(bundle)
+    return run.final_state()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from prefect import State
+
 from tasks.content.content_listing import ContentListing
-from tasks.flow_run import current_run, found_done, log, step
+from tasks.flow_run import already_done, current_run, log, step
 from tasks.importing import (
     approval_run,
     content_audit,
@@ -12,10 +14,12 @@ from tasks.importing import (
     mirror_deletion,
     receipt_out,
 )
+from tasks.importing.content_audit import AuditResult
 from tasks.importing.import_plan import ImportPlan, describe_plan
 from tasks.importing.incoming import IncomingBundle, TrustedBundle, judge_again
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
+from tasks.reports.model import ApprovalOutcome
 from tasks.server import check, content_scan
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
@@ -38,14 +42,12 @@ def check_server(arrival: IncomingBundle | None = None) -> ServerFacts:
         judge_again(run, arrival)
     facts = check.check_server(run)
     compare_mark(run)
-    if facts.content_volume is not None:
-        run.content_free_bytes = facts.content_volume.free_bytes
     if facts.active_rules:
         run.report.notice(
             f"{facts.active_rules} automatic approval rules are active on this server"
         )
     if arrival is not None:
-        check.compare_servers(run, arrival.header, facts)
+        check.compare_servers(run.ledger, arrival.header.server, facts)
     return facts
 
 
@@ -87,7 +89,7 @@ def place_content(
 @step("Load metadata")
 def load_metadata(
     delivery: TrustedBundle, plan: ImportPlan, server: ServerFacts, content: ContentListing
-) -> ContentListing:
+) -> ContentListing | State[ContentListing]:
     """Have wsusutil import the package, and judge it by all signals.
 
     That can take hours, in which files of WsusContent come and go: what lies there is listed anew.
@@ -96,8 +98,7 @@ def load_metadata(
     with PackageIndex(delivery.index) as index:
         run.report.details["revisions"] = index.summary.revisions
     if import_apply.is_loaded(run, delivery, plan.sources):
-        found_done()
-        return content
+        return already_done(content)
     import_apply.load_metadata(run, delivery, plan.sources, server)
     run.report.changes["metadata packages loaded"] += 1
     listing = check.scan_content(run, server)
@@ -106,16 +107,18 @@ def load_metadata(
 
 
 @step("Apply approvals")
-def apply_approvals(delivery: TrustedBundle, plan: ImportPlan, content: ContentListing) -> None:
-    """Plan anew from what the server says now, and apply."""
+def apply_approvals(
+    delivery: TrustedBundle, plan: ImportPlan, content: ContentListing
+) -> ApprovalOutcome:
+    """Plan again from the server's answers now that it has the metadata, and apply."""
     run = current_run()
     approvals = import_plan.plan_approvals(run, delivery, plan, content)
     outcome = approval_run.apply_plan(
         run, approvals, work=delivery.work, incoming=plan.sources.incoming
     )
-    approval_run.note_approvals(run, outcome, plan.sources.index)
     run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
+    return approval_run.report_approvals(run, outcome, plan.sources.index)
 
 
 @step("Delete content")
@@ -133,18 +136,24 @@ def delete_content(
 
 
 @step("Audit content")
-def audit_content(delivery: TrustedBundle, server: ServerFacts, content: ContentListing) -> None:
-    """Name every approved or parked update whose content is missing, and why."""
+def audit_content(
+    delivery: TrustedBundle, server: ServerFacts, content: ContentListing
+) -> AuditResult:
+    """Name every approved or parked update whose content is missing, with the reason."""
     if delivery.arrival.is_superseded:
-        content_audit.audit_current(current_run(), server, content, every_update=False)
-        return
-    content_audit.audit_import(current_run(), delivery, server, content)
+        return content_audit.audit_current(current_run(), server, content, every_update=False)
+    return content_audit.audit_import(current_run(), delivery, server, content)
 
 
 @step("Write receipt")
-def write_receipt(delivery: TrustedBundle, content: ContentListing) -> None:
+def write_receipt(
+    delivery: TrustedBundle,
+    content: ContentListing,
+    approvals: ApprovalOutcome,
+    audit: AuditResult,
+) -> None:
     """Finish the import in the ledger, and write the receipt that may go back."""
-    receipt_out.finish_import(current_run(), delivery, content)
+    receipt_out.finish_import(current_run(), delivery, content, approvals=approvals, audit=audit)
 
 
 @step("Apply parked approvals")

@@ -1,28 +1,29 @@
-"""Prefect's knobs in one place: what a step is, when it is retried, what a run shows.
+"""One run of a flow: how it opens, how its steps run, how it ends, and what its page shows.
 
-The modules staging, carrier and disconnected make their tasks with ``step``; the modules in flows/
-make their flows with ``story``. Nothing else decides on retries, caching, states or artifacts.
+A flow opens its run with ``open_run`` and asks ``final_state`` of it at the end; the modules
+staging, media and disconnected make their tasks with ``step``. Nothing else decides on retries,
+caching, states or artifacts.
 
-Results are not cached by Prefect: a cached "copied" says nothing about the disk that is plugged
-in now. Whether a step is done is read from the ledger, and proved on the thing itself; a step
-that finds its work done ends in the state ``Found done``, so that a person sees it in the UI.
+Prefect caches no results: a cached "copied" says nothing about the disk that is plugged in now.
+The ledger says whether a step is done, and the step proves it on the thing itself; a step that
+finds its work done returns ``already_done``, so that the page shows the state ``Found done``.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from threading import Lock
-from typing import Any, ParamSpec, TypeVar, cast, get_type_hints
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Self, TypeVar, cast
 from uuid import UUID
 
-from prefect import Flow, State, Task, flow, get_client, task
+from prefect import Flow, State, Task, get_client, task
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -54,115 +55,244 @@ log.setLevel(logging.INFO)
 # A progress update costs the API tens of milliseconds; the UI needs no more than this.
 _ARTIFACT_SECONDS = 3.0
 _RETRIES = 2
-_RETRY_DELAY_SECONDS = (5, 30)
+_RETRY_DELAY_SECONDS: list[float] = [5, 30]
 
-_found_done: ContextVar[bool] = ContextVar("found_done", default=False)
-_workplace: ContextVar[RunContext] = ContextVar("workplace")
+_current: ContextVar[FlowRun] = ContextVar("flow_run")
+
+
+# --- flows -----------------------------------------------------------------------------------
+
+
+class FlowRun:
+    """The run of a command inside a flow, from the site file to the report. See ``open_run``.
+
+    Attributes:
+        report: The report, once the run has ended.
+    """
+
+    report: CommandReport
+    _token: Token[FlowRun]
+
+    def __init__(
+        self, command: str, site: str, *, side: Side | None, take_over: str | None
+    ) -> None:
+        self._command = command
+        self._site = site
+        self._side = side
+        self._take_over = take_over
+        self._context: RunContext | None = None
+        self._refusal: Exception | None = None
+
+    @property
+    def context(self) -> RunContext:
+        """The resources of the run.
+
+        Raises:
+            Exception: Whatever kept the run from being opened.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        if self._context is None:
+            raise LookupError("the run is not open")
+        return self._context
+
+    def __enter__(self) -> Self:
+        """Open the run. A refusal is raised by the first step, before Prefect starts it."""
+        self._token = _current.set(self)
+        try:
+            self._context = open_run_context(
+                self._site,
+                command=self._command,
+                side=self._side,
+                clock=lambda: datetime.now(UTC),
+                progress=ArtifactProgress(TerminalProgress()),
+                take_over=self._take_over,
+            )
+        except (AirGapError, OSError, sqlite3.Error) as refusal:
+            self._refusal = refusal
+            return self
+        try:
+            begin_run(self._context)
+            name_run(None, self._context.site.name)
+        except Exception as fault:  # noqa: BLE001  reported by __exit__, as what a step raises
+            self._refusal = fault
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Report any end, show the report, and let the flow go on to ``final_state``.
+
+        Only what is no ``Exception`` (an interrupt, a cancellation) passes on.
+        """
+        _current.reset(self._token)
+        if error is not None and not isinstance(error, Exception):
+            self._close()
+            return False
+        self.report = self._end(error or self._refusal)
+        _show_report(self.report)
+        if self.report.outcome == "flagged":
+            name_run(None, "flagged")
+        return True
+
+    def final_state(self) -> State[CommandReport]:
+        """Return the state in which the flow ends; it carries the report.
+
+        A flagged run ends COMPLETED under the name ``Flagged``. A failed state carries the error's
+        sentence and no traceback.
+        """
+        report = self.report
+        if report.outcome == "done":
+            return Completed(message="done", data=report)
+        if report.outcome == "flagged":
+            return Completed(
+                name="Flagged", message="done, and something needs a look", data=report
+            )
+        error = report.errors[0]
+        name = "Refused" if report.outcome == "refused" else "Failed"
+        return Failed(name=name, message=f"{error.message} Next: {error.next_step}", data=report)
+
+    def _end(self, error: Exception | None) -> CommandReport:
+        if self._context is None:
+            refusal = error or self._refusal or RuntimeError("the run was never opened")
+            return failure_report(self._command, refusal, site=self._site)
+        report = close_run(self._context, error)
+        self._close()
+        return report
+
+    def _close(self) -> None:
+        if self._context is None:
+            return
+        try:
+            self._context.close()
+        except (AirGapError, OSError, sqlite3.Error) as fault:
+            # A lock could not be given back (it is free once we are gone), or a digest not
+            # cached (that file is read again): neither changes how the run ended.
+            log.warning("%s", fault)
+
+
+def open_run(
+    command: str, site: str, *, side: Side | None = None, take_over: str | None = None
+) -> FlowRun:
+    """Open the run of a command; a context manager around the steps of a flow.
+
+    Args:
+        command: Name of the command.
+        site: Name of the site; its file is looked up by the worker.
+        side: Side that the command is for; None: either.
+        take_over: Reason for which a lock may be taken over.
+    """
+    return FlowRun(command, site, side=side, take_over=take_over)
 
 
 def current_run() -> RunContext:
-    """The workplace of the run we are in; only steps of a story have one."""
-    return _workplace.get()
+    """Return the resources of the run that we are in.
+
+    Raises:
+        LookupError: No run is open.
+        Exception: Whatever kept the run from being opened.
+    """
+    return _current.get().context
 
 
-# --- stories -------------------------------------------------------------------------------
+def report_of(
+    flow: Flow[P, State[CommandReport]], *arguments: P.args, **named: P.kwargs
+) -> CommandReport:
+    """Run a flow in this process and return its report, however it ended."""
+    state: State[Any] = cast("Any", flow)(*arguments, **named, return_state=True)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, CommandReport):
+        return result
+    # The engine itself failed (its server went away, the run was cancelled): say so plainly.
+    fault = RuntimeError(state.message or state.name)
+    return failure_report(flow.name, fault, site=str(named.get("site")))
 
 
-def story(
-    command: str, *, side: Side | None = None
-) -> Callable[[Callable[P, None]], Flow[P, CommandReport]]:
-    """Make a Prefect flow of a function whose first parameter is the name of a site.
+# --- steps -----------------------------------------------------------------------------------
 
-    The function tells the steps. Around it, this opens the workplace, names the run, and at the
-    end, whatever the end is, writes the report and shows it on the run's page. A flagged run
-    ends COMPLETED under the name ``Flagged``; a foreseen error ends it in a failed state that
-    carries the sentence, without a traceback.
+
+class Step(Task[P, R]):
+    """A Prefect task that ends a foreseen error in a state without a traceback.
+
+    Prefect logs a raised error with its traceback. So the task returns a failed state that carries
+    the error, and the call raises the error again, in the flow.
     """
 
-    def decorate(function: Callable[P, None]) -> Flow[P, CommandReport]:
-        @functools.wraps(function)
-        def body(*arguments: P.args, **named: P.kwargs) -> State[CommandReport]:
-            options = inspect.signature(function).bind(*arguments, **named).arguments
-            report = _tell(
-                command,
-                side,
-                site=str(options["site"]),
-                take_over=cast("str | None", options.get("take_over")),
-                tale=lambda: function(*arguments, **named),
-            )
-            return _final_state(report)
+    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:  # type: ignore[override]
+        """Run the step; gives its result.
 
-        # Prefect makes the run form of the signature; it would look the names up in this module.
-        body.__signature__ = inspect.signature(function, eval_str=True)  # type: ignore[attr-defined]
-        body.__annotations__ = get_type_hints(function)
-        made = flow(
-            name=command,
-            flow_run_name=f"{{site}} {command}",
+        Raises:
+            Exception: Whatever the step raised, or kept the run from being opened.
+        """
+        current_run()
+        # Prefect follows which step's result went where, and need not look for more of them in
+        # thousands of approvals, one by one and again at every step.
+        opaque_arguments = [opaque(value) for value in arguments]
+        opaque_named = {key: opaque(value) for key, value in named.items()}
+        call = cast("Callable[..., State[R]]", super().__call__)
+        return call(*opaque_arguments, **opaque_named, return_state=True).result()
+
+    def with_options(self, **options: Any) -> Step[P, R]:  # noqa: ANN401  as Task has them
+        """Return a copy of the step with other options."""
+        changed = super().with_options(**options)
+        changed.__class__ = Step  # Prefect makes a plain Task
+        return cast("Step[P, R]", changed)
+
+
+def step(name: str) -> Callable[[Callable[P, R | State[R]]], Step[P, R]]:
+    """Make a step of a function, under a name that a person understands.
+
+    Only errors that may pass by themselves are retried.
+    """
+
+    def decorate(function: Callable[P, R | State[R]]) -> Step[P, R]:
+        @functools.wraps(function)
+        def body(*arguments: P.args, **named: P.kwargs) -> R | State[R]:
+            log.info("%s", name)
+            try:
+                return function(*arguments, **named)
+            except AirGapError as error:
+                return Failed(name=_state_name(error), message=error.message, data=error)
+
+        return Step(
+            cast("Callable[P, R]", body),
+            name=name,
+            task_run_name=name,
+            cache_policy=NO_CACHE,
             persist_result=False,
-            retries=0,
-        )(body)
-        return cast("Flow[P, CommandReport]", made)
+            retries=_RETRIES,
+            retry_delay_seconds=_RETRY_DELAY_SECONDS,
+            retry_condition_fn=_may_pass,
+        )
 
     return decorate
 
 
-def report_of(told: Flow[P, CommandReport], *arguments: P.args, **named: P.kwargs) -> CommandReport:
-    """Run a story in this process and return its report, however it ended."""
-    state = cast("Any", told)(*arguments, **named, return_state=True)
-    content = getattr(state.data, "result", state.data)
-    if isinstance(content, CommandReport):
-        return content
-    # The engine itself failed (its server went away, the run was cancelled): say so plainly.
-    fault = RuntimeError(state.message or state.name)
-    return failure_report(told.name, fault, site=str(named.get("site")))
+def already_done(result: R) -> State[R]:
+    """Return a step's result that an earlier run made and that was proved to be there still."""
+    return Completed(name="Found done", message="done before", data=result)
 
 
-def _tell(
-    command: str, side: Side | None, *, site: str, take_over: str | None, tale: Callable[[], None]
-) -> CommandReport:
-    try:
-        context = open_run_context(
-            site,
-            command=command,
-            side=side,
-            clock=lambda: datetime.now(UTC),
-            progress=ArtifactProgress(TerminalProgress()),
-            take_over=take_over,
-        )
-    except (AirGapError, OSError, sqlite3.Error) as refusal:
-        return failure_report(command, refusal, site=site)
-    try:
-        with context:
-            report = _tell_within(context, tale)
-    except (AirGapError, OSError, sqlite3.Error) as fault:
-        # A lock could not be given back (it is free once we are gone), or a digest not remembered
-        # (that file is read again): neither changes how the run ended.
-        log.warning("%s", fault)
-    _show_report(report)
-    if report.outcome == "flagged":
-        name_run(None, "flagged")
-    return report
+def _may_pass(_task: object, _run: TaskRun, state: State[object]) -> bool:
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, AirGapError) and error.retryable
 
 
-def _tell_within(context: RunContext, tale: Callable[[], None]) -> CommandReport:
-    token = _workplace.set(context)
-    error: Exception | None = None
-    try:
-        begin_run(context)
-        name_run(None, context.site.name)
-        tale()
-    except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
-        error = caught
-    finally:
-        _workplace.reset(token)
-    return close_run(context, error)
+def _state_name(error: AirGapError) -> Literal["Refused", "Failed"]:
+    return "Refused" if isinstance(error, TrustError | SafetyError) else "Failed"
+
+
+# --- what the page of a run shows ----------------------------------------------------------------
 
 
 def _show_report(report: CommandReport) -> None:
     """Put the report on the run's page, what matters most first.
 
-    The page sorts artifacts by chance, but those of the run before those of its steps: so the
-    first is the run's own, and a last step has the others.
+    The page orders artifacts arbitrarily, but those of the flow run before those of its tasks: so
+    the first is the flow run's own, and a last task has the others.
     """
     first, *others = artifacts_of(report)
     first.show(show_text, show_table)
@@ -174,90 +304,6 @@ def _show_report(report: CommandReport) -> None:
 def _show_details(artifacts: list[Artifact]) -> None:
     for artifact in artifacts:
         artifact.show(show_text, show_table)
-
-
-def _final_state(report: CommandReport) -> State[CommandReport]:
-    if report.outcome == "done":
-        return Completed(message="done", data=report)
-    if report.outcome == "flagged":
-        return Completed(name="Flagged", message="done, and something needs a look", data=report)
-    error = report.errors[0]
-    name = "Refused" if report.outcome == "refused" else "Failed"
-    return Failed(name=name, message=f"{error.message} Next: {error.next_step}", data=report)
-
-
-# --- steps -----------------------------------------------------------------------------------
-
-
-def found_done() -> None:
-    """Say, within a step, that its work was done before and has been proved to be there still."""
-    _found_done.set(True)
-
-
-def step(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a Prefect task of a function, under a name that a person understands.
-
-    A foreseen error ends the task in a failed state that carries the sentence and no traceback,
-    and is raised again in the flow. Only errors that may pass by themselves are retried.
-    """
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @functools.wraps(function)
-        def body(*arguments: P.args, **named: P.kwargs) -> R | State[R]:
-            _found_done.set(False)
-            log.info("%s", name)
-            try:
-                result = function(*arguments, **named)
-            except AirGapError as error:
-                return Failed(name=_state_name(error), message=error.message, data=error)
-            if _found_done.get():
-                return Completed(name="Found done", message="done before", data=result)
-            return result
-
-        made: Task[P, R | State[R]] = task(
-            name=name,
-            task_run_name=name,
-            cache_policy=NO_CACHE,
-            persist_result=False,
-            retries=_RETRIES,
-            retry_delay_seconds=list(_RETRY_DELAY_SECONDS),
-            retry_condition_fn=_may_pass,
-        )(body)
-
-        @functools.wraps(function)
-        def call(*arguments: P.args, **named: P.kwargs) -> R:
-            # Prefect follows which step's result went where, and need not look for more of them
-            # in thousands of approvals, one by one and again at every step.
-            hidden = {key: opaque(value) for key, value in named.items()}
-            return _open(cast("R", cast("Any", made)(*map(opaque, arguments), **hidden)))
-
-        return call
-
-    return decorate
-
-
-def _open(outcome: R | State[R]) -> R:
-    """Take the result out of a task's outcome, or raise the error that it carries."""
-    if not isinstance(outcome, State):
-        return outcome
-    content = getattr(outcome.data, "result", outcome.data)
-    if isinstance(content, BaseException):
-        raise content
-    if outcome.is_failed():
-        return cast("R", outcome.result())
-    return cast("R", content)
-
-
-def _may_pass(_task: object, _run: TaskRun, state: State[object]) -> bool:
-    content = getattr(state.data, "result", state.data)
-    return isinstance(content, AirGapError) and content.retryable
-
-
-def _state_name(error: AirGapError) -> str:
-    return "Refused" if isinstance(error, TrustError | SafetyError) else "Failed"
-
-
-# --- what a run shows --------------------------------------------------------------------------
 
 
 def name_run(name: str | None, *labels: str) -> None:

@@ -60,10 +60,12 @@ def prove_bundle(arrival: IncomingBundle) -> None:
 
 
 @step("Unpack bundle")
-def unpack_bundle(arrival: IncomingBundle, content: ContentListing) -> TrustedBundle:
+def unpack_bundle(
+    arrival: IncomingBundle, server: ServerFacts, content: ContentListing
+) -> TrustedBundle:
     """Copy the whole bundle from the media, proving every byte; content goes into the intake."""
     run = current_run()
-    delivery, counts = arrivals.unpack(run, arrival, content)
+    delivery, counts = arrivals.unpack(run, arrival, content, volume=server.content_volume)
     log.info(
         "%s files proved: %s written to the intake, %s in place already",
         counts.carried,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from prefect import State
+
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
 from tasks.content.content_listing import ContentListing
@@ -10,7 +12,7 @@ from tasks.exporting import export_bundle, export_package, export_summary, recei
 from tasks.exporting.draft import Draft
 from tasks.exporting.export_package import ExportedPackage
 from tasks.exporting.receipt_in import AcceptedReceipt
-from tasks.flow_run import current_run, found_done, log, name_run, step
+from tasks.flow_run import already_done, current_run, log, name_run, step
 from tasks.metadata.server import ServerFacts
 from tasks.server import check, queries
 from tasks.server.cleanup import clean_up_server
@@ -22,7 +24,7 @@ from tasks.site.settings import Mode
 def lock_server_and_media() -> None:
     """Take both locks; they are let go when the run ends."""
     run = current_run()
-    run.require_media()
+    export_bundle.require_media(run.site.media.path)
     run.make_folders()
     run.lock_server()
     clean_up_server(run)
@@ -63,7 +65,7 @@ def open_draft(
     mode: Mode | None,
     full: bool,
     new: bool,
-) -> Draft:
+) -> Draft | State[Draft]:
     """Find or begin the bundle that this export is about."""
     run = current_run()
     view = ServerSnapshot(server, decisions, content)
@@ -74,20 +76,19 @@ def open_draft(
         run.report.lines.append(
             "nothing has changed since: this is the bundle that was made before"
         )
-        found_done()
+        return already_done(draft)
     return draft
 
 
 @step("Export metadata")
 def export_metadata(
     draft: Draft, server: ServerFacts, decisions: ServerDecisions
-) -> ExportedPackage:
+) -> ExportedPackage | State[ExportedPackage]:
     """Have wsusutil export, judge it by all signals, fetch the package."""
     run = current_run()
     found = export_package.find_package(run, draft, server)
     if found is not None:
-        found_done()
-        return found
+        return already_done(found)
     package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package

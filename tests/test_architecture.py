@@ -21,7 +21,9 @@ LAYERS = [
     {"approvals", "metadata", "bundle", "site"},
     {"ledger"},
     {"reports"},
-    {"crossing"},
+    {"run"},
+    {"server"},
+    {"exporting", "importing"},
 ]
 # The only modules of tasks that every layer may import.
 GROUND = {"tasks.errors", "tasks.progress", "tasks.revision", "tasks.version"}

@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 from deploy import lab
 from deploy.lab.powershell.launcher import answering_engine
-from deploy.prefect.embedded import EmbeddedServer, prefect_for
+from deploy.prefect_server.embedded import EmbeddedServer, prefect_for
 from tasks.errors import FailedError
 from tasks.reports.model import ApprovalLine, CommandReport
 from tasks.reports.terminal import print_lines

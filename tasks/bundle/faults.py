@@ -57,7 +57,7 @@ class Faults:
 
         Args:
             tried: What was wrong with them.
-            spared: One of the copies was right after all.
+            recovered: One of the copies was right after all.
         """
         if recovered:
             self.recovered += tried.listed[: MOST_LISTED - len(self.recovered)]

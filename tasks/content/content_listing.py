@@ -1,4 +1,4 @@
-"""A content listing as a file: what one scan found, and what is proved of it.
+"""Files that one scan of WsusContent found, with the proof of each, in an SQLite file.
 
 One row a file, kept in the order of scans and manifests, so that it is walked along with them; and
 found by digest, so that an audit can ask for one file. 500,000 files are some 80 MB on disk and
@@ -8,7 +8,8 @@ nothing in memory.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +18,6 @@ from blake3 import blake3
 from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
 from tasks.content.scan import ContentFile
 from tasks.hosts.paths import HostPath
-from tasks.metadata.audit import PresentFile
 
 _SCHEMA = """
 DROP TABLE IF EXISTS content;
@@ -29,6 +29,23 @@ CREATE TABLE content (
 """
 _ROWS_AT_ONCE = 5_000
 _COLUMNS = "sha1, extension, size_bytes, mtime_ns, file_id, blake3"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentFile:
+    """A file of WsusContent, found by its digest.
+
+    Attributes:
+        size_bytes: Its size.
+        is_valid: True if its bytes are those that its name promises, False if not; None if they
+            were not read since it changed: then a size that differs from the package's is wrong.
+    """
+
+    size_bytes: int
+    is_valid: bool | None = None
+
+
+ContentLookup = Callable[[ContentDigest], PresentFile | None]
 
 
 class ContentListing:
@@ -102,15 +119,15 @@ class ContentListing:
         self._connection.execute("COMMIT")
 
     def look_up(self, name: ContentName) -> PresentFile | None:
-        """Say what lies under a name, None when nothing does."""
+        """Find the file with a name; None when there is none."""
         row = self._connection.execute(
             "SELECT size_bytes, is_valid FROM content WHERE folder=? AND sha1=? AND extension=?",
             _key(name),
         ).fetchone()
         return row and PresentFile(row[0], None if row[1] is None else bool(row[1]))
 
-    def held(self, digest: ContentDigest) -> PresentFile | None:
-        """Say what lies under a digest, whatever its extension; a valid file before others."""
+    def find(self, digest: ContentDigest) -> PresentFile | None:
+        """Find the file with a digest, whatever its extension; a valid file before others."""
         row = self._connection.execute(
             "SELECT size_bytes, is_valid FROM content WHERE folder=? AND sha1=?"
             " ORDER BY is_valid DESC LIMIT 1",

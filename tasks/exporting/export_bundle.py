@@ -15,7 +15,7 @@ from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
-from tasks.errors import FailedError
+from tasks.errors import FailedError, PathMissingError
 from tasks.exporting.draft import (
     Draft,
     baseline_entries,
@@ -39,6 +39,16 @@ _PLAN = "plan.json"
 
 
 # --- plan, pack, seal ---------------------------------------------------------------------------
+
+
+def require_media(path: Path) -> None:
+    """Require a medium to write on.
+
+    Raises:
+        PathMissingError: It is not mounted, or the path is wrong.
+    """
+    if not path.is_dir():
+        raise PathMissingError(what="the medium (media.path)", path=path)
 
 
 def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
@@ -95,7 +105,7 @@ def pack(
     run.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
     try:
         packed = pack_bundle(
-            job, plan, documents, run.hashes, now=run.clock(), progress=run.progress
+            job, plan, documents, run.hash_cache, now=run.clock(), progress=run.progress
         )
     finally:
         run.progress.finish()

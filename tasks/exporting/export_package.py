@@ -1,4 +1,4 @@
-"""TODO."""
+"""The metadata package of an export: wsusutil writes it, we judge, fetch and index it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Summary of a bundle: the updates that it brings, and those that will lack content."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import replace
 from tasks.approvals.model import approved_revisions
 from tasks.bundle.layout import APPROVALS, MANIFEST
 from tasks.bundle.manifest import read_entries
+from tasks.content.content_listing import PresentFile
 from tasks.content.names import ContentDigest
 from tasks.exporting.draft import (
     Draft,
 )
-from tasks.metadata.audit import MissingFile, PresentFile, find_missing
+from tasks.metadata.audit import MissingFile, find_missing
 from tasks.metadata.bundle_contents import describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
@@ -27,7 +28,7 @@ from tasks.server.snapshot import ServerSnapshot
 def describe_bundle(run: RunContext, draft: Draft) -> None:
     """Note counts, and the approved updates of which the bundle carries files."""
     manifest = draft.folder / MANIFEST
-    holdings = run.holdings(read_entries(manifest))
+    holdings = run.look_up_in(read_entries(manifest))
     files, size_bytes = holdings.carried()
     run.report.note(files=files, bytes=size_bytes)
     wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS).approvals)
@@ -47,12 +48,12 @@ def predict_missing(run: RunContext, draft: Draft, view: ServerSnapshot) -> tupl
 
     A file that lies on the staging server and not in the manifest was read and found wrong.
     """
-    manifest = run.holdings(read_entries(draft.folder / MANIFEST))
+    manifest = run.look_up_in(read_entries(draft.folder / MANIFEST))
 
-    def held(digest: ContentDigest) -> PresentFile | None:
-        found = view.content.held(digest)
+    def find(digest: ContentDigest) -> PresentFile | None:
+        found = view.content.find(digest)
         return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
 
     with PackageIndex(draft.folder / INDEX) as index:
         wanted = approved_revisions(view.decisions.decisions.approvals)
-        return tuple(find_missing(index, wanted, view.content_view(held=held)))
+        return tuple(find_missing(index, wanted, view.content_view(find=find)))

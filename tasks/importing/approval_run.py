@@ -29,12 +29,11 @@ from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.bundle.layout import APPROVALS
-from tasks.content.content_listing import ContentListing
+from tasks.content.content_listing import ContentListing, ContentLookup
 from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError
 from tasks.hosts.paths import HostPath
-from tasks.importing import approval_run
 from tasks.ledger.imports import DecisionState, RememberedDecision
-from tasks.metadata.audit import ContentLookup, ContentView, audit_revisions
+from tasks.metadata.audit import ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
@@ -67,7 +66,7 @@ class PlanInputs:
     incoming: ApprovalSet
     index: Path
     choice: ContentChoice
-    held: ContentLookup
+    find_content: ContentLookup
     begun: bool = False
 
 
@@ -275,7 +274,7 @@ def _approval_policy(run: RunContext) -> ApprovalPolicy:
 
 
 def _incomplete(sources: PlanInputs, index: PackageIndex) -> set[RevisionId]:
-    view = ContentView(choice=sources.choice, held=sources.held)
+    view = ContentView(choice=sources.choice, find=sources.find_content)
     return {
         each.key
         for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
@@ -283,8 +282,8 @@ def _incomplete(sources: PlanInputs, index: PackageIndex) -> set[RevisionId]:
     }
 
 
-def note_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> None:
-    """Note what was applied now, and all that waits, and what these updates are called."""
+def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> ApprovalOutcome:
+    """Report what was applied now and all that waits, with the titles of these updates."""
     approvals = ApprovalOutcome(
         applied=approval_lines(each.as_json() for each in outcome.applied),
         parked=approval_lines(waiting_decisions.waiting_of(run, "parked")),
@@ -294,6 +293,7 @@ def note_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> 
     named = (*approvals.applied, *approvals.parked, *approvals.held, *approvals.failed)
     titles = read_titles(index_path, (each.update_id for each in named))
     run.report.note(approvals=approvals, titles=titles)
+    return approvals
 
 
 def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> None:
@@ -308,13 +308,11 @@ def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -
         incoming=stored_documents.read_decisions_file(record.folder / APPROVALS),
         index=record.folder / INDEX,
         choice=content_choice(facts),
-        held=listing.held,
+        find_content=listing.find,
     )
-    plan = approval_run.plan_now(run, sources, queries.read_approvals(run))
-    approval_run.require_no_loss(plan)
-    plan = approval_run.without_excess(run, plan)
-    outcome = approval_run.apply_plan(
-        run, plan, work=f"audit-{record.sequence}", incoming=sources.incoming
-    )
-    note_approvals(run, outcome, sources.index)
+    plan = plan_now(run, sources, queries.read_approvals(run))
+    require_no_loss(plan)
+    plan = without_excess(run, plan)
+    outcome = apply_plan(run, plan, work=f"audit-{record.sequence}", incoming=sources.incoming)
+    report_approvals(run, outcome, sources.index)
     remove_work(run, f"audit-{record.sequence}")

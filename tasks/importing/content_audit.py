@@ -12,7 +12,6 @@ from tasks.bundle.manifest import read_entries
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
-from tasks.importing import content_audit
 from tasks.importing.incoming import TrustedBundle
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
@@ -34,6 +33,17 @@ class Metadata:
     holdings: ManifestLookup
 
 
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """Outcome of an audit.
+
+    Attributes:
+        missing: Files that approved or parked updates lack, each with its reason.
+    """
+
+    missing: tuple[MissingFile, ...]
+
+
 def find_missing_content(
     run: RunContext, metadata: Metadata, view: ServerSnapshot
 ) -> tuple[MissingFile, ...]:
@@ -44,7 +54,7 @@ def find_missing_content(
     def provenance(digest: ContentDigest) -> Provenance:
         if not holdings.has(digest):
             return Provenance.NEVER_HELD
-        if holdings.carried_bytes(digest) is not None or run.hashes.knows(digest):
+        if holdings.carried_bytes(digest) is not None or run.hash_cache.knows(digest):
             return Provenance.PLACED
         return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
 
@@ -112,29 +122,26 @@ def _resume(run: RunContext, updates: list[RevisionId]) -> int:
     return sum(each.get("result") == "done" for each in outcomes)
 
 
-# --- receipt ----------------------------------------------------------------------------------
-
-
 def audit_import(
     run: RunContext, delivery: TrustedBundle, facts: ServerFacts, listing: ContentListing
-) -> None:
-    """Audit after an import: what it brought, and what it did not."""
+) -> AuditResult:
+    """Compare metadata with content after an import, by the bundle that was imported."""
     metadata = Metadata(delivery.index, delivery.holdings)
-    _audit(run, metadata, facts, listing, every_update=False)
+    return _audit(run, metadata, facts, listing, every_update=False)
 
 
 def audit_current(
     run: RunContext, facts: ServerFacts, listing: ContentListing, *, every_update: bool
-) -> None:
-    """Audit a server as it stands, by the metadata that were imported last.
+) -> AuditResult:
+    """Compare metadata with content by the bundle that was imported last.
 
     Raises:
         UsageError: Nothing was imported yet.
     """
     record = require_newest_import(run)
-    holdings = run.holdings(read_entries(record.folder / MANIFEST))
+    holdings = run.look_up_in(read_entries(record.folder / MANIFEST))
     metadata = Metadata(record.folder / INDEX, holdings)
-    _audit(run, metadata, facts, listing, every_update=every_update)
+    return _audit(run, metadata, facts, listing, every_update=every_update)
 
 
 def _audit(
@@ -144,12 +151,11 @@ def _audit(
     listing: ContentListing,
     *,
     every_update: bool,
-) -> None:
+) -> AuditResult:
     view = ServerSnapshot(facts, queries.read_approvals(run), listing)
-    run.report.changes["downloads resumed"] += content_audit.resume_downloads(
-        run, metadata.index, view
-    )
-    missing = content_audit.find_missing_content(run, metadata, view)
-    count, others = content_audit.count_unapproved(run, metadata, view, listed=every_update)
+    run.report.changes["downloads resumed"] += resume_downloads(run, metadata.index, view)
+    missing = find_missing_content(run, metadata, view)
+    count, others = count_unapproved(run, metadata, view, listed=every_update)
     run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
-    run.report.flagged = missing  # what is listed of updates that nobody approved is normal
+    run.report.flagged_missing = missing  # that unapproved updates lack files is normal
+    return AuditResult(missing)

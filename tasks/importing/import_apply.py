@@ -1,4 +1,4 @@
-"""TODO."""
+"""Apply an import: content first, then metadata."""
 
 from __future__ import annotations
 
@@ -84,7 +84,11 @@ def place_content(run: RunContext, delivery: TrustedBundle, listing: ContentList
     run.progress.start("Place content", total=None, unit="files")
     try:
         for placed in place_files(
-            run.server, run.intake, listing.content_dir, wanted, progress=run.progress
+            run.server,
+            run.folders.on_content_disk(listing.content_dir).intake,
+            listing.content_dir,
+            wanted,
+            progress=run.progress,
         ):
             moved += len(placed.moved)
             failed += placed.failed
@@ -105,7 +109,7 @@ def _to_place(run: RunContext, delivery: TrustedBundle) -> Iterator[Entry]:
     carried = (entry for entry in delivery.manifest.entries() if entry.is_carried)
     if not delivery.arrival.is_superseded:
         return carried
-    newest = run.holdings(read_entries(newest_folder(run, delivery) / MANIFEST))
+    newest = run.look_up_in(read_entries(newest_folder(run, delivery) / MANIFEST))
     return (entry for entry in carried if newest.has(entry.sha1))
 
 
@@ -113,8 +117,8 @@ def list_placed(
     run: RunContext, delivery: TrustedBundle, listing: ContentListing
 ) -> ContentListing:
     """List WsusContent anew; what was just placed, proved on its way, is remembered as such."""
-    after = run.listing(listing.content_dir)
-    after.fill(scan(run.server, listing.content_dir, remembered=run.hashes.lookup))
+    after = run.new_listing(listing.content_dir)
+    after.fill(scan(run.server, listing.content_dir, remembered=run.hash_cache.lookup))
     pairs = compare_sorted(
         after,
         _to_place(run, delivery),
@@ -129,7 +133,7 @@ def list_placed(
         and file.digests != entry.digests
         and file.size_bytes == entry.size_bytes
     ]
-    run.hashes.remember(batch, now=run.clock())
+    run.hash_cache.remember(batch, now=run.clock())
     after.settle(batch)
     return after
 

@@ -10,7 +10,7 @@ from blake3 import blake3
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.layout import APPROVALS
-from tasks.content.content_listing import ContentListing
+from tasks.content.content_listing import ContentListing, ContentLookup, PresentFile
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
 from tasks.errors import (
@@ -27,7 +27,6 @@ from tasks.importing.approval_run import (
 from tasks.importing.confirmation import covers, remember_confirmation
 from tasks.importing.incoming import TrustedBundle
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
-from tasks.metadata.audit import ContentLookup, PresentFile
 from tasks.metadata.catalogue import read_titles
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
@@ -129,7 +128,7 @@ def _gather_sources(
         incoming=read_decisions_file(standing / APPROVALS),
         index=standing / INDEX,
         choice=content_choice(facts),
-        held=_after_placing(delivery, listing),
+        find_content=_after_placing(delivery, listing),
         begun=record is not None and record.status == "begun",
     )
 
@@ -158,7 +157,7 @@ def _after_placing(delivery: TrustedBundle, listing: ContentListing) -> ContentL
     holdings = delivery.holdings
 
     def look_up(digest: ContentDigest) -> PresentFile | None:
-        found = listing.held(digest)
+        found = listing.find(digest)
         if found is not None and found.is_valid:
             return found
         coming = holdings.carried_bytes(digest)
@@ -184,7 +183,7 @@ def plan_approvals(
     A confirmation holds for what it was given to; a plan that takes away more is judged anew.
     """
     sources = PlanInputs(
-        plan.sources.incoming, plan.sources.index, plan.sources.choice, listing.held
+        plan.sources.incoming, plan.sources.index, plan.sources.choice, listing.find
     )
     now = plan_now(run, sources, queries.read_approvals(run))
     is_confirmed = plan.confirmed is not None and covers(

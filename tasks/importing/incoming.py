@@ -20,7 +20,6 @@ from tasks.bundle.verify import prove_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.errors import (
-    AirGapError,
     ChainError,
     FailedError,
     HostFileError,
@@ -32,12 +31,14 @@ from tasks.errors import (
     TrustError,
     WrongSiteError,
 )
-from tasks.hosts.host import FileStat
+from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import write_atomic
 from tasks.metadata.index import INDEX, index_package
+from tasks.metadata.server import ContentVolume
 from tasks.reports.sections import faults_section, neighbours_section
 from tasks.run.context import RunContext
+from tasks.run.folders import make_disk_folders
 from tasks.run.keys import bundle_trust
 from tasks.run.stored_documents import PAYLOAD, is_readable
 from tasks.server.mark import compare_mark
@@ -227,7 +228,11 @@ def judge_again(run: RunContext, arrival: IncomingBundle) -> None:
 
 
 def unpack(
-    run: RunContext, arrival: IncomingBundle, listing: ContentListing
+    run: RunContext,
+    arrival: IncomingBundle,
+    listing: ContentListing,
+    *,
+    volume: ContentVolume | None,
 ) -> tuple[TrustedBundle, Unpacked]:
     """Copy the whole bundle from the media, proving every byte; content goes into the intake.
 
@@ -245,7 +250,7 @@ def unpack(
     if documents.manifest is None or documents.package is None or documents.approvals is None:
         _refuse_faults(run, arrival)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
-    _require_room(run, documents.manifest, listing)
+    _require_room(run, documents.manifest, listing, volume)
     run.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
         unpacked = _unpack_content(run, arrival, documents.manifest, listing)
@@ -260,7 +265,7 @@ def unpack(
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
-        holdings=run.holdings(documents.manifest.entries()),
+        holdings=run.look_up_in(documents.manifest.entries()),
     )
     return delivery, unpacked
 
@@ -278,11 +283,12 @@ def _unpack_content(
             return "prove"
         return "copy"
 
-    run.make_on_disk(run.intake)
+    disk = run.folders.on_content_disk(listing.content_dir)
+    make_disk_folders(run.server, disk, disk.intake)
     read = unpack_content(
         arrival.opened,
         manifest,
-        intake=Intake(run.server, run.intake),
+        intake=Intake(run.server, disk.intake),
         choose=choose,
         progress=run.progress,
     )
@@ -309,17 +315,6 @@ def prove(run: RunContext, arrival: IncomingBundle) -> None:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)
     _refuse_faults(run, arrival)
-
-
-def empty_intake(run: RunContext) -> None:
-    """Remove all that a refused bundle left in the intake.
-
-    Unless another run works with it, or the server cannot be reached.
-    """
-    with suppress(AirGapError):
-        if run.server.stat(run.intake) is not None:
-            run.lock_server()
-            run.server.remove_tree(run.intake)
 
 
 def _refuse_faults(run: RunContext, arrival: IncomingBundle) -> None:
@@ -352,14 +347,20 @@ def _index(arrival: IncomingBundle, package: Path) -> None:
     mark.write_bytes(expected)
 
 
-def _require_room(run: RunContext, manifest: TrustedManifest, listing: ContentListing) -> None:
+def _require_room(
+    run: RunContext,
+    manifest: TrustedManifest,
+    listing: ContentListing,
+    volume: ContentVolume | None,
+) -> None:
     """Compare the room of the content disk with what will be written, before it is.
 
     Raises:
         RoomError: Either what the volume says, or what the server says of it, is too little.
     """
     needed = 0
-    waiting = _intake_bytes(run)
+    intake = run.folders.on_content_disk(listing.content_dir).intake
+    waiting = _intake_bytes(run.server, intake)
     for entry in manifest.entries():
         held = listing.look_up(entry.name) if entry.is_carried else None
         if entry.is_carried and not (held and held.is_valid):
@@ -367,9 +368,9 @@ def _require_room(run: RunContext, manifest: TrustedManifest, listing: ContentLi
     needed = max(0, needed - waiting)
     if needed == 0:
         return
-    free = run.server.space(run.intake).free_bytes
-    if run.content_free_bytes is not None:
-        free = min(free, run.content_free_bytes)
+    free = run.server.space(intake).free_bytes
+    if volume is not None:
+        free = min(free, volume.free_bytes)
     if free < needed + _ROOM_BESIDES:
         raise RoomError(
             where="the content disk of the disconnected server",
@@ -378,12 +379,12 @@ def _require_room(run: RunContext, manifest: TrustedManifest, listing: ContentLi
         )
 
 
-def _intake_bytes(run: RunContext) -> int:
+def _intake_bytes(server: Host, intake: HostPath) -> int:
     return sum(
         stat.size_bytes
-        for folder in run.server.list_folder(run.intake)
+        for folder in server.list_folder(intake)
         if folder.kind == "folder"
-        for stat in run.server.list_folder(run.intake.joined(folder.name))
+        for stat in server.list_folder(intake.joined(folder.name))
         if stat.kind == "file"
     )
 

@@ -19,6 +19,7 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
+from tasks.run.folders import make_disk_folders
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot
 
@@ -78,8 +79,9 @@ def delete(
     Raises:
         BatchFailedError: Some could not be moved; they stay where they are.
     """
-    trash = run.trash.joined(delivery.header.bundle)
-    run.make_on_disk(run.trash)
+    disk = run.folders.on_content_disk(listing.content_dir)
+    make_disk_folders(run.server, disk, disk.trash)
+    trash = disk.trash.joined(delivery.header.bundle)
     moves = []
     for file in plan.files:
         if listing.look_up(file.name) is None:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The receipt of an import: what the staging side may know of it, and where it is written."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tasks.content.names import ContentDigest
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
 from tasks.importing.approval_run import last_applied
+from tasks.importing.content_audit import AuditResult
 from tasks.importing.incoming import TrustedBundle
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.catalogue import PackageIndex
@@ -78,8 +79,9 @@ def _lacking(manifest: TrustedManifest, listing: ContentListing) -> Iterator[Con
 
 
 def is_proved(entry: Entry, listing: ContentListing) -> bool:
-    held = listing.look_up(entry.name)
-    return held is not None and bool(held.is_valid) and held.size_bytes == entry.size_bytes
+    """Return True if a file of the manifest lies in WsusContent and its bytes were proved."""
+    present = listing.look_up(entry.name)
+    return present is not None and bool(present.is_valid) and present.size_bytes == entry.size_bytes
 
 
 def write_receipt(run: RunContext, receipt: Receipt) -> tuple[Path, str]:
@@ -107,28 +109,29 @@ def _content(run: RunContext, path: HostPath, *, limit_bytes: int) -> bytes:
     return read_limited(run.media, path, limit_bytes=limit_bytes)
 
 
-def finish_import(run: RunContext, delivery: TrustedBundle, listing: ContentListing) -> None:
-    """Mark the server, remember the import as done, and write the receipt derived from it.
+def finish_import(
+    run: RunContext,
+    delivery: TrustedBundle,
+    listing: ContentListing,
+    *,
+    approvals: ApprovalOutcome,
+    audit: AuditResult,
+) -> None:
+    """Mark the server, record the import as done, and write its receipt.
 
-    A bundle that only put content back is no news for the staging side: no receipt, no mark.
+    A superseded bundle only put content back: it leaves no mark and gets no receipt.
     """
     if delivery.arrival.is_repair:
         changes = ", ".join(f"{what}: {count}" for what, count in (+run.report.changes).items())
         run.report.lines.append(changes or "nothing had to be changed")
     if not delivery.arrival.is_superseded:
-        _finish(run, delivery, listing)
+        receipt = make_receipt(run, delivery, listing, missing=audit.missing, approvals=approvals)
+        _finish(run, delivery, receipt)
     remove_work(run, delivery.work)
-    run.server.remove_tree(run.intake)
+    run.server.remove_tree(run.folders.on_content_disk(listing.content_dir).intake)
 
 
-def _finish(run: RunContext, delivery: TrustedBundle, listing: ContentListing) -> None:
-    receipt = make_receipt(
-        run,
-        delivery,
-        listing,
-        missing=run.report.notes.get("missing", ()),
-        approvals=run.report.notes.get("approvals", ApprovalOutcome()),
-    )
+def _finish(run: RunContext, delivery: TrustedBundle, receipt: Receipt) -> None:
     write_mark(run, mark_of(delivery.header))
     run.imports.finish(delivery.digest, outcome=receipt.outcome, now=run.clock())
     run.ledger.note_time(delivery.header.created)

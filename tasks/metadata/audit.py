@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.content.content_listing import ContentLookup, PresentFile
 from tasks.content.names import ContentDigest
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import Closure, ContentChoice, NeededFile, read_closures
@@ -98,19 +99,6 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PresentFile:
-    """What lies in WsusContent under a digest.
-
-    ``is_valid``: whether its bytes were found to be what the name says; None when nobody looked,
-    then a size that differs from the package's counts as wrong.
-    """
-
-    size_bytes: int
-    is_valid: bool | None = None
-
-
-ContentLookup = Callable[[ContentDigest], PresentFile | None]
 ProvenanceLookup = Callable[[ContentDigest], Provenance]
 
 
@@ -153,13 +141,13 @@ class ContentView:
 
     Attributes:
         choice: What the server that is looked at keeps.
-        held: What lies there.
+        find: Looks up the file that lies there under a digest.
         provenance: Where a file that does not could have come from.
         staging: What the staging server keeps, when it is not the one that is looked at.
     """
 
     choice: ContentChoice
-    held: ContentLookup
+    find: ContentLookup
     provenance: ProvenanceLookup = lambda _: Provenance.NEVER_HELD
     staging: ContentChoice | None = None
 
@@ -193,9 +181,9 @@ def find_missing(
 
 def _judge(needed: NeededFile, view: ContentView) -> MissingReason | None:
     """Why a file does not count as being there; None when it does."""
-    held = view.held(needed.name.digest)
-    if held is not None:
-        return None if _is_good(held, needed) else MissingReason.WRONG_DIGEST
+    present = view.find(needed.name.digest)
+    if present is not None:
+        return None if _is_good(present, needed) else MissingReason.WRONG_DIGEST
     known = _REASONS.get(view.provenance(needed.name.digest))
     if known is not None:
         return known
@@ -207,10 +195,10 @@ def _judge(needed: NeededFile, view: ContentView) -> MissingReason | None:
     return MissingReason.NEVER_DOWNLOADED
 
 
-def _is_good(held: PresentFile, needed: NeededFile) -> bool:
-    if held.is_valid is not None:
-        return held.is_valid
-    return needed.size_bytes is None or held.size_bytes == needed.size_bytes
+def _is_good(present: PresentFile, needed: NeededFile) -> bool:
+    if present.is_valid is not None:
+        return present.is_valid
+    return needed.size_bytes is None or present.size_bytes == needed.size_bytes
 
 
 def _name_missing(

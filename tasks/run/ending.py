@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.errors import AirGapError, TrustError
-from tasks.importing.incoming import empty_intake
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.reports.files import write_reports
-from tasks.reports.model import ApprovalOutcome, CommandReport, error_line, exit_code_of
+from tasks.reports.model import CommandReport, error_line, exit_code_of
 from tasks.run.context import RunContext
 
 log = logging.getLogger("wsus_airgap")
@@ -29,7 +29,7 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     A refusal for trust empties the intake, whichever step it came from.
     """
     if isinstance(error, TrustError) and run.command == "import":
-        empty_intake(run)
+        _empty_intake(run)
     ended = run.clock()
     log_path = None
     if error is not None and not isinstance(error, AirGapError):
@@ -37,7 +37,7 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     report = CommandReport(
         command=run.command,
         site=run.site.name,
-        exit_code=exit_code_of(error) if error else (2 if _is_flagged(run) else 0),
+        exit_code=exit_code_of(error) if error else (2 if run.report.is_flagged else 0),
         errors=(error_line(error, log=log_path),) if error else (),
         run=run.run_id,
         started=run.started,
@@ -86,11 +86,13 @@ def _keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | No
     return path
 
 
-def _is_flagged(run: RunContext) -> bool:
-    """Whether a run that did its work still wants a look; the report says why."""
-    missing = (
-        run.report.notes.get("missing", ()) if run.report.flagged is None else run.report.flagged
-    )
-    approvals = run.report.notes.get("approvals", ApprovalOutcome())
-    waiting = approvals.parked or approvals.held or approvals.failed
-    return bool(run.report.notices or missing or waiting)
+def _empty_intake(run: RunContext) -> None:
+    """Remove everything that a refused bundle left in the intake.
+
+    Nothing is removed while another run works with it, or while the server cannot be reached.
+    """
+    disk = run.known_disk
+    with suppress(AirGapError):
+        if disk is not None and run.server.stat(disk.intake) is not None:
+            run.lock_server()
+            run.server.remove_tree(disk.intake)

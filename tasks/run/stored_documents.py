@@ -98,6 +98,12 @@ def read_decisions_file(path: Path) -> ApprovalSet:
 
 
 def require_newest_import(run: RunContext) -> ImportRecord:
+    """Return the newest finished import; its documents are as sealed.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+        FailedError: Its documents are lost or damaged.
+    """
     record = run.imports.newest_done()
     if record is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Decisions that wait, as the ledger has them."""
 
 from __future__ import annotations
 

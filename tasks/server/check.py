@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tasks.bundle.header import Header
+from tasks.bundle.header import StagingFacts
 from tasks.content.content_listing import ContentListing
 from tasks.content.scan import scan
-from tasks.errors import PathMissingError, RoomError, ServerUnfitError, SettingsDifferError
+from tasks.errors import (
+    PathMissingError,
+    RoomError,
+    ServerChangedError,
+    ServerUnfitError,
+    SettingsDifferError,
+)
+from tasks.ledger.store import Ledger
 from tasks.metadata.server import ServerFacts, ServerSettings, Side, compare_settings, unfit_reasons
 from tasks.run.context import RunContext
 from tasks.server import queries
@@ -34,7 +41,7 @@ def check_server(run: RunContext) -> ServerFacts:
             reason="; ".join(each.reason for each in reasons),
             remedy=reasons[0].remedy,
         )
-    run.require_known_server(side, facts.server_id)
+    require_known_server(run.ledger, side, facts.server_id)
     _require_content_dir(run, facts)
     volume = facts.content_volume
     if volume is not None and volume.free_bytes < _LEAST_ROOM_BYTES:
@@ -44,6 +51,50 @@ def check_server(run: RunContext) -> ServerFacts:
             needed_bytes=_LEAST_ROOM_BYTES,
         )
     return facts
+
+
+def require_known_server(ledger: Ledger, side: str, server_id: str) -> None:
+    """Require the server id that this site remembers, if it remembers one.
+
+    Raises:
+        ServerChangedError: It is another one.
+    """
+    expected = ledger.fact(f"{side}_server")
+    if expected is not None and expected != server_id:
+        raise ServerChangedError(
+            reason=f"the {side} server's id is {server_id}, this site knows {expected}",
+            remedy=f"Find out whether the {side} server was rebuilt or another one took its "
+            "place. A rebuilt pair starts a chain of its own: move both state folders aside.",
+        )
+
+
+def compare_servers(ledger: Ledger, staging: StagingFacts, facts: ServerFacts) -> None:
+    """Compare this server with the one that a bundle comes from, and with what we remember.
+
+    Args:
+        ledger: State of the disconnected side.
+        staging: The staging server, from the bundle's verified header.
+        facts: This server.
+
+    Raises:
+        SettingsDifferError: Every difference, each with its remedy.
+        ServerChangedError: The staging server has another id than this site remembers.
+    """
+    theirs = ServerSettings(
+        server_id=staging.id,
+        version=staging.version,
+        protocol_version=staging.protocol_version,
+        download_express=staging.download_express,
+        all_languages=staging.all_languages,
+        languages=staging.languages,
+    )
+    differences = compare_settings(theirs, facts)
+    if differences:
+        raise SettingsDifferError(
+            differences="; ".join(difference.sentence for difference in differences),
+            remedy=" ".join(difference.remedy for difference in differences),
+        )
+    require_known_server(ledger, "staging", staging.id)
 
 
 def _require_content_dir(run: RunContext, facts: ServerFacts) -> None:
@@ -84,44 +135,18 @@ def _since(run: RunContext) -> datetime | None:
 def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
     """List WsusContent; digests that are remembered come along, nothing is read."""
     content_dir = run.server.path(run.site.server.content_dir or facts.content_dir)
-    run.content_dir = content_dir
     run.ledger.set_fact("content_dir", content_dir.text)
     run.progress.start("Scan content", total=None, unit="files")
     try:
-        listing = run.listing(content_dir)
+        listing = run.new_listing(content_dir)
         listing.fill(
             scan(
                 run.server,
                 content_dir,
-                remembered=run.hashes.lookup,
+                remembered=run.hash_cache.lookup,
                 progress=run.progress,
             )
         )
     finally:
         run.progress.finish()
     return listing
-
-
-def compare_servers(run: RunContext, header: Header, facts: ServerFacts) -> None:
-    """Compare this server with the one that the bundle comes from, and with what we remember.
-
-    Raises:
-        SettingsDifferError: Every difference, each with its remedy.
-        ServerChangedError: The staging server has another id than this site remembers.
-    """
-    staging = header.server
-    theirs = ServerSettings(
-        server_id=staging.id,
-        version=staging.version,
-        protocol_version=staging.protocol_version,
-        download_express=staging.download_express,
-        all_languages=staging.all_languages,
-        languages=staging.languages,
-    )
-    differences = compare_settings(theirs, facts)
-    if differences:
-        raise SettingsDifferError(
-            differences="; ".join(each.sentence for each in differences),
-            remedy=" ".join(each.remedy for each in differences),
-        )
-    run.require_known_server("staging", staging.id)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.approvals.capture import ServerDecisions
-from tasks.content.content_listing import ContentListing
+from tasks.content.content_listing import ContentListing, ContentLookup
 from tasks.content.names import ContentDigest
-from tasks.metadata.audit import ContentLookup, ContentView, Provenance, ProvenanceLookup
+from tasks.metadata.audit import ContentView, Provenance, ProvenanceLookup
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.server import ServerFacts
 
@@ -26,12 +26,12 @@ class ServerSnapshot:
         return content_choice(self.facts)
 
     def content_view(
-        self, *, held: ContentLookup | None = None, provenance: ProvenanceLookup | None = None
+        self, *, find: ContentLookup | None = None, provenance: ProvenanceLookup | None = None
     ) -> ContentView:
         """Its content as an audit looks at it."""
         return ContentView(
             choice=self.choice,
-            held=held or self.content.held,
+            find=find or self.content.find,
             provenance=provenance or _never_held,
         )
 

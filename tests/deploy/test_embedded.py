@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.prefect.embedded import EmbeddedServer, clean_environment
+from deploy.prefect_server.embedded import EmbeddedServer, clean_environment
 from tasks.errors import PrefectServerError
 from tests.support import needs
 
@@ -153,7 +153,7 @@ def test_the_url_logs_a_browser_in_and_shows_the_runs(
 _COMMAND = """
     import os, sys, time
     from pathlib import Path
-    from deploy.prefect.embedded import prefect_for
+    from deploy.prefect_server.embedded import prefect_for
 
     with prefect_for(Path(sys.argv[1])) as server:
         print(server._child.pid, flush=True)
@@ -268,7 +268,7 @@ def test_a_server_that_ends_is_said_with_its_last_words(tmp_path: Path) -> None:
 
 def test_an_api_that_does_not_answer_is_said(tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path; from deploy.prefect.embedded import prefect_for\n"
+        "from pathlib import Path; from deploy.prefect_server.embedded import prefect_for\n"
         "with prefect_for(Path('.'), api_url='http://127.0.0.1:9/api'): pass"
     )
     done = subprocess.run(

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.prefect.embedded import EmbeddedServer
+from deploy.prefect_server.embedded import EmbeddedServer
 from tests.e2e.killing import Range, Trial, Way
 
 

@@ -41,7 +41,7 @@ def test_only_what_no_update_needs_may_go(tmp_path: Path) -> None:
         incoming=ApprovalSet.collect(declines=declines),
         index=tmp_path / "index",
         choice=ContentChoice(languages=None, express=False),
-        held=lambda _: None,
+        find_content=lambda _: None,
     )
     present = ServerDecisions(ApprovalSet.collect(approvals=[here]), {})
 

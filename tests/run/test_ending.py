@@ -12,8 +12,9 @@ from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention
-from tasks.run.context import Notes, RunContext
+from tasks.run.context import RunContext
 from tasks.run.ending import begin_run, close_run
+from tasks.run.report import Notes
 from tests.reports.examples import missing_file
 from tests.support.memory_host import MemoryHost
 from tests.support.runs import open_test_run, write_site_file
@@ -41,9 +42,11 @@ def test_an_import_that_is_refused_for_trust_by_any_step_leaves_no_intake(
 ) -> None:
     with open_test_run(write_site_file(tmp_path, side="disconnected"), command=command) as run:
         run.make_folders()
-        run.make_on_disk(run.intake)
-        left = Path(run.intake.text) / "AB"
-        left.mkdir()
+        run.ledger.set_fact("content_dir", str(tmp_path / "WsusContent"))
+        disk = run.known_disk
+        assert disk is not None
+        left = Path(disk.intake.text) / "AB"
+        left.mkdir(parents=True)
 
         close_run(run, BatchFailedError(what="copying", failed=1, total=2, first="x"))
         assert left.exists()
@@ -61,9 +64,10 @@ def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
         site=run.site.model_copy(update={"server": settings}),
         server=MemoryHost(platform=Platform.WINDOWS),
     )
-    assert on_windows.intake.drive == "c:"
     run.ledger.set_fact("content_dir", r"D:\WSUS\WsusContent")
-    assert on_windows.intake.text == r"D:\WSUS\wsus-airgap\intake\alpha"
+    disk = on_windows.known_disk
+    assert disk is not None
+    assert disk.intake.text == r"D:\WSUS\wsus-airgap\intake\alpha"
 
 
 def test_a_run_that_did_its_work_is_to_be_run_again(run: RunContext) -> None:
@@ -97,7 +101,7 @@ def test_missing_content_flags_a_run_only_where_it_is_approved(
 ) -> None:
     listed = (missing_file(1),)
     disconnected.report.note(missing=listed)
-    disconnected.report.flagged = listed if is_approved else ()
+    disconnected.report.flagged_missing = listed if is_approved else ()
     report = close_run(disconnected, None)
     assert report.missing == listed
     assert report.outcome == ("flagged" if is_approved else "done")

@@ -21,6 +21,7 @@ from tasks.exporting.export_bundle import time_of_making
 from tasks.importing.incoming import IncomingBundle, _index, judge_again, open_incoming
 from tasks.ledger.imports import ImportRecord
 from tasks.run.context import RunContext
+from tasks.server.check import require_known_server
 from tasks.server.mark import Mark, compare_mark, write_mark
 from tests.metadata.writing import Update, write_package
 from tests.support.bundles import CHAIN, NOW, Workshop
@@ -206,12 +207,13 @@ def test_a_state_folder_of_the_other_side_or_another_site_is_refused(
 
 
 def test_another_server_than_the_one_that_is_known_is_refused(staging: RunContext) -> None:
-    staging.require_known_server("staging", "one")
-    staging.ledger.set_fact_once("staging_server", "one")
-    staging.require_known_server("staging", "one")
+    ledger = staging.ledger
+    require_known_server(ledger, "staging", "one")
+    ledger.set_fact_once("staging_server", "one")
+    require_known_server(ledger, "staging", "one")
 
     with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
-        staging.require_known_server("staging", "other")
+        require_known_server(ledger, "staging", "other")
 
 
 def test_a_damaged_ledger_is_to_be_restored_and_never_begun_anew(tmp_path: Path) -> None:

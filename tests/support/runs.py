@@ -1,9 +1,12 @@
-"""A site of one side on this machine, and its workplace, for steps that need no server."""
+"""A site of one side on this machine, and a run of it, for functions that need no server."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 from tasks.bundle.keys import generate_keys
 from tasks.ledger.exports import ExportRecord
@@ -61,5 +64,19 @@ def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportR
 
 
 def open_test_run(site: Path, *, command: str = "test", now: datetime = NOW) -> RunContext:
-    """Open the workplace of a run; the caller closes it (a ``with`` block)."""
+    """Open a run; the caller closes it (a ``with`` block)."""
     return open_run_context(lay_out_site(site).name, command=command, side=None, clock=lambda: now)
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Iterator[RunContext]:
+    """A run of the staging side, without a server."""
+    with open_test_run(write_site_file(tmp_path, side="staging")) as run:
+        yield run
+
+
+@pytest.fixture
+def disconnected(tmp_path: Path) -> Iterator[RunContext]:
+    """A run of the disconnected side, without a server."""
+    with open_test_run(write_site_file(tmp_path, side="disconnected")) as run:
+        yield run

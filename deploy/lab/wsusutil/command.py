@@ -1,4 +1,4 @@
-"""``wsusutil``, as a program of its own: ``python -m deploy.lab.wsusutil.command DIR/<side> VERB ...``.
+"""The program ``wsusutil``: ``python -m deploy.lab.wsusutil.command DIR/<side> VERB ...``.
 
 What it prints is localised and proves nothing; the log is XML and is written at the end. 0 is
 success. That every failure is 1 is an assumption: Microsoft documents no other code.

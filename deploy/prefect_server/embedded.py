@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from deploy.prefect.embedded_child import DATABASE, ENTER_PATH, database_url, shared_folder
+from deploy.prefect_server.embedded_child import DATABASE, ENTER_PATH, database_url, shared_folder
 from tasks.errors import HostFileError, PathMissingError, PrefectServerError
 
 _AUTH_FILE = "WSUS_AIRGAP_PREFECT_AUTH_FILE"
@@ -298,7 +298,7 @@ class EmbeddedServer:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise HostFileError(operation="make", path=self.home, reason=str(error)) from None
-        command = [sys.executable, "-P", "-m", "deploy.prefect.embedded_child", "serve"]
+        command = [sys.executable, "-P", "-m", "deploy.prefect_server.embedded_child", "serve"]
         command += ["--home", str(self.home), "--port", str(self.port)]
         command += ["--ui"] if self._ui else []
         environment = clean_environment(self.home, os.environ)

@@ -1,6 +1,6 @@
 """Serves the flows of one machine's sites, so that Prefect's pages can start and retry runs.
 
-    WSUS_AIRGAP_SITES=FOLDER python -m deploy.prefect.serve
+    WSUS_AIRGAP_SITES=FOLDER python -m deploy.prefect_server.serve
 
 FOLDER holds one site file a site, ``<name of the site>.toml``; other files there are left alone.
 Each becomes a deployment of every flow of its side, and a run names the site, never a file. They
@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from deploy.prefect.embedded import prefect_for
+from deploy.prefect_server.embedded import prefect_for
 from tasks.errors import AirGapError, PathMissingError, UsageError
 from tasks.site.reading import read_site
 from tasks.site.settings import Side, Site
