@@ -156,7 +156,7 @@ def demo(
 
 
 def _lab(call: Callable[[], _Result]) -> _Result:
-    from deploy.lab import LabError
+    from deploy.lab.pair import LabError
 
     try:
         return call()

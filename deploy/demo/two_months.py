@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from deploy import lab
+from deploy.lab import pair
 from deploy.lab.powershell.launcher import answering_engine
 from deploy.prefect_server.embedded import EmbeddedServer, prefect_for
 from tasks.errors import FailedError
@@ -153,7 +154,7 @@ class _Demo:
 
     def compare(self) -> None:
         """Compare both servers by the lab's own state, apart from what waits for something."""
-        staging, disconnected = (lab.state(self.root, side) for side in lab.SIDES)
+        staging, disconnected = (lab.state(self.root, side) for side in pair.SIDES)
         waiting = _waiting(self.last_import)
         self.say("\nBoth servers as they stand, staging / disconnected")
         for name, what in (
@@ -176,7 +177,7 @@ class _Demo:
             self.say(f"  PROBLEM    {problem}")
 
     def _compare_content(self) -> None:
-        here, there = (_content(self.root, side) for side in lab.SIDES)
+        here, there = (_content(self.root, side) for side in pair.SIDES)
         same, extra = here.items() & there.items(), there.keys() - here.keys()
         self.say(f"  content    {len(here)} / {len(there)} files: {len(same)} the same to the byte")
         if extra:
@@ -260,7 +261,7 @@ def _sshd(root: Path) -> Iterator[None]:
         text=True,
     ) as server:
         give_up = time.monotonic() + _SSHD_SECONDS
-        ready = [root / side / "site-ssh.toml" for side in lab.SIDES]
+        ready = [root / side / "site-ssh.toml" for side in pair.SIDES]
         while not all(path.is_file() for path in ready):
             if server.poll() is not None or time.monotonic() > give_up:
                 said = server.stderr.read() if server.poll() is not None and server.stderr else ""

@@ -10,19 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SIDES = ("staging", "disconnected")
-
-
-class LabError(Exception):
-    """A lab command cannot be carried out as it was given.
-
-    Attributes:
-        next_step: What the person does now.
-    """
-
-    def __init__(self, reason: str, next_step: str = "") -> None:
-        super().__init__(reason)
-        self.next_step = next_step or "Correct the command; `wsus-airgap lab --help` shows it."
+from deploy.lab.pair import LabError, server_folder
 
 
 def create(
@@ -86,7 +74,7 @@ def tune(folder: Path, side: str, name: str, value: Any) -> None:
     Raises:
         LabError: There is no such lab, side or knob.
     """
-    from deploy.lab.rules.server import open_server
+    from deploy.lab.rules.opening import open_server
 
     server = open_server(server_folder(folder, side))
     try:
@@ -101,7 +89,7 @@ def tune(folder: Path, side: str, name: str, value: Any) -> None:
 
 def state(folder: Path, side: str) -> dict[str, Any]:
     """What a side's server holds; the same for the same content on either side."""
-    from deploy.lab.store.state_document import read
+    from deploy.lab.state_document import read
 
     return read(folder, side)
 
@@ -122,12 +110,3 @@ def require_sshd() -> None:
     from deploy.lab.sshd import find_sshd
 
     find_sshd()
-
-
-def server_folder(folder: Path, side: str) -> Path:
-    """``DIR/<side>``, once it is sure that a lab lies there."""
-    if side not in SIDES:
-        raise LabError(f"{side!r} is no side of a lab; the sides are staging and disconnected")
-    if not (folder / side / "server").is_dir():
-        raise LabError(f"{folder} is no lab: make one with `lab create {folder}`")
-    return folder / side

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.lab import LabError, server_folder
 from deploy.lab.generate import content_bytes
+from deploy.lab.pair import LabError, server_folder
 from deploy.lab.rules import configuration
-from deploy.lab.rules.server import Server, open_server
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server
 from deploy.lab.store import content_paths
 
 DESCRIPTIONS = {

@@ -23,9 +23,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.lab import SIDES, LabError, server_folder
 from deploy.lab.generate import layout
-from deploy.lab.rules.server import Server, open_server
+from deploy.lab.pair import SIDES, LabError, server_folder
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server
 
 _TICK_SECONDS = 0.25
 _DROP_AFTER_SECONDS = 2.0

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deploy import lab
+from deploy.lab import pair
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE_OF = {"export": "staging", "import": "disconnected"}
@@ -81,7 +82,7 @@ class Outcome:
 
 def name_api(folder: Path, api_url: str) -> None:
     """Have both sides of a lab use a Prefect server that runs already."""
-    for side in lab.SIDES:
+    for side in pair.SIDES:
         path = folder / side / "site.toml"
         text = path.read_text(encoding="utf-8")
         path.write_text(f'{text}\n[prefect]\napi_url = "{api_url}"\n', encoding="utf-8")
@@ -150,7 +151,7 @@ def settled(folder: Path, wanted: Sequence[dict[str, Any]] | None = None) -> dic
     give_up = time.monotonic() + _SETTLE_SECONDS
     before = None
     while True:
-        state = {side: lab.state(folder, side) for side in lab.SIDES}
+        state = {side: lab.state(folder, side) for side in pair.SIDES}
         if time.monotonic() > give_up or (wanted and [*state.values()] == [*wanted]):
             return state
         if wanted is None and before == state:
@@ -169,7 +170,7 @@ def observe(command: str, folder: Path, ended: Ended, like: Outcome | None = Non
         exit_code=ended.exit_code,
         said=_said(command, document),
         servers=servers,
-        content={side: _content(folder / side / "WsusContent") for side in lab.SIDES},
+        content={side: _content(folder / side / "WsusContent") for side in pair.SIDES},
         left=left,
         faults=_bundle_faults(folder / SIDE_OF[command] / "site.toml", folder / "media"),
     )

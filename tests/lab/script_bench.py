@@ -14,7 +14,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from deploy import lab
-from deploy.lab.rules.server import Server, open_server
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from deploy import lab
+from deploy.lab import pair
 from tests.lab.script_bench import Bench, count
 
 
@@ -65,13 +66,13 @@ def test_sizes_are_as_asked_with_a_long_tail(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine").touch()
-    with pytest.raises(lab.LabError, match="not an empty folder"):
+    with pytest.raises(pair.LabError, match="not an empty folder"):
         lab.create(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(lab.LabError, match="cannot be written"):
+    with pytest.raises(pair.LabError, match="cannot be written"):
         lab.create(tmp_path / "file" / "lab", updates=1, content_bytes=1)
 
 
@@ -79,7 +80,7 @@ def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> Non
 def test_sizes_and_languages_that_make_no_sense_are_refused(
     tmp_path: Path, wrong: dict[str, object]
 ) -> None:
-    with pytest.raises(lab.LabError):
+    with pytest.raises(pair.LabError):
         lab.create(tmp_path / "lab", **wrong)  # type: ignore[arg-type]
 
 
@@ -123,7 +124,7 @@ def test_a_fresh_disconnected_server_is_empty_with_the_same_groups(bench: Bench)
         "revisions": [], "declines": [], "approvals": [], "files": [],
     }  # fmt: skip
     trees = []
-    for side in lab.SIDES:
+    for side in pair.SIDES:
         with bench.server(side) as server:
             query = "SELECT g.name, p.name FROM target_group g LEFT JOIN target_group p ON"
             query += " p.id = g.parent_id ORDER BY 1, 2"

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from deploy import lab
+from deploy.lab import pair
 from deploy.lab.rules import configuration
 from tests.lab.script_bench import Bench, count
 
@@ -27,11 +28,11 @@ def test_every_fault_has_a_name_and_a_line() -> None:
 
 
 def test_unknown_faults_sides_and_labs_are_named(bench: Bench, tmp_path: Path) -> None:
-    with pytest.raises(lab.LabError, match="no fault"):
+    with pytest.raises(pair.LabError, match="no fault"):
         lab.set_fault(bench.folder, "staging", "gremlins", True)
-    with pytest.raises(lab.LabError, match="no side"):
+    with pytest.raises(pair.LabError, match="no side"):
         lab.set_fault(bench.folder, "middle", "exit-code", True)
-    with pytest.raises(lab.LabError, match="no lab"):
+    with pytest.raises(pair.LabError, match="no lab"):
         lab.state(tmp_path / "nowhere", "staging")
 
 
@@ -119,14 +120,14 @@ def _sha1(bench: Bench, name: str) -> str:
 
 
 def test_no_content_file_is_there_to_rot_on_an_empty_server(bench: Bench) -> None:
-    with pytest.raises(lab.LabError, match="no content file"):
+    with pytest.raises(pair.LabError, match="no content file"):
         bench.fault("disconnected", "file-rots", on=True)
 
 
 def test_a_full_disk_fails_wsusutil_with_the_sentence(bench: Bench) -> None:
     code, good, _ = _export(bench, "good")
     assert code == 0
-    for side in lab.SIDES:
+    for side in pair.SIDES:
         bench.fault(side, "disk-full", on=True)
     code, _, log = _export(bench, "export")
     assert code == 1

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from deploy import lab
+from deploy.lab import pair
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.powershell import launcher, stand_in
 from tests.lab.scripts import answer, powershell
@@ -52,7 +53,7 @@ class Twins:
         """What both answer, which is the same, and leaves both servers the same."""
         first, second = self.both(script, lines, side)
         assert second == first
-        for name in lab.SIDES:
+        for name in pair.SIDES:
             assert lab.state(self.second, name) == lab.state(self.first, name)
         return first
 
@@ -76,7 +77,7 @@ def twins(tmp_path: Path) -> Twins:
     first, second = tmp_path / "first", tmp_path / "second"
     lab.create(first, updates=60, content_bytes=400_000)
     shutil.copytree(first, second)
-    for side in lab.SIDES:
+    for side in pair.SIDES:
         write_launchers(second / side)
         # Far away, so that no run of the agent falls between two questions.
         for folder in (first, second):
@@ -85,7 +86,7 @@ def twins(tmp_path: Path) -> Twins:
 
 
 def _set(folder: Path, side: str, name: str, value: Any) -> None:
-    from deploy.lab.rules.server import open_server
+    from deploy.lab.rules.opening import open_server
 
     server = open_server(folder / side)
     server.set_setting(name, value)
@@ -97,7 +98,7 @@ def test_every_script_of_the_product_is_known() -> None:
 
 
 def test_a_server_reads_the_same(twins: Twins) -> None:
-    for side in lab.SIDES:
+    for side in pair.SIDES:
         for since in (None, "2024-01-01T00:00:00Z", "2023-09-01T12:00:00.5Z"):
             first, end = twins.agree("read-server", [{"kind": "settings", "since": since}], side)
             assert first["kind"] == "server"
@@ -108,7 +109,7 @@ def test_decisions_read_the_same(twins: Twins) -> None:
     lab.advance(twins.first)
     shutil.rmtree(twins.second)
     shutil.copytree(twins.first, twins.second)
-    for side in lab.SIDES:
+    for side in pair.SIDES:
         write_launchers(twins.second / side)
     lines = twins.agree("read-approvals", [{"kind": "settings"}])
     kinds = {line["kind"] for line in lines}

@@ -23,7 +23,8 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.lab.rules.server import Server, open_server
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server
 from deploy.prefect_server.embedded import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deploy.lab import SIDES, LabError
 from deploy.lab.generate import content_bytes, taxonomy
 from deploy.lab.generate.catalogue import FILES_ON_DISK, Catalogue, Entry
 from deploy.lab.generate.launchers import write_launchers
+from deploy.lab.pair import SIDES, LabError
 from deploy.lab.rules import configuration
 from deploy.lab.rules.server import as_text
 from deploy.lab.store import content_paths, database, decisions, groups, revision_store

@@ -13,11 +13,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deploy.lab import server_folder
 from deploy.lab.generate.catalogue import MONTH_NUMBERS, Catalogue
 from deploy.lab.generate.layout import write_synchronizations
+from deploy.lab.pair import server_folder
 from deploy.lab.rules import agent, ingest
-from deploy.lab.rules.server import Server, as_text, open_server
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server, as_text
 from deploy.lab.store import content_paths, database, decisions, groups, revision_store
 from deploy.lab.store.records import Revision
 

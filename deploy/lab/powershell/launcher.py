@@ -139,7 +139,7 @@ def _share_signals(process: subprocess.Popen[bytes]) -> None:
 def _answer_all(side_folder: Path, requests: int, answers: int) -> None:
     """Answer until the engine and all that it started have closed the pipe."""
     from deploy.lab.rules import dispatch
-    from deploy.lab.rules.server import open_server
+    from deploy.lab.rules.opening import open_server
 
     with (
         open(requests, encoding="utf-8", newline="\n") as asked,

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deploy.lab.store import database
-
 
 class RuleError(Exception):
     """What WSUS would throw.
@@ -82,15 +80,6 @@ class Server:
     def close(self) -> None:
         """Close the database."""
         self.connection.close()
-
-
-def open_server(side_folder: Path) -> Server:
-    """Open the server of ``DIR/<side>`` and let the content agent do what is due."""
-    from deploy.lab.rules import agent  # the agent's module needs this one
-
-    server = Server(side_folder, database.opened(side_folder / "server"))
-    agent.catch_up(server)
-    return server
 
 
 def now() -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deploy.lab.rules import agent, configuration, exporting, ingest
-from deploy.lab.rules.server import Server, now, open_server
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server, now
 from deploy.lab.store.records import File
 from deploy.lab.wsusutil.log import ImportLog, saved
 from deploy.lab.wsusutil.package import FORMAT_VERSION, Header, PackageError, Reader

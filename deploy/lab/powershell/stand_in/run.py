@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from deploy.lab.rules import agent
-from deploy.lab.rules.server import Server, open_server
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server
 
 
 class ScriptError(Exception):

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deploy.lab import server_folder
-from deploy.lab.rules.server import Server, open_server
+from deploy.lab.pair import server_folder
+from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.server import Server
 from deploy.lab.store.content_paths import CONTENT_NAME
 from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 
