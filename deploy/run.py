@@ -235,7 +235,7 @@ class Environment:
 
     def _prepare_database(self) -> None:
         """Make Prefect's empty database once, so that no command waits for its migrations."""
-        command = [str(self.python), "-m", "deploy.prefect.embedded_child", "make-template"]
+        command = [str(self.python), "-m", "deploy.prefect_server.embedded_child", "make-template"]
         with _Ticker("preparing Prefect's database"):
             made = subprocess.run(
                 command, check=False, capture_output=True, text=True, cwd=self.folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks import disconnected
 from tasks.flow_run import story
-from tasks.site.settings import Side
+from tasks.names import Side
 
 
 @story("audit", side=Side.DISCONNECTED)

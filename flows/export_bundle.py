@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from tasks import media, staging
 from tasks.flow_run import story
-from tasks.site.settings import Mode, Side
+from tasks.names import Mode, Side
 
 
 @story("export", side=Side.STAGING)

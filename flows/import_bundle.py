@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tasks import disconnected, media
 from tasks.flow_run import story
-from tasks.site.settings import Side
+from tasks.names import Side
 
 
 @story("import", side=Side.DISCONNECTED)
@@ -28,7 +28,7 @@ def import_bundle(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
     arrival = media.open_bundle(bundles, to_import=True)
-    disconnected.lock_server()
+    disconnected.lock_server(arrival)
     server = disconnected.check_server(arrival)
     content = disconnected.scan_content(server, everything=arrival.is_repair)
     bundle = media.unpack_bundle(arrival, content)

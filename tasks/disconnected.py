@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.content.content_listing import ContentListing
-from tasks.flow_run import current_run, found_done, log, step
+from tasks.flow_run import current_run, found_done, step
 from tasks.importing import (
     approval_run,
     content_audit,
@@ -14,19 +14,25 @@ from tasks.importing import (
 )
 from tasks.importing.import_plan import ImportPlan, describe_plan
 from tasks.importing.incoming import IncomingBundle, TrustedBundle, judge_again
+from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.server import check, content_scan
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
+from tasks.server.wsusutil_run import wait_for_own_wsusutil
 
 
 @step("Lock server")
-def lock_server() -> None:
-    """Take the lock that lies on the server; it is let go when the run ends."""
+def lock_server(arrival: IncomingBundle | None = None) -> None:
+    """Take the server's lock, which is let go when the run ends; nothing works beside a wsusutil.
+
+    An import waits for the wsusutil of its own bundle, and goes on from there.
+    """
     run = current_run()
     run.make_folders()
     run.lock_server()
+    wait_for_own_wsusutil(run, "import", work=None if arrival is None else arrival.work)
     clean_up_server(run)
 
 

@@ -32,24 +32,28 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import TaskRun
 from prefect.context import FlowRunContext
-from prefect.states import Completed, Failed
+from prefect.exceptions import TerminationSignal
+from prefect.states import Cancelled, Completed, Failed
 from prefect.utilities.annotations import opaque
 
-from tasks.errors import AirGapError, SafetyError, TrustError
+from tasks.errors import AirGapError, StoppedError
+from tasks.logs import VisibleRecords, log
+from tasks.names import Side
+from tasks.prefect_api import server_fault
 from tasks.progress import Progress, Unit
+from tasks.refusals import SafetyError, TrustError
 from tasks.reports.markdown import Artifact, artifacts_of
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import TerminalProgress
 from tasks.run.context import RunContext, open_run_context
-from tasks.run.ending import begin_run, close_run
-from tasks.site.settings import Side
+from tasks.run.ending import begin_run, close_run, stopped
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# Lines of this logger reach the terminal, the log file and the run's page, whoever runs the flow.
-log = logging.getLogger("wsus_airgap")
-log.setLevel(logging.INFO)
+# The engine logs the traceback of what nobody foresaw, and so its text.
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(VisibleRecords())
 
 # A progress update costs the API tens of milliseconds; the UI needs no more than this.
 _ARTIFACT_SECONDS = 3.0
@@ -58,6 +62,7 @@ _RETRY_DELAY_SECONDS = (5, 30)
 
 _found_done: ContextVar[bool] = ContextVar("found_done", default=False)
 _workplace: ContextVar[RunContext] = ContextVar("workplace")
+_reports: ContextVar[list[CommandReport]] = ContextVar("reports")
 
 
 def current_run() -> RunContext:
@@ -107,14 +112,33 @@ def story(
 
 
 def report_of(told: Flow[P, CommandReport], *arguments: P.args, **named: P.kwargs) -> CommandReport:
-    """Run a story in this process and return its report, however it ended."""
-    state = cast("Any", told)(*arguments, **named, return_state=True)
-    content = getattr(state.data, "result", state.data)
-    if isinstance(content, CommandReport):
-        return content
+    """Run a story in this process and return its report, however it ended.
+
+    A run whose end Prefect's server did not take down has failed, whatever it did before.
+    """
+    reports: list[CommandReport] = []
+    token = _reports.set(reports)
+    error: object = None
+    try:
+        state = cast("Any", told)(*arguments, **named, return_state=True)
+    except Exception as caught:
+        error = caught
+        if server_fault(caught) is None:
+            raise
+    else:
+        error = getattr(state.data, "result", state.data)
+    finally:
+        _reports.reset(token)
+    report = reports[-1] if reports else None
+    fault = server_fault(error) if isinstance(error, Exception) else None
+    if report is not None and (report.errors or fault is None):
+        return report
     # The engine itself failed (its server went away, the run was cancelled): say so plainly.
-    fault = RuntimeError(state.message or state.name)
-    return failure_report(told.name, fault, site=str(named.get("site")))
+    failure = fault or RuntimeError(state.message or state.name)
+    failed = failure_report(told.name, failure, site=str(named.get("site")))
+    if report is None:
+        return failed
+    return report.model_copy(update={"exit_code": failed.exit_code, "errors": failed.errors})
 
 
 def _tell(
@@ -130,7 +154,7 @@ def _tell(
             take_over=take_over,
         )
     except (AirGapError, OSError, sqlite3.Error) as refusal:
-        return failure_report(command, refusal, site=site)
+        return _remember(failure_report(command, refusal, site=site))
     try:
         with context:
             report = _tell_within(context, tale)
@@ -138,9 +162,18 @@ def _tell(
         # A lock could not be given back (it is free once we are gone), or a digest not remembered
         # (that file is read again): neither changes how the run ended.
         log.warning("%s", fault)
+    _remember(report)
+    if _was_stopped(report):
+        return report  # its server may be going down as well: the state says it all
     _show_report(report)
     if report.outcome == "flagged":
         name_run(None, "flagged")
+    return report
+
+
+def _remember(report: CommandReport) -> CommandReport:
+    """Keep a report for the command, also where Prefect's server does not take down the end."""
+    _reports.get([]).append(report)
     return report
 
 
@@ -151,8 +184,10 @@ def _tell_within(context: RunContext, tale: Callable[[], None]) -> CommandReport
         begin_run(context)
         name_run(None, context.site.name)
         tale()
+    except (KeyboardInterrupt, TerminationSignal):
+        error = stopped(context)
     except Exception as caught:  # noqa: BLE001  the edge: every end is reported, then shown
-        error = caught
+        error = server_fault(caught) or caught
     finally:
         _workplace.reset(token)
     return close_run(context, error)
@@ -182,8 +217,28 @@ def _final_state(report: CommandReport) -> State[CommandReport]:
     if report.outcome == "flagged":
         return Completed(name="Flagged", message="done, and something needs a look", data=report)
     error = report.errors[0]
+    message = f"{error.message} Next: {error.next_step}"
+    if _was_stopped(report) and _is_cancelling():
+        return Cancelled(message=message, data=report)
     name = "Refused" if report.outcome == "refused" else "Failed"
-    return Failed(name=name, message=f"{error.message} Next: {error.next_step}", data=report)
+    return Failed(name=name, message=message, data=report)
+
+
+def _was_stopped(report: CommandReport) -> bool:
+    return any(error.kind == StoppedError.kind for error in report.errors)
+
+
+def _is_cancelling() -> bool:
+    """Whether it was a person in the pages who stopped this run; no server, no person."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return False
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(context.flow_run.id).state
+    except Exception:  # noqa: BLE001  whatever a server says that goes down too
+        return False
+    return state is not None and state.is_cancelling()
 
 
 # --- steps -----------------------------------------------------------------------------------

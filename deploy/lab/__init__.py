@@ -101,7 +101,7 @@ def tune(folder: Path, side: str, name: str, value: Any) -> None:
 
 def state(folder: Path, side: str) -> dict[str, Any]:
     """What a side's server holds; the same for the same content on either side."""
-    from deploy.lab.store.state_document import read
+    from deploy.lab.state_document import read
 
     return read(folder, side)
 

@@ -23,6 +23,7 @@ from tasks.run.context import RunContext
 from tasks.run.stored_documents import require_newest_import
 from tasks.run.waiting_decisions import waiting_of
 from tasks.server import queries
+from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
 
 
@@ -59,7 +60,7 @@ def _wanted_revisions(run: RunContext, present: ServerDecisions) -> list[Revisio
         RevisionId(str(line["update_id"]), int(str(line["revision"])))
         for line in waiting_of(run, "parked")
     }
-    return sorted({*approved_revisions(present.decisions.approvals), *parked})
+    return sorted({*approved_revisions(present.decisions), *parked})
 
 
 def count_unapproved(
@@ -102,6 +103,7 @@ def _resume(run: RunContext, updates: list[RevisionId]) -> int:
         {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
         for number, key in enumerate(updates, 1)
     ]
+    require_no_wsusutil(run)
     outcomes = list(queries.ask(run, "apply-approvals", items=lines))
     refused = [each for each in outcomes if each.get("result") == "failed"]
     if refused:

@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
+from tasks.approvals.model import MOST_APPROVALS, MOST_DECLINES
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, ImportedBundle, SiteMemory, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
+from tasks.bundle.layout import APPROVALS
 from tasks.bundle.manifest import Entry, TrustedManifest
 from tasks.bundle.manifest_lookup import ManifestLookup
+from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
-from tasks.errors import (
-    AirGapError,
+from tasks.errors import AirGapError, FailedError, HostFileError, PackageError, PathMissingError
+from tasks.hosts.host import FileStat
+from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import write_atomic
+from tasks.ledger.work_id import WorkId
+from tasks.metadata.index import INDEX, index_package
+from tasks.refusals import (
     ChainError,
-    FailedError,
-    HostFileError,
     HostKeyError,
-    PackageError,
-    PathMissingError,
     RoomError,
     SafetyError,
     TrustError,
     WrongSiteError,
 )
-from tasks.hosts.host import FileStat
-from tasks.hosts.paths import HostPath
-from tasks.hosts.small_files import write_atomic
-from tasks.metadata.index import INDEX, index_package
 from tasks.reports.sections import faults_section, neighbours_section
 from tasks.run.context import RunContext
 from tasks.run.keys import bundle_trust
-from tasks.run.stored_documents import PAYLOAD, is_readable
+from tasks.run.stored_documents import PAYLOAD, is_kept_text, is_readable, read_decisions_file
 from tasks.server.mark import compare_mark
 
 _ROOM_BESIDES = 64 * 1_048_576
@@ -71,9 +71,9 @@ class IncomingBundle:
         return self.opened.trusted.digest
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this import are remembered under, and its folder on the server."""
-        return f"import-{self.header.sequence}-{self.digest.short}"
+        return WorkId("import", self.header.sequence, bundle=self.digest.short)
 
     @property
     def index(self) -> Path:
@@ -118,7 +118,7 @@ class TrustedBundle:
         return self.arrival.digest
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this import are remembered under."""
         return self.arrival.work
 
@@ -142,14 +142,17 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
 
     Raises:
         PathMissingError: A folder is not there.
+        UsageError: A folder is no bundle's, but one above or below it.
+        HostFileError: A folder or the seal cannot be read.
         SealError, SafetyError: There is no valid seal; it is of a later format.
         WrongSiteError: It is another site's, or the folders are not of one bundle.
+        TrustError: It says more than the format allows.
         ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
     """
-    for folder in folders:
-        if not folder or not Path(folder).is_dir():
-            raise PathMissingError(what="the bundle's folder", path=folder)
-    paths = [run.media.path(str(Path(folder).resolve())) for folder in folders]
+    if "" in folders:
+        raise PathMissingError(what="the bundle's folder", path="")
+    # Path.resolve raises errors of its own where the disk fails; this gives what could be resolved.
+    paths = [run.media.path(os.path.realpath(folder)) for folder in folders]
     _list_neighbours(run, paths)
     opened = open_bundle(run.media, paths, bundle_trust(run.site))
     header = opened.header
@@ -162,6 +165,7 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
     )
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
+    require_countable(header)
     verdict = _judge_first(run, opened) if to_import else None
     if verdict is not None:
         say_verdict(run, header.bundle, verdict)
@@ -175,7 +179,7 @@ def _list_neighbours(run: RunContext, bundles: list[HostPath]) -> None:
     found: list[tuple[HostPath, FileStat]] = []
     for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
         with suppress(HostFileError):  # a folder that we may pass through and not list
-            listed = sorted(run.media.list_folder(folder), key=lambda stat: stat.name)
+            listed = Media(run.media).list_folder(folder)
             found += ((folder.joined(stat.name), stat) for stat in listed)
     others = [(path, stat) for path, stat in found if path not in bundles]
     if others:
@@ -245,6 +249,7 @@ def unpack(
     if documents.manifest is None or documents.package is None or documents.approvals is None:
         _refuse_faults(run, arrival)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
+    read_decisions_file(documents.approvals)
     _require_room(run, documents.manifest, listing)
     run.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
@@ -299,16 +304,18 @@ def prove(run: RunContext, arrival: IncomingBundle) -> None:
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: All that is wrong
             stands in the report.
+        TrustError: What is sealed breaks the format.
     """
     folder = run.scratch / "verify"
     folder.mkdir()
     run.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
         prove_bundle(arrival.opened, scratch=folder, progress=run.progress)
+        _refuse_faults(run, arrival)
+        read_decisions_file(folder / APPROVALS)
     finally:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)
-    _refuse_faults(run, arrival)
 
 
 def empty_intake(run: RunContext) -> None:
@@ -341,7 +348,7 @@ def _index(arrival: IncomingBundle, package: Path) -> None:
     """Index the package once, unless there is an index that is whole and of this very package."""
     mark = arrival.folder / "index.json"
     expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
-    if mark.is_file() and mark.read_bytes() == expected and is_readable(arrival.index):
+    if is_kept_text(mark, expected) and is_readable(arrival.index):
         return
     summary = index_package(package, arrival.index)
     if summary.server_id.lower() != arrival.header.server.id.lower():
@@ -388,12 +395,28 @@ def _intake_bytes(run: RunContext) -> int:
     )
 
 
+def require_countable(header: Header) -> None:
+    """Refuse, before anything is copied, decisions that are more than the format allows.
+
+    Raises:
+        TrustError: They are.
+    """
+    counts = header.counts
+    for what, count, most in (
+        ("approvals", counts.approvals, MOST_APPROVALS),
+        ("declines", counts.declines, MOST_DECLINES),
+    ):
+        if count > most:
+            raise TrustError(
+                reason=f"bundle {header.bundle} has {count} {what}, at most {most} are allowed"
+            )
+
+
 def remember_chain(run: RunContext) -> SiteMemory:
     """What this site remembers of its chain, from the ledger alone."""
-    last_run = run.ledger.fact("latest_time")
     return SiteMemory(
         site=run.site.name,
-        chain=run.ledger.fact("chain"),
+        chain=run.ledger.chain,
         imported={
             record.sequence: ImportedBundle(
                 digest=record.header_digest,
@@ -403,7 +426,7 @@ def remember_chain(run: RunContext) -> SiteMemory:
             )
             for record in run.imports.all()
         },
-        last_run=datetime.fromisoformat(last_run) if last_run else None,
+        last_run=run.ledger.newest_time,
     )
 
 

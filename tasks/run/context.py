@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import uuid
 from collections import Counter
@@ -20,13 +19,7 @@ from tasks.bundle.manifest import Entry
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
-from tasks.errors import (
-    AirGapError,
-    PathMissingError,
-    ServerChangedError,
-    SiteFileError,
-    UsageError,
-)
+from tasks.errors import PathMissingError, UsageError
 from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
@@ -35,15 +28,19 @@ from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
+from tasks.ledger.work_id import new_run_id
+from tasks.logs import log
 from tasks.metadata.audit import MissingFile
+from tasks.metadata.wsusutil_process import Running
+from tasks.names import Side
 from tasks.progress import Progress, Silence
+from tasks.refusals import ServerChangedError
 from tasks.reports.model import ApprovalOutcome, Section
-from tasks.run.keys import require_keys
 from tasks.run.scratch import make_scratch
+from tasks.site.checking import require_keys
+from tasks.site.faults import Fault, site_file_error
 from tasks.site.reading import find_site, require_side
-from tasks.site.settings import Side, Site
-
-log = logging.getLogger("wsus_airgap")
+from tasks.site.settings import Site
 
 Clock = Callable[[], datetime]
 
@@ -75,6 +72,8 @@ class RunContext:
         content_free_bytes: What the server itself says of the room on that disk.
         flagged: The missing content for which the run is flagged; None: all that was noted.
         changed: What the run changed on the server, in words, and how many of each.
+        waits_for: The wsusutil that the run waits for: it goes on when the run is stopped.
+        wait_line_seconds: How often a wait for wsusutil says that it still waits.
     """
 
     site: Site
@@ -91,6 +90,8 @@ class RunContext:
     content_free_bytes: int | None = None
     flagged: tuple[MissingFile, ...] | None = None
     changed: Counter[str] = field(default_factory=Counter)
+    waits_for: Running | None = None
+    wait_line_seconds: float = 60.0
     notes: Notes = field(default_factory=Notes)
     alarms: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
@@ -127,7 +128,7 @@ class RunContext:
     @property
     def _content_dir_before(self) -> HostPath | None:
         """Where WsusContent lay when a run last looked: this one may be refused before it does."""
-        known = self.site.server.content_dir or self.ledger.fact("content_dir")
+        known = self.site.server.content_dir or self.ledger.content_dir
         return self.server.path(known) if known else None
 
     @property
@@ -228,13 +229,13 @@ class RunContext:
         if not path.is_dir():
             raise PathMissingError(what="the medium (media.path)", path=path)
 
-    def require_known_server(self, side: str, found: str) -> None:
+    def require_known_server(self, side: Side, found: str) -> None:
         """Compare a server's id with the one that this site remembers, if it does.
 
         Raises:
             ServerChangedError: It is another one.
         """
-        expected = self.ledger.fact(f"{side}_server")
+        expected = self.ledger.server_id(side)
         if expected is not None and expected != found:
             raise ServerChangedError(
                 reason=f"the {side} server's id is {found}, this site knows {expected}",
@@ -303,28 +304,24 @@ def open_run_context(
         require_side(site, side, command)
     require_keys(site)
     now = clock()
-    stack = ExitStack()
-    try:
+    with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(site.state_dir))
         _require_own(ledger, site)
         server = open_host(_address(site))
         stack.callback(server.close)
-    except AirGapError:
-        stack.close()
-        raise
-    return RunContext(
-        site=site,
-        command=command,
-        run_id=f"{now:%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}",
-        clock=clock,
-        started=now,
-        ledger=ledger,
-        server=server,
-        media=LocalHost(),
-        progress=progress or Silence(),
-        take_over=take_over,
-        _open=stack,
-    )
+        return RunContext(
+            site=site,
+            command=command,
+            run_id=new_run_id(command, now=now),
+            clock=clock,
+            started=now,
+            ledger=ledger,
+            server=server,
+            media=LocalHost(),
+            progress=progress or Silence(),
+            take_over=take_over,
+            _open=stack.pop_all(),
+        )
 
 
 def _require_own(ledger: Ledger, site: Site) -> None:
@@ -334,10 +331,10 @@ def _require_own(ledger: Ledger, site: Site) -> None:
         SiteFileError: It holds the state of another.
     """
     ours = f"site {site.name}, {site.side.value} side"
-    found = ledger.set_fact_once("owner", ours)
+    found = ledger.claim(ours)
     if found != ours:
-        problem = f"site.state_dir: {site.state_dir} holds the state of {found}"
-        raise SiteFileError(path=site.path, problems=problem)
+        problem = f"{site.state_dir} holds the state of {found}"
+        raise site_file_error(site.path, [Fault(("site", "state_dir"), problem)])
 
 
 def _address(site: Site) -> HostAddress:

@@ -7,11 +7,12 @@ from datetime import datetime
 from tasks.bundle.header import Header
 from tasks.content.content_listing import ContentListing
 from tasks.content.scan import scan
-from tasks.errors import PathMissingError, RoomError, ServerUnfitError, SettingsDifferError
-from tasks.metadata.server import ServerFacts, ServerSettings, Side, compare_settings, unfit_reasons
+from tasks.errors import PathMissingError
+from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings, unfit_reasons
+from tasks.names import Side
+from tasks.refusals import RoomError, ServerUnfitError, SettingsDifferError
 from tasks.run.context import RunContext
 from tasks.server import queries
-from tasks.site.settings import Side as SiteSide
 
 _LEAST_ROOM_BYTES = 64 * 1_048_576
 
@@ -26,7 +27,7 @@ def check_server(run: RunContext) -> ServerFacts:
         RoomError: Its content disk is as good as full.
     """
     facts = queries.read_running_server(run, since=_since(run))
-    side: Side = run.site.side.value
+    side = run.site.side
     reasons = unfit_reasons(facts, side)
     if reasons:
         raise ServerUnfitError(
@@ -54,7 +55,7 @@ def _require_content_dir(run: RunContext, facts: ServerFacts) -> None:
     """
     named = run.site.server.content_dir
     if named is not None:
-        is_read = run.site.side is SiteSide.STAGING
+        is_read = run.site.side is Side.STAGING
         if is_read and run.server.stat(run.server.path(named)) is None:
             raise PathMissingError(what="the content folder (server.content_dir)", path=named)
         return
@@ -85,7 +86,7 @@ def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
     """List WsusContent; digests that are remembered come along, nothing is read."""
     content_dir = run.server.path(run.site.server.content_dir or facts.content_dir)
     run.content_dir = content_dir
-    run.ledger.set_fact("content_dir", content_dir.text)
+    run.ledger.remember_content_dir(content_dir.text)
     run.progress.start("Scan content", total=None, unit="files")
     try:
         listing = run.listing(content_dir)
@@ -124,4 +125,4 @@ def compare_servers(run: RunContext, header: Header, facts: ServerFacts) -> None
             differences="; ".join(each.sentence for each in differences),
             remedy=" ".join(each.remedy for each in differences),
         )
-    run.require_known_server("staging", staging.id)
+    run.require_known_server(Side.STAGING, staging.id)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import BatchFailedError, ChainError, TamperError
+from tasks.errors import BatchFailedError
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
+from tasks.refusals import ChainError, TamperError
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention
 from tasks.run.context import Notes, RunContext
@@ -62,7 +63,7 @@ def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
         server=MemoryHost(platform=Platform.WINDOWS),
     )
     assert on_windows.intake.drive == "c:"
-    run.ledger.set_fact("content_dir", r"D:\WSUS\WsusContent")
+    run.ledger.remember_content_dir(r"D:\WSUS\WsusContent")
     assert on_windows.intake.text == r"D:\WSUS\wsus-airgap\intake\alpha"
 
 

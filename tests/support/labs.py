@@ -24,7 +24,7 @@ import pytest
 
 from deploy import lab
 from deploy.lab.rules.server import Server, open_server
-from deploy.prefect.embedded import EmbeddedServer
+from deploy.prefect_server.embedded import EmbeddedServer
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = {"WSUS_LAB_POWERSHELL": "stand-in"}

@@ -1,6 +1,6 @@
 """Serves the flows of one machine's sites, so that Prefect's pages can start and retry runs.
 
-    WSUS_AIRGAP_SITES=FOLDER python -m deploy.prefect.serve
+    WSUS_AIRGAP_SITES=FOLDER python -m deploy.prefect_server.serve
 
 FOLDER holds one site file a site, ``<name of the site>.toml``; other files there are left alone.
 Each becomes a deployment of every flow of its side, and a run names the site, never a file. They
@@ -19,10 +19,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from deploy.prefect.embedded import prefect_for
+from deploy.prefect_server.embedded import prefect_for
 from tasks.errors import AirGapError, PathMissingError, UsageError
+from tasks.names import Side
 from tasks.site.reading import read_site
-from tasks.site.settings import Side, Site
+from tasks.site.settings import Site
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -44,9 +45,19 @@ def main() -> int:
                 print(server.ui_url, flush=True)
             _serve(sites)
     except AirGapError as error:
-        print(f"{error.message}\n{error.next_step}", file=sys.stderr)
-        return error.exit_code
+        return _fail(error)
+    except Exception as error:
+        # Prefect's runner wraps what its calls raise.
+        fault = import_module("tasks.prefect_api").server_fault(error)
+        if fault is None:
+            raise
+        return _fail(fault)
     return 0
+
+
+def _fail(error: AirGapError) -> int:
+    print(f"{error.message}\n{error.next_step}", file=sys.stderr)
+    return error.exit_code
 
 
 def read_sites(folder: str | None) -> list[Site]:

@@ -1,9 +1,9 @@
 """The process of the embedded Prefect server, and the template of its database.
 
-    python -m deploy.prefect.embedded_child serve --home FOLDER --port N [--socket FD] [--ui]
-    python -m deploy.prefect.embedded_child make-template
+    python -m deploy.prefect_server.embedded_child serve --home FOLDER --port N [--socket FD] [--ui]
+    python -m deploy.prefect_server.embedded_child make-template
 
-``serve`` gets its settings from the environment that ``deploy.prefect.embedded`` made, writes nothing to
+``serve`` gets its settings from the environment that ``deploy.prefect_server.embedded`` made, writes nothing to
 the terminal, and ends when its standard input ends: the parent holds the other end of that pipe,
 so it closes whichever way the parent goes, SIGKILL included. (A parent-death signal would not do:
 Linux sends it when the *thread* that started us ends.)
@@ -44,7 +44,7 @@ _SECONDS_TO_STOP = 5
 
 def main(arguments: list[str]) -> int:
     """Serve, or make the template."""
-    parser = argparse.ArgumentParser(prog="deploy.prefect.embedded_child")
+    parser = argparse.ArgumentParser(prog="deploy.prefect_server.embedded_child")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("make-template")
     serve = commands.add_parser("serve")
