@@ -6,8 +6,8 @@ from prefect import State, flow
 
 from tasks import staging
 from tasks.flow_run import open_run
+from tasks.names import Side
 from tasks.reports.model import CommandReport
-from tasks.site.settings import Side
 
 
 @flow(name="accept", flow_run_name="{site} accept", persist_result=False)

@@ -6,8 +6,8 @@ from prefect import State, flow
 
 from tasks import disconnected
 from tasks.flow_run import open_run
+from tasks.names import Side
 from tasks.reports.model import CommandReport
-from tasks.site.settings import Side
 
 
 @flow(name="audit", flow_run_name="{site} audit", persist_result=False)

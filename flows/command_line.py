@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
 from deploy.demo.lab_commands import demo, lab_app
-from tasks.errors import (
-    AirGapError,
-    PathMissingError,
-    StoppedError,
-    UsageError,
-)
+from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
+from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import let_go, open_streams, print_report, show_steps
+from tasks.reports.terminal import let_go, open_streams, print_lines, print_report, show_steps
 from tasks.site.reading import lay_out_site, require_side
-from tasks.site.settings import Mode, Side, Site
+from tasks.site.settings import Site
 from tasks.version import VERSION
+from tasks.visible import visible_lines
 
 SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -75,7 +72,8 @@ def _interrupt(*_: object) -> None:
 def run(words: list[str]) -> int:
     """Carry out a command; print its report; return its exit code."""
     answer = _carry_out(words, command := _command_of(words))
-    if _stopped.is_set():  # Prefect may have made another error of it on the way here
+    if _stopped.is_set() and not _says_so(answer):
+        # Prefect may have made another error of it on the way here.
         named = answer.site if isinstance(answer, CommandReport) else None
         answer = failure_report(command, StoppedError(command=command), site=named)
     if not isinstance(answer, CommandReport):
@@ -84,9 +82,16 @@ def run(words: list[str]) -> int:
     return answer.exit_code
 
 
+def _says_so(answer: object) -> bool:
+    """Whether the run itself reported that it was stopped; it also knows what goes on."""
+    errors = answer.errors if isinstance(answer, CommandReport) else ()
+    return any(error.kind == StoppedError.kind for error in errors)
+
+
 def _carry_out(words: list[str], command: str) -> object:
     """What the command answers; every error is a report."""
     try:
+        _require_utf8([*words, str(Path.cwd())])
         return app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         return failure_report(command, UsageError(reason=_plain(error)))
@@ -98,8 +103,23 @@ def _carry_out(words: list[str], command: str) -> object:
     except (AirGapError, OSError) as error:
         return failure_report(command, error)
     except Exception as error:  # noqa: BLE001  the edge: every end is a report
-        traceback.print_exc()
+        print_lines(visible_lines(traceback.format_exc()).splitlines(), sys.stderr)
         return failure_report(command, error)
+
+
+def _require_utf8(words: list[str]) -> None:
+    """See that reports, databases and Prefect can hold what was given; POSIX names need not be so.
+
+    Raises:
+        UsageError: A word, or the working folder, is not UTF-8.
+    """
+    for word in words:
+        shown = word.encode(errors="backslashreplace").decode()
+        if shown != word:
+            raise UsageError(
+                reason=f"{shown} is not UTF-8",
+                remedy="Rename that folder, or mount the medium so that its names are UTF-8.",
+            )
 
 
 # --- commands that are flows -----------------------------------------------------------------
@@ -125,8 +145,16 @@ def export(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
-    options = {"mode": mode, "full": full, "new": new, "take_over": take_over}
-    return _flow("export_bundle", "export", site, Side.STAGING, **options)
+
+    def work(name: str) -> CommandReport:
+        from flows.export_bundle import export_bundle
+        from tasks.flow_run import report_of
+
+        return report_of(
+            export_bundle, site=name, mode=mode, full=full, new=new, take_over=take_over
+        )
+
+    return _flow("export", site, Side.STAGING, work)
 
 
 @app.command
@@ -144,7 +172,14 @@ def verify(
         site: The site file.
         json: Print one JSON document.
     """
-    return _flow("verify_bundle", "verify", site, None, bundles=bundles)
+
+    def work(name: str) -> CommandReport:
+        from flows.verify_bundle import verify_bundle
+        from tasks.flow_run import report_of
+
+        return report_of(verify_bundle, site=name, bundles=_absolute(bundles))
+
+    return _flow("verify", site, None, work, bundles=bundles)
 
 
 @app.command(name="import")
@@ -166,8 +201,20 @@ def import_(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
-    options = {"bundles": bundles, "confirm": confirm, "take_over": take_over}
-    return _flow("import_bundle", "import", site, Side.DISCONNECTED, **options)
+
+    def work(name: str) -> CommandReport:
+        from flows.import_bundle import import_bundle
+        from tasks.flow_run import report_of
+
+        return report_of(
+            import_bundle,
+            site=name,
+            bundles=_absolute(bundles),
+            confirm=confirm,
+            take_over=take_over,
+        )
+
+    return _flow("import", site, Side.DISCONNECTED, work, bundles=bundles)
 
 
 @app.command
@@ -181,7 +228,14 @@ def accept(receipt: str, /, *, site: SitePath = _SITE, json: Json = False) -> An
     """
     is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
     named = str(Path(receipt).absolute()) if is_path else receipt
-    return _flow("accept_receipt", "accept", site, Side.STAGING, receipt=named)
+
+    def work(name: str) -> CommandReport:
+        from flows.accept_receipt import accept_receipt
+        from tasks.flow_run import report_of
+
+        return report_of(accept_receipt, site=name, receipt=named)
+
+    return _flow("accept", site, Side.STAGING, work)
 
 
 @app.command
@@ -200,27 +254,45 @@ def audit(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
-    options = {"every_update": every_update, "take_over": take_over}
-    return _flow("audit_content", "audit", site, Side.DISCONNECTED, **options)
+
+    def work(name: str) -> CommandReport:
+        from flows.audit_content import audit_content
+        from tasks.flow_run import report_of
+
+        return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
+
+    return _flow("audit", site, Side.DISCONNECTED, work)
 
 
 def _flow(
-    module: str, command: str, path: Path, side: Side | None, **parameters: object
+    command: str,
+    path: Path,
+    side: Side | None,
+    work: Callable[[str], CommandReport],
+    *,
+    bundles: Sequence[Path] = (),
 ) -> CommandReport:
-    """Run one flow in this process, on the site's API or on an embedded server."""
+    """Run one flow in this process, on the site's API or on an embedded server.
 
-    def tell(site: Site) -> CommandReport:
-        if isinstance(bundles := parameters.get("bundles"), list):
-            parameters["bundles"] = _folders(bundles)
-        prefect_for = import_module("deploy.prefect_server.embedded").prefect_for
+    Args:
+        command: Its name, for a refusal.
+        path: The site file.
+        side: The side that the command belongs to; None: either.
+        work: Runs the flow for a site's name. Imports it, and Prefect with it, only then: once the
+            settings that name the server are in force.
+        bundles: Folders that have to be there before a server is started.
+    """
+
+    def run_flow(site: Site) -> CommandReport:
+        from deploy.prefect_server.embedded import prefect_for
+
+        for bundle in bundles:
+            _require_folder(bundle)
         with prefect_for(site.state_dir, api_url=site.prefect.api_url):
             show_steps()
-            report_of = import_module("tasks.flow_run").report_of
-            story: Callable[..., object] = getattr(import_module(f"flows.{module}"), module)
-            report: CommandReport = report_of(story, site=site.name, **parameters)
-        return report
+            return work(site.name)
 
-    return _at_site(command, path, side, tell)
+    return _at_site(command, path, side, run_flow)
 
 
 def _at_site(
@@ -238,10 +310,16 @@ def _at_site(
         return failure_report(command, error, site=site.name)
 
 
-def _folders(bundles: list[Path]) -> list[str]:
-    for bundle in bundles:
-        if not bundle.is_dir():
-            raise PathMissingError(what="the bundle's folder", path=bundle.resolve())
+def _require_folder(bundle: Path) -> None:
+    try:
+        mode = bundle.stat().st_mode  # is_dir would call a broken disk a missing folder
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if not stat.S_ISDIR(mode):
+        raise PathMissingError(what="the bundle's folder", path=bundle.absolute())
+
+
+def _absolute(bundles: Sequence[Path]) -> list[str]:
     return [str(bundle.absolute()) for bundle in bundles]
 
 
@@ -256,8 +334,9 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
         site: The site file.
         json: Print one JSON document.
     """
-    from tasks.run.status import read_status
+    from tasks.server.status import read_status
 
+    show_steps()
     return _at_site("status", site, None, lambda named: read_status(named.name, clock=_now))
 
 
@@ -289,10 +368,10 @@ def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
         site: The site file.
         json: Print one JSON document.
     """
-    from tasks.run.keys import require_keys
+    from tasks.site.checking import require_sound
 
     checked = lay_out_site(site)
-    require_keys(checked)
+    require_sound(checked)
     line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
     return CommandReport(command="site check", site=checked.name, lines=(line,))
 

@@ -12,8 +12,8 @@ from prefect import State, flow
 
 from tasks import media, staging
 from tasks.flow_run import open_run
+from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
-from tasks.site.settings import Mode, Side
 
 
 @flow(name="export", flow_run_name="{site} export", persist_result=False)

@@ -11,8 +11,8 @@ from prefect import State, flow
 
 from tasks import disconnected, media
 from tasks.flow_run import open_run
+from tasks.names import Side
 from tasks.reports.model import CommandReport
-from tasks.site.settings import Side
 
 
 @flow(name="import", flow_run_name="{site} import", persist_result=False)
@@ -32,7 +32,7 @@ def import_bundle(
     """
     with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
         arrival = media.open_bundle(bundles, to_import=True)
-        disconnected.lock_server()
+        disconnected.lock_server(arrival)
         server = disconnected.check_server(arrival)
         content = disconnected.scan_content(server, everything=arrival.is_repair)
         bundle = media.unpack_bundle(arrival, server, content)

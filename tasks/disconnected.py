@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect import State
 
 from tasks.content.content_listing import ContentListing
-from tasks.flow_run import already_done, current_run, log, step
+from tasks.flow_run import current_run
 from tasks.importing import (
     approval_run,
     content_audit,
@@ -16,21 +16,29 @@ from tasks.importing import (
 )
 from tasks.importing.content_audit import AuditResult
 from tasks.importing.import_plan import ImportPlan, describe_plan
-from tasks.importing.incoming import IncomingBundle, TrustedBundle, judge_again
+from tasks.importing.incoming import IncomingBundle, judge_again
+from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
 from tasks.server import check, content_scan
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
+from tasks.server.wsusutil_run import wait_for_own_wsusutil
+from tasks.step import already_done, step
 
 
 @step("Lock server")
-def lock_server() -> None:
-    """Take the lock that lies on the server; it is let go when the run ends."""
+def lock_server(arrival: IncomingBundle | None = None) -> None:
+    """Take the server's lock, which is let go when the run ends; nothing works beside a wsusutil.
+
+    An import waits for the wsusutil of its own bundle, and goes on from there.
+    """
     run = current_run()
     run.make_folders()
     run.lock_server()
+    wait_for_own_wsusutil(run, "import", work=None if arrival is None else arrival.work)
     clean_up_server(run)
 
 
@@ -55,7 +63,7 @@ def check_server(arrival: IncomingBundle | None = None) -> ServerFacts:
 def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentListing:
     """List WsusContent and prove what nobody has looked into since it changed."""
     run = current_run()
-    listing = check.scan_content(run, server)
+    listing = content_scan.scan_content(run, server)
     read = content_scan.prove_content(run, listing, everything=everything)
     log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
     return listing
@@ -101,7 +109,7 @@ def load_metadata(
         return already_done(content)
     import_apply.load_metadata(run, delivery, plan.sources, server)
     run.report.changes["metadata packages loaded"] += 1
-    listing = check.scan_content(run, server)
+    listing = content_scan.scan_content(run, server)
     content_scan.prove_content(run, listing)
     return listing
 

@@ -3,17 +3,20 @@
     AirGapError
     ├── UsageError     64  the command, the site file, a path that is not there
     ├── FailedError     1  the world failed us; the same command may be run again
-    ├── TrustError      3  refused: what arrived, or who answered, cannot be believed
-    └── SafetyError     4  refused: going on could harm a server or lose a bundle
+    ├── TrustError      3  refused: what arrived, or who answered, cannot be believed (refusals.py)
+    └── SafetyError     4  refused: going on could harm a server or lose a bundle (refusals.py)
 
 The caller passes facts by keyword and the class makes the sentence, so that what was
-expected and what was found cannot be swapped and tests compare facts, not prose.
+expected and what was found cannot be swapped and tests compare facts, not prose. Facts may be
+foreign text (what a server or a bundle says); in sentences what cannot be seen is written out.
 Every class says what the operator does next. Nothing is logged where it is raised.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from tasks.visible import visible
 
 
 class AirGapError(Exception):
@@ -37,7 +40,7 @@ class AirGapError(Exception):
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
-        super().__init__(self.template.format(**facts))
+        super().__init__(visible(self.template.format(**facts)))
 
     @property
     def message(self) -> str:
@@ -48,7 +51,7 @@ class AirGapError(Exception):
     def next_step(self) -> str:
         """What the operator does now."""
         given = self.facts.get("remedy")
-        return str(given) if given else self.remedy.format(**self.facts)
+        return visible(str(given) if given else self.remedy.format(**self.facts))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by facts, so that an error survives the way through a worker process."""
@@ -71,11 +74,15 @@ class UsageError(AirGapError):
 
 
 class SiteFileError(UsageError):
-    """The site file is missing, unreadable or wrong; all problems are listed at once."""
+    """The site file is unreadable or wrong; ``problems`` is a sentence for each fault of it."""
 
     kind = "site-file"
     template = "site file {path}: {problems}"
     remedy = "Correct the site file; `wsus-airgap site check --site {path}` lists what is wrong."
+
+    def __init__(self, *, path: object, problems: tuple[str, ...]) -> None:
+        super().__init__(path=path, problems="; ".join(problems))
+        self.problems = self.facts["problems"] = problems
 
 
 class PathMissingError(UsageError):
@@ -112,12 +119,19 @@ class ConnectionLostError(FailedError):
     remedy = "Check that the server is up and its SSH service answers, then run the command again."
 
 
+class ConnectionStalledError(ConnectionLostError):
+    """No answer came, on one new connection after the other; another try would only wait again."""
+
+    retryable = False
+    template = "connection to {address}: no answer within {limit_seconds:g} seconds, {stalls} times"
+    remedy = "Look at firewall, VPN, packet size and that server's disks, then run it again."
+
+
 class TimeLimitError(FailedError):
-    """A wait for a host, a command or a script reached its limit."""
+    """A wait reached its limit; what is waited for goes on, and another try would wait as long."""
 
     kind = "time-limit"
-    retryable = True
-    template = "{what} did not end within {limit_seconds} seconds"
+    template = "{what} did not end within {limit_seconds:g} seconds"
     remedy = "Look at what the server is doing; nothing was killed. Then run the command again."
 
 
@@ -212,8 +226,11 @@ class StoppedError(FailedError):
     """Somebody ended the command; what it had finished is kept."""
 
     kind = "interrupted"
-    template = "{command} was interrupted"
+    template = "{command} was interrupted{beside}"
     remedy = "Run the same command again; it goes on where it stopped."
+
+    def __init__(self, *, command: str, beside: str = "", remedy: str = "") -> None:
+        super().__init__(command=command, beside=beside, remedy=remedy)
 
 
 class InternalFaultError(FailedError):
@@ -222,165 +239,3 @@ class InternalFaultError(FailedError):
     kind = "unexpected"
     template = "unexpected {type}: {reason}"
     remedy = "Keep {log}, run the command again, and report the log if it repeats."
-
-
-# --- 3: refused for trust -----------------------------------------------------------------------
-
-
-class TrustError(AirGapError):
-    """Refused, and nothing was changed: it cannot be believed."""
-
-    kind = "trust"
-    exit_code = 3
-    template = "{reason}"
-    remedy = (
-        "Do not use this medium. Find out where it has been, and have what it carries made again."
-    )
-
-
-class SealError(TrustError):
-    """There is no valid seal, or not enough of them, by keys that this site trusts."""
-
-    kind = "seal"
-    template = "{path} has no valid seal: {reason}"
-
-
-class TamperError(TrustError):
-    """Bytes differ from what the seal promised."""
-
-    kind = "tamper"
-    template = "{path}: expected {expected}, found {found}"
-
-
-class UndeclaredFileError(TrustError):
-    """A bundle's folder holds names that its seal does not know."""
-
-    kind = "undeclared"
-    template = "bundle {bundle} holds undeclared names: {count}, first {first}"
-
-
-class WrongSiteError(TrustError):
-    """A bundle or receipt of another site, or of another volume set."""
-
-    kind = "wrong-site"
-    template = "{what} is for {found}, expected {expected}"
-    remedy = "Use the bundle that was made for this site."
-
-
-class ChainError(TrustError):
-    """A bundle or receipt does not fit the chain of this site."""
-
-    kind = "chain"
-    template = "{reason}"
-
-    def __init__(self, *, reason: str, remedy: str) -> None:
-        super().__init__(reason=reason, remedy=remedy)
-
-
-class BundleAgeError(TrustError):
-    """A bundle is older than the site accepts."""
-
-    kind = "age"
-    template = "{bundle} was made {age_days} days ago; this site accepts {limit_days}"
-    remedy = "Bring a newer bundle, or raise trust.max_bundle_age_days if the delay is explained."
-
-
-class HostKeyError(TrustError):
-    """An SSH server shows a key that is not the pinned one, or none is pinned."""
-
-    kind = "host-key"
-    template = "{address} shows host key {found}; {known_hosts} has {expected}"
-    remedy = (
-        "If the server was rebuilt on purpose, compare the fingerprint on its console, then put "
-        "the line `{line}` into {known_hosts}."
-    )
-
-
-class ScriptDigestError(TrustError):
-    """A script that the site installed on the server is not the one we ship."""
-
-    kind = "script-digest"
-    template = "{path} on the server has SHA-256 {found}, expected {expected}"
-    remedy = "Install the scripts of this version on the server again, or clear server.scripts_dir."
-
-
-# --- 4: refused for safety ----------------------------------------------------------------------
-
-
-class SafetyError(AirGapError):
-    """Refused, and nothing was changed: going on could do harm."""
-
-    kind = "safety"
-    exit_code = 4
-
-
-class SettingsDifferError(SafetyError):
-    """The two servers' settings do not fit each other; every difference is named."""
-
-    kind = "settings"
-    template = "the servers' settings differ: {differences}"
-
-
-class ServerUnfitError(SafetyError):
-    """The server's role or state forbids this command (replica, synchronising, remote content)."""
-
-    kind = "server-unfit"
-    template = "the {side} server cannot be used now: {reason}"
-
-
-class ServerChangedError(SafetyError):
-    """A server's id, or what was applied there, is not what this site remembers."""
-
-    kind = "server-changed"
-    template = "{reason}"
-
-
-class PlanUnconfirmedError(SafetyError):
-    """A plan waits for a person; nothing of it, and nothing else, was carried out."""
-
-    kind = "plan-unconfirmed"
-    template = "a plan waits for confirmation: {summary}"
-    remedy = "Read the plan in the report, then run again with --confirm {plan_digest}"
-
-
-class DeleteLimitError(SafetyError):
-    """A mirror would delete more than the site ever allows, confirmed or not."""
-
-    kind = "delete-limit"
-    template = "{reason}; nothing was deleted"
-    remedy = (
-        "Read the list in the report. If all of it is to go, raise that limit for one import; "
-        "else have the staging side export without `--mode mirror`."
-    )
-
-
-class ClockError(SafetyError):
-    """The clocks of the two sides contradict each other."""
-
-    kind = "clock"
-    template = "this machine's clock says {clock}, the bundle was made {created}"
-    remedy = "Set the clock that is wrong, then run the command again."
-
-
-class RoomError(SafetyError):
-    """A disk is too small for what is about to be written."""
-
-    kind = "room"
-    template = "{where} has {free_bytes} bytes free, {needed_bytes} are needed"
-    remedy = "Make room there, then run the same command again."
-
-
-class LockHeldError(SafetyError):
-    """Another run works on this server or medium, or may still do."""
-
-    kind = "lock"
-    template = "{what} is locked since {since} by {owner}"
-    remedy = "Wait for that run, or if it is gone for good, add --take-over REASON."
-
-
-class FolderUnsafeError(SafetyError):
-    """A folder of ours on a server is a link, or belongs to or is open to others."""
-
-    kind = "folder-unsafe"
-    template = "folder {path} on the server is not safe to use: {reason}"
-    remedy = "Remove it, or give it to SYSTEM and Administrators only, then run the command again."

@@ -7,11 +7,17 @@ from tasks.bundle.plan import Plan
 from tasks.content.content_listing import ContentListing
 from tasks.exporting import export_bundle, export_summary
 from tasks.exporting.draft import Draft
-from tasks.exporting.export_package import ExportedPackage
-from tasks.flow_run import current_run, log, name_run, step
+from tasks.flow_run import current_run
 from tasks.importing import incoming as arrivals
-from tasks.importing.incoming import IncomingBundle, TrustedBundle
+from tasks.importing import trusted_bundle
+from tasks.importing.incoming import IncomingBundle
+from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.steps import ExportedPackage
+from tasks.logs import log
 from tasks.metadata.server import ServerFacts
+from tasks.run_page import name_run
+from tasks.server.wsusutil_run import report_running_wsusutil
+from tasks.step import step
 
 
 @step("Pack volumes")
@@ -46,6 +52,8 @@ def describe_bundle(draft: Draft) -> None:
 def open_bundle(bundles: list[str], *, to_import: bool = False) -> IncomingBundle:
     """Check the seal, and when it is to be imported the place in the chain."""
     run = current_run()
+    if not to_import:
+        report_running_wsusutil(run)
     arrival = arrivals.open_incoming(run, bundles, to_import=to_import)
     bundle = arrival.header.bundle
     name_run(f"{bundle} {run.command}", bundle)
@@ -65,7 +73,7 @@ def unpack_bundle(
 ) -> TrustedBundle:
     """Copy the whole bundle from the media, proving every byte; content goes into the intake."""
     run = current_run()
-    delivery, counts = arrivals.unpack(run, arrival, content, volume=server.content_volume)
+    delivery, counts = trusted_bundle.unpack(run, arrival, content, volume=server.content_volume)
     log.info(
         "%s files proved: %s written to the intake, %s in place already",
         counts.carried,

@@ -10,23 +10,28 @@ from tasks.content.content_listing import ContentListing
 from tasks.exporting import draft as drafts
 from tasks.exporting import export_bundle, export_package, export_summary, receipt_in
 from tasks.exporting.draft import Draft
-from tasks.exporting.export_package import ExportedPackage
 from tasks.exporting.receipt_in import AcceptedReceipt
-from tasks.flow_run import already_done, current_run, log, name_run, step
+from tasks.flow_run import current_run
+from tasks.ledger.steps import ExportedPackage
+from tasks.logs import log
 from tasks.metadata.server import ServerFacts
-from tasks.server import check, queries
+from tasks.names import Mode
+from tasks.run_page import name_run
+from tasks.server import check, content_scan, queries
 from tasks.server.cleanup import clean_up_server
 from tasks.server.snapshot import ServerSnapshot
-from tasks.site.settings import Mode
+from tasks.server.wsusutil_run import report_running_wsusutil, wait_for_own_wsusutil
+from tasks.step import already_done, step
 
 
 @step("Lock server and media")
 def lock_server_and_media() -> None:
-    """Take both locks; they are let go when the run ends."""
+    """Take both locks, which are let go when the run ends; nothing works beside a wsusutil."""
     run = current_run()
     export_bundle.require_media(run.site.media.path)
     run.make_folders()
     run.lock_server()
+    wait_for_own_wsusutil(run, "export", work=drafts.unfinished_work(run))
     clean_up_server(run)
     run.lock_media()
 
@@ -51,7 +56,7 @@ def capture_approvals(server: ServerFacts) -> ServerDecisions:
 @step("Scan content")
 def scan_content(server: ServerFacts) -> ContentListing:
     """List WsusContent."""
-    listing = check.scan_content(current_run(), server)
+    listing = content_scan.scan_content(current_run(), server)
     log.info("%s content files, %s bytes", *listing.totals())
     return listing
 
@@ -121,7 +126,9 @@ def predict_missing(
 @step("Read receipt")
 def read_receipt(receipt: str) -> AcceptedReceipt:
     """Read the receipt's file, or the code that was typed."""
-    accepted = receipt_in.open_receipt(current_run(), receipt)
+    run = current_run()
+    report_running_wsusutil(run)
+    accepted = receipt_in.open_receipt(run, receipt)
     bundle = accepted.record.bundle.name
     name_run(f"{bundle} accept", bundle)
     return accepted

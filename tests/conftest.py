@@ -12,7 +12,7 @@ from typing import TypeVar
 import hypothesis
 import pytest
 
-from deploy.prefect_server.embedded import clean_environment
+from deploy.prefect_server.settings import clean_environment
 from tests.support import needs
 
 # Whatever a person has set up for Prefect is not ours to read, and our tests are not his to see.

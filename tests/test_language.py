@@ -1,4 +1,4 @@
-"""Rules for the words of the code, read from the source with ast; flows/README.md has the glossary."""
+"""Rules for the words of the code, read from the source with ast; flows/README.md explains them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EMPTY_NAMES = {
     *("place", "found", "each", "one", "said", "held", "kept", "known", "wanted", "named", "left"),
     "here",
 }
-# Words with one meaning, and the modules that may bind them: ``held`` is for approvals and declines.
+# Words with one meaning, and the modules that may bind them.
 OWNED_WORDS = {
     "held": (
         "tasks.approvals.",

@@ -11,10 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from flows.command_line import app
-from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
+from tasks.bundle.keys import generate_keys
 from tasks.metadata.audit import MissingReason
-from tasks.reports.model import ApprovalLine, ApprovalOutcome, ErrorLine, json_schema
+from tasks.reports.model import ApprovalOutcome, ErrorLine, json_schema
+from tasks.site.reading import read_site
 from tasks.site.settings import PolicySection, Site
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
@@ -25,8 +26,13 @@ _KEPT = {reason for reason in Reason if reason.value.startswith("locally-")}
 @pytest.fixture
 def site_file() -> dict[str, Any]:
     """The site file that the README shows."""
+    return tomllib.loads(shown_site_file())
+
+
+def shown_site_file() -> str:
     (shown,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
-    return tomllib.loads(shown)
+    assert isinstance(shown, str)
+    return shown
 
 
 def part(heading: str) -> str:
@@ -38,9 +44,16 @@ def quoted(text: str) -> set[str]:
     return set(re.findall(r"`([^`\n]+)`", text))
 
 
-def test_the_site_file_shows_every_key_and_no_other(site_file: dict[str, Any]) -> None:
-    Site.model_validate({**site_file, "path": Path("/site.toml")})
+def test_the_site_file_that_is_shown_is_read_once_its_keys_lie_there(tmp_path: Path) -> None:
+    made = generate_keys(tmp_path / "keys")
+    made.public_key.rename(tmp_path / "keys" / "other-side.pub")
+    (tmp_path / "keys" / "id_ed25519").touch()
+    (tmp_path / "site.toml").write_text(shown_site_file(), encoding="utf-8")
 
+    assert read_site(tmp_path / "site.toml").name == "alpha"
+
+
+def test_the_site_file_shows_every_key_and_no_other(site_file: dict[str, Any]) -> None:
     assert site_file.keys() == Site.model_fields.keys() - {"path"}
     for name, table in site_file.items():
         section = Site.model_fields[name].annotation
@@ -53,17 +66,10 @@ def test_the_policy_that_is_shown_is_the_one_without_a_site_file(site_file: dict
     assert site_file["policy"] == PolicySection().model_dump(mode="json")
 
 
-def test_the_plan_of_approvals_has_the_same_defaults_as_the_site_file() -> None:
-    shared = ApprovalPolicy.model_fields.keys() & PolicySection.model_fields.keys()
-
-    assert shared == ApprovalPolicy.model_fields.keys() - {"share_from"}
-    assert ApprovalPolicy().model_dump(include=shared) == PolicySection().model_dump(include=shared)
-
-
 def test_every_key_of_the_document_is_named() -> None:
     named = quoted(part("### The JSON document"))
     keys = {*json_schema()["properties"], *ErrorLine.model_fields}
-    keys |= {*ApprovalOutcome.model_fields, *ApprovalLine.model_fields}
+    keys |= {*ApprovalOutcome.model_fields, *json_schema()["$defs"]["ApprovalLine"]["properties"]}
 
     assert keys - named == set()
 

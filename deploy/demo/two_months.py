@@ -15,9 +15,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from deploy import lab
 from deploy.lab import pair
@@ -26,8 +26,12 @@ from deploy.prefect_server.embedded import EmbeddedServer, prefect_for
 from tasks.errors import FailedError
 from tasks.reports.model import ApprovalLine, CommandReport
 from tasks.reports.terminal import print_lines
-from tasks.reports.text import count, size, visible
+from tasks.reports.text import count, size
 from tasks.site.reading import lay_out_site
+from tasks.visible import visible
+
+if TYPE_CHECKING:
+    from prefect import Flow, State
 
 _SSHD_SECONDS = 30.0
 _APPROVAL = {"update_id", "revision", "group", "action", "deadline", "optional"}
@@ -89,30 +93,37 @@ class _Demo:
 
     def cross(self, title: str) -> None:
         """Make one crossing: export, verify, import, accept."""
+        # Prefect is imported once its settings are in force.
+        from flows.accept_receipt import accept_receipt
+        from flows.export_bundle import export_bundle
+        from flows.import_bundle import import_bundle
+        from flows.verify_bundle import verify_bundle
+
         began = time.monotonic()
         self.say(f"\n{title}")
-        exported = self.run("export", "staging", "export_bundle")
+        exported = self.run("export", "staging", export_bundle)
         bundles = [str(exported.bundle)]
         self.say(
             f"  exported   {exported.bundle}: {exported.files} files, {size(exported.bytes or 0)}"
             f" carried; base: {exported.base or 'none'}"
         )
-        verified = self.run("verify", "disconnected", "verify_bundle", bundles=bundles)
+        verified = self.run("verify", "disconnected", verify_bundle, bundles=bundles)
         self.say(f"  verified   {verified.files} files against the seal: {verified.outcome}")
-        imported = self.run("import", "disconnected", "import_bundle", bundles=bundles)
+        imported = self.run("import", "disconnected", import_bundle, bundles=bundles)
         self.tell_import(imported)
-        accepted = self.run("accept", "staging", "accept_receipt", receipt=str(imported.receipt))
+        accepted = self.run("accept", "staging", accept_receipt, receipt=str(imported.receipt))
         self.say(f"  receipt    {imported.receipt} carried back: {accepted.outcome}")
         self.say(f"  took {time.monotonic() - began:.0f} seconds")
         self.judge(title, exported, verified, imported, accepted)
 
-    def run(self, command: str, side: str, module: str, **parameters: object) -> CommandReport:
+    def run(
+        self, command: str, side: str, flow: Flow[..., State[CommandReport]], **parameters: object
+    ) -> CommandReport:
         """Run one flow on one side."""
+        from tasks.flow_run import report_of
+
         site = lay_out_site(self.root / side / self.site_file)
-        story = getattr(import_module(f"flows.{module}"), module)
-        report: CommandReport = import_module("tasks.flow_run").report_of(
-            story, site=site.name, **parameters
-        )
+        report = report_of(flow, site=site.name, **parameters)
         self.reports.append(report)
         for error in report.errors:
             self.problems.append(f"{command}: {error.message}")
@@ -218,7 +229,8 @@ def _waiting(report: CommandReport) -> dict[str, str]:
 
     def key(line: ApprovalLine) -> str:
         names = _DECLINE if line.action is None else _APPROVAL
-        return _key(line.model_dump(mode="json", include=names))
+        said = asdict(line) | {"group": list(line.group)}
+        return _key({name: said[name] for name in names})
 
     approvals = report.approvals
     if approvals is None:

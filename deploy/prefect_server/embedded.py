@@ -14,99 +14,35 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import logging
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from deploy.prefect_server.embedded_child import DATABASE, ENTER_PATH, database_url, shared_folder
+from deploy.prefect_server.embedded_child import ENTER_PATH
+from deploy.prefect_server.settings import (
+    LOOPBACK,
+    clean_environment,
+    client_settings,
+    server_settings,
+)
 from tasks.errors import HostFileError, PathMissingError, PrefectServerError
 
+log = logging.getLogger("wsus_airgap")
+
 _AUTH_FILE = "WSUS_AIRGAP_PREFECT_AUTH_FILE"
-_LOOPBACK = "127.0.0.1"
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 10.0
-_DRAIN_SECONDS = 10.0
+_RESTARTS = 3
 _LOG_BYTES = 5_000_000
-
-# Everything in Prefect that would talk to a host on the internet.
-SILENT = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
-    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
-    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    "PREFECT_SERVER_UI_V2_ENABLED": "false",
-}
-
-
-def clean_environment(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without any of a person's own settings of Prefect.
-
-    The home folder holds a profile file of its own, or none. What a ``.env`` or ``prefect.toml``
-    in the current folder says is overruled by every variable that we set.
-    """
-    kept = {name: value for name, value in environment.items() if not name.startswith("PREFECT_")}
-    proxies = [kept.get("NO_PROXY") or kept.get("no_proxy"), _LOOPBACK, "localhost"]
-    return {
-        **kept,
-        **SILENT,
-        "NO_PROXY": ",".join(filter(None, proxies)),
-        "no_proxy": ",".join(filter(None, proxies)),
-        "PREFECT_HOME": str(home),
-        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
-    }
-
-
-def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[str, str]:
-    """What this process's Prefect must know before it is imported.
-
-    Prefect's own lines go to the API and to nobody's terminal; results go below ``home``, as
-    JSON; it never starts a server of its own.
-    """
-    settings = {
-        "PREFECT_API_URL": api_url,
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
-        "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),
-        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
-        "PREFECT_LOGGING_LEVEL": "INFO",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "wsus_airgap",
-        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    }
-    return settings | ({"PREFECT_API_AUTH_STRING": auth_string} if auth_string else {})
-
-
-def server_settings(home: Path, port: int, auth_string: str | None, *, ui: bool) -> dict[str, str]:
-    """What a server of ours runs with; the profile of a served deployment says the same."""
-    address = f"http://{_LOOPBACK}:{port}"
-    static = (shared_folder() or home) / "ui"
-    settings = {
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url(home / DATABASE),
-        # Two commands of one site may share the file; the second waits instead of failing.
-        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
-        "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
-        "PREFECT_SERVER_API_HOST": _LOOPBACK,
-        "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
-        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": address,
-        # In memory, a slot held while the server restarts would never be free again.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
-            "prefect.server.concurrency.lease_storage.filesystem"
-        ),
-        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        "PREFECT_SERVER_UI_ENABLED": "true" if ui else "false",
-        # Relative, so that the page asks the server that it came from.
-        "PREFECT_SERVER_UI_API_URL": "/api",
-        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(static),
-    }
-    return settings | ({"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {})
 
 
 @contextlib.contextmanager
@@ -155,7 +91,13 @@ def prefect_for(
         else:
             server.wait_ready()
         stack.enter_context(_settings_in_force(settings, heartbeat=server is None))
-        stack.callback(drain)
+        from tasks import prefect_api  # and Prefect with it
+
+        if server is None:
+            stack.enter_context(prefect_api.server_within())
+        else:
+            stack.enter_context(prefect_api.server_within(_READY_SECONDS))
+            server.when_lost(prefect_api.lose_server)
         yield server
 
 
@@ -194,19 +136,6 @@ def _settings_in_force(settings: Mapping[str, str], *, heartbeat: bool) -> Itera
         yield
 
 
-def drain() -> None:
-    """Send what Prefect's threads still hold for the API.
-
-    Undrained, they would find the server gone and go on trying for more than a minute after the
-    command has done its work.
-    """
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
-    for worker in (APILogWorker, EventsWorker):
-        worker.drain_all(timeout=_DRAIN_SECONDS)
-
-
 def _read_secret() -> str | None:
     """The secret of an API that is there already; None when no variable names its file."""
     file = os.environ.get(_AUTH_FILE)
@@ -229,19 +158,28 @@ def _require_answer(api_url: str) -> None:
 
 
 def _listen(port: int | None) -> socket.socket:
-    """Take the port before the child starts, so that nobody else can."""
+    """Take the port before the child starts, so that nobody else can.
+
+    On POSIX it stays ours as long as the command lives: what calls a child that has died waits in
+    the queue for the next one, and no other process can take its place and be told the secret.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_LOOPBACK, port or 0))
+        listener.bind((LOOPBACK, port or 0))
         listener.listen(128)
     except OSError as error:
         listener.close()
         remedy = "Choose another port, or end what listens there."
-        address = f"{_LOOPBACK}:{port}"
+        address = f"{LOOPBACK}:{port}"
         raise PrefectServerError(address=address, reason=str(error), remedy=remedy) from error
     return listener
+
+
+def _ended(code: int) -> str:
+    """How a child ended, by its exit code; a negative one names a signal."""
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 class EmbeddedServer:
@@ -268,16 +206,21 @@ class EmbeddedServer:
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
         self._child: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()  # over the child and all that follows
+        self._is_stopping = False
+        self._has_answered = False
+        self._fault: PrefectServerError | None = None
+        self._told: Callable[[PrefectServerError], object] = lambda _fault: None
 
     @property
     def api_url(self) -> str:
         """What a client of this server calls."""
-        return f"http://{_LOOPBACK}:{self.port}/api"
+        return f"http://{LOOPBACK}:{self.port}/api"
 
     @property
     def ui_url(self) -> str:
         """A page that logs the browser in and shows the runs; whoever knows it may do all."""
-        entrance = f"http://{_LOOPBACK}:{self.port}{ENTER_PATH}"
+        entrance = f"http://{LOOPBACK}:{self.port}{ENTER_PATH}"
         return f"{entrance}#{self.auth_string}" if self.auth_string else entrance
 
     @property
@@ -286,7 +229,7 @@ class EmbeddedServer:
         return self.home / "server.log"
 
     def start(self) -> Self:
-        """Start the child and return at once.
+        """Start the child and return at once; one that ends before it is told to is replaced.
 
         Its standard output and error go to its log, so that whoever reads ours is not kept
         waiting for it, and it has a session of its own, so that Ctrl-C ends the flow first.
@@ -298,28 +241,67 @@ class EmbeddedServer:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise HostFileError(operation="make", path=self.home, reason=str(error)) from None
+        self._child = self._spawn()
+        threading.Thread(target=self._follow, args=(self._child,), daemon=True).start()
+        return self
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "deploy.prefect_server.embedded_child", "serve"]
         command += ["--home", str(self.home), "--port", str(self.port)]
         command += ["--ui"] if self._ui else []
         environment = clean_environment(self.home, os.environ)
         environment |= server_settings(self.home, self.port, self.auth_string, ui=self._ui)
         environment["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
-        with self._open_log() as log:
-            self._child = self._spawn(command, environment, log.fileno())
-        self._socket.close()
-        return self
-
-    def _spawn(
-        self, command: list[str], environment: dict[str, str], log: int
-    ) -> subprocess.Popen[bytes]:
-        streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": log, "stderr": log}
+        streams: dict[str, Any] = {"stdin": subprocess.PIPE}
         if sys.platform == "win32":
             self._socket.close()  # sockets are not inherited there; the child takes the port
             streams["creationflags"] = subprocess.CREATE_NEW_PROCESS_GROUP
         else:
-            command = [*command, "--socket", str(self._socket.fileno())]
+            command += ["--socket", str(self._socket.fileno())]
             streams |= {"pass_fds": (self._socket.fileno(),), "start_new_session": True}
-        return subprocess.Popen(command, env=environment, cwd=self.home, **streams)
+        with self._open_log() as words:
+            streams |= {"stdout": words, "stderr": words}
+            return subprocess.Popen(command, env=environment, cwd=self.home, **streams)
+
+    def _follow(self, child: subprocess.Popen[bytes]) -> None:
+        """Replace a child that ends before it is told to, at most three times."""
+        for restart in range(1, _RESTARTS + 2):
+            code = child.wait()
+            with self._lock:
+                if self._is_stopping:
+                    return
+                if child.stdin is not None:
+                    child.stdin.close()
+                # What never answered and ended by itself would do so again.
+                if restart > _RESTARTS or (code > 0 and not self._has_answered):
+                    self._lose(self._how_it_ended(code, restart - 1))
+                    return
+                try:
+                    child = self._child = self._spawn()
+                except OSError as error:
+                    self._lose(f"it ended and cannot be started again: {error}")
+                    return
+            log.warning(
+                "Prefect's server %s; started again, %d of %d", _ended(code), restart, _RESTARTS
+            )
+
+    def _how_it_ended(self, code: int, restarts: int) -> str:
+        if restarts == 0:
+            return f"it ended: {self._last_words()}"
+        return f"it {_ended(code)} after it had been started again {restarts} times"
+
+    def _lose(self, reason: str) -> None:
+        """Say why no server will answer any more; whoever waits for an answer is let go."""
+        self._fault = self._error(reason)
+        self._told(self._fault)
+        self._socket.close()
+
+    def when_lost(self, tell: Callable[[PrefectServerError], object]) -> None:
+        """Have it told once that the child ended and cannot be replaced; from another thread."""
+        with self._lock:
+            self._told = tell
+            if self._fault is not None:
+                tell(self._fault)
 
     def _open_log(self) -> BinaryIO:
         if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
@@ -334,11 +316,12 @@ class EmbeddedServer:
         """
         limit = time.monotonic() + timeout_seconds
         while not self._answers():
-            if self._child is None or self._child.poll() is not None:
-                raise self._error(f"it ended: {self._last_words()}")
+            if self._fault is not None:
+                raise self._fault
             if time.monotonic() > limit:
                 raise self._error(f"no answer within {timeout_seconds:.0f} seconds")
             time.sleep(0.05)
+        self._has_answered = True
 
     def _error(self, reason: str) -> PrefectServerError:
         remedy = f"Read {self.log_path}, then run the same command again."
@@ -346,7 +329,7 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         # The socket listens before the server does: a request waits in its queue until then.
-        connection = http.client.HTTPConnection(_LOOPBACK, self.port, timeout=1.0)
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1.0)
         try:
             connection.request("GET", "/api/health")
             return connection.getresponse().status == http.client.OK
@@ -361,8 +344,10 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """End the child; it finishes what it is answering."""
-        child, self._child = self._child, None
-        self._socket.close()
+        with self._lock:
+            self._is_stopping = True
+            child, self._child = self._child, None
+            self._socket.close()
         if child is None:
             return
         if child.stdin is not None:

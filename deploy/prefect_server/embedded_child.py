@@ -5,7 +5,8 @@
 
 ``serve`` gets its settings from the environment that ``deploy.prefect_server.embedded`` made,
 writes nothing to the terminal, and ends when its standard input ends: the parent holds the other
-end of that pipe, so it closes whichever way the parent goes, SIGKILL included. (A parent-death signal would not do:
+end of that pipe, so it closes whichever way the parent goes, SIGKILL included. (A parent-death
+signal would not do:
 Linux sends it when the *thread* that started us ends.)
 
 The template is an empty database with all of Prefect's migrations applied. Migrating takes some

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, cast
 
 from deploy.prefect_server.embedded import prefect_for
 from tasks.errors import AirGapError, PathMissingError, UsageError
+from tasks.names import Side
 from tasks.site.reading import read_site
-from tasks.site.settings import Side, Site
+from tasks.site.settings import Site
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -44,9 +45,19 @@ def main() -> int:
                 print(server.ui_url, flush=True)
             _serve(sites)
     except AirGapError as error:
-        print(f"{error.message}\n{error.next_step}", file=sys.stderr)
-        return error.exit_code
+        return _fail(error)
+    except Exception as error:
+        # Prefect's runner wraps what its calls raise.
+        fault = import_module("tasks.prefect_api").server_fault(error)
+        if fault is None:
+            raise
+        return _fail(fault)
     return 0
+
+
+def _fail(error: AirGapError) -> int:
+    print(f"{error.message}\n{error.next_step}", file=sys.stderr)
+    return error.exit_code
 
 
 def read_sites(folder: str | None) -> list[Site]:

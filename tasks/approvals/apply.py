@@ -7,6 +7,7 @@ holds the outcomes of one plan only, so a new plan (another digest) needs a new 
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from tasks.approvals.plan_model import ApprovalPlan, PlannedAction
 
 Name = TypeVar("Name")
 Item = TypeVar("Item")
+_GOOD = ("done", "already")
 NO_OUTCOME = "the server gave no outcome for it"
 NOT_SEEN = "it was said to be done, and the server does not show it"
 
@@ -35,12 +37,13 @@ class Failure:
     left: Approval | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of an approval, and ``reason``: what the server said."""
+        """The keys of an approval, ``reason``: what the server said, and ``operation``."""
         if self.action is not None:
-            return self.action.as_json() | {"reason": self.error}
+            said = {"reason": self.error, "operation": self.action.operation}
+            return self.action.as_json() | said
         nothing = {"update_id": None, "revision": None, "action": None, "deadline": None}
-        group = list(self.group or ())
-        return nothing | {"group": group, "optional": False, "reason": self.error}
+        said = {"reason": self.error, "operation": "group"}
+        return nothing | {"group": list(self.group or ()), "optional": False} | said
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +75,27 @@ def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> App
 
     An operation without a line failed: nothing is taken for done unless the server said so.
     """
-    last = {int(line["n"]): line for line in lines if line.get("kind") == "outcome"}
+    steps: Sequence[GroupPath | PlannedAction] = (*plan.groups, *plan.actions)
+    good = bytearray(1 + len(steps))  # 1: done, 2: already
+    other: dict[int, Mapping[str, Any]] = {}
+    for line in lines:
+        number = int(line["n"]) if line.get("kind") == "outcome" else 0
+        if not 0 < number <= len(steps):
+            continue
+        result = line.get("result")
+        good[number] = 1 + _GOOD.index(result) if result in _GOOD else 0
+        if not good[number]:
+            other[number] = line
     applied: list[PlannedAction] = []
     failed: list[Failure] = []
     repeated = 0
-    steps: Sequence[GroupPath | PlannedAction] = (*plan.groups, *plan.actions)
     for number, step in enumerate(steps, start=1):
-        line = last.get(number, {})
-        if line.get("result") in ("done", "already"):
-            repeated += line["result"] == "already"
+        if good[number]:
+            repeated += good[number] == 2
             if isinstance(step, PlannedAction):
                 applied.append(step)
         else:
-            failed.append(_failure(step, line))
+            failed.append(_failure(step, other.get(number, {})))
     return ApplyOutcome(tuple(applied), repeated, tuple(failed))
 
 
@@ -120,18 +131,19 @@ class _Standing:
 
     def __init__(self, present: ApprovalSet) -> None:
         self._declined = present.declined_ids().keys()
-        self._approvals: dict[Key, list[Approval]] = {}
-        for each in present.approvals:
-            self._approvals.setdefault(each.key, []).append(each)
+        self._approvals = present.approvals
+
+    def _about(self, action: PlannedAction) -> list[Approval]:
+        key = _key(action)
+        return [each for each in self._approvals.of_update(action.update_id) if each.key == key]
 
     def shows(self, action: PlannedAction) -> bool:
-        here = self._approvals.get(_key(action), [])
         match action.operation:
             case "approve":
-                return any(action.approval.agrees_with(each) for each in here)
+                return any(map(action.approval.agrees_with, self._about(action)))
             case "remove":
                 terms = (action.revision, action.action)
-                return terms not in {(each.revision, each.action) for each in here}
+                return terms not in {(each.revision, each.action) for each in self._about(action)}
             case "decline":
                 return action.update_id in self._declined
             case "undecline":
@@ -140,7 +152,7 @@ class _Standing:
 
     def left_by(self, action: PlannedAction) -> Approval | None:
         """The approval that an action made instead of the one that it asked for."""
-        here = self._approvals.get(_key(action), []) if action.operation == "approve" else []
+        here = self._about(action) if action.operation == "approve" else []
         new = [each for each in here if each != action.replaces]
         return new[-1] if new else None
 
@@ -169,8 +181,9 @@ def next_applied(
     waiting_declines = {
         each.update_id for each in (*plan.held, *plan.kept) if each.subject == "decline"
     }
-    before, after = last.by_key(), incoming.by_key()
-    before |= {each.left.key: each.left for each in outcome.failed if each.left is not None}
+    after = incoming.by_key()
+    left_there = {each.left.key: each.left for each in outcome.failed if each.left is not None}
+    before = ChainMap(left_there, last.by_key())  # type: ignore[arg-type]  # is only read
     approvals = _carried(before, after, unsettled=waiting | unapproved)
     left = [
         approval

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict
+from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.approvals.model import (
     ApprovalSet,
@@ -16,6 +20,7 @@ from tasks.revision import RevisionId
 _UNREADY = frozenset({"NotReady", "Failed", "Canceled"})
 
 
+@checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore"))
 class ApprovedUpdate(Decision):
     """How one approved revision stands on its server.
 
@@ -26,8 +31,7 @@ class ApprovedUpdate(Decision):
         latest: No newer revision is known to that server.
     """
 
-    title: str
-    state: str
+    state: Annotated[str, AfterValidator(sys.intern)]
     license_required: bool
     license_accepted: bool
     superseded: bool
@@ -60,24 +64,21 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
     Raises:
         ValueError, KeyError: A line is not what its kind says, or of a kind that is not known.
     """
-    kept: list[Mapping[str, Any]] = []
     updates: dict[RevisionId, ApprovedUpdate] = {}
-    for line in lines:
-        if line.get("kind") == "update":
-            update = ApprovedUpdate.model_validate(line)
-            updates[update.id] = update
-            continue
-        kept.append(line)
-    found = ApprovalSet.from_lines(kept)
+
+    def decided() -> Iterator[Mapping[str, Any]]:
+        for line in lines:
+            if line.get("kind") == "update":
+                update = ApprovedUpdate.read(line)
+                updates[update.id] = update
+            else:
+                yield line
+
+    found = ApprovalSet.from_lines(decided())
     licenses = [
         LicenseAcceptance(update_id=update.update_id, revision=update.revision)
         for update in updates.values()
         if update.license_required and update.license_accepted
     ]
-    decisions = ApprovalSet.collect(
-        groups=found.groups,
-        approvals=found.approvals,
-        declines=found.declines,
-        licenses=licenses,
-    )
+    decisions = replace(found, licenses=ApprovalSet.collect(licenses=licenses).licenses)
     return ServerDecisions(decisions, updates)

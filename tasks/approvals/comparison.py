@@ -76,14 +76,13 @@ class Comparison:
             and update_id not in expired
         }
 
-        self.approved_here = {
-            key[0] for key, each in self.present.items() if each.action is Action.INSTALL
-        }
-        self.approved_locally = {
-            key[0]
-            for key, each in self.present.items()
-            if each.action is not Action.NOT_APPROVED and not self.stands_as_left(key)
-        }
+        self.approved_here: set[str] = set()
+        self.approved_locally: set[str] = set()
+        for key, approval in self.present.items():
+            if approval.action is Action.INSTALL:
+                self.approved_here.add(key[0])
+            if approval.action is not Action.NOT_APPROVED and not self.stands_as_left(key):
+                self.approved_locally.add(key[0])
         declined = (self.present_declined.keys() - self.undeclined) | self.incoming_declined.keys()
         self._out_of_reach = declined | expired
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tasks.approvals.model import Action, ApprovalSet
 from tasks.approvals.plan_model import PlanCounts, PlannedAction
-from tasks.approvals.policy import ApprovalPolicy
+from tasks.approvals.policy import SHARE_FROM, ApprovalPolicy
 
 
 def count_changes(
@@ -60,7 +60,7 @@ def broken_limits(
     for what, count, limit, total in rows:
         if count > limit:
             broken.append(f"{what}: {count}, this site allows {limit} at once")
-        elif count >= policy.share_from and count > policy.max_share * total:
+        elif count >= SHARE_FROM and count > policy.max_share * total:
             broken.append(
                 f"{what}: {count} of {total}, this site allows {policy.max_share:.0%} at once"
             )
@@ -69,7 +69,7 @@ def broken_limits(
 
 def describe_loss(counts: PlanCounts, policy: ApprovalPolicy) -> str | None:
     """A sentence when too much of what was last applied is gone by itself."""
-    if counts.lost < policy.share_from or counts.lost <= policy.max_lost_share * counts.last:
+    if counts.lost < SHARE_FROM or counts.lost <= policy.max_lost_share * counts.last:
         return None
     return (
         f"{counts.lost} of the {counts.last} decisions last applied on this server are gone; "

@@ -3,30 +3,56 @@
 Wire form (``approvals.jsonl``): one object a line, in canonical order, as section 7 of
 ``tasks/bundle/FORMAT.md`` has it. The script ``read-approvals`` writes the same lines but those of
 kind ``license``, which ``capture`` makes, with more keys, which are passed over here.
+
+Records are slotted, and what many of them share is one object; many of them are kept in columns.
 """
 
 from __future__ import annotations
 
 import json
+import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
-from typing import Annotated, Any
+from functools import lru_cache, partial
+from heapq import merge
+from itertools import groupby
+from typing import Annotated, Any, BinaryIO, Self
 
 from blake3 import blake3
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_serializer
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic.dataclasses import dataclass as checked_dataclass
 
+from tasks.approvals.columns import ByKey, ByUpdate, Columns, Gathering
+from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 
 GroupPath = tuple[str, ...]
+Key = tuple[str, GroupPath]
+"""What a decision is about: an update and a group (folded), whatever the revision."""
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+DEEPEST_GROUP = 100
+"""Names in one path of groups."""
+# SQL Server's ``datetime`` begins in 1753; the API's year 9999 stands for no deadline.
+_DEADLINE_YEARS = range(1753, 9999)
 
-Key = tuple[str, GroupPath]
-"""What a decision is about: an update and a group (folded), whatever the revision."""
+# What a bundle may say at most. Section 13 of FORMAT.md gives the same numbers; a test compares.
+MOST_GROUPS = 5_000
+MOST_APPROVALS = 200_000
+MOST_DECLINES = 150_000
+MOST_LICENSES = 50_000
+GROUP_TEXT_LIMIT_BYTES = 4_194_304
+LINE_LIMIT_BYTES = 8_192
+_MOST = {
+    "group": MOST_GROUPS,
+    "approval": MOST_APPROVALS,
+    "decline": MOST_DECLINES,
+    "license": MOST_LICENSES,
+}
 
 
 class Action(StrEnum):
@@ -38,65 +64,103 @@ class Action(StrEnum):
     """An explicit block of one group, under an approval of its parent."""
 
 
+@lru_cache(maxsize=2 * MOST_GROUPS)
 def fold(path: GroupPath) -> GroupPath:
     """A group path as it is compared: WSUS takes no notice of case."""
     return tuple(part.casefold() for part in path)
 
 
+@lru_cache(maxsize=2 * MOST_GROUPS)
+def _shared(path: GroupPath) -> GroupPath:
+    """One tuple for all equal paths."""
+    return path
+
+
 def _to_utc_second(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    try:
-        return moment.astimezone(UTC).replace(microsecond=0)
-    except OverflowError as error:
-        raise ValueError("a time before the first or after the last") from error
+    if moment.year not in _DEADLINE_YEARS:
+        raise ValueError("a year in which no WSUS holds a deadline")
+    return moment.astimezone(UTC).replace(microsecond=0)
 
 
-UpdateId = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+def _require_path(path: GroupPath) -> GroupPath:
+    if path[0] != ALL_COMPUTERS[0]:
+        raise ValueError(f"a path of groups that does not begin with {ALL_COMPUTERS[0]}")
+    "".join(path).encode()  # half of a surrogate pair is a ValueError
+    return path
+
+
+UpdateId = Annotated[
+    str,
+    Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
+    AfterValidator(sys.intern),
+]
 UtcSecond = Annotated[datetime, AfterValidator(_to_utc_second)]
+Group = Annotated[
+    GroupPath,
+    Field(min_length=1, max_length=DEEPEST_GROUP),
+    AfterValidator(_require_path),
+    AfterValidator(_shared),
+]
+"""A path of groups as a WSUS may hold it. Which names it takes for a new group, the server says."""
+_PATH = TypeAdapter(Group)
+_LINE = ConfigDict(extra="ignore")
 
 
-class Decision(BaseModel):
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
+class Decision:
     """What every decision names: a revision."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     update_id: UpdateId
-    revision: int = Field(ge=0, lt=2**31)
+    revision: Annotated[int, Field(ge=0, lt=2**31)]
 
     @property
     def id(self) -> RevisionId:
         """The revision as a key."""
         return RevisionId(self.update_id, self.revision)
 
+    @classmethod
+    def read(cls, line: Mapping[str, Any]) -> Self:
+        """Check what a line says; keys that are not known are passed over.
 
+        Raises:
+            pydantic.ValidationError: It is not what its kind says.
+        """
+        record: Self = _reader(cls).validate_python(line)  # type: ignore[arg-type]
+        return record
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of its line but the kind, in the order of the wire form."""
+        return {"update_id": self.update_id, "revision": self.revision}
+
+
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
 class Decline(Decision):
     """A declined update; the revision says only which one was the newest then."""
 
 
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
 class LicenseAcceptance(Decision):
     """Licence terms that were accepted."""
 
 
+@checked_dataclass(frozen=True, slots=True, config=_LINE)
 class Approval(Decision):
     """One revision × one group × an action × a deadline × optional.
 
     Attributes:
-        group: Names from ``All Computers`` down; never empty.
-        deadline: Aware, UTC, whole seconds; None when there is none.
+        group: Names from ``All Computers`` down.
+        deadline: Aware, UTC, whole seconds, of the years 1753 to 9998; None when there is none.
         optional: Offered to people rather than installed.
     """
 
-    group: Annotated[GroupPath, Field(min_length=1)]
+    group: Group
     action: Action
     deadline: UtcSecond | None = None
     optional: bool = False
 
-    @field_serializer("deadline")
-    def _write_deadline(self, deadline: datetime | None) -> str | None:
-        return None if deadline is None else deadline.strftime(TIME_FORMAT)
-
-    @cached_property
+    @property
     def key(self) -> Key:
         """The update and the group that this is about."""
         return (self.update_id, fold(self.group))
@@ -117,21 +181,34 @@ class Approval(Decision):
 
     def as_json(self) -> dict[str, Any]:
         """The six keys of the JSON output and of the lab's state."""
-        return self.model_dump(mode="json")
+        return {
+            "update_id": self.update_id,
+            "revision": self.revision,
+            "group": list(self.group),
+            "action": self.action.value,
+            "deadline": write_time(self.deadline),
+            "optional": self.optional,
+        }
 
 
-class ApprovalSet(BaseModel):
+@lru_cache(maxsize=8)
+def _reader(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSet:
     """Every decision of one server, or of one bundle, in canonical order.
 
     Equal sets have equal lines and one digest, in whatever order they were found.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     groups: tuple[GroupPath, ...] = ()
-    approvals: tuple[Approval, ...] = ()
-    declines: tuple[Decline, ...] = ()
-    licenses: tuple[LicenseAcceptance, ...] = ()
+    approvals: Columns[Approval] = field(default_factory=partial(Columns.of, Approval))
+    declines: Columns[Decline] = field(default_factory=partial(Columns.of, Decline))
+    licenses: Columns[LicenseAcceptance] = field(
+        default_factory=partial(Columns.of, LicenseAcceptance)
+    )
 
     @classmethod
     def collect(
@@ -143,12 +220,11 @@ class ApprovalSet(BaseModel):
         licenses: Iterable[LicenseAcceptance] = (),
     ) -> ApprovalSet:
         """Make a set in canonical order, each decision once."""
-        distinct = {(a.id, a.group, a.action, a.deadline, a.optional): a for a in approvals}
         return cls(
-            groups=tuple(sorted(set(groups))),
-            approvals=tuple(sorted(distinct.values(), key=_approval_order)),
-            declines=tuple({d.id: d for d in sorted(declines, key=_order)}.values()),
-            licenses=tuple({each.id: each for each in sorted(licenses, key=_order)}.values()),
+            groups=tuple(sorted(set(map(_shared, groups)))),
+            approvals=Columns.of(Approval, approvals),
+            declines=Columns.of(Decline, declines),
+            licenses=Columns.of(LicenseAcceptance, licenses),
         )
 
     @classmethod
@@ -156,27 +232,26 @@ class ApprovalSet(BaseModel):
         """Read the wire form. A kind that is not known here may be a decision, so it is refused.
 
         Raises:
-            ValueError, KeyError: A line has no kind that is known, or is not what its kind says.
+            ValueError: A line has no kind that is known, or is not what its kind says.
         """
-        found: dict[str, list[Any]] = {"group": [], "approval": [], "decline": [], "license": []}
+        groups: set[GroupPath] = set()
+        approvals = Gathering(Approval)
+        declines = Gathering(Decline)
+        licenses = Gathering(LicenseAcceptance)
         for line in lines:
             match line.get("kind"):
                 case "group":
-                    found["group"].append(tuple(str(part) for part in line["path"]))
+                    groups.add(_PATH.validate_python(line.get("path")))
                 case "approval":
-                    found["approval"].append(Approval.model_validate(line))
+                    approvals.add(Approval.read(line))
                 case "decline":
-                    found["decline"].append(Decline.model_validate(line))
+                    declines.add(Decline.read(line))
                 case "license":
-                    found["license"].append(LicenseAcceptance.model_validate(line))
+                    licenses.add(LicenseAcceptance.read(line))
                 case other:
                     raise ValueError(f"a line of kind {other!r}")
-        return cls.collect(
-            groups=found["group"],
-            approvals=found["approval"],
-            declines=found["decline"],
-            licenses=found["license"],
-        )
+        ordered = tuple(sorted(groups))
+        return cls(ordered, approvals.sorted(), declines.sorted(), licenses.sorted())
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """The wire form, in canonical order."""
@@ -185,9 +260,9 @@ class ApprovalSet(BaseModel):
         for approval in self.approvals:
             yield {"kind": "approval", **approval.as_json()}
         for decline in self.declines:
-            yield {"kind": "decline", **decline.model_dump(mode="json")}
+            yield {"kind": "decline", **decline.as_json()}
         for license_ in self.licenses:
-            yield {"kind": "license", **license_.model_dump(mode="json")}
+            yield {"kind": "license", **license_.as_json()}
 
     def encoded(self) -> Iterator[bytes]:
         """The wire form as bytes: one compact JSON object and a line feed each."""
@@ -201,22 +276,27 @@ class ApprovalSet(BaseModel):
             hasher.update(line)
         return hasher.hexdigest()
 
-    def by_key(self) -> dict[Key, Approval]:
-        """The approvals by what they are about; of several revisions the newest."""
-        return {a.key: a for a in sorted(self.approvals, key=lambda a: a.revision)}
+    def by_key(self) -> Mapping[Key, Approval]:
+        """The approvals by what they are about, ascending; of several revisions the newest."""
+        return ByKey(self.approvals)
 
-    def revisions(self) -> set[RevisionId]:
-        """Every revision that an approval, a block or a decline names."""
-        return {each.id for each in (*self.approvals, *self.declines)}
+    def revisions(self) -> Iterator[RevisionId]:
+        """Yield every revision that an approval, a block or a decline names, ascending, once."""
+        named = merge((each.id for each in self.approvals), (each.id for each in self.declines))
+        return (revision for revision, _ in groupby(named))
 
-    def declined_ids(self) -> dict[str, Decline]:
-        """The declines by update, since a decline holds for all revisions."""
-        return {decline.update_id: decline for decline in self.declines}
+    def declined_ids(self) -> Mapping[str, Decline]:
+        """The declines by update, ascending, since a decline holds for all revisions."""
+        return ByUpdate(self.declines)
 
 
-def approved_revisions(approvals: Iterable[Approval]) -> list[RevisionId]:
-    """The revisions that need content: every approval but a block, each revision once."""
-    return sorted({each.id for each in approvals if each.action is not Action.NOT_APPROVED})
+def approved_revisions(*decisions: ApprovalSet) -> Iterator[RevisionId]:
+    """Yield the revisions that need content, ascending: every approval but a block, each once."""
+    needed = (
+        (each.id for each in found.approvals if each.action is not Action.NOT_APPROVED)
+        for found in decisions
+    )
+    return (revision for revision, _ in groupby(merge(*needed)))
 
 
 def encode_line(line: Mapping[str, Any]) -> bytes:
@@ -231,10 +311,39 @@ def decode_lines(content: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _order(decision: Decision) -> RevisionId:
-    return decision.id
+def read_bounded(stream: BinaryIO) -> Iterator[dict[str, Any]]:
+    """Read the wire form of a bundle, within the limits of the format.
+
+    Raises:
+        ValueError: A line is no JSON, or too long; there are too many of a kind, or of groups.
+    """
+    counts: Counter[str] = Counter()
+    paths: set[GroupPath] = set()
+    text_bytes = 0
+    for line in decode_lines(_short_lines(stream)):
+        kind = line["kind"]
+        counts[kind] += 1
+        if kind in _MOST and counts[kind] > _MOST[kind]:
+            raise ValueError(f"more than {_MOST[kind]} lines of kind {kind}")
+        path = tuple(line.get("path" if kind == "group" else "group", ()))
+        if path and path not in paths:
+            paths.add(path)
+            text_bytes += len("".join(path).encode())
+            if len(paths) > MOST_GROUPS or text_bytes > GROUP_TEXT_LIMIT_BYTES:
+                raise ValueError(
+                    f"more than {MOST_GROUPS} target groups, or {GROUP_TEXT_LIMIT_BYTES} bytes of "
+                    "their paths"
+                )
+        yield line
 
 
-def _approval_order(approval: Approval) -> tuple[Any, ...]:
-    deadline = approval.deadline.strftime(TIME_FORMAT) if approval.deadline else ""
-    return (approval.id, approval.group, approval.action, deadline, approval.optional)
+def _short_lines(stream: BinaryIO) -> Iterator[bytes]:
+    while line := stream.readline(LINE_LIMIT_BYTES + 1):
+        if len(line) > LINE_LIMIT_BYTES:
+            raise ValueError(f"a line has more than {LINE_LIMIT_BYTES} bytes")
+        yield line
+
+
+def write_time(moment: datetime | None) -> str | None:
+    """A moment as the wire form has it."""
+    return None if moment is None else moment.strftime(UTC_SECOND)

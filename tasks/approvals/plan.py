@@ -50,7 +50,7 @@ def plan_approvals(situation: Situation, policy: ApprovalPolicy, *, now: datetim
         now: The time at which it would be applied; aware.
     """
     draft = _Draft(Comparison(situation, policy, now))
-    for key, wanted in sorted(draft.view.incoming.items()):
+    for key, wanted in draft.view.incoming.items():
         _judge_wanted(draft, key, wanted)
     _judge_declines(draft)
     _judge_removals(draft)
@@ -85,13 +85,15 @@ class _Draft:
         """
         view = self.view
         leaving = view.last.keys() - view.incoming.keys()
-        actions: dict[Key, Action | None] = {
-            key: approval.action
+        changing = {(each.update_id, fold(each.group)) for each in self.approves}
+        staying = {
+            key[0]
             for key, approval in view.present.items()
-            if key not in leaving or not view.stands_as_left(key)
+            if approval.action is Action.INSTALL
+            and key not in changing
+            and (key not in leaving or not view.stands_as_left(key))
         }
-        actions |= {(each.update_id, fold(each.group)): each.action for each in self.approves}
-        return {key[0] for key, action in actions.items() if action is Action.INSTALL}
+        return staying | {each.update_id for each in self.approves if each.action is Action.INSTALL}
 
     @cached_property
     def waiting(self) -> set[str]:
@@ -169,14 +171,12 @@ def _approve(draft: _Draft, wanted: Approval, present: Approval | None) -> None:
     change: Change = "add" if present is None else "change"
     if wanted.action is Action.NOT_APPROVED:
         change = "block"
-    draft.approves.append(
-        PlannedAction(operation="approve", change=change, replaces=present, **wanted.model_dump())
-    )
+    draft.approves.append(PlannedAction.of_approval(wanted, "approve", change, replaces=present))
 
 
 def _judge_declines(draft: _Draft) -> None:
     view = draft.view
-    for update_id, decline in sorted(view.incoming_declined.items()):
+    for update_id, decline in view.incoming_declined.items():
         if update_id in view.present_declined:
             draft.in_place += 1
         elif update_id in view.last_declined:
@@ -204,9 +204,7 @@ def _judge_removals(draft: _Draft) -> None:
             draft.held.append(Waiting.of_approval(present, Reason.REMOVAL_WAITS, "removal"))
         else:
             draft.removes.append(
-                PlannedAction(
-                    operation="remove", change="remove", replaces=present, **present.model_dump()
-                )
+                PlannedAction.of_approval(present, "remove", "remove", replaces=present)
             )
 
 
@@ -218,11 +216,11 @@ def _must_wait(draft: _Draft, update_id: str, *, unapproved_too: bool) -> bool:
 
 
 def _of_decline(decline: Decline, what: Literal["decline", "undecline"]) -> PlannedAction:
-    return PlannedAction(operation=what, change=what, **decline.model_dump())
+    return PlannedAction(what, what, decline.update_id, decline.revision)
 
 
 def _waiting_decline(decline: Decline, reason: Reason) -> Waiting:
-    return Waiting(subject="decline", reason=reason, **decline.model_dump())
+    return Waiting("decline", reason, decline.update_id, decline.revision)
 
 
 def _missing_groups(present: Iterable[GroupPath], needed: Iterable[GroupPath]) -> list[GroupPath]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
 from blake3 import blake3
-from pydantic import BaseModel, ConfigDict
 
-from tasks.approvals.model import TIME_FORMAT, Action, Approval, Decision, GroupPath, UtcSecond
+from tasks.approvals.model import Action, Approval, GroupPath, write_time
 from tasks.approvals.reasons import Reason
+from tasks.revision import RevisionId
 
 Operation = Literal["accept-license", "undecline", "approve", "remove", "decline"]
 Change = Literal["license", "undecline", "add", "change", "block", "remove", "decline"]
@@ -22,7 +25,8 @@ _SAID_OF: dict[Operation, str] = {
 }
 
 
-class PlannedAction(Decision):
+@dataclass(frozen=True, slots=True)
+class PlannedAction:
     """One change on the server.
 
     Attributes:
@@ -34,11 +38,40 @@ class PlannedAction(Decision):
 
     operation: Operation
     change: Change
+    update_id: str
+    revision: int
     group: GroupPath = ()
     action: Action | None = None
-    deadline: UtcSecond | None = None
+    deadline: datetime | None = None
     optional: bool = False
     replaces: Approval | None = None
+
+    @classmethod
+    def of_approval(
+        cls,
+        approval: Approval,
+        operation: Literal["approve", "remove"],
+        change: Change,
+        *,
+        replaces: Approval | None,
+    ) -> PlannedAction:
+        """Make an approval, or take it away."""
+        return cls(
+            operation,
+            change,
+            approval.update_id,
+            approval.revision,
+            approval.group,
+            approval.action,
+            approval.deadline,
+            approval.optional,
+            replaces,
+        )
+
+    @property
+    def id(self) -> RevisionId:
+        """The revision as a key."""
+        return RevisionId(self.update_id, self.revision)
 
     @property
     def unapproves(self) -> bool:
@@ -62,7 +95,7 @@ class PlannedAction(Decision):
     @property
     def approval(self) -> Approval:
         """The approval that it asks for."""
-        return Approval.model_validate(self.model_dump())
+        return Approval.read(self.request())
 
     def request(self) -> dict[str, Any]:
         """The operation as the script takes it, without its number."""
@@ -74,7 +107,7 @@ class PlannedAction(Decision):
         if self.operation in ("approve", "remove"):
             line |= {"group": list(self.group), "action": str(self.action)}
         if self.operation == "approve":
-            line |= {"deadline": self.approval.as_json()["deadline"], "optional": self.optional}
+            line |= {"deadline": write_time(self.deadline), "optional": self.optional}
         return line
 
     def as_json(self) -> dict[str, Any]:
@@ -86,7 +119,8 @@ class PlannedAction(Decision):
         return _decision_json(self) | {"reason": _SAID_OF.get(self.operation)}
 
 
-class Waiting(Decision):
+@dataclass(frozen=True, slots=True)
+class Waiting:
     """A decision of the staging side that is parked, held or overruled by a local one.
 
     Attributes:
@@ -96,30 +130,45 @@ class Waiting(Decision):
 
     subject: Subject
     reason: Reason
+    update_id: str
+    revision: int
     group: GroupPath = ()
     action: Action | None = None
-    deadline: UtcSecond | None = None
+    deadline: datetime | None = None
     optional: bool = False
 
     @classmethod
     def of_approval(cls, approval: Approval, reason: Reason, subject: Subject) -> Waiting:
         """Let an approval, or its removal, wait."""
-        return cls(subject=subject, reason=reason, **approval.model_dump())
+        return cls(
+            subject,
+            reason,
+            approval.update_id,
+            approval.revision,
+            approval.group,
+            approval.action,
+            approval.deadline,
+            approval.optional,
+        )
+
+    @property
+    def id(self) -> RevisionId:
+        """The revision as a key."""
+        return RevisionId(self.update_id, self.revision)
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the JSON output: those of an approval, and ``reason``."""
         return _decision_json(self) | {"reason": self.reason.value}
 
 
-class PlanCounts(BaseModel):
+@dataclass(frozen=True, slots=True)
+class PlanCounts:
     """How much the plan takes away, and how much was found gone.
 
     Attributes:
         declines: Only of updates that are approved here now.
         lost: Decisions that were last applied here and are gone, of ``last``.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     removals: int
     declines: int
@@ -129,7 +178,8 @@ class PlanCounts(BaseModel):
     last: int
 
 
-class ApprovalPlan(BaseModel):
+@dataclass(frozen=True)
+class ApprovalPlan:
     """What to do, in the order to do it, and what not to do, and why.
 
     Attributes:
@@ -146,8 +196,6 @@ class ApprovalPlan(BaseModel):
         left_out: Actions that were decided and are not carried out now, but by a later import.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     groups: tuple[GroupPath, ...]
     actions: tuple[PlannedAction, ...]
     parked: tuple[Waiting, ...]
@@ -163,7 +211,7 @@ class ApprovalPlan(BaseModel):
         """The plan less all that takes something away."""
         kept = tuple(each for each in self.actions if not each.takes_away)
         left_out = tuple(each for each in self.actions if each.takes_away)
-        return self.model_copy(update={"actions": kept, "left_out": left_out})
+        return replace(self, actions=kept, left_out=left_out)
 
     @property
     def is_empty(self) -> bool:
@@ -178,12 +226,21 @@ class ApprovalPlan(BaseModel):
     @cached_property
     def digest(self) -> str:
         """BLAKE3 over what the plan would change, 64 hexadecimal digits, for ``--confirm``."""
-        changes = {
-            "groups": [list(path) for path in self.groups],
-            "operations": [action.request() for action in self.actions],
-        }
-        text = json.dumps(changes, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return blake3(text.encode()).hexdigest()
+        hasher = blake3(b'{"groups":[')
+        for text in _joined(list(path) for path in self.groups):
+            hasher.update(text)
+        hasher.update(b'],"operations":[')
+        for text in _joined(action.request() for action in self.actions):
+            hasher.update(text)
+        hasher.update(b"]}")
+        return hasher.hexdigest()
+
+
+def _joined(items: Iterable[object]) -> Iterator[bytes]:
+    """The items of a JSON list as text, one in memory."""
+    for number, item in enumerate(items):
+        text = json.dumps(item, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        yield ("," * (number > 0) + text).encode()
 
 
 def _decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
@@ -191,7 +248,11 @@ def _decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
 
     For a decline ``group`` is empty and ``action`` null.
     """
-    keys = {"update_id", "revision", "group", "action", "optional"}
-    found = decision.model_dump(mode="json", include=keys)
-    deadline = decision.deadline.strftime(TIME_FORMAT) if decision.deadline else None
-    return found | {"deadline": deadline}
+    return {
+        "update_id": decision.update_id,
+        "revision": decision.revision,
+        "group": list(decision.group),
+        "action": decision.action.value if decision.action else None,
+        "deadline": write_time(decision.deadline),
+        "optional": decision.optional,
+    }

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.names import Count
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+SHARE_FROM = 10
+"""Below this number a share says nothing."""
 
 
 class ApprovalPolicy(BaseModel):
@@ -19,19 +26,17 @@ class ApprovalPolicy(BaseModel):
         max_undeclines: Declines taken back.
         max_uninstalls: Approvals to uninstall; on a first import only of updates approved here.
         max_share: Each of these four, as a share of what there is of its kind; counts only from
-            ``share_from`` on.
+            ``SHARE_FROM`` on.
         max_lost_share: How much of what was last applied here may be gone by itself.
-        share_from: Below this number a share says nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    min_deadline_days: int = Field(default=7, ge=0)
+    min_deadline_days: Count = 7
     licence_terms: Literal["hold", "accept"] = "hold"
-    max_removals: int = Field(default=100, ge=0)
-    max_declines: int = Field(default=500, ge=0)
-    max_undeclines: int = Field(default=100, ge=0)
-    max_uninstalls: int = Field(default=50, ge=0)
-    max_share: float = Field(default=0.25, ge=0, le=1)
-    max_lost_share: float = Field(default=0.25, ge=0, le=1)
-    share_from: int = Field(default=10, ge=1)
+    max_removals: Count = 100
+    max_declines: Count = 500
+    max_undeclines: Count = 100
+    max_uninstalls: Count = 50
+    max_share: Share = 0.25
+    max_lost_share: Share = 0.25

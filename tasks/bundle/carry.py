@@ -52,7 +52,6 @@ class PackJob:
         media: This machine, which the media are mounted on.
         bundle: The bundle's folder on the media, ``<site>-<sequence>``.
         folder: The run's own folder on this machine, where the plan lies.
-        machine: This machine, where the run's folder lies; left out, the one of the media.
     """
 
     server: Host
@@ -60,7 +59,6 @@ class PackJob:
     media: Host
     bundle: HostPath
     folder: Path
-    machine: Host | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ In this order, the first rule that speaks decides:
 3. Another chain is refused; the first import makes the chain known.
 4. A number that is not above all that were imported or begun: either other bytes under a known
    number (fork) or an old bundle that was never imported; both are refused.
-5. A jump of more than a thousand numbers is refused.
+5. A jump of more than a thousand numbers is refused; for a first bundle, only when it counts on
+   bundles before it.
 6. A parent that contradicts what was imported (fork) is refused: every bundle descends from the
    newest one that was imported, over those that never came.
 7. The base must have been imported with that very digest. If it was not, the bundle is refused
@@ -29,7 +30,7 @@ from typing import Literal
 
 from tasks.bundle.header import BundleReference, TrustedHeader
 from tasks.content.names import Blake3
-from tasks.errors import BundleAgeError, ChainError, ClockError, WrongSiteError
+from tasks.refusals import BundleAgeError, ChainError, ClockError, WrongSiteError
 
 LARGEST_JUMP = 1_000
 CLOCK_TOLERANCE = timedelta(days=1)
@@ -205,10 +206,11 @@ def _require_higher(trusted: TrustedHeader, memory: SiteMemory) -> None:
             remedy=f"Leave it: what it carries is in bundles after {newest} or will be asked for. "
             "Import the newest bundle.",
         )
-    if newest and sequence - newest > LARGEST_JUMP:
+    counts_on_others = newest or trusted.header.base is not None
+    if counts_on_others and sequence - newest > LARGEST_JUMP:
+        after = f"bundle {newest}, the newest that was imported here" if newest else "the beginning"
         raise ChainError(
-            reason=f"bundle {sequence} is {sequence - newest} numbers ahead of bundle {newest}, "
-            "the newest that was imported here",
+            reason=f"bundle {sequence} is {sequence - newest} numbers ahead of {after}",
             remedy="Ask the staging side why its numbers jumped.",
         )
 
@@ -273,8 +275,8 @@ def _require_clock(trusted: TrustedHeader, memory: SiteMemory, clock: datetime) 
 def _skipped(trusted: TrustedHeader, memory: SiteMemory) -> tuple[int, ...]:
     """Name bundles that exist and never came."""
     header = trusted.header
-    between = range(memory.newest + 1, header.sequence)
-    skipped = [number for number in between if number not in header.voided]
     if not memory.imported and header.base is None:
         return ()  # a first bundle that needs nothing: what came before concerns nobody here
-    return tuple(skipped)
+    voided = set(header.voided)
+    between = range(memory.newest + 1, header.sequence)  # at most LARGEST_JUMP: seen to before
+    return tuple(number for number in between if number not in voided)

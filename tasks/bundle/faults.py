@@ -5,16 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.errors import (
-    AirGapError,
-    BundleIncompleteError,
-    ContentWrongError,
-    HostFileError,
-    TamperError,
-    UndeclaredFileError,
-)
+from tasks.errors import AirGapError, BundleIncompleteError, ContentWrongError
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
+from tasks.refusals import TamperError, UndeclaredFileError
 
 Verdict = Literal["missing", "size", "digest", "unreadable", "extra"]
 MOST_LISTED = 1_000
@@ -25,12 +19,14 @@ class Fault:
     """One thing that is not as the seal says.
 
     ``path`` may hold a name that an enemy chose; it is printable here, and still foreign text.
+    ``error`` is why something is unreadable.
     """
 
     path: str
     verdict: Verdict
     expected: str
     found: str
+    error: AirGapError | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
@@ -84,13 +80,13 @@ class Faults:
         """Note a header that has no valid seal."""
         self.add(Fault(printable(path.text), "digest", "a valid seal", error.message))
 
-    def unread(self, path: HostPath, error: AirGapError) -> None:
+    def unread(self, path: object, error: AirGapError) -> None:
         """Note a file that was read and is wrong, or that could not be read."""
         if isinstance(error, ContentWrongError):
             expected, found = str(error.facts["expected"]), str(error.facts["found"])
-            self.add(Fault(printable(path.text), "digest", expected, found))
+            self.add(Fault(printable(str(path)), "digest", expected, found))
         else:
-            self.add(Fault(printable(path.text), "unreadable", "its bytes", error.message))
+            self.add(Fault(printable(str(path)), "unreadable", "its bytes", error.message, error))
 
     @property
     def total(self) -> int:
@@ -115,7 +111,7 @@ def raise_for_faults(bundle: str, faults: Faults) -> None:
         TamperError: Bytes differ from what the seal promised.
         UndeclaredFileError: The bundle's folder holds names that the seal does not know.
         BundleIncompleteError: Something has not arrived.
-        HostFileError: Something could not be read.
+        HostFileError: Something could not be read, or not be written where it was to go.
     """
     if wrong := faults.first("size", "digest"):
         raise TamperError(path=wrong.path, expected=wrong.expected, found=wrong.found)
@@ -125,8 +121,8 @@ def raise_for_faults(bundle: str, faults: Faults) -> None:
         raise BundleIncompleteError(
             bundle=bundle, count=faults.counts["missing"], first=missing.path
         )
-    if unreadable := faults.first("unreadable"):
-        raise HostFileError(operation="read", path=unreadable.path, reason=unreadable.found)
+    if (unread := faults.first("unreadable")) and unread.error is not None:
+        raise unread.error
 
 
 def printable(text: str) -> str:

@@ -26,39 +26,44 @@ from tasks.bundle.seal import (
 )
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
-from tasks.errors import SafetyError, SealError
+from tasks.names import UTC_SECOND, Count, Mode, SiteName
+from tasks.refusals import SafetyError, SealError, TrustError
 
 FORMAT_VERSION: Final = 1
 MOST_VOLUMES = 100
-MOST_FILES = 5_000_000
+MOST_FILES = 1_000_000
+MOST_VOIDED = 1_000
+LARGEST_SEQUENCE = 1_000_000
+MANIFEST_LIMIT_BYTES = 536_870_912
+APPROVALS_LIMIT_BYTES = 268_435_456
+PACKAGE_LIMIT_BYTES = 8_589_934_592
+LIST_LIMIT_BYTES = 536_870_912
 _LARGEST = 1 << 50  # a pebibyte: larger numbers are nobody's bundle
-
-Mode = Literal["incremental", "mirror"]
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def _read_time(value: object) -> datetime:
     if isinstance(value, str):
-        value = datetime.strptime(value, _TIME).replace(tzinfo=UTC)
+        value = datetime.strptime(value, UTC_SECOND).replace(tzinfo=UTC)
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("a time is aware, or text like 2026-01-31T12:00:00Z")
     return value.astimezone(UTC).replace(microsecond=0)
 
 
 TimeField = Annotated[
-    datetime, PlainValidator(_read_time), PlainSerializer(lambda time: time.strftime(_TIME), str)
+    datetime,
+    PlainValidator(_read_time),
+    PlainSerializer(lambda time: time.strftime(UTC_SECOND), str),
 ]
-Count = Annotated[int, Field(ge=0, le=_LARGEST)]
-SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+SealedCount = Annotated[Count, Field(le=_LARGEST)]
 ChainId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-SequenceNumber = Annotated[int, Field(ge=1, le=1_000_000_000)]
+SequenceNumber = Annotated[int, Field(ge=1, le=LARGEST_SEQUENCE)]
 _Text = Annotated[str, Field(max_length=100)]
 
 
 class Binding(Sealed):
     """Length and digest of a file that the header binds."""
 
-    size_bytes: Count
+    size_bytes: SealedCount
     blake3: Blake3Field
 
 
@@ -83,28 +88,28 @@ class StagingFacts(Sealed):
     download_express: bool
     download_as_needed: bool
     host_binaries_on_microsoft_update: bool
-    update_count: Count
-    approved_count: Count
-    declined_count: Count
+    update_count: SealedCount
+    approved_count: SealedCount
+    declined_count: SealedCount
 
 
 class Counts(Sealed):
     """How much the staging server holds, and how much of it this bundle carries."""
 
     files: Annotated[int, Field(ge=0, le=MOST_FILES)]
-    size_bytes: Count
+    size_bytes: SealedCount
     carried_files: Annotated[int, Field(ge=0, le=MOST_FILES)]
-    carried_bytes: Count
-    approvals: Count
-    declines: Count
+    carried_bytes: SealedCount
+    approvals: SealedCount
+    declines: SealedCount
 
 
 class VolumeBinding(Sealed):
     """One volume: how many content files (or parts) it holds, and its two lists."""
 
     number: Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
-    files: Count
-    size_bytes: Count
+    files: SealedCount
+    size_bytes: SealedCount
     blake3sums: Binding
     sha1sums: Binding
 
@@ -132,9 +137,9 @@ class Header(Sealed):
     sequence: SequenceNumber
     parent: BundleReference | None
     base: BundleReference | None
-    voided: Annotated[tuple[SequenceNumber, ...], Field(max_length=1000)] = ()
+    voided: Annotated[tuple[SequenceNumber, ...], Field(max_length=MOST_VOIDED)] = ()
     created: TimeField
-    mode: Mode
+    mode: Annotated[Mode, Field(strict=False)]
     server: StagingFacts
     counts: Counts
     manifest: Binding
@@ -175,12 +180,32 @@ def seal_header(header: Header, keys: list[SigningKey]) -> bytes:
     """Sign a header and give the bytes of ``header.json``.
 
     Raises:
-        SafetyError: The envelope would be larger than readers take.
+        SafetyError: The envelope, or a document that it binds, is larger than readers take.
     """
     content = seal_payload(header.payload(), BUNDLE_TYPE, keys)
     if len(content) > HEADER_LIMIT_BYTES:
         raise SafetyError(reason=f"header of {header.bundle} would have {len(content)} bytes")
+    if broken := broken_limit(header):
+        raise SafetyError(reason=f"{header.bundle} cannot be sealed: {broken}")
     return content
+
+
+def broken_limit(header: Header) -> str | None:
+    """Say which document is larger than any reader takes; None when all are within the format."""
+    limits = [
+        ("manifest", header.manifest, MANIFEST_LIMIT_BYTES),
+        ("metadata package", header.package, PACKAGE_LIMIT_BYTES),
+        ("approvals", header.approvals, APPROVALS_LIMIT_BYTES),
+    ]
+    limits += [
+        (f"a list of volume {volume.number}", binding, LIST_LIMIT_BYTES)
+        for volume in header.volumes
+        for binding in (volume.blake3sums, volume.sha1sums)
+    ]
+    for name, binding, most_bytes in limits:
+        if binding.size_bytes > most_bytes:
+            return f"{name} of {binding.size_bytes} bytes, at most {most_bytes} are allowed"
+    return None
 
 
 def read_header(content: bytes, *, path: str) -> SealedDocument:
@@ -197,6 +222,7 @@ def verify_header(sealed: SealedDocument, trust: Trust) -> TrustedHeader:
 
     Raises:
         SealError: The seal is not valid, or what it seals is no header.
+        TrustError: A document is larger than the format allows.
         SafetyError: It is a header of a format that this program does not know.
     """
     verified = verify_seal(sealed, BUNDLE_TYPE, trust)
@@ -221,6 +247,8 @@ def _parse(payload: bytes, path: str) -> Header:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise SealError(path=path, reason=f"header field {where}: {first['msg']}") from error
+    if broken := broken_limit(header):
+        raise TrustError(reason=f"{path}: {broken}")
     if header.payload() != payload:
         raise SealError(path=path, reason="what it seals is not in its canonical form")
     if [volume.number for volume in header.volumes] != list(range(1, len(header.volumes) + 1)):

@@ -66,10 +66,10 @@ class GeneratedKeys:
     fingerprint: str
 
 
-def generate_keys(folder: Path, *, name: str = "signing") -> GeneratedKeys:
+def generate_keys(folder: Path) -> GeneratedKeys:
     """Make a key pair and a receipt secret as files; never overwrites one.
 
-    Writes ``<name>.key`` (PKCS#8 PEM, mode 0600), ``<name>.pub`` (SubjectPublicKeyInfo PEM) and
+    Writes ``signing.key`` (PKCS#8 PEM, mode 0600), ``signing.pub`` (SubjectPublicKeyInfo PEM) and
     ``receipt.secret`` (64 hexadecimal digits, mode 0600; both sides of a site need the same).
 
     Raises:
@@ -77,7 +77,7 @@ def generate_keys(folder: Path, *, name: str = "signing") -> GeneratedKeys:
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(reason=f"{folder} is a file", remedy="Name a folder for the keys.")
-    paths = [folder / f"{name}.key", folder / f"{name}.pub", folder / "receipt.secret"]
+    paths = [folder / name for name in ("signing.key", "signing.pub", "receipt.secret")]
     for path in paths:
         if os.path.lexists(path):
             raise UsageError(

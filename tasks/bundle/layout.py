@@ -20,12 +20,18 @@ DOCUMENTS = (APPROVALS, MANIFEST, PACKAGE)
 
 LISTS = (BLAKE3SUMS, SHA1SUMS)
 PART_MARK = ".part-"
+_BUNDLE = re.compile(r".+-[1-9][0-9]*", re.ASCII)
 _VOLUME = re.compile(r"volume-([0-9]{3})")
 
 
 def bundle_name(site: str, sequence: int) -> str:
     """The name of a bundle's folder."""
     return f"{site}-{sequence}"
+
+
+def is_bundle_name(name: str) -> bool:
+    """Whether a folder's name can be that of a bundle."""
+    return volume_number(name) is None and _BUNDLE.fullmatch(name) is not None
 
 
 def volume_name(number: int) -> str:

@@ -18,14 +18,24 @@ from blake3 import blake3
 from pydantic import Field, ValidationError
 
 from tasks.bundle.canonical import Sealed
-from tasks.bundle.header import MOST_VOLUMES, Binding, Count, Header, TrustedHeader
+from tasks.bundle.header import (
+    MOST_FILES,
+    MOST_VOLUMES,
+    Binding,
+    Header,
+    SealedCount,
+    TrustedHeader,
+)
 from tasks.bundle.layout import part_name
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
-from tasks.errors import TamperError, TrustError
+from tasks.refusals import SafetyError, TamperError, TrustError
 
 LINE_LIMIT_BYTES = 65_536
-MOST_PARTS = 500
+MOST_PARTS = 380  # as many as a line holds, whatever their sizes
+MOST_PARTS_IN_ALL = 50_000
+MOST_FILES_IN_FOLDER = 16_384
+MOST_EXTENSION_CHARACTERS = 8
 _CHUNK_BYTES = 1_048_576
 _WRITE_BUFFER_BYTES = 262_144
 
@@ -56,8 +66,10 @@ class Entry(Sealed):
     """
 
     sha1: Sha1Field
-    extension: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{0,8}$")]
-    size_bytes: Count
+    extension: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9]*$", max_length=MOST_EXTENSION_CHARACTERS)
+    ]
+    size_bytes: SealedCount
     blake3: Blake3Field
     volume: _Volume | None
     parts: Annotated[tuple[Part, ...], Field(max_length=MOST_PARTS)] = ()
@@ -145,12 +157,38 @@ class ManifestSummary:
     carried_bytes: int
 
 
+@dataclass(slots=True)
+class _Tally:
+    """How much a manifest names, held against what the format allows."""
+
+    files: int = 0
+    in_folder: int = 0
+    parts: int = 0
+    folder: str = ""
+
+    def add(self, entry: Entry) -> str | None:
+        """Count an entry; a sentence when it is one too many."""
+        folder = entry.sha1.folder
+        self.files += 1
+        self.in_folder = self.in_folder + 1 if folder == self.folder else 1
+        self.parts += len(entry.parts)
+        self.folder = folder
+        limits = (
+            ("content files", self.files, MOST_FILES),
+            ("content files in one folder", self.in_folder, MOST_FILES_IN_FOLDER),
+            ("parts", self.parts, MOST_PARTS_IN_ALL),
+        )
+        return next((f"more than {most} {what}" for what, n, most in limits if n > most), None)
+
+
 def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
     """Write entries, ascending by ``order``, to a file of ours.
 
     Raises:
         ValueError: Two entries are equal or out of order; the caller's mistake.
+        SafetyError: There are more of them than the format allows.
     """
+    tally = _Tally()
     digest, written = blake3(), 0
     files = size_bytes = carried_files = carried_bytes = 0
     last: tuple[int, bytes, str] | None = None
@@ -160,6 +198,12 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
             if last is not None and order <= last:
                 raise ValueError(f"{entry.name.text} is out of order")
             last = order
+            if broken := tally.add(entry):
+                raise SafetyError(
+                    reason=f"the staging server holds more than a bundle can name: {broken}",
+                    remedy="Have WSUS clean up, and decline what nobody needs, so that it holds "
+                    "less.",
+                )
             line = entry.line()
             digest.update(line)
             written += stream.write(line)
@@ -176,10 +220,10 @@ def read_entries(path: Path) -> Iterator[Entry]:
     """Read a manifest line by line. Every line must be exactly what we would write.
 
     Raises:
-        TrustError: A line is too long, wrong, or out of order.
+        TrustError: A line is too long, wrong, or out of order; there are too many lines or parts.
     """
     last: tuple[int, bytes, str] | None = None
-    number = 0
+    number, tally = 0, _Tally()
     with path.open("rb", buffering=_WRITE_BUFFER_BYTES) as stream:
         while line := stream.readline(LINE_LIMIT_BYTES + 1):
             number += 1
@@ -188,6 +232,8 @@ def read_entries(path: Path) -> Iterator[Entry]:
             if last is not None and order <= last:
                 raise TrustError(reason=f"manifest {path}, line {number}: out of order")
             last = order
+            if broken := tally.add(entry):
+                raise TrustError(reason=f"manifest {path}, line {number}: {broken}")
             yield entry
 
 

@@ -31,10 +31,12 @@ from tasks.bundle.sweep import refuse_strangers, sweep
 from tasks.content.hash_cache import HashCache
 from tasks.content.place import beside_of
 from tasks.content.transfer import CopyItem, copy_files
-from tasks.errors import BatchFailedError, RoomError
+from tasks.errors import BatchFailedError
 from tasks.hosts.host import Host
+from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
+from tasks.refusals import RoomError
 
 CACHE_DROPPED = "page cache dropped file by file (posix_fadvise), then read again"
 CACHE_KEPT = "read again; this system offers no way to drop its cache"
@@ -177,7 +179,7 @@ def _size_of_tree(media: Host, folder: HostPath) -> int:
 
 def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
     """Copy manifest, package, approvals and lists to their volumes."""
-    machine = job.machine or job.media
+    machine = LocalHost()
     items = []
     for file in lists.files:
         final = volume_folder(job.bundle, file.volume).joined(file.name)

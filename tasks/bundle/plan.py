@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tasks.bundle.canonical import Sealed
-from tasks.bundle.header import MOST_VOLUMES, Count
+from tasks.bundle.header import MOST_VOLUMES, SealedCount
 from tasks.bundle.layout import DOCUMENTS, listed_path, part_name
 from tasks.bundle.manifest import (
     MOST_PARTS,
@@ -29,7 +29,7 @@ from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import ContentName
 from tasks.content.scan import ContentFile
-from tasks.errors import SafetyError
+from tasks.refusals import SafetyError
 
 HELD = "held.jsonl"
 WANTED = "wanted.jsonl"
@@ -52,7 +52,7 @@ class PlannedPiece(Sealed):
     """Part of a planned file in one volume."""
 
     volume: Annotated[int, Field(ge=1)]
-    size_bytes: Count
+    size_bytes: SealedCount
 
 
 class PlannedFile(Sealed):
@@ -64,7 +64,7 @@ class PlannedFile(Sealed):
 
     sha1: Sha1Field
     extension: str
-    size_bytes: Count
+    size_bytes: SealedCount
     mtime_ns: int
     file_id: str
     blake3: Blake3Field | None
@@ -88,14 +88,14 @@ class Plan(Sealed):
         media_bytes: What will be written on media in all, at most.
     """
 
-    files: Count
-    size_bytes: Count
-    carried_files: Count
-    carried_bytes: Count
-    files_in_base: Count
-    gone_files: Count
-    volumes: Count
-    media_bytes: Count
+    files: SealedCount
+    size_bytes: SealedCount
+    carried_files: SealedCount
+    carried_bytes: SealedCount
+    files_in_base: SealedCount
+    gone_files: SealedCount
+    volumes: SealedCount
+    media_bytes: SealedCount
 
 
 def decide(difference: Difference[ContentFile, Entry]) -> Literal["carry", "held", "gone"]:

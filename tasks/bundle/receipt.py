@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
 
-from tasks.bundle.canonical import Sealed, canonical_model, strict_json
-from tasks.bundle.header import ChainId, Count, SequenceNumber, SiteName
+from tasks.bundle.canonical import Sealed, canonical_model
+from tasks.bundle.header import ChainId, SealedCount, SequenceNumber
 from tasks.bundle.keys import SigningKey
 from tasks.bundle.seal import RECEIPT_TYPE, Trust, read_seal, seal_payload, verify_seal
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import SealError
+from tasks.names import SiteName
+from tasks.refusals import SealError
 
 RECEIPT_LIMIT_BYTES = 33_554_432
 MOST_MISSING = 200_000
@@ -30,23 +32,24 @@ ReceiptOutcome = Literal["complete", "partial", "unlisted"]
 missing. ``unlisted``: more is missing than a receipt lists; the baseline must not move."""
 
 
-class MissingUpdate(Sealed):
+@checked_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, extra="forbid"))
+class MissingUpdate:
     """An approved or parked update that lacks content."""
 
     update_id: Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$")]
-    revision: Count
+    revision: SealedCount
 
 
 class ReceiptCounts(Sealed):
     """How much came of it, in numbers; ``approvals_applied`` are all that stand there from us."""
 
-    files_in_place: Count
-    files_missing: Count
-    updates_loaded: Count
-    approvals_applied: Count
-    approvals_parked: Count
-    approvals_held: Count
-    approvals_failed: Count
+    files_in_place: SealedCount
+    files_missing: SealedCount
+    updates_loaded: SealedCount
+    approvals_applied: SealedCount
+    approvals_parked: SealedCount
+    approvals_held: SealedCount
+    approvals_failed: SealedCount
 
 
 class Receipt(Sealed):
@@ -120,10 +123,10 @@ def read_receipt(content: bytes, *, path: str, trust: Trust) -> TrustedReceipt:
     """
     sealed = read_seal(content, path=path, limit_bytes=RECEIPT_LIMIT_BYTES)
     verified = verify_seal(sealed, RECEIPT_TYPE, trust)
+    del content, sealed  # tens of megabytes each in the largest receipt
     try:
-        strict_json(verified.payload)
         receipt = Receipt.model_validate_json(verified.payload)
-    except (ValueError, ValidationError) as error:
+    except ValidationError as error:
         raise SealError(path=path, reason="what it seals is no receipt") from error
     if receipt.payload() != verified.payload or not _is_consistent(receipt):
         raise SealError(path=path, reason="what it seals is not in its canonical form")

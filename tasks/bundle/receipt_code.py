@@ -17,7 +17,8 @@ from blake3 import blake3
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.receipt import Receipt, ReceiptOutcome
 from tasks.content.names import Blake3
-from tasks.errors import ChainError, UsageError
+from tasks.errors import UsageError
+from tasks.refusals import ChainError
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
@@ -25,6 +26,7 @@ _LOOK_ALIKE = str.maketrans("OIL", "011", " -\t\r\n")
 _PROOF_LETTERS = 16
 _LENGTH = _PROOF_LETTERS + 3
 _MISTYPED_LETTERS = 3
+TYPED_LIMIT_CHARACTERS = 200
 # The largest prime below 1,024: any one wrong letter, and any two neighbours that were swapped,
 # change the remainder.
 _MODULUS = 1_021
@@ -96,6 +98,8 @@ def match_code(text: str, awaited: Iterable[Awaited], secret: bytes) -> MatchedC
 
 def looks_like_code(text: str) -> bool:
     """Say whether a text is a receipt code, or one with a few characters too many or too few."""
+    if len(text) > TYPED_LIMIT_CHARACTERS:
+        return False
     letters = text.upper().translate(_LOOK_ALIKE)
     return (
         letters.isascii() and letters.isalnum() and abs(len(letters) - _LENGTH) <= _MISTYPED_LETTERS

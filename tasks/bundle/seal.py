@@ -28,12 +28,12 @@ from securesystemslib.signer import Signature, SSlibKey  # type: ignore[attr-def
 from tasks.bundle.canonical import Sealed, canonical_json, strict_json
 from tasks.bundle.keys import PublicKey, SigningKey
 from tasks.content.names import Blake3
-from tasks.errors import SealError
+from tasks.refusals import SealError
 
 BUNDLE_TYPE = "application/vnd.wsus-airgap.bundle+json"
 RECEIPT_TYPE = "application/vnd.wsus-airgap.receipt+json"
 HEADER_LIMIT_BYTES = 65_536
-_MOST_SIGNATURES = 16
+MOST_SIGNATURES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class _Signature(Sealed):
 class _Envelope(Sealed):
     payload: str
     payloadType: str = Field(max_length=100)  # noqa: N815  the name is DSSE's
-    signatures: tuple[_Signature, ...] = Field(min_length=1, max_length=_MOST_SIGNATURES)
+    signatures: tuple[_Signature, ...] = Field(min_length=1, max_length=MOST_SIGNATURES)
 
 
 def seal_payload(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes:

@@ -12,7 +12,8 @@ from itertools import groupby
 
 from tasks.bundle.layout import CONTENT
 from tasks.bundle.manifest import Entry, Piece, pieces_of
-from tasks.hosts.host import FileStat, Host
+from tasks.bundle.media import Media
+from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 
 VolumeFolders = Mapping[int, Sequence[HostPath]]
@@ -65,7 +66,7 @@ class FolderSurvey:
 
 
 def survey_content(
-    media: Host, places: VolumeFolders, entries: Iterable[Entry]
+    media: Media, places: VolumeFolders, entries: Iterable[Entry]
 ) -> Iterator[FolderSurvey]:
     """Walk along manifest and media together.
 
@@ -84,16 +85,18 @@ def survey_content(
         yield ground.survey(folder, ())
 
 
-def content_names(media: Host, place: HostPath) -> list[FileStat]:
-    """List what lies directly in a volume's ``content``; nothing when that is no folder."""
-    content = place.joined(CONTENT)
-    found = media.stat(content)
-    if found is None or found.kind != "folder":
-        return []
-    return media.list_folder(content)
+def content_names(media: Media, place: HostPath) -> list[FileStat]:
+    """List what lies directly in a volume's ``content``; nothing where it has none.
+
+    A look at the folder itself would not tell one that was never there from one that has gone.
+    """
+    is_there = any(
+        stat.name == CONTENT and stat.kind == "folder" for stat in media.list_folder(place)
+    )
+    return media.list_folder(place.joined(CONTENT)) if is_there else []
 
 
-def strays(media: Host, place: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
+def strays(media: Media, place: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
     """Yield names in a volume's ``content`` that cannot be a content folder."""
     for stat in content_names(media, place):
         if not is_content_folder(stat):
@@ -113,7 +116,7 @@ def is_content_folder(stat: FileStat) -> bool:
 class _Ground:
     """What is walked over. ``folders`` are the content folders of each place, not yet visited."""
 
-    media: Host
+    media: Media
     places: VolumeFolders
     folders: Mapping[HostPath, dict[str, FileStat]]
 

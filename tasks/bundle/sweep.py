@@ -18,12 +18,13 @@ from tasks.bundle.layout import (
     volume_number,
 )
 from tasks.bundle.manifest import Entry
+from tasks.bundle.media import Media
 from tasks.bundle.survey import is_content_folder, survey_content
 from tasks.content.names import ContentName
 from tasks.content.place import BESIDE_SUFFIX
-from tasks.errors import SafetyError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
+from tasks.refusals import SafetyError
 
 _PART = re.compile(re.escape(PART_MARK) + r"[0-9]{3}$")
 
@@ -56,7 +57,7 @@ def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: i
         if number is not None and not 1 <= number <= volumes:
             media.remove_tree(bundle.joined(stat.name))
     places = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
-    for survey in survey_content(media, places, entries):
+    for survey in survey_content(Media(media), places, entries):
         if extras := [path for path, _ in survey.extras()]:
             media.remove(extras).require_all()
     for number in range(1, volumes + 1):

@@ -30,11 +30,14 @@ from tasks.bundle.manifest import (
     pieces_of,
     verify_manifest,
 )
+from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import FolderSurvey, survey_content
 from tasks.content.place import beside_of, content_path
 from tasks.content.transfer import CopyItem, CopyResult, copy_files
+from tasks.errors import HostFileError
 from tasks.hosts.host import Host
+from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
@@ -72,9 +75,7 @@ class ContentRead:
     size_bytes: int = 0
 
 
-def unpack_documents(
-    bundle: OpenedBundle, folder: Path, *, machine: Host | None = None
-) -> UnpackedDocuments:
+def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
     """Copy manifest, package and approvals into a folder of ours, and prove the volumes' lists.
 
     They are read from the media every time, also where copies of an earlier run lie in the folder:
@@ -83,12 +84,11 @@ def unpack_documents(
     Args:
         bundle: Whose header is trusted.
         folder: On this machine, not on the media; it exists.
-        machine: This machine; left out, the one that the media are mounted on.
 
     Raises:
         DiskFullError: No room for the copies.
     """
-    copying = _Copying(bundle, machine or bundle.media, str(folder.absolute()))
+    copying = _Copying(bundle, LocalHost(), str(folder.absolute()))
     header = bundle.header
     copies = {
         name: copying.copy(name, binding)
@@ -185,7 +185,7 @@ def _prove_lists(bundle: OpenedBundle) -> None:
             bundle.faults.settle(tried, recovered=is_right)
 
 
-def _transfer(media: Host, item: CopyItem, destination: Host | None, tried: Faults) -> bool:
+def _transfer(media: Media, item: CopyItem, destination: Host | None, tried: Faults) -> bool:
     """Read one file, after a look at it; note what is wrong with it."""
     path = item.sources[0]
     stat = media.stat(path)
@@ -266,7 +266,7 @@ class _Reading:
 def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]:
     """Walk along manifest and media and yield what is to be read; note what is not there."""
     bundle = reading.bundle
-    for survey in survey_content(bundle.media, bundle.places, entries):
+    for survey in _surveys(bundle, entries):
         for path, stat in survey.extras():
             bundle.faults.undeclared(path, stat)
         present = _intake_sizes(reading.intake, survey)
@@ -276,6 +276,17 @@ def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]
             attempt = _attempt(reading, survey, entry, present)
             if attempt is not None:
                 yield attempt
+
+
+def _surveys(bundle: OpenedBundle, entries: Iterator[Entry]) -> Iterator[FolderSurvey]:
+    """Survey the content folders up to one that cannot be listed, which is noted.
+
+    No other copy makes up for it: nobody knows which undeclared names that folder holds.
+    """
+    try:
+        yield from survey_content(bundle.media, bundle.places, entries)
+    except HostFileError as error:
+        bundle.faults.unread(error.facts["path"], error)
 
 
 def _attempt(

@@ -10,7 +10,7 @@ from tasks.bundle.manifest import Entry, pieces_of
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import survey_content
 from tasks.bundle.unpack import ContentRead, unpack_content, unpack_documents
-from tasks.hosts.host import FileStat, Host
+from tasks.hosts.host import FileStat
 from tasks.progress import Progress
 
 
@@ -18,7 +18,6 @@ def prove_bundle(
     bundle: OpenedBundle,
     *,
     scratch: Path,
-    machine: Host | None = None,
     progress: Progress | None = None,
 ) -> ContentRead:
     """Prove documents, lists and every content file; what is wrong goes to ``bundle.faults``.
@@ -27,13 +26,12 @@ def prove_bundle(
         bundle: Whose header is trusted.
         scratch: A folder of ours on this machine, for copies of the documents; the caller
             removes it afterwards.
-        machine: This machine; left out, the one that the media are mounted on.
         progress: Is advanced by bytes; begun and ended by the caller.
 
     Raises:
         TrustError: The sealed manifest breaks the format.
     """
-    documents = unpack_documents(bundle, scratch, machine=machine)
+    documents = unpack_documents(bundle, scratch)
     if documents.manifest is None:
         return ContentRead()
     return unpack_content(bundle, documents.manifest, progress=progress)

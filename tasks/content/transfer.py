@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from tasks.content.digest import Digester
@@ -31,12 +32,12 @@ from tasks.errors import (
     ContentWrongError,
     DiskFullError,
     FailedError,
-    FolderUnsafeError,
     TimeLimitError,
 )
-from tasks.hosts.host import FileHash, Host
+from tasks.hosts.host import FileHash, Host, Readable
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
+from tasks.refusals import FolderUnsafeError
 
 SMALL_FILE_BYTES = 1_048_576
 # After these no other file has a chance either: the caller gets them instead of a result.
@@ -96,7 +97,7 @@ class BatchLimits:
 
 
 def copy_files(
-    source: Host,
+    source: Readable,
     destination: Host | None,
     items: Iterable[CopyItem],
     *,
@@ -124,8 +125,8 @@ def copy_files(
     """
     work = _Work(source, destination, progress or Silence())
     with (
-        ThreadPoolExecutor(threads, thread_name_prefix="copy") as pool,
-        ThreadPoolExecutor(1, thread_name_prefix="settle") as settler,
+        _pool(threads, "copy") as pool,
+        _pool(1, "settle") as settler,
     ):
         settling: Future[list[CopyResult]] | None = None
         for batch in _batches(items, limits or BatchLimits()):
@@ -143,9 +144,20 @@ def copy_files(
             yield settling.result()
 
 
+def _pool(threads: int, name: str) -> ThreadPoolExecutor:
+    """Threads in our context: by it their log lines find the page of the run."""
+    context = copy_context()
+
+    def take_over() -> None:
+        for variable, value in context.items():
+            variable.set(value)
+
+    return ThreadPoolExecutor(threads, name, initializer=take_over)
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
-    source: Host
+    source: Readable
     destination: Host | None
     progress: Progress
 
@@ -242,7 +254,7 @@ def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:
 
 
 def _read_bounded(
-    host: Host, sources: Sequence[HostPath], limit_bytes: int
+    host: Readable, sources: Sequence[HostPath], limit_bytes: int
 ) -> Iterator[bytes | memoryview]:
     """Read files one after another, and not one chunk further than was announced."""
     total = 0

@@ -27,13 +27,14 @@ from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited
 from tasks.ledger.exports import ExportRecord
+from tasks.ledger.work_id import WorkId
+from tasks.names import Mode
 from tasks.run.context import RunContext
 from tasks.run.keys import own_trust
 from tasks.run.stored_documents import damaged_documents, matches_binding, read_header_copy
 from tasks.server.cleanup import drop_old_packages, remove_work
 from tasks.server.mark import highest_marked
 from tasks.server.snapshot import ServerSnapshot
-from tasks.site.settings import Mode
 
 
 class Draft(BaseModel):
@@ -61,7 +62,7 @@ class Draft(BaseModel):
     is_committed: bool = False
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this bundle are remembered under, and its folder on the server."""
         return _work_of(self.sequence)
 
@@ -98,11 +99,19 @@ def open_draft(
     fingerprint = _fingerprint(view, base, wanted)
     if newest is not None and newest.status == "reserved":
         run.exports.rebase(
-            newest.sequence, mode=wanted.value, base_digest=base.header_digest if base else None
+            newest.sequence, mode=wanted, base_digest=base.header_digest if base else None
         )
         rebased = run.exports.newest() or newest
         return _draft(run, rebased, fingerprint=fingerprint)
     return _draft(run, _reserve(run, wanted, base), fingerprint=fingerprint)
+
+
+def unfinished_work(run: RunContext) -> WorkId | None:
+    """The piece of work that an export goes on with; None when it begins another."""
+    newest = run.exports.newest()
+    if newest is None or newest.status not in {"reserved", "committed"}:
+        return None
+    return _work_of(newest.sequence)
 
 
 def record_seal(run: RunContext, header: Header) -> None:
@@ -123,9 +132,9 @@ def record_seal(run: RunContext, header: Header) -> None:
     drop_old_packages(record.folder)
 
 
-def _work_of(sequence: int) -> str:
+def _work_of(sequence: int) -> WorkId:
     """What the steps of a bundle are remembered under, and its folder on the server."""
-    return f"export-{sequence}"
+    return WorkId("export", sequence)
 
 
 def reference(run: RunContext, sequence: int | None) -> BundleReference | None:
@@ -171,7 +180,7 @@ def _reserve(run: RunContext, mode: Mode, base: ExportRecord | None) -> ExportRe
     record = ExportRecord(
         sequence=sequence,
         status="reserved",
-        mode=mode.value,
+        mode=mode,
         base_digest=base.header_digest if base else None,
         parent_digest=parent.header_digest if parent else None,
         header_digest=None,
@@ -248,8 +257,8 @@ def _draft(
         folder=record.folder,
         # The medium may be mounted elsewhere than when the number was taken.
         bundle=run.site.media.path / record.bundle.name,
-        mode=Mode(record.mode),
-        chain=run.exports.chain,
+        mode=record.mode,
+        chain=run.exports.mint_chain(),
         parent=parent.sequence if parent else None,
         base=base.sequence if base else None,
         voided=tuple(run.exports.void_since(parent.sequence if parent else 0)),

@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import read_bounded
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.checksum_files import Documents
-from tasks.bundle.header import Counts, Header, StagingFacts, seal_header
+from tasks.bundle.header import PACKAGE_LIMIT_BYTES, Counts, Header, StagingFacts, seal_header
 from tasks.bundle.layout import APPROVALS
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
@@ -22,9 +23,10 @@ from tasks.exporting.draft import (
     record_seal,
     reference,
 )
-from tasks.exporting.export_package import ExportedPackage
 from tasks.hosts.small_files import write_atomic
+from tasks.ledger.steps import ExportedPackage
 from tasks.metadata.server import ServerFacts
+from tasks.refusals import SafetyError
 from tasks.run.context import RunContext
 from tasks.run.keys import signing_key
 from tasks.run.stored_documents import PAYLOAD, read_header_copy
@@ -52,10 +54,34 @@ def require_media(path: Path) -> None:
 
 
 def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
-    """Write the decisions that travel; those of a committed draft stay as they were."""
+    """Write the decisions that travel; those of a committed draft stay as they were.
+
+    Raises:
+        SafetyError: They are more than the format of bundles allows.
+    """
     path = draft.folder / APPROVALS
     if not (draft.is_committed and path.is_file()):
-        path.write_bytes(b"".join(decisions.decisions.encoded()))
+        with path.open("wb") as stream:
+            stream.writelines(decisions.decisions.encoded())
+        _require_carriable(path)
+
+
+def _require_carriable(path: Path) -> None:
+    """See that another side will take what was decided here.
+
+    Raises:
+        SafetyError: It is more than the format of bundles allows.
+    """
+    try:
+        with path.open("rb") as stream:
+            for _ in read_bounded(stream):
+                pass
+    except ValueError as error:
+        raise SafetyError(
+            reason=f"the staging server has decided more than a bundle can say: {error}",
+            remedy="Take back what nobody needs there: have WSUS clean up superseded updates, and "
+            "remove target groups that are not used.",
+        ) from error
 
 
 def plan_content(
@@ -65,10 +91,17 @@ def plan_content(
 
     Raises:
         RoomError: The medium has less room than the plan needs.
+        SafetyError: Content or package is more than the format of bundles allows.
     """
     path = draft.folder / _PLAN
     if draft.is_committed and path.is_file():
         return Plan.model_validate_json(path.read_bytes())
+    if package.size_bytes > PACKAGE_LIMIT_BYTES:
+        raise SafetyError(
+            reason=f"the metadata package has {package.size_bytes} bytes, a bundle carries at most "
+            f"{PACKAGE_LIMIT_BYTES}",
+            remedy="Have the staging server synchronise fewer products and classifications.",
+        )
     media = run.media.path(str(run.site.media.path))
     space = run.media.space(media)
     plan = plan_bundle(
@@ -167,7 +200,7 @@ def time_of_making(run: RunContext) -> datetime:
     imported = None if run.site.policy.baseline == "sent" else run.exports.baseline()
     if imported is not None and now < imported.created:
         return latest
-    run.ledger.set_fact("latest_time", now.isoformat())
+    run.ledger.replace_time(now)
     return now
 
 
@@ -194,7 +227,7 @@ def _header(
         base=reference(run, draft.base),
         voided=draft.voided,
         created=created,
-        mode=draft.mode.value,
+        mode=draft.mode,
         server=StagingFacts(
             id=facts.server_id,
             version=facts.version,
@@ -224,11 +257,12 @@ def _header(
 
 
 def _counted(path: Path) -> tuple[int, int]:
-    lines = path.read_bytes().splitlines()
-    return (
-        sum(line.startswith(b'{"kind":"approval"') for line in lines),
-        sum(line.startswith(b'{"kind":"decline"') for line in lines),
-    )
+    approvals = declines = 0
+    with path.open("rb") as lines:
+        for line in lines:
+            approvals += line.startswith(b'{"kind":"approval"')
+            declines += line.startswith(b'{"kind":"decline"')
+    return approvals, declines
 
 
 # --- what will be missing ---------------------------------------------------------------------

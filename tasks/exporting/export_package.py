@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-
-from pydantic import BaseModel, ConfigDict
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.layout import PACKAGE
 from tasks.content import digest
-from tasks.content.fields import Blake3Field
 from tasks.errors import PackageError
 from tasks.exporting.draft import (
     Draft,
 )
+from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal, contradiction
+from tasks.names import Side
 from tasks.run.context import RunContext
 from tasks.server import wsusutil_run
-from tasks.server.wsusutil_run import Attempt
-
-
-class ExportedPackage(BaseModel):
-    """A metadata package that was exported, judged, fetched and read to its end.
-
-    ``counts`` are the server's own of that moment: while they stand, the package does too.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    path: Path
-    blake3: Blake3Field
-    size_bytes: int
-    revisions: int
-    counts: tuple[int, int, int]
 
 
 def find_package(run: RunContext, draft: Draft, facts: ServerFacts) -> ExportedPackage | None:
     """The package that an earlier run of this export fetched, when it is still there and true."""
-    text = run.ledger.step(draft.work, "package")
-    if text is None:
+    found = run.ledger.steps(draft.work.text).package
+    if found is None:
         return None
-    found = ExportedPackage.model_validate_json(text)
     here = digest.blake3_of_file(found.path)
     if here != found.blake3 or not (draft.folder / INDEX).is_file():
         return None
@@ -71,7 +52,7 @@ def export_package(
         with PackageIndex(draft.folder / INDEX) as index:
             signal = replace(signal, problem=contradiction(index, facts, approved))
     judgement = wsusutil_run.judge(run, attempt, ending, signal, before=facts)
-    wsusutil_run.forget(run, attempt, work=draft.work)
+    wsusutil_run.forget(run, attempt, work=draft.work.text)
     if wsusutil_run.is_old_failure(run, started, judgement):
         return export_package(run, draft, facts, decisions)
     wsusutil_run.require_success(run, attempt, judgement)
@@ -85,8 +66,8 @@ def export_package(
         counts=_counts(facts),
     )
     # Not before: the package bears witness that this is the server's id.
-    run.ledger.set_fact_once("staging_server", facts.server_id)
-    run.ledger.finish_step(draft.work, "package", exported.model_dump_json(), now=run.clock())
+    run.ledger.adopt_server(Side.STAGING, facts.server_id)
+    run.ledger.steps(draft.work.text).finish_package(exported, now=run.clock())
     return exported
 
 

@@ -31,7 +31,7 @@ def describe_bundle(run: RunContext, draft: Draft) -> None:
     holdings = run.look_up_in(read_entries(manifest))
     files, size_bytes = holdings.carried()
     run.report.note(files=files, bytes=size_bytes)
-    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS).approvals)
+    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS))
     everything = ContentChoice(languages=None, express=True)
     with PackageIndex(draft.folder / INDEX) as index:
         brought = describe_brought(
@@ -55,5 +55,5 @@ def predict_missing(run: RunContext, draft: Draft, view: ServerSnapshot) -> tupl
         return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
 
     with PackageIndex(draft.folder / INDEX) as index:
-        wanted = approved_revisions(view.decisions.decisions.approvals)
+        wanted = approved_revisions(view.decisions.decisions)
         return tuple(find_missing(index, wanted, view.content_view(find=find)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import errno
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, read_receipt
 from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
-from tasks.errors import ChainError, PathMissingError, WrongSiteError
+from tasks.errors import HostFileError, PathMissingError
 from tasks.ledger.exports import ExportRecord
+from tasks.refusals import ChainError, WrongSiteError
 from tasks.run.context import RunContext
 from tasks.run.keys import receipt_secret, site_trust
 
@@ -28,22 +30,22 @@ def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
 
     Raises:
         PathMissingError: Neither a file nor anything like a code.
+        HostFileError: The file is there and cannot be read.
         SealError, WrongSiteError, ChainError: It is not to be believed, or not for us.
         UsageError: The code was mistyped.
         SiteFileError: A code was typed, and the site file names no receipt secret.
     """
     path = Path(text)
-    if not os.path.isfile(text):  # noqa: PTH113  pathlib raises at a text too long for a path
+    content = _read_file(path)
+    if content is None:
         if not looks_like_code(text):
             raise PathMissingError(what="the receipt", path=text)
         return _match(run, text)
-    with path.open("rb") as stream:
-        content = stream.read(RECEIPT_LIMIT_BYTES + 1)
     receipt = read_receipt(content, path=str(path), trust=site_trust(run.site)).receipt
     if receipt.site != run.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=run.site.name)
     record = run.exports.by_digest(receipt.header_digest)
-    if record is None or receipt.chain != run.exports.chain:
+    if record is None or receipt.chain != run.ledger.chain:
         raise ChainError(
             reason=f"{path} is for a bundle that this staging side never sealed",
             remedy="Find out which staging server made that bundle; two may export for this site.",
@@ -51,16 +53,37 @@ def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
     return AcceptedReceipt(record, receipt.outcome, receipt)
 
 
+def _read_file(path: Path) -> bytes | None:
+    """Read a receipt's file up to its cap and one byte more; None when there is no such file.
+
+    Raises:
+        HostFileError: There is, and it cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
+        with path.open("rb") as stream:
+            return stream.read(RECEIPT_LIMIT_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        reason = error.strerror or str(error)
+        raise HostFileError(operation="read", path=path, reason=reason) from error
+
+
 def _match(run: RunContext, text: str) -> AcceptedReceipt:
+    chain = run.ledger.chain
     awaited = {
         Awaited(
             site=run.site.name,
-            chain=run.exports.chain,
+            chain=chain,
             sequence=record.sequence,
             header_digest=record.header_digest,
         ): record
         for record in run.exports.all()
-        if record.header_digest is not None and record.status == "sealed"
+        if chain is not None and record.header_digest is not None and record.status == "sealed"
     }
     matched = match_code(text, awaited.keys(), receipt_secret(run.site))
     return AcceptedReceipt(awaited[matched.awaited], matched.outcome, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import UsageError
@@ -11,6 +11,7 @@ from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup
 from tasks.hosts.ssh_address import parse_ssh_address
+from tasks.hosts.waiting import Patience
 
 LOCAL = "local"
 
@@ -26,6 +27,7 @@ class HostAddress:
         known_hosts: The file of pinned host keys; needed for SSH.
         powershell: The interpreter for our scripts, with arguments of its own.
         scripts_dir: Folder there in which the site has installed our scripts.
+        patience: How long the connection is waited for.
     """
 
     address: str
@@ -34,6 +36,7 @@ class HostAddress:
     known_hosts: Path | None = None
     powershell: tuple[str, ...] = ("powershell.exe",)
     scripts_dir: str | None = None
+    patience: Patience = field(default_factory=Patience)
 
 
 def open_host(address: HostAddress) -> Host:
@@ -57,10 +60,10 @@ def open_host(address: HostAddress) -> Host:
 def _open_ssh(address: HostAddress, setup: ScriptSetup) -> Host:
     # paramiko takes a while to load, and a site without SSH never needs it.
     from tasks.hosts.ssh import SshHost  # noqa: PLC0415
-    from tasks.hosts.ssh_connection import SshAccess  # noqa: PLC0415
+    from tasks.hosts.ssh_login import SshAccess  # noqa: PLC0415
 
     target = parse_ssh_address(address.address)
     if address.known_hosts is None:
         raise UsageError(reason=f"server {target} needs server.known_hosts: pinned host keys")
-    access = SshAccess(target, address.known_hosts, address.identity_file)
+    access = SshAccess(target, address.known_hosts, address.identity_file, address.patience)
     return SshHost(access, address.platform, setup)

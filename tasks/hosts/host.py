@@ -8,7 +8,8 @@ Rules that hold for every method:
 * Batches never stop at the first bad item: they return what is ``ok`` and what ``failed``.
 * Nothing is durable until ``flush_files`` (for bytes) and ``flush_folders`` (for names) return.
 * A lost connection is mended inside the call (back-off, limited tries); what comes out after
-  that is a ``ConnectionLostError``. Every wait has a limit. All methods may be called again.
+  that is a ``ConnectionLostError``. Every wait has a limit, and is reported once a minute (see
+  ``waiting``). All methods may be called again.
 * Sharing violations (virus scanners) are retried with back-off before they count as failures.
 * Methods may be called from several threads.
 """
@@ -22,6 +23,9 @@ from typing import Generic, Literal, Protocol, TypeVar
 from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath, Platform
 from tasks.scripts import Script
+
+# What is kept of a program's standard output and error: the end, where messages stand.
+OUTPUT_LIMIT_BYTES = 8 * 1_048_576
 
 Item = TypeVar("Item")
 Json = Mapping[str, object]
@@ -74,7 +78,10 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a program ended; output decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text."""
+    """How a program ended; output decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text.
+
+    Of very long output only the end is there.
+    """
 
     exit_code: int
     stdout: str
@@ -91,7 +98,14 @@ class JobStatus:
     cpu_seconds: float | None = None
 
 
-class Host(Protocol):
+class Readable(Protocol):
+    """What files can be read from: a host, or media."""
+
+    def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
+        """Yield a file's bytes in order. A view is valid only until the next one is asked for."""
+
+
+class Host(Readable, Protocol):
     """A machine: this one, one over SSH, or one in memory for tests."""
 
     platform: Platform
@@ -150,14 +164,17 @@ class Host(Protocol):
             TimeLimitError: It is still running at the limit; it is left alone.
         """
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder, unsorted, links not followed. A missing folder is an empty list."""
+    def request_folder(self) -> HostPath:
+        """Make a new folder that only this account can use; it goes when the host is closed."""
+
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder, unsorted, links not followed.
+
+        A missing folder is an empty list, or with ``must_exist`` a ``HostFileError``.
+        """
 
     def stat(self, path: HostPath) -> FileStat | None:
         """Say what is at a path, link not followed; None when nothing is."""
-
-    def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-        """Yield a file's bytes in order. A view is valid only until the next one is asked for."""
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
         """Create or replace a file with the bytes given and return how many. Not durable yet.

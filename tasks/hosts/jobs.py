@@ -14,15 +14,19 @@ On Windows the script ``start-detached`` makes the same folder.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from tasks.errors import HostFileError
 from tasks.hosts.host import Host, JobStatus
 from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import read_limited
 from tasks.hosts.windows import decode_output
 
 TAIL_BYTES = 262_144
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_EXIT_CODE_BYTES = 64  # in whatever encoding the supervisor writes it
 
 # Fields of /proc/PID/stat after the name: state is 1, session 4, times 12 to 15, start 20.
 _IDENTITY = r"""
@@ -102,6 +106,11 @@ echo "alive $ticks $(getconf CLK_TCK 2>/dev/null)"
 )
 
 
+def read_number(text: str) -> int | None:
+    """A whole number in plain digits, or None: ``int`` and ``isdigit`` take more than they say."""
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
 def launch_command(command: Sequence[str], job: str) -> list[str]:
     """The command that starts a job; prints ``started`` or ``found`` and ends."""
     return ["sh", "-c", LAUNCHER, "wsus-airgap-launch", SUPERVISOR, job, *command]
@@ -117,16 +126,17 @@ def read_probe(answer: str) -> JobStatus:
     words = answer.split()
     if not words or words[0] != "alive":
         return JobStatus("lost")
-    if len(words) == 3 and all(word.isdigit() for word in words[1:]) and int(words[2]) > 0:
-        return JobStatus("running", cpu_seconds=int(words[1]) / int(words[2]))
-    return JobStatus("running")
+    ticks, per_second = map(read_number, words[1:]) if len(words) == 3 else (None, None)
+    if ticks is None or not per_second:
+        return JobStatus("running")
+    return JobStatus("running", cpu_seconds=ticks / per_second)
 
 
 def _read_exit_code(content: bytes) -> int | None:
     """The number in ``exit-code``; None while it is not one."""
-    text = decode_output(content).strip()
-    digits = text.removeprefix("-")
-    return int(text) if digits.isdigit() else None
+    if len(content) > _EXIT_CODE_BYTES:
+        return None
+    return read_number(decode_output(content).strip())
 
 
 def poll(host: Host, job: HostPath, probe: Callable[[], JobStatus]) -> JobStatus:
@@ -147,7 +157,7 @@ def _ended(host: Host, job: HostPath) -> JobStatus | None:
     path = job.joined("exit-code")
     if host.stat(path) is None:
         return None
-    exit_code = _read_exit_code(b"".join(bytes(view) for view in host.read(path)))
+    exit_code = _read_exit_code(read_limited(host, path, limit_bytes=_EXIT_CODE_BYTES))
     return None if exit_code is None else JobStatus("exited", exit_code=exit_code)
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 
 import psutil
 
-from tasks.errors import AirGapError, FolderUnsafeError
+from tasks.errors import AirGapError
 from tasks.hosts import jobs, local_durable, windows_scripts
 from tasks.hosts.host import (
     CommandResult,
@@ -35,6 +35,7 @@ from tasks.hosts.local_files import (
     WINDOWS,
     WRITE_FLAGS,
     Anchors,
+    entry_stat,
     file_stat,
     is_link,
     link_error,
@@ -44,6 +45,7 @@ from tasks.hosts.local_process import launch_detached, probe_job, run_program
 from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
 READ_BYTES = 262_144
@@ -109,14 +111,15 @@ class LocalHost:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder."""
         try:
             with self._anchors.folder(folder) as anchor, os.scandir(anchor) as entries:
-                return [
-                    file_stat(entry.name, entry.stat(follow_symlinks=False)) for entry in entries
-                ]
-        except FileNotFoundError:
+                found = (entry_stat(entry, must_exist=must_exist) for entry in entries)
+                return [stat for stat in found if stat is not None]
+        except FileNotFoundError as error:
+            if must_exist:
+                raise file_fault("list", folder, error) from error
             return []
         except OSError as error:
             raise file_fault("list", folder, error) from error

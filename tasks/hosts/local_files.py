@@ -20,10 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from tasks.errors import FolderUnsafeError
 from tasks.hosts.host import FileStat
 from tasks.hosts.os_errors import retry_sharing
 from tasks.hosts.paths import HostPath
+from tasks.refusals import FolderUnsafeError
 
 WINDOWS = os.name == "nt"
 _NAME_SURROGATE = 0x20000000  # bit of a reparse tag: stands for another name
@@ -152,6 +152,20 @@ def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a plain file")
     return descriptor
+
+
+def entry_stat(entry: os.DirEntry[str], *, must_exist: bool) -> FileStat | None:
+    """Say what a listed name is; None when it went while its folder was being listed.
+
+    Raises:
+        OSError: It cannot be said, or it went and must exist.
+    """
+    try:
+        return file_stat(entry.name, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        if must_exist:
+            raise
+        return None
 
 
 def file_stat(name: str, found: os.stat_result) -> FileStat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import threading
@@ -10,9 +11,10 @@ from typing import IO
 
 from tasks.errors import CommandFailedError, TimeLimitError
 from tasks.hosts import jobs
-from tasks.hosts.host import CommandResult, JobStatus
+from tasks.hosts.host import OUTPUT_LIMIT_BYTES, CommandResult, JobStatus
 from tasks.hosts.local_files import WINDOWS
 from tasks.hosts.paths import HostPath
+from tasks.hosts.waiting import watched
 from tasks.hosts.windows import decode_output, readable_stderr
 
 _LAUNCH_SECONDS = 60.0
@@ -39,17 +41,22 @@ def run_program(
         given.seek(0)
         process = _start(command, given, out, err)
         try:
-            exit_code = process.wait(timeout_seconds)
+            with watched(command[0]):
+                exit_code = process.wait(timeout_seconds)
         except subprocess.TimeoutExpired as error:
             _leave(process)
             raise TimeLimitError(what=command[0], limit_seconds=timeout_seconds) from error
-        out.seek(0)
-        err.seek(0)
         return CommandResult(
             exit_code=exit_code,
-            stdout=decode_output(out.read()),
-            stderr=readable_stderr(decode_output(err.read())),
+            stdout=decode_output(_tail(out)),
+            stderr=readable_stderr(decode_output(_tail(err))),
         )
+
+
+def _tail(stream: IO[bytes]) -> bytes:
+    size_bytes = stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, size_bytes - OUTPUT_LIMIT_BYTES))
+    return stream.read(OUTPUT_LIMIT_BYTES)
 
 
 def _start(

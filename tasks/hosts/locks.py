@@ -24,10 +24,11 @@ from typing import Self
 import psutil
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.errors import AirGapError, HostFileError, LockHeldError
+from tasks.errors import AirGapError, HostFileError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited
+from tasks.refusals import LockHeldError
 
 _TRIES = 8
 _DEEPEST_CLAIM = 4

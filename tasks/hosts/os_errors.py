@@ -7,11 +7,12 @@ violation, and the only cure is to try again a little later.
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tasks.errors import AirGapError, DiskFullError, FolderUnsafeError, HostFileError
+from tasks.errors import AirGapError, DiskFullError, HostFileError
+from tasks.hosts.waiting import retry
+from tasks.refusals import FolderUnsafeError
 
 Result = TypeVar("Result")
 
@@ -20,8 +21,10 @@ _SHARING_CODES = frozenset({5, 32, 33})  # access denied (a delete is pending), 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def _is_sharing_violation(error: OSError) -> bool:
+def _is_sharing_violation(error: Exception) -> bool:
     """Say whether another program holds the file just now."""
+    if not isinstance(error, OSError):
+        return False
     code = getattr(error, "winerror", None)
     return code in _SHARING_CODES if code is not None else error.errno == errno.EBUSY
 
@@ -32,14 +35,7 @@ def retry_sharing(action: Callable[[], Result]) -> Result:
     Raises:
         OSError: What the last try raised; at once when waiting cannot help.
     """
-    for delay_seconds in SHARING_DELAYS_SECONDS:
-        try:
-            return action()
-        except OSError as error:
-            if not _is_sharing_violation(error):
-                raise
-        time.sleep(delay_seconds)
-    return action()
+    return retry(action, delays_seconds=SHARING_DELAYS_SECONDS, passes=_is_sharing_violation)
 
 
 def file_fault(operation: str, path: object, error: OSError) -> AirGapError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.hosts.host import Host
+from tasks.hosts.host import Host, Readable
 from tasks.hosts.paths import HostPath
 
 _BESIDE = ".part"
@@ -27,7 +27,7 @@ def write_atomic(host: Host, target: HostPath, chunks: Iterable[bytes | memoryvi
     return size_bytes
 
 
-def read_limited(host: Host, path: HostPath, *, limit_bytes: int) -> bytes:
+def read_limited(host: Readable, path: HostPath, *, limit_bytes: int) -> bytes:
     """Read a file up to a limit; one byte more is given where there is more, so that it shows.
 
     Raises:

@@ -9,12 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
-from tasks.errors import (
-    AirGapError,
-    CommandFailedError,
-    FolderUnsafeError,
-    HostFileError,
-)
+from tasks.errors import AirGapError, CommandFailedError, HostFileError
 from tasks.hosts import jobs, windows_scripts
 from tasks.hosts.host import (
     CommandResult,
@@ -28,8 +23,10 @@ from tasks.hosts.host import (
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
 from tasks.hosts.ssh_commands import SshCommands
-from tasks.hosts.ssh_connection import SshAccess, SshConnection
+from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_files import SshFiles
+from tasks.hosts.ssh_login import SshAccess
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
 # From here on one flush of the whole volume costs less than one request for each file.
@@ -132,9 +129,9 @@ class SshHost:
 
     # --- reading -------------------------------------------------------------------------------
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
-        return self._files.list_folder(folder)
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder."""
+        return self._files.list_folder(folder, must_exist=must_exist)
 
     def stat(self, path: HostPath) -> FileStat | None:
         """Say what is at a path; None when nothing is."""
@@ -216,9 +213,10 @@ class SshHost:
     def _own_user_id(self) -> int:
         if self._user_id is None:
             answer = self.ask(["id", "-u"]).stdout.strip()
-            if not answer.isdigit():
+            number = jobs.read_number(answer)
+            if number is None:
                 raise CommandFailedError(program="id", reason=f"it says {answer!r}")
-            self._user_id = int(answer)
+            self._user_id = number
         return self._user_id
 
     def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:

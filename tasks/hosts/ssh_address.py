@@ -43,7 +43,10 @@ def parse_ssh_address(address: str) -> SshTarget:
         port = parts.port or _DEFAULT_PORT
     except ValueError as error:
         raise UsageError(reason=reason) from error
-    extra = parts.path not in ("", "/") or parts.query or parts.fragment
+    # urlsplit drops line breaks and takes blanks, so that they are looked for in the text itself.
+    extra = (
+        re.search(r"\s", address) or parts.path not in ("", "/") or parts.query or parts.fragment
+    )
     if parts.scheme != "ssh" or not parts.username or not parts.hostname or extra:
         raise UsageError(reason=reason)
     if not re.fullmatch(r"[\w.:%-]+", parts.hostname):

@@ -6,20 +6,17 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import paramiko
 from paramiko.message import Message
 
 from tasks.errors import CommandFailedError, ConnectionLostError, TimeLimitError
-from tasks.hosts.host import CommandResult
+from tasks.hosts.host import OUTPUT_LIMIT_BYTES, CommandResult
 from tasks.hosts.paths import Platform
-from tasks.hosts.ssh_connection import (
-    CONNECT_SECONDS,
-    ConnectionBrokenError,
-    SshConnection,
-    breaking,
-    close_quietly,
-)
+from tasks.hosts.ssh_connection import SshConnection, close_quietly
+from tasks.hosts.ssh_login import ConnectionBrokenError, Link, breaking
+from tasks.hosts.waiting import Pace, poll
 from tasks.hosts.windows import (
     SHELL_QUESTION,
     Shell,
@@ -100,11 +97,13 @@ class SshCommands:
         self, text: str, *, timeout_seconds: float, stdin: bytes, repeatable: bool, name: str
     ) -> CommandResult:
         def attempt() -> CommandResult:
-            session = self._open_session()
-            started = _Running(session, name)
+            transport = self._connection.transport()
+            session = self._open_session(transport)
+            started = _Running(session, name, self._connection, transport)
             try:
-                with breaking(session.get_transport()):
+                with self._connection.answered(transport, f"the start of {name}"):
                     session.exec_command(text)
+                with breaking(transport):
                     return started.finish(stdin, timeout_seconds)
             except ConnectionBrokenError as error:
                 close_quietly(session)
@@ -114,46 +113,73 @@ class SshCommands:
                 target = self._connection.access.target
                 raise ConnectionLostError(address=target, reason=reason) from error
 
-        if not self._slots.acquire(timeout=timeout_seconds):
+        with self._connection.watched(f"a free session for {name}"):
+            is_free = self._slots.acquire(timeout=timeout_seconds)
+        if not is_free:
             raise TimeLimitError(what=name, limit_seconds=timeout_seconds)
         try:
             return self._connection.mend(attempt)
         finally:
             self._slots.release()
 
-    def _open_session(self) -> paramiko.Channel:
-        transport = self._connection.transport()
-        with breaking(transport):
-            return transport.open_session(timeout=CONNECT_SECONDS)
+    def _open_session(self, transport: Link) -> paramiko.Channel:
+        with self._connection.answered(transport, "a session"):
+            return self._connection.open_session(transport)
 
 
 class _Running:
     """A command on its way to its end."""
 
-    def __init__(self, session: paramiko.Channel, name: str) -> None:
+    def __init__(
+        self,
+        session: paramiko.Channel,
+        name: str,
+        connection: SshConnection,
+        transport: Link,
+    ) -> None:
         self._session = session
         self._name = name
+        self._connection = connection
+        self._transport = transport
+        self._patience = connection.access.patience
+        self._next_look = time.monotonic() + self._patience.answer_seconds
         self._stdout = bytearray()
         self._stderr = bytearray()
 
     def finish(self, stdin: bytes, timeout_seconds: float) -> CommandResult:
         """Feed it, read it, and wait for its exit code."""
-        limit = time.monotonic() + timeout_seconds
-        pause_seconds = _SHORTEST_PAUSE_SECONDS
         unsent: memoryview | None = memoryview(stdin)
-        while True:
+
+        def ask() -> Literal[True] | None:
+            nonlocal unsent
             unsent, fed = self._feed(unsent)
-            if self._drain() or fed:
-                pause_seconds = _SHORTEST_PAUSE_SECONDS
-                continue
-            if self._has_ended():
-                break
-            if time.monotonic() >= limit:
-                threading.Thread(target=self._drain_on, daemon=True).start()
-                raise TimeLimitError(what=self._name, limit_seconds=timeout_seconds)
-            time.sleep(pause_seconds)
-            pause_seconds = min(pause_seconds * 1.5, _LONGEST_PAUSE_SECONDS)
+            while self._drain() or fed:
+                self._next_look = time.monotonic() + self._patience.answer_seconds
+                unsent, fed = self._feed(unsent)
+            self._require_connection()
+            return True if self._has_ended() else None
+
+        try:
+            poll(
+                ask,
+                what=self._name,
+                limit_seconds=timeout_seconds,
+                pace=Pace(
+                    _SHORTEST_PAUSE_SECONDS,
+                    _LONGEST_PAUSE_SECONDS,
+                    self._patience.report_every_seconds,
+                ),
+            )
+        except TimeLimitError:
+            threading.Thread(target=self._drain_on, daemon=True).start()
+            raise
         return self._result()
+
+    def _require_connection(self) -> None:
+        """See that a program's silence is its own, and not the connection's."""
+        if time.monotonic() >= self._next_look and not self._session.closed:
+            self._connection.require_answer(self._transport)
+            self._next_look = time.monotonic() + self._patience.answer_seconds
 
     def _feed(self, unsent: memoryview | None) -> tuple[memoryview | None, bool]:
         """Send what the program takes; at the end its standard input is closed once."""
@@ -184,10 +210,10 @@ class _Running:
     def _drain(self) -> bool:
         got = False
         while self._session.recv_ready():
-            self._stdout += self._session.recv(_PART_BYTES)
+            _keep_tail(self._stdout, self._session.recv(_PART_BYTES))
             got = True
         while self._session.recv_stderr_ready():
-            self._stderr += self._session.recv_stderr(_PART_BYTES)
+            _keep_tail(self._stderr, self._session.recv_stderr(_PART_BYTES))
             got = True
         return got
 
@@ -219,3 +245,10 @@ class _Running:
             stdout=decode_output(bytes(self._stdout)),
             stderr=readable_stderr(decode_output(bytes(self._stderr))),
         )
+
+
+def _keep_tail(kept: bytearray, part: bytes) -> None:
+    """Add output; of a program that never stops writing only the end is kept."""
+    kept += part
+    if len(kept) > 2 * OUTPUT_LIMIT_BYTES:
+        del kept[:-OUTPUT_LIMIT_BYTES]

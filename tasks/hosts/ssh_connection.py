@@ -1,57 +1,31 @@
-"""The connection to an SSH server: pinned keys, sessions, and mending it when it breaks."""
+"""The connection to an SSH server: its sessions, and mending it when it breaks or stalls."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import TypeVar, cast
 
 import paramiko
 
-from tasks.errors import ConnectionLostError, HostKeyError, PathMissingError
-from tasks.hosts.ssh_address import SshTarget
-from tasks.hosts.ssh_known_hosts import PinnedKey, fingerprint, known_hosts_line, pinned_keys
-from tasks.hosts.ssh_sftp import SftpChannel, SftpStatusError
+from tasks.errors import (
+    ConnectionLostError,
+    ConnectionStalledError,
+)
+from tasks.hosts.ssh_login import ConnectionBrokenError, Link, SshAccess, breaking, connect
+from tasks.hosts.ssh_sftp import SftpChannel
+from tasks.hosts.waiting import Watch, retry, watched
+from tasks.logs import log
 
 Result = TypeVar("Result")
 
-CONNECT_SECONDS = 15.0
-ANSWER_SECONDS = 120.0  # for one answer; a disk that wakes up or flushes takes its time
-KEEP_ALIVE_SECONDS = 15
-RETRY_DELAYS_SECONDS = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)
 # sshd gives ten sessions to a connection by default (MaxSessions); some are left for commands.
 MOST_CHANNELS = 6
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes128-ctr")
-
-# What paramiko tells is told again by the errors that we raise.
-logging.getLogger("paramiko").setLevel(logging.CRITICAL)
-
-
-class ConnectionBrokenError(Exception):
-    """The connection, or one channel of it, is no longer usable; another try may help."""
-
-
-@dataclass(frozen=True, slots=True)
-class SshAccess:
-    """How to reach a server.
-
-    Attributes:
-        target: User, host and port.
-        known_hosts: The file of pinned host keys.
-        identity_file: The private key; None: the keys of the SSH agent.
-    """
-
-    target: SshTarget
-    known_hosts: Path
-    identity_file: Path | None = None
 
 
 class SshConnection:
@@ -60,7 +34,11 @@ class SshConnection:
     def __init__(self, access: SshAccess) -> None:
         self.access = access
         self._lock = threading.Lock()
-        self._transport: paramiko.Transport | None = None
+        self._transport: Link | None = None
+        self._connected_at = 0.0
+        self._is_lost = False
+        self._stalls = 0
+        self._stalled: Link | None = None
         self._idle: list[SftpChannel] = []
         self._channels = threading.BoundedSemaphore(MOST_CHANNELS)
 
@@ -69,18 +47,57 @@ class SshConnection:
 
         Raises:
             ConnectionLostError: It broke at every try.
+            ConnectionStalledError: No answer came, several times in a row.
         """
-        for delay_seconds in RETRY_DELAYS_SECONDS:
+
+        def attempt() -> Result:
             try:
                 return action()
-            except ConnectionBrokenError:
-                time.sleep(delay_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+            except ConnectionBrokenError as error:
+                self._count_stall(error)
+                raise
+
         try:
-            return action()
+            return retry(
+                attempt,
+                delays_seconds=(
+                    delay_seconds * random.uniform(0.8, 1.2)  # noqa: S311
+                    for delay_seconds in self.access.patience.retry_delays_seconds
+                ),
+                passes=lambda error: isinstance(error, ConnectionBrokenError),
+            )
         except ConnectionBrokenError as error:
             raise ConnectionLostError(address=self.access.target, reason=str(error)) from error
 
-    def transport(self) -> paramiko.Transport:
+    def _count_stall(self, error: ConnectionBrokenError) -> None:
+        """Count a connection that stalled, once for all who waited on it.
+
+        Raises:
+            ConnectionStalledError: It did so too often, with hardly any work in between.
+        """
+        patience, target = self.access.patience, self.access.target
+        with self._lock:
+            if error.stalled is None or error.stalled is self._stalled:
+                return
+            self._stalled = error.stalled
+            worked_seconds = time.monotonic() - self._connected_at - patience.answer_seconds
+            self._stalls = 1 + (self._stalls if worked_seconds < patience.steady_seconds else 0)
+            stalls = self._stalls
+        log.warning(
+            "no answer from %s within %g seconds (%d in a row, given up at %d)",
+            target, patience.answer_seconds, stalls, patience.most_stalls,
+        )  # fmt: skip
+        if stalls >= patience.most_stalls:
+            # What is to be put away now (locks, folders) is tried, and not waited for as long.
+            brief = replace(
+                patience, answer_seconds=min(patience.answer_seconds, patience.connect_seconds)
+            )
+            self.access = replace(self.access, patience=brief)
+            raise ConnectionStalledError(
+                address=target, limit_seconds=patience.answer_seconds, stalls=stalls
+            ) from error
+
+    def transport(self) -> Link:
         """The live connection, made now if there is none.
 
         Raises:
@@ -90,13 +107,25 @@ class SshConnection:
         """
         with self._lock:
             if self._transport is None or not self._transport.is_active():
+                if self._transport is not None and not self._is_lost:
+                    self._is_lost = True
+                    log.warning("connection to %s is lost; connecting again", self.access.target)
                 self._drop()
-                self._transport = connect(self.access)
+                self._transport = self._connect()
+                self._connected_at = time.monotonic()
+                if self._is_lost:
+                    self._is_lost = False
+                    log.info("connected to %s again", self.access.target)
             return self._transport
 
-    def live_transport(self) -> paramiko.Transport | None:
-        """The connection as it is, if there is one."""
-        return self._transport
+    def _connect(self) -> Link:
+        try:
+            return connect(self.access)
+        except ConnectionBrokenError as error:
+            if not self._is_lost:
+                self._is_lost = True
+                log.warning("%s: %s; trying again", self.access.target, error)
+            raise
 
     def _drop(self) -> None:
         self._idle.clear()
@@ -111,7 +140,11 @@ class SshConnection:
         Raises:
             ConnectionLostError: None came free in time.
         """
-        if not self._channels.acquire(timeout=CONNECT_SECONDS + ANSWER_SECONDS):
+        patience = self.access.patience
+        with self.watched("a free channel"):
+            limit_seconds = patience.connect_seconds + patience.answer_seconds
+            is_free = self._channels.acquire(timeout=limit_seconds)
+        if not is_free:
             raise ConnectionLostError(address=self.access.target, reason="no channel came free")
         channel = Channel(self)
         try:
@@ -128,10 +161,10 @@ class SshConnection:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        with breaking(transport):
-            session = transport.open_session(timeout=CONNECT_SECONDS)
+        with self.answered(transport, "a file session"):
+            session = self.open_session(transport)
             try:
-                session.settimeout(ANSWER_SECONDS)
+                session.settimeout(self.access.patience.answer_seconds)
                 session.invoke_subsystem("sftp")
                 sftp = SftpChannel(session)
                 sftp.ask_limits()
@@ -139,6 +172,53 @@ class SshConnection:
                 close_quietly(session)  # the server counts it as long as it is open
                 raise
             return sftp
+
+    def watched(self, what: str) -> AbstractContextManager[Watch]:
+        """Stand beside a wait for this server, so that it is reported."""
+        seconds = self.access.patience.report_every_seconds
+        return watched(f"{what} of {self.access.target}", report_every_seconds=seconds)
+
+    @contextmanager
+    def answered(self, link: Link, what: str) -> Iterator[None]:
+        """Bound calls of paramiko, of which some wait for an answer without a limit of their own.
+
+        Raises:
+            ConnectionBrokenError: It broke, or nothing came for too long.
+        """
+        patience = self.access.patience
+        try:
+            with (
+                watched(
+                    f"{what} of {self.access.target}",
+                    report_every_seconds=patience.report_every_seconds,
+                    limit_seconds=patience.answer_seconds,
+                    at_limit=lambda: link.close_if_silent(patience.answer_seconds),
+                ) as watch,
+                breaking(link),
+            ):
+                yield
+        except ConnectionBrokenError as error:
+            if watch.has_expired:
+                raise ConnectionBrokenError("no answer in time", stalled=link) from error
+            raise
+
+    def open_session(self, link: Link) -> paramiko.Channel:
+        """Open a session, within ``answered``: paramiko's own limit must not come before that."""
+        return link.open_session(timeout=2 * self.access.patience.answer_seconds)
+
+    def require_answer(self, link: Link) -> None:
+        """See that a connection on which nothing is asked still answers.
+
+        Raises:
+            ConnectionBrokenError: It does not.
+        """
+        try:
+            with self.answered(link, "a sign of life"):
+                self.open_session(link).close()
+        except ConnectionBrokenError as error:
+            if not isinstance(error.__cause__, paramiko.ChannelException):
+                raise
+            # A refusal is an answer.
 
     def give_sftp(self, sftp: SftpChannel) -> None:
         """Keep a channel for the next who needs one, if it is of the connection that lives."""
@@ -174,7 +254,7 @@ class Channel:
             self._sftp = self._connection.take_sftp()
         sftp = self._sftp
         try:
-            with breaking(self._connection.live_transport()):
+            with self._connection.answered(_link_of(sftp), "an answer"):
                 return action(sftp)
         except ConnectionBrokenError:
             self.discard()
@@ -193,113 +273,11 @@ class Channel:
             self._connection.give_sftp(self._sftp)
 
 
+def _link_of(sftp: SftpChannel) -> Link:
+    return cast("Link", sftp.session.get_transport())
+
+
 def close_quietly(session: paramiko.Channel) -> None:
     """Close a session that nobody wants any more; on a dead connection it is closed already."""
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
         session.close()
-
-
-@contextmanager
-def breaking(transport: paramiko.Transport | None) -> Iterator[None]:
-    """Turn the many ways in which paramiko says that a connection broke into one."""
-    try:
-        yield
-    except SftpStatusError:
-        raise
-    except (paramiko.SSHException, EOFError, OSError) as error:
-        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
-        if transport is not None and isinstance(error, TimeoutError):
-            transport.close()  # an answer that comes late would be taken for the next one
-        raise ConnectionBrokenError(reason or type(error).__name__) from error
-
-
-def connect(access: SshAccess) -> paramiko.Transport:
-    """Connect, prove the server's key, and log in.
-
-    Raises:
-        ConnectionBrokenError: The server cannot be reached, or hung up.
-        HostKeyError: It shows a key that is not pinned, or a revoked one.
-        ConnectionLostError: It does not let us in; waiting does not help.
-        PathMissingError: The private key that the site file names is not there.
-    """
-    target = access.target
-    pinned = pinned_keys(access.known_hosts, target.known_name)
-    try:
-        sock = socket.create_connection((target.host, target.port), timeout=CONNECT_SECONDS)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport = paramiko.Transport(sock)
-    except (OSError, paramiko.SSHException) as error:
-        raise ConnectionBrokenError(f"cannot connect: {error}") from error
-    try:
-        with breaking(transport):
-            _greet(transport, pinned)
-            host_key = transport.get_remote_server_key()
-        _prove_host_key(access, host_key, pinned)
-        _log_in(access, transport)
-        transport.set_keepalive(KEEP_ALIVE_SECONDS)
-    except BaseException:
-        transport.close()
-        raise
-    return transport
-
-
-def _greet(transport: paramiko.Transport, pinned: tuple[PinnedKey, ...]) -> None:
-    transport.banner_timeout = transport.auth_timeout = CONNECT_SECONDS
-    transport.channel_timeout = CONNECT_SECONDS
-    options = transport.get_security_options()
-    options.ciphers = tuple(name for name in _CIPHERS if name in options.ciphers)
-    # A server with keys of several kinds must show one of the kind that is pinned.
-    kinds = {key.kind for key in pinned if not key.revoked}
-    if "ssh-rsa" in kinds:
-        kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
-    options.key_types = tuple(
-        sorted(
-            options.key_types, key=lambda kind: (kind not in kinds, options.key_types.index(kind))
-        )
-    )
-    transport.start_client(timeout=CONNECT_SECONDS)
-
-
-def _prove_host_key(access: SshAccess, key: paramiko.PKey, pinned: tuple[PinnedKey, ...]) -> None:
-    kind, blob = key.get_name(), key.asbytes()
-    same = [known for known in pinned if known.blob == blob]
-    if same and not any(known.revoked for known in same):
-        return
-    others = [known.fingerprint for known in pinned if not known.revoked]
-    expected = ", ".join(others) or "none for it"
-    raise HostKeyError(
-        address=access.target,
-        found=fingerprint(kind, blob) + (" (revoked)" if same else ""),
-        known_hosts=access.known_hosts,
-        expected=expected,
-        line=known_hosts_line(access.target.known_name, kind, blob),
-    )
-
-
-def _log_in(access: SshAccess, transport: paramiko.Transport) -> None:
-    user, reasons = access.target.user, []
-    for key in _keys(access):
-        try:
-            with breaking(transport):
-                transport.auth_publickey(user, key)
-        except ConnectionBrokenError as error:
-            if not isinstance(error.__cause__, paramiko.AuthenticationException):
-                raise
-            reasons.append(str(error))
-        if transport.is_authenticated():
-            return
-    source = access.identity_file or "the SSH agent"
-    reason = f"{user} is not let in with {source}: {reasons[-1] if reasons else 'it has no key'}"
-    raise ConnectionLostError(address=access.target, reason=reason)
-
-
-def _keys(access: SshAccess) -> list[paramiko.PKey]:
-    if access.identity_file is None:
-        return list(paramiko.Agent().get_keys())
-    if not access.identity_file.is_file():
-        raise PathMissingError(what="server.identity_file", path=access.identity_file)
-    try:
-        return [paramiko.PKey.from_path(access.identity_file)]
-    except (paramiko.SSHException, ValueError, OSError, TypeError) as error:
-        reason = f"{access.identity_file} is no private key without a passphrase ({error})"
-        raise ConnectionLostError(address=access.target, reason=reason) from error

@@ -18,23 +18,20 @@ from typing import Literal, TypeVar
 
 import paramiko
 
-from tasks.errors import (
-    AirGapError,
-    ConnectionLostError,
-    DiskFullError,
-    FolderUnsafeError,
-    HostFileError,
-)
+from tasks.errors import AirGapError, ConnectionLostError, DiskFullError, HostFileError
 from tasks.hosts.host import FileStat, Item, Outcome
 from tasks.hosts.os_errors import SHARING_DELAYS_SECONDS
 from tasks.hosts.paths import HostPath, Platform
 from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_sftp import FAILURE, OP_UNSUPPORTED, SftpChannel, SftpStatusError
 from tasks.hosts.ssh_transfer import WINDOW_BYTES, read_file, write_file
+from tasks.hosts.waiting import retry
+from tasks.refusals import FolderUnsafeError
 
 Result = TypeVar("Result")
 
 _LOOK_AGAIN_SECONDS = 30.0
+_LARGEST_BYTES = (1 << 63) - 1  # the protocol has more, which no file has and SQLite does not take
 _MOST_REMEMBERED = 4_096
 _BATCH_THREADS = 4
 _THREADS_FROM = 16
@@ -108,15 +105,14 @@ class SshFiles:
 
     def _patiently(self, action: Callable[[SftpChannel], Result], sftp: SftpChannel) -> Result:
         """On Windows a refusal may be a virus scanner that holds the file; then try again."""
-        if self._platform is Platform.WINDOWS:
-            for delay_seconds in SHARING_DELAYS_SECONDS:
-                try:
-                    return action(sftp)
-                except SftpStatusError as error:
-                    if error.code not in (FAILURE, FAILURE - 1):
-                        raise
-                time.sleep(delay_seconds)
-        return action(sftp)
+        is_windows = self._platform is Platform.WINDOWS
+        return retry(
+            lambda: action(sftp),
+            delays_seconds=SHARING_DELAYS_SECONDS if is_windows else (),
+            passes=lambda error: (
+                isinstance(error, SftpStatusError) and error.code in (FAILURE, FAILURE - 1)
+            ),
+        )
 
     @contextlib.contextmanager
     def _faults(self, operation: str, path: HostPath) -> Iterator[None]:
@@ -136,11 +132,11 @@ class SshFiles:
             self._look_at_folder(sftp, folder)
         return _lstat(sftp, path)
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
+    def list_folder(self, folder: HostPath, *, must_exist: bool) -> list[FileStat]:
+        """List one folder; a missing one is empty unless it must exist."""
 
         def action(sftp: SftpChannel) -> list[FileStat]:
-            if self._look(sftp, folder) is None:
+            if self._look(sftp, folder) is None and not must_exist:
                 return []
             entries = sftp.listdir_attr(folder.sftp)
             return [_file_stat(str(entry.filename), entry) for entry in entries]
@@ -385,7 +381,7 @@ def _file_stat(name: str, found: paramiko.SFTPAttributes) -> FileStat:
     return FileStat(
         name=name,
         kind=kind,
-        size_bytes=found.st_size or 0,
+        size_bytes=min(found.st_size or 0, _LARGEST_BYTES),
         mtime_ns=int(found.st_mtime or 0) * 1_000_000_000,  # SFTP knows whole seconds
         file_id="",
         hidden=name.startswith("."),

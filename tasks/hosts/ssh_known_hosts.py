@@ -55,7 +55,7 @@ def pinned_keys(path: Path, name: str) -> tuple[PinnedKey, ...]:
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise SiteFileError(path=path, problems=f"cannot be read: {error.strerror}") from error
+        raise SiteFileError(path=path, problems=(f"cannot be read: {error.strerror}",)) from error
     found = (_read_line(line, name) for line in text.splitlines())
     return tuple(key for key in found if key is not None)
 

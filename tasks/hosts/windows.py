@@ -18,6 +18,7 @@ Shell = Literal["cmd", "powershell"]
 # Answers differ by who reads it: cmd fills in %OS%, PowerShell says True, a POSIX shell says 0.
 SHELL_QUESTION = "echo %OS% $?"
 COMMAND_LIMIT = 8_000  # cmd.exe takes 8,191 characters, its own "cmd.exe /c" among them
+_OEM = "cp437"  # the console's code page of an English Windows
 _CMD_SPECIAL = re.compile(r'[()%!^"<>&|]')
 _PS_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 _PLACEHOLDERS = "~#@+=\u00a4\u00a7\u00b6"
@@ -113,16 +114,16 @@ def read_shell_answer(answer: str) -> Shell | None:
 # --- text --------------------------------------------------------------------------------------
 
 
-def decode_output(output: bytes, *, oem: str = "cp437") -> str:
+def decode_output(output: bytes) -> str:
     r"""Turn what a program wrote into text, line ends as ``\n``.
 
     Programs write UTF-8, UTF-16 or the code page of the console, and mostly do not say which.
     UTF-8 is tried before the code page, because text of another code page hardly ever is valid.
     """
-    return _decode(output, oem).replace("\r\n", "\n").replace("\r", "\n")
+    return _decode(output).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _decode(output: bytes, oem: str) -> str:
+def _decode(output: bytes) -> str:
     if output.startswith(b"\xef\xbb\xbf"):
         return output[3:].decode("utf-8", "replace")
     if output.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -132,7 +133,7 @@ def _decode(output: bytes, oem: str) -> str:
     try:
         return output.decode("utf-8")
     except UnicodeDecodeError:
-        return output.decode(oem, "replace")
+        return output.decode(_OEM, "replace")
 
 
 def _looks_like_utf16(output: bytes) -> bool:

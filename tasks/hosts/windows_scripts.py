@@ -8,15 +8,8 @@ session; and no server but itself can say what it reads from its own disk. All f
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
-from tasks.errors import (
-    AirGapError,
-    CommandFailedError,
-    FolderUnsafeError,
-    HostFileError,
-    ScriptFailedError,
-)
+from tasks.errors import AirGapError, CommandFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import FileHash, JobStatus, Json, Outcome, Space
 from tasks.hosts.paths import HostPath
 from tasks.hosts.script_run import (
@@ -26,6 +19,7 @@ from tasks.hosts.script_run import (
     run_script,
     run_script_attached,
 )
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import load_script
 
 _SHORT_SECONDS = 300.0
@@ -34,16 +28,7 @@ _BATCH_SECONDS = 6 * 3600.0
 Move = tuple[HostPath, HostPath]
 
 
-class ScriptRunner(Asker, Protocol):
-    """A host that has a place of its own for the small requests here."""
-
-    def request_folder(self) -> HostPath:
-        """Make a new folder that only this account can use; it goes when the host is closed."""
-
-
-def start_detached(
-    host: ScriptRunner, setup: ScriptSetup, command: Sequence[str], job: HostPath
-) -> None:
+def start_detached(host: Asker, setup: ScriptSetup, command: Sequence[str], job: HostPath) -> None:
     """Start a program on Windows that outlives the session, once per job folder.
 
     Raises:
@@ -54,7 +39,7 @@ def start_detached(
         raise CommandFailedError(program=command[0], reason="it was not started as a job")
 
 
-def probe_job(host: ScriptRunner, setup: ScriptSetup, job: HostPath) -> JobStatus:
+def probe_job(host: Asker, setup: ScriptSetup, job: HostPath) -> JobStatus:
     """Say how a job on Windows stands, by its processes."""
     answer = _ask_for_job(host, setup, job, None)
     exit_code, cpu_seconds = answer.get("exit_code"), answer.get("cpu_seconds")
@@ -68,9 +53,7 @@ def probe_job(host: ScriptRunner, setup: ScriptSetup, job: HostPath) -> JobStatu
     return JobStatus("running", cpu_seconds=float(str(cpu_seconds)) if known else None)
 
 
-def _ask_for_job(
-    host: ScriptRunner, setup: ScriptSetup, job: HostPath, command: list[str] | None
-) -> Json:
+def _ask_for_job(host: Asker, setup: ScriptSetup, job: HostPath, command: list[str] | None) -> Json:
     folder = host.request_folder()
     place_script(host, setup, load_script("supervise-job"), folder)  # start-detached starts it
     settings = {"kind": "settings", "command": command, "job": job.text}
@@ -78,13 +61,16 @@ def _ask_for_job(
     lines = run_script_attached(
         host, setup, script, [settings], folder=folder, timeout_seconds=_SHORT_SECONDS
     )
-    for line in list(lines):
+    answer = None
+    for line in lines:  # to the end, which shows whether the answer is whole
         if line.get("kind") == "job":
-            return line
-    raise ScriptFailedError(script=script.name, reason="it did not speak of the job")
+            answer = line
+    if answer is None:
+        raise ScriptFailedError(script=script.name, reason="it did not speak of the job")
+    return answer
 
 
-def prepare_folder(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> None:
+def prepare_folder(host: Asker, setup: ScriptSetup, path: HostPath) -> None:
     """Make a folder for SYSTEM and Administrators only, or prove that it is one.
 
     Raises:
@@ -99,7 +85,7 @@ def prepare_folder(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> No
     raise ScriptFailedError(script="prepare-folder", reason="it did not speak of the folder")
 
 
-def read_volume(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> Space:
+def read_volume(host: Asker, setup: ScriptSetup, path: HostPath) -> Space:
     """Ask for room and file system of the volume that holds a path."""
     settings = {"kind": "settings", "path": path.text}
     for line in _ask_shortly(host, setup, "read-volume", settings):
@@ -111,7 +97,7 @@ def read_volume(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> Space
 
 
 def place_files(
-    host: ScriptRunner, setup: ScriptSetup, moves: Sequence[Move], *, inherit: bool
+    host: Asker, setup: ScriptSetup, moves: Sequence[Move], *, inherit: bool
 ) -> Outcome[Move]:
     """Flush and rename files, permissions taken from the new folder, in one run."""
     by_source = {source.text: (source, target) for source, target in moves}
@@ -136,7 +122,7 @@ def place_files(
 
 
 def hash_files(
-    host: ScriptRunner, setup: ScriptSetup, paths: Sequence[HostPath]
+    host: Asker, setup: ScriptSetup, paths: Sequence[HostPath]
 ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
     """Have the server read files of its own and say their size and SHA-1."""
     if not paths:
@@ -162,9 +148,7 @@ def _file_error(operation: str, path: HostPath, line: Json) -> HostFileError:
     return HostFileError(operation=operation, path=path, reason=line.get("error") or "no answer")
 
 
-def _ask_shortly(
-    host: ScriptRunner, setup: ScriptSetup, name: str, settings: Json
-) -> Iterator[Json]:
+def _ask_shortly(host: Asker, setup: ScriptSetup, name: str, settings: Json) -> Iterator[Json]:
     return run_script_attached(
         host,
         setup,
@@ -176,7 +160,7 @@ def _ask_shortly(
 
 
 def _ask_batch(
-    host: ScriptRunner, setup: ScriptSetup, name: str, settings: Json, *, request: Iterable[Json]
+    host: Asker, setup: ScriptSetup, name: str, settings: Json, *, request: Iterable[Json]
 ) -> Iterator[Json]:
     def lines() -> Iterator[Json]:
         yield settings

@@ -8,9 +8,10 @@ server then says, so that licence terms and unknown revisions are seen as they a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,25 @@ from tasks.approvals.apply import (
     read_outcomes,
 )
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.columns import Gathering, revision_set
 from tasks.approvals.comparison import Facts, Situation
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
-from tasks.approvals.policy import ApprovalPolicy
 from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentListing, ContentLookup
-from tasks.errors import AirGapError, ScriptFailedError, ServerChangedError
+from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
 from tasks.ledger.imports import DecisionState, RememberedDecision
+from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
+from tasks.refusals import ServerChangedError
 from tasks.reports.model import ApprovalOutcome, approval_lines
+from tasks.reports.sections import MOST_ROWS
 from tasks.revision import RevisionId
 from tasks.run import stored_documents, waiting_decisions
 from tasks.run.context import RunContext
@@ -53,6 +57,7 @@ from tasks.server.queries import (
     read_approvals,
     read_revisions,
 )
+from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import content_choice
 
 
@@ -83,7 +88,7 @@ def plan_ahead(run: RunContext, sources: PlanInputs, present: ServerDecisions) -
     Licence terms count as pending unless the server has already accepted them.
     """
     with PackageIndex(sources.index) as index:
-        known, expired, licensed = set(), set(), set()
+        known, expired, licensed = _gather(), _gather(), _gather()
         for revision in sources.incoming.revisions():
             record = index.revision(revision.update_id, revision.revision)
             if record is None:
@@ -94,27 +99,26 @@ def plan_ahead(run: RunContext, sources: PlanInputs, present: ServerDecisions) -
             standing = present.updates.get(revision)
             if record.license_id and not (standing and standing.license_accepted):
                 licensed.add(revision)
-        said = _RevisionStates(known, expired, licensed)
+        said = _RevisionStates(known.sorted(), expired.sorted(), licensed.sorted())
         return _plan(run, sources, present, index=index, said=said)
 
 
 def plan_now(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
     """Plan from what the server itself says now of every update in question."""
-    said_of = read_revisions(run, sorted(sources.incoming.revisions()))
-    known = set(said_of)
-    licensed = {
-        revision
-        for revision, line in said_of.items()
-        if line.get("license_required") and not line.get("license_accepted")
-    }
+    known, licensed = _gather(), _gather()
+    for revision, line in read_revisions(run, sources.incoming.revisions()):
+        known.add(revision)
+        if line.get("license_required") and not line.get("license_accepted"):
+            licensed.add(revision)
+    there = known.sorted()
     with PackageIndex(sources.index) as index:
-        expired = {
+        expired = revision_set(
             revision
-            for revision in known
+            for revision in there
             if (record := index.revision(revision.update_id, revision.revision))
             and record.publication == "Expired"
-        }
-        said = _RevisionStates(known, expired, licensed)
+        )
+        said = _RevisionStates(there, expired, licensed.sorted())
         return _plan(run, sources, present, index=index, said=said)
 
 
@@ -144,7 +148,7 @@ def without_excess(run: RunContext, plan: ApprovalPlan) -> ApprovalPlan:
 
 
 def apply_plan(
-    run: RunContext, plan: ApprovalPlan, *, work: str, incoming: ApprovalSet
+    run: RunContext, plan: ApprovalPlan, *, work: WorkId, incoming: ApprovalSet
 ) -> ApplyOutcome:
     """Apply a plan by one script run and remember what now counts as applied here.
 
@@ -154,7 +158,7 @@ def apply_plan(
     if plan.is_empty:
         outcome = ApplyOutcome((), 0, ())
     else:
-        folder = run.folders.work_folder(f"{work}-{plan.digest[:16]}")
+        folder = run.folders.work_folder(work.for_plan(plan.digest).text)
         run.server.make_private_folder(folder)
         try:
             said = _carry_out(run, plan, folder)
@@ -167,7 +171,8 @@ def apply_plan(
 
 
 def _carry_out(run: RunContext, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
-    _, *lines = operations(plan)
+    require_no_wsusutil(run)
+    lines = islice(operations(plan), 1, None)  # settings, which ask writes itself
     answer = ask(run, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS)
     with answer_errors("apply-approvals"):
         return read_outcomes(plan, answer)
@@ -217,9 +222,13 @@ def _decision(
 class _RevisionStates:
     """What catalogue or server say of the revisions in question."""
 
-    known: set[RevisionId]
-    expired: set[RevisionId]
-    licensed: set[RevisionId]
+    known: Collection[RevisionId]
+    expired: Collection[RevisionId]
+    licensed: Collection[RevisionId]
+
+
+def _gather() -> Gathering[RevisionId]:
+    return Gathering(RevisionId)
 
 
 def _plan(
@@ -245,7 +254,7 @@ def _plan(
         present=present.decisions,
         facts=facts,
     )
-    return plan_approvals(situation, _approval_policy(run), now=run.clock())
+    return plan_approvals(situation, run.site.policy, now=run.clock())
 
 
 def _last(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalSet:
@@ -257,29 +266,29 @@ def _last(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> App
     if not sources.begun:
         return last
     incoming, here = sources.incoming, present.decisions
-    keys = incoming.by_key().keys() | here.by_key().keys()
-    declined = incoming.declined_ids().keys() | here.declined_ids().keys()
+    named, present_now = incoming.by_key(), here.by_key()
+    declined, declined_now = incoming.declined_ids(), here.declined_ids()
     return ApprovalSet.collect(
         groups=last.groups,
-        approvals=[each for key, each in last.by_key().items() if key in keys],
-        declines=[each for each in last.declines if each.update_id in declined],
+        approvals=(
+            each for key, each in last.by_key().items() if key in named or key in present_now
+        ),
+        declines=(
+            each
+            for each in last.declines
+            if each.update_id in declined or each.update_id in declined_now
+        ),
         licenses=last.licenses,
     )
 
 
-def _approval_policy(run: RunContext) -> ApprovalPolicy:
-    """The site's rules for approvals."""
-    names = set(ApprovalPolicy.model_fields)
-    return ApprovalPolicy.model_validate(run.site.policy.model_dump(include=names))
-
-
-def _incomplete(sources: PlanInputs, index: PackageIndex) -> set[RevisionId]:
+def _incomplete(sources: PlanInputs, index: PackageIndex) -> Collection[RevisionId]:
     view = ContentView(choice=sources.choice, find=sources.find_content)
-    return {
+    return revision_set(
         each.key
-        for each in audit_revisions(index, approved_revisions(sources.incoming.approvals), view)
+        for each in audit_revisions(index, approved_revisions(sources.incoming), view)
         if not each.is_complete
-    }
+    )
 
 
 def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> ApprovalOutcome:
@@ -290,8 +299,9 @@ def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -
         held=approval_lines(waiting_decisions.waiting_of(run, "held")),
         failed=approval_lines(each.as_json() for each in outcome.failed),
     )
-    named = (*approvals.applied, *approvals.parked, *approvals.held, *approvals.failed)
-    titles = read_titles(index_path, (each.update_id for each in named))
+    lists = (approvals.applied, approvals.parked, approvals.held, approvals.failed)
+    named = (line.update_id for lines in lists for line in lines[:MOST_ROWS] if line.update_id)
+    titles = read_titles(index_path, named)
     run.report.note(approvals=approvals, titles=titles)
     return approvals
 
@@ -313,6 +323,7 @@ def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -
     plan = plan_now(run, sources, queries.read_approvals(run))
     require_no_loss(plan)
     plan = without_excess(run, plan)
-    outcome = apply_plan(run, plan, work=f"audit-{record.sequence}", incoming=sources.incoming)
+    work = WorkId("audit", record.sequence)
+    outcome = apply_plan(run, plan, work=work, incoming=sources.incoming)
     report_approvals(run, outcome, sources.index)
-    remove_work(run, f"audit-{record.sequence}")
+    remove_work(run, work)

@@ -7,33 +7,30 @@ the confirmed plan did not.
 
 from __future__ import annotations
 
-import json
-
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.content.deletion import DeletePlan
+from tasks.ledger.steps import Confirmation
 from tasks.run.context import RunContext
-
-_STEP = "confirmed"
 
 
 def remember_confirmation(
     run: RunContext, work: str, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan
 ) -> None:
     """Remember durably which plan was confirmed for a piece of work, and what it takes away."""
-    known = {"digest": digest, "takes_away": sorted(_takes_away(approvals, deletes))}
-    run.ledger.finish_step(work, _STEP, json.dumps(known), now=run.clock())
+    takes_away = tuple(sorted(_takes_away(approvals, deletes)))
+    confirmation = Confirmation(digest=digest, takes_away=takes_away)
+    run.ledger.steps(work).confirm(confirmation, now=run.clock())
 
 
 def covers(
     run: RunContext, work: str, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan
 ) -> bool:
     """Whether the plan confirmed by this digest for this work took away all that this one does."""
-    text = run.ledger.step(work, _STEP)
-    if text is None:
+    confirmed = run.ledger.steps(work).confirmation
+    if confirmed is None or confirmed.digest != digest:
         return False
-    known = json.loads(text)
-    return known["digest"] == digest and _takes_away(approvals, deletes) <= {*known["takes_away"]}
+    return _takes_away(approvals, deletes) <= {*confirmed.takes_away}
 
 
 def _takes_away(approvals: ApprovalPlan, deletes: DeletePlan) -> set[str]:

@@ -12,7 +12,7 @@ from tasks.bundle.manifest import read_entries
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
-from tasks.importing.incoming import TrustedBundle
+from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
@@ -22,6 +22,7 @@ from tasks.run.context import RunContext
 from tasks.run.stored_documents import require_newest_import
 from tasks.run.waiting_decisions import waiting_of
 from tasks.server import queries
+from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
 
 
@@ -69,7 +70,7 @@ def _wanted_revisions(run: RunContext, present: ServerDecisions) -> list[Revisio
         RevisionId(str(line["update_id"]), int(str(line["revision"])))
         for line in waiting_of(run, "parked")
     }
-    return sorted({*approved_revisions(present.decisions.approvals), *parked})
+    return sorted({*approved_revisions(present.decisions), *parked})
 
 
 def count_unapproved(
@@ -112,6 +113,7 @@ def _resume(run: RunContext, updates: list[RevisionId]) -> int:
         {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
         for number, key in enumerate(updates, 1)
     ]
+    require_no_wsusutil(run)
     outcomes = list(queries.ask(run, "apply-approvals", items=lines))
     refused = [each for each in outcomes if each.get("result") == "failed"]
     if refused:

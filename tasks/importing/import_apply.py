@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from tasks.approvals.columns import revision_set
 from tasks.bundle.layout import MANIFEST, PACKAGE
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries
 from tasks.content.content_listing import ContentListing
@@ -14,34 +14,38 @@ from tasks.content.names import Blake3
 from tasks.content.place import PlaceItem
 from tasks.content.place import place as place_files
 from tasks.content.scan import scan
-from tasks.errors import (
-    AirGapError,
-    BatchFailedError,
-)
+from tasks.errors import AirGapError, BatchFailedError
 from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import (
     PlanInputs,
 )
 from tasks.importing.import_plan import newest_folder
-from tasks.importing.incoming import TrustedBundle
+from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
+from tasks.names import Side
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.server import queries, wsusutil_run
+from tasks.server.running_wsusutil import require_no_wsusutil
 
 # A package of which a hundredth is missing escapes such a sample once in five hundred million.
 _SAMPLE_UPDATES = 2_000
 
 
 def begin(run: RunContext, delivery: TrustedBundle, facts: ServerFacts) -> None:
-    """Remember durably, before the first change, that this bundle is being imported."""
+    """Remember durably, before the first change, that this bundle is being imported.
+
+    Raises:
+        WsusutilRunningError: A wsusutil has begun while the bundle was unpacked.
+    """
+    require_no_wsusutil(run)
     header = delivery.header
-    run.ledger.set_fact_once("chain", header.chain)
-    run.ledger.set_fact_once("staging_server", header.server.id)
-    run.ledger.set_fact_once("disconnected_server", facts.server_id)
+    run.ledger.adopt_chain(header.chain)
+    run.ledger.adopt_server(Side.STAGING, header.server.id)
+    run.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
     _remember_gap(run, delivery)
     run.imports.begin(
         ImportRecord(
@@ -142,11 +146,11 @@ def is_loaded(run: RunContext, delivery: TrustedBundle, sources: PlanInputs) -> 
     """Whether this package was loaded, and the server still knows every revision in question."""
     if delivery.arrival.is_superseded:
         return True
-    done = run.ledger.step(delivery.work, "metadata")
-    if done is None or json.loads(done) != delivery.header.package.blake3.hex:
+    if run.ledger.steps(delivery.work.text).loaded_package != delivery.header.package.blake3:
         return False
-    wanted = _concerned(delivery, sources)
-    return queries.read_revisions(run, wanted).keys() >= set(wanted)
+    wanted = revision_set(_concerned(delivery, sources))
+    there = revision_set(key for key, _ in queries.read_revisions(run, wanted))
+    return all(key in there for key in wanted)
 
 
 def load_metadata(
@@ -158,7 +162,8 @@ def load_metadata(
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
     """
     expected = delivery.header.package.blake3
-    on_server = _bring_package(run, delivery.package, delivery.work, expected)
+    work = delivery.work.text
+    on_server = _bring_package(run, delivery.package, work, expected)
     started = wsusutil_run.start_or_find(run, "import", work=delivery.work, package=on_server)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(run, attempt)
@@ -173,12 +178,12 @@ def load_metadata(
     judgement = wsusutil_run.judge(
         run, attempt, ending, signal, before=before, wanted=_expected(delivery, sources)
     )
-    wsusutil_run.forget(run, attempt, work=delivery.work)
+    wsusutil_run.forget(run, attempt, work=work)
     if wsusutil_run.is_old_failure(run, started, judgement):
         load_metadata(run, delivery, sources, before)
         return
     wsusutil_run.require_success(run, attempt, judgement)
-    run.ledger.finish_step(delivery.work, "metadata", json.dumps(expected.hex), now=run.clock())
+    run.ledger.steps(work).finish_loading(expected, now=run.clock())
 
 
 def _bring_package(run: RunContext, package: Path, work: str, expected: Blake3) -> str:
@@ -193,11 +198,12 @@ def _bring_package(run: RunContext, package: Path, work: str, expected: Blake3) 
     return target.text
 
 
-def _concerned(delivery: TrustedBundle, sources: PlanInputs) -> list[RevisionId]:
-    """Revisions with an incoming decision, as far as the package has them."""
+def _concerned(delivery: TrustedBundle, sources: PlanInputs) -> Iterator[RevisionId]:
+    """Revisions with an incoming decision, ascending, as far as the package has them."""
     with PackageIndex(delivery.index) as index:
-        named = sources.incoming.revisions()
-        return sorted(key for key in named if index.revision(*key) is not None)
+        for key in sources.incoming.revisions():
+            if index.revision(*key) is not None:
+                yield key
 
 
 def _expected(delivery: TrustedBundle, sources: PlanInputs) -> Iterator[RevisionId]:
@@ -207,9 +213,8 @@ def _expected(delivery: TrustedBundle, sources: PlanInputs) -> Iterator[Revision
     evenly: each costs the API a call. Whether it finds a category or a bundled child by its id,
     nobody documents.
     """
-    concerned = _concerned(delivery, sources)
-    yield from concerned
-    decided = set(concerned)
+    decided = revision_set(_concerned(delivery, sources))
+    yield from decided
     with PackageIndex(delivery.index) as index:
         step = max(1, index.count_updates() // _SAMPLE_UPDATES)
         sample = islice(index.approvable(), 0, None, step)

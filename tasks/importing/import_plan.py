@@ -13,10 +13,6 @@ from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentListing, ContentLookup, PresentFile
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
-from tasks.errors import (
-    PlanUnconfirmedError,
-    ServerUnfitError,
-)
 from tasks.importing.approval_run import (
     PlanInputs,
     plan_ahead,
@@ -25,15 +21,18 @@ from tasks.importing.approval_run import (
     without_excess,
 )
 from tasks.importing.confirmation import covers, remember_confirmation
-from tasks.importing.incoming import TrustedBundle
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
+from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.catalogue import read_titles
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
+from tasks.refusals import PlanUnconfirmedError, ServerUnfitError
 from tasks.reports.sections import (
+    MOST_ROWS,
     deletes_section,
     kept_section,
     plan_section,
+    shown_actions,
 )
 from tasks.run.context import RunContext
 from tasks.run.stored_documents import read_decisions_file, require_documents
@@ -106,7 +105,7 @@ def require_confirmed(
     if not plan.reasons:
         return plan
     run.report.note(plan_digest=plan.digest)
-    given, work = (confirm or "").lower(), delivery.work
+    given, work = (confirm or "").lower(), delivery.work.text
     approvals, deletes = plan.approvals, plan.deletes
     if given == plan.digest:
         remember_confirmation(run, work, given, approvals=approvals, deletes=deletes)
@@ -187,15 +186,16 @@ def plan_approvals(
     )
     now = plan_now(run, sources, queries.read_approvals(run))
     is_confirmed = plan.confirmed is not None and covers(
-        run, delivery.work, plan.confirmed, approvals=now, deletes=plan.deletes
+        run, delivery.work.text, plan.confirmed, approvals=now, deletes=plan.deletes
     )
     return now if is_confirmed else without_excess(run, now)
 
 
 def describe_plan(run: RunContext, plan: ImportPlan) -> None:
     """Show a plan before anybody is asked to confirm it."""
-    named = (*plan.approvals.actions, *plan.approvals.kept)
-    titles = read_titles(plan.sources.index, (each.update_id for each in named))
+    named = {each.update_id for each in shown_actions(plan.approvals)}
+    named |= {each.update_id for each in plan.approvals.kept[:MOST_ROWS]}
+    titles = read_titles(plan.sources.index, named)
     asked = plan.digest if plan.reasons else None
     run.report.sections.append(plan_section(plan.approvals, titles, digest=asked))
     if plan.approvals.kept:

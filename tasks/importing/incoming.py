@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
+from tasks.approvals.model import MOST_APPROVALS, MOST_DECLINES
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, ImportedBundle, SiteMemory, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
-from tasks.bundle.manifest import Entry, TrustedManifest
-from tasks.bundle.manifest_lookup import ManifestLookup
+from tasks.bundle.layout import APPROVALS
+from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
-from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
-from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
-from tasks.errors import (
+from tasks.errors import FailedError, HostFileError, PathMissingError
+from tasks.hosts.host import FileStat
+from tasks.hosts.paths import HostPath
+from tasks.ledger.work_id import WorkId
+from tasks.metadata.index import INDEX
+from tasks.refusals import (
     ChainError,
-    FailedError,
-    HostFileError,
     HostKeyError,
-    PackageError,
-    PathMissingError,
-    RoomError,
     SafetyError,
     TrustError,
     WrongSiteError,
 )
-from tasks.hosts.host import FileStat, Host
-from tasks.hosts.paths import HostPath
-from tasks.hosts.small_files import write_atomic
-from tasks.metadata.index import INDEX, index_package
-from tasks.metadata.server import ContentVolume
 from tasks.reports.sections import faults_section, neighbours_section
 from tasks.run.context import RunContext
-from tasks.run.folders import make_disk_folders
 from tasks.run.keys import bundle_trust
-from tasks.run.stored_documents import PAYLOAD, is_readable
+from tasks.run.stored_documents import read_decisions_file
 from tasks.server.mark import compare_mark
 
 _ROOM_BESIDES = 64 * 1_048_576
@@ -72,9 +64,9 @@ class IncomingBundle:
         return self.opened.trusted.digest
 
     @property
-    def work(self) -> str:
+    def work(self) -> WorkId:
         """What the steps of this import are remembered under, and its folder on the server."""
-        return f"import-{self.header.sequence}-{self.digest.short}"
+        return WorkId("import", self.header.sequence, bundle=self.digest.short)
 
     @property
     def index(self) -> Path:
@@ -92,65 +84,22 @@ class IncomingBundle:
         return self.verdict is not None and not self.verdict.is_newest
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedBundle:
-    """A bundle that is proved to its last byte: documents on our own disk, content in the intake.
-
-    Attributes:
-        arrival: The bundle as it was opened.
-        manifest, package, approvals: Copies of its documents; only these are used.
-        holdings: The manifest, found by digest.
-    """
-
-    arrival: IncomingBundle
-    manifest: TrustedManifest
-    package: Path
-    approvals: Path
-    holdings: ManifestLookup
-
-    @property
-    def header(self) -> Header:
-        """The verified header."""
-        return self.arrival.header
-
-    @property
-    def digest(self) -> Blake3:
-        """The header's digest."""
-        return self.arrival.digest
-
-    @property
-    def work(self) -> str:
-        """What the steps of this import are remembered under."""
-        return self.arrival.work
-
-    @property
-    def index(self) -> Path:
-        """The index of the metadata package."""
-        return self.arrival.index
-
-
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """How many content files came, were written into the intake, and lay in place already."""
-
-    carried: int
-    written: int
-    in_place: int
-
-
 def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> IncomingBundle:
     """Open a bundle: seal and site, and when it is to be imported its place in the chain.
 
     Raises:
         PathMissingError: A folder is not there.
+        UsageError: A folder is no bundle's, but one above or below it.
+        HostFileError: A folder or the seal cannot be read.
         SealError, SafetyError: There is no valid seal; it is of a later format.
         WrongSiteError: It is another site's, or the folders are not of one bundle.
+        TrustError: It says more than the format allows.
         ChainError, BundleAgeError, ClockError: It is to be imported and does not fit here.
     """
-    for folder in folders:
-        if not folder or not Path(folder).is_dir():
-            raise PathMissingError(what="the bundle's folder", path=folder)
-    paths = [run.media.path(str(Path(folder).resolve())) for folder in folders]
+    if "" in folders:
+        raise PathMissingError(what="the bundle's folder", path="")
+    # Path.resolve raises errors of its own where the disk fails; this gives what could be resolved.
+    paths = [run.media.path(os.path.realpath(folder)) for folder in folders]
     _list_neighbours(run, paths)
     opened = open_bundle(run.media, paths, bundle_trust(run.site))
     header = opened.header
@@ -163,6 +112,7 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
     )
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
+    require_countable(header)
     verdict = _judge_first(run, opened) if to_import else None
     if verdict is not None:
         say_verdict(run, header.bundle, verdict)
@@ -176,7 +126,7 @@ def _list_neighbours(run: RunContext, bundles: list[HostPath]) -> None:
     found: list[tuple[HostPath, FileStat]] = []
     for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
         with suppress(HostFileError):  # a folder that we may pass through and not list
-            listed = sorted(run.media.list_folder(folder), key=lambda stat: stat.name)
+            listed = Media(run.media).list_folder(folder)
             found += ((folder.joined(stat.name), stat) for stat in listed)
     others = [(path, stat) for path, stat in found if path not in bundles]
     if others:
@@ -227,97 +177,27 @@ def judge_again(run: RunContext, arrival: IncomingBundle) -> None:
         )
 
 
-def unpack(
-    run: RunContext,
-    arrival: IncomingBundle,
-    listing: ContentListing,
-    *,
-    volume: ContentVolume | None,
-) -> tuple[TrustedBundle, Unpacked]:
-    """Copy the whole bundle from the media, proving every byte; content goes into the intake.
-
-    What lies in WsusContent already, proved, is read from the media too, but not written again.
-
-    Raises:
-        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: It is not what
-            its seal says. A run that is refused for trust ends with an empty intake.
-        TrustError, PackageError: What is sealed breaks the format, or is of another server.
-        RoomError: The intake's disk has less room than is needed; nothing was copied yet.
-    """
-    arrival.folder.mkdir(parents=True, exist_ok=True)
-    documents = unpack_documents(arrival.opened, arrival.folder)
-    bundle = arrival.header.bundle
-    if documents.manifest is None or documents.package is None or documents.approvals is None:
-        _refuse_faults(run, arrival)
-        raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
-    _require_room(run, documents.manifest, listing, volume)
-    run.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
-    try:
-        unpacked = _unpack_content(run, arrival, documents.manifest, listing)
-    finally:
-        run.progress.finish()
-    _refuse_faults(run, arrival)
-    _index(arrival, documents.package)
-    kept = run.media.path(str(arrival.folder.absolute())).joined(PAYLOAD)
-    write_atomic(run.media, kept, [arrival.header.payload()])
-    delivery = TrustedBundle(
-        arrival=arrival,
-        manifest=documents.manifest,
-        package=documents.package,
-        approvals=documents.approvals,
-        holdings=run.look_up_in(documents.manifest.entries()),
-    )
-    return delivery, unpacked
-
-
-def _unpack_content(
-    run: RunContext, arrival: IncomingBundle, manifest: TrustedManifest, listing: ContentListing
-) -> Unpacked:
-    in_place = 0
-
-    def choose(entry: Entry) -> Treatment:
-        nonlocal in_place
-        held = listing.look_up(entry.name)
-        if held is not None and held.is_valid and held.size_bytes == entry.size_bytes:
-            in_place += 1
-            return "prove"
-        return "copy"
-
-    disk = run.folders.on_content_disk(listing.content_dir)
-    make_disk_folders(run.server, disk, disk.intake)
-    read = unpack_content(
-        arrival.opened,
-        manifest,
-        intake=Intake(run.server, disk.intake),
-        choose=choose,
-        progress=run.progress,
-    )
-    return Unpacked(
-        carried=arrival.header.counts.carried_files,
-        written=read.written,
-        in_place=in_place,
-    )
-
-
 def prove(run: RunContext, arrival: IncomingBundle) -> None:
     """Prove a whole bundle and change nothing; copies of its documents are removed again.
 
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: All that is wrong
             stands in the report.
+        TrustError: What is sealed breaks the format.
     """
     folder = run.scratch / "verify"
     folder.mkdir()
     run.progress.start("Verify", total=arrival.header.counts.carried_bytes, unit="bytes")
     try:
         prove_bundle(arrival.opened, scratch=folder, progress=run.progress)
+        refuse_faults(run, arrival)
+        read_decisions_file(folder / APPROVALS)
     finally:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)
-    _refuse_faults(run, arrival)
 
 
-def _refuse_faults(run: RunContext, arrival: IncomingBundle) -> None:
+def refuse_faults(run: RunContext, arrival: IncomingBundle) -> None:
     """List in the report all that is wrong on the media, and raise what it amounts to."""
     faults = arrival.opened.faults
     if faults or faults.recovered:
@@ -332,69 +212,28 @@ def _refuse_faults(run: RunContext, arrival: IncomingBundle) -> None:
     raise_for_faults(arrival.header.bundle, faults)
 
 
-def _index(arrival: IncomingBundle, package: Path) -> None:
-    """Index the package once, unless there is an index that is whole and of this very package."""
-    mark = arrival.folder / "index.json"
-    expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
-    if mark.is_file() and mark.read_bytes() == expected and is_readable(arrival.index):
-        return
-    summary = index_package(package, arrival.index)
-    if summary.server_id.lower() != arrival.header.server.id.lower():
-        raise PackageError(
-            path=package,
-            reason=f"it is of server {summary.server_id}, the bundle of {arrival.header.server.id}",
-        )
-    mark.write_bytes(expected)
-
-
-def _require_room(
-    run: RunContext,
-    manifest: TrustedManifest,
-    listing: ContentListing,
-    volume: ContentVolume | None,
-) -> None:
-    """Compare the room of the content disk with what will be written, before it is.
+def require_countable(header: Header) -> None:
+    """Refuse, before anything is copied, decisions that are more than the format allows.
 
     Raises:
-        RoomError: Either what the volume says, or what the server says of it, is too little.
+        TrustError: They are.
     """
-    needed = 0
-    intake = run.folders.on_content_disk(listing.content_dir).intake
-    waiting = _intake_bytes(run.server, intake)
-    for entry in manifest.entries():
-        held = listing.look_up(entry.name) if entry.is_carried else None
-        if entry.is_carried and not (held and held.is_valid):
-            needed += entry.size_bytes
-    needed = max(0, needed - waiting)
-    if needed == 0:
-        return
-    free = run.server.space(intake).free_bytes
-    if volume is not None:
-        free = min(free, volume.free_bytes)
-    if free < needed + _ROOM_BESIDES:
-        raise RoomError(
-            where="the content disk of the disconnected server",
-            free_bytes=free,
-            needed_bytes=needed + _ROOM_BESIDES,
-        )
-
-
-def _intake_bytes(server: Host, intake: HostPath) -> int:
-    return sum(
-        stat.size_bytes
-        for folder in server.list_folder(intake)
-        if folder.kind == "folder"
-        for stat in server.list_folder(intake.joined(folder.name))
-        if stat.kind == "file"
-    )
+    counts = header.counts
+    for what, count, most in (
+        ("approvals", counts.approvals, MOST_APPROVALS),
+        ("declines", counts.declines, MOST_DECLINES),
+    ):
+        if count > most:
+            raise TrustError(
+                reason=f"bundle {header.bundle} has {count} {what}, at most {most} are allowed"
+            )
 
 
 def remember_chain(run: RunContext) -> SiteMemory:
     """What this site remembers of its chain, from the ledger alone."""
-    last_run = run.ledger.fact("latest_time")
     return SiteMemory(
         site=run.site.name,
-        chain=run.ledger.fact("chain"),
+        chain=run.ledger.chain,
         imported={
             record.sequence: ImportedBundle(
                 digest=record.header_digest,
@@ -404,7 +243,7 @@ def remember_chain(run: RunContext) -> SiteMemory:
             )
             for record in run.imports.all()
         },
-        last_run=datetime.fromisoformat(last_run) if last_run else None,
+        last_run=run.ledger.newest_time,
     )
 
 

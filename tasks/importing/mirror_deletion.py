@@ -12,11 +12,12 @@ from tasks.content.content_listing import ContentListing
 from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
-from tasks.errors import BatchFailedError, DeleteLimitError
+from tasks.errors import BatchFailedError
 from tasks.importing.approval_run import PlanInputs
-from tasks.importing.incoming import TrustedBundle
+from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
+from tasks.refusals import DeleteLimitError
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.folders import make_disk_folders
@@ -122,7 +123,7 @@ def _has_local(run: RunContext, index: PackageIndex, view: ServerSnapshot) -> bo
     each of the package's whether it is among them.
     """
     newest = (RevisionId(key.update_id, 0) for key in index.approvable())
-    return view.facts.update_count > len(queries.read_revisions(run, newest))
+    return view.facts.update_count > len({key for key, _ in queries.read_revisions(run, newest)})
 
 
 def _wanted(
@@ -135,7 +136,7 @@ def _wanted(
     """
     declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
-    approved = approved_revisions((*present.decisions.approvals, *sources.incoming.approvals))
+    approved = approved_revisions(present.decisions, sources.incoming)
     keys: set[RevisionId] = {*index.approvable(), *approved}
     return sorted(key for key in keys if key[0] not in declined)
 

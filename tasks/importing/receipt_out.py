@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from tasks.bundle.manifest import Entry, TrustedManifest, compare_sorted
 from tasks.bundle.receipt import (
+    MOST_MISSING,
     MissingUpdate,
     Receipt,
     ReceiptCounts,
@@ -21,7 +23,7 @@ from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
 from tasks.importing.approval_run import last_applied
 from tasks.importing.content_audit import AuditResult
-from tasks.importing.incoming import TrustedBundle
+from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.catalogue import PackageIndex
 from tasks.reports.model import ApprovalOutcome
@@ -41,8 +43,10 @@ def make_receipt(
 ) -> Receipt:
     """Say what the staging side may know: what of the manifest is in place, and what is not."""
     header = delivery.header
-    lacking = list(_lacking(delivery.manifest, listing))
-    outcome, listed = list_missing(lacking)
+    lacking = _lacking(delivery.manifest, listing)
+    first = list(islice(lacking, MOST_MISSING + 1))  # no receipt lists more
+    outcome, listed = list_missing(first)
+    files_missing = len(first) + sum(1 for _ in lacking)
     updates = sorted({(each.update_id, each.revision) for each in missing})
     with PackageIndex(delivery.index) as index:
         revisions = index.summary.revisions
@@ -53,8 +57,8 @@ def make_receipt(
         header_digest=header.digest,
         outcome=outcome,
         counts=ReceiptCounts(
-            files_in_place=header.counts.files - len(lacking),
-            files_missing=len(lacking),
+            files_in_place=header.counts.files - files_missing,
+            files_missing=files_missing,
             updates_loaded=revisions,
             approvals_applied=len(last_applied(run).approvals),
             approvals_parked=len(approvals.parked),
@@ -62,7 +66,9 @@ def make_receipt(
             approvals_failed=len(approvals.failed),
         ),
         missing_content=listed,
-        missing_updates=tuple(MissingUpdate(update_id=i, revision=r) for i, r in updates),
+        missing_updates=tuple(
+            MissingUpdate(update_id=i, revision=r) for i, r in updates[:MOST_MISSING]
+        ),
     )
 
 

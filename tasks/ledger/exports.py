@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.bundle.header import Mode
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
 from tasks.ledger.store import Ledger
+from tasks.names import Mode
 
 ExportStatus = Literal["reserved", "committed", "sealed", "void"]
 
@@ -50,10 +50,9 @@ class Exports:
         self._ledger = ledger
         self._connection = ledger.connection
 
-    @property
-    def chain(self) -> str:
-        """The chain's random id (32 hex digits), drawn once for this state."""
-        return self._ledger.set_fact_once("chain", secrets.token_hex(16))
+    def mint_chain(self) -> str:
+        """Draw the chain's random id (32 hex digits) unless there is one; return it."""
+        return self._ledger.chain or self._ledger.adopt_chain(secrets.token_hex(16))
 
     def newest(self) -> ExportRecord | None:
         """The record with the highest sequence."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.bundle.receipt import ReceiptOutcome
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
+from tasks.ledger.facts import read_fact, write_fact
 from tasks.ledger.store import Ledger
 
 ImportStatus = Literal["begun", "done"]
@@ -34,10 +36,9 @@ class ImportRecord(BaseModel):
     outcome: ReceiptOutcome | None
 
 
-class RememberedDecision(BaseModel):
+@dataclass(frozen=True, slots=True)
+class RememberedDecision:
     """One remembered decision: ``body`` is its canonical JSON, ``state`` the set it is in."""
-
-    model_config = ConfigDict(frozen=True)
 
     state: DecisionState
     update_id: str
@@ -90,12 +91,13 @@ class Imports:
     @property
     def lost_bundle(self) -> int | None:
         """The bundle that later ones counted on and that never came; None when all was brought."""
-        text = self._ledger.fact("lost_bundle")
+        text = read_fact(self._connection, "lost_bundle")
         return int(text) if text else None
 
     def remember_lost(self, sequence: int | None) -> None:
         """Remember that a bundle never came, or that what it carried has been brought since."""
-        self._ledger.set_fact("lost_bundle", "" if sequence is None else str(sequence))
+        text = "" if sequence is None else str(sequence)
+        write_fact(self._connection, "lost_bundle", text)
 
     def remember(self, decisions: Iterable[RememberedDecision]) -> None:
         """Replace the remembered decisions, in one transaction."""
@@ -104,16 +106,17 @@ class Imports:
             self._connection.executemany(
                 "INSERT OR REPLACE INTO decision"
                 " VALUES (:state,:update_id,:revision,:group_path,:body,:reason)",
-                (decision.model_dump() for decision in decisions),
+                map(asdict, decisions),
             )
 
-    def decisions(self, state: DecisionState) -> list[RememberedDecision]:
-        """The decisions of one set, in stable order."""
+    def decisions(self, state: DecisionState) -> Iterator[RememberedDecision]:
+        """Yield the decisions of one set, in stable order."""
         rows = self._connection.execute(
-            "SELECT * FROM decision WHERE state=? ORDER BY update_id, revision, group_path, body",
+            "SELECT state, update_id, revision, group_path, body, reason FROM decision"
+            " WHERE state=? ORDER BY update_id, revision, group_path, body",
             (state,),
         )
-        return [RememberedDecision.model_validate(dict(row)) for row in rows]
+        return (RememberedDecision(*row) for row in rows)
 
     def _one(self, query: str, *values: object) -> ImportRecord | None:
         row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()

@@ -1,69 +1,70 @@
-"""Opens the ledger of one side and keeps its small facts."""
+"""Opens the ledger of one side, and keeps what is known of the side itself."""
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from tasks.errors import HostFileError
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS export (
-    sequence INTEGER PRIMARY KEY, status TEXT NOT NULL, mode TEXT NOT NULL,
-    base_digest TEXT, parent_digest TEXT, header_digest TEXT, fingerprint TEXT,
-    bundle TEXT NOT NULL, folder TEXT NOT NULL, created TEXT NOT NULL, sealed TEXT,
-    receipt TEXT, accepted TEXT);
-CREATE TABLE IF NOT EXISTS import (
-    header_digest TEXT PRIMARY KEY, sequence INTEGER NOT NULL, status TEXT NOT NULL,
-    folder TEXT NOT NULL, created TEXT NOT NULL, begun TEXT NOT NULL, done TEXT,
-    outcome TEXT) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS decision (
-    state TEXT NOT NULL, update_id TEXT NOT NULL, revision INTEGER NOT NULL,
-    group_path TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
-    PRIMARY KEY (state, update_id, revision, group_path, body)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS step (
-    work TEXT NOT NULL, name TEXT NOT NULL, result TEXT NOT NULL, done TEXT NOT NULL,
-    PRIMARY KEY (work, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS run (
-    id TEXT PRIMARY KEY, command TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
-    outcome TEXT, exit_code INTEGER, bundle TEXT, report TEXT) WITHOUT ROWID;
-"""
-
+from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
+from tasks.ledger.schema import migrate, transaction
+from tasks.ledger.steps import Attempt, Steps, read_attempts
+from tasks.metadata.wsusutil import Verb
+from tasks.names import Side
 
 _REMEDY = (
     "Check the disk and the account's rights there. If the file is damaged, restore the state "
     "folder from its backup; do not begin an empty one, it guards what may be imported."
 )
+_SERVER_FACT: dict[Side, FactName] = {
+    Side.STAGING: "staging_server",
+    Side.DISCONNECTED: "disconnected_server",
+}
 
 
 class Ledger:
-    """The ledger of one side. One connection, used by one thread; open it anew where needed."""
+    """The ledger of one side. One connection, used by one thread; open it anew where needed.
+
+    Attributes:
+        path: The SQLite file.
+        machine: A random id of this state folder (32 hex digits), drawn when it is first opened;
+            it stands in locks instead of a host's name.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         """Open or create the ledger below ``state_dir``; the folder is made, for us alone.
 
+        A ledger of an older version of the product is brought up to this one.
+
         Raises:
             HostFileError: It cannot be made, or is no ledger.
+            SafetyError: A later version of the product wrote it; it is left as it is.
         """
         self.path = state_dir / "ledger.sqlite"
         try:
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.connection = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            self.connection.row_factory = sqlite3.Row
-            self.connection.execute("PRAGMA journal_mode=WAL")
-            self.connection.execute("PRAGMA synchronous=FULL")
-            self.connection.executescript(_SCHEMA)
+            try:
+                self.machine = self._prepare()
+            except BaseException:
+                self.connection.close()
+                raise
         except (OSError, sqlite3.Error) as error:
             raise HostFileError(
                 operation="open", path=self.path, reason=str(error), remedy=_REMEDY
             ) from None
+
+    def _prepare(self) -> str:
+        self.connection.row_factory = sqlite3.Row
+        self.connection.execute("PRAGMA synchronous=FULL")
+        migrate(self.connection, self.path)
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        machine = read_fact(self.connection, "machine")
+        return machine or write_fact_once(self.connection, "machine", secrets.token_hex(16))
 
     def __enter__(self) -> Self:
         return self
@@ -71,66 +72,63 @@ class Ledger:
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, durable when it returns."""
-        self.connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
+    def transaction(self) -> AbstractContextManager[None]:
+        """Do all or nothing; what is done is durable when it returns."""
+        return transaction(self.connection)
 
-    def fact(self, name: str) -> str | None:
-        """A small fact by name, None when it is not known yet."""
-        row = self.connection.execute("SELECT value FROM fact WHERE name=?", (name,)).fetchone()
-        return None if row is None else str(json.loads(row["value"]))
-
-    def set_fact(self, name: str, value: str) -> None:
-        """Remember a small fact; the newest wins."""
-        self.connection.execute(
-            "INSERT INTO fact VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
-            (name, json.dumps(value)),
-        )
-
-    def set_fact_once(self, name: str, value: str) -> str:
-        """Remember a fact unless it is known already; return the one that holds."""
-        self.connection.execute(
-            "INSERT INTO fact VALUES (?, ?) ON CONFLICT(name) DO NOTHING", (name, json.dumps(value))
-        )
-        return self.fact(name) or value
+    def claim(self, owner: str) -> str:
+        """Remember whose state this is unless it is known; return the owner that holds."""
+        return write_fact_once(self.connection, "owner", owner)
 
     @property
-    def machine(self) -> str:
-        """A random id of this state folder; it stands in locks instead of a host's name."""
-        return self.set_fact_once("machine", secrets.token_hex(16))
+    def chain(self) -> str | None:
+        """The id of the chain that this side makes or follows; None before its first bundle."""
+        return read_fact(self.connection, "chain")
+
+    def adopt_chain(self, chain: str) -> str:
+        """Remember a chain unless one is known; return the chain that holds."""
+        return write_fact_once(self.connection, "chain", chain)
+
+    def server_id(self, side: Side) -> str | None:
+        """The id of a side's server as this site knows it; None while it does not."""
+        return read_fact(self.connection, _SERVER_FACT[side])
+
+    def adopt_server(self, side: Side, server_id: str) -> None:
+        """Remember the id of a side's server unless one is known."""
+        write_fact_once(self.connection, _SERVER_FACT[side], server_id)
+
+    @property
+    def content_dir(self) -> str | None:
+        """The path of WsusContent on the server when a run last looked; None before."""
+        return read_fact(self.connection, "content_dir")
+
+    def remember_content_dir(self, path: str) -> None:
+        """Remember where WsusContent lies on the server."""
+        write_fact(self.connection, "content_dir", path)
+
+    @property
+    def newest_time(self) -> datetime | None:
+        """The latest trusted moment (UTC) that this side has seen; None before its first bundle."""
+        text = read_fact(self.connection, "latest_time")
+        return datetime.fromisoformat(text) if text else None
 
     def latest_time(self, now: datetime) -> datetime:
         """``now``, or the latest time ever seen here: the clock never runs backwards for us."""
-        text = self.fact("latest_time")
-        seen = datetime.fromisoformat(text) if text else now
-        return max(now, seen)
+        return max(now, self.newest_time or now)
 
     def note_time(self, moment: datetime) -> None:
-        """Remember a trusted moment (UTC) if it is later than all before."""
-        self.set_fact("latest_time", self.latest_time(moment).astimezone(UTC).isoformat())
+        """Remember a trusted moment if it is later than all before."""
+        self.replace_time(self.latest_time(moment))
 
-    # --- steps: what is done and need not be repeated ----------------------------------------
+    def replace_time(self, moment: datetime) -> None:
+        """Remember a moment as the latest, also where a later one was remembered by mistake."""
+        text = moment.astimezone(UTC).isoformat()
+        write_fact(self.connection, "latest_time", text)
 
-    def step(self, work: str, name: str) -> str | None:
-        """The result (JSON) of a finished step of this piece of work, None when it is not done."""
-        row = self.connection.execute(
-            "SELECT result FROM step WHERE work=? AND name=?", (work, name)
-        ).fetchone()
-        return None if row is None else str(row["result"])
+    def steps(self, work: str) -> Steps:
+        """The steps of a piece of work."""
+        return Steps(self.connection, work)
 
-    def finish_step(self, work: str, name: str, result: str, *, now: datetime) -> None:
-        """Remember that a step is done. The caller proves anew that what it made is still there."""
-        self.connection.execute(
-            "INSERT OR REPLACE INTO step VALUES (?,?,?,?)", (work, name, result, now.isoformat())
-        )
-
-    def forget_step(self, work: str, name: str) -> None:
-        """Forget one step, so that it is done anew."""
-        self.connection.execute("DELETE FROM step WHERE work=? AND name=?", (work, name))
+    def attempts(self, verb: Verb) -> tuple[Attempt, ...]:
+        """The starts of wsusutil that nobody judged yet, in all pieces of work."""
+        return read_attempts(self.connection, verb)

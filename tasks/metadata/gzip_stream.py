@@ -35,6 +35,8 @@ class Limits:
             escaped and as UTF-16 stays below this; a tree of it takes up to thirty times that.
         prolog_bytes: Before the root element's start tag ends.
         piece_bytes: Of XML in memory at once.
+        languages, mapped_files, revisions: Elements of each kind.
+        name_characters: Of a file's name or address, or a language's code.
     """
 
     plain_bytes: int = 64 * 1024**3
@@ -43,6 +45,10 @@ class Limits:
     element_bytes: int = 16 * 1024**2
     prolog_bytes: int = 64 * 1024
     piece_bytes: int = 256 * 1024
+    languages: int = 1_000
+    mapped_files: int = 4_000_000
+    revisions: int = 1_000_000
+    name_characters: int = 2_000
 
 
 class GzipStream:

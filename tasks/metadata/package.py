@@ -80,8 +80,7 @@ class _Reader:
         self._package = package
         self._limits = limits
         self._stream = GzipStream(package, limits=limits, progress=progress)
-        self._has_map = False
-        self._has_updates = False
+        self._counts = dict.fromkeys(_SECTIONS, 0)
 
     def items(self) -> Iterator[PackageItem]:
         pieces = self._stream.pieces()
@@ -151,17 +150,33 @@ class _Reader:
             raise PackageError(path=self._package, reason=reason) from error
 
     def _item(self, element: etree._Element) -> PackageItem:
+        self._count(str(element.tag))
         if element.tag == "Update":
-            self._has_updates = True
             return self._update(element)
-        if self._has_updates:
+        if self._counts["Update"]:
             self._refuse(f"a {element.tag} element stands after the updates")
         if element.tag == "Language":
-            code = element.get("ShortName", "").strip().lower()
+            code = self._short(element.get("ShortName", "").strip().lower())
             is_enabled = element.get("Enabled", "").strip().lower() in {"1", "true"}
             return PackageLanguage(code=code, is_enabled=is_enabled)
-        self._has_map = True
         return self._mapped_file(element)
+
+    def _count(self, tag: str) -> None:
+        limits = self._limits
+        most = {
+            "Language": limits.languages,
+            "File": limits.mapped_files,
+            "Update": limits.revisions,
+        }
+        self._counts[tag] += 1
+        if self._counts[tag] > most[tag]:
+            self._refuse(f"it has more than {most[tag]} {tag} elements")
+
+    def _short(self, name: str) -> str:
+        """Take a name of a length that can be kept; the index keeps thousands in memory."""
+        if len(name) > self._limits.name_characters:
+            self._refuse(f"a name in it has more than {self._limits.name_characters} characters")
+        return name
 
     def _mapped_file(self, element: etree._Element) -> MappedFile:
         url = element.get("MUUrl")
@@ -169,8 +184,8 @@ class _Reader:
             self._refuse("a mapped file has no MUUrl")
         return MappedFile(
             sha1=self._sha1(element),
-            name=element.get("Name", ""),
-            url=url,
+            name=self._short(element.get("Name", "")),
+            url=self._short(url),
             has_decryption_key=bool(element.get("DecryptionKey")),
         )
 
@@ -181,7 +196,7 @@ class _Reader:
         if not (number.isascii() and number.isdigit() and len(number) <= 9):
             self._refuse(f"update {update_id} has RevisionNumber {number[:40]!r}")
         sha1s = tuple(dict.fromkeys(self._sha1(file) for file in element.iterfind("Files/File")))
-        if sha1s and not self._has_map:
+        if sha1s and not self._counts["File"]:
             self._refuse(f"there is no file map, but update {update_id} has files")
         held = element.find("MetaData")
         if held is None:
@@ -191,6 +206,8 @@ class _Reader:
         except (MetadataError, etree.XMLSyntaxError) as error:
             reason = f"MetaData of update {update_id} revision {number}: {str(error)[:300]}"
             raise PackageError(path=self._package, reason=reason) from error
+        for file in metadata.files:
+            self._short(file.name)
         key = (_guid_bytes(update_id), int(number))
         if metadata.identity not in {None, key}:
             self._refuse(f"MetaData of update {update_id} revision {number} is of another update")

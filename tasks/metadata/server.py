@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-Side = Literal["staging", "disconnected"]
+from tasks.names import Count, Side
+
 Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
-Count = Annotated[int, Field(ge=0, lt=2**31)]
+Int32Count = Annotated[Count, Field(lt=2**31)]
 """What the API counts in an Int32."""
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 ShortText = Annotated[str, Field(min_length=1, max_length=100)]
@@ -67,18 +68,18 @@ class ServerFacts(ServerSettings):
     download_as_needed: bool
     content_dir: str
     content_volume: ContentVolume | None
-    update_count: Count
-    declined_count: Count
-    approved_count: Count
-    arrived_since: Count | None
+    update_count: Int32Count
+    declined_count: Int32Count
+    approved_count: Int32Count
+    arrived_since: Int32Count | None
     synchronization: str
     last_sync_result: str | None
     last_sync_end: AwareDatetime | None
     service_status: str | None
-    failed_downloads: Count
+    failed_downloads: Int32Count
     bytes_to_download: Bytes
     bytes_downloaded: Bytes
-    active_rules: Count
+    active_rules: Int32Count
     auto_approve_infrastructure: bool
     auto_refresh_approvals: bool
     auto_decline_expired: bool
@@ -152,7 +153,7 @@ def unfit_reasons(facts: ServerFacts, side: Side) -> tuple[Unfit, ...]:
 
     A replica can be exported from: it only cannot be imported into.
     """
-    disconnected = side == "disconnected"
+    disconnected = side is Side.DISCONNECTED
     return tuple(
         unfit
         for applies, test, unfit in _RULES

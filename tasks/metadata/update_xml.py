@@ -26,7 +26,7 @@ _DECLARATION = re.compile(r"\A[\s\ufeff]*(?:<\?xml[^>]*\?>)?")
 _GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 _KB_NUMBER = re.compile(r"(?:KB)?(\d{5,8})", re.IGNORECASE)
 _KB_IN_TITLE = re.compile(r"\bKB(\d{5,8})\b", re.IGNORECASE)
-_TITLE_CHARACTERS = 1_000
+TITLE_CHARACTERS = 1_000
 _WORD_CHARACTERS = 100
 _ANY_LANGUAGE = frozenset({"", "all", "neutral"})
 
@@ -116,7 +116,7 @@ def _title(view: _View, default_language: str) -> str:
     for language in (_language(default_language), "en", *titles):
         if title := titles.get(language):
             # A title is one line for us; the limit keeps one update from filling every report.
-            return " ".join(title.split())[:_TITLE_CHARACTERS]
+            return " ".join(title.split())[:TITLE_CHARACTERS]
     return ""
 
 

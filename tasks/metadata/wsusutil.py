@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Literal
 
 from tasks.metadata.catalogue import PackageIndex
@@ -26,10 +26,19 @@ _ROOTS: dict[Verb, str] = {"export": "ExportLog", "import": "ImportLog"}
 
 @dataclass(frozen=True, slots=True)
 class FileNames:
-    """Names of one run: WSUS wants both to be new in their folder, so they are never reused."""
+    """Names of one start: WSUS wants both to be new in their folder, so they are never reused."""
 
-    package: str
-    log: str
+    stem: str
+
+    @property
+    def package(self) -> str:
+        """Name of the package that an export writes."""
+        return f"{self.stem}.xml.gz"
+
+    @property
+    def log(self) -> str:
+        """Name of the log."""
+        return f"{self.stem}.log.xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +124,9 @@ class Judgement:
         return f"{bad} (so the {' and the '.join(self.contradicted)} did not tell the truth)"
 
 
-def new_file_names(verb: Verb, *, now: datetime) -> FileNames:
-    """Names that no other run has: the time to the second and 64 random bits."""
-    stem = f"{verb}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
-    return FileNames(f"{stem}.xml.gz", f"{stem}.log.xml")
+def new_file_names(verb: Verb, *, run: str) -> FileNames:
+    """Names that no other start has: the id of the run, which begins with its time, and 64 bits."""
+    return FileNames(f"{verb}-{run}-{secrets.token_hex(8)}")
 
 
 def export_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]:

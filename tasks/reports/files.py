@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -30,29 +31,33 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
         HostFileError: The folder cannot be written.
     """
     named = report.model_copy(update={"report": folder.absolute() / PAGE})
-    contents = {DOCUMENT: _pretty(named.as_json())}
-    if named.missing:
-        wanted = shopping_list(named.missing, site=named.site or "", now=now)
-        contents[MISSING] = missing_csv(named.missing)
-        contents[SHOPPING] = _pretty(wanted.model_dump(mode="json"))
-    contents[PAGE] = render_html(named, files=tuple(contents)).encode()
+    names = [DOCUMENT]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            _write(folder / name, content)
+        _write(folder / DOCUMENT, _pretty(named.as_json()))
+        if named.missing:
+            wanted = shopping_list(named.missing, site=named.site or "", now=now)
+            _write(folder / MISSING, [missing_csv(named.missing)])
+            _write(folder / SHOPPING, _pretty(wanted.model_dump(mode="json")))
+            names += [MISSING, SHOPPING]
+        _write(folder / PAGE, [render_html(named, files=tuple(names)).encode()])
     except OSError as error:
         raise file_fault("write", folder, error) from error
     return named
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: Iterable[bytes]) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:
-        file.write(content)
+        file.writelines(content)
         file.flush()
         os.fsync(file.fileno())
     retry_sharing(lambda: partial.replace(path))
 
 
-def _pretty(content: object) -> bytes:
-    return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+def _pretty(content: object) -> Iterator[bytes]:
+    """JSON in pieces: of the longest report the whole text does not fit into memory twice."""
+    # ASCII, as on stdout: what cannot be seen is an escape, also where the file is just printed.
+    for piece in json.JSONEncoder(indent=2).iterencode(content):
+        yield piece.encode()
+    yield b"\n"

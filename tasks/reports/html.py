@@ -10,6 +10,7 @@ from markupsafe import Markup
 from tasks.reports import text
 from tasks.reports.model import Cell, CellKind, CommandReport
 from tasks.reports.summary import all_sections, attention, next_step, summary_facts
+from tasks.visible import visible
 
 MAX_ROWS = 2_000
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -53,7 +54,7 @@ def _finalize(value: object) -> object:
     """Every expression of the template passes here: no raw control character gets out."""
     if value is None:
         return ""
-    return value if isinstance(value, Markup) else text.visible(str(value))
+    return value if isinstance(value, Markup) else visible(str(value))
 
 
 def _cell(value: Cell, kind: CellKind) -> str:

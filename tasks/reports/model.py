@@ -9,6 +9,7 @@ The outcome follows from the exit code, so that the two cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,12 +20,15 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    TypeAdapter,
     computed_field,
 )
+from pydantic.dataclasses import dataclass as checked_dataclass
 
-from tasks.errors import InternalFaultError
+from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.known_errors import foreseen
+from tasks.visible import visible
 
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
 
@@ -66,18 +70,35 @@ class ErrorLine(Reported):
     kind: str
     message: str
     next_step: str
+    # The message as a terminal shows it; the document has the message alone.
+    lines: tuple[str, ...] = Field(default=(), exclude=True)
 
 
-class ApprovalLine(Reported):
-    """One decision and what became of it; of a decline ``group`` is empty, ``action`` null."""
+@checked_dataclass(
+    frozen=True,
+    slots=True,
+    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
+)
+class ApprovalLine:
+    """One decision and what became of it; of a decline ``group`` is empty, ``action`` null.
 
-    update_id: str
-    revision: int
+    A target group that could not be made has neither ``update_id`` nor ``revision``.
+
+    Attributes:
+        operation: What was tried and failed; for people, no part of the document.
+    """
+
+    update_id: str | None
+    revision: int | None
     group: tuple[str, ...] = ()
     action: str | None = None
     deadline: str | None = None
     optional: bool = False
     reason: str | None = None
+    operation: Annotated[str | None, Field(exclude=True)] = None
+
+
+_APPROVAL_LINE = TypeAdapter(ApprovalLine)
 
 
 class ApprovalOutcome(Reported):
@@ -91,9 +112,9 @@ class ApprovalOutcome(Reported):
 
 def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:
     """Decisions as the report has them; keys that it does not know are left out."""
-    known = ApprovalLine.model_fields.keys()
+    known = {field.name for field in fields(ApprovalLine)}
     return tuple(
-        ApprovalLine.model_validate({key: line[key] for key in line.keys() & known})
+        _APPROVAL_LINE.validate_python({key: line[key] for key in line.keys() & known})
         for line in lines
     )
 
@@ -216,15 +237,13 @@ class CommandReport(Reported):
         return next(named, "")
 
 
-def failure_report(
-    command: str, error: Exception, *, site: str | None = None, log: Path | None = None
-) -> CommandReport:
+def failure_report(command: str, error: Exception, *, site: str | None = None) -> CommandReport:
     """The report of a command that ended with an error; one that we did not foresee is 1."""
     return CommandReport(
         command=command,
         site=site,
         exit_code=exit_code_of(error),
-        errors=(error_line(error, log=log),),
+        errors=(error_line(error),),
     )
 
 
@@ -240,12 +259,19 @@ def error_line(error: Exception, *, log: Path | None = None) -> ErrorLine:
     told = foreseen(error) or InternalFaultError(
         type=type(error).__name__, reason=str(error), log=log or "what it printed"
     )
-    return ErrorLine(kind=told.kind, message=_whole(told.message), next_step=_whole(told.next_step))
+    return ErrorLine(
+        kind=told.kind,
+        message=told.message,
+        next_step=told.next_step,
+        lines=tuple(map(visible, _lines(told))),
+    )
 
 
-def _whole(text: str) -> str:
-    """Text that UTF-8 can hold: file names on POSIX may bring halves of surrogate pairs."""
-    return text.encode(errors="backslashreplace").decode()
+def _lines(error: AirGapError) -> tuple[str, ...]:
+    """An error as a terminal shows it: each fault of a site file on a line of its own."""
+    if not isinstance(error, SiteFileError):
+        return (error.message,)
+    return (f"site file {error.facts['path']}:", *error.problems)
 
 
 def json_schema() -> dict[str, Any]:

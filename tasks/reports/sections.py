@@ -17,8 +17,12 @@ from tasks.reports.model import (
     Column,
     Fact,
     Section,
+    approval_lines,
 )
 from tasks.reports.text import count
+
+MOST_ROWS = 10_000
+"""Rows of one table. The document of the run has every decision; a page of more nobody reads."""
 
 _CHANGES = {
     "license": "accept licence terms",
@@ -28,6 +32,13 @@ _CHANGES = {
     "block": "block",
     "remove": "remove approval",
     "decline": "decline",
+}
+
+# The operation, where the reason says that it was done.
+_DONE = {
+    "licence-accepted": "accept-license",
+    "decline-taken-back": "undecline",
+    "removed": "remove",
 }
 
 _FAULTS = {
@@ -69,7 +80,8 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
     return Section(
         key="brings",
         title="What this bundle brings",
-        note="Approved updates of which this bundle carries files; shared files count for each.",
+        note="Approved updates of which this bundle carries files; shared files count for each."
+        + cut_note(held, " "),
         facts=(Fact(label="Updates", value=len(held), kind="count"),),
         columns=(
             Column(label="Update"),
@@ -90,7 +102,7 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
                 one.files,
                 one.bytes,
             )
-            for one in held
+            for one in held[:MOST_ROWS]
         ),
     )
 
@@ -121,7 +133,7 @@ def plan_section(
     return Section(
         key="plan",
         title="Plan",
-        note=plan.limit_exceeded or "",
+        note=". ".join(filter(None, (plan.limit_exceeded, cut_note(plan.actions)))),
         facts=(
             *(Fact(label=label, value=value, kind="count") for label, value in facts),
             *([] if digest is None else [Fact(label="Digest for --confirm", value=digest)]),
@@ -133,17 +145,20 @@ def plan_section(
             Column(label="Action", kind="short"),
             Column(label="Deadline", kind="short"),
         ),
-        rows=(*groups, *(_action_row(action, titles) for action in plan.actions)),
+        rows=(*groups, *(_action_row(action, titles) for action in shown_actions(plan))),
     )
 
 
 def kept_section(kept: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
     """What staging decided and a decision taken here overrules."""
-    lines = [(each, ApprovalLine.model_validate(each.as_json())) for each in kept]
+    kept = tuple(kept)
+    shown = kept[:MOST_ROWS]
+    lines = zip(shown, approval_lines(each.as_json() for each in shown), strict=True)
     return Section(
         key="kept",
         title="Local decisions kept",
-        note="The staging side decided otherwise; what was decided here stands.",
+        note="The staging side decided otherwise; what was decided here stands."
+        + cut_note(kept, " "),
         columns=(
             Column(label="Update"),
             Column(label="Target group"),
@@ -179,7 +194,7 @@ def deletes_section(plan: DeletePlan) -> Section:
 
 
 def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell, ...]:
-    line = ApprovalLine.model_validate(action.as_json())
+    (line,) = approval_lines([action.as_json()])
     return (
         _CHANGES[action.change],
         titles.get(action.update_id) or f"{action.update_id} revision {action.revision}",
@@ -187,6 +202,20 @@ def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell,
         asked(line),
         line.deadline or "",
     )
+
+
+def shown_actions(plan: ApprovalPlan) -> Sequence[PlannedAction]:
+    """The actions that a table has room for, what takes something away before all others."""
+    if len(plan.actions) <= MOST_ROWS:
+        return plan.actions
+    return sorted(plan.actions, key=lambda action: not action.takes_away)[:MOST_ROWS]
+
+
+def cut_note(items: Sequence[object], before: str = "") -> str:
+    """Say, after some text, how many rows are shown, where they are not all."""
+    if len(items) <= MOST_ROWS:
+        return ""
+    return f"{before}The first {count(MOST_ROWS)} of {count(len(items))} are listed."
 
 
 def faults_section(faults: Faults) -> Section:
@@ -231,12 +260,15 @@ def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
 
 def asked(line: ApprovalLine) -> str:
     """What a decision asks, in a cell."""
-    if line.reason == "licence-accepted":
-        return "Accept licence terms"
-    if line.reason == "decline-taken-back":
-        return "Undecline"
-    if line.reason == "removed":
-        return f"Remove {line.action}"
+    match line.operation or _DONE.get(line.reason or ""):
+        case "group":
+            return "Make target group"
+        case "accept-license":
+            return "Accept licence terms"
+        case "undecline":
+            return "Undecline"
+        case "remove":
+            return f"Remove {line.action}"
     if line.action is None:
         return "Decline"
     return f"{line.action}, optional" if line.optional else line.action

@@ -15,7 +15,7 @@ from tasks.reports.model import (
     Fact,
     Section,
 )
-from tasks.reports.sections import asked
+from tasks.reports.sections import MOST_ROWS, asked, cut_note
 from tasks.reports.text import count
 
 
@@ -34,7 +34,8 @@ def missing_section(missing: Iterable[MissingFile], unapproved: int | None = Non
     return Section(
         key="missing",
         title="Missing content",
-        note="Each line is a file that an approved or parked update waits for.",
+        note="Each line is a file that an approved or parked update waits for."
+        + cut_note(held, " "),
         facts=tuple(facts),
         columns=(
             Column(label="Update"),
@@ -53,7 +54,7 @@ def missing_section(missing: Iterable[MissingFile], unapproved: int | None = Non
                 one.reason.value,
                 one.reason_text,
             )
-            for one in held
+            for one in held[:MOST_ROWS]
         ),
     )
 
@@ -89,20 +90,27 @@ def _approval_section(
     has_reasons = any(line.reason for line in lines)
     rows = (
         (
-            report.title_of(line.update_id) or f"{line.update_id} revision {line.revision}",
+            _subject(report, line),
             " / ".join(line.group),
             asked(line),
             line.deadline or "",
             line.reason or "",
         )
-        for line in lines
+        for line in lines[:MOST_ROWS]
     )
     return Section(
         key=f"approvals-{key}",
+        note=cut_note(lines),
         title=f"{title}: {count(len(lines))}",
         columns=(*columns, *[Column(label="Reason")] * has_reasons),
         rows=tuple(row if has_reasons else row[:-1] for row in rows),
     )
+
+
+def _subject(report: CommandReport, line: ApprovalLine) -> str:
+    if line.update_id is None:
+        return "(the target group itself)"
+    return report.title_of(line.update_id) or f"{line.update_id} revision {line.revision}"
 
 
 def findings_section(report: CommandReport) -> Section:

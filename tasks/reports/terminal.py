@@ -15,10 +15,12 @@ from typing import IO
 
 from tqdm import tqdm
 
+from tasks.logs import log
 from tasks.progress import Unit
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention, next_step, summary_facts
-from tasks.reports.text import cell, size, visible
+from tasks.reports.text import cell, size
+from tasks.visible import visible
 
 _FLUSH_SECONDS = 0.2
 _MISSING_LINES = 20
@@ -38,7 +40,11 @@ def print_report(
     # ASCII only: the same bytes whatever the code page of the console or pipe.
     said = [json.dumps(report.as_json())] if as_json else summarise(report)
     print_lines(said, out or sys.stdout)
-    errors = [f"error: {visible(error.message)}" for error in report.errors]
+    errors = [
+        f"{'  ' if number else 'error: '}{visible(line)}"
+        for error in report.errors
+        for number, line in enumerate(error.lines or (error.message,))
+    ]
     print_lines([*errors, f"next: {visible(_now(report))}"], err or sys.stderr)
 
 
@@ -118,16 +124,8 @@ def _encodable(text: str, stream: IO[str]) -> str:
 def show_steps() -> None:
     """Say on stderr what each step does, with the time, as it happens."""
     lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(VisibleLines("%(asctime)s  %(message)s", "%H:%M:%S"))
-    logging.getLogger("wsus_airgap").addHandler(lines)
-
-
-class VisibleLines(logging.Formatter):
-    """Log lines may hold names that others chose; nothing in them steers the terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Write one line, what cannot be seen written out."""
-        return visible(super().format(record))
+    lines.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    log.addHandler(lines)
 
 
 class _Bar(tqdm):  # type: ignore[type-arg] # a bar without an iterable

@@ -1,6 +1,6 @@
 """Foreign text made harmless where it is shown: titles, file names, group names, messages.
 
-``visible`` comes first everywhere: what a person cannot see (control characters, line breaks,
+``tasks.visible`` comes first everywhere: what a person cannot see (control characters, line breaks,
 bidirectional overrides, invisible format characters, halves of surrogate pairs) is written out.
 Then each form quotes what means something there.
 """
@@ -8,35 +8,16 @@ Then each form quotes what means something there.
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import datetime
 
 from tasks.reports.model import Cell, CellKind
+from tasks.visible import visible
 
-# Zero-width (non-)joiners are letters' companions in Persian and Hindi and hold emoji together.
-_KEPT = frozenset("\u200c\u200d")
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Entities hold also in a viewer that passes HTML on and knows no backslash before it.
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 _FORMULA = frozenset("=+-@＝＋－＠")  # spreadsheets take the wide ones too
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
-
-
-def visible(text: str) -> str:
-    """Write out what cannot be seen: ``[U+000A]`` for a line feed, ``[U+202E]`` for an override.
-
-    Plain ASCII, so that no font or code page can lack it.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(map(_shown, text))
-
-
-def _shown(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
-        return character
-    return f"[U+{ord(character):04X}]"
 
 
 def markdown(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import uuid
 from collections.abc import Callable, Iterable
@@ -17,7 +16,7 @@ from tasks.bundle.manifest import Entry
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
-from tasks.errors import SiteFileError, UsageError
+from tasks.errors import UsageError
 from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
@@ -26,15 +25,18 @@ from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.store import Ledger
+from tasks.ledger.work_id import new_run_id
+from tasks.logs import log
+from tasks.metadata.wsusutil_process import Running
+from tasks.names import Side
 from tasks.progress import Progress, Silence
 from tasks.run.folders import ContentDiskFolders, ServerFolders
-from tasks.run.keys import require_keys
 from tasks.run.report import ReportDraft
 from tasks.run.scratch import make_scratch
+from tasks.site.checking import require_keys
+from tasks.site.faults import Fault, site_file_error
 from tasks.site.reading import find_site, require_side
-from tasks.site.settings import Side, Site
-
-log = logging.getLogger("wsus_airgap")
+from tasks.site.settings import Site
 
 Clock = Callable[[], datetime]
 
@@ -55,6 +57,8 @@ class RunContext:
         progress: Receives the progress of long steps.
         report: The report so far.
         take_over: Reason for which a lock may be taken over; None: never.
+        waits_for: The wsusutil that the run waits for: it goes on when the run is stopped.
+        wait_line_seconds: Interval at which a wait for wsusutil logs a line.
     """
 
     site: Site
@@ -68,6 +72,8 @@ class RunContext:
     progress: Progress
     report: ReportDraft = field(default_factory=ReportDraft)
     take_over: str | None = None
+    waits_for: Running | None = None
+    wait_line_seconds: float = 60.0
     _locks: dict[str, Lock] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -102,7 +108,7 @@ class RunContext:
     @property
     def known_disk(self) -> ContentDiskFolders | None:
         """Our folders on the content disk that the newest scan found; None before the first."""
-        content_dir = self.site.server.content_dir or self.ledger.fact("content_dir")
+        content_dir = self.site.server.content_dir or self.ledger.content_dir
         return self.folders.on_content_disk(self.server.path(content_dir)) if content_dir else None
 
     # --- state -------------------------------------------------------------------------------
@@ -220,7 +226,7 @@ def open_run_context(
         return RunContext(
             site=site,
             command=command,
-            run_id=f"{now:%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}",
+            run_id=new_run_id(command, now=now),
             clock=clock,
             started=now,
             ledger=ledger,
@@ -239,10 +245,10 @@ def _require_owner(ledger: Ledger, site: Site) -> None:
         SiteFileError: It holds the state of another site or side.
     """
     expected = f"site {site.name}, {site.side.value} side"
-    owner = ledger.set_fact_once("owner", expected)
+    owner = ledger.claim(expected)
     if owner != expected:
-        problem = f"site.state_dir: {site.state_dir} holds the state of {owner}"
-        raise SiteFileError(path=site.path, problems=problem)
+        problem = f"{site.state_dir} holds the state of {owner}"
+        raise site_file_error(site.path, [Fault(("site", "state_dir"), problem)])
 
 
 def _address(site: Site) -> HostAddress:

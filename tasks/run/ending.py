@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.errors import AirGapError, TrustError
+from tasks.errors import AirGapError, StoppedError
 from tasks.ledger.runs import RunRecord, Runs
+from tasks.refusals import TrustError
 from tasks.reports.files import write_reports
 from tasks.reports.model import CommandReport, error_line, exit_code_of
 from tasks.run.context import RunContext
-
-log = logging.getLogger("wsus_airgap")
+from tasks.visible import visible_lines
 
 
 def begin_run(run: RunContext) -> None:
@@ -23,11 +22,26 @@ def begin_run(run: RunContext) -> None:
     Runs(run.ledger).write(RunRecord(id=run.run_id, command=run.command, started=run.started))
 
 
+def stopped(run: RunContext) -> StoppedError:
+    """Make the error of a run that somebody ended; it names the wsusutil that goes on."""
+    if run.waits_for is None:
+        return StoppedError(command=run.command)
+    return StoppedError(
+        command=run.command,
+        beside=f"; {run.waits_for.sentence}, on the server",
+        remedy="Run the same command again: it waits for that wsusutil and goes on from it. Until "
+        "then leave WsusService alone, which wsusutil stops and starts itself.",
+    )
+
+
 def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     """Make the report of a run from what it noted, write it, and remember how it ended.
 
-    A refusal for trust empties the intake, whichever step it came from.
+    A refusal for trust empties the intake, whichever step it came from. A run that ended while it
+    waited for wsusutil says that this goes on.
     """
+    if error is not None and run.waits_for is not None and not isinstance(error, StoppedError):
+        run.report.lines.append(run.waits_for.sentence)
     if isinstance(error, TrustError) and run.command == "import":
         _empty_intake(run)
     ended = run.clock()
@@ -80,7 +94,7 @@ def _keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | No
     try:
         with path.open("a", encoding="utf-8") as stream:
             stream.write(f"{datetime.now(UTC).isoformat()} {run_id}\n")
-            stream.write("".join(traceback.format_exception(error)) + "\n")
+            stream.write(visible_lines("".join(traceback.format_exception(error))) + "\n")
     except OSError:
         return None
     return path

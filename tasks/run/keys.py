@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret, load_signing_key
 from tasks.bundle.seal import Trust
-from tasks.errors import SiteFileError, UsageError
-from tasks.site.settings import Side, Site
-
-
-def require_keys(site: Site) -> None:
-    """See that every key that a site file names is one, before hours of work need it.
-
-    Raises:
-        SiteFileError: All that are not.
-    """
-    trust = site.trust
-    named: list[tuple[str, Path | None, Callable[[Path], object]]] = [
-        ("signing_key", trust.signing_key, load_signing_key),
-        *((f"trusted_keys.{n}", key, load_public_key) for n, key in enumerate(trust.trusted_keys)),
-        ("receipt_secret", trust.receipt_secret, load_receipt_secret),
-    ]
-    problems = []
-    for key, path, load in named:
-        try:
-            if path is not None:
-                load(path)
-        except UsageError as error:
-            problems.append(f"trust.{key}: {error.message}")
-    if problems:
-        raise SiteFileError(path=site.path, problems="; ".join(problems))
+from tasks.names import Side
+from tasks.site.faults import Fault, site_file_error
+from tasks.site.settings import Site
 
 
 def site_trust(site: Site) -> Trust:
@@ -66,6 +41,6 @@ def receipt_secret(site: Site) -> bytes:
     """
     path = site.trust.receipt_secret
     if path is None:
-        problem = "trust.receipt_secret: needed for a typed receipt code"
-        raise SiteFileError(path=site.path, problems=problem)
+        fault = Fault(("trust", "receipt_secret"), "needed for a typed receipt code")
+        raise site_file_error(site.path, [fault])
     return load_receipt_secret(path)

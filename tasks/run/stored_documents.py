@@ -11,19 +11,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from tasks.approvals.model import ApprovalSet, decode_lines
+from tasks.approvals.model import ApprovalSet, read_bounded
 from tasks.bundle.header import Binding, Header
 from tasks.bundle.layout import APPROVALS, MANIFEST
+from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.content.digest import blake3_of_file
-from tasks.errors import (
-    FailedError,
-    PackageError,
-    TrustError,
-    UsageError,
-)
+from tasks.errors import FailedError, PackageError, UsageError
 from tasks.ledger.imports import ImportRecord
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
+from tasks.refusals import TrustError
 from tasks.run.context import RunContext
 
 PAYLOAD = "header.payload.json"
@@ -35,7 +32,8 @@ def read_header_copy(folder: Path) -> Header | None:
     if not path.is_file():
         return None
     try:
-        return Header.model_validate_json(path.read_bytes())
+        with path.open("rb") as stream:
+            return Header.model_validate_json(stream.read(HEADER_LIMIT_BYTES))
     except ValidationError:
         return None
 
@@ -43,6 +41,14 @@ def read_header_copy(folder: Path) -> Header | None:
 def matches_binding(path: Path, binding: Binding) -> bool:
     """Whether a document of ours is the one that a header binds."""
     return path.is_file() and blake3_of_file(path) == binding.blake3
+
+
+def is_kept_text(path: Path, expected: bytes) -> bool:
+    """Whether a small file of ours says just this; no more of it is read than that."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(expected) + 1) == expected
 
 
 def is_readable(index: Path) -> bool:
@@ -91,7 +97,7 @@ def read_decisions_file(path: Path) -> ApprovalSet:
     """
     try:
         with path.open("rb") as lines:
-            return ApprovalSet.from_lines(decode_lines(lines))
+            return ApprovalSet.from_lines(read_bounded(lines))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())[:300]
         raise TrustError(reason=f"approvals {path}: {said}") from error

@@ -13,12 +13,43 @@ from importlib.resources import files
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerLimits:
+    """How much of a script's answer is read; whatever it writes beyond is refused.
+
+    Attributes:
+        size_bytes: Of the whole answer. 200,000 approvals with their updates and as many declines
+            take less than half of it.
+        line_bytes: Of one line.
+        own_lines: Lines whatever was asked.
+        lines_each: Further lines for each line of the request.
+    """
+
+    size_bytes: int = 512 * 1_048_576
+    line_bytes: int = 4 * 1_048_576
+    own_lines: int = 100
+    lines_each: int = 2
+
+    def most_lines(self, requested: int) -> int:
+        """The limit for an answer to a request of so many lines."""
+        return self.own_lines + self.lines_each * requested
+
+
+_OWN_LIMITS = {
+    # A line for each group, approval, approved update and decline of a server.
+    "read-approvals": AnswerLimits(own_lines=700_000),
+    # Reruns append what they tried again.
+    "apply-approvals": AnswerLimits(lines_each=20),
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """One script: its name (``read-server``), its exact bytes and their SHA-256 (hex)."""
 
     name: str
     content: bytes
     sha256: str
+    limits: AnswerLimits = AnswerLimits()
 
     @property
     def file_name(self) -> str:
@@ -30,4 +61,6 @@ class Script:
 def load_script(name: str) -> Script:
     """Read a script that ships with the product."""
     content = files(__name__).joinpath(f"{name}.ps1").read_bytes()
-    return Script(name=name, content=content, sha256=hashlib.sha256(content).hexdigest())
+    digest = hashlib.sha256(content).hexdigest()
+    limits = _OWN_LIMITS.get(name, AnswerLimits())
+    return Script(name=name, content=content, sha256=digest, limits=limits)

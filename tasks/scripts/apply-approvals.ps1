@@ -7,7 +7,8 @@
 #         {"n","op":"remove","update_id","revision","group","action"} delete that approval
 #         {"n","op":"decline"|"undecline"|"resume","update_id","revision"}
 # Writes  {"kind":"outcome","n","result":"done"|"already"|"failed","error_type","error"} as each
-#         ends, flushed, then {"kind":"end"}. One failure never ends the run.
+#         ends, flushed, then {"kind":"end"}. One failure, or one line that cannot be read, never
+#         ends the run. What needs a group that could not be made fails with what WSUS said of it.
 # What an earlier run left in the output file is kept; the last line of a number counts. The
 # server is asked first, always: an operation whose effect is there already is not repeated.
 [CmdletBinding()]
@@ -28,6 +29,13 @@ function Write-Line($Value) {
     $script:writer.WriteLine((ConvertTo-Json -InputObject $Value -Compress -Depth 4))
 }
 
+# The exception at the bottom: PowerShell wraps what WSUS throws.
+function Get-Cause($Failure) {
+    $cause = $Failure.Exception
+    while ($null -ne $cause.InnerException) { $cause = $cause.InnerException }
+    return $cause
+}
+
 # Keeps the outcomes of an earlier run: a line cut off by a kill goes, and so does its end line.
 function Read-EarlierOutcomes {
     $earlier = @{}
@@ -37,7 +45,8 @@ function Read-EarlierOutcomes {
     $kept.NewLine = "`n"
     foreach ($line in [IO.File]::ReadAllLines($OutputFile, $Encoding)) {
         try { $outcome = ConvertFrom-Json -InputObject $line } catch { continue }
-        if ($null -eq $outcome -or $null -eq $outcome.PSObject.Properties['n']) { continue }
+        if ($null -eq $outcome -or $null -eq $outcome.PSObject.Properties['n'] `
+                -or $null -eq $outcome.PSObject.Properties['result']) { continue }
         $earlier[[string]$outcome.n] = [string]$outcome.result
         $kept.WriteLine($line)
     }
@@ -65,18 +74,28 @@ function Add-Group($Group) {
 
 function Find-Group($Path) {
     $key = Get-PathKey $Path
-    if (-not $script:groups.ContainsKey($key)) { throw ('no target group ' + [string]::Join(' / ', [string[]]$Path)) }
-    return $script:groups[$key]
+    if ($script:groups.ContainsKey($key)) { return $script:groups[$key] }
+    $why = ''
+    if ($script:refused.ContainsKey($key)) { $why = ': ' + $script:refused[$key] }
+    throw ('no target group ' + [string]::Join(' / ', [string[]]$Path) + $why)
 }
 
+# What WSUS said of a group is kept: it is said of all that need the group too.
 function Invoke-Group($Op) {
     $result = 'already'
-    for ($depth = 2; $depth -le @($Op.path).Length; $depth++) {
-        $path = [string[]]@($Op.path)[0..($depth - 1)]
-        if ($script:groups.ContainsKey((Get-PathKey $path))) { continue }
-        $parent = Find-Group $path[0..($depth - 2)]
-        Add-Group $script:server.CreateComputerTargetGroup($path[$depth - 1], $parent)
-        $result = 'done'
+    try {
+        for ($depth = 2; $depth -le @($Op.path).Length; $depth++) {
+            $path = [string[]]@($Op.path)[0..($depth - 1)]
+            $key = Get-PathKey $path
+            if ($script:groups.ContainsKey($key)) { continue }
+            if ($script:refused.ContainsKey($key)) { [void](Find-Group $path) }
+            $parent = Find-Group $path[0..($depth - 2)]
+            Add-Group $script:server.CreateComputerTargetGroup($path[$depth - 1], $parent)
+            $result = 'done'
+        }
+    } catch {
+        $script:refused[(Get-PathKey $Op.path)] = [string](Get-Cause $_).Message
+        throw
     }
     return $result
 }
@@ -229,6 +248,13 @@ function Invoke-Resume($Op) {
     return 'done'
 }
 
+# The number stands first in a line, so that one which cannot be read has its outcome too. A line
+# without a number is 0, which nothing asks for.
+function Get-Number([string]$Line) {
+    if ($Line -match '^\s*\{\s*"n"\s*:\s*([0-9]{1,9})\s*[,}]') { return [int]$Matches[1] }
+    return 0
+}
+
 function Invoke-Operation($Op) {
     switch ([string]$Op.op) {
         'group' { return Invoke-Group $Op }
@@ -253,6 +279,7 @@ $writer.AutoFlush = $true
 $server = [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer()
 $pathOf = @{}
 $groups = @{}
+$refused = @{}
 foreach ($group in $server.GetComputerTargetGroups()) { Add-Group $group }
 $approvals = @{}
 $scope = New-Object Microsoft.UpdateServices.Administration.UpdateScope
@@ -261,20 +288,19 @@ foreach ($approval in $server.GetUpdateApprovals($scope)) { Add-Approval $approv
 
 while ($null -ne ($line = $reader.ReadLine())) {
     if ($line -eq '') { continue }
-    $op = ConvertFrom-Json -InputObject $line
+    $number = Get-Number $line
     $errorType = $null
     $message = $null
-    try { $result = [string](Invoke-Operation $op) }
+    try { $result = [string](Invoke-Operation (ConvertFrom-Json -InputObject $line)) }
     catch {
-        $cause = $_.Exception
-        while ($null -ne $cause.InnerException) { $cause = $cause.InnerException }
+        $cause = Get-Cause $_
         $result = 'failed'
         $errorType = $cause.GetType().Name
         $message = [string]$cause.Message
     }
-    $before = $earlier[[string]$op.n]
+    $before = $earlier[[string]$number]
     if ($result -eq 'already' -and ($before -eq 'done' -or $before -eq 'already')) { continue }
-    Write-Line ([ordered]@{ kind = 'outcome'; n = [int]$op.n; result = $result; error_type = $errorType; error = $message })
+    Write-Line ([ordered]@{ kind = 'outcome'; n = $number; result = $result; error_type = $errorType; error = $message })
 }
 $reader.Close()
 Write-Line ([ordered]@{ kind = 'end' })

@@ -1,24 +1,17 @@
-"""The first look at a server, on either side: whether it can take part, and what content it has."""
+"""Check that a server can take part, on either side, and that it fits a bundle."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from tasks.bundle.header import StagingFacts
-from tasks.content.content_listing import ContentListing
-from tasks.content.scan import scan
-from tasks.errors import (
-    PathMissingError,
-    RoomError,
-    ServerChangedError,
-    ServerUnfitError,
-    SettingsDifferError,
-)
+from tasks.errors import PathMissingError
 from tasks.ledger.store import Ledger
-from tasks.metadata.server import ServerFacts, ServerSettings, Side, compare_settings, unfit_reasons
+from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings, unfit_reasons
+from tasks.names import Side
+from tasks.refusals import RoomError, ServerChangedError, ServerUnfitError, SettingsDifferError
 from tasks.run.context import RunContext
 from tasks.server import queries
-from tasks.site.settings import Side as SiteSide
 
 _LEAST_ROOM_BYTES = 64 * 1_048_576
 
@@ -33,7 +26,7 @@ def check_server(run: RunContext) -> ServerFacts:
         RoomError: Its content disk is as good as full.
     """
     facts = queries.read_running_server(run, since=_since(run))
-    side: Side = run.site.side.value
+    side = run.site.side
     reasons = unfit_reasons(facts, side)
     if reasons:
         raise ServerUnfitError(
@@ -53,13 +46,13 @@ def check_server(run: RunContext) -> ServerFacts:
     return facts
 
 
-def require_known_server(ledger: Ledger, side: str, server_id: str) -> None:
+def require_known_server(ledger: Ledger, side: Side, server_id: str) -> None:
     """Require the server id that this site remembers, if it remembers one.
 
     Raises:
         ServerChangedError: It is another one.
     """
-    expected = ledger.fact(f"{side}_server")
+    expected = ledger.server_id(side)
     if expected is not None and expected != server_id:
         raise ServerChangedError(
             reason=f"the {side} server's id is {server_id}, this site knows {expected}",
@@ -94,7 +87,7 @@ def compare_servers(ledger: Ledger, staging: StagingFacts, facts: ServerFacts) -
             differences="; ".join(difference.sentence for difference in differences),
             remedy=" ".join(difference.remedy for difference in differences),
         )
-    require_known_server(ledger, "staging", staging.id)
+    require_known_server(ledger, Side.STAGING, staging.id)
 
 
 def _require_content_dir(run: RunContext, facts: ServerFacts) -> None:
@@ -105,7 +98,7 @@ def _require_content_dir(run: RunContext, facts: ServerFacts) -> None:
     """
     named = run.site.server.content_dir
     if named is not None:
-        is_read = run.site.side is SiteSide.STAGING
+        is_read = run.site.side is Side.STAGING
         if is_read and run.server.stat(run.server.path(named)) is None:
             raise PathMissingError(what="the content folder (server.content_dir)", path=named)
         return
@@ -130,23 +123,3 @@ def _require_content_dir(run: RunContext, facts: ServerFacts) -> None:
 def _since(run: RunContext) -> datetime | None:
     newest = run.exports.newest()
     return newest.created if newest else None
-
-
-def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
-    """List WsusContent; digests that are remembered come along, nothing is read."""
-    content_dir = run.server.path(run.site.server.content_dir or facts.content_dir)
-    run.ledger.set_fact("content_dir", content_dir.text)
-    run.progress.start("Scan content", total=None, unit="files")
-    try:
-        listing = run.new_listing(content_dir)
-        listing.fill(
-            scan(
-                run.server,
-                content_dir,
-                remembered=run.hash_cache.lookup,
-                progress=run.progress,
-            )
-        )
-    finally:
-        run.progress.finish()
-    return listing

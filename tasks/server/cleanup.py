@@ -9,12 +9,16 @@ server beside us.
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from tasks.bundle.layout import PACKAGE
 from tasks.errors import TimeLimitError
 from tasks.hosts.paths import HostPath
+from tasks.hosts.waiting import poll
+from tasks.ledger.work_id import WorkId, is_run_id
+from tasks.logs import log
 from tasks.metadata.index import INDEX
 from tasks.run.context import RunContext
 
@@ -23,11 +27,7 @@ from tasks.run.context import RunContext
 _CHANGING = "apply-approvals"
 _CHANGE_SECONDS = 6 * 3_600.0
 _READ_SECONDS = 120.0
-_FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 5.0
 
-_RUN = r"\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{6}"
-_WORK = r"(?P<kind>export|import|audit)-(?P<sequence>\d+)(?:-[0-9a-f]{16}){0,2}"
 _JOB = re.compile(r"(?P<script>[a-z-]+)\.job-\d+")
 
 
@@ -39,24 +39,28 @@ def clean_up_server(run: RunContext) -> None:
     Raises:
         TimeLimitError: A script that changes the server is still running after hours.
     """
-    own = re.compile(rf"{re.escape(run.site.name)}-(?:{_RUN}|{_WORK})")
-    runs = run.folders.work_dir.joined("runs")
-    for stat in run.server.list_folder(runs):
-        match = own.fullmatch(stat.name)
-        if match is None or stat.kind != "folder":
+    for folder, name in _own_folders(run):
+        work = WorkId.parse(name)
+        if work is None and not is_run_id(name):
             continue
-        folder = runs.joined(stat.name)
-        if _wait_for_scripts(run, folder) and _is_over(run, match):
+        if _wait_for_scripts(run, folder) and (work is None or _is_over(run, work)):
             run.server.remove_tree(folder)
 
 
-def remove_work(run: RunContext, work: str) -> None:
-    """Remove the folders of a finished piece of work from the server."""
-    own = re.compile(rf"{re.escape(run.site.name)}-{re.escape(work)}(?:-[0-9a-f]{{16}})?")
-    runs = run.folders.work_dir.joined("runs")
+def remove_work(run: RunContext, work: WorkId) -> None:
+    """Remove the folders of a finished piece of work from the server, with those of its plans."""
+    for folder, name in _own_folders(run):
+        parsed = WorkId.parse(name)
+        if parsed is not None and parsed.whole == work:
+            run.server.remove_tree(folder)
+
+
+def _own_folders(run: RunContext) -> Iterator[tuple[HostPath, str]]:
+    """Folders below ``runs`` that begin with this site's name, each with the rest of its name."""
+    runs, start = run.folders.work_dir.joined("runs"), f"{run.site.name}-"
     for stat in run.server.list_folder(runs):
-        if own.fullmatch(stat.name):
-            run.server.remove_tree(runs.joined(stat.name))
+        if stat.kind == "folder" and stat.name.startswith(start):
+            yield runs.joined(stat.name), stat.name.removeprefix(start)
 
 
 def drop_old_packages(newest: Path) -> None:
@@ -70,15 +74,14 @@ def drop_old_packages(newest: Path) -> None:
                 path.unlink()
 
 
-def _is_over(run: RunContext, match: re.Match[str]) -> bool:
-    if match["kind"] is None or match["kind"] == "audit":
+def _is_over(run: RunContext, work: WorkId) -> bool:
+    if work.kind == "audit":
         return True
-    sequence = int(match["sequence"])
-    if match["kind"] == "export":
-        record = run.exports.by_sequence(sequence)
+    if work.kind == "export":
+        record = run.exports.by_sequence(work.sequence)
         return record is not None and record.status in {"sealed", "void"}
     newest = run.imports.newest_done()
-    return newest is not None and sequence <= newest.sequence
+    return newest is not None and work.sequence <= newest.sequence
 
 
 def _wait_for_scripts(run: RunContext, folder: HostPath) -> bool:
@@ -88,21 +91,20 @@ def _wait_for_scripts(run: RunContext, folder: HostPath) -> bool:
         if match is None:
             continue
         changes = match["script"] == _CHANGING
-        limit = _CHANGE_SECONDS if changes else _READ_SECONDS
-        if not _wait_for(run, folder.joined(stat.name), limit):
+        limit_seconds = _CHANGE_SECONDS if changes else _READ_SECONDS
+        try:
+            _wait_for(run, folder.joined(stat.name), limit_seconds)
+        except TimeLimitError as error:
             if changes:
-                raise TimeLimitError(what=f"script {match['script']}", limit_seconds=limit)
+                raise
+            log.warning("%s; it only reads, and is left alone", error)
             return False
     return True
 
 
-def _wait_for(run: RunContext, job: HostPath, limit_seconds: float) -> bool:
-    pause, give_up = _FIRST_PAUSE_SECONDS, time.monotonic() + limit_seconds
-    while run.server.stat(job.joined("exit-code")) is None:
-        if run.server.poll_detached(job).state != "running":
-            break
-        if time.monotonic() > give_up:
-            return False
-        time.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-    return True
+def _wait_for(run: RunContext, job: HostPath, limit_seconds: float) -> None:
+    def end() -> Literal[True] | None:
+        has_code = run.server.stat(job.joined("exit-code")) is not None
+        return True if has_code or run.server.poll_detached(job).state != "running" else None
+
+    poll(end, what=f"an earlier run's script ({job})", limit_seconds=limit_seconds)

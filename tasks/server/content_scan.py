@@ -1,12 +1,13 @@
-"""Prove content that lies in WsusContent already: what nobody has looked into since it changed."""
+"""Read WsusContent: scan it into a listing, and prove files that changed since they were read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from tasks.content.content_listing import ContentListing
-from tasks.content.scan import ContentFile
+from tasks.content.scan import ContentFile, scan
 from tasks.content.transfer import CopyItem, copy_files
+from tasks.metadata.server import ServerFacts
 from tasks.run.context import RunContext
 
 
@@ -40,3 +41,23 @@ def prove_content(run: RunContext, listing: ContentListing, *, everything: bool 
     finally:
         run.progress.finish()
     return count
+
+
+def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
+    """List WsusContent; digests that are remembered come along, nothing is read."""
+    content_dir = run.server.path(run.site.server.content_dir or facts.content_dir)
+    run.ledger.remember_content_dir(content_dir.text)
+    run.progress.start("Scan content", total=None, unit="files")
+    try:
+        listing = run.new_listing(content_dir)
+        listing.fill(
+            scan(
+                run.server,
+                content_dir,
+                remembered=run.hash_cache.lookup,
+                progress=run.progress,
+            )
+        )
+    finally:
+        run.progress.finish()
+    return listing

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.bundle.header import Header
+from tasks.bundle.header import ChainId, Header, SequenceNumber
 from tasks.content.fields import Blake3Field
-from tasks.errors import ChainError, ServerUnfitError
 from tasks.hosts.small_files import read_limited, write_atomic
+from tasks.names import SiteName
+from tasks.refusals import ChainError, ServerUnfitError
 from tasks.run.context import RunContext
 
 _LIMIT_BYTES = 10_000
@@ -24,9 +25,9 @@ class Mark(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    site: str
-    chain: str
-    sequence: int
+    site: SiteName
+    chain: ChainId
+    sequence: SequenceNumber
     header_digest: Blake3Field
 
 
@@ -72,13 +73,13 @@ def compare_mark(run: RunContext) -> None:
             )
         return
     known = newest.sequence if newest else 0
-    chain = run.ledger.fact("chain")
+    chain = run.ledger.chain
     if mark.sequence > known or (chain is not None and mark.chain != chain):
         raise ChainError(
             reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "
             f"this state folder knows chain {chain or 'none'} up to bundle {known}",
             remedy="Restore the state folder from its backup. Only if its loss is explained, move "
-            f"{run.folders.mark} on the server aside and import a bundle made with `export --full`.",
+            f"{run.folders.mark} on the server aside and import a bundle of `export --full`.",
         )
     _require_known(run, mark)
     if newest is not None and newest.status == "done" and mark.sequence < known:

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.approvals.capture import ServerDecisions, read_decisions
 from tasks.errors import ScriptFailedError, ServiceDownError
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
 from tasks.metadata.server import ServerFacts
+from tasks.metadata.wsusutil_process import Process, of_process, refusal
+from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.scripts import load_script
 
-QUESTION_SECONDS = 1_800.0
 BATCH_SECONDS = 6 * 3_600.0
 _OTHER_SHAPE = "its answer has another shape than ours: "
+
+
+class ServiceState(BaseModel):
+    """How the WSUS service stands, and every ``wsusutil`` at work; what the server says of itself.
+
+    ``status`` is Windows' word: Running, Stopped, StartPending.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: str
+    wsusutil: tuple[Process, ...] = ()
 
 
 def ask(
@@ -29,7 +44,7 @@ def ask(
     items: Iterable[Json] = (),
     *,
     folder: HostPath | None = None,
-    timeout_seconds: float = QUESTION_SECONDS,
+    timeout_seconds: float | None = None,
 ) -> Iterator[Json]:
     """Run one of our scripts on the server and yield its answer, the end line left out.
 
@@ -40,7 +55,7 @@ def ask(
         items: Further lines of its input.
         folder: Where it runs; a folder of this run when left out. A piece of work that may be
             taken up again by another run has a folder of its own.
-        timeout_seconds: When to stop waiting.
+        timeout_seconds: When to stop waiting; None: ``server.script_limit_minutes``.
 
     Raises:
         ScriptFailedError: It ended without its answer; may come while the answer is read.
@@ -54,27 +69,38 @@ def ask(
         yield {"kind": "settings", **(settings or {})}
         yield from items
 
+    if timeout_seconds is None:
+        timeout_seconds = run.site.server.script_limit_minutes * 60
     answer = run.server.run_script(
         load_script(script), request(), folder=folder, timeout_seconds=timeout_seconds
     )
     return (line for line in answer if line.get("kind") != "end")
 
 
-def _ask_one(run: RunContext, script: str, settings: Mapping[str, object] | None = None) -> Json:
+def _ask_one(
+    run: RunContext,
+    script: str,
+    settings: Mapping[str, object],
+    *,
+    folder: HostPath | None = None,
+) -> Json:
     """Run a script whose answer is one line.
 
     Raises:
         ScriptFailedError: It answered with none, or with more.
     """
-    lines = list(ask(run, script, settings))
-    if len(lines) != 1:
-        raise ScriptFailedError(script=script, reason=f"expected one line, found {len(lines)}")
-    return lines[0]
+    lines = ask(run, script, settings, folder=folder)
+    first = next(lines, None)
+    others = sum(1 for _ in lines)  # to the end, which shows whether the answer is whole
+    if first is None or others:
+        found = 0 if first is None else 1 + others
+        raise ScriptFailedError(script=script, reason=f"expected one line, found {found}")
+    return first
 
 
 def read_server(run: RunContext, *, since: datetime | None = None) -> ServerFacts:
     """Read a server's facts; ``since`` asks also how many updates arrived after it."""
-    moment = None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}"
+    moment = None if since is None else since.strftime(UTC_SECOND)
     with answer_errors("read-server"):
         return ServerFacts.model_validate(_ask_one(run, "read-server", {"since": moment}))
 
@@ -86,6 +112,7 @@ def read_running_server(run: RunContext, *, since: datetime | None = None) -> Se
 
     Raises:
         ServiceDownError: The service does not run and cannot be started.
+        WsusutilRunningError: It does not run, and a wsusutil is at work, which may have stopped it.
         ScriptFailedError: The API does not answer although the service runs.
     """
     try:
@@ -102,18 +129,19 @@ def read_running_server(run: RunContext, *, since: datetime | None = None) -> Se
     return read_server(run, since=since)
 
 
-def read_revisions(run: RunContext, revisions: Iterable[RevisionId]) -> dict[RevisionId, Json]:
-    """What the server says of revisions, by update id and number: those that it has.
+def read_revisions(
+    run: RunContext, revisions: Iterable[RevisionId]
+) -> Iterator[tuple[RevisionId, Json]]:
+    """Yield what the server says of revisions, one after the other: those that it has.
 
     Number 0 asks for the newest revision of an update.
     """
     items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
     with answer_errors("read-updates"):
-        return {
-            RevisionId(str(line["update_id"]), int(str(line["revision"]))): line
-            for line in ask(run, "read-updates", items=items, timeout_seconds=BATCH_SECONDS)
-            if line.get("kind") == "update" and line.get("found")
-        }
+        for line in ask(run, "read-updates", items=items, timeout_seconds=BATCH_SECONDS):
+            if line.get("kind") == "update" and line.get("found"):
+                update_id = sys.intern(str(line["update_id"]))
+                yield RevisionId(update_id, int(str(line["revision"]))), line
 
 
 def read_approvals(run: RunContext) -> ServerDecisions:
@@ -169,16 +197,24 @@ def _make_service_run(run: RunContext) -> bool:
 
     Raises:
         ServiceDownError: It does not run and cannot be started.
+        WsusutilRunningError: It does not run, and a wsusutil is at work.
     """
-    if _service_status(run, "status") == "Running":
+    if ask_service(run, "status").status == "Running":
         return False
-    found = _service_status(run, "start")
-    if found != "Running":
-        raise ServiceDownError(service="WsusService", state=found, side=run.site.side.value)
-    return True
+    found = ask_service(run, "start")
+    if found.status == "Running":
+        return True
+    if found.wsusutil:
+        raise refusal([of_process(each) for each in found.wsusutil])
+    raise ServiceDownError(service="WsusService", state=found.status, side=run.site.side.value)
 
 
-def _service_status(run: RunContext, action: str) -> str:
+def ask_service(
+    run: RunContext, action: Literal["status", "start"], *, folder: HostPath | None = None
+) -> ServiceState:
+    """Ask for the service and every ``wsusutil`` at work, or start the service if none is."""
     settings = {"action": action, "wait_seconds": run.site.server.service_wait_seconds}
     with answer_errors("control-service"):
-        return str(_ask_one(run, "control-service", settings)["status"])
+        return ServiceState.model_validate(
+            _ask_one(run, "control-service", settings, folder=folder)
+        )

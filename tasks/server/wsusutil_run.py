@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,20 +10,14 @@ from itertools import islice
 from pathlib import Path
 
 from blake3 import blake3
-from pydantic import BaseModel, ConfigDict
 
 from tasks.content.names import Blake3
-from tasks.errors import (
-    AirGapError,
-    FolderUnsafeError,
-    HostFileError,
-    PackageError,
-    ServiceDownError,
-    WsusutilError,
-)
+from tasks.errors import AirGapError, HostFileError, PackageError, ServiceDownError, WsusutilError
 from tasks.hosts.host import JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import write_atomic
+from tasks.ledger.steps import Attempt
+from tasks.ledger.work_id import WorkId
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import (
     ApiSignal,
@@ -37,28 +32,24 @@ from tasks.metadata.wsusutil import (
     new_file_names,
 )
 from tasks.metadata.wsusutil_log import LogSummary, read_log
+from tasks.metadata.wsusutil_process import of_job, refusal
+from tasks.refusals import FolderUnsafeError, WsusutilRunningError
 from tasks.reports.sections import judgement_section
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.server.queries import read_revisions, read_running_server
+from tasks.server.running_wsusutil import find_running, job_name, require_no_wsusutil, running_job
+
+log = logging.getLogger("wsus_airgap")
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 10.0
 _SETTLE_SECONDS = 15
+# A process that has ended may stand in the process list a little longer.
+_SEEN_GONE_SECONDS = 0.2
 _ASKED_AT_ONCE = 20_000
 # What a name of wsusutil's holds that is no plain file: a signal of its failure, not ours.
 _UNREADABLE = (HostFileError, FolderUnsafeError)
-
-
-class Attempt(BaseModel):
-    """One start of wsusutil for a piece of work; kept in the ledger before it starts."""
-
-    model_config = ConfigDict(frozen=True)
-
-    verb: Verb
-    package: str
-    log: str
-    job: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,44 @@ class Ending:
     log: LogSummary
 
 
-def start_or_find(run: RunContext, verb: Verb, *, work: str, package: str = "") -> Started:
+def wait_for_own_wsusutil(run: RunContext, verb: Verb, *, work: WorkId | None = None) -> None:
+    """See that no wsusutil is at work, and wait for the one that this command goes on from.
+
+    Args:
+        run: The run.
+        verb: What the command has wsusutil do.
+        work: The piece of work that the command goes on with, if it has begun.
+
+    Raises:
+        WsusutilRunningError: Another one is at work: of another run or site, or not ours.
+    """
+    own = None if work is None else run.ledger.steps(work.text).attempt(verb)
+    while running := find_running(run):
+        others = [each for each in running if own is None or job_name(each.stem) != own.job_name]
+        if own is None or others:
+            raise refusal(others)
+        log.info("%s; this command waits for it and goes on from there", running[0].sentence)
+        wait_for(run, own)
+        time.sleep(_SEEN_GONE_SECONDS)
+
+
+def report_running_wsusutil(run: RunContext) -> None:
+    """Name the wsusutil that an earlier run of this site has left at work, and go on.
+
+    For what asks the server nothing: it is asked only where the ledger knows such an attempt.
+    """
+    for attempt in (*run.ledger.attempts("export"), *run.ledger.attempts("import")):
+        try:
+            running = running_job(run, run.server.path(attempt.job))
+        except AirGapError as error:
+            run.report.lines.append(f"a wsusutil {attempt.verb} may still work: {error.message}")
+            continue
+        if running is not None:
+            log.info("%s", running.sentence)
+            run.report.lines.append(f"{running.sentence}; the server itself was asked nothing")
+
+
+def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "") -> Started:
     """Start wsusutil for a piece of work, or find the one that an earlier run started.
 
     An attempt whose program still runs, or ended with a trace that nobody judged yet, is found;
@@ -88,23 +116,29 @@ def start_or_find(run: RunContext, verb: Verb, *, work: str, package: str = "") 
         verb: export or import.
         work: Name of the piece of work; its folder on the server is named after it.
         package: For an import, the package's path on the server.
+
+    Raises:
+        WsusutilRunningError: One that is not this attempt has begun since the run looked.
     """
-    known = run.ledger.step(work, f"{verb}-attempt")
-    if known is not None:
-        attempt = Attempt.model_validate_json(known)
+    steps = run.ledger.steps(work.text)
+    attempt = steps.attempt(verb)
+    if attempt is not None:
         state = run.server.poll_detached(run.server.path(attempt.job)).state
         if state in {"running", "exited"}:
             return Started(attempt, had_ended=state == "exited")
-    folder = run.folders.work_folder(work)
+    folder = run.folders.work_folder(work.text)
     run.server.make_private_folder(folder)
-    names = new_file_names(verb, now=run.clock())
+    require_no_wsusutil(run)
+    names = new_file_names(verb, run=run.run_id)
     attempt = Attempt(
         verb=verb,
         package=package or folder.joined(names.package).text,
         log=folder.joined(names.log).text,
-        job=folder.joined(f"job-{names.log.removesuffix('.log.xml')}").text,
+        job=folder.joined(job_name(names.stem)).text,
     )
-    run.ledger.finish_step(work, f"{verb}-attempt", attempt.model_dump_json(), now=run.clock())
+    steps.begin_attempt(attempt, now=run.clock())
+    # Stopped from here on, the run says that it goes on.
+    run.waits_for = of_job(folder.name, names.stem, run.clock())
     command = export_command if verb == "export" else import_command
     run.server.start_detached(
         command(run.site.server.wsusutil, attempt.package, attempt.log),
@@ -114,11 +148,19 @@ def start_or_find(run: RunContext, verb: Verb, *, work: str, package: str = "") 
 
 
 def wait_for(run: RunContext, attempt: Attempt) -> Ending:
-    """Wait until the program has ended. It is never killed; past the site's limit we say so."""
+    """Wait until the program has ended, with a line a minute.
+
+    It is never killed; past the site's limit we say so.
+    """
     job = run.server.path(attempt.job)
+    run.waits_for = running_job(run, job)
     pause = _FIRST_PAUSE_SECONDS
     alarm_at = time.monotonic() + run.site.server.command_limit_hours * 3_600
+    line_at = time.monotonic() + run.wait_line_seconds
     while (status := run.server.poll_detached(job)).state == "running":
+        if run.waits_for is not None and time.monotonic() > line_at:
+            log.info("%s", run.waits_for.sentence)
+            line_at = time.monotonic() + run.wait_line_seconds
         if time.monotonic() > alarm_at:
             run.report.notice(
                 f"wsusutil {attempt.verb} has been running for more than "
@@ -126,13 +168,14 @@ def wait_for(run: RunContext, attempt: Attempt) -> Ending:
             )
             alarm_at = float("inf")
         time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS, run.wait_line_seconds)
+    run.waits_for = None
     return Ending(status, _read_log(run, attempt))
 
 
 def forget(run: RunContext, attempt: Attempt, *, work: str) -> None:
     """Forget an attempt that was judged: after a failure the next run starts another."""
-    run.ledger.forget_step(work, f"{attempt.verb}-attempt")
+    run.ledger.steps(work).forget_attempt(attempt.verb)
 
 
 def judge(
@@ -147,6 +190,9 @@ def judge(
     """Gather the remaining signals, judge, and show in the report how.
 
     Starts the service if wsusutil left it stopped.
+
+    Raises:
+        WsusutilRunningError: The service is stopped, and another wsusutil is at work meanwhile.
 
     Args:
         run: The run.
@@ -183,7 +229,7 @@ def _look_up(run: RunContext, wanted: Iterable[RevisionId]) -> _Unresolved:
     asked = iter(wanted)
     missing = _Unresolved()
     while some := list(islice(asked, _ASKED_AT_ONCE)):
-        found = read_revisions(run, some)
+        found = {key for key, _ in read_revisions(run, some)}
         lacking = [f"{key[0]} revision {key[1]}" for key in some if key not in found]
         if lacking:
             missing = _Unresolved(missing.count + len(lacking), missing.first or lacking[0])
@@ -272,6 +318,8 @@ def _after(run: RunContext) -> tuple[str | None, ServerFacts | None]:
             return "Running", read_running_server(run)
         except ServiceDownError as error:
             return str(error.facts["state"]), None
+        except WsusutilRunningError:
+            raise  # nobody can judge beside it; the attempt stays known, and the next run judges it
         except AirGapError:
             if time.monotonic() > give_up:
                 return "Running", None

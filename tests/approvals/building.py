@@ -74,7 +74,7 @@ class ModelServer:
 
     @classmethod
     def holding(cls, present: ApprovalSet) -> ModelServer:
-        return cls(present.by_key(), present.declined_ids(), set(present.groups))
+        return cls(dict(present.by_key()), dict(present.declined_ids()), set(present.groups))
 
     def decisions(self) -> ApprovalSet:
         return ApprovalSet.collect(
@@ -111,15 +111,15 @@ class ModelServer:
             case "accept-license":
                 self.accepted.add(RevisionId(line["update_id"], line["revision"]))
             case "approve":
-                new = Approval.model_validate(line)
+                new = Approval.read(line)
                 assert new.group in self.groups
                 self.declines.pop(new.update_id, None)
                 self.approvals[new.key] = new
             case "remove":
-                gone = Approval.model_validate(line)
+                gone = Approval.read(line)
                 assert self.approvals.pop(gone.key).id == gone.id
             case "decline":
-                new_decline = Decline.model_validate(line)
+                new_decline = Decline.read(line)
                 self.declines[new_decline.update_id] = new_decline
                 for key in [key for key in self.approvals if key[0] == new_decline.update_id]:
                     del self.approvals[key]

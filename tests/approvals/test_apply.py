@@ -101,7 +101,8 @@ def test_done_and_already_are_applied_and_failures_keep_what_the_server_said() -
     assert len(result.applied) == 4
     assert result.repeated == 1
     (failure,) = result.failed
-    assert failure.as_json() == approval(1, RING, deadline=FAR).as_json() | {"reason": "licence"}
+    said = {"reason": "licence", "operation": "approve"}
+    assert failure.as_json() == approval(1, RING, deadline=FAR).as_json() | said
 
 
 def test_an_operation_without_an_outcome_failed() -> None:
@@ -127,9 +128,7 @@ def test_what_the_server_does_not_show_was_not_done_whatever_the_script_said() -
     assert not doubted.applied
     assert {failure.error for failure in doubted.failed} == {NOT_SEEN}
     assert [failure.action for failure in doubted.failed] == list(said.applied)
-    assert next_applied(LAST, INCOMING, made(), doubted) == LAST.model_copy(
-        update={"groups": INCOMING.groups}
-    )
+    assert next_applied(LAST, INCOMING, made(), doubted) == replace(LAST, groups=INCOMING.groups)
 
 
 def test_another_decision_than_the_one_asked_for_was_not_done_and_is_nobodys_own() -> None:

@@ -510,13 +510,6 @@ def test_every_reason_has_its_sentence() -> None:
     assert len({reason.sentence for reason in Reason}) == len(Reason)
 
 
-def test_a_plan_survives_the_disk() -> None:
-    made = plan(ONE, decisions(approval(2, deadline=FAR)), ONE)
-    again = ApprovalPlan.model_validate_json(made.model_dump_json())
-    assert again == made
-    assert again.digest == made.digest
-
-
 def test_five_thousand_decisions_are_planned_in_a_moment() -> None:
     known = frozenset(RevisionId(u(n), 100) for n in range(10_000))
     incoming = decisions(*many(5_000), *[decline(n) for n in range(5_000, 10_000)])

@@ -119,7 +119,7 @@ def approvable(side: Side, count: int) -> list[tuple[str, int]]:
 
 
 def approve(update: tuple[str, int], group: GroupPath, **changes: Any) -> dict[str, Any]:
-    asked = Approval.model_validate(
+    asked = Approval.read(
         {"update_id": update[0], "revision": update[1], "group": group, "action": "Install"}
         | changes
     )
@@ -131,7 +131,7 @@ def test_what_is_read_is_what_the_server_holds(staging: Side) -> None:
     held = state(staging)
     read = [approval.as_json() for approval in captured.decisions.approvals]
     assert sorted(read, key=json.dumps) == sorted(held["approvals"], key=json.dumps)
-    assert [each.model_dump() for each in captured.decisions.declines] == held["declines"]
+    assert [each.as_json() for each in captured.decisions.declines] == held["declines"]
     assert {each.id for each in captured.decisions.approvals} == captured.updates.keys()
     assert all(path[0] == "All Computers" for path in captured.decisions.groups)
     assert any(path[-1] == "Unassigned Computers" for path in captured.decisions.groups)
@@ -246,6 +246,44 @@ def test_one_failure_never_ends_the_run(staging: Side, disconnected: Side) -> No
     assert "Plain" in messages[0]
 
 
+def test_a_group_that_is_refused_is_told_of_all_that_need_it(
+    staging: Side, disconnected: Side
+) -> None:
+    (one,) = approvable(staging, 1)
+    bad = ("All Computers", "=1+1")
+    ops = [
+        {"op": "group", "path": list(bad)},
+        {"op": "group", "path": [*bad, "Below"]},
+        approve(one, bad),
+        approve(one, (*bad, "Below")),
+        {"op": "group", "path": list(PLAIN)},
+        approve(one, PLAIN),
+    ]
+    assert [result for result, _ in ask(disconnected, *ops)] == ["failed"] * 4 + ["done"] * 2
+    errors = [line["error"] for line in disconnected.read("apply-approvals")[:4]]
+    assert all("is not valid" in error for error in errors)
+
+
+def test_a_line_that_cannot_be_read_fails_alone(staging: Side, disconnected: Side) -> None:
+    (one,) = approvable(staging, 1)
+    lines = [
+        *('{"n":1,"op":"group","path":[', '{"n":2}', "[]", "7", "null", "\x00"),
+        '{"n":3,"op":"decline","update_id":"no id","revision":1}',
+        json.dumps({"n": 4, "op": "group", "path": list(PLAIN)}),
+        json.dumps({"n": 5, **approve(one, PLAIN)}),
+    ]
+    disconnected.ask("apply-approvals", [{"kind": "settings"}])
+    with disconnected.request("apply-approvals").open("a", encoding="utf-8") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+    process = disconnected.start("apply-approvals")
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    *outcomes, end = disconnected.read("apply-approvals")
+    assert end == {"kind": "end"}
+    results = {line["n"]: line["result"] for line in outcomes}
+    assert results == {**dict.fromkeys(range(4), "failed"), 4: "done", 5: "done"}
+
+
 def test_a_new_revision_takes_the_place_of_the_old_one(imported: Path, tmp_path: Path) -> None:
     lab = tmp_path / "lab"
     deploy.lab.create(lab, updates=40, content_bytes=1_000_000, seed=5)
@@ -263,7 +301,7 @@ def test_a_new_revision_takes_the_place_of_the_old_one(imported: Path, tmp_path:
     newest = answer["latest_revision"]
     assert newest > old.revision
     approval = next(a for a in side.decisions().decisions.approvals if a.id == old.id)
-    moved = approval.model_copy(update={"revision": newest})
+    moved = replace(approval, revision=newest)
     assert ask(side, {"op": "approve", **moved.as_json()}) == [("done", None)]
     after = [a for a in side.decisions().decisions.approvals if a.key == approval.key]
     assert after == [moved]

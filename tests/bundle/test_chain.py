@@ -16,7 +16,9 @@ from tasks.bundle.header import (
     VolumeBinding,
 )
 from tasks.content.names import Blake3
-from tasks.errors import AirGapError, BundleAgeError, ChainError, ClockError, WrongSiteError
+from tasks.errors import AirGapError
+from tasks.names import Mode
+from tasks.refusals import BundleAgeError, ChainError, ClockError, WrongSiteError
 from tests.support.bundles import CHAIN, FACTS, NOW
 
 BINDING = Binding(size_bytes=10, blake3=Blake3(bytes(32)))
@@ -52,7 +54,7 @@ def bundle(
         base=base,
         voided=voided,
         created=created,
-        mode="incremental",
+        mode=Mode.INCREMENTAL,
         server=FACTS,
         counts=Counts(
             files=0, size_bytes=0, carried_files=0, carried_bytes=0, approvals=0, declines=0
@@ -183,6 +185,14 @@ def test_an_accepted_gap_is_named(policy: ChainPolicy, reason: str) -> None:
         pytest.param(
             bundle(1_007, parent=reference(1_006)), memory(6), ChainError, "1001 numbers ahead",
             id="a jump",
+        ),
+        pytest.param(
+            bundle(1_000_000, parent=reference(999_999)), memory(6), ChainError,
+            "999994 numbers ahead of bundle 6", id="the furthest jump",
+        ),
+        pytest.param(
+            bundle(1_001, parent=reference(1_000), base=reference(1_000)), memory(), ChainError,
+            "1001 numbers ahead of the beginning", id="a first bundle that counts on a thousand",
         ),
         pytest.param(
             bundle(7, parent=reference(6, branch=1)), memory(6), ChainError, "descends from 6",

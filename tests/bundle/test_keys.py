@@ -23,7 +23,7 @@ from tasks.errors import PathMissingError, UsageError
 def test_a_generated_pair_fits_together_and_its_fingerprint_needs_no_code_of_ours(
     tmp_path: Path,
 ) -> None:
-    made = generate_keys(tmp_path / "keys", name="staging")
+    made = generate_keys(tmp_path / "keys")
 
     public = load_public_key(made.public_key)
 

@@ -20,7 +20,7 @@ from tasks.bundle.manifest import (
     write_manifest,
 )
 from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import TrustError
+from tasks.refusals import TrustError
 
 _SHA1 = st.binary(min_size=20, max_size=20).map(ContentDigest)
 _BLAKE3 = st.binary(min_size=32, max_size=32).map(Blake3)

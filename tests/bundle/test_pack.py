@@ -13,10 +13,11 @@ from tasks.bundle.layout import BLAKE3SUMS, CONTENT, HEADER, SHA1SUMS
 from tasks.bundle.pack import CACHE_DROPPED, CACHE_KEPT, read_back
 from tasks.bundle.plan import MediaLimits
 from tasks.content.scan import scan
-from tasks.errors import BatchFailedError, HostFileError, RoomError, SafetyError
+from tasks.errors import BatchFailedError, HostFileError
 from tasks.hosts.host import Host, Space
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
+from tasks.refusals import RoomError, SafetyError
 from tests.support import needs
 from tests.support.bundles import Workshop, fill_content, tree, write_content
 from tests.support.memory_host import MemoryHost

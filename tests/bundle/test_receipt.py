@@ -30,7 +30,8 @@ from tasks.bundle.receipt_code import (
 )
 from tasks.bundle.seal import BUNDLE_TYPE, RECEIPT_TYPE, Trust, seal_payload
 from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import ChainError, SealError, UsageError
+from tasks.errors import UsageError
+from tasks.refusals import ChainError, SealError
 from tests.support.bundles import CHAIN
 
 SECRET = bytes(range(32))

@@ -15,6 +15,8 @@ from securesystemslib.dsse import Envelope
 
 from tasks.bundle.canonical import canonical_json, strict_json
 from tasks.bundle.header import (
+    LIST_LIMIT_BYTES,
+    MOST_FILES,
     Binding,
     Counts,
     Header,
@@ -34,7 +36,8 @@ from tasks.bundle.seal import (
     verify_seal,
 )
 from tasks.content.names import Blake3
-from tasks.errors import SafetyError, SealError
+from tasks.names import Mode
+from tasks.refusals import SafetyError, SealError
 from tests.support.bundles import CHAIN, FACTS, NOW
 
 BINDING = Binding(size_bytes=10, blake3=Blake3(bytes(32)))
@@ -50,7 +53,7 @@ def header(volumes: int = 1) -> Header:
         parent=None,
         base=None,
         created=NOW,
-        mode="incremental",
+        mode=Mode.INCREMENTAL,
         server=FACTS,
         counts=COUNTS,
         manifest=BINDING,
@@ -271,9 +274,9 @@ def test_a_sealed_payload_that_breaks_the_format_is_refused(
 
 
 def test_a_header_of_a_hundred_volumes_fits_its_cap(keys: list[SigningKey]) -> None:
-    large = Binding(size_bytes=1 << 50, blake3=Blake3(b"\xff" * 32))
+    large = Binding(size_bytes=LIST_LIMIT_BYTES, blake3=Blake3(b"\xff" * 32))
     volume = VolumeBinding(
-        number=100, files=5_000_000, size_bytes=1 << 50, blake3sums=large, sha1sums=large
+        number=100, files=MOST_FILES, size_bytes=1 << 50, blake3sums=large, sha1sums=large
     )
     many = header().model_copy(update={"volumes": (volume,) * 100, "voided": tuple(range(1, 500))})
 

@@ -30,14 +30,11 @@ from tasks.errors import (
     BundleIncompleteError,
     HostFileError,
     PathMissingError,
-    SealError,
-    TamperError,
-    TrustError,
-    UndeclaredFileError,
-    WrongSiteError,
+    UsageError,
 )
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
+from tasks.refusals import SealError, TamperError, TrustError, UndeclaredFileError, WrongSiteError
 from tests.support.bundles import Workshop, fill_content, tree, write_content
 from tests.support.memory_host import MemoryHost
 
@@ -444,16 +441,60 @@ def test_a_bundle_sealed_by_a_stranger_is_refused(tmp_path: Path) -> None:
         unpack(workshop)
 
 
-def test_a_folder_that_is_not_there_or_no_bundle_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     workshop = make(tmp_path)
 
     with pytest.raises(PathMissingError):
         workshop.open(tmp_path / "nowhere")
     with pytest.raises(PathMissingError):
         workshop.open(workshop.volume() / HEADER)
-    with pytest.raises(SealError, match="no volume") as caught:
-        workshop.open(workshop.content)
-    assert "the one that holds volume-001" in caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("slip", "next_step"),
+    [
+        (lambda w: w.medium, "alpha-1"),
+        (lambda w: w.volume(), "alpha-1"),
+        (lambda w: w.volume() / CONTENT, "alpha-1"),
+        (lambda w: next((w.volume() / CONTENT).iterdir()), "alpha-1"),
+        (lambda w: w.content, "one that holds volume-001"),
+        (lambda w: w.root, "one that holds volume-001"),
+    ],
+    ids=[
+        "one too high",
+        "a volume",
+        "its content",
+        "a content folder",
+        "elsewhere",
+        "two too high",
+    ],
+)
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside the right one"])
+def test_a_path_too_high_or_too_low_is_a_slip_and_no_matter_of_trust(
+    tmp_path: Path, slip: Callable[[Workshop], Path], next_step: str, *, beside: bool
+) -> None:
+    workshop = make(tmp_path, files=4)
+    folders = [*[workshop.bundle()] * beside, slip(workshop)]
+
+    with pytest.raises(UsageError, match="not a bundle's folder") as caught:
+        workshop.open(*folders)
+
+    assert f"{next_step}." in caught.value.next_step
+
+
+def test_a_bundle_that_lost_its_volumes_or_its_seal_is_not_said_to_be_an_enemys(
+    tmp_path: Path,
+) -> None:
+    workshop = make(tmp_path, files=4)
+    losses: dict[str, Callable[[], object]] = {
+        "no header.json": (workshop.volume() / HEADER).unlink,
+        "no volume": lambda: shutil.rmtree(workshop.volume()),
+    }
+    for reason, lose in losses.items():
+        lose()
+        with pytest.raises(SealError, match=reason) as caught:
+            workshop.open()
+        assert "Do not use this medium" not in caught.value.next_step
 
 
 def test_other_things_on_the_medium_are_no_concern(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from tasks.errors import HostFileError
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tests.support.bundles import fill_content, tree, write_content
-from tests.support.memory_host import MemoryHost, PowerLostError
+from tests.support.memory_host import MemoryHost
+from tests.support.memory_power import PowerLostError
 
 
 def _place(root: Path, items: list[PlaceItem]) -> list[Placed]:

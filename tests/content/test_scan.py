@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.content.digest import digest_chunks
 from tasks.content.hash_cache import HashCache
-from tasks.content.scan import ContentFile, StrangeName, scan
+from tasks.content.scan import ContentFile, scan
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import Platform
 from tests.support.bundles import fill_content, write_content
@@ -19,27 +19,24 @@ from tests.support.memory_host import MemoryHost
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def _scan(folder: Path) -> tuple[list[ContentFile], dict[str, str]]:
+def _scan(folder: Path) -> list[ContentFile]:
     host = LocalHost()
-    strange: list[StrangeName] = []
-    found = list(scan(host, host.path(str(folder)), strange=strange.append))
-    return found, {name.path.name: name.reason for name in strange}
+    return list(scan(host, host.path(str(folder))))
 
 
 def test_a_scan_finds_every_content_file_in_the_one_order(tmp_path: Path) -> None:
     names = fill_content(tmp_path, 300)
 
-    found, strange = _scan(tmp_path)
+    found = _scan(tmp_path)
 
     assert [file.name for file in found] == sorted(set(names), key=lambda name: name.order)
-    assert strange == {}
     assert all(
         Path(file.path.text).stat().st_size == file.size_bytes and file.digests is None
         for file in found
     )
 
 
-def test_what_is_no_content_file_is_named_apart_and_not_followed(tmp_path: Path) -> None:
+def test_what_is_no_content_file_is_passed_over_and_not_followed(tmp_path: Path) -> None:
     name = write_content(tmp_path, b"good")
     folder = tmp_path / name.folder
     other = "11" if name.folder != "11" else "22"
@@ -54,30 +51,18 @@ def test_what_is_no_content_file_is_named_apart_and_not_followed(tmp_path: Path)
     (tmp_path / "not-a-folder").mkdir()
     (tmp_path / "AB").symlink_to(folder)
 
-    found, strange = _scan(tmp_path)
+    found = _scan(tmp_path)
 
     assert [file.name for file in found] == [name]
-    assert strange == {
-        name.text: "misplaced",
-        "anonymousCheckFile.txt": "own",
-        "BIT12.tmp": "own",
-        ".hidden": "hidden",
-        "readme.txt": "not-a-content-name",
-        name.text.lower(): "not-a-content-name",
-        "A" * 38 + name.folder + ".cab": "not-a-file",
-        "not-a-folder": "not-a-file",
-        "AB": "not-a-file",
-    }
 
 
 def test_two_extensions_that_differ_only_in_case_are_one_file(tmp_path: Path) -> None:
     name = write_content(tmp_path, b"good", "CAB")
     write_content(tmp_path, b"good", "cab")
 
-    found, strange = _scan(tmp_path)
+    found = _scan(tmp_path)
 
     assert [file.name for file in found] == [name]
-    assert list(strange.values()) == ["twice"]
 
 
 def test_a_windows_server_may_write_names_in_any_case() -> None:
@@ -92,7 +77,7 @@ def test_a_windows_server_may_write_names_in_any_case() -> None:
 
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    assert _scan(tmp_path / "missing") == ([], {})
+    assert _scan(tmp_path / "missing") == []
 
 
 def test_the_memory_knows_a_file_until_it_looks_different(tmp_path: Path) -> None:

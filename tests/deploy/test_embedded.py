@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -17,7 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.prefect_server.embedded import EmbeddedServer, clean_environment
+from deploy.prefect_server.embedded import EmbeddedServer
+from deploy.prefect_server.settings import clean_environment
 from tasks.errors import PrefectServerError
 from tests.support import needs
 
@@ -264,6 +266,51 @@ def test_a_server_that_ends_is_said_with_its_last_words(tmp_path: Path) -> None:
         server.wait_ready()
 
     assert str(server.log_path) in caught.value.next_step
+
+
+def _kill(server: EmbeddedServer, *, not_again: set[int]) -> None:
+    """Kill the server's process, and one that is not among those killed before."""
+    give_up = time.monotonic() + 60
+    while server._child is None or server._child.pid in not_again:
+        assert time.monotonic() < give_up, "no other process was started"
+        time.sleep(0.05)
+    not_again.add(server._child.pid)
+    server._child.kill()
+
+
+def test_a_server_that_is_killed_is_replaced_where_nobody_else_can_take_its_place(
+    tmp_path: Path,
+) -> None:
+    killed: set[int] = set()
+    with EmbeddedServer(tmp_path) as server:
+        _kill(server, not_again=killed)  # before it ever answered
+        server.wait_ready()
+        port, secret = server.port, _secret(server)
+        _kill(server, not_again=killed)
+        with socket.socket() as squatter:
+            squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with pytest.raises(OSError, match="in use"):
+                squatter.bind(("127.0.0.1", port))
+        # Whoever calls in between waits for the next one.
+        assert _ask(server, "/api/admin/version", Authorization=secret)[0] == 200
+        assert (server.port, _secret(server)) == (port, secret)
+
+
+def test_a_server_that_is_killed_again_and_again_is_lost_in_one_sentence(tmp_path: Path) -> None:
+    killed: set[int] = set()
+    told: list[PrefectServerError] = []
+    with EmbeddedServer(tmp_path) as server:
+        server.when_lost(told.append)
+        for _ in range(4):
+            _kill(server, not_again=killed)
+        with pytest.raises(PrefectServerError, match="started again 3 times") as caught:
+            server.wait_ready()
+        # Nobody waits any more.
+        with pytest.raises(ConnectionRefusedError):
+            _ask(server, "/api/health")
+
+    assert "killed by signal 9" in caught.value.message
+    assert [each.message for each in told] == [caught.value.message]
 
 
 def test_an_api_that_does_not_answer_is_said(tmp_path: Path) -> None:

@@ -140,6 +140,8 @@ def test_commands_without_a_site_keep_to_the_shape(tmp_path: Path) -> None:
         pytest.param(["lab", "state", "/nowhere-at-all-5c1f", "staging"], id="no such lab"),
         pytest.param(["lab", "advance", "/nowhere-at-all-5c1f"], id="no lab to advance"),
         pytest.param(["keygen"], id="no folder for keys"),
+        pytest.param(["verify", "alpha-1\udcff"], id="a name that is not UTF-8"),
+        pytest.param(["accept", "\udcff.receipt.json"], id="a receipt's name that is not UTF-8"),
         pytest.param(["export", "--site", "/nowhere-at-all-5c1f/site.toml"], id="no site file"),
         pytest.param(
             ["import", "/nowhere-at-all-5c1f", "--rehearse"], id="an option that is not there yet"

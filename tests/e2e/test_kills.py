@@ -1,6 +1,6 @@
 """A command that is killed at any instant is run again, and ends as if nothing had happened.
 
-``python -m tests.e2e.kill_many`` does the same many more times.
+``python -m tests.e2e.kill_many`` does the same many more times, in more commands and of more.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.kill_many import kill_many
+from tests.e2e.kill_many import kill_many, table
 
-_TIMES = 3
+_WAYS = ("tree", "supervisor", "wsusutil")
+_STAGES = ("export", "import")
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("command", ["export", "import"])
-def test_a_killed_command_run_again_ends_as_an_undisturbed_one(
-    command: str, tmp_path: Path, shared_api: str, stand_in: None
+def test_what_is_killed_and_run_again_ends_as_an_undisturbed_run(
+    tmp_path: Path, shared_api: str, stand_in: None
 ) -> None:
-    trials = kill_many(command, tmp_path, shared_api, times=_TIMES, seed=11)
-    assert [trial.differences for trial in trials] == [()] * _TIMES
-    assert any(trial.was_killed for trial in trials)
+    times = len(_WAYS) * len(_STAGES)
+    records = kill_many(
+        tmp_path, times=times, seed=11, api_url=shared_api, stages=_STAGES, ways=_WAYS
+    )
+    assert {(record["stage"], record["way"]) for record in records} == {
+        (stage, way) for stage in _STAGES for way in _WAYS
+    }
+    assert not any(record["differences"] for record in records), table(records)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
 
-from deploy.lab.rules import searching
+import psutil
+
+from deploy.lab.rules import approving, groups, searching
 from deploy.lab.rules.scope import Scope
-from tests.support.labs import Lab, decision, equal_servers
+from tasks.visible import visible
+from tests.support.labs import ROOT, Lab, decision, equal_servers
 
 LOG_IN_GERMAN = """<?xml version="1.0" encoding="utf-8"?>
 <ImportLog StartTime="2026-01-01T00:00:00Z" EndTime="2026-01-01T00:00:05Z">
@@ -193,6 +197,68 @@ def test_a_script_that_dies_in_the_middle_of_applying_is_finished_by_the_next_ru
     assert done.document["approvals"]["failed"] == []
 
 
+# Makes the disconnected server a replica, or autonomous again.
+SET_REPLICA = """
+import sys
+from pathlib import Path
+from deploy import lab
+lab.tune(Path(sys.argv[1]), "disconnected", "IsReplicaServer", sys.argv[2] == "true")
+"""
+
+
+def _decide_in_all_ways(lab: Lab) -> None:
+    """Decide on staging whatever can be decided, each once."""
+    with lab.server("staging") as server:
+        rows = [row for row in searching.search_updates(server, Scope()) if row.is_latest]
+        current = [row for row in rows if row.publication != "Expired" and not row.superseded]
+        plain = [row for row in current if row.state == "Ready" and not row.has_license]
+        approved, blocked, removed, declined = [(row.update_id, row.revision) for row in plain[:4]]
+        group_id = groups.create(server, "Brand new", None).id
+        approving.approve(server, approved, "Install", group_id, deadline="2044-02-29T23:59:58Z")
+        approving.approve(server, blocked, "NotApproved", group_id)
+        for approval in searching.update_approvals(server, *removed):
+            approving.delete_approval(server, approval.id)
+        approving.decline(server, declined[0])
+        back = next(row for row in current if row.declined)
+        server.connection.execute("DELETE FROM decline WHERE update_id = ?", (back.update_id,))
+        terms = next(row for row in current if row.license_required and not row.declined)
+        approving.accept_license(server, terms.update_id, terms.revision)
+        approving.approve(server, (terms.update_id, terms.revision), "Install", group_id)
+
+
+def test_whatever_the_server_refuses_is_named_and_done_once_it_is_cured(small_lab: Lab) -> None:
+    lab = small_lab
+    lab.configure("disconnected", "policy", licence_terms="accept")
+    lab.accept(lab.cross().document["receipt"], expect=0)
+    _decide_in_all_ways(lab)
+    lab.export()
+    before = lab.state("disconnected")
+    script = (
+        f"export PYTHONPATH='{ROOT}'\n"
+        f"replica() {{ '{sys.executable}' \"$FOLDER/set.py\" '{lab.folder}' $1; }}\n"
+        'case "$*" in *apply-approvals*) ;; *) exec "$REAL" "$@";; esac\n'
+        'for word; do case "$word" in *.in.jsonl) cp "$word" "$FOLDER/asked";; esac; done\n'
+        'replica true; "$REAL" "$@"; code=$?; replica false; exit $code'
+    )
+    folder = _replace(lab, "disconnected", "powershell", script)
+    (folder / "set.py").write_text(SET_REPLICA, encoding="utf-8")
+    result = lab.import_(2, expect=2)
+    asked = [json.loads(line) for line in (folder / "asked").read_text().splitlines()[1:]]
+    kinds = {line["op"] for line in asked}
+    assert kinds == {"group", "accept-license", "undecline", "approve", "remove", "decline"}
+    approvals = result.document["approvals"]
+    assert approvals["applied"] == []
+    assert len(approvals["failed"]) == len(asked)
+    assert all("replica" in line["reason"] for line in approvals["failed"])
+    assert Path(result.document["receipt"]).is_file()
+    after = lab.state("disconnected")
+    assert (after["approvals"], after["declines"]) == (before["approvals"], before["declines"])
+    _restore(lab, "disconnected", "powershell")
+    done = lab.import_(2)
+    assert done.document["approvals"]["failed"] == []
+    equal_servers(lab, apart_from=done)
+
+
 def test_a_wsusutil_that_still_runs_is_found_again_and_never_started_twice(small_lab: Lab) -> None:
     lab = small_lab
     script = 'echo start >> "$FOLDER/starts"; exec "$REAL" "$@"'
@@ -210,3 +276,52 @@ def test_a_wsusutil_that_still_runs_is_found_again_and_never_started_twice(small
     done = lab.export(expect=0)
     assert done.document["sequence"] == 1
     assert (folder / "starts").read_text().splitlines() == ["start"]
+
+
+def test_a_question_that_hangs_ends_at_its_limit_and_is_in_nobodys_way(small_lab: Lab) -> None:
+    lab = small_lab
+    folder = _replace(
+        lab,
+        "staging",
+        "powershell",
+        'case "$*" in *read-server*) echo $$ >"$FOLDER/pid"; exec sleep 600;; esac\n'
+        'exec "$REAL" "$@"',
+    )
+    lab.configure("staging", "server", script_limit_minutes=0.02)
+    before = lab.snapshot("staging")
+    began = time.monotonic()
+    result = lab.export(expect=1)
+    assert time.monotonic() - began < 30
+    assert result.error["kind"] == "time-limit"
+    assert result.error["message"] == "script read-server did not end within 1.2 seconds"
+    assert lab.snapshot("staging") == before
+    hung = psutil.Process(int((folder / "pid").read_text()))
+    assert hung.is_running(), "the script was killed"
+    hung.kill()
+    left = list(lab.work("staging").glob("runs/*"))
+    assert left
+    _restore(lab, "staging", "powershell")
+    lab.configure("staging", "server", script_limit_minutes=30)
+    assert lab.export(expect=0).document["sequence"] == 1
+    assert not any(folder.exists() for folder in left), "the next run did not sweep"
+
+
+def test_what_a_script_says_when_it_fails_steers_no_terminal_page_or_report(
+    small_lab: Lab,
+) -> None:
+    lab = small_lab
+    _replace(
+        lab,
+        "staging",
+        "powershell",
+        r"printf '\033]0;owned\007\033[2J\302\233red \342\200\256gpj\nnext: all is well\n' >&2"
+        "\nexit 1",
+    )
+    result = lab.export(expect=1)
+    assert result.error["kind"] == "script-failed"
+    assert "[U+001B]]0;owned[U+0007]" in result.error["message"]
+    report = Path(result.document["report"])
+    shown = [result.error["message"], result.error["next_step"], *result.stderr.splitlines()]
+    shown += report.read_text(encoding="utf-8").splitlines()
+    shown += report.with_name("report.json").read_text(encoding="utf-8").splitlines()
+    assert [line for line in shown if visible(line) != line] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from tasks.bundle.receipt import Receipt, ReceiptCounts, seal_receipt
 from tasks.bundle.receipt_code import make_code
 from tasks.bundle.seal import BUNDLE_TYPE, seal_payload
 from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import AirGapError, ChainError, PathMissingError, SealError, WrongSiteError
+from tasks.errors import AirGapError, HostFileError, PathMissingError
 from tasks.exporting.receipt_in import advance_baseline, open_receipt
+from tasks.refusals import ChainError, SealError, WrongSiteError
 from tasks.run.context import RunContext
 from tasks.run.keys import receipt_secret, signing_key
+from tests.support.bad_disk import BadDisk, failing
 from tests.support.runs import reserved
 
 MISSING = (ContentDigest(bytes(20)),)
@@ -24,6 +28,7 @@ MISSING = (ContentDigest(bytes(20)),)
 @pytest.fixture
 def run(staging: RunContext) -> RunContext:
     """A staging side that has sealed two bundles."""
+    staging.exports.mint_chain()
     for sequence in (1, 2):
         staging.exports.reserve(reserved(sequence, staging.site.path.parent))
         staging.ledger.connection.execute(
@@ -36,7 +41,7 @@ def run(staging: RunContext) -> RunContext:
 def receipt(run: RunContext, sequence: int = 1, **changes: Any) -> Receipt:
     values: dict[str, Any] = {
         "site": "alpha",
-        "chain": run.exports.chain,
+        "chain": run.ledger.chain,
         "sequence": sequence,
         "header_digest": Blake3.from_hex(f"{sequence:064x}"),
         "outcome": "complete",
@@ -129,3 +134,19 @@ def test_what_is_neither_a_file_nor_a_code_is_a_usage_error(run: RunContext) -> 
     for text in ("", "nowhere.json", str(run.site.path.parent)):
         with pytest.raises(PathMissingError):
             accept(run, text)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names descriptors by /proc")
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE, errno.ELOOP])
+def test_a_receipt_that_lies_there_and_cannot_be_read_is_a_failure(
+    run: RunContext, code: int
+) -> None:
+    path = run.site.media.path / "a.receipt.json"
+    path.write_bytes(seal_receipt(receipt(run), [signing_key(run.site)]))
+
+    disk = BadDisk(path.parent, "stat", 1, code)
+    with failing(disk), pytest.raises(HostFileError) as caught:
+        open_receipt(run, str(path))
+
+    assert caught.value.exit_code == 1
+    assert accept(run, path.read_bytes()) == 1

@@ -17,9 +17,9 @@ from tasks.hosts.host import Outcome
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
+from tasks.names import Mode
 from tasks.run.context import RunContext
 from tasks.run.stored_documents import PAYLOAD
-from tasks.site.settings import Mode
 from tests.metadata.facts import server_facts
 from tests.support.bundles import CHAIN, Workshop, fill_content
 from tests.support.runs import reserved

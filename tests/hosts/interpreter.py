@@ -62,6 +62,17 @@ def _slow(request: list[dict[str, object]], output: Path) -> int:
     return 0
 
 
+def _steady(request: list[dict[str, object]], output: Path) -> int:
+    """Writes a line every tenth of a second."""
+    with output.open("a", encoding="utf-8") as stream:
+        for number in range(int(str(request[0]["lines"]))):
+            stream.write(json.dumps({"n": number}) + "\n")
+            stream.flush()
+            time.sleep(0.1)
+        stream.write(json.dumps({"kind": "end"}) + "\n")
+    return 0
+
+
 def _hash_files(request: list[dict[str, object]], output: Path) -> int:
     answers: list[dict[str, object]] = []
     for line in request[1:]:
@@ -88,6 +99,7 @@ ANSWERS = {
     "no-end": _no_end,
     "append": _append,
     "slow": _slow,
+    "steady": _steady,
     "hash-files": _hash_files,
 }
 

@@ -9,14 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import (
-    CommandFailedError,
-    FolderUnsafeError,
-    HostFileError,
-    ScriptFailedError,
-)
+from tasks.errors import CommandFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import FileHash, JobStatus, Json
 from tasks.hosts.paths import HostPath
+from tasks.refusals import FolderUnsafeError
 from tests.hosts.conftest import World, made_up, shell, wait_for
 
 # --- paths and names -----------------------------------------------------------------------------
@@ -207,6 +203,15 @@ def test_renames_replace_and_report_one_by_one(world: World, count: int) -> None
     assert [move for move, _ in outcome.failed] == [gone]
     assert [world.bytes_of(target) for _, target in moves] == [b"%d" % n for n in range(count)]
     assert [entry.name for entry in world.host.list_folder(world.root)] == ["to"]
+
+
+def test_a_missing_folder_is_empty_unless_it_must_exist(world: World) -> None:
+    missing = world.root.joined("missing")
+    assert world.host.list_folder(missing) == []
+    with pytest.raises(HostFileError):
+        world.host.list_folder(missing, must_exist=True)
+    world.host.make_folder(missing)
+    assert world.host.list_folder(missing, must_exist=True) == []
 
 
 def test_removing_what_is_gone_counts_as_removed(world: World) -> None:

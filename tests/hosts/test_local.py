@@ -14,15 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.errors import (
-    CommandFailedError,
-    DiskFullError,
-    FolderUnsafeError,
-    HostFileError,
-    TimeLimitError,
-)
+from tasks.errors import CommandFailedError, DiskFullError, HostFileError, TimeLimitError
 from tasks.hosts import local_durable, os_errors
 from tasks.hosts.local import LocalHost
+from tasks.refusals import FolderUnsafeError
 from tests.hosts.conftest import shell, wait_for
 from tests.support import needs
 

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.errors import (
-    PathMissingError,
-    ScriptDigestError,
-    ScriptFailedError,
-    TimeLimitError,
-)
+from tasks.errors import PathMissingError, ScriptFailedError, TimeLimitError
 from tasks.hosts import script_run
 from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import FileHash, Host, Json
 from tasks.hosts.local import LocalHost
 from tasks.hosts.script_run import ScriptFiles, ScriptSetup
-from tasks.scripts import load_script
+from tasks.hosts.waiting import Pace
+from tasks.refusals import ScriptDigestError
+from tasks.scripts import AnswerLimits, load_script
 from tests.hosts.conftest import INTERPRETER, made_up, ssh_address, wait_for
 from tests.support import needs
 from tests.support.sshd import Sshd
@@ -72,6 +71,13 @@ def test_a_script_has_run_when_the_call_returns_even_if_nobody_reads(
     assert (tmp_path / "echo.out.jsonl").exists()
 
 
+def test_a_name_that_is_nearly_a_jobs_is_passed_over(host: Host, tmp_path: Path) -> None:
+    for name in ("echo.job-²", "echo.job-", "echo.job-x"):
+        (tmp_path / name).mkdir()
+    assert run(host, "echo", [{"n": 1}], tmp_path)[0] == {"n": 1}
+    assert (tmp_path / "echo.job-001").is_dir()
+
+
 def test_an_appending_script_finds_what_an_earlier_run_wrote(host: Host, tmp_path: Path) -> None:
     assert run(host, "append", [{"n": 1}], tmp_path)[-1] == {"kind": "end", "found": 0}
     answer = run(host, "append", [{"n": 1}, {"n": 2}], tmp_path)
@@ -104,12 +110,95 @@ def test_what_is_no_answer_is_not_taken_for_one(host: Host, tmp_path: Path, answ
         run(odd, "echo", [], tmp_path)
 
 
-def test_a_line_that_does_not_end_is_read_no_further(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(script_run, "_LINE_LIMIT_BYTES", 1_000)
+def run_within(host: Host, limits: AnswerLimits, request: list[Json], folder: Path) -> list[Json]:
+    """Run the script that answers with its request, and read only so much of it."""
+    script = replace(made_up("echo"), limits=limits)
+    where = host.path(str(folder))
+    return list(host.run_script(script, request, folder=where, timeout_seconds=30))
+
+
+def test_a_line_that_does_not_end_is_read_no_further(host: Host, tmp_path: Path) -> None:
     with pytest.raises(ScriptFailedError, match="half a line"):
-        run(host, "echo", [{"long": "x" * 5_000_000}], tmp_path)
+        run_within(host, AnswerLimits(line_bytes=1_000), [{"long": "x" * 5_000_000}], tmp_path)
+
+
+def test_an_answer_with_more_lines_than_were_asked_for_is_refused(
+    host: Host, tmp_path: Path
+) -> None:
+    limits = AnswerLimits(own_lines=1, lines_each=1)
+    assert len(run_within(host, limits, [{}, {}], tmp_path)) == 3
+    with pytest.raises(ScriptFailedError, match="too large: 1 lines or more, at most 0"):
+        run_within(host, AnswerLimits(own_lines=0, lines_each=0), [{}], tmp_path)
+
+
+HUGE = """
+import resource, sys
+from dataclasses import replace
+from pathlib import Path
+from tasks.errors import ScriptFailedError
+from tasks.hosts.local import LocalHost
+from tasks.hosts.script_run import ScriptFiles, read_answer
+from tasks.hosts.waiting import Pace
+from tasks.scripts import AnswerLimits, load_script
+host, script = LocalHost(), load_script("read-approvals")
+files = ScriptFiles.of(script, host.path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_AS, (350 * 2**20, 350 * 2**20))
+try:
+    for line in read_answer(host, script, files, ""):
+        pass
+except ScriptFailedError as error:
+    print(error.message)
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "sparse_bytes", "reason"),
+    [(1, 2**30, "1,073,741,8.. bytes"), (800_000, 0, "700,001 lines")],
+    ids=["a gigabyte", "hundreds of thousands of groups"],
+)
+def test_an_answer_that_is_too_large_costs_nothing_and_is_refused_by_name(
+    tmp_path: Path, lines: int, sparse_bytes: int, reason: str
+) -> None:
+    with (tmp_path / "read-approvals.out.jsonl").open("wb") as stream:
+        for first in range(0, lines, 10_000):
+            some = range(first, min(lines, first + 10_000))
+            stream.writelines(b'{"kind":"group","id":"%036d"}\n' % number for number in some)
+        stream.truncate(stream.tell() + sparse_bytes)
+    command = [sys.executable, "-c", HUGE, str(tmp_path)]
+    ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert re.search(f"read-approvals .*its answer is too large: {reason} or more", ended.stdout)
+
+
+def test_an_answer_that_was_too_large_is_not_in_the_way_of_the_next(
+    host: Host, tmp_path: Path
+) -> None:
+    limits = AnswerLimits(size_bytes=1_000)
+    (tmp_path / "append.out.jsonl").write_bytes(b"{}\n" * 1_000)
+    script = replace(made_up("append"), limits=limits)
+    where = host.path(str(tmp_path))
+    lines = list(host.run_script(script, [{"n": 1}], folder=where, timeout_seconds=30))
+    assert lines == [{"n": 1}, {"kind": "end", "found": 0}]
+
+
+def test_a_script_that_takes_long_is_reported_with_how_far_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    patient = LocalHost(ScriptSetup(INTERPRETER, pace=Pace(0.01, 0.05, report_every_seconds=0.2)))
+    run(patient, "steady", [{"lines": 12}], tmp_path)
+    lines = [record.getMessage() for record in caplog.records]
+    assert 2 <= len(lines) <= 7
+    assert "still waiting for script steady, for 0 min 0" in lines[0]
+    answered = [int(re.findall(r"\((\d+) bytes of its answer so far\)", line)[0]) for line in lines]
+    assert answered == sorted(set(answered)), "it does not show how far the script is"
+
+
+def test_an_exit_code_of_many_digits_is_none(tmp_path: Path) -> None:
+    host = LocalHost()
+    job = host.path(str(tmp_path))
+    (tmp_path / "started").write_text("1 1 1 1")
+    (tmp_path / "exit-code").write_text("1" * 10_000_000)
+    assert host.poll_detached(job).state == "lost"
 
 
 @pytest.mark.parametrize("kind", ["link", "folder"])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
@@ -21,18 +22,20 @@ from paramiko.message import Message
 from tasks.errors import (
     CommandFailedError,
     ConnectionLostError,
-    HostKeyError,
     PathMissingError,
     TimeLimitError,
     UsageError,
 )
-from tasks.hosts import ssh_connection
+from tasks.hosts import ssh_connection, ssh_login
 from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import Host
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import parse_ssh_address
-from tasks.hosts.ssh_connection import MOST_CHANNELS, SshAccess, SshConnection
+from tasks.hosts.ssh_connection import MOST_CHANNELS, SshConnection
+from tasks.hosts.ssh_login import SshAccess
 from tasks.hosts.ssh_sftp import Limits, SftpChannel
+from tasks.hosts.waiting import Patience
+from tasks.refusals import HostKeyError
 from tests.hosts.conftest import made_up, shell, ssh_address, wait_for
 from tests.support import needs
 from tests.support.sshd import Sshd, running_sshd
@@ -47,10 +50,8 @@ def own_sshd(tmp_path: Path) -> Iterator[Sshd]:
         yield server
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few tries, for tests in which none can succeed."""
-    monkeypatch.setattr(ssh_connection, "RETRY_DELAYS_SECONDS", (0.05, 0.05))
+# Few tries, for tests in which none can succeed.
+IMPATIENT = Patience(retry_delays_seconds=(0.05, 0.05))
 
 
 @contextmanager
@@ -129,7 +130,6 @@ def test_a_hashed_name_and_a_second_key_are_understood(own_sshd: Sshd) -> None:
     host.close()
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_user_key_that_the_server_does_not_know_is_said_at_once(own_sshd: Sshd) -> None:
     (own_sshd.folder / "authorized_keys").write_text("", encoding="ascii")
     host = open_host(ssh_address(own_sshd))
@@ -217,7 +217,7 @@ def test_a_program_that_ends_at_once_does_not_cost_the_connection(
     ssh_host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[SshAccess] = []
-    connect, send = ssh_connection.connect, paramiko.Transport._send_user_message  # type: ignore[attr-defined]
+    connect, send = ssh_login.connect, paramiko.Transport._send_user_message  # type: ignore[attr-defined]
 
     def connect_and_count(access: SshAccess) -> paramiko.Transport:
         made.append(access)
@@ -364,9 +364,8 @@ def test_a_program_whose_exit_code_came_before_its_connection_broke_has_not_said
         ssh_host.run(command, timeout_seconds=30)
 
 
-@pytest.mark.usefixtures("impatient")
 def test_a_server_that_is_gone_is_a_lost_connection_and_may_come_back(own_sshd: Sshd) -> None:
-    host = open_host(ssh_address(own_sshd))
+    host = open_host(replace(ssh_address(own_sshd), patience=IMPATIENT))
     assert host.run(["true"], timeout_seconds=30).exit_code == 0
     own_sshd.stop()
     with pytest.raises(ConnectionLostError) as caught:
@@ -377,16 +376,13 @@ def test_a_server_that_is_gone_is_a_lost_connection_and_may_come_back(own_sshd: 
     host.close()
 
 
-def test_a_server_that_does_not_answer_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, sshd: Sshd
-) -> None:
-    monkeypatch.setattr(ssh_connection, "CONNECT_SECONDS", 0.3)
-    monkeypatch.setattr(ssh_connection, "RETRY_DELAYS_SECONDS", (0.05,))
+def test_a_server_that_does_not_answer_is_given_up(sshd: Sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = HostAddress(
             f"ssh://user@127.0.0.1:{silent.getsockname()[1]}",
             identity_file=sshd.identity_file,
             known_hosts=sshd.known_hosts,
+            patience=replace(IMPATIENT, connect_seconds=0.3),
         )
         host = open_host(address)
         began = time.monotonic()

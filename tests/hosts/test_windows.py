@@ -139,10 +139,6 @@ def test_output_is_decoded_whatever_wrote_it(output: bytes, text: str) -> None:
     assert decode_output(output) == text
 
 
-def test_another_code_page_may_be_named() -> None:
-    assert decode_output("größer".encode("cp850"), oem="cp850") == "größer"
-
-
 @given(st.binary(max_size=200))
 def test_any_bytes_become_some_text(output: bytes) -> None:
     assert isinstance(readable_stderr(decode_output(output)), str)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from deploy import lab
 from deploy.lab import pair
+from deploy.lab.store import groups
 from tests.lab.script_bench import Bench, count
 
 
@@ -196,3 +197,10 @@ def test_a_german_lab_calls_its_groups_in_german_and_state_does_not(tmp_path: Pa
     told = bench.wsusutil("staging", "checkhealth")
     assert told.returncode == 0
     assert told.stdout.startswith("Fertig.")
+
+
+def test_no_two_groups_of_a_lab_bear_one_name() -> None:
+    for seed in range(50):
+        names = [path[-1].casefold() for path in groups.plant(seed).paths]
+        assert len(set(names)) == len(names)
+        assert groups.plant(seed).is_nested

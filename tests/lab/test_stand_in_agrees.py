@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from deploy import lab
 from deploy.lab import pair
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.powershell import launcher, stand_in
+from deploy.lab.rules.opening import open_server
 from tests.lab.scripts import answer, powershell
 from tests.support import needs
 
@@ -24,7 +28,7 @@ pytestmark = needs.pwsh
 SCRIPTS = Path(launcher.__file__).parents[3] / "tasks" / "scripts"
 # What differs from one moment to the next. Whether a program runs is among it: on Linux .NET
 # works out a start time anew in each process, a little different each time.
-_PASSING = {"clock", "free_bytes", "cpu_seconds", "running"}
+_PASSING = {"clock", "free_bytes", "cpu_seconds", "running", "process_id", "since"}
 Lines = list[dict[str, Any]]
 
 
@@ -63,10 +67,14 @@ def _with(value: Any, old: str, new: str) -> Any:
         return value.replace(old, new)
     if isinstance(value, Mapping):
         return {name: _with(item, old, new) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_with(item, old, new) for item in value]
     return value
 
 
 def _settled(line: Any) -> Any:
+    if isinstance(line, list):
+        return [_settled(item) for item in line]
     if not isinstance(line, dict):
         return line
     return {name: _settled(item) for name, item in line.items() if name not in _PASSING}
@@ -86,8 +94,6 @@ def twins(tmp_path: Path) -> Twins:
 
 
 def _set(folder: Path, side: str, name: str, value: Any) -> None:
-    from deploy.lab.rules.opening import open_server
-
     server = open_server(folder / side)
     server.set_setting(name, value)
     server.close()
@@ -127,7 +133,13 @@ def _plan(decisions: Lines) -> Lines:
     installs = [a for a in approvals if a["action"] == "Install" and not a["optional"]]
     new = ["All Computers", "Neu 本社", "Unten"]
     one, two, three = installs[0], installs[1], installs[2]
+    bad, taken = ["All Computers", "a/b"], [*new, one["group"][-1].upper()]
+    key = {name: one[name] for name in ("update_id", "revision")}
+    asked = {**key, "action": "Install", "deadline": None, "optional": False}
     operations: Lines = [{"op": "group", "path": new}, {"op": "group", "path": new[:2]}]
+    for refused in (bad, [*bad, "Below"], taken, [*new[:2], ""], [*new[:2], "n" * 300]):
+        operations.append({"op": "group", "path": refused})
+        operations.append({"op": "approve", **asked, "group": refused})
     for approval in (one, two):
         key = {name: approval[name] for name in ("update_id", "revision")}
         same = {name: approval[name] for name in ("group", "action", "deadline", "optional")}
@@ -168,7 +180,10 @@ def test_plans_are_applied_the_same_and_again_the_same(twins: Twins) -> None:
     assert len(results) == len(plan) - 1
     assert {"done", "already", "failed"} == set(results)
     types = {line["error_type"] for line in outcomes if line["kind"] == "outcome"}
-    assert types == {None, "RuntimeException", "WsusObjectNotFoundException"}
+    assert types == {
+        *(None, "RuntimeException", "ArgumentException", "ArgumentOutOfRangeException"),
+        *("WsusObjectAlreadyExistsException", "WsusObjectNotFoundException"),
+    }
     # The output of the first run is still there, cut off in the middle of a line.
     for folder in (twins.first, twins.second):
         told = folder / "told.jsonl"
@@ -208,6 +223,50 @@ def test_the_service_answers_the_same_up_and_down(twins: Twins) -> None:
     for folder in (twins.first, twins.second):
         lab.set_fault(folder, "staging", "service-down", on=False)
     assert twins.agree("control-service", [start])[0]["status"] == "Running"
+
+
+def test_a_service_that_wsusutil_has_stopped_is_left_alone_by_both(twins: Twins) -> None:
+    """An import by hand hangs; both name it in the same words, and start nothing beside it."""
+    programs = []
+    for folder in (twins.first, twins.second):
+        lab.set_fault(folder, "staging", "wsusutil-hang", on=True)
+        (folder / "a package.xml.gz").write_bytes(b"none")
+        words = [str(folder / name) for name in ("staging/wsusutil", "a package.xml.gz")]
+        words.insert(1, "import")
+        programs.append(subprocess.Popen(words, stdout=subprocess.DEVNULL))
+    asked = {"kind": "settings", "wait_seconds": 1}
+    try:
+        limit = time.monotonic() + 30
+        while {_service(folder) for folder in (twins.first, twins.second)} != {"Stopped"}:
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        before = datetime.now(UTC)
+        for action, problem in (("status", None), ("start", "wsusutil is at work")):
+            (told, _) = twins.agree("control-service", [{**asked, "action": action}])
+            assert (told["status"], told["error"]) == ("Stopped", problem)
+            (row,) = told["wsusutil"]
+            assert row["command_line"].endswith('/wsusutil import "LAB/a package.xml.gz"')
+        for folder, program, stand_in in zip(
+            (twins.first, twins.second), programs, (False, True), strict=True
+        ):
+            script = SCRIPTS / "control-service.ps1"
+            said = answer(folder, script, [{**asked, "action": "status"}], stand_in=stand_in)
+            assert said[0]["wsusutil"][0]["process_id"] == program.pid
+            since = datetime.fromisoformat(said[0]["wsusutil"][0]["since"])
+            assert timedelta(0) <= before - since < timedelta(minutes=2)
+        assert _service(twins.first) == _service(twins.second) == "Stopped"
+    finally:
+        for folder in (twins.first, twins.second):
+            lab.set_fault(folder, "staging", "wsusutil-hang", on=False)
+        for program in programs:
+            program.wait(60)
+    ended = twins.agree("control-service", [{**asked, "action": "status"}])[0]
+    assert (ended["status"], ended["wsusutil"]) == ("Running", [])
+
+
+def _service(folder: Path) -> str:
+    with closing(open_server(folder / "staging")) as server:
+        return str(server.setting("service_status"))
 
 
 def test_files_are_hashed_and_placed_the_same(twins: Twins) -> None:

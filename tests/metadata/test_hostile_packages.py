@@ -129,7 +129,7 @@ def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
             file.write(packer.compress(language * (1024**2 // len(language))))
         file.write(packer.flush())
 
-    limits = Limits(free_bytes=1024**2)
+    limits = Limits(free_bytes=1024**2, languages=10**9)
     refuse(tmp_path / "p", "bomb", limits)
 
 
@@ -265,3 +265,35 @@ def test_memory_does_not_grow_with_the_package(tmp_path: Path) -> None:
     assert int(revisions) == 4_000
     assert int(xml_bytes) > 50_000_000
     assert float(grown_mib) < 40
+
+
+@pytest.mark.parametrize(
+    ("body", "limits", "sentence"),
+    [
+        ('<Languages><Language ShortName="en"/><Language ShortName="de"/></Languages>',
+         Limits(languages=1), "more than 1 Language elements"),
+        (f'<Languages><Language ShortName="{"x" * 2_001}"/></Languages>', None,
+         "more than 2000 characters"),
+        (f'<Files><File Digest="{"A" * 27}=" MUUrl="http://x/a" Name="{"x" * 2_001}.cab"/></Files>',
+         None, "more than 2000 characters"),
+        (f'<Files><File Digest="{"A" * 27}=" MUUrl="http://x/{"x" * 2_001}"/></Files>', None,
+         "more than 2000 characters"),
+        (f'<Files>{f"""<File Digest="{"A" * 27}=" MUUrl="http://x/a"/>""" * 3}</Files>',
+         Limits(mapped_files=2), "more than 2 File elements"),
+    ],
+    ids=["languages", "a language's code", "a file's name", "a file's address", "mapped files"],
+)  # fmt: skip
+def test_what_the_index_would_keep_is_counted_and_measured_first(
+    body: str, limits: Limits | None, sentence: str, tmp_path: Path
+) -> None:
+    refuse(writing.write(tmp_path / "p", writing.document(body)), sentence, limits)
+
+
+def test_more_updates_than_the_format_allows_are_refused(tmp_path: Path) -> None:
+    elements = "".join(
+        writing.update_element(Update(number), escape("<Update><Properties/></Update>"))
+        for number in range(3)
+    )
+    text = writing.document(f"<Updates>{elements}</Updates>")
+
+    refuse(writing.write(tmp_path / "p", text), "more than 2 Update", Limits(revisions=2))

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.metadata.server import ServerSettings, compare_settings, unfit_reasons
+from tasks.names import Side
 from tests.metadata.facts import LINE, server_facts
 
 
@@ -117,12 +118,12 @@ UNFIT: dict[str, tuple[dict[str, Any], bool, bool]] = {
 def test_a_server_is_unfit_on_the_sides_where_it_matters(name: str) -> None:
     changes, staging, disconnected = UNFIT[name]
     facts = server_facts(**changes)
-    assert bool(unfit_reasons(facts, "staging")) is staging
-    assert bool(unfit_reasons(facts, "disconnected")) is disconnected
+    assert bool(unfit_reasons(facts, Side.STAGING)) is staging
+    assert bool(unfit_reasons(facts, Side.DISCONNECTED)) is disconnected
 
 
 def test_each_reason_comes_with_what_to_do() -> None:
     facts = server_facts(is_replica=True, synchronization="Running")
-    reasons = unfit_reasons(facts, "disconnected")
+    reasons = unfit_reasons(facts, Side.DISCONNECTED)
     assert len(reasons) == 2
     assert all(unfit.reason and unfit.remedy for unfit in reasons)

@@ -26,6 +26,7 @@ UPDATES = (
     Update(2, deployable=False),
     Update(3),
 )
+RUN = "20310501T030000Z-export-0a1b2c"
 NOW = datetime(2031, 5, 1, 3, 0, tzinfo=UTC)
 FACTS = server_facts()
 EXPORTED = Signals(
@@ -246,9 +247,9 @@ def test_a_package_without_what_is_approved_contradicts(package: PackageIndex) -
 
 
 def test_names_are_new_for_each_run_even_within_a_second() -> None:
-    one, two = (wsusutil.new_file_names("export", now=NOW) for _ in range(2))
+    one, two = (wsusutil.new_file_names("export", run=RUN) for _ in range(2))
     assert one != two
-    assert one.package.startswith("export-20310501T030000Z-")
+    assert one.package.startswith(f"export-{RUN}-")
     assert one.package.endswith(".xml.gz")
     assert one.log != one.package
 

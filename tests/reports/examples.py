@@ -15,6 +15,7 @@ from tasks.reports.model import (
     Fact,
     Finding,
     Section,
+    approval_lines,
 )
 
 NOW = datetime(2026, 3, 10, 18, 0, 0, tzinfo=UTC)
@@ -50,7 +51,7 @@ def approval(number: int, reason: str | None = None, **changes: object) -> Appro
         "optional": False,
         "reason": reason,
     }
-    return ApprovalLine.model_validate(fields | changes)
+    return next(iter(approval_lines([fields | changes])))
 
 
 def flagged_report() -> CommandReport:

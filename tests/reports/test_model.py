@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from tasks.errors import BundleAgeError, DiskFullError, LockHeldError, UsageError
+from tasks.errors import DiskFullError, UsageError
+from tasks.refusals import BundleAgeError, LockHeldError
 from tasks.reports.model import CommandReport, ExitCode, failure_report, json_schema
 from tests.reports import examples
 from tests.reports.schema_file import SCHEMA_FILE, schema_text
@@ -135,4 +136,4 @@ def test_a_file_name_that_is_no_unicode_does_not_stop_the_report() -> None:
     report = failure_report("import", DiskFullError(path="/x/\udcff"))
 
     assert json.dumps(report.as_json(), ensure_ascii=False).encode()
-    assert "\\udcff" in report.errors[0].message
+    assert "[U+DCFF]" in report.errors[0].message

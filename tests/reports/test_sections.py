@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from tasks.approvals.apply import Failure
 from tasks.approvals.model import Action, Approval
 from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, PlannedAction, Waiting
 from tasks.approvals.reasons import Reason
@@ -11,7 +13,7 @@ from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
 from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
-from tasks.reports.model import ApprovalLine, CommandReport
+from tasks.reports.model import ApprovalLine, ApprovalOutcome, CommandReport, approval_lines
 from tasks.reports.sections import (
     asked,
     brought_section,
@@ -64,7 +66,7 @@ def test_a_plan_lists_groups_then_actions_in_their_order() -> None:
     plan = ApprovalPlan(
         groups=(group,),
         actions=(
-            PlannedAction(operation="approve", change="add", **wanted.model_dump()),
+            PlannedAction.of_approval(wanted, "approve", "add", replaces=None),
             PlannedAction(operation="decline", change="decline", update_id=guid(2), revision=1),
         ),
         parked=(), held=(), kept=(), in_place=7,
@@ -120,16 +122,60 @@ def test_decisions_that_a_local_one_overrules_are_named() -> None:
     )
 
 
+def test_a_long_plan_is_cut_and_what_takes_something_away_stays() -> None:
+    removal = PlannedAction("remove", "remove", guid(9), 1, ("All Computers",), Action.INSTALL)
+    approves = [
+        PlannedAction("approve", "add", guid(number), 1, ("All Computers",), Action.INSTALL)
+        for number in range(10_000)
+    ]
+    plan = ApprovalPlan(
+        groups=(), actions=(*approves, removal), parked=(), held=(), kept=(), in_place=0,
+        counts=PlanCounts(removals=1, declines=0, undeclines=0, uninstalls=0, lost=0, last=1),
+    )  # fmt: skip
+
+    section = plan_section(plan, {})
+
+    assert section.note == "The first 10,000 of 10,001 are listed."
+    assert len(section.rows) == 10_000
+    assert section.rows[0][0] == "remove approval"
+
+
 def test_an_applied_removal_does_not_read_as_an_approval() -> None:
     line = ApprovalLine(update_id=guid(1), revision=1, group=("All Computers",), action="Install")
     taken_back = ApprovalLine(update_id=guid(1), revision=1)
 
     assert asked(line) == "Install"
-    assert asked(line.model_copy(update={"reason": "removed"})) == "Remove Install"
+    assert asked(replace(line, reason="removed")) == "Remove Install"
     assert asked(taken_back) == "Decline"
-    assert asked(taken_back.model_copy(update={"reason": "decline-taken-back"})) == "Undecline"
-    accepted = taken_back.model_copy(update={"reason": "licence-accepted"})
+    assert asked(replace(taken_back, reason="decline-taken-back")) == "Undecline"
+    accepted = replace(taken_back, reason="licence-accepted")
     assert asked(accepted) == "Accept licence terms"
+
+
+def test_what_failed_is_called_by_what_was_tried() -> None:
+    group = Failure("is taken", group=("All Computers", "Ring"))
+    action = PlannedAction(
+        operation="remove",
+        change="remove",
+        update_id=guid(1),
+        revision=1,
+        group=("All Computers",),
+        action=Action.INSTALL,
+    )
+    removal = Failure("a replica", action=action)
+    terms = ApprovalLine(update_id=guid(2), revision=1, reason="no", operation="accept-license")
+    lines = (*approval_lines(each.as_json() for each in (group, removal)), terms)
+    report = CommandReport(command="import", site="a", approvals=ApprovalOutcome(failed=lines))
+
+    (section,) = all_sections(report)
+    assert [(row[0], row[2]) for row in section.rows] == [
+        ("(the target group itself)", "Make target group"),
+        (f"{guid(1)} revision 1", "Remove Install"),
+        (f"{guid(2)} revision 1", "Accept licence terms"),
+    ]
+    shown = report.as_json()["approvals"]["failed"]
+    assert all("operation" not in line for line in shown)
+    assert shown[0]["update_id"] is None
 
 
 def test_missing_content_counts_files_and_revisions_without_known_files() -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks.reports.model import CommandReport
+import pytest
+
+from tasks.errors import SiteFileError
+from tasks.logs import log
+from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import (
     TerminalProgress,
-    VisibleLines,
     print_report,
     summarise,
 )
+from tasks.visible import visible
 from tests.reports import examples
 
 
@@ -43,6 +46,24 @@ def test_the_last_line_on_stderr_says_what_to_do() -> None:
     lines = err.getvalue().splitlines()
     assert lines[0].startswith("error: /media/alpha-7/volume-001")
     assert lines[-1] == "next: Do not use this medium. Find out where it has been."
+
+
+def test_each_fault_of_a_site_file_is_a_line_and_the_document_has_them_in_one_sentence() -> None:
+    path, second = "/a\x1b/site.toml", "line 2: y\nerror: z"
+    error = SiteFileError(path=path, problems=("line 1: x", second))
+    report = failure_report("site check", error)
+    out, err = io.StringIO(), io.StringIO()
+
+    print_report(report, as_json=True, out=out, err=err)
+
+    assert err.getvalue().splitlines()[:3] == [
+        f"error: site file {visible(path)}:",
+        "  line 1: x",
+        f"  {visible(second)}",
+    ]
+    (told,) = json.loads(out.getvalue())["errors"]
+    assert told.keys() == {"kind", "message", "next_step"}
+    assert told["message"].endswith("site.toml: line 1: x; line 2: y[U+000A]error: z")
 
 
 def test_a_summary_is_aligned_and_names_what_misses() -> None:
@@ -149,9 +170,9 @@ def test_a_second_step_ends_the_first() -> None:
     assert "1/1" in terminal.getvalue()
 
 
-def test_a_log_line_cannot_steer_the_terminal() -> None:
+def test_a_log_line_cannot_steer_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
     name = "KB1\x1b]0;owned\x07\nnext: all is well\u202e"
-    record = logging.LogRecord("wsus_airgap", logging.INFO, "", 0, "read %s", (name,), None)
-    line = VisibleLines("%(message)s").format(record)
-    assert line.isprintable()
-    assert line.startswith("read KB1[U+001B]")
+    log.info("read %s", name)
+    (record,) = caplog.records
+    assert record.getMessage().isprintable()
+    assert record.getMessage().startswith("read KB1[U+001B]")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.reports import text
+from tasks.visible import visible
 from tests.reports.examples import HOSTILE
 
 TEXTS = st.text(max_size=60) | st.text("=+-@|`*_<>&[]()\\\r\n\t\u202e\x00a ", max_size=30)
@@ -19,10 +20,10 @@ INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 @given(TEXTS)
 def test_what_is_shown_can_be_seen(foreign: str) -> None:
-    shown = text.visible(foreign)
+    shown = visible(foreign)
 
     assert not {unicodedata.category(c) for c in shown if c not in "\u200c\u200d"} & INVISIBLE
-    assert text.visible(shown) == shown
+    assert visible(shown) == shown
     shown.encode()
 
 
@@ -39,7 +40,7 @@ def test_what_is_shown_can_be_seen(foreign: str) -> None:
     ],
 )
 def test_invisible_characters_are_written_out(foreign: str, shown: str) -> None:
-    assert text.visible(foreign) == shown
+    assert visible(foreign) == shown
 
 
 def unescape_markdown(written: str) -> str:
@@ -61,7 +62,7 @@ def unescape_markdown(written: str) -> str:
 
 @given(TEXTS)
 def test_markdown_shows_the_text_itself(foreign: str) -> None:
-    assert unescape_markdown(text.markdown(foreign)) == text.visible(foreign)
+    assert unescape_markdown(text.markdown(foreign)) == visible(foreign)
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4))
@@ -73,14 +74,14 @@ def test_csv_cells_are_never_formulas_and_keep_their_text(cells: list[str]) -> N
 
     for cell, foreign in zip(row, cells, strict=True):
         assert cell.lstrip()[:1] not in set("=+-@＝＋－＠\t\r")
-        assert cell.removeprefix("'") == text.visible(foreign).removeprefix("'")
+        assert cell.removeprefix("'") == visible(foreign).removeprefix("'")
 
 
 def test_a_hostile_title_is_harmless_everywhere() -> None:
     assert text.csv_text(HOSTILE).startswith("'=")
     assert "<script" not in text.markdown(HOSTILE)
     assert "\\[a\\]\\(javascript" in text.markdown(HOSTILE)
-    assert "\u202e" not in text.visible(HOSTILE)
+    assert "\u202e" not in visible(HOSTILE)
 
 
 @pytest.mark.parametrize(

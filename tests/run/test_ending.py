@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import BatchFailedError, ChainError, TamperError
+from tasks.errors import BatchFailedError
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
+from tasks.refusals import ChainError, TamperError
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention
 from tasks.run.context import RunContext
@@ -42,7 +43,7 @@ def test_an_import_that_is_refused_for_trust_by_any_step_leaves_no_intake(
 ) -> None:
     with open_test_run(write_site_file(tmp_path, side="disconnected"), command=command) as run:
         run.make_folders()
-        run.ledger.set_fact("content_dir", str(tmp_path / "WsusContent"))
+        run.ledger.remember_content_dir(str(tmp_path / "WsusContent"))
         disk = run.known_disk
         assert disk is not None
         left = Path(disk.intake.text) / "AB"
@@ -64,7 +65,7 @@ def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
         site=run.site.model_copy(update={"server": settings}),
         server=MemoryHost(platform=Platform.WINDOWS),
     )
-    run.ledger.set_fact("content_dir", r"D:\WSUS\WsusContent")
+    run.ledger.remember_content_dir(r"D:\WSUS\WsusContent")
     disk = on_windows.known_disk
     assert disk is not None
     assert disk.intake.text == r"D:\WSUS\wsus-airgap\intake\alpha"

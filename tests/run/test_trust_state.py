@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tasks.content.names import Blake3
-from tasks.errors import (
-    ChainError,
-    HostFileError,
-    PackageError,
-    SafetyError,
-    ServerChangedError,
-    SiteFileError,
-)
+from tasks.errors import HostFileError, PackageError, SiteFileError
 from tasks.exporting.export_bundle import time_of_making
-from tasks.importing.incoming import IncomingBundle, _index, judge_again, open_incoming
+from tasks.importing.incoming import IncomingBundle, judge_again, open_incoming
+from tasks.importing.trusted_bundle import _index
 from tasks.ledger.imports import ImportRecord
+from tasks.names import Side
+from tasks.refusals import ChainError, SafetyError, ServerChangedError
 from tasks.run.context import RunContext
 from tasks.server.check import require_known_server
 from tasks.server.mark import Mark, compare_mark, write_mark
@@ -98,7 +95,7 @@ def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: RunConte
     compare_mark(run)
     assert run.report.notices == []
     run.make_folders()
-    run.ledger.set_fact_once("chain", CHAIN)
+    run.ledger.adopt_chain(CHAIN)
     remember_import(run, 1)
     remember_import(run, 2)
     write_mark(run, mark(2))
@@ -123,7 +120,7 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
     with pytest.raises(ChainError, match="mark of bundle 3"):
         compare_mark(run)
     write_mark(run, mark(2))
-    run.ledger.set_fact_once("chain", "f" * 32)
+    run.ledger.adopt_chain("f" * 32)
     with pytest.raises(ChainError, match=r"knows chain f{32}"):
         compare_mark(run)
 
@@ -131,7 +128,7 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
 def test_a_mark_of_another_bundle_under_a_known_number_is_refused(disconnected: RunContext) -> None:
     run = disconnected
     run.make_folders()
-    run.ledger.set_fact_once("chain", CHAIN)
+    run.ledger.adopt_chain(CHAIN)
     remember_import(run, 1)
     remember_import(run, 2)
     for sequence in (1, 2):
@@ -149,7 +146,7 @@ def test_a_bundle_is_judged_again_after_the_wait_for_the_lock(
     run = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_incoming(run, [str(workshop.bundle(3))], to_import=True)
     judge_again(run, arrival)
 
@@ -165,7 +162,7 @@ def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
     run = disconnected
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
-    shutil.copy(workshop.root / "keys" / "staging.pub", tmp_path / "keys" / "signing.pub")
+    shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
     arrival = open_incoming(run, [str(workshop.bundle(3))], to_import=True)
 
     remember_import(run, 3, arrival.header.created, digest=arrival.digest)
@@ -206,14 +203,30 @@ def test_a_state_folder_of_the_other_side_or_another_site_is_refused(
         open_test_run(site)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="reads Linux's list of open files")
+def test_a_run_that_cannot_begin_leaves_no_ledger_open(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="staging")
+    ledger = tmp_path / "state" / "ledger.sqlite"
+    with open_test_run(site) as run:
+        run.ledger.connection.execute(
+            "CREATE TRIGGER no_facts BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+
+    with pytest.raises(sqlite3.Error, match="full"):
+        open_test_run(site)
+
+    files = {path.resolve() for path in Path("/proc/self/fd").iterdir()}
+    assert ledger not in files
+
+
 def test_another_server_than_the_one_that_is_known_is_refused(staging: RunContext) -> None:
     ledger = staging.ledger
-    require_known_server(ledger, "staging", "one")
-    ledger.set_fact_once("staging_server", "one")
-    require_known_server(ledger, "staging", "one")
+    require_known_server(ledger, Side.STAGING, "one")
+    ledger.adopt_server(Side.STAGING, "one")
+    require_known_server(ledger, Side.STAGING, "one")
 
     with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
-        require_known_server(ledger, "staging", "other")
+        require_known_server(ledger, Side.STAGING, "other")
 
 
 def test_a_damaged_ledger_is_to_be_restored_and_never_begun_anew(tmp_path: Path) -> None:

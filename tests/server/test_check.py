@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import ServerUnfitError
+from tasks.refusals import ServerUnfitError
 from tasks.run.context import RunContext
 from tasks.server import check, queries
 from tests.metadata.facts import server_facts

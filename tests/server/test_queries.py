@@ -36,7 +36,8 @@ def test_a_service_that_runs_after_all_was_not_started(
 ) -> None:
     facts = server_facts(service_status=seen)
     monkeypatch.setattr(queries, "read_server", lambda *_, **__: facts)
-    monkeypatch.setattr(queries, "_service_status", lambda *_: "Running")
+    running = queries.ServiceState(status="Running")
+    monkeypatch.setattr(queries, "ask_service", lambda *_: running)
     assert queries.read_running_server(disconnected) == facts
     assert disconnected.report.notices == []
 
@@ -62,9 +63,9 @@ def test_a_catalogue_is_asked_for_in_parts(
     monkeypatch.setattr(wsusutil_run, "_ASKED_AT_ONCE", 2)
     asked: list[int] = []
 
-    def answer(_: RunContext, keys: list[tuple[str, int]]) -> dict[tuple[str, int], object]:
+    def answer(_: RunContext, keys: list[tuple[str, int]]) -> Iterator[tuple[object, object]]:
         asked.append(len(keys))
-        return {key: {} for key in keys if key[1] != 3}
+        return ((key, {}) for key in keys if key[1] != 3)
 
     monkeypatch.setattr(wsusutil_run, "read_revisions", answer)
 

@@ -1,27 +1,177 @@
-"""All that is wrong with a site file is said at once."""
+"""All that is wrong with a site file is said at once, in plain sentences, each with its line."""
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tasks.errors import PathMissingError, SiteFileError
-from tasks.run.keys import require_keys
 from tasks.site.reading import read_site
+from tasks.site.settings import Site
 from tests.support.runs import write_site_file
 
+SSH = 'address = "ssh://svc@wsus"\nknown_hosts = "keys/known_hosts"'
+PYDANTIC_WORDS = ("Input should", "valid ", "Field required", "Extra inputs", "Value error")
 
-def test_wrong_keys_and_missing_files_are_said_together(tmp_path: Path) -> None:
-    site = write_site_file(tmp_path, side="staging")
-    text = site.read_text(encoding="utf-8").replace('"keys/signing.key"', '"keys/none.key"')
-    site.write_text(f'path = "x"\n{text}max_lost_share = "much"\n', encoding="utf-8")
 
+def faults_of(site: Path) -> tuple[str, ...]:
     with pytest.raises(SiteFileError) as caught:
         read_site(site)
+    return caught.value.problems
 
-    for problem in ("path: unknown key", "trust.signing_key: file", "policy.max_lost_share: "):
-        assert problem in caught.value.message
+
+def change(site: Path, old: str, new: str) -> None:
+    text = site.read_text(encoding="utf-8")
+    assert old in text
+    site.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_lines(
+    tmp_path: Path,
+) -> None:
+    site = write_site_file(tmp_path, side="staging", policy='max_lost_share = "much"')
+    change(site, '"keys/signing.key"', '"keys/none.key"')
+    change(site, '"keys/signing.pub"', '"keys/none.pub"')
+    site.write_text(f'path = "x"{site.read_text(encoding="utf-8")}', encoding="utf-8")
+
+    assert faults_of(site) == (
+        "line 1: path: unknown key",
+        f"line 14: trust.signing_key: file not found: {tmp_path / 'keys' / 'none.key'}",
+        f"line 15: trust.trusted_keys.0: file not found: {tmp_path / 'keys' / 'none.pub'}",
+        "line 18: policy.max_lost_share: expected a number, found 'much'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ('name = "alpha"', 'name = "al.pha"',
+         "site.name: expected 1 to 40 letters, digits, - and _, no - or _ first, found 'al.pha'"),
+        ('name = "alpha"\n', "", "site.name: the key is missing"),
+        ('side = "staging"', 'side = "stagin"',
+         "site.side: expected 'staging' or 'disconnected', found 'stagin'; did you mean staging?"),
+        ('path = "media"', "path = 3", "media.path: expected a path in quotes, found 3"),
+        ("[media]", "[medias]", "medias: unknown key; did you mean media?"),
+        ("[media]", "[medias]", "media: the table [media] is missing"),
+        ("[policy]", "[policy]\nmax_remov = 1",
+         "policy.max_remov: unknown key; did you mean max_removals?"),
+        ("[policy]", "[policy]\nthreshold = 2",
+         "policy.threshold: unknown key; it belongs in [trust]"),
+        ("[policy]", "[policy]\nzzz = 2", "policy.zzz: unknown key"),
+        ("[policy]", "[policy]\nmax_removals = -1",
+         "policy.max_removals: expected 0 or more, found -1"),
+        ("[policy]", "[policy]\nmax_removals = true",
+         "policy.max_removals: expected a whole number, found true"),
+        ("[policy]", "[policy]\nmax_share = 2", "policy.max_share: expected 1 or less, found 2"),
+        ("[policy]", "[policy]\non_gap = 'refused'",
+         "policy.on_gap: expected 'refuse' or 'accept', found 'refused'; did you mean refuse?"),
+        ("[policy]", "[[prefect]]", "prefect: expected a table, found a list"),
+        ("[policy]", "[prefect]\napi_url = 'localhost'",
+         "prefect.api_url: expected an address that begins with http:// or https://"),
+        ('trusted_keys = ["keys/signing.pub"]', 'trusted_keys = "keys/signing.pub"',
+         "trust.trusted_keys: expected a list in square brackets, found 'keys/signing.pub'"),
+        ('trusted_keys = ["keys/signing.pub"]', "trusted_keys = []",
+         "trust.trusted_keys: expected a list with at least one entry, found none"),
+        ("[policy]", "threshold = 2", "trust.threshold: higher than the number of trusted keys"),
+        ('platform = "posix"', "command_limit_hours = 0",
+         "server.command_limit_hours: expected more than 0, found 0"),
+        ('wsusutil = ["false"]', 'wsusutil = ["./none"]',
+         "server.wsusutil: program not found: {}/none"),
+        ('[media]', '[media]\nreturn_path = "~nobody-5c1f/x"',
+         "media.return_path: no home folder is known for '~nobody-5c1f'"),
+        ('"keys/signing.key"', f'"{"x" * 300}"',
+         "trust.signing_key: file cannot be reached: {}/" + "x" * 300 + ": File name too long"),
+        ('"keys/signing.key"', r'"a\u0000b"', "trust.signing_key: a path has no NUL"),
+        ("[media]", "identity_file = 'none'\n[media]",
+         "server.identity_file: file not found: {}/none"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_one_plain_sentence_with_key_and_suggestion(
+    tmp_path: Path, old: str, new: str, fault: str
+) -> None:
+    site = write_site_file(tmp_path, side="staging")
+    change(site, old, new)
+
+    sentences = [re.sub(r"^line \d+: ", "", problem) for problem in faults_of(site)]
+
+    assert fault.format(tmp_path) in sentences
+
+
+def _json_values() -> st.SearchStrategy[object]:
+    plain = st.booleans() | st.integers(-9, 99) | st.floats() | st.text("ab/~.:\\", max_size=6)
+    return plain | st.lists(plain, max_size=2)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_whatever_a_key_holds_no_word_of_a_library_is_shown(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    (tmp_path / "site.toml").unlink(missing_ok=True)
+    if not (tmp_path / "keys").exists():
+        write_site_file(tmp_path, side="staging")
+    sections = {name: field.annotation for name, field in Site.model_fields.items()}
+    section = data.draw(st.sampled_from(sorted(sections.keys() - {"path"})))
+    model = sections[section]
+    key = data.draw(st.sampled_from(sorted(model.model_fields)))  # type: ignore[union-attr]
+    value = data.draw(_json_values())
+    text = f"[{section}]\n{key} = {_toml(value)}\n"
+    (tmp_path / "site.toml").write_text(text, encoding="utf-8")
+
+    faults = "\n".join(faults_of(tmp_path / "site.toml"))
+
+    assert not [words for words in PYDANTIC_WORDS if words in faults], faults
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, float):
+        return repr(value)
+    return json.dumps(value)
+
+
+def test_paths_are_relative_to_the_site_files_folder_and_those_of_windows_stay(
+    tmp_path: Path,
+) -> None:
+    site = write_site_file(tmp_path, side="staging")
+    (tmp_path / "link").symlink_to(tmp_path / "media")
+    change(site, 'path = "media"', 'path = "link"')
+    change(site, '["false"]\npowershell', '["./tools/../site.toml", "x"]\npowershell')
+
+    read = read_site(site)
+
+    assert read.state_dir == tmp_path / "state"
+    assert read.trust.trusted_keys == (tmp_path / "keys" / "signing.pub",)
+    assert read.media.path == (tmp_path / "media").resolve()
+    assert read.server.work_dir == str(tmp_path / "work")
+    assert read.server.wsusutil == (str(tmp_path / "site.toml"), "x")
+    assert read.server.powershell == ("false",)
+
+    change(site, 'platform = "posix"', 'platform = "windows"')
+    change(site, 'address = "local"', SSH)
+    read = read_site(site)
+    assert (read.server.work_dir, read.server.wsusutil[0]) == ("work", "./tools/../site.toml")
+    assert read.server.known_hosts == tmp_path / "keys" / "known_hosts"
+
+
+def test_a_site_file_without_a_server_has_the_defaults(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="staging")
+    text = site.read_text(encoding="utf-8")
+    begin, end = text.index("[server]"), text.index("[media]")
+    site.write_text(text[:begin] + text[end:], encoding="utf-8")
+
+    if os.name == "nt":
+        return  # the default wsusutil is looked for
+    assert read_site(site).server.address == "local"
 
 
 def test_a_site_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -29,6 +179,26 @@ def test_a_site_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     site.write_text(site.read_text(encoding="utf-8"), encoding="utf-8-sig")
 
     assert read_site(site).name == "alpha"
+
+
+def test_a_site_file_that_is_no_toml_names_the_line(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="staging")
+    change(site, 'path = "media"', 'path "media"')
+
+    (fault,) = faults_of(site)
+
+    assert fault == (
+        "not valid TOML: Expected '=' after a key in a key/value pair (at line 12, column 6)"
+    )
+
+
+def test_a_site_file_that_is_no_text_says_so(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_bytes(b"\xff\xfe")
+    assert faults_of(site)[0].startswith("not UTF-8: ")
+    site.unlink()
+    site.mkdir()
+    assert faults_of(site) == ("cannot be read: Is a directory",)
 
 
 def test_a_site_file_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
@@ -39,30 +209,18 @@ def test_a_site_file_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
     assert "WSUS_AIRGAP_SITE" in caught.value.next_step
 
 
-@pytest.mark.parametrize("address", ["ssh://host", "ssh://u@h:99999", "ssh://u:secret@h:99999"])
+@pytest.mark.parametrize(
+    "address",
+    ["ssh://host", "ssh://u@h:99999", "ssh://u:secret@h:99999", r"ssh://u@h\n", "ssh://a b@h"],
+)
 def test_an_address_that_ssh_cannot_use_is_named_with_what_else_it_lacks(
     tmp_path: Path, address: str
 ) -> None:
     site = write_site_file(tmp_path, side="staging")
-    text = site.read_text(encoding="utf-8")
-    site.write_text(text.replace('address = "local"', f'address = "{address}"'), encoding="utf-8")
+    change(site, 'address = "local"', f'address = "{address}"')
 
-    with pytest.raises(SiteFileError) as caught:
-        read_site(site)
+    faults = "\n".join(faults_of(site))
 
     for key in ("server.address: ", "server.known_hosts: "):
-        assert key in caught.value.message
-    assert "secret" not in caught.value.message
-
-
-def test_files_that_hold_no_key_are_all_named(tmp_path: Path) -> None:
-    site = write_site_file(tmp_path, side="staging")
-    require_keys(read_site(site))
-    for name in ("signing.key", "signing.pub", "receipt.secret"):
-        (tmp_path / "keys" / name).write_text("no key", encoding="utf-8")
-
-    with pytest.raises(SiteFileError) as caught:
-        require_keys(read_site(site))
-
-    for key in ("trust.signing_key", "trust.trusted_keys.0", "trust.receipt_secret"):
-        assert key in caught.value.message
+        assert key in faults
+    assert "secret" not in faults

@@ -37,6 +37,7 @@ from tasks.content.scan import scan
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
+from tasks.names import Mode
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 CHAIN = "0123456789abcdef" * 2
@@ -82,7 +83,8 @@ def fill_content(
 class Workshop:
     """A staging server's content, a medium, and keys, in one folder.
 
-    ``server``, ``media`` and ``machine`` are this machine unless a test puts others in their place.
+    ``server`` and ``media`` are this machine unless a test puts others in their place;
+    ``decisions`` are the lines of ``approvals.jsonl``.
     """
 
     root: Path
@@ -90,7 +92,7 @@ class Workshop:
     key: SigningKey = field(init=False)
     server: Host = field(default_factory=LocalHost)
     media: Host = field(default_factory=LocalHost)
-    machine: Host = field(default_factory=LocalHost)
+    decisions: bytes = b'{"kind":"group","path":["All Computers","Ring 1"]}\n'
     limits: MediaLimits = field(default_factory=lambda: MediaLimits(None, 4_294_967_295))
 
     def __post_init__(self) -> None:
@@ -98,8 +100,8 @@ class Workshop:
             folder.mkdir(parents=True, exist_ok=True)
         keys = self.root / "keys"
         if not keys.exists():
-            generate_keys(keys, name="staging")
-        self.key = load_signing_key(keys / "staging.key")
+            generate_keys(keys)
+        self.key = load_signing_key(keys / "signing.key")
 
     @property
     def content(self) -> Path:
@@ -132,7 +134,6 @@ class Workshop:
             media=self.media,
             bundle=self.media.path(str(self.bundle(sequence))),
             folder=self.folder(sequence),
-            machine=self.machine,
         )
 
     def memory(self) -> HashCache:
@@ -142,7 +143,7 @@ class Workshop:
         package = self.folder(sequence) / "metadata.xml.gz"
         approvals = self.folder(sequence) / "approvals.jsonl"
         package.write_bytes(gzip.compress(b"<WsusExportPackage/>" * 50, mtime=0))
-        approvals.write_bytes(b'{"kind":"group","path":["All Computers","Ring 1"]}\n')
+        approvals.write_bytes(self.decisions)
         return Documents(package, approvals)
 
     def plan(self, sequence: int = 1, *, baseline: Iterable[Entry] = ()) -> Plan:
@@ -184,7 +185,7 @@ class Workshop:
             parent=parent,
             base=base,
             created=NOW,
-            mode="incremental",
+            mode=Mode.INCREMENTAL,
             server=FACTS,
             counts=Counts(
                 files=packed.manifest.files,
@@ -231,7 +232,7 @@ class Workshop:
         for path in scratch.iterdir():
             path.unlink()
         bundle = self.open(*folders, sequence=sequence)
-        prove_bundle(bundle, scratch=scratch, machine=self.machine)
+        prove_bundle(bundle, scratch=scratch)
         return bundle
 
     def require_whole(self) -> None:

@@ -15,9 +15,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal
+from typing import Literal, NoReturn
 
+from tasks.errors import HostFileError
 from tasks.hosts.host import FileStat
+from tasks.hosts.paths import HostPath
 
 _FIRST_TIME_NS = 1_700_000_000_000_000_000
 
@@ -212,3 +214,8 @@ def file_stat(name: str, node: Node) -> FileStat:
         file_id=str(node.number),
         hidden=name.startswith("."),
     )
+
+
+def fail(operation: str, path: HostPath, reason: str) -> NoReturn:
+    """Raise what a system says that refuses an operation."""
+    raise HostFileError(operation=operation, path=path, reason=reason)

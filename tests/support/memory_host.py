@@ -6,15 +6,13 @@ import hashlib
 import ntpath
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal, NoReturn
+from typing import Literal
 
 from tasks.errors import (
     AirGapError,
     CommandFailedError,
     ConnectionLostError,
     DiskFullError,
-    FolderUnsafeError,
-    HostFileError,
     ScriptFailedError,
 )
 from tasks.hosts.host import (
@@ -28,8 +26,9 @@ from tasks.hosts.host import (
     Space,
 )
 from tasks.hosts.paths import HostPath, Platform, absolute_path
+from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
-from tests.support.memory_disk import Disk, Entry, Node, file_stat
+from tests.support.memory_disk import Disk, Entry, Node, fail, file_stat
 from tests.support.memory_power import Power, PowerLostError
 
 READ_BYTES = 65_536
@@ -142,11 +141,11 @@ class MemoryHost:
     def _node(self, path: HostPath, kind: Literal["file", "folder"]) -> Node:
         node = self._find(path)
         if node is None:
-            _fail("find", path, "No such file or directory")
+            fail("find", path, "No such file or directory")
         if node.kind == "link":
             raise FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
         if node.kind != kind:
-            _fail("use", path, f"it is not a {kind}")
+            fail("use", path, f"it is not a {kind}")
         return node
 
     def _holder(self, path: HostPath) -> tuple[Node, str]:
@@ -213,12 +212,18 @@ class MemoryHost:
         if last.get("kind") != "end":
             raise ScriptFailedError(script=script.name, reason="its answer has no end")
 
+    def request_folder(self) -> HostPath:
+        """Make a new folder; nobody else has this host."""
+        top = self.path("C:\\" if self.platform is Platform.WINDOWS else "/")
+        self.make_folder(folder := top.joined("service", str(self.changes)))
+        return folder
+
     # --- reading -------------------------------------------------------------------------------
 
-    def list_folder(self, folder: HostPath) -> list[FileStat]:
-        """List one folder; a missing one is empty."""
+    def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
+        """List one folder."""
         with self._lock:
-            if self._find(folder) is None:
+            if self._find(folder) is None and not must_exist:
                 return []
             node = self._node(folder, "folder")
             return [file_stat(entry.name, entry.node) for entry in node.entries.values()]
@@ -359,7 +364,7 @@ class MemoryHost:
         if node is None:
             return
         if node.entries:
-            _fail("remove", path, "Directory not empty")
+            fail("remove", path, "Directory not empty")
         folder, key = self._holder(path)
         self._power.change()
         self._disk.unlink(folder, key)
@@ -390,7 +395,3 @@ class MemoryHost:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-
-def _fail(operation: str, path: HostPath, reason: str) -> NoReturn:
-    raise HostFileError(operation=operation, path=path, reason=reason)

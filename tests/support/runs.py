@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from tasks.bundle.keys import generate_keys
 from tasks.ledger.exports import ExportRecord
+from tasks.names import Mode
 from tasks.run.context import RunContext, open_run_context
 from tasks.site.reading import lay_out_site
 from tests.support.bundles import NOW
@@ -35,6 +38,15 @@ receipt_secret = "keys/receipt.secret"
 """
 
 
+# Answers each script with the lines that lie beside it under the script's name.
+_POWERSHELL = """#!{python}
+import pathlib, sys
+script = pathlib.Path(sys.argv[sys.argv.index("-File") + 1]).stem
+said = pathlib.Path(__file__).with_name(script + ".said").read_text()
+pathlib.Path(sys.argv[-1]).write_text(said + '{{"kind":"end"}}\\n')
+"""
+
+
 def write_site_file(folder: Path, *, side: str, policy: str = "") -> Path:
     """Write a site file with keys and a medium beside it; gives the site file."""
     generate_keys(folder / "keys")
@@ -44,12 +56,35 @@ def write_site_file(folder: Path, *, side: str, policy: str = "") -> Path:
     return site
 
 
+def set_keys(site: Path, **values: object) -> None:
+    """Give keys of a laid out site file other values."""
+    text = site.read_text(encoding="utf-8")
+    for key, value in values.items():
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{key} = ")]
+        text = text.replace(line, f"{key} = {json.dumps(value)}")
+    site.write_text(text, encoding="utf-8")
+
+
+def use_answers(site: Path) -> None:
+    """Have the site's server answer scripts with what ``say`` has put there."""
+    powershell = site.with_name("powershell")
+    powershell.write_text(_POWERSHELL.format(python=sys.executable))
+    powershell.chmod(0o755)
+    set_keys(site, powershell=[str(powershell)])
+
+
+def say(site: Path, script: str, *lines: object) -> None:
+    """What the site's server answers a script from now on."""
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    site.with_name(f"{script}.said").write_text(text, encoding="utf-8")
+
+
 def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportRecord:
     """A sequence number that was taken and for which nothing is committed."""
     return ExportRecord(
         sequence=sequence,
         status="reserved",
-        mode="incremental",
+        mode=Mode.INCREMENTAL,
         base_digest=None,
         parent_digest=None,
         header_digest=None,

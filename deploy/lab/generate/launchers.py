@@ -10,7 +10,7 @@ from pathlib import Path
 import deploy
 
 # Program in the server's folder: module that plays it.
-_PROGRAMS = {"wsusutil": "deploy.lab.wsusutil.command", "powershell": "deploy.lab.powershell"}
+_PROGRAMS = {"wsusutil": "deploy.lab.wsusutil", "powershell": "deploy.lab.powershell"}
 
 
 def write_launchers(side_folder: Path) -> None:

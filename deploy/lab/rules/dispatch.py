@@ -192,6 +192,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "service.start": windows.start_service,
     "service.stop": windows.stop_service,
     "machine.volumes": windows.volumes,
+    "machine.processes": windows.processes,
     "machine.create_process": lambda _server, command_line, folder: windows.create_process(
         command_line, folder
     ),

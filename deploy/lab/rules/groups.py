@@ -1,4 +1,4 @@
-"""Target groups: a tree below All Computers, names checked and unique below one parent."""
+"""Target groups: a tree below All Computers, names checked and unique on the server."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
     if above == database.UNASSIGNED_COMPUTERS:
         raise RuleError("InvalidOperationException", "This group cannot have child groups.")
     with database.transaction(server.connection) as connection:
-        if name.casefold() in (sibling.name.casefold() for sibling in children(server, above)):
+        if name.casefold() in (group.name.casefold() for group in all_groups(server)):
             raise RuleError(
                 "WsusObjectAlreadyExistsException",
                 f"A computer group with the name {name} already exists.",

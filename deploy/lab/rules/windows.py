@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +26,15 @@ class VolumeRow(NamedTuple):
     capacity: int
     free_bytes: int
     file_system: str
+
+
+class ProcessRow(NamedTuple):
+    """One process as ``Win32_Process`` shows it; ``created`` is like ``2031-05-01T03:00:00Z``."""
+
+    process_id: int
+    name: str
+    command_line: str
+    created: str
 
 
 class ServiceRow(NamedTuple):
@@ -72,6 +83,56 @@ def volumes(server: Server) -> list[VolumeRow]:
             label = name if name.endswith(os.sep) else name + os.sep
             found.append(VolumeRow(label, usage.total, free, "NTFS"))
     return found
+
+
+def processes(server: Server) -> list[ProcessRow]:
+    """``Get-CimInstance Win32_Process``: each ``wsusutil`` of this server, whoever started it.
+
+    Read from ``/proc``: without one (macOS, Windows) the simulated server shows none.
+    """
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+            arguments = _arguments_of_wsusutil(words, server.folder)
+            if arguments is not None:
+                line = subprocess.list2cmdline([str(server.folder / "wsusutil"), *arguments])
+                found.append(ProcessRow(int(path.name), "WsusUtil.exe", line, _created(path)))
+        except OSError:
+            continue  # it has ended
+    return found
+
+
+def _arguments_of_wsusutil(words: Sequence[str], folder: Path) -> Sequence[str] | None:
+    """What this server's ``wsusutil`` was called with, if the process is one.
+
+    Its launcher is a shell for an instant, and then Python with the server's folder first.
+    """
+    if len(words) > 1 and _is_same(words[1], folder / "wsusutil"):
+        return words[2:]
+    try:
+        module = words.index("deploy.lab.wsusutil")
+    except ValueError:
+        return None
+    is_ours = words[module - 1] == "-m" and _is_same(
+        "".join(words[module + 1 : module + 2]), folder
+    )
+    return words[module + 2 :] if is_ours else None
+
+
+def _is_same(path: str, expected: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(expected)
+
+
+def _created(process: Path) -> str:
+    """When a process was started, from its ticks since the machine was."""
+    if sys.platform == "win32":
+        return ""  # it has no /proc
+    ticks = int((process / "stat").read_text(errors="replace").rpartition(")")[2].split()[19])
+    lines = Path("/proc/stat").read_text(encoding="ascii").splitlines()
+    booted = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    started = datetime.fromtimestamp(booted + ticks / os.sysconf("SC_CLK_TCK"), UTC)
+    return f"{started:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def create_process(command_line: str, folder: str | None) -> int:

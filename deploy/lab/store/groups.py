@@ -56,8 +56,7 @@ def plant(seed: int) -> Tree:
     paths: list[tuple[str, ...]] = [(name,) for name in top]
     below = draw.sample(_BELOW, len(_BELOW))
     paths += [(top[place % 3], name) for place, name in enumerate(below[:5])]
-    # One name twice, below different parents, and one a level deeper.
-    paths += [(top[1], below[0]), (top[0], below[0], below[5])]
+    paths += [(top[1], below[6]), (top[0], below[0], below[5])]
     return Tree(tuple(sorted(set(paths), key=lambda path: (len(path), path))))
 
 

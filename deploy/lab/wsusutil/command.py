@@ -1,4 +1,4 @@
-"""The program ``wsusutil``: ``python -m deploy.lab.wsusutil.command DIR/<side> VERB ...``.
+"""The program ``wsusutil``: ``python -m deploy.lab.wsusutil DIR/<side> VERB ...``.
 
 What it prints is localised and proves nothing; the log is XML and is written at the end. 0 is
 success. That every failure is 1 is an assumption: Microsoft documents no other code.
@@ -236,7 +236,3 @@ def _take_time(server: Server) -> None:
     time.sleep(server.setting("wsusutil_seconds"))
     while server.fault("wsusutil-hang"):
         time.sleep(_POLL_SECONDS)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 
 Operation = dict[str, Any]
 _REPEATED = ("done", "already")
+_NUMBER = re.compile(r'\s*\{\s*"n"\s*:\s*([0-9]{1,9})\s*[,}]')
 
 
 def apply_approvals(run: Run) -> None:
@@ -22,25 +24,35 @@ def apply_approvals(run: Run) -> None:
     earlier = _earlier_outcomes(run)
     run.begin(keep=True)
     plan = _Plan(run.server)
-    for operation in run.asked():
+    for line in run.asked_lines():
+        number = _number(line)
         error_type = message = None
         try:
             run.catch_up()
-            result = plan.carry_out(operation)
+            result = plan.carry_out(json.loads(line))
         except RuleError as error:
             result, error_type, message = "failed", error.type_name, str(error)
         except ScriptError as error:
             result, error_type, message = "failed", "RuntimeException", str(error)
-        if result == "already" and earlier.get(operation["n"]) in _REPEATED:
+        except (LookupError, RecursionError, TypeError, ValueError) as error:
+            # No line of the product; the engine has words of its own for each.
+            result, error_type, message = "failed", "ArgumentException", str(error)
+        if result == "already" and earlier.get(number) in _REPEATED:
             continue
         run.write(
             kind="outcome",
-            n=operation["n"],
+            n=number,
             result=result,
             error_type=error_type,
             error=message,
         )
     run.end()
+
+
+def _number(line: str) -> int:
+    """The number of an operation, 0 without one, also where the rest cannot be read."""
+    match = _NUMBER.match(line)
+    return int(match[1]) if match else 0
 
 
 def _earlier_outcomes(run: Run) -> dict[int, str]:
@@ -50,12 +62,12 @@ def _earlier_outcomes(run: Run) -> dict[int, str]:
         return {}
     kept: list[str] = []
     earlier: dict[int, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8").split("\n"):
         try:
             outcome = json.loads(line)
         except ValueError:
             continue
-        if isinstance(outcome, dict) and "n" in outcome:
+        if isinstance(outcome, dict) and outcome.keys() >= {"n", "result"}:
             earlier[outcome["n"]] = outcome["result"]
             kept.append(f"{line}\n")
     part = path.with_name(f"{path.name}.part")
@@ -74,6 +86,7 @@ class _Plan:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._groups = {_path_key(path): key for key, path in group_paths(server).items()}
+        self._refused: dict[tuple[str, ...], str] = {}
         self._operations: dict[str, Callable[[Operation], str]] = {
             "group": self._make_group,
             "accept-license": self._accept_license,
@@ -93,19 +106,27 @@ class _Plan:
 
     def _make_group(self, operation: Operation) -> str:
         path, result = operation["path"], "already"
-        for depth in range(2, len(path) + 1):
-            key = _path_key(path[:depth])
-            if key not in self._groups:
+        try:
+            for depth in range(2, len(path) + 1):
+                key = _path_key(path[:depth])
+                if key in self._groups:
+                    continue
+                if key in self._refused:
+                    self._group(path[:depth])
                 parent = self._group(path[: depth - 1])
                 self._groups[key] = groups.create(self._server, path[depth - 1], parent).id
                 result = "done"
+        except (RuleError, ScriptError) as error:
+            self._refused[_path_key(path)] = str(error)
+            raise
         return result
 
     def _group(self, path: Sequence[str]) -> str:
-        found = self._groups.get(_path_key(path))
-        if found is None:
-            raise ScriptError(f"no target group {' / '.join(path)}")
-        return found
+        key = _path_key(path)
+        if key in self._groups:
+            return self._groups[key]
+        why = f": {self._refused[key]}" if key in self._refused else ""
+        raise ScriptError(f"no target group {' / '.join(path)}{why}")
 
     def _present(self, operation: Operation, group_id: str) -> list[ApprovalRow]:
         """The approvals of an update for a group: one in all but broken databases."""

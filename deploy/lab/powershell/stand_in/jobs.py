@@ -25,7 +25,13 @@ _STATE, _USER, _SYSTEM, _START = 0, 11, 12, 19
 def control_service(run: Run) -> None:
     """``control-service.ps1``."""
     action, problem = run.settings["action"], None
-    if action == "start":
+    wsusutil = [
+        {"process_id": row.process_id, "command_line": row.command_line, "since": row.created}
+        for row in windows.processes(run.server)
+    ]
+    if action == "start" and wsusutil:
+        problem = "wsusutil is at work"
+    elif action == "start":
         try:
             windows.start_service(run.server)
         except RuleError as error:
@@ -41,6 +47,7 @@ def control_service(run: Run) -> None:
         status=_status(run),
         pool=None,
         error=problem,
+        wsusutil=wsusutil,
     )
     run.end()
 

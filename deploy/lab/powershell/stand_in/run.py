@@ -47,19 +47,23 @@ class Run:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """The first line of the input."""
-        return next(self._lines(), {})
+        return json.loads(next(self._lines(), "{}"))  # type: ignore[no-any-return]
 
     def asked(self) -> Iterator[dict[str, Any]]:
         """The other lines of the input."""
+        return map(json.loads, self.asked_lines())
+
+    def asked_lines(self) -> Iterator[str]:
+        """The same, unread."""
         lines = self._lines()
         next(lines, None)
         return lines
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _lines(self) -> Iterator[str]:
         with self.parameter("inputfile").open(encoding="utf-8") as file:
             for line in file:
                 if line.strip():
-                    yield json.loads(line)
+                    yield line
 
     def begin(self, *, keep: bool = False) -> IO[str]:
         """Open the output before the first line is known."""

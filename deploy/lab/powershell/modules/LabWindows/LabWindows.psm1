@@ -133,6 +133,13 @@ function Get-CimInstance {
                 [PSCustomObject]@{ Name = $row.name; DisplayName = $row.display_name; State = $row.status; StartMode = 'Auto' }
             }
         }
+        'Win32_Process' {
+            foreach ($row in Read-Rows 'machine.processes') {
+                # Windows gives the time of this machine's zone.
+                $created = [DateTime]::Parse($row.created, [Globalization.CultureInfo]::InvariantCulture)
+                [PSCustomObject]@{ ProcessId = $row.process_id; Name = $row.name; CommandLine = $row.command_line; CreationDate = $created }
+            }
+        }
         default { throw "Invalid class: the simulated server has no $ClassName." }
     }
     if (-not $Filter) { return $found }

@@ -1,4 +1,4 @@
-"""Where a site stands: chain, baseline, last runs, what waits, locks. Changes nothing."""
+"""A site's standing: wsusutil at work, chain, baseline, last runs, what waits, locks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.runs import Runs
+from tasks.metadata.wsusutil_process import REMEDY, Running
+from tasks.names import Side
 from tasks.reports.model import (
     ApprovalOutcome,
     Column,
@@ -19,18 +21,19 @@ from tasks.reports.model import (
 )
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.waiting_decisions import waiting_of
-from tasks.site.settings import Side
+from tasks.server.running_wsusutil import find_running
 
 _RUNS = 10
 
 
 def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
-    """Read where a site stands from its ledger, and its locks from where they lie."""
+    """Read a site's standing from its ledger; locks and wsusutil at work from the server."""
     with open_run_context(site, command="status", side=None, clock=clock) as run:
+        running, current_run = _at_work(run)
         facts = _staging(run) if run.site.side is Side.STAGING else _disconnected(run)
         runs = Runs(run.ledger).newest(_RUNS)
         sections = (
-            Section(key="standing", title="Standing", facts=(*facts, *_locks(run))),
+            Section(key="standing", title="Standing", facts=(current_run, *facts, *_locks(run))),
             Section(
                 key="runs",
                 title="Last runs",
@@ -62,14 +65,30 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
             ),
+            next_step=REMEDY if running else None,
         )
+
+
+def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
+    """Every wsusutil at work on the server, and how it is told; unreachable is no error here."""
+    running: tuple[Running, ...] = ()
+    try:
+        # A folder that goes when the host is closed: our own need not exist there yet.
+        running = find_running(run, folder=run.server.request_folder())
+        value = "no wsusutil"
+    except AirGapError as error:
+        value = f"unknown: {error.message}"
+    if running:
+        value = "; ".join(each.sentence for each in running)
+        value += ". WSUS is not asked beside it: what waits is told as the last run left it"
+    return running, Fact(label="At work on the server", value=value)
 
 
 def _staging(run: RunContext) -> list[Fact]:
     newest = run.exports.newest()
     baseline = run.exports.baseline()
     return [
-        Fact(label="Chain", value=run.ledger.fact("chain") or "not begun"),
+        Fact(label="Chain", value=run.ledger.chain or "not begun"),
         Fact(
             label="Newest bundle",
             value=f"{newest.bundle.name}, {newest.status}" if newest else "none",
@@ -81,7 +100,7 @@ def _staging(run: RunContext) -> list[Fact]:
 def _disconnected(run: RunContext) -> list[Fact]:
     newest = run.imports.newest()
     return [
-        Fact(label="Chain", value=run.ledger.fact("chain") or "not begun"),
+        Fact(label="Chain", value=run.ledger.chain or "not begun"),
         Fact(
             label="Newest import",
             value=f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"

@@ -1,0 +1,40 @@
+"""Small facts of a ledger by name; only the ledger's own classes use them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Literal
+
+FactName = Literal[
+    "owner",
+    "machine",
+    "chain",
+    "staging_server",
+    "disconnected_server",
+    "content_dir",
+    "latest_time",
+    "lost_bundle",
+]
+
+
+def read_fact(connection: sqlite3.Connection, name: FactName) -> str | None:
+    """The value of a fact, None when it is not known yet."""
+    row = connection.execute("SELECT value FROM fact WHERE name=?", (name,)).fetchone()
+    return None if row is None else str(json.loads(row[0]))
+
+
+def write_fact(connection: sqlite3.Connection, name: FactName, value: str) -> None:
+    """Write a fact; the newest value wins."""
+    connection.execute(
+        "INSERT INTO fact VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
+        (name, json.dumps(value)),
+    )
+
+
+def write_fact_once(connection: sqlite3.Connection, name: FactName, value: str) -> str:
+    """Write a fact unless it is known already; return the value that holds."""
+    connection.execute(
+        "INSERT INTO fact VALUES (?, ?) ON CONFLICT(name) DO NOTHING", (name, json.dumps(value))
+    )
+    return read_fact(connection, name) or value

@@ -1,0 +1,92 @@
+"""The ledger's tables, and the migrations that bring an older ledger up to them.
+
+``PRAGMA user_version`` is the number of migrations that a ledger has been through. Version 0.1.0
+made its ledgers with 0 there; what it made is what the first migration makes, so that such a
+ledger only gets its number. A migration that was released is never changed: a change of the
+tables is another one at the end.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.refusals import SafetyError
+
+Migration = tuple[str, ...]
+
+_TABLES: Migration = (
+    "CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS export (
+    sequence INTEGER PRIMARY KEY, status TEXT NOT NULL, mode TEXT NOT NULL,
+    base_digest TEXT, parent_digest TEXT, header_digest TEXT, fingerprint TEXT,
+    bundle TEXT NOT NULL, folder TEXT NOT NULL, created TEXT NOT NULL, sealed TEXT,
+    receipt TEXT, accepted TEXT)""",
+    """CREATE TABLE IF NOT EXISTS import (
+    header_digest TEXT PRIMARY KEY, sequence INTEGER NOT NULL, status TEXT NOT NULL,
+    folder TEXT NOT NULL, created TEXT NOT NULL, begun TEXT NOT NULL, done TEXT,
+    outcome TEXT) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS decision (
+    state TEXT NOT NULL, update_id TEXT NOT NULL, revision INTEGER NOT NULL,
+    group_path TEXT NOT NULL, body TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (state, update_id, revision, group_path, body)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS step (
+    work TEXT NOT NULL, name TEXT NOT NULL, result TEXT NOT NULL, done TEXT NOT NULL,
+    PRIMARY KEY (work, name)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS run (
+    id TEXT PRIMARY KEY, command TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
+    outcome TEXT, exit_code INTEGER, bundle TEXT, report TEXT) WITHOUT ROWID""",
+)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES,)
+
+
+def migrate(
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS
+) -> None:
+    """Bring a ledger up to the newest migration, in one transaction: all of it or nothing.
+
+    Reads only when there is nothing to do.
+
+    Args:
+        connection: To the ledger, in autocommit mode.
+        path: Where it lies, for the error.
+        migrations: All there are, oldest first.
+
+    Raises:
+        SafetyError: A later version of the product wrote it; it is left as it is.
+    """
+    if _version(connection) == len(migrations):
+        return
+    with transaction(connection):
+        version = _version(connection)  # another process may have been first
+        if version > len(migrations):
+            raise SafetyError(
+                reason=f"the ledger {path} has schema version {version}; this version of the "
+                f"product knows versions up to {len(migrations)}",
+                remedy="Run the version of the product that wrote it, or a later one. Do not begin "
+                "an empty state folder: it guards what may be imported.",
+            )
+        for statements in migrations[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do all or nothing; what is done is durable when it returns."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # SQLite ends it by itself when the disk is full
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)

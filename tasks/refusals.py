@@ -1,0 +1,170 @@
+"""Errors that refuse: for trust (exit code 3) and for safety (exit code 4).
+
+They are the two right branches of the tree in ``tasks/errors.py``; nothing was changed.
+"""
+
+from __future__ import annotations
+
+from tasks.errors import AirGapError
+
+
+class TrustError(AirGapError):
+    """Refused, and nothing was changed: it cannot be believed."""
+
+    kind = "trust"
+    exit_code = 3
+    template = "{reason}"
+    remedy = (
+        "Do not use this medium. Find out where it has been, and have what it carries made again."
+    )
+
+
+class SealError(TrustError):
+    """There is no valid seal, or not enough of them, by keys that this site trusts."""
+
+    kind = "seal"
+    template = "{path} has no valid seal: {reason}"
+
+
+class TamperError(TrustError):
+    """Bytes differ from what the seal promised."""
+
+    kind = "tamper"
+    template = "{path}: expected {expected}, found {found}"
+
+
+class UndeclaredFileError(TrustError):
+    """A bundle's folder holds names that its seal does not know."""
+
+    kind = "undeclared"
+    template = "bundle {bundle} holds undeclared names: {count}, first {first}"
+
+
+class WrongSiteError(TrustError):
+    """A bundle or receipt of another site, or of another volume set."""
+
+    kind = "wrong-site"
+    template = "{what} is for {found}, expected {expected}"
+    remedy = "Use the bundle that was made for this site."
+
+
+class ChainError(TrustError):
+    """A bundle or receipt does not fit the chain of this site."""
+
+    kind = "chain"
+    template = "{reason}"
+
+    def __init__(self, *, reason: str, remedy: str) -> None:
+        super().__init__(reason=reason, remedy=remedy)
+
+
+class BundleAgeError(TrustError):
+    """A bundle is older than the site accepts."""
+
+    kind = "age"
+    template = "{bundle} was made {age_days} days ago; this site accepts {limit_days}"
+    remedy = "Bring a newer bundle, or raise trust.max_bundle_age_days if the delay is explained."
+
+
+class HostKeyError(TrustError):
+    """An SSH server shows a key that is not the pinned one, or none is pinned."""
+
+    kind = "host-key"
+    template = "{address} shows host key {found}; {known_hosts} has {expected}"
+    remedy = (
+        "If the server was rebuilt on purpose, compare the fingerprint on its console, then put "
+        "the line `{line}` into {known_hosts}."
+    )
+
+
+class ScriptDigestError(TrustError):
+    """A script that the site installed on the server is not the one we ship."""
+
+    kind = "script-digest"
+    template = "{path} on the server has SHA-256 {found}, expected {expected}"
+    remedy = "Install the scripts of this version on the server again, or clear server.scripts_dir."
+
+
+class SafetyError(AirGapError):
+    """Refused, and nothing was changed: going on could do harm."""
+
+    kind = "safety"
+    exit_code = 4
+
+
+class SettingsDifferError(SafetyError):
+    """The two servers' settings do not fit each other; every difference is named."""
+
+    kind = "settings"
+    template = "the servers' settings differ: {differences}"
+
+
+class ServerUnfitError(SafetyError):
+    """The server's role or state forbids this command (replica, synchronising, remote content)."""
+
+    kind = "server-unfit"
+    template = "the {side} server cannot be used now: {reason}"
+
+
+class WsusutilRunningError(SafetyError):
+    """A wsusutil is at work on the server, and nothing is done beside it."""
+
+    kind = "wsusutil-running"
+
+
+class ServerChangedError(SafetyError):
+    """A server's id, or what was applied there, is not what this site remembers."""
+
+    kind = "server-changed"
+    template = "{reason}"
+
+
+class PlanUnconfirmedError(SafetyError):
+    """A plan waits for a person; nothing of it, and nothing else, was carried out."""
+
+    kind = "plan-unconfirmed"
+    template = "a plan waits for confirmation: {summary}"
+    remedy = "Read the plan in the report, then run again with --confirm {plan_digest}"
+
+
+class DeleteLimitError(SafetyError):
+    """A mirror would delete more than the site ever allows, confirmed or not."""
+
+    kind = "delete-limit"
+    template = "{reason}; nothing was deleted"
+    remedy = (
+        "Read the list in the report. If all of it is to go, raise that limit for one import; "
+        "else have the staging side export without `--mode mirror`."
+    )
+
+
+class ClockError(SafetyError):
+    """The clocks of the two sides contradict each other."""
+
+    kind = "clock"
+    template = "this machine's clock says {clock}, the bundle was made {created}"
+    remedy = "Set the clock that is wrong, then run the command again."
+
+
+class RoomError(SafetyError):
+    """A disk is too small for what is about to be written."""
+
+    kind = "room"
+    template = "{where} has {free_bytes} bytes free, {needed_bytes} are needed"
+    remedy = "Make room there, then run the same command again."
+
+
+class LockHeldError(SafetyError):
+    """Another run works on this server or medium, or may still do."""
+
+    kind = "lock"
+    template = "{what} is locked since {since} by {owner}"
+    remedy = "Wait for that run, or if it is gone for good, add --take-over REASON."
+
+
+class FolderUnsafeError(SafetyError):
+    """A folder of ours on a server is a link, or belongs to or is open to others."""
+
+    kind = "folder-unsafe"
+    template = "folder {path} on the server is not safe to use: {reason}"
+    remedy = "Remove it, or give it to SYSTEM and Administrators only, then run the command again."

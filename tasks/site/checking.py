@@ -1,0 +1,102 @@
+"""Faults of a site file that show only in the files that it names: keys and pinned host keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tasks.bundle.keys import load_public_key, load_receipt_secret, load_signing_key
+from tasks.errors import SiteFileError, UsageError
+from tasks.hosts.factory import LOCAL
+from tasks.hosts.ssh_address import parse_ssh_address
+from tasks.hosts.ssh_known_hosts import pinned_keys
+from tasks.site.faults import Fault, site_file_error
+from tasks.site.lines import KeyPath
+from tasks.site.settings import Site
+
+
+def require_keys(site: Site) -> None:
+    """See that every key that a site file names is one, before hours of work need it.
+
+    Raises:
+        SiteFileError: All that are not.
+    """
+    if faults := list(_key_faults(site)):
+        raise site_file_error(site.path, faults)
+
+
+def require_sound(site: Site) -> None:
+    """Check all that can be checked of a site file without its server.
+
+    Beyond ``require_keys`` these are things with which most commands could still work: this side's
+    own key among the trusted ones, and files that would keep SSH from connecting.
+
+    Raises:
+        SiteFileError: All faults.
+    """
+    if faults := [*_key_faults(site), *_own_key_faults(site), *_ssh_faults(site)]:
+        raise site_file_error(site.path, faults)
+
+
+def _key_faults(site: Site) -> Iterator[Fault]:
+    trust = site.trust
+    named: list[tuple[KeyPath, Path | None, Callable[[Path], object]]] = [
+        (("signing_key",), trust.signing_key, load_signing_key),
+        *(
+            (("trusted_keys", number), path, load_public_key)
+            for number, path in enumerate(trust.trusted_keys)
+        ),
+        (("receipt_secret",), trust.receipt_secret, load_receipt_secret),
+    ]
+    for key, path, load in named:
+        try:
+            if path is not None:
+                load(path)
+        except UsageError as error:
+            yield Fault(("trust", *key), error.message)
+
+
+def _own_key_faults(site: Site) -> Iterator[Fault]:
+    """Find this side's own key among the trusted: it would stand for the other side's seal."""
+    try:
+        own = load_signing_key(site.trust.signing_key).public
+    except UsageError:
+        return  # told by the faults of keys
+    for number, path in enumerate(site.trust.trusted_keys):
+        try:
+            is_own = load_public_key(path) == own
+        except UsageError:
+            continue  # told too
+        if is_own:
+            sentence = f"{path} is this side's own key; name the other side's public key"
+            yield Fault(("trust", "trusted_keys", number), sentence)
+
+
+def _ssh_faults(site: Site) -> Iterator[Fault]:
+    server = site.server
+    if server.address == LOCAL or server.known_hosts is None:
+        return
+    if sentence := _unpinned(server.known_hosts, parse_ssh_address(server.address).known_name):
+        yield Fault(("server", "known_hosts"), sentence)
+    if server.identity_file is not None:
+        # paramiko takes a while to load, and a site without SSH never needs it.
+        from tasks.hosts.ssh_identity import load_identity  # noqa: PLC0415
+
+        try:
+            load_identity(server.identity_file)
+        except UsageError as error:
+            yield Fault(("server", "identity_file"), error.message)
+
+
+def _unpinned(known_hosts: Path, name: str) -> str | None:
+    """Say why a file pins no host key for a server; None when it pins one."""
+    try:
+        if any(not key.revoked for key in pinned_keys(known_hosts, name)):
+            return None
+        if not known_hosts.exists():
+            return f"file not found: {known_hosts}; it has to pin a host key for {name}"
+        if not known_hosts.stat().st_size:
+            return f"{known_hosts} is empty; it has to pin a host key for {name}"
+    except (SiteFileError, OSError) as error:
+        return str(error)
+    return f"{known_hosts} pins no host key for {name}"

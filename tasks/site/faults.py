@@ -1,0 +1,131 @@
+"""Faults of a site file in plain sentences, each with its line, its key and a suggestion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from tasks.errors import SiteFileError
+from tasks.site.lines import KeyPath, key_lines, line_of
+from tasks.site.settings import Site
+
+_SHOWN_CHARACTERS = 60
+_SECTIONS: dict[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in Site.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+# By pydantic's type of the error: the thing that was expected.
+_EXPECTED: Mapping[str, str] = {
+    "string_type": "text in quotes",
+    "path_type": "a path in quotes",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list in square brackets",
+    "model_type": "a table",
+    "enum": "{expected}",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "{le} or less",
+    "finite_number": "a finite number",
+    "string_pattern_mismatch": "1 to 40 letters, digits, - and _, no - or _ first",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: the path of its key, and a sentence about it."""
+
+    key: KeyPath
+    sentence: str
+
+
+def site_file_error(path: Path, faults: Iterable[Fault]) -> SiteFileError:
+    """Make one error of all faults, in the order of the file's lines.
+
+    Args:
+        path: The site file; read again for the lines, and named without them where it cannot be.
+        faults: At least one.
+    """
+    try:
+        lines = key_lines(read_text(path))
+    except (OSError, ValueError):
+        lines = {}
+    placed = [(line_of(fault.key, lines), fault) for fault in faults]
+    placed.sort(key=lambda entry: entry[0] or 0)
+    return SiteFileError(path=path, problems=tuple(_problem(line, fault) for line, fault in placed))
+
+
+def read_text(path: Path) -> str:
+    """Read a site file's text; editors on Windows begin UTF-8 with a byte order mark."""
+    return path.read_text(encoding="utf-8-sig")
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Say in our words what pydantic found."""
+    return [Fault(problem["loc"], _sentence(problem)) for problem in error.errors()]
+
+
+def _problem(line: int | None, fault: Fault) -> str:
+    where = "" if line is None else f"line {line}: "
+    key = ".".join(str(part) for part in fault.key)
+    return f"{where}{key}: {fault.sentence}"
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    kind, key = problem["type"], problem["loc"]
+    if kind == "extra_forbidden":
+        return f"unknown key{_unknown_hint(key)}"
+    if kind == "missing":
+        return "the key is missing" if len(key) > 1 else f"the table [{key[0]}] is missing"
+    if kind == "value_error":
+        return str(problem["ctx"]["error"])
+    if kind not in _EXPECTED:
+        return str(problem["msg"])
+    found = problem["input"]
+    limits = {name: _plain(limit) for name, limit in problem.get("ctx", {}).items()}
+    expected = _EXPECTED[kind].format(**limits)
+    return f"expected {expected}, found {_shown(found)}{_value_hint(expected, found)}"
+
+
+def _unknown_hint(key: KeyPath) -> str:
+    """Suggest the key that was meant, or the table in which this key belongs."""
+    name = str(key[-1])
+    owner = next((table for table, model in _SECTIONS.items() if name in model.model_fields), None)
+    if owner is not None:
+        return f"; it belongs in [{owner}]"
+    return _did_you_mean(name, _SECTIONS if len(key) == 1 else _SECTIONS[str(key[0])].model_fields)
+
+
+def _value_hint(expected: str, found: object) -> str:
+    values = expected.split("'")[1::2]
+    return _did_you_mean(found, values) if isinstance(found, str) else ""
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    matches = get_close_matches(name.lower(), list(known), n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def _plain(limit: object) -> object:
+    """Write a limit of a share or of hours as a site file does: 1, not 1.0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
+
+
+def _shown(value: object) -> str:
+    """Show a value of a TOML file on one line, cut where it is long."""
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
