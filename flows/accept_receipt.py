@@ -1,4 +1,4 @@
-"""Staging side: take the receipt that came back, and advance the baseline by it."""
+"""Staging side: accept the receipt that came back, and advance the baseline by it."""
 
 from __future__ import annotations
 

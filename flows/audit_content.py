@@ -1,4 +1,4 @@
-"""Disconnected side: which approved update lacks which file, why, and what to bring next."""
+"""Disconnected side: report the files that approved updates lack, why, and what to bring next."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Staging side: make the next bundle of a site on the media.
 
-The story: look at the server, take down what it holds and decided, have wsusutil export the
-metadata, carry what the disconnected side lacks, seal it last. Killed at any point, the same
-command goes on under the same sequence; with nothing changed, it answers with the bundle that
-is there. Nothing on the staging server changes but our own folder.
+The steps check the server, read its approvals and content, have wsusutil export the metadata, pack
+the content that the disconnected side lacks, and seal last. After a kill at any point the same
+command goes on under the same sequence number. If nothing has changed since the last export, it
+answers with the bundle that is there. On the staging server only our own folder changes.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def export_bundle(
 
     Args:
         site: Name of the site; its file is looked up by the worker.
-        mode: incremental or mirror; left out, the site file's policy decides.
-        full: Carry everything that staging holds, whatever the disconnected side is known to hold.
+        mode: incremental or mirror; None: the mode of the site file's policy.
+        full: Carry all content of the staging server, whatever the baseline is.
         new: Make another bundle even when nothing changed since the last one.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """

@@ -1,8 +1,9 @@
-"""Disconnected side: take in a bundle, or refuse it before anything has changed.
+"""Disconnected side: import a bundle, or refuse it before anything has changed.
 
-The story: believe nothing until all of it is verified and lies on our own disk; then content
-before metadata, metadata before approvals, the receipt last. Killed at any point, the same
-command goes on where it stopped; run again when finished, it mends what has vanished since.
+Nothing of the bundle is used until all of it is verified and lies on our own disk. Then content
+comes before metadata, metadata before approvals, and the receipt last. After a kill at any point
+the same command goes on where it stopped. Run again after its end, it puts back what has vanished
+since.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ def import_bundle(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
     with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
-        arrival = media.open_bundle(bundles, to_import=True)
-        disconnected.lock_server(arrival)
-        server = disconnected.check_server(arrival)
-        content = disconnected.scan_content(server, everything=arrival.is_repair)
-        bundle = media.unpack_bundle(arrival, server, content)
+        incoming = media.open_bundle(bundles, to_import=True)
+        disconnected.lock_server(incoming)
+        server = disconnected.check_server(incoming)
+        content = disconnected.scan_content(server, everything=incoming.is_repair)
+        bundle = media.unpack_bundle(incoming, server, content)
         plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
 
-        # Until here nothing has changed that WSUS or its clients see.
+        # WSUS and its clients have seen no change up to this line.
         content = disconnected.place_content(bundle, server, content)
         content = disconnected.load_metadata(bundle, plan, server, content)
         approvals = disconnected.apply_approvals(bundle, plan, content)

@@ -1,4 +1,4 @@
-"""Either side: prove a bundle, byte by byte, and change nothing."""
+"""Either side: prove a bundle byte by byte, and change nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def verify_bundle(site: str, bundles: list[str]) -> State[CommandReport]:
     """Prove that a bundle is whole, sealed by a trusted key, and holds nothing else.
 
     Args:
-        site: Name of the site; its file says which keys are trusted.
+        site: Name of the site; its file names the trusted keys.
         bundles: The bundle's folder; several are its volumes, or copies of it.
     """
     with open_run("verify", site) as run:

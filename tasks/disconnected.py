@@ -1,4 +1,10 @@
-"""Steps of the disconnected side: what changes there that WSUS or its clients see, begins here."""
+"""Steps of the disconnected side; only they change what WSUS and its clients see there.
+
+"Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
+of its other errors. Every step that works with the server may also refuse with ``host-key``,
+``script-digest`` and ``folder-unsafe``, and raise ``connection-lost``, ``time-limit``,
+``command-failed``, ``script-failed``, ``host-file`` and ``disk-full``.
+"""
 
 from __future__ import annotations
 
@@ -30,38 +36,49 @@ from tasks.step import already_done, step
 
 
 @step("Lock server")
-def lock_server(arrival: IncomingBundle | None = None) -> None:
-    """Take the server's lock, which is let go when the run ends; nothing works beside a wsusutil.
+def lock_server(incoming: IncomingBundle | None = None) -> None:
+    """Take the server's lock, wait for our own wsusutil, and clean up the server.
 
-    An import waits for the wsusutil of its own bundle, and goes on from there.
+    The end of the run releases the lock. An import waits for the wsusutil of its own bundle, and
+    goes on from there. Nothing is done beside any other wsusutil.
+
+    Refuses: ``lock``, ``wsusutil-running``.
     """
     run = current_run()
     run.make_folders()
     run.lock_server()
-    wait_for_own_wsusutil(run, "import", work=None if arrival is None else arrival.work)
+    wait_for_own_wsusutil(run, "import", work=None if incoming is None else incoming.work)
     clean_up_server(run)
 
 
 @step("Check server")
-def check_server(arrival: IncomingBundle | None = None) -> ServerFacts:
-    """See that the server can take part, and that its settings fit the bundle's."""
+def check_server(incoming: IncomingBundle | None = None) -> ServerFacts:
+    """Check that the server can take part and that its settings fit those of the bundle's server.
+
+    Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``;
+    ``chain``, ``age``, ``clock``, ``safety`` if the bundle no longer fits as it did when opened.
+    Raises: ``service-down``.
+    """
     run = current_run()
-    if arrival is not None:
-        judge_again(run, arrival)
+    if incoming is not None:
+        judge_again(run, incoming)
     facts = check.check_server(run)
     compare_mark(run)
     if facts.active_rules:
         run.report.notice(
             f"{facts.active_rules} automatic approval rules are active on this server"
         )
-    if arrival is not None:
-        check.compare_servers(run.ledger, arrival.header.server, facts)
+    if incoming is not None:
+        check.compare_servers(run.ledger, incoming.header.server, facts)
     return facts
 
 
 @step("Scan content")
 def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentListing:
-    """List WsusContent and prove what nobody has looked into since it changed."""
+    """List WsusContent and hash the files that changed since they were hashed.
+
+    Raises: ``host-file``.
+    """
     run = current_run()
     listing = content_scan.scan_content(run, server)
     read = content_scan.prove_content(run, listing, everything=everything)
@@ -71,43 +88,55 @@ def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentLis
 
 @step("Plan import")
 def plan_import(
-    delivery: TrustedBundle, server: ServerFacts, content: ContentListing, *, confirm: str | None
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing, *, confirm: str | None
 ) -> ImportPlan:
-    """Plan everything; stop before the first change when a person must see the plan."""
+    """Plan all changes, and stop before the first if a person has to confirm the plan.
+
+    Refuses: ``plan-unconfirmed``, ``delete-limit``, ``server-changed``, ``server-unfit`` (a newer
+    import is unfinished), ``trust``.
+    Raises: ``failed`` (stored documents are damaged).
+    """
     run = current_run()
-    plan = import_plan.plan_import(run, delivery, server, content)
-    describe_plan(run, plan)
-    return import_plan.require_confirmed(run, delivery, plan, confirm=confirm)
+    plan = import_plan.plan_import(run, bundle, server, content)
+    describe_plan(run.report, plan)
+    return import_plan.require_confirmed(run, bundle, plan, confirm=confirm)
 
 
 @step("Place content")
 def place_content(
-    delivery: TrustedBundle, server: ServerFacts, content: ContentListing
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing
 ) -> ContentListing:
-    """Move content from the intake into WsusContent: the first change."""
+    """Move content from the intake into WsusContent, which is the first change.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``batch-failed``.
+    """
     run = current_run()
-    import_apply.begin(run, delivery, server)
-    moved = import_apply.place_content(run, delivery, content)
+    import_apply.begin(run, bundle, server)
+    moved = import_apply.place_content(run, bundle, content)
     run.report.note(placed=moved)
     run.report.changes["files placed"] += moved
     log.info("placed %s files", moved)
-    return import_apply.list_placed(run, delivery, content)
+    return import_apply.list_placed(run, bundle, content)
 
 
 @step("Load metadata")
 def load_metadata(
-    delivery: TrustedBundle, plan: ImportPlan, server: ServerFacts, content: ContentListing
+    bundle: TrustedBundle, plan: ImportPlan, server: ServerFacts, content: ContentListing
 ) -> ContentListing | State[ContentListing]:
-    """Have wsusutil import the package, and judge it by all signals.
+    """Have wsusutil import the package, judge it by all signals, and list WsusContent anew.
 
-    That can take hours, in which files of WsusContent come and go: what lies there is listed anew.
+    The import can take hours, in which files of WsusContent come and go.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``wsusutil``, ``service-down``.
     """
     run = current_run()
-    with PackageIndex(delivery.index) as index:
+    with PackageIndex(bundle.index) as index:
         run.report.details["revisions"] = index.summary.revisions
-    if import_apply.is_loaded(run, delivery, plan.sources):
+    if import_apply.is_loaded(run, bundle, plan.inputs):
         return already_done(content)
-    import_apply.load_metadata(run, delivery, plan.sources, server)
+    import_apply.load_metadata(run, bundle, plan.inputs, server)
     run.report.changes["metadata packages loaded"] += 1
     listing = content_scan.scan_content(run, server)
     content_scan.prove_content(run, listing)
@@ -116,61 +145,86 @@ def load_metadata(
 
 @step("Apply approvals")
 def apply_approvals(
-    delivery: TrustedBundle, plan: ImportPlan, content: ContentListing
+    bundle: TrustedBundle, plan: ImportPlan, content: ContentListing
 ) -> ApprovalOutcome:
-    """Plan again from the server's answers now that it has the metadata, and apply."""
+    """Plan again from the server's answers, now that it has the metadata, and apply the plan.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``script-failed``.
+    """
     run = current_run()
-    approvals = import_plan.plan_approvals(run, delivery, plan, content)
+    approvals = import_plan.plan_approvals(run, bundle, plan, content)
     outcome = approval_run.apply_plan(
-        run, approvals, work=delivery.work, incoming=plan.sources.incoming
+        run, approvals, work=bundle.work, incoming=plan.inputs.incoming
     )
     run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
-    return approval_run.report_approvals(run, outcome, plan.sources.index)
+    return approval_run.report_approvals(run.imports, run.report, outcome, plan.inputs.index)
 
 
 @step("Delete content")
 def delete_content(
-    delivery: TrustedBundle, plan: ImportPlan, content: ContentListing
+    bundle: TrustedBundle, plan: ImportPlan, content: ContentListing
 ) -> ContentListing:
-    """Move to the trash what a mirror's confirmed plan names."""
+    """Move the files of a mirror's confirmed plan to the trash.
+
+    Raises: ``batch-failed``.
+    """
     run = current_run()
     if not plan.deletes.files:
         return content
-    moved = mirror_deletion.delete(run, delivery, plan.deletes, content)
+    disk = run.folders.on_content_disk(content.content_dir)
+    moved = mirror_deletion.delete(
+        run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
+    )
     run.report.changes["files deleted"] += moved
     log.info("moved %s files to the trash", moved)
-    return import_apply.list_placed(run, delivery, content)
+    return import_apply.list_placed(run, bundle, content)
 
 
 @step("Audit content")
 def audit_content(
-    delivery: TrustedBundle, server: ServerFacts, content: ContentListing
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing
 ) -> AuditResult:
-    """Name every approved or parked update whose content is missing, with the reason."""
-    if delivery.arrival.is_superseded:
+    """Report every approved or parked update whose content is missing, with the reason.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``failed`` (stored documents of a newer bundle are damaged).
+    """
+    if bundle.incoming.is_superseded:
         return content_audit.audit_current(current_run(), server, content, every_update=False)
-    return content_audit.audit_import(current_run(), delivery, server, content)
+    return content_audit.audit_import(current_run(), bundle, server, content)
 
 
 @step("Write receipt")
 def write_receipt(
-    delivery: TrustedBundle,
+    bundle: TrustedBundle,
     content: ContentListing,
     approvals: ApprovalOutcome,
     audit: AuditResult,
 ) -> None:
-    """Finish the import in the ledger, and write the receipt that may go back."""
-    receipt_out.finish_import(current_run(), delivery, content, approvals=approvals, audit=audit)
+    """Finish the import in the ledger, and write the receipt for the staging side.
+
+    Raises: ``host-file``, ``disk-full``.
+    """
+    receipt_out.finish_import(current_run(), bundle, content, approvals=approvals, audit=audit)
 
 
 @step("Apply parked approvals")
 def apply_parked_approvals(server: ServerFacts, content: ContentListing) -> None:
-    """Apply parked approvals whose content has come, and held ones that may go ahead."""
+    """Apply parked approvals whose content has arrived, and held ones whose obstacle is gone.
+
+    Refuses: ``server-changed``, ``wsusutil-running``, ``trust``.
+    Raises: ``usage`` (nothing was imported yet), ``failed``, ``script-failed``.
+    """
     approval_run.apply_parked(current_run(), server, content)
 
 
 @step("Audit server")
 def audit_server(server: ServerFacts, content: ContentListing, *, every_update: bool) -> None:
-    """Compare metadata with content on a server as it stands."""
+    """Compare metadata with content by the newest finished import.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``usage`` (nothing was imported yet), ``failed``.
+    """
     content_audit.audit_current(current_run(), server, content, every_update=every_update)

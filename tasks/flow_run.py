@@ -1,6 +1,6 @@
-"""One run of a flow: how it opens, and how it ends in Prefect.
+"""Run of a flow: its beginning, and its end in Prefect.
 
-A flow opens its run with ``open_run``, tells its steps, and returns the run's ``final_state``.
+A flow opens its run with ``open_run``, calls its steps, and returns the run's ``final_state``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_repor
 
 P = ParamSpec("P")
 
-# The engine logs the traceback of what nobody foresaw, and so its text.
+# The engine logs the traceback of an unforeseen error, which may contain foreign text.
 for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(VisibleRecords())
 
@@ -37,7 +37,7 @@ _reports: ContextVar[list[CommandReport]] = ContextVar("reports")
 
 
 class FlowRun:
-    """The run of a command inside a flow, from the site file to the report. See ``open_run``.
+    """Run of a command inside a flow, from the site file to the report. See ``open_run``.
 
     Attributes:
         report: The report, once the run has ended.
@@ -58,10 +58,10 @@ class FlowRun:
 
     @property
     def context(self) -> RunContext:
-        """The resources of the run.
+        """Resources of the run.
 
         Raises:
-            Exception: Whatever kept the run from being opened.
+            Exception: The error that kept the run from opening.
         """
         if self._refusal is not None:
             raise self._refusal
@@ -70,7 +70,7 @@ class FlowRun:
         return self._context
 
     def __enter__(self) -> Self:
-        """Open the run. A refusal is raised by the first step, before Prefect starts it."""
+        """Open the run. The first step raises an error of the opening, before Prefect starts it."""
         self._token = _current.set(self)
         try:
             self._context = open_run_context(
@@ -87,7 +87,7 @@ class FlowRun:
         try:
             begin_run(self._context)
             name_run(None, self._context.site.name)
-        except Exception as fault:  # noqa: BLE001  reported by __exit__, as what a step raises
+        except Exception as fault:  # noqa: BLE001  __exit__ reports it like an error of a step
             self._refusal = fault
         return self
 
@@ -97,10 +97,10 @@ class FlowRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        """Report any end, show the report, and let the flow go on to ``final_state``.
+        """Write and show the report of any end, and let the flow go on to ``final_state``.
 
-        A person who stops the run (Ctrl-C, a signal, a cancel in the pages) ends it too. Any other
-        exception that is no ``Exception`` passes on.
+        A stop by a person (Ctrl-C, a signal, a cancel in the pages) is an end too. Any other
+        ``BaseException`` that is not an ``Exception`` propagates.
         """
         _current.reset(self._token)
         if isinstance(error, KeyboardInterrupt | TerminationSignal) and self._context is not None:
@@ -111,7 +111,7 @@ class FlowRun:
         self.report = self._end(error or self._refusal)
         _reports.get([]).append(self.report)
         if _was_stopped(self.report):
-            return True  # its server may be going down as well: the state says it all
+            return True  # Prefect's server may be stopping too; the final state has the message
         show_report(self.report)
         if self.report.outcome == "flagged":
             name_run(None, "flagged")
@@ -152,46 +152,46 @@ class FlowRun:
         try:
             self._context.close()
         except (AirGapError, OSError, sqlite3.Error) as fault:
-            # A lock could not be given back (it is free once we are gone), or a digest not
-            # cached (that file is read again): neither changes how the run ended.
+            # Neither a lock that was not released (it is free once this process has ended) nor a
+            # digest that was not cached (its file is read again) changes how the run ended.
             log.warning("%s", fault)
 
 
 def open_run(
     command: str, site: str, *, side: Side | None = None, take_over: str | None = None
 ) -> FlowRun:
-    """Open the run of a command; a context manager around the steps of a flow.
+    """Make the run of a command, a context manager around the steps of a flow.
 
     Args:
         command: Name of the command.
         site: Name of the site; its file is looked up by the worker.
         side: Side that the command is for; None: either.
-        take_over: Reason for which a lock may be taken over.
+        take_over: Reason for which a lock may be taken over; None: never.
     """
     return FlowRun(command, site, side=side, take_over=take_over)
 
 
 def current_run() -> RunContext:
-    """Return the resources of the run that we are in.
+    """Return the resources of the current run.
 
     Raises:
         LookupError: No run is open.
-        Exception: Whatever kept the run from being opened.
+        Exception: The error that kept the run from opening.
     """
     return _current.get().context
 
 
 def report_of(
-    flow: Flow[P, State[CommandReport]], *arguments: P.args, **named: P.kwargs
+    flow: Flow[P, State[CommandReport]], *arguments: P.args, **parameters: P.kwargs
 ) -> CommandReport:
-    """Run a flow in this process and return its report, however it ended.
+    """Run a flow in this process and return its report, whether it succeeded or not.
 
-    A run whose end Prefect's server did not record has failed, whatever it did before.
+    If Prefect's server did not record the end of a run, the run counts as failed.
     """
     reports: list[CommandReport] = []
     token = _reports.set(reports)
     try:
-        state: State[Any] = cast("Any", flow)(*arguments, **named, return_state=True)
+        state: State[Any] = cast("Any", flow)(*arguments, **parameters, return_state=True)
         result = state.result(raise_on_failure=False)
     except Exception as error:
         if server_fault(error) is None:
@@ -203,9 +203,9 @@ def report_of(
     fault = server_fault(result) if isinstance(result, Exception) else None
     if report is not None and (report.errors or fault is None):
         return report
-    # The engine itself failed (its server went away, the run was cancelled).
+    # The engine itself failed: its server went away, or the run was cancelled.
     failure = fault or RuntimeError(state.message or state.name)
-    failed = failure_report(flow.name, failure, site=str(named.get("site")))
+    failed = failure_report(flow.name, failure, site=str(parameters.get("site")))
     if report is None:
         return failed
     return report.model_copy(update={"exit_code": failed.exit_code, "errors": failed.errors})

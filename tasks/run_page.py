@@ -1,4 +1,4 @@
-"""The page of a flow run in Prefect: its name, its tags, its artifacts, its progress."""
+"""Page of a flow run in Prefect: name, tags, artifacts, progress."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _ARTIFACT_SECONDS = 3.0
 
 
 def show_report(report: CommandReport) -> None:
-    """Put the report on the run's page, what matters most first.
+    """Put the report on the run's page, its most important part first.
 
-    The page orders artifacts arbitrarily, but those of the flow run before those of its tasks: so
-    the first is the flow run's own, and a last task has the others.
+    Prefect's UI lists flow-run artifacts before task-run artifacts and orders each group
+    arbitrarily. Therefore the first artifact is made on the flow run, the others in a final task.
     """
     first, *others = artifacts_of(report)
     first.show(show_text, show_table)
@@ -45,20 +45,20 @@ def _show_details(artifacts: list[Artifact]) -> None:
 
 
 def is_cancelling() -> bool:
-    """Return True if a person asked in the pages that this run ends; False without a server."""
+    """Return True if a person cancelled this run in the pages; False without a server."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return False
     try:
         with get_client(sync_client=True) as client:
             state = client.read_flow_run(context.flow_run.id).state
-    except Exception:  # noqa: BLE001  whatever a server says that goes down too
+    except Exception:  # noqa: BLE001  a server that is stopping may answer anything
         return False
     return state is not None and state.is_cancelling()
 
 
 def name_run(name: str | None, *labels: str) -> None:
-    """Rename the flow run we are in after the bundle (None keeps its name), and tag it."""
+    """Rename the current flow run (None keeps its name), and add the labels to its tags."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
@@ -72,17 +72,17 @@ def name_run(name: str | None, *labels: str) -> None:
 
 
 def show_text(key: str, markdown: str, description: str) -> None:
-    """Put a Markdown artifact on the page of the run we are in."""
+    """Put a Markdown artifact on the page of the current run."""
     create_markdown_artifact(key=key, markdown=markdown, description=description)
 
 
 def show_table(key: str, rows: list[dict[str, object]], description: str) -> None:
-    """Put a table on the page of the run we are in; callers keep it to a few hundred rows."""
+    """Put a table of at most a few hundred rows on the page of the current run."""
     create_table_artifact(key=key, table=rows, description=description)
 
 
 class ArtifactProgress:
-    """Progress for two readers: the one given (a terminal), and a progress artifact in the UI."""
+    """Progress on a terminal and in a progress artifact of Prefect's UI."""
 
     def __init__(self, terminal: Progress) -> None:
         self._terminal = terminal
@@ -100,7 +100,7 @@ class ArtifactProgress:
             self._artifact = cast("UUID", create_progress_artifact(progress=0.0, description=step))
 
     def advance(self, amount: int) -> None:
-        """Count; tell the UI at most every few seconds."""
+        """Count; update the UI at most every few seconds."""
         self._terminal.advance(amount)
         with self._lock:
             self._done += amount

@@ -1,4 +1,10 @@
-"""Steps of the staging side. They read its server; nothing there changes but our own folder."""
+"""Steps of the staging side. They read its server and change nothing there but our own folder.
+
+"Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
+of its other errors. Every step that works with the server may also refuse with ``host-key``,
+``script-digest`` and ``folder-unsafe``, and raise ``connection-lost``, ``time-limit``,
+``command-failed``, ``script-failed``, ``host-file`` and ``disk-full``.
+"""
 
 from __future__ import annotations
 
@@ -26,19 +32,29 @@ from tasks.step import already_done, step
 
 @step("Lock server and media")
 def lock_server_and_media() -> None:
-    """Take both locks, which are let go when the run ends; nothing works beside a wsusutil."""
+    """Take the locks of server and media, wait for our own wsusutil, and clean up the server.
+
+    The end of the run releases the locks. Nothing is done beside any other wsusutil.
+
+    Refuses: ``lock``, ``wsusutil-running``.
+    Raises: ``path-missing``.
+    """
     run = current_run()
     export_bundle.require_media(run.site.media.path)
     run.make_folders()
     run.lock_server()
-    wait_for_own_wsusutil(run, "export", work=drafts.unfinished_work(run))
+    wait_for_own_wsusutil(run, "export", work=drafts.unfinished_work(run.exports))
     clean_up_server(run)
     run.lock_media()
 
 
 @step("Check server")
 def check_server() -> ServerFacts:
-    """See that the server can be exported from."""
+    """Check that the server can be exported from.
+
+    Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``.
+    Raises: ``service-down``, ``path-missing``.
+    """
     facts = check.check_server(current_run())
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
@@ -46,16 +62,22 @@ def check_server() -> ServerFacts:
 
 @step("Capture approvals")
 def capture_approvals(server: ServerFacts) -> ServerDecisions:
-    """Take down groups, approvals and declines in one scoped call."""
+    """Read groups, approvals and declines of the server in one scoped call.
+
+    Raises: ``script-failed``, if the server lists fewer decisions than it counts.
+    """
     decisions = queries.read_all_approvals(current_run(), server)
-    found = decisions.decisions
-    log.info("%s approvals, %s declines", len(found.approvals), len(found.declines))
+    captured = decisions.decisions
+    log.info("%s approvals, %s declines", len(captured.approvals), len(captured.declines))
     return decisions
 
 
 @step("Scan content")
 def scan_content(server: ServerFacts) -> ContentListing:
-    """List WsusContent."""
+    """List WsusContent.
+
+    Raises: ``host-file``.
+    """
     listing = content_scan.scan_content(current_run(), server)
     log.info("%s content files, %s bytes", *listing.totals())
     return listing
@@ -71,10 +93,14 @@ def open_draft(
     full: bool,
     new: bool,
 ) -> Draft | State[Draft]:
-    """Find or begin the bundle that this export is about."""
+    """Find or begin the bundle that this export works on.
+
+    Refuses: ``server-unfit``, if the mark on the server cannot be read.
+    Raises: ``host-file``.
+    """
     run = current_run()
-    view = ServerSnapshot(server, decisions, content)
-    draft = drafts.open_draft(run, view, mode=mode, full=full, new=new)
+    snapshot = ServerSnapshot(server, decisions, content)
+    draft = drafts.open_draft(run, snapshot, mode=mode, full=full, new=new)
     run.report.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
     name_run(f"{draft.bundle.name} export", draft.bundle.name)
     if draft.is_sealed:
@@ -89,11 +115,15 @@ def open_draft(
 def export_metadata(
     draft: Draft, server: ServerFacts, decisions: ServerDecisions
 ) -> ExportedPackage | State[ExportedPackage]:
-    """Have wsusutil export, judge it by all signals, fetch the package."""
+    """Have wsusutil export the metadata, judge it by all signals, and fetch the package.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``wsusutil``, ``service-down``, ``package``.
+    """
     run = current_run()
-    found = export_package.find_package(run, draft, server)
-    if found is not None:
-        return already_done(found)
+    existing = export_package.find_package(run.ledger, draft, server)
+    if existing is not None:
+        return already_done(existing)
     package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
@@ -103,7 +133,10 @@ def export_metadata(
 def plan_bundle(
     draft: Draft, decisions: ServerDecisions, content: ContentListing, package: ExportedPackage
 ) -> Plan:
-    """Decide what is carried: what the base lacks."""
+    """Plan the content that the bundle carries: the files that the base lacks.
+
+    Refuses: ``safety``, if there is more than the bundle format or the medium allows.
+    """
     run = current_run()
     export_bundle.write_approvals(draft, decisions)
     plan = export_bundle.plan_content(run, draft, content, package)
@@ -115,17 +148,22 @@ def plan_bundle(
 def predict_missing(
     draft: Draft, server: ServerFacts, decisions: ServerDecisions, content: ContentListing
 ) -> None:
-    """Name the approved updates whose files staging itself lacks, before the trip."""
+    """Report the approved updates whose files the staging server itself lacks, before the trip."""
     run = current_run()
-    missing = export_summary.predict_missing(run, draft, ServerSnapshot(server, decisions, content))
+    snapshot = ServerSnapshot(server, decisions, content)
+    missing = export_summary.predict_missing(draft, snapshot, run.look_up_in(draft.entries()))
     run.report.note(missing=missing)
-    for each in missing:
-        log.warning("%s lacks %s (%s)", each.title, each.file, each.reason.value)
+    for file in missing:
+        log.warning("%s lacks %s (%s)", file.title, file.file, file.reason.value)
 
 
 @step("Read receipt")
 def read_receipt(receipt: str) -> AcceptedReceipt:
-    """Read the receipt's file, or the code that was typed."""
+    """Read the receipt's file, or the code that was typed.
+
+    Refuses: ``seal``, ``wrong-site``, ``chain``.
+    Raises: ``path-missing``, ``host-file``, ``usage``, ``site-file``.
+    """
     run = current_run()
     report_running_wsusutil(run)
     accepted = receipt_in.open_receipt(run, receipt)

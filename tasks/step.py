@@ -1,8 +1,8 @@
-"""A step of a flow: a Prefect task under a name that a person understands.
+"""Step of a flow: a Prefect task under a name that a person understands.
 
-Prefect caches no results: a cached "copied" says nothing about the disk that is plugged in now.
-The ledger says whether a step is done, and the step proves it on the thing itself; a step that
-finds its work done returns ``already_done``, so that the page shows the state ``Found done``.
+Prefect caches no results, because a cached result says nothing about the disk that is plugged in
+now. The ledger records finished steps, and a step checks on server or disk that its result is still
+there; then it returns ``already_done``, and the page shows the state ``Found done``.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ _RETRY_DELAY_SECONDS: list[float] = [5, 30]
 
 
 class Step(Task[P, R]):
-    """A Prefect task that ends a foreseen error in a state without a traceback.
+    """Prefect task that turns a foreseen error into a failed state without a traceback.
 
-    Prefect logs a raised error with its traceback. So the task returns a failed state that carries
-    the error, and the call raises the error again, in the flow.
+    Prefect logs a raised error with its traceback. Therefore the task returns a failed state that
+    carries the error, and the call raises the error again, in the flow.
     """
 
-    def __call__(self, *arguments: P.args, **named: P.kwargs) -> R:  # type: ignore[override]
-        """Run the step; gives its result.
+    def __call__(self, *arguments: P.args, **options: P.kwargs) -> R:  # type: ignore[override]
+        """Run the step and return its result.
 
         Raises:
-            Exception: Whatever the step raised, or kept the run from being opened.
+            Exception: The error of the step, or the error that kept the run from opening.
         """
         current_run()
-        # Prefect follows which step's result went where, and need not look for more of them in
-        # thousands of approvals, one by one and again at every step.
+        # Prefect would search every argument for results of other tasks, through thousands of
+        # approvals at every step; ``opaque`` keeps it from that. It still links the steps.
         opaque_arguments = [opaque(value) for value in arguments]
-        opaque_named = {key: opaque(value) for key, value in named.items()}
+        opaque_options = {key: opaque(value) for key, value in options.items()}
         call = cast("Callable[..., State[R]]", super().__call__)
-        return call(*opaque_arguments, **opaque_named, return_state=True).result()
+        return call(*opaque_arguments, **opaque_options, return_state=True).result()
 
     def with_options(self, **options: Any) -> Step[P, R]:  # noqa: ANN401  as Task has them
         """Return a copy of the step with other options."""
@@ -60,15 +60,15 @@ class Step(Task[P, R]):
 def step(name: str) -> Callable[[Callable[P, R | State[R]]], Step[P, R]]:
     """Make a step of a function, under a name that a person understands.
 
-    Only errors that may pass by themselves are retried.
+    Only errors that may pass by themselves (``AirGapError.retryable``) are retried.
     """
 
     def decorate(function: Callable[P, R | State[R]]) -> Step[P, R]:
         @functools.wraps(function)
-        def body(*arguments: P.args, **named: P.kwargs) -> R | State[R]:
+        def body(*arguments: P.args, **options: P.kwargs) -> R | State[R]:
             log.info("%s", name)
             try:
-                return function(*arguments, **named)
+                return function(*arguments, **options)
             except AirGapError as error:
                 return Failed(name=_state_name(error), message=error.message, data=error)
 
@@ -87,7 +87,7 @@ def step(name: str) -> Callable[[Callable[P, R | State[R]]], Step[P, R]]:
 
 
 def already_done(result: R) -> State[R]:
-    """Return a step's result that an earlier run made and that was proved to be there still."""
+    """Return the result of an earlier run, after the step checked that it is still there."""
     return Completed(name="Found done", message="done before", data=result)
 
 

@@ -1,8 +1,22 @@
-"""Which sequence number the export works on: a new one, an unfinished one, or none at all.
+"""Draft of a bundle: the sequence number that an export works on, and the bundle it makes.
 
-A number never gets other bytes. So an unfinished export goes on under its own number while what
-was committed for it can still be made, and a bundle that is whole and that nothing has outdated is
-answered again instead of being made twice.
+A sequence number never gets other bytes. Therefore ``open_draft`` starts from the newest record of
+the ledger:
+
+=========  ========================================================  ==============================
+record     condition                                                 the export
+=========  ========================================================  ==============================
+none                                                                 reserves the next number
+reserved   server or medium show a bundle with this number or above  voids it, reserves the next
+reserved   otherwise                                                 continues it, on today's base
+committed  our seal of it lies on the media                          records it as sealed: see there
+committed  otherwise                                                 continues it as committed
+sealed     not ``new``, nothing changed, and whole on the media      answers with this bundle
+sealed     otherwise                                                 reserves the next number
+void                                                                 reserves the next number
+=========  ========================================================  ==============================
+
+The next number is one that the ledger, the mark on the server and the medium all show as free.
 """
 
 from __future__ import annotations
@@ -24,27 +38,34 @@ from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import lies_whole
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import AirGapError
+from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited
-from tasks.ledger.exports import ExportRecord
+from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.work_id import WorkId
 from tasks.names import Mode
 from tasks.run.context import RunContext
 from tasks.run.keys import own_trust
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import damaged_documents, matches_binding, read_header_copy
 from tasks.server.cleanup import drop_old_packages, remove_work
 from tasks.server.mark import highest_marked
 from tasks.server.snapshot import ServerSnapshot
+from tasks.site.settings import Site
 
 
 class Draft(BaseModel):
-    """One bundle in the making, or the one that is whole and answers.
+    """A bundle in the making, or the sealed bundle with which the export answers.
 
     Attributes:
+        sequence: Number of the bundle in its chain.
         folder: Our own folder of this bundle: package, index, plan, manifest.
         bundle: The bundle's folder on the media.
-        is_sealed: It lies whole on the media; nothing is left to do.
-        is_committed: Its header was built and committed; only the seal may be missing.
+        parent, base: Sequence numbers of parent and base; None: there is none.
+        voided: Numbers after the parent that never got a bundle.
+        fingerprint: Digest of the server's state and the options; equal: nothing changed.
+        is_sealed: True if it lies whole on the media; nothing is left to do.
+        is_committed: True if its header was built and committed; the seal may be missing.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,61 +84,65 @@ class Draft(BaseModel):
 
     @property
     def work(self) -> WorkId:
-        """What the steps of this bundle are remembered under, and its folder on the server."""
+        """Key of this export's steps in the ledger, and name of its folder on the server."""
         return _work_of(self.sequence)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries of the manifest, once the bundle is packed."""
+        return read_entries(self.folder / MANIFEST)
 
 
 def open_draft(
-    run: RunContext, view: ServerSnapshot, *, mode: Mode | None, full: bool, new: bool
+    run: RunContext, snapshot: ServerSnapshot, *, mode: Mode | None, full: bool, new: bool
 ) -> Draft:
-    """Find or begin the bundle that this export is about.
+    """Find or begin the bundle that this export works on; the module docstring has the table.
 
     Args:
         run: The run.
-        view: The staging server as it was just seen.
-        mode: None: as the site's policy says.
-        full: Count on no baseline.
+        snapshot: The staging server at this moment.
+        mode: Mode of the bundle; None: the mode of the site's policy.
+        full: Ignore the baseline, so that everything is carried.
         new: Do not answer with the bundle that was made before.
 
     Raises:
         ServerUnfitError: The mark on the server, which bounds the next number, cannot be read.
     """
-    wanted = mode or run.site.policy.mode
+    mode = mode or run.site.policy.mode
     newest = run.exports.newest()
     if newest is not None and newest.status == "committed":
         newest = _adopt_seal(run, newest)
     if newest is not None and newest.status == "committed":
-        return _draft(run, newest, is_committed=True)
-    newest = _less_taken(run, newest)
+        return _draft(run.exports, run.site, newest, is_committed=True)
+    newest = _void_if_made(run, newest)
     if newest is not None and newest.status == "sealed" and not new:
-        made_on = None if full else _base_as_made(run, newest)
-        standing = _standing_header(run, newest, view, _fingerprint(view, made_on, wanted))
-        if standing is not None:
-            record_seal(run, standing)
-            return _draft(run, newest, is_sealed=True)
-    base = None if full else _known_baseline(run)
-    fingerprint = _fingerprint(view, base, wanted)
+        base = None if full else _base_for_comparison(run.exports, run.site, newest)
+        header = _answering_header(run, newest, snapshot, _fingerprint(snapshot, base, mode))
+        if header is not None:
+            record_seal(run, header)
+            return _draft(run.exports, run.site, newest, is_sealed=True)
+    base = None if full else _usable_baseline(run.exports, run.report)
     if newest is not None and newest.status == "reserved":
         run.exports.rebase(
-            newest.sequence, mode=wanted, base_digest=base.header_digest if base else None
+            newest.sequence, mode=mode, base_digest=base.header_digest if base else None
         )
-        rebased = run.exports.newest() or newest
-        return _draft(run, rebased, fingerprint=fingerprint)
-    return _draft(run, _reserve(run, wanted, base), fingerprint=fingerprint)
+        record = run.exports.newest() or newest
+    else:
+        record = _reserve(run, mode, base)
+    return _draft(run.exports, run.site, record, fingerprint=_fingerprint(snapshot, base, mode))
 
 
-def unfinished_work(run: RunContext) -> WorkId | None:
-    """The piece of work that an export goes on with; None when it begins another."""
-    newest = run.exports.newest()
+def unfinished_work(exports: Exports) -> WorkId | None:
+    """Return the piece of work that the next export continues; None if it begins another."""
+    newest = exports.newest()
     if newest is None or newest.status not in {"reserved", "committed"}:
         return None
     return _work_of(newest.sequence)
 
 
 def record_seal(run: RunContext, header: Header) -> None:
-    """Remember that a bundle's seal lies on the media, with all that follows from it.
+    """Record that a bundle is sealed, move a ``sent`` baseline, and clean up its work.
 
-    Killed anywhere, the next export does it again: it finds the seal there.
+    If the run is killed in the middle, the next export finds the seal on the media and repeats it.
     """
     sequence = header.sequence
     record = run.exports.by_sequence(sequence)
@@ -133,40 +158,39 @@ def record_seal(run: RunContext, header: Header) -> None:
 
 
 def _work_of(sequence: int) -> WorkId:
-    """What the steps of a bundle are remembered under, and its folder on the server."""
     return WorkId("export", sequence)
 
 
-def reference(run: RunContext, sequence: int | None) -> BundleReference | None:
-    """Name an earlier bundle of the chain by number and digest."""
-    record = None if sequence is None else run.exports.by_sequence(sequence)
+def reference(exports: Exports, sequence: int | None) -> BundleReference | None:
+    """Name an earlier bundle of the chain by number and digest; None when there is none."""
+    record = None if sequence is None else exports.by_sequence(sequence)
     if record is None or record.header_digest is None:
         return None
     return BundleReference(sequence=record.sequence, digest=record.header_digest)
 
 
-def baseline_entries(run: RunContext, draft: Draft) -> Iterator[Entry]:
-    """What the disconnected side is known to hold: the base's manifest less what is missing."""
-    base = None if draft.base is None else run.exports.by_sequence(draft.base)
+def baseline_entries(exports: Exports, draft: Draft) -> Iterator[Entry]:
+    """Yield the base's manifest entries without the files that its receipt lists as missing."""
+    base = None if draft.base is None else exports.by_sequence(draft.base)
     if base is None:
         return iter(())
     missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
     return subtract_missing(read_entries(base.folder / MANIFEST), frozenset(missing))
 
 
-def _known_baseline(run: RunContext) -> ExportRecord | None:
-    """The baseline, unless the state folder no longer has its manifest as it was sealed.
+def _usable_baseline(exports: Exports, report: ReportDraft) -> ExportRecord | None:
+    """Return the baseline, or None with a notice if its manifest is lost or damaged.
 
-    Without it nobody can say what the other side holds: all content is carried.
+    Without the manifest the holdings of the other side are unknown, so all content is carried.
     """
-    base = run.exports.baseline()
+    base = exports.baseline()
     if base is None:
         return None
     header = read_header_copy(base.folder)
     is_ours = header is not None and header.digest == base.header_digest
     if header is not None and is_ours and matches_binding(base.folder / MANIFEST, header.manifest):
         return base
-    run.report.notice(
+    report.notice(
         f"the manifest of bundle {base.sequence} in {base.folder} is lost or damaged, so all "
         "content is carried; restore the state folder from its backup to carry only what is new"
     )
@@ -196,8 +220,11 @@ def _reserve(run: RunContext, mode: Mode, base: ExportRecord | None) -> ExportRe
     return record
 
 
-def _less_taken(run: RunContext, newest: ExportRecord | None) -> ExportRecord | None:
-    """Give up a reserved number that has a bundle after all: the state folder was set back."""
+def _void_if_made(run: RunContext, newest: ExportRecord | None) -> ExportRecord | None:
+    """Void a reserved number that has a bundle already; return the newest record then.
+
+    Such a number shows that the state folder was set back.
+    """
     if newest is None or newest.status != "reserved":
         return newest
     if not _highest_made(run, above=newest.sequence - 1):
@@ -207,27 +234,31 @@ def _less_taken(run: RunContext, newest: ExportRecord | None) -> ExportRecord | 
 
 
 def _free_number(run: RunContext) -> int:
-    """The next number: none that server or medium show as taken, whatever this state knows."""
+    """Return the next number that ledger, mark and medium all show as free."""
     newest = run.exports.newest()
-    known = newest.sequence if newest else 0
-    return max(known, _highest_made(run, above=known)) + 1
+    recorded = newest.sequence if newest else 0
+    return max(recorded, _highest_made(run, above=recorded)) + 1
 
 
 def _highest_made(run: RunContext, *, above: int) -> int:
-    """The highest number above one that has a bundle although we do not know of it; else 0.
+    """Return the highest number above ``above`` that has a bundle, or 0.
 
-    The server bears the mark of the bundle that was committed last; or one lies on the medium,
-    sealed by us.
+    The mark on the server names the bundle that was committed last. On the medium only bundles
+    with our own seal count.
     """
     media = run.media.path(str(run.site.media.path))
     own = re.compile(rf"{re.escape(run.site.name)}-([1-9]\d{{0,8}})")
-    named = (own.fullmatch(stat.name) for stat in run.media.list_folder(media))
-    numbers = sorted((int(match[1]) for match in named if match), reverse=True)
+    matches = (own.fullmatch(stat.name) for stat in run.media.list_folder(media))
+    numbers = sorted((int(match[1]) for match in matches if match), reverse=True)
     sealed = (
         number
         for number in numbers
         if number > above
-        and (header := _own_header(run, media.joined(bundle_name(run.site.name, number))))
+        and (
+            header := _own_header(
+                run.media, run.site, media.joined(bundle_name(run.site.name, number))
+            )
+        )
         and header.sequence == number
     )
     marked = highest_marked(run)
@@ -242,43 +273,44 @@ def _highest_made(run: RunContext, *, above: int) -> int:
 
 
 def _draft(
-    run: RunContext,
+    exports: Exports,
+    site: Site,
     record: ExportRecord,
     *,
     fingerprint: str = "",
     is_sealed: bool = False,
     is_committed: bool = False,
 ) -> Draft:
-    parent = run.exports.by_digest(record.parent_digest) if record.parent_digest else None
-    base = run.exports.by_digest(record.base_digest) if record.base_digest else None
+    parent = exports.by_digest(record.parent_digest) if record.parent_digest else None
+    base = exports.by_digest(record.base_digest) if record.base_digest else None
     record.folder.mkdir(parents=True, exist_ok=True)
     return Draft(
         sequence=record.sequence,
         folder=record.folder,
         # The medium may be mounted elsewhere than when the number was taken.
-        bundle=run.site.media.path / record.bundle.name,
+        bundle=site.media.path / record.bundle.name,
         mode=record.mode,
-        chain=run.exports.mint_chain(),
+        chain=exports.mint_chain(),
         parent=parent.sequence if parent else None,
         base=base.sequence if base else None,
-        voided=tuple(run.exports.void_since(parent.sequence if parent else 0)),
+        voided=tuple(exports.void_since(parent.sequence if parent else 0)),
         fingerprint=record.fingerprint or fingerprint,
         is_sealed=is_sealed,
         is_committed=is_committed,
     )
 
 
-def _fingerprint(view: ServerSnapshot, base: ExportRecord | None, mode: Mode) -> str:
+def _fingerprint(snapshot: ServerSnapshot, base: ExportRecord | None, mode: Mode) -> str:
     facts = {
-        "server": view.facts.model_dump(
+        "server": snapshot.facts.model_dump(
             mode="json",
             include={
                 "server_id", "version", "protocol_version", "download_express", "all_languages",
                 "languages", "update_count", "declined_count", "approved_count",
             },
         ),
-        "decisions": view.decisions.decisions.digest(),
-        "content": view.content.digest(),
+        "decisions": snapshot.decisions.decisions.digest(),
+        "content": snapshot.content.digest(),
         "base": base.header_digest.hex if base and base.header_digest else None,
         "mode": mode.value,
     }  # fmt: skip
@@ -286,43 +318,47 @@ def _fingerprint(view: ServerSnapshot, base: ExportRecord | None, mode: Mode) ->
 
 
 def _adopt_seal(run: RunContext, record: ExportRecord) -> ExportRecord:
-    """Look whether our seal of a committed bundle already lies on the media, and adopt it."""
-    header = _sealed_header(run, record)
+    """Record a committed bundle as sealed if our seal of it lies on the media."""
+    header = _sealed_header(run.media, run.site, record)
     if header is None:
         return record
     record_seal(run, header)
     return run.exports.by_sequence(record.sequence) or record
 
 
-def _base_as_made(run: RunContext, record: ExportRecord) -> ExportRecord | None:
-    """What an export that made this bundle again would count on.
+def _base_for_comparison(exports: Exports, site: Site, record: ExportRecord) -> ExportRecord | None:
+    """Return the base by which to judge whether anything changed since a bundle was made.
 
-    For a site with no way back a bundle becomes the baseline by its own seal: that is no news. And
-    one that carries everything (``--full``) brings what any base lacks that stood when it was made.
+    It is the baseline of now, except for two changes of it that would not alter the bundle. With
+    ``baseline = "sent"``, sealing a bundle makes it the baseline. And a ``--full`` bundle is
+    independent of any baseline that existed when it was made.
     """
-    base = run.exports.baseline()
-    is_own = run.site.policy.baseline == "sent" and base == record
-    stood = base is not None and base.accepted is not None and base.accepted <= record.created
-    if is_own or (record.base_digest is None and stood):
-        return run.exports.by_digest(record.base_digest) if record.base_digest else None
+    base = exports.baseline()
+    is_own = site.policy.baseline == "sent" and base == record
+    is_older = base is not None and base.accepted is not None and base.accepted <= record.created
+    if is_own or (record.base_digest is None and is_older):
+        return exports.by_digest(record.base_digest) if record.base_digest else None
     return base
 
 
-def _standing_header(
-    run: RunContext, record: ExportRecord, view: ServerSnapshot, fingerprint: str
+def _answering_header(
+    run: RunContext, record: ExportRecord, snapshot: ServerSnapshot, fingerprint: str
 ) -> Header | None:
-    """The header of a sealed bundle that answers this export: nothing changed, and it is there."""
-    if record.fingerprint != fingerprint or view.facts.arrived_since:
+    """Return the header of a sealed bundle that answers this export, else None.
+
+    A bundle answers if nothing has changed since it was made and it lies whole on the media.
+    """
+    if record.fingerprint != fingerprint or snapshot.facts.arrived_since:
         return None
-    header = _whole_header(run, record)
-    return None if header is None or _is_mended(run, record, view) else header
+    header = _whole_header(run.media, run.site, record)
+    return None if header is None or _is_mended(run.server, record, snapshot) else header
 
 
-def _whole_header(run: RunContext, record: ExportRecord) -> Header | None:
-    """The header of a bundle that still lies on the media as it was sealed."""
-    bundle = run.media.path(str(run.site.media.path / record.bundle.name))
+def _whole_header(media: Host, site: Site, record: ExportRecord) -> Header | None:
+    """Return the header of a bundle that lies on the media as it was sealed, else None."""
+    bundle = media.path(str(site.media.path / record.bundle.name))
     try:
-        opened = open_bundle(run.media, [bundle], own_trust(run.site))
+        opened = open_bundle(media, [bundle], own_trust(site))
         is_ours = opened.trusted.digest == record.header_digest
         is_whole = (
             is_ours
@@ -334,13 +370,13 @@ def _whole_header(run: RunContext, record: ExportRecord) -> Header | None:
     return opened.header if is_whole else None
 
 
-def _is_mended(run: RunContext, record: ExportRecord, view: ServerSnapshot) -> bool:
-    """Whether a file that the bundle had to leave out is good now; only those are read.
+def _is_mended(server: Host, record: ExportRecord, snapshot: ServerSnapshot) -> bool:
+    """Return True if a file that the bundle had to leave out is good now.
 
-    A file can be put right without a trace in its size and time.
+    Only the left-out files are read. A file can be repaired without a change of size or time.
     """
     pairs = compare_sorted(
-        view.content,
+        snapshot.content,
         read_entries(record.folder / MANIFEST),
         left_order=lambda file: file.name.order,
         right_order=lambda entry: entry.order,
@@ -350,22 +386,21 @@ def _is_mended(run: RunContext, record: ExportRecord, view: ServerSnapshot) -> b
         for pair in pairs
         if pair.left is not None and pair.right is None
     )
-    return any(result.is_ok for batch in copy_files(run.server, None, left_out) for result in batch)
+    return any(result.is_ok for batch in copy_files(server, None, left_out) for result in batch)
 
 
-def _sealed_header(run: RunContext, record: ExportRecord) -> Header | None:
-    """The header that lies sealed by us on the media, if it is the one that was committed."""
-    bundle = run.media.path(str(run.site.media.path / record.bundle.name))
-    found = _own_header(run, bundle)
-    is_committed = found is not None and found.digest == record.header_digest
-    return found if is_committed else None
+def _sealed_header(media: Host, site: Site, record: ExportRecord) -> Header | None:
+    """Return the committed header of a bundle if it lies on the media with our seal, else None."""
+    header = _own_header(media, site, media.path(str(site.media.path / record.bundle.name)))
+    is_committed = header is not None and header.digest == record.header_digest
+    return header if is_committed else None
 
 
-def _own_header(run: RunContext, bundle: HostPath) -> Header | None:
-    """The header in a bundle's folder, when it bears our own seal."""
+def _own_header(media: Host, site: Site, bundle: HostPath) -> Header | None:
+    """Return the header in a bundle's folder if it bears our own seal, else None."""
     path = volume_folder(bundle, 1).joined(HEADER)
     try:
-        content = read_limited(run.media, path, limit_bytes=HEADER_LIMIT_BYTES)
-        return verify_header(read_header(content, path=path.text), own_trust(run.site)).header
+        content = read_limited(media, path, limit_bytes=HEADER_LIMIT_BYTES)
+        return verify_header(read_header(content, path=path.text), own_trust(site)).header
     except AirGapError:
         return None

@@ -1,4 +1,4 @@
-"""The staging side of a crossing: the package, what is carried, the seal, what will be missing."""
+"""Bundle of an export: plan its content, pack it onto the media, and seal it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from tasks.exporting.draft import (
     record_seal,
     reference,
 )
+from tasks.hosts.host import Host
 from tasks.hosts.small_files import write_atomic
+from tasks.ledger.exports import Exports
 from tasks.ledger.steps import ExportedPackage
 from tasks.metadata.server import ServerFacts
 from tasks.refusals import SafetyError
@@ -31,33 +33,28 @@ from tasks.run.context import RunContext
 from tasks.run.keys import signing_key
 from tasks.run.stored_documents import PAYLOAD, read_header_copy
 from tasks.server.mark import mark_of, write_mark
+from tasks.site.settings import Site
 from tasks.version import VERSION
 
 PRODUCT = f"wsus-airgap {VERSION}"
 _PLAN = "plan.json"
 
 
-# --- the package -------------------------------------------------------------------------------
-
-
-# --- plan, pack, seal ---------------------------------------------------------------------------
-
-
 def require_media(path: Path) -> None:
-    """Require a medium to write on.
+    """Require the folder of the medium.
 
     Raises:
-        PathMissingError: It is not mounted, or the path is wrong.
+        PathMissingError: The medium is not mounted, or the path is wrong.
     """
     if not path.is_dir():
         raise PathMissingError(what="the medium (media.path)", path=path)
 
 
 def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
-    """Write the decisions that travel; those of a committed draft stay as they were.
+    """Write the staging server's decisions into the draft; a committed draft keeps its own.
 
     Raises:
-        SafetyError: They are more than the format of bundles allows.
+        SafetyError: There are more decisions than the bundle format allows.
     """
     path = draft.folder / APPROVALS
     if not (draft.is_committed and path.is_file()):
@@ -67,10 +64,10 @@ def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
 
 
 def _require_carriable(path: Path) -> None:
-    """See that another side will take what was decided here.
+    """Require that the disconnected side will accept the file of decisions.
 
     Raises:
-        SafetyError: It is more than the format of bundles allows.
+        SafetyError: There are more decisions than the bundle format allows.
     """
     try:
         with path.open("rb") as stream:
@@ -87,11 +84,10 @@ def _require_carriable(path: Path) -> None:
 def plan_content(
     run: RunContext, draft: Draft, content: ContentListing, package: ExportedPackage
 ) -> Plan:
-    """Decide what the bundle carries; a committed draft keeps its plan.
+    """Plan the content that the bundle carries; a committed draft keeps its plan.
 
     Raises:
-        RoomError: The medium has less room than the plan needs.
-        SafetyError: Content or package is more than the format of bundles allows.
+        SafetyError: Content or package is larger than the bundle format or the medium allows.
     """
     path = draft.folder / _PLAN
     if draft.is_committed and path.is_file():
@@ -106,7 +102,7 @@ def plan_content(
     space = run.media.space(media)
     plan = plan_bundle(
         content,
-        baseline_entries(run, draft),
+        baseline_entries(run.exports, draft),
         folder=draft.folder,
         limits=MediaLimits(
             run.site.media.volume_bytes,
@@ -118,22 +114,25 @@ def plan_content(
     return plan
 
 
-def _pack_job(run: RunContext, draft: Draft, content: ContentListing) -> PackJob:
-    """From where to where this bundle is packed."""
-    return PackJob(
+def pack(
+    run: RunContext, draft: Draft, content: ContentListing, *, plan: Plan, package: ExportedPackage
+) -> Packed:
+    """Write content, lists and documents onto the media, without the seal.
+
+    With ``media.read_back`` of the site file, all of it is read back and compared.
+
+    Raises:
+        RoomError: The medium has less room than the plan needs.
+        SafetyError: A foreign file lies in the bundle's folder.
+        BatchFailedError: Too many files could not be read, or the media give back other bytes.
+    """
+    job = PackJob(
         server=run.server,
         content_dir=content.content_dir,
         media=run.media,
         bundle=run.media.path(str(draft.bundle)),
         folder=draft.folder,
     )
-
-
-def pack(
-    run: RunContext, draft: Draft, content: ContentListing, *, plan: Plan, package: ExportedPackage
-) -> Packed:
-    """Write content, lists and documents onto the media; read them back if the site wants it."""
-    job = _pack_job(run, draft, content)
     documents = Documents(package.path, draft.folder / APPROVALS)
     run.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
     try:
@@ -153,17 +152,17 @@ def pack(
 
 
 def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> Blake3:
-    """Commit sequence, digest and place, then write the seal; gives the header's digest.
+    """Commit sequence, header digest and mark, then write the seal; return the header's digest.
 
     Raises:
-        FailedError: A header was committed before and is lost, or what lies there now is not what
-            it names; the number is given up.
+        FailedError: A header was committed before and is lost, or the packed content differs from
+            it. The sequence number is voided.
     """
     record = run.exports.by_sequence(draft.sequence)
     is_committed = record is not None and record.status == "committed"
     committed = read_header_copy(draft.folder) if is_committed else None
     created = committed.created if committed else time_of_making(run)
-    header = _header(run, draft, packed, facts, created=created)
+    header = _header(run.site, run.exports, draft, packed, facts=facts, created=created)
     if is_committed and (
         committed is None or header.model_copy(update={"server": committed.server}) != committed
     ):
@@ -173,9 +172,9 @@ def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> B
             "its number is given up, and the next run makes another"
         )
     header = committed or header
-    _keep(run, draft, header)
+    _make_durable(run.media, draft, header)
     run.exports.commit(draft.sequence, header_digest=header.digest, fingerprint=draft.fingerprint)
-    write_mark(run, mark_of(header))
+    write_mark(run.server, run.folders.mark, mark_of(header))
     bundle = run.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(run.site)])
     publish_header(run.media, bundle, content, volumes=len(packed.volumes))
@@ -184,10 +183,11 @@ def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> B
 
 
 def time_of_making(run: RunContext) -> datetime:
-    """The clock's time, but never before what was made last: the clock never runs backwards.
+    """Return the clock's time, but never a time before the newest bundle.
 
-    Unless that was made more than a day ahead of the clock and nothing says that it was imported:
-    then the clock was wrong, that bundle is refused over there, and so would be all after it.
+    One exception: the newest bundle was made more than a day ahead of the clock, and no receipt
+    shows that it was imported. Then the clock was wrong at that time; the other side refuses that
+    bundle, and would refuse all bundles after it too.
     """
     now = run.clock()
     latest = run.ledger.latest_time(now)
@@ -204,27 +204,33 @@ def time_of_making(run: RunContext) -> datetime:
     return now
 
 
-def _keep(run: RunContext, draft: Draft, header: Header) -> None:
-    """Have what a committed bundle is made of outlive a power loss, before it is committed."""
-    folder = run.media.path(str(draft.folder))
-    write_atomic(run.media, folder.joined(PAYLOAD), [header.payload()])
-    found = run.media.list_folder(folder)
-    files = [folder.joined(stat.name) for stat in found if stat.kind == "file"]
-    run.media.flush_files(files).require_all()
-    run.media.flush_folders([folder.parent, folder.parent.parent])
+def _make_durable(media: Host, draft: Draft, header: Header) -> None:
+    """Write the header and flush the draft's files, so that a commit outlives a power loss."""
+    folder = media.path(str(draft.folder))
+    write_atomic(media, folder.joined(PAYLOAD), [header.payload()])
+    stats = media.list_folder(folder)
+    files = [folder.joined(stat.name) for stat in stats if stat.kind == "file"]
+    media.flush_files(files).require_all()
+    media.flush_folders([folder.parent, folder.parent.parent])
 
 
 def _header(
-    run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts, *, created: datetime
+    site: Site,
+    exports: Exports,
+    draft: Draft,
+    packed: Packed,
+    *,
+    facts: ServerFacts,
+    created: datetime,
 ) -> Header:
-    decisions = _counted(draft.folder / APPROVALS)
+    approvals, declines = _count_decisions(draft.folder / APPROVALS)
     return Header(
         product=PRODUCT,
-        site=run.site.name,
+        site=site.name,
         chain=draft.chain,
         sequence=draft.sequence,
-        parent=reference(run, draft.parent),
-        base=reference(run, draft.base),
+        parent=reference(exports, draft.parent),
+        base=reference(exports, draft.base),
         voided=draft.voided,
         created=created,
         mode=draft.mode,
@@ -246,8 +252,8 @@ def _header(
             size_bytes=packed.manifest.size_bytes,
             carried_files=packed.manifest.carried_files,
             carried_bytes=packed.manifest.carried_bytes,
-            approvals=decisions[0],
-            declines=decisions[1],
+            approvals=approvals,
+            declines=declines,
         ),
         manifest=packed.manifest.binding,
         package=packed.package,
@@ -256,13 +262,10 @@ def _header(
     )
 
 
-def _counted(path: Path) -> tuple[int, int]:
+def _count_decisions(path: Path) -> tuple[int, int]:
     approvals = declines = 0
     with path.open("rb") as lines:
         for line in lines:
             approvals += line.startswith(b'{"kind":"approval"')
             declines += line.startswith(b'{"kind":"decline"')
     return approvals, declines
-
-
-# --- what will be missing ---------------------------------------------------------------------

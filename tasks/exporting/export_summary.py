@@ -5,55 +5,61 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.approvals.model import approved_revisions
-from tasks.bundle.layout import APPROVALS, MANIFEST
-from tasks.bundle.manifest import read_entries
+from tasks.bundle.layout import APPROVALS
+from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import PresentFile
 from tasks.content.names import ContentDigest
-from tasks.exporting.draft import (
-    Draft,
-)
+from tasks.exporting.draft import Draft
 from tasks.metadata.audit import MissingFile, find_missing
 from tasks.metadata.bundle_contents import describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
-from tasks.reports.sections import (
-    brought_section,
-)
-from tasks.run.context import RunContext
+from tasks.reports.sections import brought_section
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file
 from tasks.server.snapshot import ServerSnapshot
 
 
-def describe_bundle(run: RunContext, draft: Draft) -> None:
-    """Note counts, and the approved updates of which the bundle carries files."""
-    manifest = draft.folder / MANIFEST
-    holdings = run.look_up_in(read_entries(manifest))
-    files, size_bytes = holdings.carried()
-    run.report.note(files=files, bytes=size_bytes)
-    wanted = approved_revisions(read_decisions_file(draft.folder / APPROVALS))
+def describe_bundle(report: ReportDraft, draft: Draft, manifest: ManifestLookup) -> None:
+    """Report counts, and the approved updates of which the bundle carries files.
+
+    Args:
+        report: The run's report.
+        draft: The sealed bundle.
+        manifest: Look-up of its manifest.
+    """
+    files, size_bytes = manifest.carried()
+    report.note(files=files, bytes=size_bytes)
+    approved = approved_revisions(read_decisions_file(draft.folder / APPROVALS))
     everything = ContentChoice(languages=None, express=True)
     with PackageIndex(draft.folder / INDEX) as index:
         brought = describe_brought(
             index,
-            wanted,
+            approved,
             everything,
-            lambda digest: holdings.carried_bytes(digest) is not None,
+            lambda digest: manifest.carried_bytes(digest) is not None,
         )
-        run.report.sections.append(brought_section(brought))
+        report.sections.append(brought_section(brought))
 
 
-def predict_missing(run: RunContext, draft: Draft, view: ServerSnapshot) -> tuple[MissingFile, ...]:
-    """Name what approved updates will lack over there, before the trip.
+def predict_missing(
+    draft: Draft, snapshot: ServerSnapshot, manifest: ManifestLookup
+) -> tuple[MissingFile, ...]:
+    """Name the files that approved updates will lack on the disconnected side, before the trip.
 
-    A file that lies on the staging server and not in the manifest was read and found wrong.
+    A file on the staging server that is not in the manifest was read and its bytes were wrong.
+
+    Args:
+        draft: The sealed bundle.
+        snapshot: The staging server.
+        manifest: Look-up of the bundle's manifest.
     """
-    manifest = run.look_up_in(read_entries(draft.folder / MANIFEST))
 
     def find(digest: ContentDigest) -> PresentFile | None:
-        found = view.content.find(digest)
-        return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
+        file = snapshot.content.find(digest)
+        return file if file is None or manifest.has(digest) else replace(file, is_valid=False)
 
     with PackageIndex(draft.folder / INDEX) as index:
-        wanted = approved_revisions(view.decisions.decisions)
-        return tuple(find_missing(index, wanted, view.content_view(find=find)))
+        approved = approved_revisions(snapshot.decisions.decisions)
+        return tuple(find_missing(index, approved, snapshot.content_view(find=find)))

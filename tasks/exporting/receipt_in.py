@@ -1,4 +1,4 @@
-"""The staging side takes a receipt: the baseline moves by it, and only forward."""
+"""Receipt that comes back to the staging side: read it, and move the baseline forward by it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.run.keys import receipt_secret, site_trust
 
 @dataclass(frozen=True, slots=True)
 class AcceptedReceipt:
-    """A receipt that is for one of our bundles. ``receipt`` is None for a typed code."""
+    """A receipt for one of our bundles. ``receipt`` is None for a typed code."""
 
     record: ExportRecord
     outcome: ReceiptOutcome
@@ -29,9 +29,11 @@ def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
     """Read a receipt's file, or the code that an operator typed.
 
     Raises:
-        PathMissingError: Neither a file nor anything like a code.
+        PathMissingError: The text is neither an existing file nor the form of a code.
         HostFileError: The file is there and cannot be read.
-        SealError, WrongSiteError, ChainError: It is not to be believed, or not for us.
+        SealError: The file has no valid seal by a trusted key.
+        WrongSiteError: It is for another site.
+        ChainError: It is for a bundle that this staging side never sealed.
         UsageError: The code was mistyped.
         SiteFileError: A code was typed, and the site file names no receipt secret.
     """
@@ -54,10 +56,10 @@ def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
 
 
 def _read_file(path: Path) -> bytes | None:
-    """Read a receipt's file up to its cap and one byte more; None when there is no such file.
+    """Read a receipt's file up to its limit and one byte more; None when there is no such file.
 
     Raises:
-        HostFileError: There is, and it cannot be read.
+        HostFileError: The file is there and cannot be read.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -90,16 +92,16 @@ def _match(run: RunContext, text: str) -> AcceptedReceipt:
 
 
 def advance_baseline(run: RunContext, accepted: AcceptedReceipt) -> None:
-    """Move the baseline to the receipted bundle, unless it stands further already.
+    """Move the baseline to the receipted bundle, unless it is at a newer bundle already.
 
-    A code cannot list what is missing, so it moves the baseline only when nothing is.
+    A code cannot list missing content, so it moves the baseline only if nothing is missing.
     """
     record = accepted.record
-    now = run.exports.baseline()
+    baseline = run.exports.baseline()
     run.report.note(sequence=record.sequence, bundle=record.bundle)
-    if now is not None and now.sequence > record.sequence:
+    if baseline is not None and baseline.sequence > record.sequence:
         run.report.lines.append(
-            f"the baseline stands at bundle {now.sequence} already; nothing changes"
+            f"the baseline stands at bundle {baseline.sequence} already; nothing changes"
         )
         return
     is_listed = accepted.receipt is not None and accepted.outcome == "partial"

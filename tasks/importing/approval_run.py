@@ -1,8 +1,9 @@
-"""Decide and apply approvals on the disconnected server: one way for import and audit alike.
+"""Run of approvals on the disconnected server: plan and apply, for import and audit alike.
 
-The plan is made twice. Before the first change it is made of what will be there, so that limits and
-losses stop the import while nothing has happened; after metadata are loaded it is made of what the
-server then says, so that licence terms and unknown revisions are seen as they are.
+An import plans twice. The first plan, before any change, is made of the state that the import will
+produce, so that limits and losses stop the import while nothing has changed. The second plan, after
+the metadata are loaded, is made of the server's own answers, which show licence terms and unknown
+revisions as they are.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentListing, ContentLookup
 from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
-from tasks.ledger.imports import DecisionState, RememberedDecision
+from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
@@ -44,10 +45,10 @@ from tasks.refusals import ServerChangedError
 from tasks.reports.model import ApprovalOutcome, approval_lines
 from tasks.reports.sections import MOST_ROWS
 from tasks.revision import RevisionId
-from tasks.run import stored_documents, waiting_decisions
 from tasks.run.context import RunContext
-from tasks.run.stored_documents import require_newest_import
-from tasks.run.waiting_decisions import waiting_of
+from tasks.run.report import ReportDraft
+from tasks.run.stored_documents import read_decisions_file, require_newest_import
+from tasks.run.waiting_decisions import waiting_decisions
 from tasks.server import queries
 from tasks.server.cleanup import remove_work
 from tasks.server.queries import (
@@ -63,9 +64,14 @@ from tasks.server.snapshot import content_choice
 
 @dataclass(frozen=True, slots=True)
 class PlanInputs:
-    """What a plan is made of besides the server: the bundle's decisions, its index, the content.
+    """Inputs of a plan besides the server's state.
 
-    ``begun``: an earlier run has begun to apply the same, and was not finished.
+    Attributes:
+        incoming: The bundle's decisions.
+        index: Index of the metadata package.
+        choice: Rule by which the server's settings choose the files that it keeps.
+        find_content: Looks up a content file by digest.
+        begun: True if an earlier run began to apply the same bundle and did not finish.
     """
 
     incoming: ApprovalSet
@@ -75,58 +81,58 @@ class PlanInputs:
     begun: bool = False
 
 
-def last_applied(run: RunContext) -> ApprovalSet:
-    """What this site last applied on its server; empty before the first import."""
+def last_applied(imports: Imports) -> ApprovalSet:
+    """Return the decisions that this site applied last; empty before the first import."""
     return ApprovalSet.from_lines(
-        json.loads(decision.body) for decision in run.imports.decisions("applied")
+        json.loads(decision.body) for decision in imports.decisions("applied")
     )
 
 
-def plan_ahead(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
-    """Plan before the first change: what the package holds counts as known to the server.
+def plan_ahead(run: RunContext, inputs: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
+    """Plan before the first change: the package's revisions count as present on the server.
 
-    Licence terms count as pending unless the server has already accepted them.
+    Licence terms count as pending unless the server has accepted them already.
     """
-    with PackageIndex(sources.index) as index:
-        known, expired, licensed = _gather(), _gather(), _gather()
-        for revision in sources.incoming.revisions():
+    with PackageIndex(inputs.index) as index:
+        loaded, expired, licensed = _gather(), _gather(), _gather()
+        for revision in inputs.incoming.revisions():
             record = index.revision(revision.update_id, revision.revision)
             if record is None:
                 continue
-            known.add(revision)
+            loaded.add(revision)
             if record.publication == "Expired":
                 expired.add(revision)
-            standing = present.updates.get(revision)
-            if record.license_id and not (standing and standing.license_accepted):
+            update = present.updates.get(revision)
+            if record.license_id and not (update and update.license_accepted):
                 licensed.add(revision)
-        said = _RevisionStates(known.sorted(), expired.sorted(), licensed.sorted())
-        return _plan(run, sources, present, index=index, said=said)
+        states = _RevisionStates(loaded.sorted(), expired.sorted(), licensed.sorted())
+        return _plan(run, inputs, present, index=index, states=states)
 
 
-def plan_now(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
-    """Plan from what the server itself says now of every update in question."""
-    known, licensed = _gather(), _gather()
-    for revision, line in read_revisions(run, sources.incoming.revisions()):
-        known.add(revision)
+def plan_now(run: RunContext, inputs: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
+    """Plan from the server's own answers about every revision with an incoming decision."""
+    loaded, licensed = _gather(), _gather()
+    for revision, line in read_revisions(run, inputs.incoming.revisions()):
+        loaded.add(revision)
         if line.get("license_required") and not line.get("license_accepted"):
             licensed.add(revision)
-    there = known.sorted()
-    with PackageIndex(sources.index) as index:
+    on_server = loaded.sorted()
+    with PackageIndex(inputs.index) as index:
         expired = revision_set(
             revision
-            for revision in there
+            for revision in on_server
             if (record := index.revision(revision.update_id, revision.revision))
             and record.publication == "Expired"
         )
-        said = _RevisionStates(there, expired, licensed.sorted())
-        return _plan(run, sources, present, index=index, said=said)
+        states = _RevisionStates(on_server, expired, licensed.sorted())
+        return _plan(run, inputs, present, index=index, states=states)
 
 
 def require_no_loss(plan: ApprovalPlan) -> None:
-    """See that the server still has what was last applied there, before anything more is.
+    """Require that the server still has the decisions that were applied last.
 
     Raises:
-        ServerChangedError: It lacks more than the site allows.
+        ServerChangedError: It lacks more of them than the site allows.
     """
     if plan.loss is not None:
         raise ServerChangedError(
@@ -136,58 +142,59 @@ def require_no_loss(plan: ApprovalPlan) -> None:
         )
 
 
-def without_excess(run: RunContext, plan: ApprovalPlan) -> ApprovalPlan:
-    """Leave out what takes away more than the site allows and no person has confirmed.
+def without_excess(report: ReportDraft, plan: ApprovalPlan) -> ApprovalPlan:
+    """Leave out the actions that take away more than the site allows, with a notice.
 
-    It was not in the plan that was judged before the first change; the next import shows it.
+    They were not in the plan that was judged before the first change, so no person has confirmed
+    them; the next import plans them again.
     """
     if not plan.limits_exceeded:
         return plan
-    run.report.notice("left for the next import: " + "; ".join(plan.limits_exceeded))
+    report.notice("left for the next import: " + "; ".join(plan.limits_exceeded))
     return plan.without_what_takes_away()
 
 
 def apply_plan(
     run: RunContext, plan: ApprovalPlan, *, work: WorkId, incoming: ApprovalSet
 ) -> ApplyOutcome:
-    """Apply a plan by one script run and remember what now counts as applied here.
+    """Apply a plan by one script run and record in the ledger what is applied now.
 
-    Killed and run again, the script finds in its own answers, and on the server, what is done.
+    After a kill the script is run again; it skips what its own answers, or the server, show as
+    done.
+
+    Raises:
+        WsusutilRunningError: A wsusutil is at work.
+        ScriptFailedError: The script ended without its answer; the report lists what it applied.
     """
-    last = last_applied(run)
+    last = last_applied(run.imports)
     if plan.is_empty:
         outcome = ApplyOutcome((), 0, ())
     else:
         folder = run.folders.work_folder(work.for_plan(plan.digest).text)
         run.server.make_private_folder(folder)
         try:
-            said = _carry_out(run, plan, folder)
+            claimed = _carry_out(run, plan, folder)
         except ScriptFailedError:
-            _note_what_stands(run, plan)
+            _report_applied(run, plan)
             raise
-        outcome = keep_what_server_shows(said, read_approvals(run).decisions)
+        outcome = keep_what_server_shows(claimed, read_approvals(run).decisions)
     run.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
     return outcome
 
 
 def _carry_out(run: RunContext, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
     require_no_wsusutil(run)
-    lines = islice(operations(plan), 1, None)  # settings, which ask writes itself
+    lines = islice(operations(plan), 1, None)  # without the settings, which ask writes itself
     answer = ask(run, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS)
     with answer_errors("apply-approvals"):
         return read_outcomes(plan, answer)
 
 
-def _note_what_stands(run: RunContext, plan: ApprovalPlan) -> None:
-    """Have the report of a failed run name what the server shows of the plan."""
+def _report_applied(run: RunContext, plan: ApprovalPlan) -> None:
+    """Add to the report of a failed run the actions of its plan that the server shows."""
     with suppress(AirGapError):
-        seen = applied_on_server(plan, read_approvals(run).decisions)
-        outcome = ApprovalOutcome(
-            applied=approval_lines(each.as_json() for each in seen.applied),
-            parked=approval_lines(waiting_of(run, "parked")),
-            held=approval_lines(waiting_of(run, "held")),
-        )
-        run.report.note(approvals=outcome)
+        outcome = applied_on_server(plan, read_approvals(run).decisions)
+        run.report.note(approvals=_report_lines(run.imports, outcome))
 
 
 def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
@@ -220,9 +227,15 @@ def _decision(
 
 @dataclass(frozen=True, slots=True)
 class _RevisionStates:
-    """What catalogue or server say of the revisions in question."""
+    """States of the revisions with an incoming decision, from catalogue or server.
 
-    known: Collection[RevisionId]
+    Attributes:
+        loaded: Revisions whose metadata the server has, or will have.
+        expired: Revisions that Microsoft has expired.
+        licensed: Revisions whose licence terms are not accepted yet.
+    """
+
+    loaded: Collection[RevisionId]
     expired: Collection[RevisionId]
     licensed: Collection[RevisionId]
 
@@ -233,97 +246,107 @@ def _gather() -> Gathering[RevisionId]:
 
 def _plan(
     run: RunContext,
-    sources: PlanInputs,
+    inputs: PlanInputs,
     present: ServerDecisions,
     *,
     index: PackageIndex,
-    said: _RevisionStates,
+    states: _RevisionStates,
 ) -> ApprovalPlan:
     facts = Facts(
-        known=said.known,
-        expired=said.expired,
-        license_pending=said.licensed,
-        content_missing=_incomplete(sources, index),
+        known=states.loaded,
+        expired=states.expired,
+        license_pending=states.licensed,
+        content_missing=_incomplete(inputs, index),
         superseded_by=lambda update_id: {
             record.update_id for record in index.superseders(update_id)
         },
     )
     situation = Situation(
-        last=_last(run, sources, present),
-        incoming=sources.incoming,
+        last=_last(run.imports, inputs, present),
+        incoming=inputs.incoming,
         present=present.decisions,
         facts=facts,
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
 
 
-def _last(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalSet:
-    """What counts as last applied here.
+def _last(imports: Imports, inputs: PlanInputs, present: ServerDecisions) -> ApprovalSet:
+    """Return the decisions that count as applied last.
 
-    What an unfinished run has taken away already, since the bundle no longer has it, is not lost.
+    A decision that is neither in the bundle nor on the server was taken away by the unfinished run
+    itself, so it does not count as a loss of the server.
     """
-    last = last_applied(run)
-    if not sources.begun:
+    last = last_applied(imports)
+    if not inputs.begun:
         return last
-    incoming, here = sources.incoming, present.decisions
-    named, present_now = incoming.by_key(), here.by_key()
-    declined, declined_now = incoming.declined_ids(), here.declined_ids()
+    incoming, on_server = inputs.incoming, present.decisions
+    # Two look-ups each instead of a union: a union would copy all keys into one set.
+    approved, approved_there = incoming.by_key(), on_server.by_key()
+    declined, declined_there = incoming.declined_ids(), on_server.declined_ids()
     return ApprovalSet.collect(
         groups=last.groups,
         approvals=(
-            each for key, each in last.by_key().items() if key in named or key in present_now
+            approval
+            for key, approval in last.by_key().items()
+            if key in approved or key in approved_there
         ),
         declines=(
-            each
-            for each in last.declines
-            if each.update_id in declined or each.update_id in declined_now
+            decline
+            for decline in last.declines
+            if decline.update_id in declined or decline.update_id in declined_there
         ),
         licenses=last.licenses,
     )
 
 
-def _incomplete(sources: PlanInputs, index: PackageIndex) -> Collection[RevisionId]:
-    view = ContentView(choice=sources.choice, find=sources.find_content)
+def _incomplete(inputs: PlanInputs, index: PackageIndex) -> Collection[RevisionId]:
+    view = ContentView(choice=inputs.choice, find=inputs.find_content)
     return revision_set(
-        each.key
-        for each in audit_revisions(index, approved_revisions(sources.incoming), view)
-        if not each.is_complete
+        audited.key
+        for audited in audit_revisions(index, approved_revisions(inputs.incoming), view)
+        if not audited.is_complete
     )
 
 
-def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> ApprovalOutcome:
-    """Report what was applied now and all that waits, with the titles of these updates."""
-    approvals = ApprovalOutcome(
-        applied=approval_lines(each.as_json() for each in outcome.applied),
-        parked=approval_lines(waiting_decisions.waiting_of(run, "parked")),
-        held=approval_lines(waiting_decisions.waiting_of(run, "held")),
-        failed=approval_lines(each.as_json() for each in outcome.failed),
-    )
+def report_approvals(
+    imports: Imports, report: ReportDraft, outcome: ApplyOutcome, index_path: Path
+) -> ApprovalOutcome:
+    """Report the applied, failed and waiting decisions, with the titles of their updates."""
+    approvals = _report_lines(imports, outcome)
     lists = (approvals.applied, approvals.parked, approvals.held, approvals.failed)
-    named = (line.update_id for lines in lists for line in lines[:MOST_ROWS] if line.update_id)
-    titles = read_titles(index_path, named)
-    run.report.note(approvals=approvals, titles=titles)
+    update_ids = (line.update_id for lines in lists for line in lines[:MOST_ROWS] if line.update_id)
+    report.note(approvals=approvals, titles=read_titles(index_path, update_ids))
     return approvals
 
 
+def _report_lines(imports: Imports, outcome: ApplyOutcome) -> ApprovalOutcome:
+    """Return the outcome as the report has it, with the decisions that wait in the ledger."""
+    return ApprovalOutcome(
+        applied=approval_lines(action.as_json() for action in outcome.applied),
+        parked=approval_lines(waiting_decisions(imports, "parked")),
+        held=approval_lines(waiting_decisions(imports, "held")),
+        failed=approval_lines(failure.as_json() for failure in outcome.failed),
+    )
+
+
 def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> None:
-    """Apply parked and held decisions of the last import that may go ahead now.
+    """Apply the parked and held decisions of the last import whose obstacle is gone.
 
     Raises:
         UsageError: Nothing was imported yet.
         ServerChangedError: The server lacks too much of what was last applied there.
     """
-    record = require_newest_import(run)
-    sources = PlanInputs(
-        incoming=stored_documents.read_decisions_file(record.folder / APPROVALS),
+    record = require_newest_import(run.imports)
+    inputs = PlanInputs(
+        incoming=read_decisions_file(record.folder / APPROVALS),
         index=record.folder / INDEX,
         choice=content_choice(facts),
         find_content=listing.find,
     )
-    plan = plan_now(run, sources, queries.read_approvals(run))
+    plan = plan_now(run, inputs, queries.read_approvals(run))
     require_no_loss(plan)
-    plan = without_excess(run, plan)
+    plan = without_excess(run.report, plan)
     work = WorkId("audit", record.sequence)
-    outcome = apply_plan(run, plan, work=work, incoming=sources.incoming)
-    report_approvals(run, outcome, sources.index)
+    outcome = apply_plan(run, plan, work=work, incoming=inputs.incoming)
+    report_approvals(run.imports, run.report, outcome, inputs.index)
     remove_work(run, work)

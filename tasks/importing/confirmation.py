@@ -1,33 +1,32 @@
-"""A person's confirmation of a plan, remembered so that it outlives the run that it was given to.
+"""Confirmation of a plan by a person, recorded in the ledger so that it outlives the run.
 
-A plan is confirmed by its digest. An import that was killed half-way plans anew, and what is left
-to do has another digest; it is covered by the confirmation as long as it takes nothing away that
-the confirmed plan did not.
+A person confirms a plan by its digest. An import that was killed half-way plans anew, and the rest
+of the work has another digest. The confirmation covers the new plan as long as this plan takes
+nothing away that the confirmed plan did not take away.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.content.deletion import DeletePlan
-from tasks.ledger.steps import Confirmation
-from tasks.run.context import RunContext
+from tasks.ledger.steps import Confirmation, Steps
 
 
 def remember_confirmation(
-    run: RunContext, work: str, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan
+    steps: Steps, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan, now: datetime
 ) -> None:
-    """Remember durably which plan was confirmed for a piece of work, and what it takes away."""
+    """Record durably the plan that was confirmed for a piece of work, and what it takes away."""
     takes_away = tuple(sorted(_takes_away(approvals, deletes)))
     confirmation = Confirmation(digest=digest, takes_away=takes_away)
-    run.ledger.steps(work).confirm(confirmation, now=run.clock())
+    steps.confirm(confirmation, now=now)
 
 
-def covers(
-    run: RunContext, work: str, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan
-) -> bool:
-    """Whether the plan confirmed by this digest for this work took away all that this one does."""
-    confirmed = run.ledger.steps(work).confirmation
+def covers(steps: Steps, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan) -> bool:
+    """Return True if the plan confirmed by this digest covers all that this plan takes away."""
+    confirmed = steps.confirmation
     if confirmed is None or confirmed.digest != digest:
         return False
     return _takes_away(approvals, deletes) <= {*confirmed.takes_away}
@@ -35,6 +34,8 @@ def covers(
 
 def _takes_away(approvals: ApprovalPlan, deletes: DeletePlan) -> set[str]:
     decisions = {
-        canonical_json(each.request()).decode() for each in approvals.actions if each.takes_away
+        canonical_json(action.request()).decode()
+        for action in approvals.actions
+        if action.takes_away
     }
     return decisions | {file.name.text for file in deletes.files}

@@ -1,4 +1,4 @@
-"""Compare metadata with content on the disconnected server, and write what may go back of it."""
+"""Audit: compare metadata with content on the disconnected server, and resume downloads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from tasks.bundle.layout import MANIFEST
 from tasks.bundle.manifest import read_entries
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
+from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentDigest
 from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
@@ -20,7 +22,7 @@ from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.stored_documents import require_newest_import
-from tasks.run.waiting_decisions import waiting_of
+from tasks.run.waiting_decisions import waiting_decisions
 from tasks.server import queries
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
@@ -28,15 +30,15 @@ from tasks.server.snapshot import ServerSnapshot
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the last import brought: the package's index, and the manifest by digest."""
+    """Metadata of the last import: index of the package, and look-up of the manifest."""
 
     index: Path
-    holdings: ManifestLookup
+    manifest_lookup: ManifestLookup
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """Outcome of an audit.
+    """Result of an audit.
 
     Attributes:
         missing: Files that approved or parked updates lack, each with its reason.
@@ -46,65 +48,71 @@ class AuditResult:
 
 
 def find_missing_content(
-    run: RunContext, metadata: Metadata, view: ServerSnapshot
+    imports: Imports, hash_cache: HashCache, metadata: Metadata, snapshot: ServerSnapshot
 ) -> tuple[MissingFile, ...]:
-    """Every file that an approved or parked update lacks, with the reason."""
-    holdings = metadata.holdings
-    is_lost = run.imports.lost_bundle is not None
+    """Find every file that an approved or parked update lacks, with the reason."""
+    manifest_lookup = metadata.manifest_lookup
+    is_lost = imports.lost_bundle is not None
 
     def provenance(digest: ContentDigest) -> Provenance:
-        if not holdings.has(digest):
+        if not manifest_lookup.has(digest):
             return Provenance.NEVER_HELD
-        if holdings.carried_bytes(digest) is not None or run.hash_cache.knows(digest):
+        if manifest_lookup.carried_bytes(digest) is not None or hash_cache.knows(digest):
             return Provenance.PLACED
         return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
 
     with PackageIndex(metadata.index) as index:
-        wanted = _wanted_revisions(run, view.decisions)
-        return tuple(find_missing(index, wanted, view.content_view(provenance=provenance)))
+        revisions = _approved_or_parked(imports, snapshot.decisions)
+        return tuple(find_missing(index, revisions, snapshot.content_view(provenance=provenance)))
 
 
-def _wanted_revisions(run: RunContext, present: ServerDecisions) -> list[RevisionId]:
-    """Approved and parked revisions, each once."""
+def _approved_or_parked(imports: Imports, present: ServerDecisions) -> list[RevisionId]:
+    """Return the approved and the parked revisions, each once, ascending."""
     parked = {
         RevisionId(str(line["update_id"]), int(str(line["revision"])))
-        for line in waiting_of(run, "parked")
+        for line in waiting_decisions(imports, "parked")
     }
     return sorted({*approved_revisions(present.decisions), *parked})
 
 
 def count_unapproved(
-    run: RunContext, metadata: Metadata, view: ServerSnapshot, *, listed: bool
+    imports: Imports, metadata: Metadata, snapshot: ServerSnapshot, *, listed: bool
 ) -> tuple[int, tuple[MissingFile, ...]]:
-    """How many other updates lack files (with deferred download: normal), and which if asked."""
-    declines = view.decisions.decisions.declines
+    """Count the other updates that lack files, which is normal with deferred download.
+
+    Returns:
+        The number of these updates, and with ``listed`` the files that they lack.
+    """
+    declines = snapshot.decisions.decisions.declines
     left_out = [
-        *_wanted_revisions(run, view.decisions),
-        *(each.id for each in declines),
+        *_approved_or_parked(imports, snapshot.decisions),
+        *(decline.id for decline in declines),
     ]
     count = 0
     files: list[MissingFile] = []
     with PackageIndex(metadata.index) as index:
         others = list(index.approvable(leaving_out=left_out))
-        for each in audit_revisions(index, others, view.content_view()):
-            if not each.is_complete:
+        for audited in audit_revisions(index, others, snapshot.content_view()):
+            if not audited.is_complete:
                 count += 1
-                files += each.missing if listed else ()
+                files += audited.missing if listed else ()
     return count, tuple(files)
 
 
-def resume_downloads(run: RunContext, index_path: Path, view: ServerSnapshot) -> int:
-    """Have WSUS look again at approved updates that failed and whose files are whole.
+def resume_downloads(run: RunContext, index_path: Path, snapshot: ServerSnapshot) -> int:
+    """Have WSUS resume the failed downloads of approved updates whose files are whole.
 
-    Gives how many it took up; one that it refused is looked at by the next run.
+    Returns:
+        The number of resumed downloads. The next run tries refused ones again.
     """
-    stuck = [each for each in view.decisions.unready() if each.state in {"Failed", "Canceled"}]
+    unready = snapshot.decisions.unready()
+    stuck = [update for update in unready if update.state in {"Failed", "Canceled"}]
     if not stuck:
         return 0
     with PackageIndex(index_path) as index:
-        keys = [each.id for each in stuck]
-        audited = audit_revisions(index, keys, view.content_view())
-        whole = [each.key for each in audited if each.is_complete]
+        keys = [update.id for update in stuck]
+        results = audit_revisions(index, keys, snapshot.content_view())
+        whole = [audited.key for audited in results if audited.is_complete]
     return _resume(run, whole) if whole else 0
 
 
@@ -115,34 +123,35 @@ def _resume(run: RunContext, updates: list[RevisionId]) -> int:
     ]
     require_no_wsusutil(run)
     outcomes = list(queries.ask(run, "apply-approvals", items=lines))
-    refused = [each for each in outcomes if each.get("result") == "failed"]
+    refused = [outcome for outcome in outcomes if outcome.get("result") == "failed"]
     if refused:
         run.report.notice(
             f"WSUS took up {len(lines) - len(refused)} of {len(lines)} downloads that had failed "
             f"and whose files are in place; of the first other it says: {refused[0].get('error')}"
         )
-    return sum(each.get("result") == "done" for each in outcomes)
+    return sum(outcome.get("result") == "done" for outcome in outcomes)
 
 
 def audit_import(
-    run: RunContext, delivery: TrustedBundle, facts: ServerFacts, listing: ContentListing
+    run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
 ) -> AuditResult:
-    """Compare metadata with content after an import, by the bundle that was imported."""
-    metadata = Metadata(delivery.index, delivery.holdings)
+    """Compare metadata with content after an import, by the metadata of the imported bundle."""
+    metadata = Metadata(bundle.index, bundle.manifest_lookup)
     return _audit(run, metadata, facts, listing, every_update=False)
 
 
 def audit_current(
     run: RunContext, facts: ServerFacts, listing: ContentListing, *, every_update: bool
 ) -> AuditResult:
-    """Compare metadata with content by the bundle that was imported last.
+    """Compare metadata with content by the metadata of the newest finished import.
 
     Raises:
         UsageError: Nothing was imported yet.
+        FailedError: The stored documents of that import are lost or damaged.
     """
-    record = require_newest_import(run)
-    holdings = run.look_up_in(read_entries(record.folder / MANIFEST))
-    metadata = Metadata(record.folder / INDEX, holdings)
+    record = require_newest_import(run.imports)
+    manifest_lookup = run.look_up_in(read_entries(record.folder / MANIFEST))
+    metadata = Metadata(record.folder / INDEX, manifest_lookup)
     return _audit(run, metadata, facts, listing, every_update=every_update)
 
 
@@ -154,10 +163,10 @@ def _audit(
     *,
     every_update: bool,
 ) -> AuditResult:
-    view = ServerSnapshot(facts, queries.read_approvals(run), listing)
-    run.report.changes["downloads resumed"] += resume_downloads(run, metadata.index, view)
-    missing = find_missing_content(run, metadata, view)
-    count, others = count_unapproved(run, metadata, view, listed=every_update)
+    snapshot = ServerSnapshot(facts, queries.read_approvals(run), listing)
+    run.report.changes["downloads resumed"] += resume_downloads(run, metadata.index, snapshot)
+    missing = find_missing_content(run.imports, run.hash_cache, metadata, snapshot)
+    count, others = count_unapproved(run.imports, metadata, snapshot, listed=every_update)
     run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
-    run.report.flagged_missing = missing  # that unapproved updates lack files is normal
+    run.report.flagged_missing = missing  # unapproved updates normally lack files
     return AuditResult(missing)

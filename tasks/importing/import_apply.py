@@ -1,4 +1,4 @@
-"""Apply an import: content first, then metadata."""
+"""Changes of an import on the server: begin, place content, load metadata."""
 
 from __future__ import annotations
 
@@ -16,43 +16,41 @@ from tasks.content.place import place as place_files
 from tasks.content.scan import scan
 from tasks.errors import AirGapError, BatchFailedError
 from tasks.hosts.small_files import write_atomic
-from tasks.importing.approval_run import (
-    PlanInputs,
-)
+from tasks.importing.approval_run import PlanInputs
 from tasks.importing.import_plan import newest_folder
 from tasks.importing.trusted_bundle import TrustedBundle
-from tasks.ledger.imports import ImportRecord
+from tasks.ledger.imports import ImportRecord, Imports
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
 from tasks.names import Side
 from tasks.revision import RevisionId
-from tasks.run.context import RunContext
+from tasks.run.context import MakeLookup, RunContext
 from tasks.server import queries, wsusutil_run
 from tasks.server.running_wsusutil import require_no_wsusutil
 
-# A package of which a hundredth is missing escapes such a sample once in five hundred million.
+# If a hundredth of the package is missing, such a sample misses it once in five hundred million.
 _SAMPLE_UPDATES = 2_000
 
 
-def begin(run: RunContext, delivery: TrustedBundle, facts: ServerFacts) -> None:
-    """Remember durably, before the first change, that this bundle is being imported.
+def begin(run: RunContext, bundle: TrustedBundle, facts: ServerFacts) -> None:
+    """Record durably, before the first change, that this bundle is being imported.
 
     Raises:
         WsusutilRunningError: A wsusutil has begun while the bundle was unpacked.
     """
     require_no_wsusutil(run)
-    header = delivery.header
+    header = bundle.header
     run.ledger.adopt_chain(header.chain)
     run.ledger.adopt_server(Side.STAGING, header.server.id)
     run.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
-    _remember_gap(run, delivery)
+    _remember_gap(run.imports, bundle)
     run.imports.begin(
         ImportRecord(
-            header_digest=delivery.digest,
+            header_digest=bundle.digest,
             sequence=header.sequence,
             status="begun",
-            folder=delivery.arrival.folder,
+            folder=bundle.incoming.folder,
             created=header.created,
             begun=run.clock(),
             done=None,
@@ -61,27 +59,30 @@ def begin(run: RunContext, delivery: TrustedBundle, facts: ServerFacts) -> None:
     )
 
 
-def _remember_gap(run: RunContext, delivery: TrustedBundle) -> None:
-    """Remember which bundle never came although later ones count on it, until all is brought."""
-    verdict = delivery.arrival.verdict
+def _remember_gap(imports: Imports, bundle: TrustedBundle) -> None:
+    """Record the bundle that never arrived although later bundles build on it.
+
+    A bundle that carries everything clears the record.
+    """
+    verdict = bundle.incoming.verdict
     if verdict is None or verdict.kind == "repair":
         return
     if verdict.gap is not None:
-        run.imports.remember_lost(verdict.gap.sequence)
-    elif delivery.header.base is None:
-        run.imports.remember_lost(None)
+        imports.remember_lost(verdict.gap.sequence)
+    elif bundle.header.base is None:
+        imports.remember_lost(None)
 
 
-def place_content(run: RunContext, delivery: TrustedBundle, listing: ContentListing) -> int:
-    """Move content from the intake into WsusContent; how many files were moved.
+def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> int:
+    """Move content from the intake into WsusContent; return the number of moved files.
 
     Raises:
-        BatchFailedError: Some could not be moved; the others stay in place.
+        BatchFailedError: Some files could not be moved; the others stay in place.
     """
-    wanted = (
+    items = (
         PlaceItem(entry.name, entry.size_bytes)
-        for entry in _to_place(run, delivery)
-        if not ((held := listing.look_up(entry.name)) and held.is_valid)
+        for entry in _to_place(run.imports, bundle, run.look_up_in)
+        if not ((present := listing.look_up(entry.name)) and present.is_valid)
     )
     moved = 0
     failed: list[tuple[PlaceItem, AirGapError]] = []
@@ -91,7 +92,7 @@ def place_content(run: RunContext, delivery: TrustedBundle, listing: ContentList
             run.server,
             run.folders.on_content_disk(listing.content_dir).intake,
             listing.content_dir,
-            wanted,
+            items,
             progress=run.progress,
         ):
             moved += len(placed.moved)
@@ -108,24 +109,28 @@ def place_content(run: RunContext, delivery: TrustedBundle, listing: ContentList
     return moved
 
 
-def _to_place(run: RunContext, delivery: TrustedBundle) -> Iterator[Entry]:
-    """What belongs in WsusContent of what is carried: not what a newer bundle no longer names."""
-    carried = (entry for entry in delivery.manifest.entries() if entry.is_carried)
-    if not delivery.arrival.is_superseded:
+def _to_place(imports: Imports, bundle: TrustedBundle, make_lookup: MakeLookup) -> Iterator[Entry]:
+    """Yield the carried entries that belong in WsusContent.
+
+    Of a superseded bundle these are the entries that the newest bundle's manifest still names.
+    """
+    carried = (entry for entry in bundle.manifest.entries() if entry.is_carried)
+    if not bundle.incoming.is_superseded:
         return carried
-    newest = run.look_up_in(read_entries(newest_folder(run, delivery) / MANIFEST))
+    newest = make_lookup(read_entries(newest_folder(imports, bundle) / MANIFEST))
     return (entry for entry in carried if newest.has(entry.sha1))
 
 
-def list_placed(
-    run: RunContext, delivery: TrustedBundle, listing: ContentListing
-) -> ContentListing:
-    """List WsusContent anew; what was just placed, proved on its way, is remembered as such."""
+def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> ContentListing:
+    """List WsusContent anew, and cache the digests of the files that were just placed.
+
+    Their bytes were proved on the way from the media.
+    """
     after = run.new_listing(listing.content_dir)
     after.fill(scan(run.server, listing.content_dir, remembered=run.hash_cache.lookup))
     pairs = compare_sorted(
         after,
-        _to_place(run, delivery),
+        _to_place(run.imports, bundle, run.look_up_in),
         left_order=lambda file: file.name.order,
         right_order=lambda entry: entry.order,
     )
@@ -142,80 +147,85 @@ def list_placed(
     return after
 
 
-def is_loaded(run: RunContext, delivery: TrustedBundle, sources: PlanInputs) -> bool:
-    """Whether this package was loaded, and the server still knows every revision in question."""
-    if delivery.arrival.is_superseded:
+def is_loaded(run: RunContext, bundle: TrustedBundle, inputs: PlanInputs) -> bool:
+    """Return True if this package was loaded and the server still has its decided revisions."""
+    if bundle.incoming.is_superseded:
         return True
-    if run.ledger.steps(delivery.work.text).loaded_package != delivery.header.package.blake3:
+    if run.ledger.steps(bundle.work.text).loaded_package != bundle.header.package.blake3:
         return False
-    wanted = revision_set(_concerned(delivery, sources))
-    there = revision_set(key for key, _ in queries.read_revisions(run, wanted))
-    return all(key in there for key in wanted)
+    decided = revision_set(_decided(bundle, inputs))
+    present = revision_set(key for key, _ in queries.read_revisions(run, decided))
+    return all(key in present for key in decided)
 
 
 def load_metadata(
-    run: RunContext, delivery: TrustedBundle, sources: PlanInputs, before: ServerFacts
+    run: RunContext, bundle: TrustedBundle, inputs: PlanInputs, before: ServerFacts
 ) -> None:
     """Have wsusutil import the package, and judge it by all signals.
 
     Raises:
-        WsusutilError, ServiceDownError: It did not succeed; the next run starts another.
+        WsusutilError, ServiceDownError: It did not succeed; the next run starts another attempt.
+        WsusutilRunningError: Another wsusutil has begun since the run checked.
     """
-    expected = delivery.header.package.blake3
-    work = delivery.work.text
-    on_server = _bring_package(run, delivery.package, work, expected)
-    started = wsusutil_run.start_or_find(run, "import", work=delivery.work, package=on_server)
+    expected = bundle.header.package.blake3
+    work = bundle.work.text
+    package = _copy_package(run, bundle.package, work, expected)
+    started = wsusutil_run.start_or_find(run, "import", work=bundle.work, package=package)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(run, attempt)
-    with PackageIndex(delivery.index) as index:
+    with PackageIndex(bundle.index) as index:
         revisions = index.summary.revisions
-    after = wsusutil_run.digest_on_server(run, run.server.path(attempt.package))
+    after = wsusutil_run.digest_on_server(run.server, run.server.path(attempt.package))
     signal = PackageSignal(
-        size_bytes=None if after is None else delivery.header.package.size_bytes,
+        size_bytes=None if after is None else bundle.header.package.size_bytes,
         revisions=revisions,
         changed=after != expected,
     )
     judgement = wsusutil_run.judge(
-        run, attempt, ending, signal, before=before, wanted=_expected(delivery, sources)
+        run, attempt, ending, signal, before=before, expected=_expected(bundle, inputs)
     )
-    wsusutil_run.forget(run, attempt, work=work)
-    if wsusutil_run.is_old_failure(run, started, judgement):
-        load_metadata(run, delivery, sources, before)
+    steps = run.ledger.steps(work)
+    steps.forget_attempt("import")
+    if wsusutil_run.is_old_failure(run.report, started, judgement):
+        load_metadata(run, bundle, inputs, before)
         return
-    wsusutil_run.require_success(run, attempt, judgement)
-    run.ledger.steps(work).finish_loading(expected, now=run.clock())
+    wsusutil_run.require_success(run.site.side, attempt, judgement)
+    steps.finish_loading(expected, now=run.clock())
 
 
-def _bring_package(run: RunContext, package: Path, work: str, expected: Blake3) -> str:
-    """Copy the verified package to the server, unless it lies there; only a whole copy is named."""
+def _copy_package(run: RunContext, package: Path, work: str, expected: Blake3) -> str:
+    """Copy the verified package to the server unless it is there; return its path there.
+
+    The copy gets its name only when it is whole.
+    """
     folder = run.folders.work_folder(work)
     run.server.make_private_folder(folder)
     target = folder.joined(PACKAGE)
-    if wsusutil_run.digest_on_server(run, target) == expected:
+    if wsusutil_run.digest_on_server(run.server, target) == expected:
         return target.text
-    run.server.remove_tree(target)  # whatever has the name: a folder, a link, another package
+    run.server.remove_tree(target)  # a folder, a link or another package of that name
     write_atomic(run.server, target, run.media.read(run.media.path(str(package))))
     return target.text
 
 
-def _concerned(delivery: TrustedBundle, sources: PlanInputs) -> Iterator[RevisionId]:
-    """Revisions with an incoming decision, ascending, as far as the package has them."""
-    with PackageIndex(delivery.index) as index:
-        for key in sources.incoming.revisions():
+def _decided(bundle: TrustedBundle, inputs: PlanInputs) -> Iterator[RevisionId]:
+    """Yield the package's revisions that have an incoming decision, ascending."""
+    with PackageIndex(bundle.index) as index:
+        for key in inputs.incoming.revisions():
             if index.revision(*key) is not None:
                 yield key
 
 
-def _expected(delivery: TrustedBundle, sources: PlanInputs) -> Iterator[RevisionId]:
-    """Revisions that the server must have once it took the package in.
+def _expected(bundle: TrustedBundle, inputs: PlanInputs) -> Iterator[RevisionId]:
+    """Yield the revisions that the server must have after it imported the package.
 
-    Those with an incoming decision, and of the other updates that can be approved a sample, spread
-    evenly: each costs the API a call. Whether it finds a category or a bundled child by its id,
-    nobody documents.
+    These are all revisions with an incoming decision, and an evenly spread sample of the other
+    updates that can be approved, since each costs a call of the API. Categories and bundled
+    children are not among them: no document says that the API finds them by their id.
     """
-    decided = revision_set(_concerned(delivery, sources))
+    decided = revision_set(_decided(bundle, inputs))
     yield from decided
-    with PackageIndex(delivery.index) as index:
+    with PackageIndex(bundle.index) as index:
         step = max(1, index.count_updates() // _SAMPLE_UPDATES)
         sample = islice(index.approvable(), 0, None, step)
         yield from (key for key in sample if key not in decided)

@@ -1,4 +1,4 @@
-"""The disconnected side of an import: the plan, then content, then metadata, then approvals."""
+"""Plan of an import: approvals and deletions, confirmed by a person where the site asks for it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tasks.importing.approval_run import (
 from tasks.importing.confirmation import covers, remember_confirmation
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
 from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.imports import Imports
 from tasks.metadata.catalogue import read_titles
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
@@ -35,6 +36,7 @@ from tasks.reports.sections import (
     shown_actions,
 )
 from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file, require_documents
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot, content_choice
@@ -42,20 +44,23 @@ from tasks.server.snapshot import ServerSnapshot, content_choice
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """What an import will change, decided before anything is.
+    """All changes of an import, decided before the first of them.
 
     Attributes:
-        confirmed: The digest by which a person confirmed it; None when nobody had to.
+        approvals: Plan of approvals and declines.
+        deletes: Files that a mirror deletes.
+        inputs: Inputs of the approval plan.
+        confirmed: Digest by which a person confirmed the plan; None if no confirmation is needed.
     """
 
     approvals: ApprovalPlan
     deletes: DeletePlan
-    sources: PlanInputs
+    inputs: PlanInputs
     confirmed: str | None = None
 
     @property
     def reasons(self) -> list[str]:
-        """Why it needs a person's confirmation; empty when it does not."""
+        """Reasons why a person has to confirm the plan; empty if nobody has to."""
         reasons = list(self.approvals.limits_exceeded)
         if self.deletes.files:
             reasons.append(
@@ -66,7 +71,7 @@ class ImportPlan:
 
     @property
     def digest(self) -> str:
-        """BLAKE3 over what needs confirmation, hex."""
+        """BLAKE3 over the parts that need confirmation, hex."""
         parts = {
             "approvals": self.approvals.digest if self.approvals.limits_exceeded else None,
             "deletes": self.deletes.digest if self.deletes.files else None,
@@ -75,72 +80,84 @@ class ImportPlan:
 
 
 def plan_import(
-    run: RunContext, delivery: TrustedBundle, facts: ServerFacts, listing: ContentListing
+    run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
 ) -> ImportPlan:
-    """Plan everything; nothing is changed by it.
+    """Plan all changes of an import, without making one.
 
     Raises:
-        ServerChangedError: The server lacks too much of what was last applied there.
+        ServerChangedError: The server lacks too many of the decisions that were applied last.
         ServerUnfitError: A newer import must be finished before this bundle may repair.
+        FailedError: The stored documents of the newer import are lost or damaged.
     """
-    sources = _gather_sources(run, delivery, facts, listing)
+    inputs = _gather_inputs(run.imports, bundle, facts, listing)
     present = queries.read_approvals(run)
-    approvals = plan_ahead(run, sources, present)
+    approvals = plan_ahead(run, inputs, present)
     require_no_loss(approvals)
-    view = ServerSnapshot(facts, present, listing)
-    deletes = plan_deletions(run, delivery, view, sources=sources, approvals=approvals)
-    return ImportPlan(approvals, deletes, sources)
+    snapshot = ServerSnapshot(facts, present, listing)
+    deletes = plan_deletions(run, bundle, snapshot, inputs=inputs, approvals=approvals)
+    return ImportPlan(approvals, deletes, inputs)
 
 
 def require_confirmed(
-    run: RunContext, delivery: TrustedBundle, plan: ImportPlan, *, confirm: str | None
+    run: RunContext, bundle: TrustedBundle, plan: ImportPlan, *, confirm: str | None
 ) -> ImportPlan:
-    """Stop before the first change when a person must see the plan, and has not confirmed it.
+    """Require that a plan which needs a person's confirmation has it.
+
+    Args:
+        run: The run.
+        bundle: The bundle.
+        plan: The plan.
+        confirm: The digest that the person gave; None: no digest.
+
+    Returns:
+        The plan, with the digest that confirmed it.
 
     Raises:
         DeleteLimitError: It deletes more than the site ever allows.
-        PlanUnconfirmedError: It takes away more than the site allows, or deletes.
+        PlanUnconfirmedError: It takes away more than the site allows, or deletes files, and the
+            digest given is not this plan's.
     """
-    require_within_limits(run, plan.deletes)
+    require_within_limits(run.site.policy, plan.deletes)
     if not plan.reasons:
         return plan
     run.report.note(plan_digest=plan.digest)
-    given, work = (confirm or "").lower(), delivery.work.text
+    given, steps = (confirm or "").lower(), run.ledger.steps(bundle.work.text)
     approvals, deletes = plan.approvals, plan.deletes
     if given == plan.digest:
-        remember_confirmation(run, work, given, approvals=approvals, deletes=deletes)
-    elif not (
-        plan.sources.begun and covers(run, work, given, approvals=approvals, deletes=deletes)
-    ):
+        remember_confirmation(steps, given, approvals=approvals, deletes=deletes, now=run.clock())
+    elif not (plan.inputs.begun and covers(steps, given, approvals=approvals, deletes=deletes)):
         other = ["the digest that was given is another plan's"] if given else []
         summary = "; ".join([*plan.reasons, *other])
         raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
     return replace(plan, confirmed=given)
 
 
-def _gather_sources(
-    run: RunContext, delivery: TrustedBundle, facts: ServerFacts, listing: ContentListing
+def _gather_inputs(
+    imports: Imports, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
 ) -> PlanInputs:
-    record = run.imports.by_digest(delivery.digest)
-    standing = newest_folder(run, delivery)
+    record = imports.by_digest(bundle.digest)
+    folder = newest_folder(imports, bundle)
     return PlanInputs(
-        incoming=read_decisions_file(standing / APPROVALS),
-        index=standing / INDEX,
+        incoming=read_decisions_file(folder / APPROVALS),
+        index=folder / INDEX,
         choice=content_choice(facts),
-        find_content=_after_placing(delivery, listing),
+        find_content=_after_placing(bundle, listing),
         begun=record is not None and record.status == "begun",
     )
 
 
-def newest_folder(run: RunContext, delivery: TrustedBundle) -> Path:
-    """Whose metadata and decisions count after this import: the newest bundle's.
+def newest_folder(imports: Imports, bundle: TrustedBundle) -> Path:
+    """Return our folder of the bundle whose metadata and decisions count after this import.
+
+    It is the newest bundle, which is not this one if this bundle is superseded.
 
     Raises:
-        FailedError, ServerUnfitError: It is damaged; or its import is not finished.
+        FailedError: The stored documents of the newer bundle are lost or damaged.
+        ServerUnfitError: The import of the newer bundle is not finished.
     """
-    newest = run.imports.newest()
-    if newest is None or not delivery.arrival.is_superseded:
-        return delivery.arrival.folder
+    newest = imports.newest()
+    if newest is None or not bundle.incoming.is_superseded:
+        return bundle.incoming.folder
     if newest.status != "done":
         raise ServerUnfitError(
             side="disconnected",
@@ -151,54 +168,45 @@ def newest_folder(run: RunContext, delivery: TrustedBundle) -> Path:
     return newest.folder
 
 
-def _after_placing(delivery: TrustedBundle, listing: ContentListing) -> ContentLookup:
-    """What will lie in WsusContent once the bundle is placed: by digest."""
-    holdings = delivery.holdings
+def _after_placing(bundle: TrustedBundle, listing: ContentListing) -> ContentLookup:
+    """Return a look-up, by digest, of WsusContent as it will be once the bundle is placed."""
+    manifest_lookup = bundle.manifest_lookup
 
     def look_up(digest: ContentDigest) -> PresentFile | None:
-        found = listing.find(digest)
-        if found is not None and found.is_valid:
-            return found
-        coming = holdings.carried_bytes(digest)
-        return found if coming is None else PresentFile(coming, is_valid=True)
+        present = listing.find(digest)
+        if present is not None and present.is_valid:
+            return present
+        size_bytes = manifest_lookup.carried_bytes(digest)
+        return present if size_bytes is None else PresentFile(size_bytes, is_valid=True)
 
     return look_up
 
 
-# --- the first change -------------------------------------------------------------------------
-
-
-# --- metadata ---------------------------------------------------------------------------------
-
-
-# --- approvals -------------------------------------------------------------------------------
-
-
 def plan_approvals(
-    run: RunContext, delivery: TrustedBundle, plan: ImportPlan, listing: ContentListing
+    run: RunContext, bundle: TrustedBundle, plan: ImportPlan, listing: ContentListing
 ) -> ApprovalPlan:
-    """Plan anew from what the server says now that it has the metadata.
+    """Plan approvals anew from the server's answers, now that it has the metadata.
 
-    A confirmation holds for what it was given to; a plan that takes away more is judged anew.
+    A confirmation covers the new plan if that takes nothing more away than the confirmed plan.
+    Without one, actions beyond the site's limits are left out.
     """
-    sources = PlanInputs(
-        plan.sources.incoming, plan.sources.index, plan.sources.choice, listing.find
-    )
-    now = plan_now(run, sources, queries.read_approvals(run))
+    inputs = PlanInputs(plan.inputs.incoming, plan.inputs.index, plan.inputs.choice, listing.find)
+    approvals = plan_now(run, inputs, queries.read_approvals(run))
+    steps = run.ledger.steps(bundle.work.text)
     is_confirmed = plan.confirmed is not None and covers(
-        run, delivery.work.text, plan.confirmed, approvals=now, deletes=plan.deletes
+        steps, plan.confirmed, approvals=approvals, deletes=plan.deletes
     )
-    return now if is_confirmed else without_excess(run, now)
+    return approvals if is_confirmed else without_excess(run.report, approvals)
 
 
-def describe_plan(run: RunContext, plan: ImportPlan) -> None:
-    """Show a plan before anybody is asked to confirm it."""
-    named = {each.update_id for each in shown_actions(plan.approvals)}
-    named |= {each.update_id for each in plan.approvals.kept[:MOST_ROWS]}
-    titles = read_titles(plan.sources.index, named)
-    asked = plan.digest if plan.reasons else None
-    run.report.sections.append(plan_section(plan.approvals, titles, digest=asked))
+def describe_plan(report: ReportDraft, plan: ImportPlan) -> None:
+    """Add a plan to the report, so that a person can read it before confirming it."""
+    update_ids = {action.update_id for action in shown_actions(plan.approvals)}
+    update_ids |= {waiting.update_id for waiting in plan.approvals.kept[:MOST_ROWS]}
+    titles = read_titles(plan.inputs.index, update_ids)
+    digest = plan.digest if plan.reasons else None
+    report.sections.append(plan_section(plan.approvals, titles, digest=digest))
     if plan.approvals.kept:
-        run.report.sections.append(kept_section(plan.approvals.kept, titles))
+        report.sections.append(kept_section(plan.approvals.kept, titles))
     if plan.deletes.files or plan.deletes.kept:
-        run.report.sections.append(deletes_section(plan.deletes))
+        report.sections.append(deletes_section(plan.deletes))

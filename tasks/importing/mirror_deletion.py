@@ -1,4 +1,4 @@
-"""Deletions of a mirror, planned before the first change and carried out last."""
+"""Deletions of a mirror: planned before the first change of an import, and carried out last."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 from tasks.errors import BatchFailedError
+from tasks.hosts.host import Host
 from tasks.importing.approval_run import PlanInputs
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.catalogue import PackageIndex
@@ -20,81 +21,95 @@ from tasks.metadata.closure import read_closures
 from tasks.refusals import DeleteLimitError
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
-from tasks.run.folders import make_disk_folders
+from tasks.run.folders import ContentDiskFolders, make_disk_folders
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot
+from tasks.site.settings import PolicySection
 
 _NOTHING = DeletePlan((), 0, 0)
 
 
 def plan_deletions(
     run: RunContext,
-    delivery: TrustedBundle,
-    view: ServerSnapshot,
+    bundle: TrustedBundle,
+    snapshot: ServerSnapshot,
     *,
-    sources: PlanInputs,
+    inputs: PlanInputs,
     approvals: ApprovalPlan,
 ) -> DeletePlan:
-    """Plan what a mirror deletes; nothing for an incremental bundle or an empty manifest."""
-    if delivery.header.mode != "mirror" or delivery.header.counts.files == 0:
+    """Plan the content files that a mirror deletes.
+
+    The plan is empty for an incremental or superseded bundle, and for an empty manifest.
+    """
+    if bundle.header.mode != "mirror" or bundle.header.counts.files == 0:
         return _NOTHING
-    if delivery.arrival.is_superseded:
+    if bundle.incoming.is_superseded:
         return _NOTHING
-    surplus = list(_surplus(delivery, view.content))
+    surplus = list(_surplus(bundle, snapshot.content))
     if not surplus:
         return _NOTHING
-    with PackageIndex(sources.index) as index:
-        wanted = _wanted(index, sources, view.decisions, approvals)
+    with PackageIndex(inputs.index) as index:
+        revisions = _needed_revisions(index, inputs, snapshot.decisions, approvals)
         surplus_digests = {file.name.digest for file in surplus}
-        kept = _needed(index, wanted, sources, surplus_digests)
+        needed = _needed_files(index, revisions, inputs, surplus_digests)
         unnamed = {digest for digest in surplus_digests if index.file(digest) is None}
-        if unnamed and _has_local(run, index, view):
-            kept |= unnamed
+        if unnamed and _has_local_update(run, index, snapshot):
+            needed |= unnamed
         return plan_deletes(
             surplus,
-            is_needed=kept.__contains__,
-            present=view.content.totals()[0],
+            is_needed=needed.__contains__,
+            present=snapshot.content.totals()[0],
         )
 
 
-def require_within_limits(run: RunContext, plan: DeletePlan) -> None:
-    """See that a plan deletes no more than the site ever allows, confirmed or not.
+def require_within_limits(policy: PolicySection, plan: DeletePlan) -> None:
+    """Require that a plan deletes no more than the site ever allows, confirmed or not.
 
     Raises:
-        DeleteLimitError: It does.
+        DeleteLimitError: It deletes more.
     """
-    policy = run.site.policy
     limits = DeleteLimits(
         policy.max_deletes, policy.max_delete_share, size_bytes=policy.max_delete_bytes
     )
-    broken = plan.exceeds(limits)
-    if broken:
-        raise DeleteLimitError(reason=broken)
+    excess = plan.exceeds(limits)
+    if excess:
+        raise DeleteLimitError(reason=excess)
 
 
 def delete(
-    run: RunContext, delivery: TrustedBundle, plan: DeletePlan, listing: ContentListing
+    server: Host,
+    disk: ContentDiskFolders,
+    plan: DeletePlan,
+    listing: ContentListing,
+    *,
+    bundle: str,
 ) -> int:
-    """Move planned files to the trash on the same disk; how many were moved.
+    """Move planned files to the trash on the same disk; return the number of moved files.
+
+    Args:
+        server: The server.
+        disk: Our folders on the content disk.
+        plan: The plan.
+        listing: Listing of WsusContent; planned files that it lacks are skipped.
+        bundle: Name of the bundle; its folder in the trash gets the files.
 
     Raises:
-        BatchFailedError: Some could not be moved; they stay where they are.
+        BatchFailedError: Some files could not be moved; they stay where they are.
     """
-    disk = run.folders.on_content_disk(listing.content_dir)
-    make_disk_folders(run.server, disk, disk.trash)
-    trash = disk.trash.joined(delivery.header.bundle)
+    make_disk_folders(server, disk, disk.trash)
+    trash = disk.trash.joined(bundle)
     moves = []
     for file in plan.files:
         if listing.look_up(file.name) is None:
             continue
         folder = trash.joined(file.name.folder)
-        run.server.make_folder(folder)
+        server.make_folder(folder)
         moves.append((file.path, folder.joined(file.name.text)))
     if not moves:
         return 0
-    outcome = run.server.rename(moves)
+    outcome = server.rename(moves)
     folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
-    run.server.flush_folders(sorted(folders, key=lambda folder: folder.text))
+    server.flush_folders(sorted(folders, key=lambda folder: folder.text))
     if outcome.failed:
         raise BatchFailedError(
             what="moving content to the trash",
@@ -105,52 +120,54 @@ def delete(
     return len(outcome.ok)
 
 
-def _surplus(delivery: TrustedBundle, listing: ContentListing) -> Iterator[ContentFile]:
+def _surplus(bundle: TrustedBundle, listing: ContentListing) -> Iterator[ContentFile]:
     pairs = compare_sorted(
         listing,
-        delivery.manifest.entries(),
+        bundle.manifest.entries(),
         left_order=lambda file: file.name.order,
         right_order=lambda entry: entry.order,
     )
     return (pair.left for pair in pairs if pair.left is not None and pair.right is None)
 
 
-def _has_local(run: RunContext, index: PackageIndex, view: ServerSnapshot) -> bool:
-    """Whether the server holds an update that the package does not have.
+def _has_local_update(run: RunContext, index: PackageIndex, snapshot: ServerSnapshot) -> bool:
+    """Return True if the server has an update that the package does not have.
 
-    Such a one (published here, or gone from staging) may own files that the package does not
-    name: then nothing unnamed is touched. The server shows as many updates as it has, and says of
-    each of the package's whether it is among them.
+    Such an update was published locally, or is gone from staging. It may own files that the
+    package does not name, so the caller deletes no unnamed file. The server's number of updates is
+    compared with the number of the package's updates that it has.
     """
     newest = (RevisionId(key.update_id, 0) for key in index.approvable())
-    return view.facts.update_count > len({key for key, _ in queries.read_revisions(run, newest)})
+    return snapshot.facts.update_count > len(
+        {key for key, _ in queries.read_revisions(run, newest)}
+    )
 
 
-def _wanted(
-    index: PackageIndex, sources: PlanInputs, present: ServerDecisions, approvals: ApprovalPlan
+def _needed_revisions(
+    index: PackageIndex, inputs: PlanInputs, present: ServerDecisions, approvals: ApprovalPlan
 ) -> list[RevisionId]:
-    """The revisions whose files must stay.
+    """Return the revisions whose files must stay.
 
-    The newest of every update that will not be declined, and every one that is approved, will
-    be, or is parked.
+    They are the newest revision of every update, and every revision that is approved here or in
+    the bundle, parked ones included; without updates that are, or will be, declined.
     """
-    declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
-    declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
-    approved = approved_revisions(present.decisions, sources.incoming)
+    declined = present.decisions.declined_ids().keys() | inputs.incoming.declined_ids().keys()
+    declined -= {waiting.update_id for waiting in (*approvals.held, *approvals.kept)}
+    approved = approved_revisions(present.decisions, inputs.incoming)
     keys: set[RevisionId] = {*index.approvable(), *approved}
     return sorted(key for key in keys if key[0] not in declined)
 
 
-def _needed(
+def _needed_files(
     index: PackageIndex,
-    wanted: Iterable[RevisionId],
-    sources: PlanInputs,
+    revisions: Iterable[RevisionId],
+    inputs: PlanInputs,
     among: Collection[ContentDigest],
 ) -> set[ContentDigest]:
-    """Which of some files a wanted revision needs."""
+    """Return the digests in ``among`` whose files some of the revisions need."""
     return {
         file.name.digest
-        for closure in read_closures(index, wanted, sources.choice)
+        for closure in read_closures(index, revisions, inputs.choice)
         for file in closure.files
         if file.name.digest in among
     }

@@ -1,4 +1,4 @@
-"""The receipt of an import: what the staging side may know of it, and where it is written."""
+"""Receipt of an import: make it, seal it, and write it where the site file says."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from tasks.bundle.receipt import (
 from tasks.bundle.receipt_code import make_code
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
+from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
 from tasks.importing.approval_run import last_applied
 from tasks.importing.content_audit import AuditResult
 from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.catalogue import PackageIndex
 from tasks.reports.model import ApprovalOutcome
@@ -34,24 +36,32 @@ from tasks.server.mark import mark_of, write_mark
 
 
 def make_receipt(
-    run: RunContext,
-    delivery: TrustedBundle,
+    imports: Imports,
+    bundle: TrustedBundle,
     listing: ContentListing,
     *,
     missing: tuple[MissingFile, ...],
     approvals: ApprovalOutcome,
 ) -> Receipt:
-    """Say what the staging side may know: what of the manifest is in place, and what is not."""
-    header = delivery.header
-    lacking = _lacking(delivery.manifest, listing)
+    """Make the receipt: the manifest's content that is in place or missing, and counts.
+
+    Args:
+        imports: The ledger's imports, with the applied approvals.
+        bundle: The imported bundle.
+        listing: Listing of WsusContent after the import.
+        missing: Files that approved or parked updates lack.
+        approvals: Outcome of the approvals.
+    """
+    header = bundle.header
+    lacking = _missing_digests(bundle.manifest, listing)
     first = list(islice(lacking, MOST_MISSING + 1))  # no receipt lists more
     outcome, listed = list_missing(first)
     files_missing = len(first) + sum(1 for _ in lacking)
-    updates = sorted({(each.update_id, each.revision) for each in missing})
-    with PackageIndex(delivery.index) as index:
+    updates = sorted({(file.update_id, file.revision) for file in missing})
+    with PackageIndex(bundle.index) as index:
         revisions = index.summary.revisions
     return Receipt(
-        site=run.site.name,
+        site=header.site,
         chain=header.chain,
         sequence=header.sequence,
         header_digest=header.digest,
@@ -60,7 +70,7 @@ def make_receipt(
             files_in_place=header.counts.files - files_missing,
             files_missing=files_missing,
             updates_loaded=revisions,
-            approvals_applied=len(last_applied(run).approvals),
+            approvals_applied=len(last_applied(imports).approvals),
             approvals_parked=len(approvals.parked),
             approvals_held=len(approvals.held),
             approvals_failed=len(approvals.failed),
@@ -72,7 +82,7 @@ def make_receipt(
     )
 
 
-def _lacking(manifest: TrustedManifest, listing: ContentListing) -> Iterator[ContentDigest]:
+def _missing_digests(manifest: TrustedManifest, listing: ContentListing) -> Iterator[ContentDigest]:
     pairs = compare_sorted(
         manifest.entries(),
         listing,
@@ -91,9 +101,12 @@ def is_proved(entry: Entry, listing: ContentListing) -> bool:
 
 
 def write_receipt(run: RunContext, receipt: Receipt) -> tuple[Path, str]:
-    """Show and write a receipt where receipts go; its path, and the code that says the same.
+    """Write a receipt into the site's receipts folder and show it in the report.
 
-    A receipt that lies there already and says the same is left as it is.
+    A file with the same bytes is left as it is.
+
+    Returns:
+        Its path, and its code for typing; the code is empty without a receipt secret.
     """
     for line in show_receipt(receipt).splitlines():
         run.report.lines.append(line)
@@ -101,7 +114,7 @@ def write_receipt(run: RunContext, receipt: Receipt) -> tuple[Path, str]:
     target = run.media.path(str(folder / receipt.file_name))
     run.media.make_folder(target.parent)
     content = seal_receipt(receipt, [signing_key(run.site)])
-    if _content(run, target, limit_bytes=len(content)) != content:
+    if _read_existing(run.media, target, limit_bytes=len(content)) != content:
         write_atomic(run.media, target, [content])
     code = ""
     if run.site.trust.receipt_secret is not None:
@@ -109,38 +122,40 @@ def write_receipt(run: RunContext, receipt: Receipt) -> tuple[Path, str]:
     return Path(target.text), code
 
 
-def _content(run: RunContext, path: HostPath, *, limit_bytes: int) -> bytes:
-    if run.media.stat(path) is None:
+def _read_existing(media: Host, path: HostPath, *, limit_bytes: int) -> bytes:
+    if media.stat(path) is None:
         return b""
-    return read_limited(run.media, path, limit_bytes=limit_bytes)
+    return read_limited(media, path, limit_bytes=limit_bytes)
 
 
 def finish_import(
     run: RunContext,
-    delivery: TrustedBundle,
+    bundle: TrustedBundle,
     listing: ContentListing,
     *,
     approvals: ApprovalOutcome,
     audit: AuditResult,
 ) -> None:
-    """Mark the server, record the import as done, and write its receipt.
+    """Write the mark on the server, record the import as done, and write its receipt.
 
-    A superseded bundle only put content back: it leaves no mark and gets no receipt.
+    A superseded bundle only put content back, so it leaves no mark and gets no receipt.
     """
-    if delivery.arrival.is_repair:
+    if bundle.incoming.is_repair:
         changes = ", ".join(f"{what}: {count}" for what, count in (+run.report.changes).items())
         run.report.lines.append(changes or "nothing had to be changed")
-    if not delivery.arrival.is_superseded:
-        receipt = make_receipt(run, delivery, listing, missing=audit.missing, approvals=approvals)
-        _finish(run, delivery, receipt)
-    remove_work(run, delivery.work)
+    if not bundle.incoming.is_superseded:
+        receipt = make_receipt(
+            run.imports, bundle, listing, missing=audit.missing, approvals=approvals
+        )
+        _finish(run, bundle, receipt)
+    remove_work(run, bundle.work)
     run.server.remove_tree(run.folders.on_content_disk(listing.content_dir).intake)
 
 
-def _finish(run: RunContext, delivery: TrustedBundle, receipt: Receipt) -> None:
-    write_mark(run, mark_of(delivery.header))
-    run.imports.finish(delivery.digest, outcome=receipt.outcome, now=run.clock())
-    run.ledger.note_time(delivery.header.created)
-    drop_old_packages(delivery.arrival.folder)
+def _finish(run: RunContext, bundle: TrustedBundle, receipt: Receipt) -> None:
+    write_mark(run.server, run.folders.mark, mark_of(bundle.header))
+    run.imports.finish(bundle.digest, outcome=receipt.outcome, now=run.clock())
+    run.ledger.note_time(bundle.header.created)
+    drop_old_packages(bundle.incoming.folder)
     path, code = write_receipt(run, receipt)
     run.report.note(receipt=path, receipt_code=code or None)

@@ -1,4 +1,4 @@
-"""Unpack a bundle from media and prove every byte; its content goes into the intake."""
+"""Trusted bundle: unpack a bundle from media, prove every byte, put content into the intake."""
 
 from __future__ import annotations
 
@@ -16,59 +16,60 @@ from tasks.errors import PackageError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import write_atomic
-from tasks.importing.incoming import _ROOM_BESIDES, IncomingBundle, refuse_faults
+from tasks.importing.incoming import IncomingBundle, refuse_faults
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import index_package
 from tasks.metadata.server import ContentVolume
-from tasks.refusals import (
-    RoomError,
-    TrustError,
-)
+from tasks.refusals import RoomError, TrustError
 from tasks.run.context import RunContext
 from tasks.run.folders import make_disk_folders
-from tasks.run.stored_documents import PAYLOAD, is_kept_text, is_readable, read_decisions_file
+from tasks.run.stored_documents import PAYLOAD, has_content, is_readable, read_decisions_file
+
+_SPARE_ROOM_BYTES = 64 * 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedBundle:
-    """A bundle that is proved to its last byte: documents on our own disk, content in the intake.
+    """A bundle that is proved to its last byte.
+
+    Its documents are copied to our own disk, its content lies in the intake.
 
     Attributes:
-        arrival: The bundle as it was opened.
-        manifest, package, approvals: Copies of its documents; only these are used.
-        holdings: The manifest, found by digest.
+        incoming: The bundle as it was opened.
+        manifest, package, approvals: Copies of its documents; the media are not read again.
+        manifest_lookup: Look-up of the manifest by digest.
     """
 
-    arrival: IncomingBundle
+    incoming: IncomingBundle
     manifest: TrustedManifest
     package: Path
     approvals: Path
-    holdings: ManifestLookup
+    manifest_lookup: ManifestLookup
 
     @property
     def header(self) -> Header:
         """The verified header."""
-        return self.arrival.header
+        return self.incoming.header
 
     @property
     def digest(self) -> Blake3:
-        """The header's digest."""
-        return self.arrival.digest
+        """Digest of the header: the bundle's identity."""
+        return self.incoming.digest
 
     @property
     def work(self) -> WorkId:
-        """What the steps of this import are remembered under."""
-        return self.arrival.work
+        """Key of this import's steps in the ledger."""
+        return self.incoming.work
 
     @property
     def index(self) -> Path:
-        """The index of the metadata package."""
-        return self.arrival.index
+        """Path of the index of the metadata package."""
+        return self.incoming.index
 
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """How many content files came, were written into the intake, and lay in place already."""
+    """Numbers of content files: carried, written into the intake, and in place already."""
 
     carried: int
     written: int
@@ -77,57 +78,65 @@ class Unpacked:
 
 def unpack(
     run: RunContext,
-    arrival: IncomingBundle,
+    incoming: IncomingBundle,
     listing: ContentListing,
     *,
     volume: ContentVolume | None,
 ) -> tuple[TrustedBundle, Unpacked]:
     """Copy the whole bundle from the media, proving every byte; content goes into the intake.
 
-    What lies in WsusContent already, proved, is read from the media too, but not written again.
+    A file that lies proved in WsusContent already is read from the media too, but not written.
+
+    Args:
+        run: The run.
+        incoming: The opened bundle.
+        listing: Listing of WsusContent.
+        volume: The content disk as the server reports it; None if it does not.
 
     Raises:
-        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: It is not what
-            its seal says. A run that is refused for trust ends with an empty intake.
-        TrustError, PackageError: What is sealed breaks the format, or is of another server.
-        RoomError: The intake's disk has less room than is needed; nothing was copied yet.
+        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: The media differ
+            from the seal. A run that is refused for trust ends with an empty intake.
+        TrustError: A sealed document breaks the format, or is missing.
+        PackageError: The metadata package breaks its format, or is of another server.
+        RoomError: The content disk has too little room; no content was copied yet.
     """
-    arrival.folder.mkdir(parents=True, exist_ok=True)
-    documents = unpack_documents(arrival.opened, arrival.folder)
-    bundle = arrival.header.bundle
+    incoming.folder.mkdir(parents=True, exist_ok=True)
+    documents = unpack_documents(incoming.opened, incoming.folder)
+    bundle = incoming.header.bundle
     if documents.manifest is None or documents.package is None or documents.approvals is None:
-        refuse_faults(run, arrival)
+        refuse_faults(run.report, incoming)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
     read_decisions_file(documents.approvals)
-    _require_room(run, documents.manifest, listing, volume)
-    run.progress.start("Unpack", total=arrival.header.counts.carried_bytes, unit="bytes")
+    intake = run.folders.on_content_disk(listing.content_dir).intake
+    _require_room(run.server, intake, documents.manifest, listing, volume=volume)
+    run.progress.start("Unpack", total=incoming.header.counts.carried_bytes, unit="bytes")
     try:
-        unpacked = _unpack_content(run, arrival, documents.manifest, listing)
+        unpacked = _unpack_content(run, incoming, documents.manifest, listing)
     finally:
         run.progress.finish()
-    refuse_faults(run, arrival)
-    _index(arrival, documents.package)
-    kept = run.media.path(str(arrival.folder.absolute())).joined(PAYLOAD)
-    write_atomic(run.media, kept, [arrival.header.payload()])
-    delivery = TrustedBundle(
-        arrival=arrival,
+    refuse_faults(run.report, incoming)
+    _index(incoming, documents.package)
+    payload = run.media.path(str(incoming.folder.absolute())).joined(PAYLOAD)
+    write_atomic(run.media, payload, [incoming.header.payload()])
+    trusted = TrustedBundle(
+        incoming=incoming,
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
-        holdings=run.look_up_in(documents.manifest.entries()),
+        manifest_lookup=run.look_up_in(documents.manifest.entries()),
     )
-    return delivery, unpacked
+    return trusted, unpacked
 
 
 def _unpack_content(
-    run: RunContext, arrival: IncomingBundle, manifest: TrustedManifest, listing: ContentListing
+    run: RunContext, incoming: IncomingBundle, manifest: TrustedManifest, listing: ContentListing
 ) -> Unpacked:
     in_place = 0
 
     def choose(entry: Entry) -> Treatment:
         nonlocal in_place
-        held = listing.look_up(entry.name)
-        if held is not None and held.is_valid and held.size_bytes == entry.size_bytes:
+        present = listing.look_up(entry.name)
+        if present is not None and present.is_valid and present.size_bytes == entry.size_bytes:
             in_place += 1
             return "prove"
         return "copy"
@@ -135,63 +144,64 @@ def _unpack_content(
     disk = run.folders.on_content_disk(listing.content_dir)
     make_disk_folders(run.server, disk, disk.intake)
     read = unpack_content(
-        arrival.opened,
+        incoming.opened,
         manifest,
         intake=Intake(run.server, disk.intake),
         choose=choose,
         progress=run.progress,
     )
     return Unpacked(
-        carried=arrival.header.counts.carried_files,
+        carried=incoming.header.counts.carried_files,
         written=read.written,
         in_place=in_place,
     )
 
 
-def _index(arrival: IncomingBundle, package: Path) -> None:
-    """Index the package once, unless there is an index that is whole and of this very package."""
-    mark = arrival.folder / "index.json"
-    expected = json.dumps({"blake3": arrival.header.package.blake3.hex}).encode()
-    if is_kept_text(mark, expected) and is_readable(arrival.index):
+def _index(incoming: IncomingBundle, package: Path) -> None:
+    """Index the package, unless a whole index of this same package is there."""
+    index_note = incoming.folder / "index.json"
+    expected = json.dumps({"blake3": incoming.header.package.blake3.hex}).encode()
+    if has_content(index_note, expected) and is_readable(incoming.index):
         return
-    summary = index_package(package, arrival.index)
-    if summary.server_id.lower() != arrival.header.server.id.lower():
+    summary = index_package(package, incoming.index)
+    expected_server = incoming.header.server.id
+    if summary.server_id.lower() != expected_server.lower():
         raise PackageError(
             path=package,
-            reason=f"it is of server {summary.server_id}, the bundle of {arrival.header.server.id}",
+            reason=f"it is of server {summary.server_id}, the bundle of {expected_server}",
         )
-    mark.write_bytes(expected)
+    index_note.write_bytes(expected)
 
 
 def _require_room(
-    run: RunContext,
+    server: Host,
+    intake: HostPath,
     manifest: TrustedManifest,
     listing: ContentListing,
+    *,
     volume: ContentVolume | None,
 ) -> None:
-    """Compare the room of the content disk with what will be written, before it is.
+    """Require room on the content disk for the files that will be written into the intake.
 
     Raises:
-        RoomError: Either what the volume says, or what the server says of it, is too little.
+        RoomError: The free space is too little, as measured or as the server reports it.
     """
-    needed = 0
-    intake = run.folders.on_content_disk(listing.content_dir).intake
-    waiting = _intake_bytes(run.server, intake)
+    needed_bytes = 0
     for entry in manifest.entries():
-        held = listing.look_up(entry.name) if entry.is_carried else None
-        if entry.is_carried and not (held and held.is_valid):
-            needed += entry.size_bytes
-    needed = max(0, needed - waiting)
-    if needed == 0:
+        present = listing.look_up(entry.name) if entry.is_carried else None
+        if entry.is_carried and not (present and present.is_valid):
+            needed_bytes += entry.size_bytes
+    needed_bytes = max(0, needed_bytes - _intake_bytes(server, intake))
+    if needed_bytes == 0:
         return
-    free = run.server.space(intake).free_bytes
+    free_bytes = server.space(intake).free_bytes
     if volume is not None:
-        free = min(free, volume.free_bytes)
-    if free < needed + _ROOM_BESIDES:
+        free_bytes = min(free_bytes, volume.free_bytes)
+    if free_bytes < needed_bytes + _SPARE_ROOM_BYTES:
         raise RoomError(
             where="the content disk of the disconnected server",
-            free_bytes=free,
-            needed_bytes=needed + _ROOM_BESIDES,
+            free_bytes=free_bytes,
+            needed_bytes=needed_bytes + _SPARE_ROOM_BYTES,
         )
 
 

@@ -1,4 +1,4 @@
-"""Errors of Python and SQLite that mean one of ours: a disk may fail at any small write."""
+"""Translation of errors of Python and SQLite into ours: a disk may fail at any small write."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS})
 
 
 def foreseen(error: Exception) -> AirGapError | None:
-    """What an error amounts to that nobody turned into ours where it was raised.
+    """Translate an error that was not translated where it was raised; None if it was unforeseen.
 
-    A disk may be full, read-only or broken at any write of our own small files; None for what
-    nobody foresaw.
+    A disk may be full, read-only or broken at any write of our own small files.
     """
     if isinstance(error, AirGapError):
         return error
-    if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):  # the others are mistakes
+    if type(error) in (
+        sqlite3.OperationalError,
+        sqlite3.DatabaseError,
+    ):  # its other classes are mistakes of ours
         database = "a database in the state folder"
         if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
             return DiskFullError(path=database)

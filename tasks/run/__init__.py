@@ -1,1 +1,1 @@
-"""All that one run of a command has open, and how the run ends."""
+"""Resources that one run of a command has open, its report, and its end."""

@@ -39,6 +39,7 @@ from tasks.site.reading import find_site, require_side
 from tasks.site.settings import Site
 
 Clock = Callable[[], datetime]
+MakeLookup = Callable[[Iterable[Entry]], ManifestLookup]
 
 
 @dataclass
@@ -57,7 +58,7 @@ class RunContext:
         progress: Receives the progress of long steps.
         report: The report so far.
         take_over: Reason for which a lock may be taken over; None: never.
-        waits_for: The wsusutil that the run waits for: it goes on when the run is stopped.
+        waits_for: The wsusutil that the run waits for. It keeps working when the run is stopped.
         wait_line_seconds: Interval at which a wait for wsusutil logs a line.
     """
 
@@ -107,7 +108,7 @@ class RunContext:
 
     @property
     def known_disk(self) -> ContentDiskFolders | None:
-        """Our folders on the content disk that the newest scan found; None before the first."""
+        """Our folders on the content disk of the newest scan; None before the first scan."""
         content_dir = self.site.server.content_dir or self.ledger.content_dir
         return self.folders.on_content_disk(self.server.path(content_dir)) if content_dir else None
 
@@ -135,7 +136,7 @@ class RunContext:
 
     @cached_property
     def scratch(self) -> Path:
-        """Folder of this machine for this run alone; removed when the run ends."""
+        """Folder on this machine for this run alone; removed when the run ends."""
         folder = make_scratch(
             self.site.state_dir / "work",
             machine=self.ledger.machine,
@@ -152,7 +153,7 @@ class RunContext:
         return listing
 
     def look_up_in(self, entries: Iterable[Entry]) -> ManifestLookup:
-        """Make a look-up by digest of manifest entries; removed when the run ends."""
+        """Make a look-up of manifest entries by digest; removed when the run ends."""
         lookup = ManifestLookup(self._scratch_file())
         self._open.callback(lookup.close)
         return lookup.fill(entries)
@@ -178,7 +179,7 @@ class RunContext:
     def _lock(self, host: Host, path: HostPath) -> None:
         existing = self._locks.get(path.text)
         if existing is not None and existing.is_ours():
-            return  # the step that took it is retried
+            return  # the step that took the lock is retried
         lock = acquire(
             host,
             path,
@@ -207,8 +208,8 @@ def open_run_context(
 
     Raises:
         UsageError: ``take_over`` is an empty reason.
-        SiteFileError, WrongSideError: The site is unknown, its file is wrong, or it is for the
-            other side.
+        SiteFileError, WrongSideError: The site is unknown, its file is wrong, or the file is for
+            the other side.
         AirGapError: A key or the ledger cannot be read.
     """
     if take_over is not None and not take_over.strip():
@@ -239,10 +240,10 @@ def open_run_context(
 
 
 def _require_owner(ledger: Ledger, site: Site) -> None:
-    """Require that a state folder is this site's and side's own: chains must not mix.
+    """Require that a state folder belongs to this site and side, since chains must not mix.
 
     Raises:
-        SiteFileError: It holds the state of another site or side.
+        SiteFileError: The folder holds the state of another site or side.
     """
     expected = f"site {site.name}, {site.side.value} side"
     owner = ledger.claim(expected)

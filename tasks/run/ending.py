@@ -1,4 +1,4 @@
-"""How a run ends, whatever the end is: one report, written down, remembered, shown."""
+"""End of a run, successful or not: one report is made, written and recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tasks.visible import visible_lines
 
 
 def begin_run(run: RunContext) -> None:
-    """Remember that a run began; one that is killed stays in the list without an end."""
+    """Record the start of a run in the ledger; a killed run keeps a record without an end."""
     Runs(run.ledger).write(RunRecord(id=run.run_id, command=run.command, started=run.started))
 
 
 def stopped(run: RunContext) -> StoppedError:
-    """Make the error of a run that somebody ended; it names the wsusutil that goes on."""
+    """Make the error of a run that a person stopped; it names a wsusutil that still works."""
     if run.waits_for is None:
         return StoppedError(command=run.command)
     return StoppedError(
@@ -35,10 +35,10 @@ def stopped(run: RunContext) -> StoppedError:
 
 
 def close_run(run: RunContext, error: Exception | None) -> CommandReport:
-    """Make the report of a run from what it noted, write it, and remember how it ended.
+    """Make the report of a run from its draft, write it, and record the end in the ledger.
 
-    A refusal for trust empties the intake, whichever step it came from. A run that ended while it
-    waited for wsusutil says that this goes on.
+    A refusal for trust empties the intake, whichever step refused. The report of a run that ended
+    while it waited for wsusutil names the wsusutil that still works.
     """
     if error is not None and run.waits_for is not None and not isinstance(error, StoppedError):
         run.report.lines.append(run.waits_for.sentence)
@@ -47,7 +47,7 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     ended = run.clock()
     log_path = None
     if error is not None and not isinstance(error, AirGapError):
-        log_path = _keep_traceback(run.site.state_dir, run.run_id, error)
+        log_path = _write_traceback(run.site.state_dir, run.run_id, error)
     report = CommandReport(
         command=run.command,
         site=run.site.name,
@@ -63,15 +63,15 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
         **run.report.notes,
     )
     try:
-        return _keep(run, report, ended=ended)
+        return _record(run, report, ended=ended)
     except (AirGapError, OSError, sqlite3.Error) as fault:
-        # A disk that is full now must not hide how the run itself ended.
+        # A full disk must not hide how the run itself ended.
         errors = (*report.errors, error_line(fault))
         code = report.exit_code if report.errors else exit_code_of(fault)
         return report.model_copy(update={"errors": errors, "exit_code": code})
 
 
-def _keep(run: RunContext, report: CommandReport, *, ended: datetime) -> CommandReport:
+def _record(run: RunContext, report: CommandReport, *, ended: datetime) -> CommandReport:
     report = write_reports(run.reports_dir, report, now=ended)
     Runs(run.ledger).write(
         RunRecord(
@@ -88,8 +88,11 @@ def _keep(run: RunContext, report: CommandReport, *, ended: datetime) -> Command
     return report
 
 
-def _keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | None:
-    """Write what nobody foresaw into the log file, if it can be; the terminal gets one sentence."""
+def _write_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | None:
+    """Append the traceback of an unforeseen error to the log file; None if the write fails.
+
+    The terminal shows one sentence only.
+    """
     path = state_dir / "unexpected.log"
     try:
         with path.open("a", encoding="utf-8") as stream:
@@ -103,7 +106,7 @@ def _keep_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | No
 def _empty_intake(run: RunContext) -> None:
     """Remove everything that a refused bundle left in the intake.
 
-    Nothing is removed while another run works with it, or while the server cannot be reached.
+    The intake stays if another run works with it, or if the server cannot be reached.
     """
     disk = run.known_disk
     with suppress(AirGapError):

@@ -1,4 +1,4 @@
-"""Our folders on a server: their layout, and making them private."""
+"""Layout of our folders on a server, and how they are made private."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ContentDiskFolders:
     """Our folders on the disk of WsusContent, so that placing and deleting content is a rename.
 
     Attributes:
-        root: Parent of both; served by nobody.
+        root: Parent of both; neither WSUS nor its web site serves it.
         intake: Holds a bundle's content until all of it is verified.
         trash: Holds deleted content until a person empties it.
     """
@@ -42,7 +42,7 @@ class ServerFolders:
 
     @property
     def mark(self) -> HostPath:
-        """File that names the bundle that came last (``tasks/server/mark.py``)."""
+        """File that names the newest bundle (``tasks/server/mark.py``)."""
         return self.work_dir.joined("marks", f"{self.site}.json")
 
     @property
@@ -55,10 +55,10 @@ class ServerFolders:
         return self.runs.joined(f"{self.site}-{work}")
 
     def on_content_disk(self, content_dir: HostPath) -> ContentDiskFolders:
-        """Intake and trash for a content folder.
+        """Return intake and trash for a content folder.
 
-        They lie in the work folder when it is on that drive, else in a folder beside WsusContent.
-        On POSIX the work folder has to be on that disk.
+        Both lie in the work folder if it is on the drive of WsusContent, else in a folder beside
+        WsusContent. On POSIX the work folder has to be on the disk of WsusContent.
         """
         is_same_drive = content_dir.drive == self.work_dir.drive
         root = self.work_dir if is_same_drive else content_dir.parent.joined("wsus-airgap")
@@ -70,6 +70,6 @@ class ServerFolders:
 
 
 def make_disk_folders(server: Host, disk: ContentDiskFolders, folder: HostPath) -> None:
-    """Make the intake or the trash and the folders of ours above it, private."""
+    """Make the intake or the trash, and our folders above it, each of them private."""
     for path in (disk.root, folder.parent, folder):
         server.make_private_folder(path)

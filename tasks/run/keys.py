@@ -1,4 +1,4 @@
-"""The keys of a site file: what this side signs with, and whom it believes."""
+"""Keys of a site file: the key that this side signs with, and the keys that it trusts."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tasks.site.settings import Site
 
 
 def site_trust(site: Site) -> Trust:
-    """Whose seals count here: the keys of the site file, and nobody else's."""
+    """Return the trusted keys of the site file; only their seals count."""
     trust = site.trust
     return Trust(tuple(load_public_key(path) for path in trust.trusted_keys), trust.threshold)
 
 
 def signing_key(site: Site) -> SigningKey:
-    """This side's own key."""
+    """Return the private key of this side."""
     return load_signing_key(site.trust.signing_key)
 
 
 def own_trust(site: Site) -> Trust:
-    """Our own key alone: for what this side sealed itself."""
+    """Return this side's own key as the only trusted one, for what this side sealed itself."""
     return Trust((signing_key(site).public,), 1)
 
 
 def bundle_trust(site: Site) -> Trust:
-    """Whose seals on bundles count when this side verifies: also its own, on the staging side."""
+    """Return the keys whose seals on bundles count; on the staging side also its own key."""
     trust = site_trust(site)
     if site.side is Side.STAGING:
         return Trust((*trust.keys, signing_key(site).public), trust.threshold)
@@ -34,10 +34,10 @@ def bundle_trust(site: Site) -> Trust:
 
 
 def receipt_secret(site: Site) -> bytes:
-    """The secret for typed receipt codes.
+    """Return the secret for typed receipt codes.
 
     Raises:
-        SiteFileError: The site file names none.
+        SiteFileError: The site file names no receipt secret.
     """
     path = site.trust.receipt_secret
     if path is None:

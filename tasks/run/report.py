@@ -1,4 +1,4 @@
-"""The report of a run as it grows: every step adds to it, and the end of the run writes it."""
+"""Draft of a run's report: every step adds to it, and the end of the run writes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger("wsus_airgap")
 
 
 class Notes(TypedDict, total=False):
-    """Values of single fields of ``CommandReport``, as the steps learn them."""
+    """Single fields of ``CommandReport``, set by the steps as they learn the values."""
 
     bundle: Path
     sequence: int
@@ -36,12 +36,12 @@ class Notes(TypedDict, total=False):
 
 @dataclass
 class ReportDraft:
-    """Everything that a run reports so far; a failed run reports it too.
+    """Report of a run so far; a failed run reports it too.
 
     Attributes:
         notices: Sentences that a person should know; a run with a notice ends flagged.
-        flagged_missing: The missing content that flags the run; None: all that was noted.
-        changes: Changes made on the server, in words, and how many of each.
+        flagged_missing: The missing content that flags the run; None: all missing content does.
+        changes: Number of changes made on the server, by kind of change in words.
     """
 
     notes: Notes = field(default_factory=Notes)
@@ -53,7 +53,7 @@ class ReportDraft:
     flagged_missing: tuple[MissingFile, ...] | None = None
 
     def notice(self, sentence: str) -> None:
-        """Log a sentence that a person should know, and keep it for the report."""
+        """Log a sentence that a person should know, and add it to the report."""
         log.warning(sentence)
         self.notices.append(sentence)
 
@@ -63,7 +63,7 @@ class ReportDraft:
 
     @property
     def is_flagged(self) -> bool:
-        """True if a run that did its work still needs a person."""
+        """True if the run did its work and a person still has to look at something."""
         noted = self.notes.get("missing", ())
         missing = noted if self.flagged_missing is None else self.flagged_missing
         approvals = self.notes.get("approvals", ApprovalOutcome())

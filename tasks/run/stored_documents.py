@@ -1,7 +1,8 @@
-"""The documents of a bundle that a state folder keeps: still those that its header binds, or not.
+"""Documents of a bundle in the state folder: header, manifest, approvals and package index.
 
-Both sides decide by them long after the bundle was made or imported. One that was cut off would say
-that approvals were taken back, or that content is held nowhere.
+Both sides read them long after the bundle was made or imported, so each is compared with the digest
+in the bundle's header first. A truncated document would read as approvals taken back, or as content
+that no bundle ever carried.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ from tasks.bundle.layout import APPROVALS, MANIFEST
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.content.digest import blake3_of_file
 from tasks.errors import FailedError, PackageError, UsageError
-from tasks.ledger.imports import ImportRecord
+from tasks.ledger.imports import ImportRecord, Imports
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
 from tasks.refusals import TrustError
-from tasks.run.context import RunContext
 
 PAYLOAD = "header.payload.json"
 
 
 def read_header_copy(folder: Path) -> Header | None:
-    """The header of a bundle, from our folder of it; None when it is lost."""
+    """Read a bundle's header from our folder of the bundle; None when it is lost or damaged."""
     path = folder / PAYLOAD
     if not path.is_file():
         return None
@@ -39,12 +39,15 @@ def read_header_copy(folder: Path) -> Header | None:
 
 
 def matches_binding(path: Path, binding: Binding) -> bool:
-    """Whether a document of ours is the one that a header binds."""
+    """Return True if a document of ours has the digest that a header binds."""
     return path.is_file() and blake3_of_file(path) == binding.blake3
 
 
-def is_kept_text(path: Path, expected: bytes) -> bool:
-    """Whether a small file of ours says just this; no more of it is read than that."""
+def has_content(path: Path, expected: bytes) -> bool:
+    """Return True if a small file of ours has exactly these bytes.
+
+    At most one byte more than expected is read.
+    """
     if not path.is_file():
         return False
     with path.open("rb") as stream:
@@ -52,7 +55,7 @@ def is_kept_text(path: Path, expected: bytes) -> bool:
 
 
 def is_readable(index: Path) -> bool:
-    """Whether the index of a package is one; what is in it was read from the package."""
+    """Return True if the index of a package can be opened; its rows are not compared."""
     try:
         with PackageIndex(index):
             return True
@@ -61,7 +64,7 @@ def is_readable(index: Path) -> bool:
 
 
 def damaged_documents(folder: Path, header: Header) -> Iterator[str]:
-    """Name what our folder of a bundle lacks of what is asked of it later, or has damaged."""
+    """Yield the names of documents that our folder of a bundle lacks or holds damaged."""
     for name, binding in ((MANIFEST, header.manifest), (APPROVALS, header.approvals)):
         if not matches_binding(folder / name, binding):
             yield name
@@ -70,10 +73,10 @@ def damaged_documents(folder: Path, header: Header) -> Iterator[str]:
 
 
 def require_documents(record: ImportRecord) -> None:
-    """See that the documents of an imported bundle are those that its seal vouched for.
+    """Require that the documents of an imported bundle are as they were sealed.
 
     Raises:
-        FailedError: Some are lost or damaged.
+        FailedError: Some documents are lost or damaged.
     """
     header = read_header_copy(record.folder)
     if header is None or header.digest != record.header_digest:
@@ -90,7 +93,7 @@ def require_documents(record: ImportRecord) -> None:
 
 
 def read_decisions_file(path: Path) -> ApprovalSet:
-    """Read an ``approvals.jsonl`` of ours: a copy that the seal vouched for.
+    """Read our copy of a bundle's ``approvals.jsonl``, whose bytes were proved by the seal.
 
     Raises:
         TrustError: Its lines break the format although they are sealed.
@@ -99,18 +102,18 @@ def read_decisions_file(path: Path) -> ApprovalSet:
         with path.open("rb") as lines:
             return ApprovalSet.from_lines(read_bounded(lines))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise TrustError(reason=f"approvals {path}: {said}") from error
+        flaw = " ".join(str(error).split())[:300]
+        raise TrustError(reason=f"approvals {path}: {flaw}") from error
 
 
-def require_newest_import(run: RunContext) -> ImportRecord:
-    """Return the newest finished import; its documents are as sealed.
+def require_newest_import(imports: Imports) -> ImportRecord:
+    """Return the newest finished import, after comparing its documents with their header.
 
     Raises:
         UsageError: Nothing was imported yet.
         FailedError: Its documents are lost or damaged.
     """
-    record = run.imports.newest_done()
+    record = imports.newest_done()
     if record is None:
         raise UsageError(
             reason="nothing was imported on this side yet, so there is no metadata",

@@ -1,4 +1,4 @@
-"""Decisions that wait, as the ledger has them."""
+"""Parked and held decisions that the ledger remembers, in the shape of the JSON output."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 from collections.abc import Iterator
 from typing import Literal
 
-from tasks.run.context import RunContext
+from tasks.ledger.imports import Imports
 
 
-def waiting_of(run: RunContext, state: Literal["parked", "held"]) -> Iterator[dict[str, object]]:
-    """Yield the parked or held decisions that are remembered, in the shape of the JSON output."""
+def waiting_decisions(
+    imports: Imports, state: Literal["parked", "held"]
+) -> Iterator[dict[str, object]]:
+    """Yield the parked or the held decisions, each with its reason."""
     return (
         {**json.loads(decision.body), "reason": decision.reason}
-        for decision in run.imports.decisions(state)
+        for decision in imports.decisions(state)
     )

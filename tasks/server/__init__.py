@@ -1,1 +1,1 @@
-"""One WSUS server as the product works with it: queries, checks, content, wsusutil, clean-up."""
+"""Work with one WSUS server: queries, checks, content scan, wsusutil, mark, clean-up, status."""

@@ -1,23 +1,23 @@
-"""Check that a server can take part, on either side, and that it fits a bundle."""
+"""Checks of a server: it can take part, it is the remembered one, its settings fit a bundle."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from tasks.bundle.header import StagingFacts
 from tasks.errors import PathMissingError
+from tasks.hosts.host import Host
 from tasks.ledger.store import Ledger
 from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings, unfit_reasons
 from tasks.names import Side
 from tasks.refusals import RoomError, ServerChangedError, ServerUnfitError, SettingsDifferError
 from tasks.run.context import RunContext
 from tasks.server import queries
+from tasks.site.settings import Site
 
 _LEAST_ROOM_BYTES = 64 * 1_048_576
 
 
 def check_server(run: RunContext) -> ServerFacts:
-    """See that the server can take part: its service runs, its role and state allow it.
+    """Check that the server can take part: its service runs, its role and state allow it.
 
     Raises:
         ServiceDownError: The service does not run and cannot be started.
@@ -25,17 +25,18 @@ def check_server(run: RunContext) -> ServerFacts:
         ServerChangedError: It is not the server that this site remembers.
         RoomError: Its content disk is as good as full.
     """
-    facts = queries.read_running_server(run, since=_since(run))
+    newest = run.exports.newest()
+    facts = queries.read_running_server(run, since=newest.created if newest else None)
     side = run.site.side
     reasons = unfit_reasons(facts, side)
     if reasons:
         raise ServerUnfitError(
             side=side,
-            reason="; ".join(each.reason for each in reasons),
+            reason="; ".join(reason.reason for reason in reasons),
             remedy=reasons[0].remedy,
         )
     require_known_server(run.ledger, side, facts.server_id)
-    _require_content_dir(run, facts)
+    _require_content_dir(run.server, run.site, facts)
     volume = facts.content_volume
     if volume is not None and volume.free_bytes < _LEAST_ROOM_BYTES:
         raise RoomError(
@@ -50,7 +51,7 @@ def require_known_server(ledger: Ledger, side: Side, server_id: str) -> None:
     """Require the server id that this site remembers, if it remembers one.
 
     Raises:
-        ServerChangedError: It is another one.
+        ServerChangedError: The server has another id.
     """
     expected = ledger.server_id(side)
     if expected is not None and expected != server_id:
@@ -62,7 +63,7 @@ def require_known_server(ledger: Ledger, side: Side, server_id: str) -> None:
 
 
 def compare_servers(ledger: Ledger, staging: StagingFacts, facts: ServerFacts) -> None:
-    """Compare this server with the one that a bundle comes from, and with what we remember.
+    """Compare this server's settings, and the staging server's id, with a bundle's header.
 
     Args:
         ledger: State of the disconnected side.
@@ -70,7 +71,7 @@ def compare_servers(ledger: Ledger, staging: StagingFacts, facts: ServerFacts) -
         facts: This server.
 
     Raises:
-        SettingsDifferError: Every difference, each with its remedy.
+        SettingsDifferError: The settings differ; it names every difference and its remedy.
         ServerChangedError: The staging server has another id than this site remembers.
     """
     theirs = ServerSettings(
@@ -90,36 +91,35 @@ def compare_servers(ledger: Ledger, staging: StagingFacts, facts: ServerFacts) -
     require_known_server(ledger, Side.STAGING, staging.id)
 
 
-def _require_content_dir(run: RunContext, facts: ServerFacts) -> None:
-    """See that what the server names as its content folder is one, unless the site file names it.
+def _require_content_dir(server: Host, site: Site, facts: ServerFacts) -> None:
+    """Require a content folder: the one in the site file, else the one that the server names.
 
-    On every WSUS it ends in ``WsusContent``, and WSUS has made it: we never do. An export would
-    take a disk that is not mounted for a server without content.
+    WSUS always creates this folder and calls it ``WsusContent``. If it is missing, its disk is
+    probably not mounted; exporting would record an empty server.
+
+    Raises:
+        PathMissingError: The staging server lacks the folder that the site file names.
+        ServerUnfitError: The server names no WsusContent, or none that exists.
     """
-    named = run.site.server.content_dir
-    if named is not None:
-        is_read = run.site.side is Side.STAGING
-        if is_read and run.server.stat(run.server.path(named)) is None:
-            raise PathMissingError(what="the content folder (server.content_dir)", path=named)
+    configured = site.server.content_dir
+    if configured is not None:
+        is_read = site.side is Side.STAGING
+        if is_read and server.stat(server.path(configured)) is None:
+            raise PathMissingError(what="the content folder (server.content_dir)", path=configured)
         return
     try:
-        path = run.server.path(facts.content_dir)
+        path = server.path(facts.content_dir)
         reason = f"it names a content folder that is no WsusContent: {path}"
         if path.name.lower() == "wsuscontent":
-            found = run.server.stat(path)
-            if found is not None and found.kind != "file":
+            stat = server.stat(path)
+            if stat is not None and stat.kind != "file":
                 return
             reason = f"its content folder is not there: {path}"
     except ValueError as error:
         reason = f"it names a content folder that cannot be one: {error}"
     raise ServerUnfitError(
-        side=run.site.side.value,
+        side=site.side.value,
         reason=reason,
         remedy="See that the disk of WsusContent is there, or set server.content_dir in the site "
         "file to that folder; then run the same command again.",
     )
-
-
-def _since(run: RunContext) -> datetime | None:
-    newest = run.exports.newest()
-    return newest.created if newest else None

@@ -1,9 +1,9 @@
-"""What a killed run left, and what earlier bundles did: swept when nobody needs it any more.
+"""Clean-up: remove folders of killed runs on the server, and packages of older bundles.
 
-What lies on the server is swept by the next run, when it holds the server's lock. Under it nobody
-else works for this site, so what lies below ``runs`` belongs to runs that are over. Scripts that
-such a run started go on by themselves; they are waited for first, so that nothing changes the
-server beside us.
+The next run cleans up the server once it holds the server's lock. While it holds the lock no other
+run works for this site, so every folder below ``runs`` belongs to a run that is over. A script that
+such a run started may still be working; we wait for it first, so that nothing else changes the
+server during our run.
 """
 
 from __future__ import annotations
@@ -15,15 +15,18 @@ from typing import Literal
 
 from tasks.bundle.layout import PACKAGE
 from tasks.errors import TimeLimitError
+from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.waiting import poll
+from tasks.ledger.exports import Exports
+from tasks.ledger.imports import Imports
 from tasks.ledger.work_id import WorkId, is_run_id
 from tasks.logs import log
 from tasks.metadata.index import INDEX
 from tasks.run.context import RunContext
 
-# A script that changes the server is waited for as long as it may take; one that only reads is
-# left alone after a while, with its folder.
+# We wait for a script that changes the server as long as it may take. A script that only reads is
+# left alone after a while, and its folder stays.
 _CHANGING = "apply-approvals"
 _CHANGE_SECONDS = 6 * 3_600.0
 _READ_SECONDS = 120.0
@@ -32,9 +35,9 @@ _JOB = re.compile(r"(?P<script>[a-z-]+)\.job-\d+")
 
 
 def clean_up_server(run: RunContext) -> None:
-    """Wait for what earlier runs left running on the server, and remove their folders.
+    """Wait for scripts of earlier runs that still work on the server, and remove their folders.
 
-    The folder of a piece of work that is not done stays: the run that takes it up needs it.
+    The folder of an unfinished piece of work stays, because the run that continues it needs it.
 
     Raises:
         TimeLimitError: A script that changes the server is still running after hours.
@@ -43,12 +46,13 @@ def clean_up_server(run: RunContext) -> None:
         work = WorkId.parse(name)
         if work is None and not is_run_id(name):
             continue
-        if _wait_for_scripts(run, folder) and (work is None or _is_over(run, work)):
+        is_over = work is None or _is_over(run.exports, run.imports, work)
+        if _wait_for_scripts(run.server, folder) and is_over:
             run.server.remove_tree(folder)
 
 
 def remove_work(run: RunContext, work: WorkId) -> None:
-    """Remove the folders of a finished piece of work from the server, with those of its plans."""
+    """Remove the folders of a finished piece of work, and of its plans, from the server."""
     for folder, name in _own_folders(run):
         parsed = WorkId.parse(name)
         if parsed is not None and parsed.whole == work:
@@ -56,7 +60,7 @@ def remove_work(run: RunContext, work: WorkId) -> None:
 
 
 def _own_folders(run: RunContext) -> Iterator[tuple[HostPath, str]]:
-    """Folders below ``runs`` that begin with this site's name, each with the rest of its name."""
+    """Yield the folders of this site below ``runs``, each with its name after the site's."""
     runs, start = run.folders.work_dir.joined("runs"), f"{run.site.name}-"
     for stat in run.server.list_folder(runs):
         if stat.kind == "folder" and stat.name.startswith(start):
@@ -64,9 +68,12 @@ def _own_folders(run: RunContext) -> Iterator[tuple[HostPath, str]]:
 
 
 def drop_old_packages(newest: Path) -> None:
-    """Remove the packages of all bundles but one from the state folder, with their indexes.
+    """Remove packages and indexes of all bundles but the newest from the state folder.
 
-    Each is as large as the catalogue, and only the newest is asked again; manifests stay.
+    Each is as large as the catalogue, and only the newest is read again. Manifests stay.
+
+    Args:
+        newest: Our folder of the newest bundle.
     """
     for name in (PACKAGE, INDEX):
         for path in newest.parent.glob(f"*/{name}"):
@@ -74,26 +81,27 @@ def drop_old_packages(newest: Path) -> None:
                 path.unlink()
 
 
-def _is_over(run: RunContext, work: WorkId) -> bool:
+def _is_over(exports: Exports, imports: Imports, work: WorkId) -> bool:
+    """Return True if no later run continues this piece of work."""
     if work.kind == "audit":
         return True
     if work.kind == "export":
-        record = run.exports.by_sequence(work.sequence)
+        record = exports.by_sequence(work.sequence)
         return record is not None and record.status in {"sealed", "void"}
-    newest = run.imports.newest_done()
+    newest = imports.newest_done()
     return newest is not None and work.sequence <= newest.sequence
 
 
-def _wait_for_scripts(run: RunContext, folder: HostPath) -> bool:
-    """Wait for the scripts in a folder; False when one that only reads takes too long."""
-    for stat in run.server.list_folder(folder):
+def _wait_for_scripts(server: Host, folder: HostPath) -> bool:
+    """Wait for the scripts in a folder; False if a script that only reads takes too long."""
+    for stat in server.list_folder(folder):
         match = _JOB.fullmatch(stat.name)
         if match is None:
             continue
         changes = match["script"] == _CHANGING
         limit_seconds = _CHANGE_SECONDS if changes else _READ_SECONDS
         try:
-            _wait_for(run, folder.joined(stat.name), limit_seconds)
+            _wait_for(server, folder.joined(stat.name), limit_seconds)
         except TimeLimitError as error:
             if changes:
                 raise
@@ -102,9 +110,9 @@ def _wait_for_scripts(run: RunContext, folder: HostPath) -> bool:
     return True
 
 
-def _wait_for(run: RunContext, job: HostPath, limit_seconds: float) -> None:
+def _wait_for(server: Host, job: HostPath, limit_seconds: float) -> None:
     def end() -> Literal[True] | None:
-        has_code = run.server.stat(job.joined("exit-code")) is not None
-        return True if has_code or run.server.poll_detached(job).state != "running" else None
+        has_code = server.stat(job.joined("exit-code")) is not None
+        return True if has_code or server.poll_detached(job).state != "running" else None
 
     poll(end, what=f"an earlier run's script ({job})", limit_seconds=limit_seconds)

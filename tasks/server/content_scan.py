@@ -1,4 +1,4 @@
-"""Read WsusContent: scan it into a listing, and prove files that changed since they were read."""
+"""Scan of WsusContent into a listing, and proof of files that changed since they were hashed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tasks.run.context import RunContext
 
 
 def prove_content(run: RunContext, listing: ContentListing, *, everything: bool = False) -> int:
-    """Read content files that nobody has looked into since they changed; how many were read.
+    """Hash the content files that have no cached digests; return how many were read.
 
     Args:
         run: The run.
-        listing: What lies there; the proof is written into it.
-        everything: Read all files, whatever is remembered of them.
+        listing: Listing of WsusContent; the digests are written into it.
+        everything: Hash all files, cached digests or not.
     """
     files = iter(listing) if everything else listing.unproved()
     waiting: dict[CopyItem, ContentFile] = {}
@@ -44,7 +44,7 @@ def prove_content(run: RunContext, listing: ContentListing, *, everything: bool 
 
 
 def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
-    """List WsusContent; digests that are remembered come along, nothing is read."""
+    """List WsusContent with the cached digests of its files; no file is read."""
     content_dir = run.server.path(run.site.server.content_dir or facts.content_dir)
     run.ledger.remember_content_dir(content_dir.text)
     run.progress.start("Scan content", total=None, unit="files")

@@ -1,9 +1,9 @@
-"""The mark on the server: which bundle came last, kept where no bundle can write.
+"""Mark on the server: a file of ours that names the newest bundle, where no bundle can write.
 
-State that is lost, or set back, on one of the two is seen by comparing both. On the disconnected
-side a server that is further than the state folder knows stops everything; a state folder that is
-further is said. On the staging side, where the mark is of the bundle that was committed last, no
-number that it has passed is taken again.
+Comparing the mark with the ledger reveals that one of them was lost or set back. On the
+disconnected side, a mark newer than the ledger stops the run; a ledger newer than the mark only
+raises a notice. On the staging side the mark names the bundle committed last, and no sequence
+number up to it is used again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.bundle.header import ChainId, Header, SequenceNumber
 from tasks.content.fields import Blake3Field
+from tasks.hosts.host import Host
+from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
+from tasks.ledger.imports import Imports
 from tasks.names import SiteName
 from tasks.refusals import ChainError, ServerUnfitError
 from tasks.run.context import RunContext
@@ -32,7 +35,7 @@ class Mark(BaseModel):
 
 
 def mark_of(header: Header) -> Mark:
-    """The mark that a bundle leaves."""
+    """Return the mark of a bundle."""
     return Mark(
         site=header.site,
         chain=header.chain,
@@ -41,14 +44,14 @@ def mark_of(header: Header) -> Mark:
     )
 
 
-def write_mark(run: RunContext, mark: Mark) -> None:
-    """Leave the mark of a bundle that is about to be sealed, or remembered as imported."""
-    run.server.make_private_folder(run.folders.mark.parent)
-    write_atomic(run.server, run.folders.mark, [mark.model_dump_json().encode()])
+def write_mark(server: Host, path: HostPath, mark: Mark) -> None:
+    """Write the mark of a bundle that is about to be sealed, or recorded as imported."""
+    server.make_private_folder(path.parent)
+    write_atomic(server, path, [mark.model_dump_json().encode()])
 
 
 def highest_marked(run: RunContext) -> int:
-    """The number of the bundle that was committed last on this staging server; 0 without a mark.
+    """Return the number of the bundle committed last on this staging server; 0 without a mark.
 
     Raises:
         ServerUnfitError: The mark cannot be read.
@@ -58,10 +61,10 @@ def highest_marked(run: RunContext) -> int:
 
 
 def compare_mark(run: RunContext) -> None:
-    """Compare the mark with what this side remembers.
+    """Compare the mark with the ledger of the disconnected side.
 
     Raises:
-        ChainError: The server is further than this state folder knows, or follows another chain.
+        ChainError: The mark is newer than the ledger, or of another chain or bundle.
         ServerUnfitError: The mark cannot be read.
     """
     mark, newest = _read(run), run.imports.newest()
@@ -72,31 +75,31 @@ def compare_mark(run: RunContext) -> None:
                 "seems to have been set back"
             )
         return
-    known = newest.sequence if newest else 0
+    sequence = newest.sequence if newest else 0
     chain = run.ledger.chain
-    if mark.sequence > known or (chain is not None and mark.chain != chain):
+    if mark.sequence > sequence or (chain is not None and mark.chain != chain):
         raise ChainError(
             reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "
-            f"this state folder knows chain {chain or 'none'} up to bundle {known}",
+            f"this state folder knows chain {chain or 'none'} up to bundle {sequence}",
             remedy="Restore the state folder from its backup. Only if its loss is explained, move "
             f"{run.folders.mark} on the server aside and import a bundle of `export --full`.",
         )
-    _require_known(run, mark)
-    if newest is not None and newest.status == "done" and mark.sequence < known:
+    _require_known(run.imports, mark)
+    if newest is not None and newest.status == "done" and mark.sequence < sequence:
         run.report.notice(
-            f"the server bears the mark of bundle {mark.sequence}, and bundle {known} was imported "
-            "last: it seems to have been set back"
+            f"the server bears the mark of bundle {mark.sequence}, and bundle {sequence} was "
+            "imported last: it seems to have been set back"
         )
 
 
-def _require_known(run: RunContext, mark: Mark) -> None:
-    """See that the mark is of the very bundle that was imported here under its number.
+def _require_known(imports: Imports, mark: Mark) -> None:
+    """Require that the mark names the same bundle that was imported here under its number.
 
     Raises:
-        ChainError: It is of another one.
+        ChainError: It names another bundle of that number.
     """
-    known = {record.sequence: record.header_digest for record in run.imports.all()}
-    digest = known.get(mark.sequence)
+    imported = {record.sequence: record.header_digest for record in imports.all()}
+    digest = imported.get(mark.sequence)
     if digest is not None and digest != mark.header_digest:
         raise ChainError(
             reason=f"the server bears the mark of a bundle {mark.sequence} with header digest "

@@ -1,4 +1,4 @@
-"""Ask a server through our scripts: one script run a question, whatever the number of items."""
+"""Queries of a server through our scripts: one script run for all items of a question."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OTHER_SHAPE = "its answer has another shape than ours: "
 
 
 class ServiceState(BaseModel):
-    """How the WSUS service stands, and every ``wsusutil`` at work; what the server says of itself.
+    """State of the WSUS service and every ``wsusutil`` at work, as the server reports them.
 
     ``status`` is Windows' word: Running, Stopped, StartPending.
     """
@@ -53,12 +53,12 @@ def ask(
         script: Name of the script.
         settings: Fields of the first line of its input.
         items: Further lines of its input.
-        folder: Where it runs; a folder of this run when left out. A piece of work that may be
-            taken up again by another run has a folder of its own.
-        timeout_seconds: When to stop waiting; None: ``server.script_limit_minutes``.
+        folder: Folder in which it runs; None: the folder of this run. A piece of work that another
+            run may continue has a folder of its own.
+        timeout_seconds: Longest wait for the answer; None: ``server.script_limit_minutes``.
 
     Raises:
-        ScriptFailedError: It ended without its answer; may come while the answer is read.
+        ScriptFailedError: It ended without its answer; may be raised while the answer is read.
         TimeLimitError: It is still running at the limit; it is left alone.
     """
     if folder is None:
@@ -84,35 +84,35 @@ def _ask_one(
     *,
     folder: HostPath | None = None,
 ) -> Json:
-    """Run a script whose answer is one line.
+    """Run a script whose answer is one line, and return that line.
 
     Raises:
-        ScriptFailedError: It answered with none, or with more.
+        ScriptFailedError: The answer has no line, or more than one.
     """
     lines = ask(run, script, settings, folder=folder)
     first = next(lines, None)
-    others = sum(1 for _ in lines)  # to the end, which shows whether the answer is whole
+    others = sum(1 for _ in lines)  # read to the end line, which proves the answer whole
     if first is None or others:
-        found = 0 if first is None else 1 + others
-        raise ScriptFailedError(script=script, reason=f"expected one line, found {found}")
+        number = 0 if first is None else 1 + others
+        raise ScriptFailedError(script=script, reason=f"expected one line, found {number}")
     return first
 
 
 def read_server(run: RunContext, *, since: datetime | None = None) -> ServerFacts:
-    """Read a server's facts; ``since`` asks also how many updates arrived after it."""
+    """Read a server's facts; with ``since`` also the number of updates that arrived after it."""
     moment = None if since is None else since.strftime(UTC_SECOND)
     with answer_errors("read-server"):
         return ServerFacts.model_validate(_ask_one(run, "read-server", {"since": moment}))
 
 
 def read_running_server(run: RunContext, *, since: datetime | None = None) -> ServerFacts:
-    """Read a server's facts, after starting its service where it is stopped.
+    """Read a server's facts, after starting its service if the service is stopped.
 
-    A server whose service runs is asked once.
+    A server whose service runs is queried once.
 
     Raises:
         ServiceDownError: The service does not run and cannot be started.
-        WsusutilRunningError: It does not run, and a wsusutil is at work, which may have stopped it.
+        WsusutilRunningError: It does not run, and a wsusutil at work may have stopped it.
         ScriptFailedError: The API does not answer although the service runs.
     """
     try:
@@ -124,7 +124,7 @@ def read_running_server(run: RunContext, *, since: datetime | None = None) -> Se
             raise
     else:
         if not _make_service_run(run):
-            return facts  # it could not be seen, and runs
+            return facts  # its state was unknown in the facts, and it runs
     run.report.notice("WsusService was stopped and has been started")
     return read_server(run, since=since)
 
@@ -132,7 +132,7 @@ def read_running_server(run: RunContext, *, since: datetime | None = None) -> Se
 def read_revisions(
     run: RunContext, revisions: Iterable[RevisionId]
 ) -> Iterator[tuple[RevisionId, Json]]:
-    """Yield what the server says of revisions, one after the other: those that it has.
+    """Yield each of the given revisions that the server has, with its line of the answer.
 
     Number 0 asks for the newest revision of an update.
     """
@@ -151,30 +151,33 @@ def read_approvals(run: RunContext) -> ServerDecisions:
 
 
 def read_all_approvals(run: RunContext, facts: ServerFacts) -> ServerDecisions:
-    """Read them, and see that they are no fewer than the server counted: they travel as all.
+    """Read groups, approvals and declines, and require as many as the server counts.
+
+    The bundle carries them as the complete decisions of the staging server.
 
     Raises:
-        ScriptFailedError: They are fewer. What changed in between is seen alike by the next run.
+        ScriptFailedError: There are fewer. If decisions were taken back between the two queries,
+            the next run sees equal numbers.
     """
-    found = read_approvals(run)
-    approved = {each.update_id for each in found.decisions.approvals}
-    declined = found.decisions.declined_ids()
-    for what, counted, named in (
+    answer = read_approvals(run)
+    approved = {approval.update_id for approval in answer.decisions.approvals}
+    declined = answer.decisions.declined_ids()
+    for what, counted, listed in (
         ("approved", facts.approved_count, len(approved)),
         ("declined", facts.declined_count, len(declined)),
     ):
-        if named < counted:
-            reason = f"the server counts {counted} {what} updates, and it names {named}"
+        if listed < counted:
+            reason = f"the server counts {counted} {what} updates, and it names {listed}"
             raise ScriptFailedError(script="read-approvals", reason=reason)
-    return found
+    return answer
 
 
 @contextmanager
 def answer_errors(script: str) -> Iterator[None]:
-    """Say whose answer it was where one is whole and yet not what the script writes.
+    """Convert validation errors of a complete but malformed answer into ``ScriptFailedError``.
 
     Raises:
-        ScriptFailedError: In place of what reading the answer raised.
+        ScriptFailedError: Reading the answer raised an error.
     """
     try:
         yield
@@ -193,7 +196,7 @@ def _first_flaw(error: ValidationError) -> str:
 
 
 def _make_service_run(run: RunContext) -> bool:
-    """See that the WSUS service runs, starting it if need be; True when it had to be started.
+    """Start the WSUS service unless it runs; return True if it had to be started.
 
     Raises:
         ServiceDownError: It does not run and cannot be started.
@@ -201,18 +204,18 @@ def _make_service_run(run: RunContext) -> bool:
     """
     if ask_service(run, "status").status == "Running":
         return False
-    found = ask_service(run, "start")
-    if found.status == "Running":
+    service = ask_service(run, "start")
+    if service.status == "Running":
         return True
-    if found.wsusutil:
-        raise refusal([of_process(each) for each in found.wsusutil])
-    raise ServiceDownError(service="WsusService", state=found.status, side=run.site.side.value)
+    if service.wsusutil:
+        raise refusal([of_process(process) for process in service.wsusutil])
+    raise ServiceDownError(service="WsusService", state=service.status, side=run.site.side.value)
 
 
 def ask_service(
     run: RunContext, action: Literal["status", "start"], *, folder: HostPath | None = None
 ) -> ServiceState:
-    """Ask for the service and every ``wsusutil`` at work, or start the service if none is."""
+    """Read the service's state and every ``wsusutil`` at work; ``start`` starts it beside none."""
     settings = {"action": action, "wait_seconds": run.site.server.service_wait_seconds}
     with answer_errors("control-service"):
         return ServiceState.model_validate(

@@ -1,9 +1,9 @@
-"""Nothing is done beside a ``wsusutil`` that works on the server, whoever started it.
+"""Search for every ``wsusutil`` at work on a server, since a run changes nothing beside one.
 
-An import stops WsusService on purpose and starts it again at its end; Microsoft's older text says
-the same of an export. So before a command starts, stops or changes anything, it looks: into every
-run folder below our work folder, of any site and state folder, and into the server's process list,
-which names what other work folders and administrators have started.
+An import stops WsusService on purpose and starts it again at its end; Microsoft's older
+documentation describes an export alike. So before a command starts, stops or changes anything, it
+searches two places: every run folder below our work folder, of any site and state folder; and the
+server's process list, which also shows a ``wsusutil`` of another work folder or an administrator.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.metadata.wsusutil_process import Running, of_job, of_process, refusal
 from tasks.run.context import RunContext
@@ -20,7 +21,7 @@ _JOB = "job-"
 
 
 def job_name(stem: str) -> str:
-    """Name of the job folder of a ``wsusutil``, from the stem of its log's name."""
+    """Return the name of a ``wsusutil``'s job folder, from the stem of its log's name."""
     return f"{_JOB}{stem}"
 
 
@@ -29,43 +30,43 @@ def find_running(run: RunContext, *, folder: HostPath | None = None) -> tuple[Ru
 
     Args:
         run: The run.
-        folder: Where the script runs; a folder of this run when left out.
+        folder: Folder in which the script runs; None: the folder of this run.
     """
-    listed = [of_process(each) for each in ask_service(run, "status", folder=folder).wsusutil]
-    jobs = tuple(_running_jobs(run))
-    known = {each.stem for each in jobs}
-    return (*jobs, *(each for each in listed if each.stem not in known))
+    processes = ask_service(run, "status", folder=folder).wsusutil
+    jobs = tuple(_running_jobs(run.server, run.folders.runs))
+    stems = {job.stem for job in jobs}
+    others = (other for other in map(of_process, processes) if other.stem not in stems)
+    return (*jobs, *others)
 
 
 def require_no_wsusutil(run: RunContext) -> None:
-    """See that no ``wsusutil`` is at work.
+    """Require that no ``wsusutil`` is at work.
 
     Raises:
-        WsusutilRunningError: One is.
+        WsusutilRunningError: At least one is at work.
     """
     if running := find_running(run):
         raise refusal(running)
 
 
-def running_job(run: RunContext, job: HostPath) -> Running | None:
-    """The ``wsusutil`` of a job folder, None when it does not run."""
-    names = {entry.name: entry for entry in run.server.list_folder(job)}
+def running_job(server: Host, job: HostPath) -> Running | None:
+    """Return the ``wsusutil`` of a job folder; None when it does not run."""
+    names = {entry.name: entry for entry in server.list_folder(job)}
     if "started" not in names or "exit-code" in names:
         return None
-    if run.server.poll_detached(job).state != "running":
+    if server.poll_detached(job).state != "running":
         return None
     since = datetime.fromtimestamp(names["started"].mtime_ns / 1e9, UTC)
     return of_job(job.parent.name, job.name.removeprefix(_JOB), since)
 
 
-def _running_jobs(run: RunContext) -> Iterator[Running]:
-    runs = run.folders.runs
-    for work in run.server.list_folder(runs):
+def _running_jobs(server: Host, runs: HostPath) -> Iterator[Running]:
+    for work in server.list_folder(runs):
         folder = runs.joined(work.name)
         if work.kind != "folder":
             continue
-        for entry in run.server.list_folder(folder):
+        for entry in server.list_folder(folder):
             if entry.kind == "folder" and entry.name.startswith(_JOB):
-                running = running_job(run, folder.joined(entry.name))
+                running = running_job(server, folder.joined(entry.name))
                 if running is not None:
                     yield running

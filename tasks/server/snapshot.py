@@ -1,4 +1,4 @@
-"""What a server was seen to be at one moment: facts, decisions, content. Made once, passed on."""
+"""Snapshot of one server: its facts, its decisions and its content at one moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from tasks.metadata.server import ServerFacts
 
 @dataclass(frozen=True, slots=True)
 class ServerSnapshot:
-    """One server, looked at: what it says of itself, what was decided there, what lies there."""
+    """One server at one moment; made once and passed on.
+
+    Attributes:
+        facts: Answers of the server about itself.
+        decisions: Groups, approvals and declines on the server.
+        content: Listing of its WsusContent.
+    """
 
     facts: ServerFacts
     decisions: ServerDecisions
@@ -22,13 +28,13 @@ class ServerSnapshot:
 
     @property
     def choice(self) -> ContentChoice:
-        """Which files the server keeps, by its settings."""
+        """Rule by which the server's settings choose the files that it keeps."""
         return content_choice(self.facts)
 
     def content_view(
         self, *, find: ContentLookup | None = None, provenance: ProvenanceLookup | None = None
     ) -> ContentView:
-        """Its content as an audit looks at it."""
+        """Return the content as an audit reads it."""
         return ContentView(
             choice=self.choice,
             find=find or self.content.find,
@@ -37,7 +43,7 @@ class ServerSnapshot:
 
 
 def content_choice(facts: ServerFacts) -> ContentChoice:
-    """Which files a server with these settings keeps."""
+    """Return the rule by which a server's settings choose the files that it keeps."""
     languages = None if facts.all_languages else frozenset(facts.languages)
     return ContentChoice(languages=languages, express=facts.download_express)
 

@@ -1,4 +1,4 @@
-"""A site's standing: wsusutil at work, chain, baseline, last runs, what waits, locks."""
+"""The command ``status``: wsusutil at work, chain, baseline, last runs, what waits, locks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
+from tasks.ledger.exports import Exports
+from tasks.ledger.imports import Imports
 from tasks.ledger.runs import Runs
 from tasks.metadata.wsusutil_process import REMEDY, Running
 from tasks.names import Side
@@ -20,20 +22,22 @@ from tasks.reports.model import (
     approval_lines,
 )
 from tasks.run.context import RunContext, open_run_context
-from tasks.run.waiting_decisions import waiting_of
+from tasks.run.waiting_decisions import waiting_decisions
 from tasks.server.running_wsusutil import find_running
 
 _RUNS = 10
 
 
 def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
-    """Read a site's standing from its ledger; locks and wsusutil at work from the server."""
+    """Read a site's status from its ledger; locks and wsusutil at work from the server."""
     with open_run_context(site, command="status", side=None, clock=clock) as run:
-        running, current_run = _at_work(run)
-        facts = _staging(run) if run.site.side is Side.STAGING else _disconnected(run)
+        running, at_work = _at_work(run)
+        chain = Fact(label="Chain", value=run.ledger.chain or "not begun")
+        is_staging = run.site.side is Side.STAGING
+        facts = _staging(run.exports) if is_staging else [_newest_import(run.imports)]
         runs = Runs(run.ledger).newest(_RUNS)
         sections = (
-            Section(key="standing", title="Standing", facts=(current_run, *facts, *_locks(run))),
+            Section(key="standing", title="Standing", facts=(at_work, chain, *facts, *_locks(run))),
             Section(
                 key="runs",
                 title="Last runs",
@@ -42,21 +46,21 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             ),
         )
         approvals = ApprovalOutcome(
-            parked=approval_lines(waiting_of(run, "parked")),
-            held=approval_lines(waiting_of(run, "held")),
+            parked=approval_lines(waiting_decisions(run.imports, "parked")),
+            held=approval_lines(waiting_decisions(run.imports, "held")),
         )
         newest = run.exports.newest_sealed()
         imported = run.imports.newest()
-        known = newest or imported
+        record = newest or imported
         baseline = run.exports.baseline()
-        where: dict[str, Any] = {"sequence": known.sequence} if known else {}
+        bundle: dict[str, Any] = {"sequence": record.sequence} if record else {}
         if newest is not None:
-            where["bundle"] = newest.bundle
+            bundle["bundle"] = newest.bundle
         return CommandReport(
             command="status",
             site=run.site.name,
             base=baseline.sequence if baseline else None,
-            **where,
+            **bundle,
             approvals=approvals,
             sections=sections,
             details={fact.label: fact.value for section in sections for fact in section.facts},
@@ -70,25 +74,24 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
 
 
 def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
-    """Every wsusutil at work on the server, and how it is told; unreachable is no error here."""
+    """Find every wsusutil at work, and the line about them; an unreachable server is no error."""
     running: tuple[Running, ...] = ()
     try:
-        # A folder that goes when the host is closed: our own need not exist there yet.
+        # Our own folder need not exist there yet; this one is removed when the host is closed.
         running = find_running(run, folder=run.server.request_folder())
         value = "no wsusutil"
     except AirGapError as error:
         value = f"unknown: {error.message}"
     if running:
-        value = "; ".join(each.sentence for each in running)
-        value += ". WSUS is not asked beside it: what waits is told as the last run left it"
+        value = "; ".join(process.sentence for process in running)
+        value += ". WSUS is not queried beside it; what waits is listed as the last run left it"
     return running, Fact(label="At work on the server", value=value)
 
 
-def _staging(run: RunContext) -> list[Fact]:
-    newest = run.exports.newest()
-    baseline = run.exports.baseline()
+def _staging(exports: Exports) -> list[Fact]:
+    newest = exports.newest()
+    baseline = exports.baseline()
     return [
-        Fact(label="Chain", value=run.ledger.chain or "not begun"),
         Fact(
             label="Newest bundle",
             value=f"{newest.bundle.name}, {newest.status}" if newest else "none",
@@ -97,22 +100,17 @@ def _staging(run: RunContext) -> list[Fact]:
     ]
 
 
-def _disconnected(run: RunContext) -> list[Fact]:
-    newest = run.imports.newest()
-    return [
-        Fact(label="Chain", value=run.ledger.chain or "not begun"),
-        Fact(
-            label="Newest import",
-            value=f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"
-            if newest
-            else "none",
-        ),
-    ]
+def _newest_import(imports: Imports) -> Fact:
+    newest = imports.newest()
+    value = "none"
+    if newest is not None:
+        value = f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"
+    return Fact(label="Newest import", value=value)
 
 
 def _locks(run: RunContext) -> list[Fact]:
-    """Who holds a lock; an unreachable server is said so, and is no error of ``status``."""
-    found = []
+    """Read the owners of the locks; the line of an unreachable server gives the reason."""
+    facts = []
     us = current_owner(machine=run.ledger.machine, run=run.run_id, now=run.clock())
     for label, host, path in (
         ("Lock on the media", run.media, run.media_lock),
@@ -122,8 +120,8 @@ def _locks(run: RunContext) -> list[Fact]:
             value = describe_lock(host, path, us)
         except AirGapError as error:
             value = f"unknown: {error.message}"
-        found.append(Fact(label=label, value=value))
-    return found
+        facts.append(Fact(label=label, value=value))
+    return facts
 
 
 def _waiting_lines(approvals: ApprovalOutcome) -> list[str]:

@@ -1,4 +1,4 @@
-"""Run wsusutil detached, find it again after anything, and judge it by all signals."""
+"""Run of wsusutil: start it detached, find it again after any break, judge it by all signals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from blake3 import blake3
 
 from tasks.content.names import Blake3
 from tasks.errors import AirGapError, HostFileError, PackageError, ServiceDownError, WsusutilError
-from tasks.hosts.host import JobStatus
+from tasks.hosts.host import Host, JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import write_atomic
 from tasks.ledger.steps import Attempt
@@ -33,10 +33,12 @@ from tasks.metadata.wsusutil import (
 )
 from tasks.metadata.wsusutil_log import LogSummary, read_log
 from tasks.metadata.wsusutil_process import of_job, refusal
+from tasks.names import Side
 from tasks.refusals import FolderUnsafeError, WsusutilRunningError
 from tasks.reports.sections import judgement_section
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 from tasks.server.queries import read_revisions, read_running_server
 from tasks.server.running_wsusutil import find_running, job_name, require_no_wsusutil, running_job
 
@@ -47,14 +49,14 @@ _LONGEST_PAUSE_SECONDS = 10.0
 _SETTLE_SECONDS = 15
 # A process that has ended may stand in the process list a little longer.
 _SEEN_GONE_SECONDS = 0.2
-_ASKED_AT_ONCE = 20_000
-# What a name of wsusutil's holds that is no plain file: a signal of its failure, not ours.
+_QUERY_REVISIONS = 20_000
+# A log or package that is no plain readable file is a signal that wsusutil failed.
 _UNREADABLE = (HostFileError, FolderUnsafeError)
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An attempt that is under way. ``had_ended``: it was over before this run looked at it."""
+    """An attempt that was started or found. ``had_ended``: it had ended before this run."""
 
     attempt: Attempt
     had_ended: bool = False
@@ -62,26 +64,26 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an attempt ended, before it is judged."""
+    """End of an attempt that is not judged yet."""
 
     status: JobStatus
     log: LogSummary
 
 
 def wait_for_own_wsusutil(run: RunContext, verb: Verb, *, work: WorkId | None = None) -> None:
-    """See that no wsusutil is at work, and wait for the one that this command goes on from.
+    """Wait for this command's own unfinished wsusutil; refuse if any other is at work.
 
     Args:
         run: The run.
-        verb: What the command has wsusutil do.
-        work: The piece of work that the command goes on with, if it has begun.
+        verb: The command that wsusutil carries out.
+        work: The piece of work that the command continues, if it has begun.
 
     Raises:
-        WsusutilRunningError: Another one is at work: of another run or site, or not ours.
+        WsusutilRunningError: A wsusutil of another run or site, or not ours, is at work.
     """
     own = None if work is None else run.ledger.steps(work.text).attempt(verb)
     while running := find_running(run):
-        others = [each for each in running if own is None or job_name(each.stem) != own.job_name]
+        others = [other for other in running if own is None or job_name(other.stem) != own.job_name]
         if own is None or others:
             raise refusal(others)
         log.info("%s; this command waits for it and goes on from there", running[0].sentence)
@@ -90,13 +92,14 @@ def wait_for_own_wsusutil(run: RunContext, verb: Verb, *, work: WorkId | None = 
 
 
 def report_running_wsusutil(run: RunContext) -> None:
-    """Name the wsusutil that an earlier run of this site has left at work, and go on.
+    """Add a line to the report for each wsusutil of an earlier run that is still at work.
 
-    For what asks the server nothing: it is asked only where the ledger knows such an attempt.
+    For commands that do not query the server otherwise. The server is contacted only if the ledger
+    has an attempt that was not judged.
     """
     for attempt in (*run.ledger.attempts("export"), *run.ledger.attempts("import")):
         try:
-            running = running_job(run, run.server.path(attempt.job))
+            running = running_job(run.server, run.server.path(attempt.job))
         except AirGapError as error:
             run.report.lines.append(f"a wsusutil {attempt.verb} may still work: {error.message}")
             continue
@@ -106,19 +109,19 @@ def report_running_wsusutil(run: RunContext) -> None:
 
 
 def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "") -> Started:
-    """Start wsusutil for a piece of work, or find the one that an earlier run started.
+    """Start wsusutil for a piece of work, or find the attempt of an earlier run.
 
-    An attempt whose program still runs, or ended with a trace that nobody judged yet, is found;
-    one that was lost (the server restarted) is followed by a new one under new names.
+    An attempt is found if its program still runs, or if it ended and was not judged yet. An attempt
+    that was lost (the server restarted) is replaced by a new one with new file names.
 
     Args:
         run: The run.
         verb: export or import.
-        work: Name of the piece of work; its folder on the server is named after it.
+        work: The piece of work; its folder on the server is named after it.
         package: For an import, the package's path on the server.
 
     Raises:
-        WsusutilRunningError: One that is not this attempt has begun since the run looked.
+        WsusutilRunningError: Another wsusutil has begun since the run checked.
     """
     steps = run.ledger.steps(work.text)
     attempt = steps.attempt(verb)
@@ -137,7 +140,7 @@ def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "
         job=folder.joined(job_name(names.stem)).text,
     )
     steps.begin_attempt(attempt, now=run.clock())
-    # Stopped from here on, the run says that it goes on.
+    # If the run is stopped from here on, its report names the wsusutil that still works.
     run.waits_for = of_job(folder.name, names.stem, run.clock())
     command = export_command if verb == "export" else import_command
     run.server.start_detached(
@@ -148,34 +151,30 @@ def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "
 
 
 def wait_for(run: RunContext, attempt: Attempt) -> Ending:
-    """Wait until the program has ended, with a line a minute.
+    """Wait until the program has ended, and log a line a minute.
 
-    It is never killed; past the site's limit we say so.
+    It is never killed; past the site's limit (``server.command_limit_hours``) the report gets a
+    notice.
     """
     job = run.server.path(attempt.job)
-    run.waits_for = running_job(run, job)
+    run.waits_for = running_job(run.server, job)
     pause = _FIRST_PAUSE_SECONDS
-    alarm_at = time.monotonic() + run.site.server.command_limit_hours * 3_600
+    notice_at = time.monotonic() + run.site.server.command_limit_hours * 3_600
     line_at = time.monotonic() + run.wait_line_seconds
     while (status := run.server.poll_detached(job)).state == "running":
         if run.waits_for is not None and time.monotonic() > line_at:
             log.info("%s", run.waits_for.sentence)
             line_at = time.monotonic() + run.wait_line_seconds
-        if time.monotonic() > alarm_at:
+        if time.monotonic() > notice_at:
             run.report.notice(
                 f"wsusutil {attempt.verb} has been running for more than "
                 f"{run.site.server.command_limit_hours:g} hours; it is left alone"
             )
-            alarm_at = float("inf")
+            notice_at = float("inf")
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS, run.wait_line_seconds)
     run.waits_for = None
-    return Ending(status, _read_log(run, attempt))
-
-
-def forget(run: RunContext, attempt: Attempt, *, work: str) -> None:
-    """Forget an attempt that was judged: after a failure the next run starts another."""
-    run.ledger.steps(work).forget_attempt(attempt.verb)
+    return Ending(status, _read_log(run.server, attempt))
 
 
 def judge(
@@ -185,25 +184,25 @@ def judge(
     package: PackageSignal,
     *,
     before: ServerFacts | None,
-    wanted: Iterable[RevisionId] = (),
+    expected: Iterable[RevisionId] = (),
 ) -> Judgement:
-    """Gather the remaining signals, judge, and show in the report how.
+    """Gather the remaining signals, judge the attempt, and add the judgement to the report.
 
     Starts the service if wsusutil left it stopped.
 
-    Raises:
-        WsusutilRunningError: The service is stopped, and another wsusutil is at work meanwhile.
-
     Args:
         run: The run.
-        attempt: Which run.
-        ending: How it ended.
-        package: What we read of the package ourselves.
-        before: The server's facts before it.
-        wanted: Revisions that the server must have after an import.
+        attempt: The attempt.
+        ending: Its end.
+        package: Signal from our own reading of the package.
+        before: The server's facts before the attempt.
+        expected: Revisions that the server must have after an import.
+
+    Raises:
+        WsusutilRunningError: The service is stopped, and another wsusutil is at work.
     """
     service, after = _after(run)
-    unresolved = _Unresolved() if after is None else _look_up(run, wanted)
+    unresolved = _Unresolved() if after is None else _look_up(run, expected)
     signals = Signals(
         exit_code=ending.status.exit_code,
         package=package,
@@ -224,93 +223,101 @@ class _Unresolved:
     first: str = ""
 
 
-def _look_up(run: RunContext, wanted: Iterable[RevisionId]) -> _Unresolved:
-    """Ask for revisions, so many in one script run that memory does not grow with a catalogue."""
-    asked = iter(wanted)
+def _look_up(run: RunContext, expected: Iterable[RevisionId]) -> _Unresolved:
+    """Query revisions in batches, so that memory does not grow with the catalogue."""
+    pending = iter(expected)
     missing = _Unresolved()
-    while some := list(islice(asked, _ASKED_AT_ONCE)):
-        found = {key for key, _ in read_revisions(run, some)}
-        lacking = [f"{key[0]} revision {key[1]}" for key in some if key not in found]
+    while batch := list(islice(pending, _QUERY_REVISIONS)):
+        present = {key for key, _ in read_revisions(run, batch)}
+        lacking = [f"{key[0]} revision {key[1]}" for key in batch if key not in present]
         if lacking:
             missing = _Unresolved(missing.count + len(lacking), missing.first or lacking[0])
     return missing
 
 
-def is_old_failure(run: RunContext, started: Started, judgement: Judgement) -> bool:
-    """Whether what failed was over before this run: its cause may be gone, so it is begun anew."""
+def is_old_failure(report: ReportDraft, started: Started, judgement: Judgement) -> bool:
+    """Return True, with a line in the report, if the failed attempt ended before this run.
+
+    The cause of an old failure may be gone, so the caller starts another attempt.
+    """
     if judgement.succeeded or not started.had_ended:
         return False
-    run.report.lines.append(
+    report.lines.append(
         f"an earlier wsusutil {started.attempt.verb} had failed ({judgement.reason}); "
         "another was started"
     )
     return True
 
 
-def require_success(run: RunContext, attempt: Attempt, judgement: Judgement) -> None:
-    """Raise what went wrong, naming the signals that lied.
+def require_success(side: Side, attempt: Attempt, judgement: Judgement) -> None:
+    """Require a judgement of success.
 
     Raises:
-        ServiceDownError: Only the service, and so the API, is down.
-        WsusutilError: Anything else.
+        ServiceDownError: The only bad signals are the service and the API, which needs the service.
+        WsusutilError: Any other signal is bad.
     """
     if judgement.succeeded:
         return
     bad = {signal.name for signal in judgement.signals if not signal.good}
     if "service" in bad and bad <= {"service", "API"}:
-        state = next(each.detail for each in judgement.signals if each.name == "service")
+        state = next(signal.detail for signal in judgement.signals if signal.name == "service")
         raise ServiceDownError(
-            service="WsusService", state=state.rsplit(" ", 1)[-1], side=run.site.side.value
+            service="WsusService", state=state.rsplit(" ", 1)[-1], side=side.value
         )
     raise WsusutilError(verb=attempt.verb, reason=judgement.reason, log=attempt.log)
 
 
-def fetch_package(run: RunContext, source: HostPath, target: Path) -> int | None:
-    """Copy a package from the server into our state folder; its size, None when it is absent.
+def fetch_package(server: Host, media: Host, source: HostPath, target: Path) -> int | None:
+    """Copy a package from the server into our state folder; return its size, None when absent.
 
     The copy gets its name only when it is whole.
 
+    Args:
+        server: The server.
+        media: This machine.
+        source: The package on the server.
+        target: The copy in our state folder.
+
     Raises:
-        PackageError: What lies there cannot be read: a folder, a link, a file that is taken away.
+        PackageError: It cannot be read: it is a folder or a link, or it vanished meanwhile.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
 
     def chunks() -> Iterator[memoryview]:
         try:
-            yield from run.server.read(source)
+            yield from server.read(source)
         except _UNREADABLE as error:
             raise PackageError(path=source, reason=error.message) from error
 
-    if run.server.stat(source) is None:
+    if server.stat(source) is None:
         return None
 
-    return write_atomic(run.media, run.media.path(str(target)), chunks())
+    return write_atomic(media, media.path(str(target)), chunks())
 
 
-def digest_on_server(run: RunContext, path: HostPath) -> Blake3 | None:
-    """BLAKE3 of a file as the server gives it to us now; None when there is none to be read."""
+def digest_on_server(server: Host, path: HostPath) -> Blake3 | None:
+    """Read a file from the server and return its BLAKE3; None if there is no readable file."""
     hasher = blake3()
     try:
-        for view in run.server.read(path):
-            hasher.update(view)
+        for chunk in server.read(path):
+            hasher.update(chunk)
     except _UNREADABLE:
         return None
     return Blake3(hasher.digest())
 
 
-def _read_log(run: RunContext, attempt: Attempt) -> LogSummary:
-    path = run.server.path(attempt.log)
+def _read_log(server: Host, attempt: Attempt) -> LogSummary:
+    path = server.path(attempt.log)
     try:
-        found = run.server.stat(path)
-        return read_log(None if found is None else run.server.read(path))
+        return read_log(None if server.stat(path) is None else server.read(path))
     except _UNREADABLE as error:
         return LogSummary("unreadable", problem=error.message)
 
 
 def _after(run: RunContext) -> tuple[str | None, ServerFacts | None]:
-    """Service and API after a run; a service that was left stopped is started.
+    """Read the service's state and the server's facts after a run of wsusutil.
 
-    An answer that comes late is waited for a little.
+    A service that was left stopped is started. A late answer of the API is waited for a little.
     """
     give_up = time.monotonic() + _SETTLE_SECONDS
     while True:
@@ -319,7 +326,7 @@ def _after(run: RunContext) -> tuple[str | None, ServerFacts | None]:
         except ServiceDownError as error:
             return str(error.facts["state"]), None
         except WsusutilRunningError:
-            raise  # nobody can judge beside it; the attempt stays known, and the next run judges it
+            raise  # its work would distort the signals; the next run judges the attempt
         except AirGapError:
             if time.monotonic() > give_up:
                 return "Running", None

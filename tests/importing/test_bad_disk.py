@@ -64,14 +64,14 @@ def _verify(run: RunContext, bundle: Path) -> None:
 
 
 def _import(run: RunContext, bundle: Path) -> None:
-    arrival = open_incoming(run, [str(bundle)], to_import=True)
+    incoming = open_incoming(run, [str(bundle)], to_import=True)
     content = run.server.path(str(bundle.parent / "WsusContent"))
     listing = ContentListing(run.scratch / "listing.sqlite", content).fill([])
     try:
-        unpack(run, arrival, listing, volume=None)
+        unpack(run, incoming, listing, volume=None)
     finally:
         listing.close()
-        shutil.rmtree(arrival.folder, ignore_errors=True)
+        shutil.rmtree(incoming.folder, ignore_errors=True)
         run.server.remove_tree(run.folders.on_content_disk(content).intake)
 
 

@@ -48,11 +48,13 @@ def is_covered(
     run: RunContext, approvals: ApprovalPlan = CONFIRMED, files: DeletePlan = NO_DELETES,
     *, work: str = WORK, digest: str = DIGEST,
 ) -> bool:  # fmt: skip
-    return covers(run, work, digest, approvals=approvals, deletes=files)
+    steps = run.ledger.steps(work)
+    return covers(steps, digest, approvals=approvals, deletes=files)
 
 
 def confirm(run: RunContext, files: DeletePlan = NO_DELETES) -> None:
-    remember_confirmation(run, WORK, DIGEST, approvals=CONFIRMED, deletes=files)
+    steps = run.ledger.steps(WORK)
+    remember_confirmation(steps, DIGEST, approvals=CONFIRMED, deletes=files, now=run.clock())
 
 
 def test_nothing_is_covered_before_a_person_confirmed(disconnected: RunContext) -> None:
@@ -111,7 +113,7 @@ def test_what_nobody_confirmed_and_is_too_much_is_left_out_and_said(
         HERE, approval(0), approval(9), *[approval(n, action=Action.UNINSTALL) for n in range(1, 6)]
     )
     for made in (CONFIRMED, uninstalled):
-        kept = without_excess(disconnected, made)
+        kept = without_excess(disconnected.report, made)
         assert not any(action.takes_away for action in kept.actions)
         assert set(kept.actions) | set(kept.left_out) == set(made.actions)
         assert any("left for the next import" in alarm for alarm in disconnected.report.notices)
@@ -119,5 +121,5 @@ def test_what_nobody_confirmed_and_is_too_much_is_left_out_and_said(
     assert [action.update_id for action in kept.actions] == [u(9)]
 
     within = plan(HERE, *[approval(number) for number in range(5)])
-    assert without_excess(disconnected, within) is within
+    assert without_excess(disconnected.report, within) is within
     assert disconnected.report.notices == []

@@ -151,7 +151,7 @@ STEPS: list[Callable[[RunContext], object]] = [
     _apply,
     lambda run: b"".join(queries.read_approvals(run).decisions.encoded()),
     lambda run: queries.read_revisions(run, [RevisionId(u(4), 100)]),
-    lambda run: approval_run.last_applied(run).digest(),
+    lambda run: approval_run.last_applied(run.imports).digest(),
 ]
 
 

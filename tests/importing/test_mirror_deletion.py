@@ -10,7 +10,7 @@ from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, Waiting
 from tasks.approvals.reasons import Reason
 from tasks.content.names import ContentDigest
 from tasks.importing.approval_run import PlanInputs
-from tasks.importing.mirror_deletion import _needed, _wanted
+from tasks.importing.mirror_deletion import _needed_files, _needed_revisions
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import index_package
@@ -37,7 +37,7 @@ def test_only_what_no_update_needs_may_go(tmp_path: Path) -> None:
         groups=(), actions=(), parked=(), held=(held,), kept=(), in_place=0,
         counts=PlanCounts(removals=0, declines=0, undeclines=0, uninstalls=0, lost=0, last=0),
     )  # fmt: skip
-    sources = PlanInputs(
+    inputs = PlanInputs(
         incoming=ApprovalSet.collect(declines=declines),
         index=tmp_path / "index",
         choice=ContentChoice(languages=None, express=False),
@@ -45,10 +45,10 @@ def test_only_what_no_update_needs_may_go(tmp_path: Path) -> None:
     )
     present = ServerDecisions(ApprovalSet.collect(approvals=[here]), {})
 
-    with PackageIndex(sources.index) as index:
-        wanted = _wanted(index, sources, present, plan)
-        needed = _needed(index, wanted, sources, {*DIGESTS.values()})
-        few = _needed(index, wanted, sources, {DIGESTS["old"], DIGESTS["foreign"]})
+    with PackageIndex(inputs.index) as index:
+        revisions = _needed_revisions(index, inputs, present, plan)
+        needed = _needed_files(index, revisions, inputs, {*DIGESTS.values()})
+        few = _needed_files(index, revisions, inputs, {DIGESTS["old"], DIGESTS["foreign"]})
 
     assert needed == {DIGESTS["old"], DIGESTS["new"], DIGESTS["held"]}
     assert few == {DIGESTS["old"]}

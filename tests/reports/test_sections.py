@@ -15,12 +15,12 @@ from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
 from tasks.reports.model import ApprovalLine, ApprovalOutcome, CommandReport, approval_lines
 from tasks.reports.sections import (
-    asked,
     brought_section,
     faults_section,
     judgement_section,
     kept_section,
     plan_section,
+    request_cell,
 )
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
 from tasks.revision import RevisionId
@@ -144,12 +144,12 @@ def test_an_applied_removal_does_not_read_as_an_approval() -> None:
     line = ApprovalLine(update_id=guid(1), revision=1, group=("All Computers",), action="Install")
     taken_back = ApprovalLine(update_id=guid(1), revision=1)
 
-    assert asked(line) == "Install"
-    assert asked(replace(line, reason="removed")) == "Remove Install"
-    assert asked(taken_back) == "Decline"
-    assert asked(replace(taken_back, reason="decline-taken-back")) == "Undecline"
+    assert request_cell(line) == "Install"
+    assert request_cell(replace(line, reason="removed")) == "Remove Install"
+    assert request_cell(taken_back) == "Decline"
+    assert request_cell(replace(taken_back, reason="decline-taken-back")) == "Undecline"
     accepted = replace(taken_back, reason="licence-accepted")
-    assert asked(accepted) == "Accept licence terms"
+    assert request_cell(accepted) == "Accept licence terms"
 
 
 def test_what_failed_is_called_by_what_was_tried() -> None:

@@ -98,11 +98,11 @@ def test_a_server_that_is_behind_the_state_folder_is_said(disconnected: RunConte
     run.ledger.adopt_chain(CHAIN)
     remember_import(run, 1)
     remember_import(run, 2)
-    write_mark(run, mark(2))
+    write_mark(run.server, run.folders.mark, mark(2))
     compare_mark(run)
     assert run.report.notices == []
 
-    write_mark(run, mark(1))
+    write_mark(run.server, run.folders.mark, mark(1))
     compare_mark(run)
     Path(run.folders.mark.text).unlink()
     compare_mark(run)
@@ -115,11 +115,11 @@ def test_a_server_that_is_ahead_of_the_state_folder_or_on_another_chain_is_refus
 ) -> None:
     run = disconnected
     run.make_folders()
-    write_mark(run, mark(3))
+    write_mark(run.server, run.folders.mark, mark(3))
     remember_import(run, 2)
     with pytest.raises(ChainError, match="mark of bundle 3"):
         compare_mark(run)
-    write_mark(run, mark(2))
+    write_mark(run.server, run.folders.mark, mark(2))
     run.ledger.adopt_chain("f" * 32)
     with pytest.raises(ChainError, match=r"knows chain f{32}"):
         compare_mark(run)
@@ -132,7 +132,7 @@ def test_a_mark_of_another_bundle_under_a_known_number_is_refused(disconnected: 
     remember_import(run, 1)
     remember_import(run, 2)
     for sequence in (1, 2):
-        write_mark(run, mark(sequence, digest=99))
+        write_mark(run.server, run.folders.mark, mark(sequence, digest=99))
         with pytest.raises(ChainError, match=f"mark of a bundle {sequence} with header digest"):
             compare_mark(run)
 
@@ -147,13 +147,13 @@ def test_a_bundle_is_judged_again_after_the_wait_for_the_lock(
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
     shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
-    arrival = open_incoming(run, [str(workshop.bundle(3))], to_import=True)
-    judge_again(run, arrival)
+    incoming = open_incoming(run, [str(workshop.bundle(3))], to_import=True)
+    judge_again(run, incoming)
 
     # Another import ends while this one waits.
     remember_import(run, 2, NOW - MONTH)
     with pytest.raises(ChainError, match="descends from nothing"):
-        judge_again(run, arrival)
+        judge_again(run, incoming)
 
 
 def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
@@ -163,11 +163,11 @@ def test_a_bundle_that_another_run_imported_meanwhile_is_not_begun_again(
     workshop = Workshop(tmp_path / "workshop")
     workshop.export(3)
     shutil.copy(workshop.root / "keys" / "signing.pub", tmp_path / "keys" / "signing.pub")
-    arrival = open_incoming(run, [str(workshop.bundle(3))], to_import=True)
+    incoming = open_incoming(run, [str(workshop.bundle(3))], to_import=True)
 
-    remember_import(run, 3, arrival.header.created, digest=arrival.digest)
+    remember_import(run, 3, incoming.header.created, digest=incoming.digest)
     with pytest.raises(SafetyError, match="another import ended"):
-        judge_again(run, arrival)
+        judge_again(run, incoming)
 
 
 # --- whose package it is -------------------------------------------------------------------------
@@ -179,12 +179,12 @@ def test_a_package_of_another_server_than_the_header_names_is_not_indexed(
     workshop = Workshop(tmp_path / "workshop")
     workshop.export()
     package = write_package(tmp_path / "metadata.xml.gz", [Update(1)])
-    arrival = IncomingBundle(workshop.open(), tmp_path)
+    incoming = IncomingBundle(workshop.open(), tmp_path)
 
     with pytest.raises(PackageError, match="the bundle of"):
-        _index(arrival, package)
+        _index(incoming, package)
     with pytest.raises(PackageError, match="the bundle of"):  # nothing says that it was done
-        _index(arrival, package)
+        _index(incoming, package)
 
 
 # --- whose state it is ---------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def test_decisions_are_no_fewer_than_the_server_counted(
 def test_a_catalogue_is_asked_for_in_parts(
     disconnected: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wsusutil_run, "_ASKED_AT_ONCE", 2)
+    monkeypatch.setattr(wsusutil_run, "_QUERY_REVISIONS", 2)
     asked: list[int] = []
 
     def answer(_: RunContext, keys: list[tuple[str, int]]) -> Iterator[tuple[object, object]]:
