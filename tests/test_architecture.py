@@ -212,6 +212,40 @@ def test_files_and_functions_fit_a_reader(folder: str) -> None:
     assert long_functions == []
 
 
+def test_functions_that_use_two_things_of_a_run_or_fewer_take_those() -> None:
+    sparing = [
+        f"{module_of(path)}.{function.name}: {', '.join(sorted(used))}"
+        for path in sources("tasks")
+        if package_of(module_of(path)) != "run"
+        for function in ast.walk(tree_of(path))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for name in run_arguments(function)
+        if (used := used_attributes(function, name)) is not None and len(used) <= 2
+    ]
+
+    assert sparing == []
+
+
+def run_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Names of the arguments that are a whole run context."""
+    arguments = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+    return [
+        argument.arg
+        for argument in arguments
+        if argument.annotation is not None and ast.unparse(argument.annotation) == "RunContext"
+    ]
+
+
+def used_attributes(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, argument: str
+) -> set[str] | None:
+    """Attributes of an argument that a function uses; None if it passes the argument on whole."""
+    nodes = list(ast.walk(function))
+    uses = {node for node in nodes if isinstance(node, ast.Name) and node.id == argument}
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute) and node.value in uses]
+    return {node.attr for node in attributes} if len(attributes) == len(uses) else None
+
+
 def bound_names(tree: ast.Module) -> set[str]:
     """Names that a module's own top-level statements define, imports apart."""
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}

@@ -127,7 +127,7 @@ def _resume(run: RunContext, updates: list[RevisionId]) -> int:
     if refused:
         run.report.notice(
             f"WSUS took up {len(lines) - len(refused)} of {len(lines)} downloads that had failed "
-            f"and whose files are in place; of the first other it says: {refused[0].get('error')}"
+            f"and whose files are in place; the first that it refused: {refused[0].get('error')}"
         )
     return sum(outcome.get("result") == "done" for outcome in outcomes)
 
