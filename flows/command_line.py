@@ -23,7 +23,13 @@ from deploy.demo.lab_commands import demo, lab_app
 from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import let_go, open_streams, print_lines, print_report, show_steps
+from tasks.reports.terminal import (
+    discard_output,
+    open_streams,
+    print_lines,
+    print_report,
+    show_steps,
+)
 from tasks.site.reading import lay_out_site, require_side
 from tasks.site.settings import Site
 from tasks.version import VERSION
@@ -98,7 +104,7 @@ def _carry_out(words: list[str], command: str) -> object:
     except KeyboardInterrupt:
         return failure_report(command, StoppedError(command=command))
     except BrokenPipeError:
-        let_go(sys.stdout)  # the reader of `lab state` or `--help` stopped reading
+        discard_output(sys.stdout)  # the reader of `lab state` or `--help` stopped reading
         return 0
     except (AirGapError, OSError) as error:
         return failure_report(command, error)

@@ -1,4 +1,4 @@
-"""Steps that touch media: pack and seal on the staging side; open, prove and unpack.
+"""Steps that touch media: pack, seal and describe a bundle; open, prove and unpack a bundle.
 
 "Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
 of its other errors. Every step that works with the server may also refuse with ``host-key``,

@@ -36,7 +36,7 @@ log = logging.getLogger("wsus_airgap")
 
 _AWAY_SECONDS = 45.0
 _PAUSE_SECONDS = 0.5
-_TELL_SECONDS = 20.0
+_LINE_SECONDS = 20.0
 _DRAIN_SECONDS = 10.0
 _ABANDON_SECONDS = 2.0
 _REMEDY = "See that this server runs and answers, then run the same command again."
@@ -57,7 +57,7 @@ class _Server:
     def __init__(self) -> None:
         self._lock = Lock()
         self._fault: PrefectServerError | None = None
-        self._told = -_TELL_SECONDS
+        self._line_at = -_LINE_SECONDS
         self.away_seconds = _AWAY_SECONDS
 
     def begin(self, away_seconds: float) -> None:
@@ -74,12 +74,12 @@ class _Server:
         if self._fault is not None:
             raise PrefectServerError(**self._fault.facts)
 
-    def may_tell(self) -> bool:
-        """Return True if a line about waiting is due; many calls may wait at once."""
+    def claim_line(self) -> bool:
+        """Claim a line about waiting; True if one is due, since many calls may wait at once."""
         now = time.monotonic()
         with self._lock:
-            before, self._told = self._told, now
-        return now - before > _TELL_SECONDS
+            before, self._line_at = self._line_at, now
+        return now - before > _LINE_SECONDS
 
     @property
     def is_lost(self) -> bool:
@@ -153,7 +153,7 @@ def end_workers() -> None:
 # --- the calls -------------------------------------------------------------------------------
 
 
-class _Patience:
+class _Attempts:
     """Attempts of one call."""
 
     def __init__(self, address: object) -> None:
@@ -161,8 +161,8 @@ class _Patience:
         self._began = time.monotonic()
         _server.require()
 
-    def bear(self, error: Exception) -> None:
-        """Return if the call may be repeated after this error, else raise.
+    def require_retry(self, error: Exception) -> None:
+        """Require that the call may be repeated after this error.
 
         Raises:
             PrefectServerError: The server is lost, or its time is over.
@@ -173,7 +173,7 @@ class _Patience:
             raise error
         seconds = time.monotonic() - self._began
         if seconds < _server.away_seconds:
-            if seconds > _TELL_SECONDS and _server.may_tell():
+            if seconds > _LINE_SECONDS and _server.claim_line():
                 log.warning("Prefect's server at %s does not answer; waiting", self._address)
             return
         reason = f"it did not answer within {_server.away_seconds:.0f} seconds ({_reason(error)})"
@@ -194,36 +194,36 @@ def _reason(error: Exception) -> str:
 
 def _keep_trying(send: Callable[..., httpx.Response]) -> Callable[..., httpx.Response]:
     @functools.wraps(send)
-    def patient(
+    def send_until_limit(
         self: httpx.Client, request: httpx.Request, *args: object, **kwargs: object
     ) -> httpx.Response:
-        patience = _Patience(self.base_url)
+        attempts = _Attempts(self.base_url)
         while True:
             try:
                 return send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
-                patience.bear(error)
+                attempts.require_retry(error)
             time.sleep(_PAUSE_SECONDS)
 
-    return patient
+    return send_until_limit
 
 
 def _keep_trying_async(
     send: Callable[..., Awaitable[httpx.Response]],
 ) -> Callable[..., Awaitable[httpx.Response]]:
     @functools.wraps(send)
-    async def patient(
+    async def send_until_limit(
         self: httpx.AsyncClient, request: httpx.Request, *args: object, **kwargs: object
     ) -> httpx.Response:
-        patience = _Patience(self.base_url)
+        attempts = _Attempts(self.base_url)
         while True:
             try:
                 return await send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
-                patience.bear(error)
+                attempts.require_retry(error)
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    return patient
+    return send_until_limit
 
 
 # Once for each process, when this module is imported.

@@ -54,9 +54,9 @@ from tasks.server.cleanup import remove_work
 from tasks.server.queries import (
     BATCH_SECONDS,
     answer_errors,
-    ask,
     read_approvals,
     read_revisions,
+    run_query,
 )
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import content_choice
@@ -184,8 +184,10 @@ def apply_plan(
 
 def _carry_out(run: RunContext, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:
     require_no_wsusutil(run)
-    lines = islice(operations(plan), 1, None)  # without the settings, which ask writes itself
-    answer = ask(run, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS)
+    lines = islice(operations(plan), 1, None)  # without the settings, which run_query writes
+    answer = run_query(
+        run, "apply-approvals", items=lines, folder=folder, timeout_seconds=BATCH_SECONDS
+    )
     with answer_errors("apply-approvals"):
         return read_outcomes(plan, answer)
 

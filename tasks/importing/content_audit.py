@@ -122,7 +122,7 @@ def _resume(run: RunContext, updates: list[RevisionId]) -> int:
         for number, key in enumerate(updates, 1)
     ]
     require_no_wsusutil(run)
-    outcomes = list(queries.ask(run, "apply-approvals", items=lines))
+    outcomes = list(queries.run_query(run, "apply-approvals", items=lines))
     refused = [outcome for outcome in outcomes if outcome.get("result") == "failed"]
     if refused:
         run.report.notice(

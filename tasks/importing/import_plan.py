@@ -1,4 +1,4 @@
-"""Plan of an import: approvals and deletions, confirmed by a person where the site asks for it."""
+"""Plan of an import: approvals and deletions, and the confirmation of the plan by a person."""
 
 from __future__ import annotations
 

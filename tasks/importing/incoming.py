@@ -187,7 +187,7 @@ def _judge(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
         max_age_days=run.site.trust.max_bundle_age_days,
         accept_gap=run.site.policy.on_gap == "accept",
     )
-    return judge(opened.trusted, remember_chain(run), policy, now=run.clock())
+    return judge(opened.trusted, read_site_memory(run), policy, now=run.clock())
 
 
 def judge_again(run: RunContext, incoming: IncomingBundle) -> None:
@@ -263,7 +263,7 @@ def require_countable(header: Header) -> None:
             )
 
 
-def remember_chain(run: RunContext) -> SiteMemory:
+def read_site_memory(run: RunContext) -> SiteMemory:
     """Return the ledger's record of this site's chain, by which a bundle is judged."""
     return SiteMemory(
         site=run.site.name,

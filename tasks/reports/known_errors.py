@@ -18,10 +18,8 @@ def foreseen(error: Exception) -> AirGapError | None:
     """
     if isinstance(error, AirGapError):
         return error
-    if type(error) in (
-        sqlite3.OperationalError,
-        sqlite3.DatabaseError,
-    ):  # its other classes are mistakes of ours
+    # The other classes of sqlite3 errors show mistakes in our own code.
+    if type(error) in (sqlite3.OperationalError, sqlite3.DatabaseError):
         database = "a database in the state folder"
         if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
             return DiskFullError(path=database)

@@ -58,7 +58,7 @@ def open_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def let_go(stream: IO[str]) -> None:
+def discard_output(stream: IO[str]) -> None:
     """Point a stream that is not read any more at the null device, so that no flush of it fails."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -76,7 +76,7 @@ def print_lines(lines: Sequence[str], stream: IO[str]) -> None:
             print(_encodable(line, stream), file=stream)
         stream.flush()
     except OSError:
-        let_go(stream)
+        discard_output(stream)
 
 
 def _now(report: CommandReport) -> str:

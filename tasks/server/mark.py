@@ -24,7 +24,7 @@ _LIMIT_BYTES = 10_000
 
 
 class Mark(BaseModel):
-    """One line of JSON in our folder on the server."""
+    """Content of the mark file: one line of JSON."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -37,7 +37,7 @@ class ServiceState(BaseModel):
     wsusutil: tuple[Process, ...] = ()
 
 
-def ask(
+def run_query(
     run: RunContext,
     script: str,
     settings: Mapping[str, object] | None = None,
@@ -77,7 +77,7 @@ def ask(
     return (line for line in answer if line.get("kind") != "end")
 
 
-def _ask_one(
+def _query_line(
     run: RunContext,
     script: str,
     settings: Mapping[str, object],
@@ -89,7 +89,7 @@ def _ask_one(
     Raises:
         ScriptFailedError: The answer has no line, or more than one.
     """
-    lines = ask(run, script, settings, folder=folder)
+    lines = run_query(run, script, settings, folder=folder)
     first = next(lines, None)
     others = sum(1 for _ in lines)  # read to the end line, which proves the answer whole
     if first is None or others:
@@ -102,7 +102,7 @@ def read_server(run: RunContext, *, since: datetime | None = None) -> ServerFact
     """Read a server's facts; with ``since`` also the number of updates that arrived after it."""
     moment = None if since is None else since.strftime(UTC_SECOND)
     with answer_errors("read-server"):
-        return ServerFacts.model_validate(_ask_one(run, "read-server", {"since": moment}))
+        return ServerFacts.model_validate(_query_line(run, "read-server", {"since": moment}))
 
 
 def read_running_server(run: RunContext, *, since: datetime | None = None) -> ServerFacts:
@@ -138,7 +138,7 @@ def read_revisions(
     """
     items = ({"update_id": update_id, "revision": number} for update_id, number in revisions)
     with answer_errors("read-updates"):
-        for line in ask(run, "read-updates", items=items, timeout_seconds=BATCH_SECONDS):
+        for line in run_query(run, "read-updates", items=items, timeout_seconds=BATCH_SECONDS):
             if line.get("kind") == "update" and line.get("found"):
                 update_id = sys.intern(str(line["update_id"]))
                 yield RevisionId(update_id, int(str(line["revision"]))), line
@@ -147,7 +147,7 @@ def read_revisions(
 def read_approvals(run: RunContext) -> ServerDecisions:
     """Read groups, approvals and declines of a server in one scoped call."""
     with answer_errors("read-approvals"):
-        return read_decisions(ask(run, "read-approvals"))
+        return read_decisions(run_query(run, "read-approvals"))
 
 
 def read_all_approvals(run: RunContext, facts: ServerFacts) -> ServerDecisions:
@@ -202,9 +202,9 @@ def _make_service_run(run: RunContext) -> bool:
         ServiceDownError: It does not run and cannot be started.
         WsusutilRunningError: It does not run, and a wsusutil is at work.
     """
-    if ask_service(run, "status").status == "Running":
+    if query_service(run, "status").status == "Running":
         return False
-    service = ask_service(run, "start")
+    service = query_service(run, "start")
     if service.status == "Running":
         return True
     if service.wsusutil:
@@ -212,12 +212,15 @@ def _make_service_run(run: RunContext) -> bool:
     raise ServiceDownError(service="WsusService", state=service.status, side=run.site.side.value)
 
 
-def ask_service(
+def query_service(
     run: RunContext, action: Literal["status", "start"], *, folder: HostPath | None = None
 ) -> ServiceState:
-    """Read the service's state and every ``wsusutil`` at work; ``start`` starts it beside none."""
+    """Read the service's state and every ``wsusutil`` at work; ``start`` starts the service first.
+
+    The script does not start the service while a ``wsusutil`` works.
+    """
     settings = {"action": action, "wait_seconds": run.site.server.service_wait_seconds}
     with answer_errors("control-service"):
         return ServiceState.model_validate(
-            _ask_one(run, "control-service", settings, folder=folder)
+            _query_line(run, "control-service", settings, folder=folder)
         )

@@ -15,7 +15,7 @@ from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.metadata.wsusutil_process import Running, of_job, of_process, refusal
 from tasks.run.context import RunContext
-from tasks.server.queries import ask_service
+from tasks.server.queries import query_service
 
 _JOB = "job-"
 
@@ -32,7 +32,7 @@ def find_running(run: RunContext, *, folder: HostPath | None = None) -> tuple[Ru
         run: The run.
         folder: Folder in which the script runs; None: the folder of this run.
     """
-    processes = ask_service(run, "status", folder=folder).wsusutil
+    processes = query_service(run, "status", folder=folder).wsusutil
     jobs = tuple(_running_jobs(run.server, run.folders.runs))
     stems = {job.stem for job in jobs}
     others = (other for other in map(of_process, processes) if other.stem not in stems)

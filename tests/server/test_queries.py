@@ -37,7 +37,7 @@ def test_a_service_that_runs_after_all_was_not_started(
     facts = server_facts(service_status=seen)
     monkeypatch.setattr(queries, "read_server", lambda *_, **__: facts)
     running = queries.ServiceState(status="Running")
-    monkeypatch.setattr(queries, "ask_service", lambda *_: running)
+    monkeypatch.setattr(queries, "query_service", lambda *_: running)
     assert queries.read_running_server(disconnected) == facts
     assert disconnected.report.notices == []
 
