@@ -100,7 +100,7 @@ def _carry_out(words: list[str], command: str) -> object:
         _require_utf8([*words, str(Path.cwd())])
         return app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return failure_report(command, UsageError(reason=_plain(error)))
+        return failure_report(command, UsageError(reason=" ".join(str(error).split())))
     except KeyboardInterrupt:
         return failure_report(command, StoppedError(command=command))
     except BrokenPipeError:
@@ -392,10 +392,6 @@ def _command_of(words: list[str]) -> str:
     if names[:1] == ["lab"] or names[:1] == ["site"]:
         return " ".join(names[:2])
     return names[0] if names else "wsus-airgap"
-
-
-def _plain(error: CycloptsError) -> str:
-    return " ".join(str(error).split())
 
 
 if __name__ == "__main__":

@@ -31,8 +31,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL
 
 from tasks.errors import PrefectServerError
-
-log = logging.getLogger("wsus_airgap")
+from tasks.logs import log
 
 _AWAY_SECONDS = 45.0
 _PAUSE_SECONDS = 0.5

@@ -29,11 +29,10 @@ from blake3 import blake3
 from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.header import BundleReference, Header, read_header, verify_header
+from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
-from tasks.bundle.manifest import Entry, compare_sorted, read_entries, subtract_missing
+from tasks.bundle.manifest import Entry, compare_sorted, read_entries
 from tasks.bundle.opened_bundle import open_bundle
-from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import lies_whole
 from tasks.content.transfer import CopyItem, copy_files
@@ -161,23 +160,6 @@ def _work_of(sequence: int) -> WorkId:
     return WorkId("export", sequence)
 
 
-def reference(exports: Exports, sequence: int | None) -> BundleReference | None:
-    """Name an earlier bundle of the chain by number and digest; None when there is none."""
-    record = None if sequence is None else exports.by_sequence(sequence)
-    if record is None or record.header_digest is None:
-        return None
-    return BundleReference(sequence=record.sequence, digest=record.header_digest)
-
-
-def baseline_entries(exports: Exports, draft: Draft) -> Iterator[Entry]:
-    """Yield the base's manifest entries without the files that its receipt lists as missing."""
-    base = None if draft.base is None else exports.by_sequence(draft.base)
-    if base is None:
-        return iter(())
-    missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
-    return subtract_missing(read_entries(base.folder / MANIFEST), frozenset(missing))
-
-
 def _usable_baseline(exports: Exports, report: ReportDraft) -> ExportRecord | None:
     """Return the baseline, or None with a notice if its manifest is lost or damaged.
 
@@ -244,7 +226,7 @@ def _highest_made(run: RunContext, *, above: int) -> int:
     """Return the highest number above ``above`` that has a bundle, or 0.
 
     The mark on the server names the bundle that was committed last. On the medium only bundles
-    with our own seal count.
+    with our own seal count. A number other than 0 gets a notice, since the ledger lacks its bundle.
     """
     media = run.media.path(str(run.site.media.path))
     own = re.compile(rf"{re.escape(run.site.name)}-([1-9]\d{{0,8}})")

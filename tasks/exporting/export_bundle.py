@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -10,19 +11,23 @@ from tasks.approvals.model import read_bounded
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.checksum_files import Documents
-from tasks.bundle.header import PACKAGE_LIMIT_BYTES, Counts, Header, StagingFacts, seal_header
-from tasks.bundle.layout import APPROVALS
+from tasks.bundle.header import (
+    PACKAGE_LIMIT_BYTES,
+    BundleReference,
+    Counts,
+    Header,
+    StagingFacts,
+    seal_header,
+)
+from tasks.bundle.layout import APPROVALS, MANIFEST
+from tasks.bundle.manifest import Entry, read_entries, subtract_missing
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
+from tasks.bundle.receipt import Receipt
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.errors import FailedError, PathMissingError
-from tasks.exporting.draft import (
-    Draft,
-    baseline_entries,
-    record_seal,
-    reference,
-)
+from tasks.exporting.draft import Draft, record_seal
 from tasks.hosts.host import Host
 from tasks.hosts.small_files import write_atomic
 from tasks.ledger.exports import Exports
@@ -102,7 +107,7 @@ def plan_content(
     space = run.media.space(media)
     plan = plan_bundle(
         content,
-        baseline_entries(run.exports, draft),
+        _baseline_entries(run.exports, draft),
         folder=draft.folder,
         limits=MediaLimits(
             run.site.media.volume_bytes,
@@ -229,8 +234,8 @@ def _header(
         site=site.name,
         chain=draft.chain,
         sequence=draft.sequence,
-        parent=reference(exports, draft.parent),
-        base=reference(exports, draft.base),
+        parent=_reference(exports, draft.parent),
+        base=_reference(exports, draft.base),
         voided=draft.voided,
         created=created,
         mode=draft.mode,
@@ -260,6 +265,23 @@ def _header(
         approvals=packed.approvals,
         volumes=packed.volumes,
     )
+
+
+def _reference(exports: Exports, sequence: int | None) -> BundleReference | None:
+    """Name an earlier bundle of the chain by number and digest; None when there is none."""
+    record = None if sequence is None else exports.by_sequence(sequence)
+    if record is None or record.header_digest is None:
+        return None
+    return BundleReference(sequence=record.sequence, digest=record.header_digest)
+
+
+def _baseline_entries(exports: Exports, draft: Draft) -> Iterator[Entry]:
+    """Yield the base's manifest entries without the files that its receipt lists as missing."""
+    base = None if draft.base is None else exports.by_sequence(draft.base)
+    if base is None:
+        return iter(())
+    missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
+    return subtract_missing(read_entries(base.folder / MANIFEST), frozenset(missing))
 
 
 def _count_decisions(path: Path) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,10 +9,9 @@ from typing import TypedDict, Unpack
 
 from pydantic import JsonValue
 
+from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.reports.model import ApprovalOutcome, Section
-
-log = logging.getLogger("wsus_airgap")
 
 
 class Notes(TypedDict, total=False):

@@ -11,6 +11,7 @@ from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
 from tasks.ledger.runs import Runs
+from tasks.ledger.store import Ledger
 from tasks.metadata.wsusutil_process import REMEDY, Running
 from tasks.names import Side
 from tasks.reports.model import (
@@ -35,15 +36,9 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         chain = Fact(label="Chain", value=run.ledger.chain or "not begun")
         is_staging = run.site.side is Side.STAGING
         facts = _staging(run.exports) if is_staging else [_newest_import(run.imports)]
-        runs = Runs(run.ledger).newest(_RUNS)
         sections = (
             Section(key="standing", title="Standing", facts=(at_work, chain, *facts, *_locks(run))),
-            Section(
-                key="runs",
-                title="Last runs",
-                columns=(Column(label="Run"), Column(label="Command"), Column(label="Outcome")),
-                rows=tuple((run.id, run.command, run.outcome or "has not ended") for run in runs),
-            ),
+            _last_runs(run.ledger),
         )
         approvals = ApprovalOutcome(
             parked=approval_lines(waiting_decisions(run.imports, "parked")),
@@ -86,6 +81,16 @@ def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
         value = "; ".join(process.sentence for process in running)
         value += ". WSUS is not queried beside it; what waits is listed as the last run left it"
     return running, Fact(label="At work on the server", value=value)
+
+
+def _last_runs(ledger: Ledger) -> Section:
+    runs = Runs(ledger).newest(_RUNS)
+    return Section(
+        key="runs",
+        title="Last runs",
+        columns=(Column(label="Run"), Column(label="Command"), Column(label="Outcome")),
+        rows=tuple((run.id, run.command, run.outcome or "has not ended") for run in runs),
+    )
 
 
 def _staging(exports: Exports) -> list[Fact]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import write_atomic
 from tasks.ledger.steps import Attempt
 from tasks.ledger.work_id import WorkId
+from tasks.logs import log
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import (
     ApiSignal,
@@ -41,8 +41,6 @@ from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
 from tasks.server.queries import read_revisions, read_running_server
 from tasks.server.running_wsusutil import find_running, job_name, require_no_wsusutil, running_job
-
-log = logging.getLogger("wsus_airgap")
 
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 10.0
