@@ -94,7 +94,8 @@ def compare_servers(ledger: Ledger, staging: StagingFacts, facts: ServerFacts) -
 def _require_content_dir(server: Host, site: Site, facts: ServerFacts) -> None:
     """Require a content folder: the one in the site file, else the one that the server names.
 
-    WSUS always creates this folder and calls it ``WsusContent``. If it is missing, its disk is
+    WSUS always creates this folder and calls it ``WsusContent`` (``LocalContentCachePath`` in its
+    configuration). If it is missing, its disk is
     probably not mounted; exporting would record an empty server.
 
     Raises:

@@ -1,9 +1,10 @@
 """Search for every ``wsusutil`` at work on a server, since a run changes nothing beside one.
 
-An import stops WsusService on purpose and starts it again at its end; Microsoft's older
-documentation describes an export alike. So before a command starts, stops or changes anything, it
-searches two places: every run folder below our work folder, of any site and state folder; and the
-server's process list, which also shows a ``wsusutil`` of another work folder or an administrator.
+An import stops WsusService on purpose and starts it again at its end. Microsoft's page Dd939911
+(WSUS 3.0 SP2) states the same of an export; whether it holds for WSUS 10.0 is unknown. So before a
+command starts, stops or changes anything, it searches two places: every run folder below our work
+folder, of any site and state folder; and the server's process list, which also shows a ``wsusutil``
+of another work folder or an administrator.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from tests.support.runs import open_test_run, write_site_file
 
 @pytest.fixture
 def run(disconnected: RunContext) -> RunContext:
-    """A workplace whose state folder takes no reports and no log."""
+    """A run whose state folder takes no reports and no log."""
     (disconnected.site.state_dir / "reports").write_text("in the way")
     (disconnected.site.state_dir / "unexpected.log").mkdir()
     return disconnected
