@@ -26,12 +26,14 @@ def make_scratch(parent: Path, *, machine: str, run: str, now: datetime) -> Path
         now: The time, UTC.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    us = _short(current_owner(machine=machine, run=run, now=now))
+    current = _short(current_owner(machine=machine, run=run, now=now))
     for path in parent.iterdir():
-        owner = _owner(path.name, us)
-        if owner is not None and is_gone(owner, us):
+        owner = _owner(path.name, current)
+        if owner is not None and is_gone(owner, current):
             shutil.rmtree(path, ignore_errors=True)
-    folder = parent / _SEPARATOR.join((run, str(us.pid), us.started, us.machine, us.boot))
+    folder = parent / _SEPARATOR.join(
+        (run, str(current.pid), current.started, current.machine, current.boot)
+    )
     folder.mkdir(mode=0o700)
     return folder
 
@@ -46,11 +48,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8] if text else ""
 
 
-def _owner(name: str, us: LockOwner) -> LockOwner | None:
+def _owner(name: str, current: LockOwner) -> LockOwner | None:
     parts = name.split(_SEPARATOR)
     if len(parts) != 5 or not parts[1].isdigit():
         return None
     run, pid, started, machine, boot = parts
-    return us.model_copy(
+    return current.model_copy(
         update={"run": run, "pid": int(pid), "started": started, "machine": machine, "boot": boot}
     )

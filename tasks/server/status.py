@@ -116,13 +116,13 @@ def _newest_import(imports: Imports) -> Fact:
 def _locks(run: RunContext) -> list[Fact]:
     """Read the owners of the locks; the line of an unreachable server gives the reason."""
     facts = []
-    us = current_owner(machine=run.ledger.machine, run=run.run_id, now=run.clock())
+    current = current_owner(machine=run.ledger.machine, run=run.run_id, now=run.clock())
     for label, host, path in (
         ("Lock on the media", run.media, run.media_lock),
         ("Lock on the server", run.server, run.folders.server_lock),
     ):
         try:
-            value = describe_lock(host, path, us)
+            value = describe_lock(host, path, current)
         except AirGapError as error:
             value = f"unknown: {error.message}"
         facts.append(Fact(label=label, value=value))
