@@ -34,6 +34,8 @@ from tasks.revision import RevisionId
 GroupPath = tuple[str, ...]
 Key = tuple[str, GroupPath]
 """The update and the folded group of a decision, for all revisions of the update."""
+# Windows translates the names of these two groups. The scripts find them by their fixed ids
+# (ComputerTargetGroupId.AllComputers and .UnassignedComputers) and use the English names.
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
@@ -69,13 +71,17 @@ class Action(StrEnum):
 
 @lru_cache(maxsize=2 * MOST_GROUPS)
 def fold(path: GroupPath) -> GroupPath:
-    """Return the form of a group path for comparisons; WSUS ignores case in group names."""
+    """Return the form of a group path for comparisons.
+
+    WSUS ignores case in names of groups (inferred from "unique on this server" in Microsoft's
+    description of ``CreateComputerTargetGroup``).
+    """
     return tuple(part.casefold() for part in path)
 
 
 @lru_cache(maxsize=2 * MOST_GROUPS)
 def _shared(path: GroupPath) -> GroupPath:
-    """Return one tuple object for all equal paths; the cache does it."""
+    """Return the same tuple object for all equal paths, by means of the cache."""
     return path
 
 

@@ -62,6 +62,7 @@ REASON_TEXTS: dict[MissingReason, str] = {
         "The staging server does not keep express files, the disconnected one does: make both "
         "settings equal."
     ),
+    # WSUS checks hash and signature of a file and deletes an invalid one (seen in its log).
     MissingReason.REJECTED_BY_WSUS: (
         "WSUS deleted this file after it was placed, mostly for a signature that it cannot trust: "
         "look at the root certificates here before the next bundle brings it."
@@ -124,7 +125,12 @@ class MissingFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RevisionContent:
-    """The number and size of the files that a revision needs, and the missing ones of them."""
+    """The result of the audit for one revision.
+
+    Attributes:
+        files, bytes: Number and size of all files that it needs; unknown sizes count as 0.
+        missing: The needed files that are missing or wrong.
+    """
 
     key: RevisionId
     files: int

@@ -4,8 +4,10 @@ A closure has the files of the revision, of its bundled children to any depth, a
 terms of all of them. Left out are express files if the server does not use them, and files, licence
 terms and children in languages that are not enabled.
 
+A bundle has no files of its own; they belong to its children (observed). Licence terms count,
+because ``AcceptLicenseAgreement`` fails without their file (Microsoft's description of the API).
 Prerequisites are updates of their own and not part of the closure. WSUS agrees: by MS-WSUSAR
-2.2.5.11 a revision is ready when all files of it and of its children are.
+2.2.5.11 a revision is ready when all files of it and of its children are there.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class ContentChoice:
 
 @dataclass(frozen=True, slots=True)
 class NeededFile:
-    """A file that a revision needs; ``size_bytes`` is None if the package does not name it."""
+    """A file that a revision needs; ``size_bytes`` is None if the package does not give it."""
 
     name: ContentName
     size_bytes: int | None
@@ -55,10 +57,9 @@ class Closure:
     """The files that one revision needs.
 
     Attributes:
-        key: The revision.
         files: Sorted by SHA-1, without duplicates.
-        unknown: The revision or children below it, if the package does not have them. A child
-            that is bundled without a revision number has the number 0.
+        unknown: The revision itself, or children to any depth, if the package does not have them.
+            A child that is bundled without a revision number has the number 0.
     """
 
     key: RevisionId

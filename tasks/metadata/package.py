@@ -196,7 +196,7 @@ class _Reader:
     def _update(self, element: etree._Element) -> PackageUpdate:
         update_id = self._guid(element, "UpdateId")
         number = element.get("RevisionNumber", "")
-        # The API has revision numbers as Int32; nine digits also fit SQLite's integers.
+        # The API has revision numbers as Int32, which nine digits fit.
         if not (number.isascii() and number.isdigit() and len(number) <= 9):
             self._refuse(f"update {update_id} has RevisionNumber {number[:40]!r}")
         sha1s = tuple(dict.fromkeys(self._sha1(file) for file in element.iterfind("Files/File")))

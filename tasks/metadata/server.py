@@ -51,8 +51,8 @@ class ServerFacts(ServerSettings):
     into the bundle.
 
     Attributes:
-        update_count: Number of updates that the API shows. The API shows no categories,
-            detectoids, bundled children or older revisions, so a package has more.
+        update_count: Number of updates that the API shows. It shows no categories, detectoids,
+            bundled children (inferred) or older revisions (observed), so a package has more.
         arrived_since: Number of updates that arrived at or after the requested time; None if no
             time was requested.
         service_status: None if Windows does not report it.

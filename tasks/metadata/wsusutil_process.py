@@ -24,6 +24,8 @@ _STEM = (
 _NAMES = re.compile(_STEM)
 _LOG = re.compile(rf"[\\/]runs[\\/](?P<folder>[^\\/]+)[\\/](?P<stem>{_STEM})\.log\.xml")
 _COMMAND_CHARACTERS = 200
+# TechNet dd939911: the service is shut down during an import or export. Messages of wsusutil 10.0
+# name only the import.
 REMEDY = (
     "Let it end; until then leave WsusService alone, which wsusutil stops and starts itself. "
     "Then run the same command again."
