@@ -3,8 +3,8 @@
 The program succeeded if five signals all speak for it: its exit code, its log, the package, the
 service and the API's answers. No single signal is enough:
 
-* Exit code 0 is the observed code of success, but Microsoft documents no code. An export into a
-  cabinet above 2 GB ended with an empty file (WSUS product team blog, 2013-04-09).
+* Exit code 0 is the observed code of success, but Microsoft documents no code. An export of more
+  than 2 GB into a cabinet made an empty file (WSUS product team blog, 2013-04-09).
 * The log is XML, and its element names are not translated (constants in the WSUS assemblies).
 * Standard output is translated into the language of Windows, so it is ignored.
 * An import of a truncated package leaves half of the updates imported (observed), so the API is
@@ -105,7 +105,7 @@ class Signal:
 
     Attributes:
         good: True if the signal speaks for success.
-        detail: The end of a sentence that begins with ``name``.
+        detail: A clause for the report, for example ``WsusService is Stopped``.
     """
 
     name: SignalName
@@ -153,8 +153,8 @@ def new_file_names(verb: Verb, *, run: str) -> FileNames:
 def export_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]:
     """Return the command of an export.
 
-    The package's name must end in ``.xml.gz``: any other makes wsusutil write a cabinet, which
-    cannot have more than 2 GB. Server 2012 needs KB2819484 for ``.xml.gz``.
+    The package's name ends in ``.gz``, because with any other name wsusutil writes a cabinet,
+    which cannot have more than 2 GB. Server 2012 needs KB2819484 to write gzip.
     """
     return [*wsusutil, "export", package, log]
 
