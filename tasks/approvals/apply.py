@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tasks.approvals.model import Approval, ApprovalSet, GroupPath, Key, fold
-from tasks.approvals.plan_model import ApprovalPlan, PlannedAction
+from tasks.approvals.plan_model import ApprovalPlan, PlannedAction, Subject, Waiting
 
 Name = TypeVar("Name")
 Item = TypeVar("Item")
@@ -199,19 +199,9 @@ def next_applied(
     unremoved = {_key(action) for action in failed if action.operation == "remove"}
     undeclined = {action.update_id for action in failed if action.operation == "decline"}
     still_declined = {action.update_id for action in failed if action.operation == "undecline"}
-    waiting = {
-        (decision.update_id, fold(decision.group))
-        for decision in (*plan.parked, *plan.held, *plan.kept)
-        if decision.subject == "approval"
-    }
-    held_removals = {
-        (decision.update_id, fold(decision.group))
-        for decision in plan.held
-        if decision.subject == "removal"
-    }
-    waiting_declines = {
-        decision.update_id for decision in (*plan.held, *plan.kept) if decision.subject == "decline"
-    }
+    waiting = _keys((*plan.parked, *plan.held, *plan.kept), "approval")
+    held_removals = _keys(plan.held, "removal")
+    waiting_declines = {update_id for update_id, _ in _keys((*plan.held, *plan.kept), "decline")}
 
     made_instead = {
         failure.made_instead.key: failure.made_instead
@@ -237,6 +227,14 @@ def next_applied(
         ],
         licenses=incoming.licenses,
     )
+
+
+def _keys(decisions: Iterable[Waiting], subject: Subject) -> set[Key]:
+    return {
+        (decision.update_id, fold(decision.group))
+        for decision in decisions
+        if decision.subject == subject
+    }
 
 
 def _merge(

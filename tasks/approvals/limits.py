@@ -18,17 +18,19 @@ def count_changes(
     update is approved here.
     """
     has_history = bool(last.approvals or last.declines)
-    approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
+    approved = _approved_updates(present)
     return PlanCounts(
         removals=sum(1 for action in actions if action.unapproves),
-        declines=sum(1 for a in actions if a.change == "decline" and a.update_id in approved),
+        declines=sum(
+            1 for action in actions if action.change == "decline" and action.update_id in approved
+        ),
         undeclines=sum(1 for action in actions if action.change == "undecline"),
         uninstalls=sum(
             1
-            for a in actions
-            if a.operation == "approve"
-            and a.action is Action.UNINSTALL
-            and (has_history or a.update_id in approved)
+            for action in actions
+            if action.operation == "approve"
+            and action.action is Action.UNINSTALL
+            and (has_history or action.update_id in approved)
         ),
         lost=_count_lost(last, present),
         last=len(last.approvals) + len(last.declines),
@@ -43,7 +45,7 @@ def broken_limits(
     The share of uninstalls is a share of the present or of the incoming approvals, whichever are
     more: on a first import there may be no present ones.
     """
-    approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
+    approved = _approved_updates(present)
     present_approvals = len(present.approvals)
     rows = (
         ("approvals removed", counts.removals, policy.max_removals, present_approvals),
@@ -75,6 +77,12 @@ def describe_loss(counts: PlanCounts, policy: ApprovalPolicy) -> str | None:
         f"{counts.lost} of the {counts.last} decisions last applied on this server are gone; "
         f"this site allows {policy.max_lost_share:.0%}"
     )
+
+
+def _approved_updates(present: ApprovalSet) -> set[str]:
+    return {
+        approval.update_id for approval in present.approvals if approval.action is Action.INSTALL
+    }
 
 
 def _count_lost(last: ApprovalSet, present: ApprovalSet) -> int:

@@ -106,9 +106,8 @@ ProvenanceLookup = Callable[[ContentDigest], Provenance]
 class MissingFile(BaseModel):
     """A file that an update waits for.
 
-    Attributes:
-        title: Foreign text.
-        file: Null if the package does not have the revision, so that its files are unknown.
+    ``file`` is null if the package does not have the revision, so that its files are unknown.
+    ``title`` is foreign text.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
