@@ -184,8 +184,8 @@ def next_applied(
     ==========================================================  ===================
     incoming, applied or in place already                       the incoming one
     incoming, but parked, held, kept, left out or failed        the earlier one, or none
-    no longer incoming, removed or taken back                   none
     no longer incoming, its removal held, left out or failed    the earlier one
+    no longer incoming, otherwise                               none
     approval of an update whose decline failed                  the earlier one
     another approval that the server made instead               that approval
     ==========================================================  ===================
