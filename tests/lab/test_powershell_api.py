@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from tests.lab.scripts import said
 from tests.support import needs

@@ -19,7 +19,7 @@ from deploy import lab
 from deploy.lab import pair
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.powershell import launcher, stand_in
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from tests.lab.scripts import answer, powershell
 from tests.support import needs
 

@@ -14,12 +14,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from deploy import lab
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class LabPair:
     folder: Path
 
     def wsusutil(self, side: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
