@@ -160,10 +160,13 @@ class _Server:
         """Serve until the parent closes our standard input."""
         threading.Thread(target=self._wait_for_parent, daemon=True).start()
         _lay_out_database(self._home / DATABASE)
+        # Imported only now: importing Prefect takes seconds, and nothing else here needs it.
         import uvicorn
 
+        from deploy.prefect_server.application import make_application
+
         configuration = uvicorn.Config(
-            Guard(self._make_application(), self._port),
+            Guard(make_application(self._home, ui=self._ui), self._port),
             host="127.0.0.1",
             port=self._port,
             access_log=False,
@@ -180,17 +183,6 @@ class _Server:
         self._stop = stop
         sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
         asyncio.run(server.serve(sockets=sockets))
-
-    def _make_application(self) -> Application:
-        import prefect
-
-        # The second UI asks a host on the internet as soon as a page opens, whatever the
-        # settings; where its files are not found it is not served.
-        prefect.__ui_v2_static_path__ = self._home / "not-served"
-        from prefect.server.api.server import create_app
-
-        application: Application = create_app(final=True, ephemeral=not self._ui)
-        return application
 
     def _wait_for_parent(self) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
