@@ -207,6 +207,7 @@ def test_the_top_level_holds_what_it_is_meant_to_hold() -> None:
 
 def test_every_path_and_module_that_a_document_names_exists() -> None:
     documents = [path for path in tracked() if path.suffix == ".md"]
+    documents.remove(ROOT / "deploy" / "CHANGELOG.md")  # which names paths of older versions
     missing = [
         f"{document.relative_to(ROOT)}: {name}"
         for document in documents
