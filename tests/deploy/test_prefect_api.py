@@ -37,7 +37,7 @@ from tests.test_architecture import module_of, sources, tree_of
 
 @pytest.fixture(autouse=True)
 def one_retry() -> Iterator[None]:
-    """As our commands have it: what is waited for is waited for by us."""
+    """Set Prefect's own retries as our commands do, which wait by themselves."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         yield
 
@@ -69,7 +69,7 @@ def answering(port: int) -> Iterator[None]:
 
 @contextmanager
 def silent() -> Iterator[int]:
-    """A port where connections are taken and nothing is ever said."""
+    """A port that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

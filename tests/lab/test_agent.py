@@ -64,7 +64,7 @@ def _approve(server: Server, key: tuple[str, int]) -> None:
 
 
 def _run(server: Server) -> None:
-    """What happens when the agent's time has come."""
+    """Run the agent as if its time had come."""
     server.connection.execute("UPDATE agent_job SET due = 0")
     content_agent.catch_up(server)
 
@@ -266,8 +266,8 @@ def test_a_run_that_is_due_does_not_verify_what_is_approved_meanwhile(server: Se
 
 
 def _newer(server: Server, key: tuple[str, int], **changes: object) -> Revision:
-    held = revision_store.get(server.connection, *key)
-    return replace(held, revision=held.revision + 1, **changes)  # type: ignore[arg-type]
+    newest = revision_store.get(server.connection, *key)
+    return replace(newest, revision=newest.revision + 1, **changes)  # type: ignore[arg-type]
 
 
 def test_approvals_move_to_a_new_revision(server: Server) -> None:

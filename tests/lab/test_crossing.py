@@ -10,7 +10,7 @@ from tests.lab.lab_pair import LabPair
 
 def _approve_alike(lab_pair: LabPair) -> None:
     """Make the disconnected server's decisions those of staging, through the rules of the API."""
-    wanted = lab_pair.state("staging")
+    expected = lab_pair.state("staging")
     with lab_pair.server("disconnected") as server:
         paths = groups.read(server.connection)
         for approval in lab_pair.state("disconnected")["approvals"]:
@@ -23,7 +23,7 @@ def _approve_alike(lab_pair: LabPair) -> None:
                 ),
             ).fetchone()
             approval_actions.delete_approval(server, row["id"])
-        for key in wanted["declines"]:
+        for key in expected["declines"]:
             approval_actions.decline(server, key["update_id"])
         with lab_pair.server("staging") as staging:
             accepted = [row[0] for row in staging.connection.execute("SELECT id FROM license")]
@@ -32,7 +32,7 @@ def _approve_alike(lab_pair: LabPair) -> None:
             approval_actions.accept_license(
                 server, *server.connection.execute(query, (license_id,)).fetchone()
             )
-        for approval in wanted["approvals"]:
+        for approval in expected["approvals"]:
             approval_actions.approve(
                 server,
                 (approval["update_id"], approval["revision"]),
@@ -53,12 +53,12 @@ def test_after_two_months_carried_by_hand_the_states_are_equal(lab_pair: LabPair
     lab_pair.cross("second")
     _approve_alike(lab_pair)
     lab_pair.let_agent_run("disconnected")
-    here, there = lab_pair.state("staging"), lab_pair.state("disconnected")
+    staging, disconnected = lab_pair.state("staging"), lab_pair.state("disconnected")
     # The wizard cleaned up on staging alone, as nothing is deleted by hand here.
-    names = {file["name"] for file in here["files"]}
-    assert len(there["files"]) > len(here["files"])
-    there["files"] = [file for file in there["files"] if file["name"] in names]
-    assert there == here
+    names = {file["name"] for file in staging["files"]}
+    assert len(disconnected["files"]) > len(staging["files"])
+    disconnected["files"] = [file for file in disconnected["files"] if file["name"] in names]
+    assert disconnected == staging
 
 
 def test_what_only_one_server_holds_does_not_show_when_it_was_made(lab_pair: LabPair) -> None:
@@ -70,5 +70,5 @@ def test_what_only_one_server_holds_does_not_show_when_it_was_made(lab_pair: Lab
         ("update_id", "revision", "group", "action", "deadline", "optional")
     }
     for name, key in (("files", "name"), ("revisions", "update_id"), ("approvals", "update_id")):
-        found = [entry[key] for entry in lists[name]]
-        assert found == sorted(found)
+        values = [entry[key] for entry in lists[name]]
+        assert values == sorted(values)

@@ -72,8 +72,8 @@ def test_an_error_in_the_log_hides_behind_exit_code_0(lab_pair: LabPair) -> None
     assert outcome.returncode == 0
     assert "successfully" in outcome.stdout
     assert ElementTree.parse(imported).getroot().find("ImportError") is not None
-    there, here = lab_pair.state("disconnected"), lab_pair.state("staging")
-    assert len(there["revisions"]) == len(here["revisions"]) - 1
+    disconnected, staging = lab_pair.state("disconnected"), lab_pair.state("staging")
+    assert len(disconnected["revisions"]) == len(staging["revisions"]) - 1
 
 
 def test_a_bad_exit_code_says_nothing_of_the_work(lab_pair: LabPair) -> None:
@@ -143,6 +143,6 @@ def test_a_catalogue_that_changes_during_the_export_is_not_all_in_the_package(
 ) -> None:
     lab_pair.fault("staging", "catalogue-changes", on=True)
     _, package, _ = _export(lab_pair, "export")
-    held = gzip.decompress(package.read_bytes()).count(b"<Update ")
+    packed = gzip.decompress(package.read_bytes()).count(b"<Update ")
     with lab_pair.server("staging") as server:
-        assert held < count(server, "SELECT count(*) FROM revision")
+        assert packed < count(server, "SELECT count(*) FROM revision")

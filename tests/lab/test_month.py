@@ -20,14 +20,14 @@ def test_a_month_brings_all_that_months_bring(lab_pair: LabPair) -> None:
     before = lab_pair.state("staging")
     lab.advance(lab_pair.folder)
     after = lab_pair.state("staging")
-    known = {guid for guid, _ in _keys(before["revisions"])}
+    existing = {guid for guid, _ in _keys(before["revisions"])}
     new = _keys(after["revisions"]) - _keys(before["revisions"])
     assert _keys(before["revisions"]) <= _keys(after["revisions"])
-    assert {guid for guid, _ in new} - known, "new updates"
-    assert {guid for guid, _ in new} & known, "new revisions"
+    assert {guid for guid, _ in new} - existing, "new updates"
+    assert {guid for guid, _ in new} & existing, "new revisions"
     moved = {a["update_id"] for a in after["approvals"] if (a["update_id"], a["revision"]) in new}
-    assert moved & known, "an approval that moved to a new revision"
-    assert moved - known, "an approved new update"
+    assert moved & existing, "an approval that moved to a new revision"
+    assert moved - existing, "an approved new update"
     declined = _keys(after["declines"]) - _keys(before["declines"])
     assert len(declined) == 2, "one declined by the admin, one expired"
     gone = {f["name"] for f in before["files"]} - {f["name"] for f in after["files"]}
@@ -107,7 +107,7 @@ def test_a_month_passes_where_groups_were_deleted(lab_pair: LabPair, deleted: in
     with lab_pair.server("staging") as server:
         for group in _custom_groups(server)[:deleted]:
             groups.delete(server, group.id)
-        left = {("All Computers",)} | {
+        remaining = {("All Computers",)} | {
             ("All Computers", *path) for path in group_paths(server.connection)
         }
     before = _keys(lab_pair.state("staging")["revisions"])
@@ -115,11 +115,11 @@ def test_a_month_passes_where_groups_were_deleted(lab_pair: LabPair, deleted: in
     after = lab_pair.state("staging")
     brought = [a for a in after["approvals"] if (a["update_id"], a["revision"]) not in before]
     assert brought
-    assert {tuple(a["group"]) for a in after["approvals"]} <= left
+    assert {tuple(a["group"]) for a in after["approvals"]} <= remaining
 
 
 def test_a_month_decides_for_the_groups_that_administrators_made_anew(lab_pair: LabPair) -> None:
-    known = _keys(lab_pair.state("staging")["revisions"])
+    existing = _keys(lab_pair.state("staging")["revisions"])
     with lab_pair.server("staging") as server:
         for group in _custom_groups(server):
             groups.delete(server, group.id)
@@ -129,14 +129,14 @@ def test_a_month_decides_for_the_groups_that_administrators_made_anew(lab_pair: 
     brought = [
         tuple(a["group"])
         for a in lab_pair.state("staging")["approvals"]
-        if (a["update_id"], a["revision"]) not in known
+        if (a["update_id"], a["revision"]) not in existing
     ]
     assert brought
     assert {path[:2] for path in brought if len(path) > 1} == {("All Computers", "Rings")}
 
 
 def test_an_enabled_rule_applies_to_the_new_updates_of_a_month(lab_pair: LabPair) -> None:
-    known = _keys(lab_pair.state("staging")["revisions"])
+    existing = _keys(lab_pair.state("staging")["revisions"])
     with lab_pair.server("staging") as server:
         group = _custom_groups(server)[0]
         rule = approval_rules.create(server, "Everything")
@@ -156,8 +156,8 @@ def test_an_enabled_rule_applies_to_the_new_updates_of_a_month(lab_pair: LabPair
             " GROUP BY update_id, revision, group_id HAVING count(*) > 1)",
         )
     assert by_rule
-    assert not by_rule & known
-    assert not {guid for guid, _ in by_rule} & {guid for guid, _ in known}
+    assert not by_rule & existing
+    assert not {guid for guid, _ in by_rule} & {guid for guid, _ in existing}
     assert twice == 0
 
 

@@ -121,12 +121,12 @@ def test_ports_and_keys_stay_when_a_lab_is_served_again(lab_pair: LabPair) -> No
 @pytest.mark.skipif(sys.platform != "linux", reason="a child dies with its parent on Linux alone")
 def test_no_sshd_outlives_a_server_that_was_killed(lab_pair: LabPair) -> None:
     process = _start(lab_pair)
-    held = subprocess.Popen(
+    connection = subprocess.Popen(
         _command(lab_pair, "staging", "sleep 60"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     time.sleep(1)
-    assert held.poll() is None
+    assert connection.poll() is None
     process.kill()
     process.communicate()
-    held.communicate(timeout=10)
-    assert held.returncode == 255
+    connection.communicate(timeout=10)
+    assert connection.returncode == 255

@@ -38,8 +38,8 @@ def test_a_package_is_written_in_the_vocabulary_of_wsus(lab_pair: LabPair) -> No
     assert all(len(base64.b64decode(digest)) == 20 for digest in mapped)
     for update in root.iterfind("Updates/Update"):
         assert {e.attrib["Digest"] for e in update.iterfind("Files/File")} <= mapped
-        held = ElementTree.fromstring(update.findtext("MetaData") or "")
-        identity = held.find(f"{_UPDATE}UpdateIdentity")
+        metadata = ElementTree.fromstring(update.findtext("MetaData") or "")
+        identity = metadata.find(f"{_UPDATE}UpdateIdentity")
         assert identity is not None
         assert identity.attrib == {
             "UpdateID": update.attrib["UpdateId"],
@@ -51,15 +51,15 @@ def test_the_package_holds_every_revision_declined_and_unapproved_ones_too(
     lab_pair: LabPair,
 ) -> None:
     package, _ = _exported(lab_pair)
-    held = {
+    packed = {
         (e.attrib["UpdateId"], int(e.attrib["RevisionNumber"]))
         for e in package_root(package).iterfind("Updates/Update")
     }
     state = lab_pair.state("staging")
-    known = {(r["update_id"], r["revision"]) for r in state["revisions"]}
-    assert known <= held
+    stored = {(r["update_id"], r["revision"]) for r in state["revisions"]}
+    assert stored <= packed
     with lab_pair.server("staging") as server:
-        assert len(held) == count(server, "SELECT count(*) FROM revision")
+        assert len(packed) == count(server, "SELECT count(*) FROM revision")
 
 
 def test_the_export_log_names_each_update_with_the_paths_of_its_files(lab_pair: LabPair) -> None:
