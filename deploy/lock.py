@@ -2,9 +2,9 @@
 
     python3 deploy/lock.py
 
-``requirements.lock`` holds what the product and its build need, ``requirements-test.lock`` what
-the ``test`` extra adds. They name no index: pip uses the one in its own configuration. This
-script needs a network and takes the newest versions that pyproject.toml allows. Only the
+``requirements.lock`` holds the packages of the product and its build, ``requirements-test.lock``
+those that the ``test`` extra adds. They name no index: pip uses the one in its own configuration.
+This script needs a network and takes the newest versions that pyproject.toml allows. Only the
 maintainer runs it; an installation does not.
 """
 

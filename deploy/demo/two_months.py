@@ -130,7 +130,7 @@ class _Demo:
         return report
 
     def tell_import(self, report: CommandReport) -> None:
-        """Print what an import placed, imported, approved, parked, held and found missing."""
+        """Print the results of an import: placed, imported, approved, waiting and missing."""
         approvals = report.approvals
         loaded = report.details.get("revisions")
         self.say(f"  placed     {report.placed} content files")
@@ -164,7 +164,7 @@ class _Demo:
             self.problems.append(f"{title}: approvals failed")
 
     def compare(self) -> None:
-        """Compare the states of both servers, apart from what an import left waiting."""
+        """Compare the states of both servers, apart from approvals that an import left waiting."""
         staging, disconnected = (lab.state(self.root, side) for side in pair.SIDES)
         waiting = _waiting(self.last_import)
         self.say("\nBoth servers as they stand, staging / disconnected")

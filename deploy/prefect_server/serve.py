@@ -48,7 +48,7 @@ def main() -> int:
     except AirGapError as error:
         return _fail(error)
     except Exception as error:
-        # Prefect's runner wraps what its calls raise.
+        # Prefect's runner wraps the errors of its calls.
         fault = import_module("tasks.prefect_api").server_fault(error)
         if fault is None:
             raise

@@ -62,7 +62,7 @@ class _Month:
             self._publish(superseded)
             write_synchronizations(server.connection, 1)
             server.set_setting("month", self._number)
-            # By then the content agent has long fetched what was approved a month ago.
+            # The files of updates that were approved a month ago have long been downloaded.
             server.connection.execute("UPDATE agent_job SET due = 0")
         content_agent.catch_up(server)
         if declined is not None:

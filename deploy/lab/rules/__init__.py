@@ -1,8 +1,8 @@
 """The behaviour of WSUS, written once, for ``wsusutil``, the PowerShell API and the stand-in.
 
 Every function takes a ``Server`` first. A program opens it with ``opened_server``; the API calls
-the functions by name through ``dispatch``. Functions named after a member of the API do what
-EVIDENCE.md says of that member.
+the functions by name through ``dispatch``. A docstring that begins with a member of the API names
+the behaviour of that member; EVIDENCE.md has its source.
 
 The product's scripts and ``wsusutil`` need ``approval_actions``, ``configuration``,
 ``content_agent``, ``groups``, ``ingest``, ``package_export``, ``scope``, ``update_search`` and

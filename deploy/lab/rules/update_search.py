@@ -164,7 +164,7 @@ def count_updates(server: Server, scope: Scope | None = None) -> int:
 
 
 def is_present(server: Server, update_id: str) -> bool:
-    """``IsPrerequisitePresent``: True if the server has an update, of whatever kind."""
+    """``IsPrerequisitePresent``: True if the server has an update, of any kind."""
     query = "SELECT 1 FROM revision WHERE update_id = ? LIMIT 1"
     return server.connection.execute(query, (update_id,)).fetchone() is not None
 
