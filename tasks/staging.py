@@ -67,7 +67,7 @@ def capture_approvals(server: ServerFacts) -> ServerDecisions:
     Raises: ``script-failed``, if the server lists fewer decisions than it counts.
     """
     decisions = queries.read_all_approvals(current_run(), server)
-    captured = decisions.decisions
+    captured = decisions.approval_set
     log.info("%s approvals, %s declines", len(captured.approvals), len(captured.declines))
     return decisions
 

@@ -291,7 +291,7 @@ def _fingerprint(snapshot: ServerSnapshot, base: ExportRecord | None, mode: Mode
                 "languages", "update_count", "declined_count", "approved_count",
             },
         ),
-        "decisions": snapshot.decisions.decisions.digest(),
+        "decisions": snapshot.decisions.approval_set.digest(),
         "content": snapshot.content.digest(),
         "base": base.header_digest.hex if base and base.header_digest else None,
         "mode": mode.value,

@@ -61,5 +61,5 @@ def predict_missing(
         return file if file is None or manifest.has(digest) else replace(file, is_valid=False)
 
     with PackageIndex(draft.folder / INDEX) as index:
-        approved = approved_revisions(snapshot.decisions.decisions)
+        approved = approved_revisions(snapshot.decisions.approval_set)
         return tuple(find_missing(index, approved, snapshot.content_view(find=find)))

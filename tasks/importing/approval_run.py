@@ -26,7 +26,7 @@ from tasks.approvals.apply import (
 )
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Gathering, revision_set
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
@@ -177,7 +177,7 @@ def apply_plan(
         except ScriptFailedError:
             _report_applied(run, plan)
             raise
-        outcome = keep_what_server_shows(claimed, read_approvals(run).decisions)
+        outcome = keep_what_server_shows(claimed, read_approvals(run).approval_set)
     run.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
     return outcome
 
@@ -195,7 +195,7 @@ def _carry_out(run: RunContext, plan: ApprovalPlan, folder: HostPath) -> ApplyOu
 def _report_applied(run: RunContext, plan: ApprovalPlan) -> None:
     """Add to the report of a failed run the actions of its plan that the server shows."""
     with suppress(AirGapError):
-        outcome = applied_on_server(plan, read_approvals(run).decisions)
+        outcome = applied_on_server(plan, read_approvals(run).approval_set)
         run.report.note(approvals=_report_lines(run.imports, outcome))
 
 
@@ -254,8 +254,8 @@ def _plan(
     index: PackageIndex,
     states: _RevisionStates,
 ) -> ApprovalPlan:
-    facts = Facts(
-        known=states.loaded,
+    update_states = UpdateStates(
+        on_server=states.loaded,
         expired=states.expired,
         license_pending=states.licensed,
         content_missing=_incomplete(inputs, index),
@@ -266,8 +266,8 @@ def _plan(
     situation = Situation(
         last=_last(run.imports, inputs, present),
         incoming=inputs.incoming,
-        present=present.decisions,
-        facts=facts,
+        present=present.approval_set,
+        states=update_states,
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
 
@@ -281,7 +281,7 @@ def _last(imports: Imports, inputs: PlanInputs, present: ServerDecisions) -> App
     last = last_applied(imports)
     if not inputs.begun:
         return last
-    incoming, on_server = inputs.incoming, present.decisions
+    incoming, on_server = inputs.incoming, present.approval_set
     # Two look-ups each instead of a union: a union would copy all keys into one set.
     approved, approved_there = incoming.by_key(), on_server.by_key()
     declined, declined_there = incoming.declined_ids(), on_server.declined_ids()

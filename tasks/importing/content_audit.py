@@ -72,7 +72,7 @@ def _approved_or_parked(imports: Imports, present: ServerDecisions) -> list[Revi
         RevisionId(str(line["update_id"]), int(str(line["revision"])))
         for line in waiting_decisions(imports, "parked")
     }
-    return sorted({*approved_revisions(present.decisions), *parked})
+    return sorted({*approved_revisions(present.approval_set), *parked})
 
 
 def count_unapproved(
@@ -83,7 +83,7 @@ def count_unapproved(
     Returns:
         The number of these updates, and with ``listed`` the files that they lack.
     """
-    declines = snapshot.decisions.decisions.declines
+    declines = snapshot.decisions.approval_set.declines
     left_out = [
         *_approved_or_parked(imports, snapshot.decisions),
         *(decline.id for decline in declines),

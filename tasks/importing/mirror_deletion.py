@@ -151,9 +151,9 @@ def _needed_revisions(
     They are the newest revision of every update, and every revision that is approved here or in
     the bundle, parked ones included; without updates that are, or will be, declined.
     """
-    declined = present.decisions.declined_ids().keys() | inputs.incoming.declined_ids().keys()
+    declined = present.approval_set.declined_ids().keys() | inputs.incoming.declined_ids().keys()
     declined -= {waiting.update_id for waiting in (*approvals.held, *approvals.kept)}
-    approved = approved_revisions(present.decisions, inputs.incoming)
+    approved = approved_revisions(present.approval_set, inputs.incoming)
     keys: set[RevisionId] = {*index.approvable(), *approved}
     return sorted(key for key in keys if key[0] not in declined)
 

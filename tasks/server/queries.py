@@ -160,8 +160,8 @@ def read_all_approvals(run: RunContext, facts: ServerFacts) -> ServerDecisions:
             the next run sees equal numbers.
     """
     answer = read_approvals(run)
-    approved = {approval.update_id for approval in answer.decisions.approvals}
-    declined = answer.decisions.declined_ids()
+    approved = {approval.update_id for approval in answer.approval_set.approvals}
+    declined = answer.approval_set.declined_ids()
     for what, counted, listed in (
         ("approved", facts.approved_count, len(approved)),
         ("declined", facts.declined_count, len(declined)),
