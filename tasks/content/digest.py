@@ -55,6 +55,14 @@ def digest_chunks(chunks: Iterable[bytes | memoryview]) -> FileDigests:
     return digester.result()
 
 
+def blake3_of_chunks(chunks: Iterable[bytes | memoryview]) -> Blake3:
+    """Read a stream of bytes to its end and give its BLAKE3 alone: a document has no SHA-1 name."""
+    hasher = blake3()
+    for chunk in chunks:
+        hasher.update(chunk)
+    return Blake3(hasher.digest())
+
+
 def blake3_of_file(path: Path) -> Blake3 | None:
     """BLAKE3 of a file of ours on this machine; None when it is gone."""
     if not path.is_file():
