@@ -27,7 +27,7 @@ from tasks.errors import FailedError
 from tasks.reports.model import ApprovalLine, CommandReport
 from tasks.reports.terminal import print_lines
 from tasks.reports.text import count, size
-from tasks.site.reading import lay_out_site
+from tasks.site.reading import register_site
 from tasks.visible import visible
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class _Demo:
         """Run one flow on one side."""
         from tasks.flow_run import report_of
 
-        site = lay_out_site(self.root / side / self.site_file)
+        site = register_site(self.root / side / self.site_file)
         report = report_of(flow, site=site.name, **parameters)
         self.reports.append(report)
         for error in report.errors:
