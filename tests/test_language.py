@@ -49,7 +49,6 @@ OWNED_WORDS = {
         "tasks.run.",
         "tasks.ledger.",
     ),
-    "kept": ("tasks.approvals.", "tasks.importing.", "tasks.reports."),
     "parked": (
         "tasks.approvals.",
         "tasks.importing.",
