@@ -342,13 +342,13 @@ def _is_mended(run: RunContext, record: ExportRecord, view: ServerSnapshot) -> b
     pairs = compare_sorted(
         view.content,
         read_entries(record.folder / MANIFEST),
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
     )
     left_out = (
-        CopyItem((pair.left.path,), pair.left.size_bytes, sha1=pair.left.name.digest)
+        CopyItem((pair.first.path,), pair.first.size_bytes, sha1=pair.first.name.digest)
         for pair in pairs
-        if pair.left is not None and pair.right is None
+        if pair.first is not None and pair.second is None
     )
     return any(result.is_ok for batch in copy_files(run.server, None, left_out) for result in batch)
 

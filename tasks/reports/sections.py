@@ -222,7 +222,7 @@ def faults_section(faults: Faults) -> Section:
     """What is wrong with a bundle's files on the media, and what of it another copy made good."""
 
     def row(fault: Fault, recovered: str = "") -> tuple[Cell, ...]:
-        return _FAULTS[fault.verdict] + recovered, fault.path, fault.expected, fault.found
+        return _FAULTS[fault.verdict] + recovered, fault.path, fault.expected, fault.actual
 
     recovered = ", taken from another copy"
     return Section(
