@@ -138,7 +138,7 @@ def list_placed(
         and file.size_bytes == entry.size_bytes
     ]
     run.hash_cache.remember(batch, now=run.clock())
-    after.settle(batch)
+    after.record_digests(batch)
     return after
 
 

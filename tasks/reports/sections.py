@@ -186,7 +186,11 @@ def deletes_section(plan: DeletePlan) -> Section:
         facts=(
             Fact(label="Files", value=len(plan.files), kind="count"),
             Fact(label="Size", value=plan.size_bytes, kind="bytes"),
-            Fact(label="Kept because an update here needs them", value=plan.kept, kind="count"),
+            Fact(
+                label="Kept because an update here needs them",
+                value=plan.still_needed,
+                kind="count",
+            ),
         ),
         columns=(Column(label="File"), Column(label="Size", kind="bytes")),
         rows=tuple((file.name.text, file.size_bytes) for file in plan.files),
