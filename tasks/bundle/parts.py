@@ -139,5 +139,5 @@ def _make_durable(media: Host, targets: Sequence[PartTarget]) -> None:
     media.flush_folders(list({target.final.parent: None for target in targets}))
 
 
-def _wrong(path: HostPath, expected: str, found: str) -> ContentWrongError:
-    return ContentWrongError(path=path, expected=expected, found=found)
+def _wrong(path: HostPath, expected: str, actual: str) -> ContentWrongError:
+    return ContentWrongError(path=path, expected=expected, found=actual)
