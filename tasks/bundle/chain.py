@@ -11,15 +11,17 @@ The rules apply in this order, and the first rule that matches decides:
 | 3 | belongs to another chain (the first import sets the chain) | refused |
 | 4 | has a number that was imported with another digest (a fork) | refused |
 |   | has a lower number than the newest import, and was never imported | refused |
-| 5 | is more than a thousand numbers ahead, and depends on earlier bundles | refused |
-| 6 | has a parent below or unlike the newest import (a fork) | refused |
+| 5 | is more than a thousand numbers ahead of the newest import | refused |
+|   | is a first bundle with a base, and has a number above a thousand | refused |
+| 6 | is no first bundle, and has no parent or a parent below the newest import (a fork) | refused |
+|   | has a parent that was imported with another digest (a fork) | refused |
 | 7 | has a base that was imported with another digest | refused |
 |   | has a base that was never imported completely | refused; taken if gaps are accepted |
 | 8 | is older than the site accepts | refused |
-| 9 | was created a day or more ahead of the clock, or before the last import | refused |
+| 9 | was created more than a day ahead of the clock, or before the newest import | refused |
 |   | anything else | ``first`` or ``next``; flagged if it is nearly too old |
 
-Bundles between the newest import and this bundle may be missing: ``skipped`` lists them.
+Bundles between the newest import and this bundle may have been skipped; ``skipped`` lists them.
 
 For us the clock never runs backwards: it is the latest of the machine's clock, the newest
 ``created`` of an imported bundle, and the time of the last run.
@@ -163,7 +165,7 @@ def _repeated_verdict(
     if existing.done is None and not is_newest:
         raise ChainError(
             reason=f"bundle {sequence} was begun here and a newer one was imported since",
-            remedy="Nothing is to be done: the newer bundle brought what this one would bring.",
+            remedy="Do nothing: the import of the newer bundle has replaced this one.",
         )
     return ChainVerdict(
         kind="resume" if existing.done is None else "repair",
@@ -208,8 +210,8 @@ def _require_higher(trusted: TrustedHeader, memory: SiteMemory) -> None:
         raise ChainError(
             reason=f"bundle {sequence} is older than bundle {newest}, which was imported here, "
             "and was never imported itself",
-            remedy=f"Leave it: what it carries is in bundles after {newest} or will be asked for. "
-            "Import the newest bundle.",
+            remedy=f"Do not import it: its content is in bundles after {newest}, or a receipt will "
+            "report it as missing. Import the newest bundle.",
         )
     needs_earlier_bundles = newest or trusted.header.base is not None
     if needs_earlier_bundles and sequence - newest > LARGEST_JUMP:
@@ -261,7 +263,7 @@ def _find_gap(
         reason=f"{trusted.header.bundle} is based on bundle {base.sequence}, which was never "
         "imported here",
         remedy=f"Bring bundle {base.sequence} first, or have the staging side run `export --full`; "
-        'or set policy.on_gap to "accept" and do without what never came.',
+        'or set policy.on_gap to "accept" and do without the content that never came.',
     )
 
 

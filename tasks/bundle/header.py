@@ -191,7 +191,7 @@ def seal_header(header: Header, keys: list[SigningKey]) -> bytes:
 
 
 def broken_limit(header: Header) -> str | None:
-    """Describe the first document that is larger than the format allows; None without any."""
+    """Describe the first document that is larger than the format allows; None if none is."""
     limits = [
         ("manifest", header.manifest, MANIFEST_LIMIT_BYTES),
         ("metadata package", header.package, PACKAGE_LIMIT_BYTES),
@@ -234,7 +234,7 @@ def _parse(payload: bytes, path: str) -> Header:
     try:
         document = strict_json(payload)
     except ValueError as error:
-        raise SealError(path=path, reason=f"what it seals is no header: {error}") from error
+        raise SealError(path=path, reason=f"its payload is not a header: {error}") from error
     version = document.get("format") if isinstance(document, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise SafetyError(
@@ -250,7 +250,7 @@ def _parse(payload: bytes, path: str) -> Header:
     if broken := broken_limit(header):
         raise TrustError(reason=f"{path}: {broken}")
     if header.payload() != payload:
-        raise SealError(path=path, reason="what it seals is not in its canonical form")
+        raise SealError(path=path, reason="its payload is not in its canonical form")
     if [volume.number for volume in header.volumes] != list(range(1, len(header.volumes) + 1)):
         raise SealError(path=path, reason="its volumes are not numbered from 1")
     return header

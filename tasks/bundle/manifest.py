@@ -202,8 +202,7 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
             if broken := tally.add(entry):
                 raise SafetyError(
                     reason=f"the staging server holds more than a bundle can name: {broken}",
-                    remedy="Have WSUS clean up, and decline what nobody needs, so that it holds "
-                    "less.",
+                    remedy="Have WSUS clean up, and decline updates that nobody needs.",
                 )
             line = entry.line()
             digest.update(line)

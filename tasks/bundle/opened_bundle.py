@@ -230,7 +230,7 @@ def _read_header_file(reader: _HeaderReader, volume_folder: HostPath) -> bytes |
     if stat is None:
         return None
     if stat.kind != "file":
-        raise SealError(path=path, reason="its header.json is no plain file")
+        raise SealError(path=path, reason="its header.json is not a plain file")
     # Up to one byte above the limit is read, so that read_header can refuse a larger file.
     return read_limited(reader.media, path, limit_bytes=HEADER_LIMIT_BYTES)
 

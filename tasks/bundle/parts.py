@@ -2,13 +2,13 @@
 
 Such files are rare and large, so they are copied one after another, without threads.
 
-| state of the parts on the media | next step |
+| parts on the media | next step |
 |---|---|
-| every part has its final name and its planned size | ``digest_parts``: read and compare |
-| they are the planned file | adopt them |
-| they are another file, or a part is missing | ``split_file``: write all parts beside |
-| all parts written beside, whole file proved | flush, rename all, flush folders |
-| the file differs from the plan | leave the parts beside; ``sweep`` removes them |
+| all under their final names, with the planned sizes | ``digest_parts`` reads them |
+| read, and they are the planned file | they are adopted |
+| read, and they are another file; or a part is missing | ``split_file`` writes all of them beside |
+| all written beside, the source was the planned file | flush, rename, flush the folders |
+| all written beside, the source was another file | error; ``sweep`` removes them later |
 """
 
 from __future__ import annotations

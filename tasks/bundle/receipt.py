@@ -129,9 +129,9 @@ def read_receipt(content: bytes, *, path: str, trust: Trust) -> TrustedReceipt:
     try:
         receipt = Receipt.model_validate_json(verified.payload)
     except ValidationError as error:
-        raise SealError(path=path, reason="what it seals is no receipt") from error
+        raise SealError(path=path, reason="its payload is not a receipt") from error
     if receipt.payload() != verified.payload or not _is_consistent(receipt):
-        raise SealError(path=path, reason="what it seals is not in its canonical form")
+        raise SealError(path=path, reason="its payload is not in its canonical form")
     return TrustedReceipt(receipt, verified.digest, verified.signed_by)
 
 

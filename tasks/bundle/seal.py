@@ -110,7 +110,7 @@ def read_seal(
         envelope = Envelope.from_dict(strict_json(content))
         serialised = _serialise(envelope)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise SealError(path=path, reason="it is no envelope of ours") from error
+        raise SealError(path=path, reason="it is no envelope of a seal") from error
     if serialised != content:
         raise SealError(path=path, reason="it is not in its canonical form")
     return SealedDocument(path, envelope)

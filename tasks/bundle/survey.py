@@ -3,13 +3,14 @@
 Folders and manifest are read together, folder by folder (``00`` to ``FF``), so memory holds the
 names of one folder. Links are never followed; links and devices are only listed.
 
-Each content folder in each copy of a volume passes through these states:
+What the survey of a content folder shows for one copy of a volume:
 
-| state | the manifest has files of it | it has none |
+| folder in the copy | entries of it in the manifest | survey |
 |---|---|---|
-| on the media, not surveyed | survey its listing: files can be found, other names are extras | |
-| on the media, manifest at its end | | survey it: all its names and the folder are extras |
-| not on the media | survey an empty listing: its files are missing | never surveyed |
+| exists | some | its listing: files of entries are found, other names are extras |
+| exists | none | comes at the end: all its names and the folder itself are extras |
+| missing | some | an empty listing: the files of its entries are missing |
+| missing | none | not surveyed |
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def prove_bundle(
     return unpack_content(bundle, documents.manifest, progress=progress)
 
 
-def lies_whole(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
+def looks_complete(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
     """Return True if exactly the sealed names exist on the media, each with its sealed size.
 
     No content is read, so files that were moved, cut off or added are noticed, but files whose

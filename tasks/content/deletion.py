@@ -75,7 +75,7 @@ class DeletePlan:
 def plan_deletes(
     surplus: Iterable[ContentFile], *, is_needed: Callable[[ContentDigest], bool], present: int
 ) -> DeletePlan:
-    """Decide on the files that staging no longer holds.
+    """Divide the files that staging no longer has into files to delete and files still needed.
 
     Args:
         surplus: Files of WsusContent that the manifest does not list.

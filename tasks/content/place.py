@@ -131,5 +131,5 @@ def _not_there(intake: HostPath, item: PlaceItem) -> AirGapError:
     return HostFileError(
         operation="place",
         path=intake.joined(item.name.text),
-        reason="it lies neither in the intake nor in its place",
+        reason="it is neither in the intake nor in WsusContent",
     )

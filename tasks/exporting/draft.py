@@ -21,7 +21,7 @@ from tasks.bundle.manifest import Entry, compare_sorted, read_entries, subtract_
 from tasks.bundle.opened_bundle import open_bundle
 from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
-from tasks.bundle.verify import lies_whole
+from tasks.bundle.verify import looks_complete
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath
@@ -327,7 +327,7 @@ def _whole_header(run: RunContext, record: ExportRecord) -> Header | None:
         is_whole = (
             is_ours
             and not any(damaged_documents(record.folder, opened.header))
-            and lies_whole(opened, read_entries(record.folder / MANIFEST))
+            and looks_complete(opened, read_entries(record.folder / MANIFEST))
         )
     except AirGapError:
         return None

@@ -55,7 +55,7 @@ _HASHES_AHEAD = 64
 
 
 class LocalHost:
-    """This machine. For many threads: its state is only the set of guarded folders."""
+    """This machine. For many threads; its state is the guarded folders and a temporary folder."""
 
     def __init__(self, scripts: ScriptSetup | None = None) -> None:
         """Take the setup for scripts; without it only methods that need no script work."""

@@ -43,8 +43,6 @@ def file_fault(operation: str, path: object, error: OSError) -> AirGapError:
     if error.errno in _FULL:
         return DiskFullError(path=path)
     if error.errno == errno.ELOOP:
-        return FolderUnsafeError(
-            path=path, reason="a link stands where a file or folder of ours should"
-        )
+        return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
     reason = error.strerror or str(error) or type(error).__name__
     return HostFileError(operation=operation, path=path, reason=reason)

@@ -332,4 +332,4 @@ def _in_one_line(*outputs: str) -> str:
     """Return the end of the first output that is not blank, as one line for a message."""
     texts = (" / ".join(filter(None, map(str.strip, output.splitlines()))) for output in outputs)
     message = next(filter(None, texts), "")
-    return message[-_MESSAGE_LIMIT:] or "it said nothing"
+    return message[-_MESSAGE_LIMIT:] or "it printed no message"

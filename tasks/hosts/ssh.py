@@ -157,7 +157,7 @@ class SshHost:
         free_bytes = self._files.free_bytes(nearest)
         if free_bytes is None:
             raise HostFileError(
-                operation="ask for room on", path=folder, reason="the SSH server does not say"
+                operation="ask for room on", path=folder, reason="the SSH server does not report it"
             )
         return Space(free_bytes, self._file_system(self._files.real_path(nearest)))
 
@@ -215,7 +215,7 @@ class SshHost:
             answer = self.run_repeatable(["id", "-u"]).stdout.strip()
             number = jobs.read_number(answer)
             if number is None:
-                raise CommandFailedError(program="id", reason=f"it says {answer!r}")
+                raise CommandFailedError(program="id", reason=f"it answered {answer!r}")
             self._user_id = number
         return self._user_id
 

@@ -70,7 +70,7 @@ class SshCommands:
             name=command[0],
         )
         if result.exit_code in _NOT_STARTED:
-            reason = result.stderr.strip() or f"the shell says {result.exit_code}"
+            reason = result.stderr.strip() or f"the shell ended with exit code {result.exit_code}"
             raise CommandFailedError(program=command[0], reason=reason)
         return result
 

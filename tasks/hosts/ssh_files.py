@@ -1,8 +1,8 @@
 """Names and single files over SFTP, without following links.
 
 SFTP cannot open a file without following a link, so names are checked before: the name itself
-every time, its parent folder every 30 seconds. Nobody can use the time between check and use,
-because only administrators can write to these folders.
+every time, its parent folder every 30 seconds. In folders that only administrators can write to,
+nobody can use the time between check and use.
 """
 
 from __future__ import annotations
@@ -159,7 +159,10 @@ class SshFiles:
             raise self._write_fault(path, error) from error
 
     def _write_fault(self, path: HostPath, error: SftpStatusError) -> AirGapError:
-        """Return the error for a failed write: SFTP has no status for a full disk, so ask."""
+        """Return the error for a failed write.
+
+        SFTP has no status for a full disk, so the free space decides.
+        """
         fault = HostFileError(operation="write", path=path, reason=error.strerror or str(error))
         if error.code != FAILURE:
             return fault

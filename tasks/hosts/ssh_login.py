@@ -182,7 +182,8 @@ def _log_in(access: SshAccess, transport: Link) -> None:
         if transport.is_authenticated():
             return
     source = access.identity_file or "the SSH agent"
-    reason = f"{user} is not let in with {source}: {reasons[-1] if reasons else 'it has no key'}"
+    detail = reasons[-1] if reasons else "it has no key"
+    reason = f"the server refuses user {user} with {source}: {detail}"
     raise ConnectionLostError(address=access.target, reason=reason)
 
 

@@ -1,4 +1,4 @@
-r"""Quote commands for Windows, and decode its output. Pure functions, so they are tested anywhere.
+r"""Quote commands for Windows, and decode the output of its programs. Pure functions.
 
 Two parsers read a command: the SSH server's default shell (``cmd.exe`` or PowerShell), then the
 program itself, which splits its command line by the rules of ``CommandLineToArgvW`` (Microsoft,
@@ -137,7 +137,7 @@ def _decode(output: bytes) -> str:
 
 
 def _looks_like_utf16(output: bytes) -> bool:
-    """Return True if most of every second byte is zero, as in little-endian Latin text."""
+    """Return True if many odd bytes and few even bytes are zero, as in UTF-16 of Latin text."""
     sample = output[:4096]
     odd, even = sample[1::2], sample[0::2]
     return len(odd) > 0 and odd.count(0) * 3 >= len(odd) and even.count(0) * 20 <= len(even)

@@ -70,7 +70,7 @@ def _query_job(
         if line.get("kind") == "job":
             answer = line
     if answer is None:
-        raise ScriptFailedError(script=script.name, reason="it did not speak of the job")
+        raise ScriptFailedError(script=script.name, reason="its answer does not mention the job")
     return answer
 
 
@@ -86,7 +86,9 @@ def prepare_folder(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> No
             if line.get("problem"):
                 raise FolderUnsafeError(path=path, reason=line["problem"])
             return
-    raise ScriptFailedError(script="prepare-folder", reason="it did not speak of the folder")
+    raise ScriptFailedError(
+        script="prepare-folder", reason="its answer does not mention the folder"
+    )
 
 
 def read_volume(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> Space:
@@ -97,7 +99,7 @@ def read_volume(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> Space
             free_bytes, file_system = line.get("free_bytes"), line.get("file_system")
             if isinstance(free_bytes, int):
                 return Space(free_bytes, str(file_system or "unknown"))
-    raise ScriptFailedError(script="read-volume", reason="it did not say how much room there is")
+    raise ScriptFailedError(script="read-volume", reason="its answer has no number of free bytes")
 
 
 def place_files(
@@ -123,7 +125,7 @@ def place_files(
         else:
             by_source[move[0].text] = move
     for move in by_source.values():
-        reason = {"error": "the script did not speak of it"}
+        reason = {"error": "the script's answer does not mention it"}
         failed.append((move, _file_error("rename", move[0], reason)))
     return Outcome(tuple(ok), tuple(failed))
 
@@ -148,7 +150,7 @@ def hash_files(
         else:
             yield path, _file_error("hash", path, line)
     for path in unanswered.values():
-        yield path, _file_error("hash", path, {"error": "the script did not speak of it"})
+        yield path, _file_error("hash", path, {"error": "the script's answer does not mention it"})
 
 
 def _file_error(operation: str, path: HostPath, line: Json) -> HostFileError:
