@@ -172,19 +172,19 @@ def create_file(anchors: Anchors, path: HostPath, content: bytes) -> bool:
     Raises:
         OSError: The error of the system.
     """
-    spare = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
+    temporary = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
     with anchors.parent(path) as (name, folder):
         if _exists(name, folder):
             return False
-    descriptor = open_file(anchors, spare, CREATE_FLAGS)
+    descriptor = open_file(anchors, temporary, CREATE_FLAGS)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        created = _name_once(anchors, spare, path)
+        created = _name_once(anchors, temporary, path)
     finally:
-        with anchors.parent(spare) as (name, folder):
+        with anchors.parent(temporary) as (name, folder):
             if _exists(name, folder):
                 retry_sharing(lambda: os.unlink(name, dir_fd=folder))
     if created:
@@ -200,31 +200,35 @@ def _exists(name: str, folder: int | None) -> bool:
     return True
 
 
-def _name_once(anchors: Anchors, spare: HostPath, path: HostPath) -> bool:
+def _name_once(anchors: Anchors, temporary: HostPath, path: HostPath) -> bool:
     """Give a file its final name; False if the name exists already."""
     with anchors.parent(path) as (name, folder):
         try:
             if WINDOWS:  # refuses a name that exists
-                retry_sharing(lambda: Path(spare.text).rename(path.text))
+                retry_sharing(lambda: Path(temporary.text).rename(path.text))
             else:
                 os.link(
-                    spare.name, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                    temporary.name,
+                    name,
+                    src_dir_fd=folder,
+                    dst_dir_fd=folder,
+                    follow_symlinks=False,
                 )
         except FileExistsError:
             return False
         except OSError as error:
             if WINDOWS or error.errno not in _NO_LINKS:
                 raise
-            return _name_once_without_links(spare, path, folder)
+            return _name_once_without_links(temporary, path, folder)
     return True
 
 
-def _name_once_without_links(spare: HostPath, path: HostPath, folder: int | None) -> bool:
+def _name_once_without_links(temporary: HostPath, path: HostPath, folder: int | None) -> bool:
     """Give a file its final name on a file system without hard links, such as FAT."""
     library = _libc()
     if library is not None and hasattr(library, "renameat2"):
         anchor = _AT_FDCWD if folder is None else folder
-        source, target = os.fsencode(spare.name), os.fsencode(path.name)
+        source, target = os.fsencode(temporary.name), os.fsencode(path.name)
         if library.renameat2(anchor, source, anchor, target, _RENAME_NOREPLACE) == 0:
             return True
         if ctypes.get_errno() == errno.EEXIST:
@@ -233,5 +237,5 @@ def _name_once_without_links(spare: HostPath, path: HostPath, folder: int | None
         os.close(os.open(path.name, CREATE_FLAGS, 0o666, dir_fd=folder))
     except FileExistsError:
         return False
-    os.replace(spare.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.replace(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
     return True

@@ -43,7 +43,7 @@ class SshFiles:
     def __init__(self, connection: SshConnection, platform: Platform) -> None:
         self._connection = connection
         self._platform = platform
-        self._looked: dict[str, float] = {}
+        self._checked_at: dict[str, float] = {}
         self._guarded: set[str] = set()
         self.can_flush = True  # until the server says that it does not offer it
 
@@ -76,15 +76,15 @@ class SshFiles:
 
     def _look_at_folder(self, sftp: SftpChannel, folder: HostPath) -> None:
         now = time.monotonic()
-        if now - self._looked.get(folder.text, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
+        if now - self._checked_at.get(folder.text, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
             return
         attributes = _lstat(sftp, folder)
         if attributes is not None and _is_link(attributes):
             raise _link_error(folder)
         if attributes is not None:
-            if len(self._looked) >= _MOST_REMEMBERED:
-                self._looked.clear()
-            self._looked[folder.text] = now
+            if len(self._checked_at) >= _MOST_REMEMBERED:
+                self._checked_at.clear()
+            self._checked_at[folder.text] = now
 
     def _refuse_link(self, path: HostPath) -> Callable[[SftpChannel], None]:
         def check(sftp: SftpChannel) -> None:
@@ -192,7 +192,7 @@ class SshFiles:
         If the answer to the rename was lost with the connection, an existing file with exactly our
         bytes counts as ours, because callers write random bytes into it.
         """
-        spare = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
+        temporary = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
         tries = 0
 
         def action(sftp: SftpChannel) -> bool:
@@ -200,11 +200,11 @@ class SshFiles:
             tries += 1
             if self._look_at_link(sftp, path) is not None:
                 return tries > 1 and _content(sftp, path) == content
-            self._put(sftp, spare, content)
+            self._put(sftp, temporary, content)
             try:
-                sftp.rename(spare.sftp, path.sftp)  # refuses a name that exists
+                sftp.rename(temporary.sftp, path.sftp)  # refuses a name that exists
             except SftpStatusError:
-                _drop(sftp, spare)
+                _drop(sftp, temporary)
                 if _lstat(sftp, path) is None:
                     raise
                 return False
