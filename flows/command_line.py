@@ -316,7 +316,8 @@ def _require_folder(bundle: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         mode = 0
     if not stat.S_ISDIR(mode):
-        raise PathMissingError(what="the bundle's folder", path=bundle.absolute())
+        # Not resolve(): that looks at the disk, which may be broken.
+        raise PathMissingError(what="the bundle's folder", path=os.path.abspath(bundle))
 
 
 def _absolute(bundles: Sequence[Path]) -> list[str]:
