@@ -111,11 +111,9 @@ def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningK
     try:
         key = serialization.load_pem_private_key(content, password=passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise UsageError(
-            reason=f"{path} is not a private key that can be opened: {error}"
-        ) from error
+        raise UsageError(reason=f"{path} is no private key that we can open: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise UsageError(reason=f"{path} is not an Ed25519 key")
+        raise UsageError(reason=f"{path} is no Ed25519 key")
     public = PublicKey.of(key.public_key())
     return SigningKey(public, CryptoSigner(key, public.for_seal()))
 
@@ -131,9 +129,9 @@ def load_public_key(path: Path) -> PublicKey:
     try:
         key = serialization.load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(reason=f"{path} is not a public key: {error}") from error
+        raise UsageError(reason=f"{path} is no public key: {error}") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise UsageError(reason=f"{path} is not an Ed25519 key")
+        raise UsageError(reason=f"{path} is no Ed25519 key")
     return PublicKey.of(key)
 
 
