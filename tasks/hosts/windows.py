@@ -86,7 +86,7 @@ def quote_for_powershell(command: Sequence[str]) -> str:
         words = " ".join(_ps_literal(part) for part in command)
         return f"$global:LASTEXITCODE = 9009; & {words}; exit $LASTEXITCODE"
     arguments = " ".join(map(quote_argument, command[1:]))
-    stand_in = next(mark for mark in _PLACEHOLDERS if mark not in arguments)
+    stand_in = next(character for character in _PLACEHOLDERS if character not in arguments)
     literal = _ps_literal(arguments.replace('"', stand_in))
     return (
         "$s = New-Object Diagnostics.ProcessStartInfo; "
