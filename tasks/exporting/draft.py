@@ -277,7 +277,7 @@ def _fingerprint(view: ServerSnapshot, base: ExportRecord | None, mode: Mode) ->
                 "languages", "update_count", "declined_count", "approved_count",
             },
         ),
-        "decisions": view.decisions.decisions.digest(),
+        "decisions": view.decisions.approval_set.digest(),
         "content": view.content.digest(),
         "base": base.header_digest.hex if base and base.header_digest else None,
         "mode": mode.value,

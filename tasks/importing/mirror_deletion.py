@@ -134,9 +134,9 @@ def _wanted(
     The newest of every update that will not be declined, and every one that is approved, will
     be, or is parked.
     """
-    declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
+    declined = present.approval_set.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
-    approved = approved_revisions(present.decisions, sources.incoming)
+    approved = approved_revisions(present.approval_set, sources.incoming)
     keys: set[RevisionId] = {*index.approvable(), *approved}
     return sorted(key for key in keys if key[0] not in declined)
 
