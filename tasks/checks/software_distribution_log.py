@@ -94,8 +94,8 @@ def read_rolled_logs(
         logs: Opens each file anew, by its name; names of other files are left out. Each is opened
             twice: for the first time in it, then for its entries.
     """
-    times = ((_first_time(opened()), name) for name, opened in logs.items() if is_log_name(name))
-    begun = sorted((time, name) for time, name in times if time is not None)
+    starts = ((_first_time(opened()), name) for name, opened in logs.items() if is_log_name(name))
+    begun = sorted((time, name) for time, name in starts if time is not None)
     return chain.from_iterable(read_log(logs[name]()) for _, name in begun)
 
 
@@ -150,15 +150,15 @@ def _start(line: str) -> _Builder | None:
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
     """Lines of a text, each at most ``LINE_CHARACTERS``; the rest of a longer one is dropped."""
-    partial = ""
+    pending = ""
     for text in texts:
         *whole, rest = text.split("\n")
         for line in whole:
-            yield _legible((partial + line[:LINE_CHARACTERS])[:LINE_CHARACTERS])
-            partial = ""
-        partial = (partial + rest[:LINE_CHARACTERS])[:LINE_CHARACTERS]
-    if partial:
-        yield _legible(partial)
+            yield _legible((pending + line[:LINE_CHARACTERS])[:LINE_CHARACTERS])
+            pending = ""
+        pending = (pending + rest[:LINE_CHARACTERS])[:LINE_CHARACTERS]
+    if pending:
+        yield _legible(pending)
 
 
 def _legible(line: str) -> str:
@@ -191,9 +191,9 @@ def _texts(chunks: Iterable[bytes | memoryview]) -> Iterator[str]:
 
 def _encoding_of(head: bytes) -> tuple[str, int]:
     """The encoding by a log's first bytes, and how many of them come before its text."""
-    for prefix, encoding in _MARKS:
-        if head.startswith(prefix):
-            return encoding, len(prefix)
+    for byte_order_mark, encoding in _MARKS:
+        if head.startswith(byte_order_mark):
+            return encoding, len(byte_order_mark)
     zeros = (head[::2].count(0), head[1::2].count(0))
     if 4 * max(zeros) <= len(head) or 4 * min(zeros) > max(zeros):
         return "utf-8", 0
