@@ -86,9 +86,9 @@ class StagingSide:
         plan = export_bundle.plan_content(self.run, draft, view.content, package)
         return export_bundle.pack(self.run, draft, view.content, plan=plan, package=package)
 
-    def seal(self, **options: bool) -> Draft:
+    def seal(self, *, full: bool = False) -> Draft:
         """Make a whole bundle."""
-        draft = self.open(**options)
+        draft = self.open(full=full)
         export_bundle.seal(self.run, draft, self.pack(draft), self.facts)
         return draft
 

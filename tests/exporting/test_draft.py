@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ def test_a_bundle_that_was_adopted_by_its_seal_is_remembered_as_if_it_had_not_be
     assert side.run.server.list_folder(side.run.folders.runs) == []
 
 
-# --- a bundle that is whole: what outdates it ------------------------------------------------------
+# --- a bundle that is whole: what outdates it -----------------------------------------------------
 
 
 def _file(side: StagingSide, name: str) -> Path:
@@ -238,7 +238,7 @@ def test_a_file_that_was_left_out_and_is_good_now_outdates_the_bundle_without_an
     assert side.open().is_sealed == (not is_mended)
 
 
-# --- what a number counts on -----------------------------------------------------------------------
+# --- what a number counts on ----------------------------------------------------------------------
 
 
 def test_a_reserved_number_is_rebased_on_the_baseline_that_came_meanwhile(
@@ -305,7 +305,7 @@ def test_a_baseline_whose_documents_are_damaged_is_counted_on_no_more(
     assert "all content is carried" in notice
 
 
-# --- a state folder that was lost or set back ------------------------------------------------------
+# --- a state folder that was lost or set back -----------------------------------------------------
 
 
 def _mark_alone(side: StagingSide, draft: Draft) -> None:
@@ -323,12 +323,7 @@ def _both(side: StagingSide, draft: Draft) -> None:
 WITNESSES = [_mark_alone, _medium_alone, _both]
 
 
-@pytest.fixture(params=[False, True], ids=["empty", "reserved"])
-def is_reserved(request: pytest.FixtureRequest) -> Iterator[bool]:
-    """Whether the state that was set back had reserved the number."""
-    yield bool(request.param)
-
-
+@pytest.mark.parametrize("is_reserved", [False, True], ids=["empty", "reserved"])
 @pytest.mark.parametrize("witness", WITNESSES, ids=lambda witness: witness.__name__)
 def test_a_number_that_server_or_medium_show_as_taken_is_never_taken_again(
     side: StagingSide, witness: Callable[[StagingSide, Draft], None], is_reserved: bool

@@ -48,7 +48,7 @@ def test_no_content_is_looked_for_or_placed_in_any_other(
 
 def test_a_server_is_known_by_the_id_that_was_adopted(disconnected: RunContext) -> None:
     disconnected.ledger.adopt_server(Side.DISCONNECTED, LINE["server_id"])
-    assert _look(disconnected)
+    _look(disconnected)
     with pytest.raises(ServerChangedError):
         _look(disconnected, server_id="00000000-86a3-4f65-a4a1-94a8d7ba3b5c")
 
@@ -58,4 +58,4 @@ def test_a_content_disk_that_is_as_good_as_full_stops_before_anything_is_read(
 ) -> None:
     with pytest.raises(RoomError):
         _look(disconnected, content_volume={"free_bytes": 1_000_000, "file_system": "NTFS"})
-    assert _look(disconnected, content_volume=None)
+    _look(disconnected, content_volume=None)

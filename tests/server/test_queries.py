@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -122,7 +123,12 @@ def test_a_catalogue_is_asked_for_in_parts(disconnected: RunContext) -> None:
 
 
 def test_an_answer_of_one_line_has_one_line(disconnected: RunContext) -> None:
-    for lines in ([], [LINE, LINE]):
-        run = on_memory_server(disconnected, {"read-server": lambda _, lines=lines: lines})
+    answers: tuple[list[Json], ...] = ([], [LINE, LINE])
+    for lines in answers:
+        run = on_memory_server(disconnected, {"read-server": partial(_give, lines)})
         with pytest.raises(ScriptFailedError, match=f"expected one line, found {len(lines)}"):
             queries.read_server(run)
+
+
+def _give(lines: list[Json], _request: list[Json]) -> list[Json]:
+    return lines

@@ -1,4 +1,4 @@
-"""What ``status`` says of each state of a side; it changes nothing and stops at no one's absence."""
+"""What ``status`` says of each state of a side; nobody's absence is an error."""
 
 from __future__ import annotations
 
@@ -125,7 +125,8 @@ def test_all_that_waits_is_listed_with_its_reason(tmp_path: Path) -> None:
         )
 
     report = status_of(tmp_path, Side.DISCONNECTED, prepare)
-    assert [len(lines) for lines in (report.approvals.parked, report.approvals.held)] == [1, 1]
+    assert report.approvals is not None
+    assert [len(report.approvals.parked), len(report.approvals.held)] == [1, 1]
     assert report.lines[-2:] == (
         "parked: a revision 3 for All Computers / Ring 1: reason-of-it",
         "held: a revision 3 for All Computers / Ring 1: reason-of-it",
