@@ -1,0 +1,25 @@
+"""Runs on the session's Prefect server, of a site that has no WSUS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tasks.site.reading import lay_out_site
+from tests.support.runs import write_site_file
+
+
+@pytest.fixture
+def api_url(shared_api: str) -> Iterator[str]:
+    """The address of the server, which flows of this process use."""
+    with temporary_settings({PREFECT_API_URL: shared_api}):
+        yield shared_api
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> str:
+    """The name of a staging site that runs of this process find."""
+    return lay_out_site(write_site_file(tmp_path, side="staging")).name
