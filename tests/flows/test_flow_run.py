@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from prefect import State, flow
 from prefect.client.schemas.objects import FlowRun
 
+from tasks.content.names import Blake3, FileDigests
+from tasks.content.scan import ContentFile
 from tasks.errors import FailedError, HostFileError, UsageError
 from tasks.flow_run import current_run, open_run, report_of
 from tasks.names import Side
 from tasks.refusals import TamperError
 from tasks.reports.model import CommandReport
 from tasks.step import step
+from tests.support.bundles import write_content
 from tests.support.prefect_api import artifacts, newest_run
 
 
@@ -117,6 +123,28 @@ def test_an_exception_that_ends_the_process_is_not_held_up_and_all_is_let_go(
 
     (context,) = opened
     assert context.server.stat(context.folders.server_lock) is None
+
+
+def test_what_cannot_be_remembered_for_the_next_run_does_not_change_how_this_one_ended(
+    api_url: str, site: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def story() -> None:
+        run = current_run()
+        name = write_content(tmp_path / "WsusContent", b"content")
+        path = run.server.path(str(tmp_path / "WsusContent" / name.folder / name.text))
+        digests = FileDigests(name.digest, Blake3(bytes(32)), 7)
+        run.hash_cache.remember([(ContentFile(name, path, 7, 1, ""), digests)], now=run.clock())
+        with closing(sqlite3.connect(run.site.state_dir / "hashes.sqlite")) as connection:
+            connection.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON hashed"
+                " BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+            )
+
+    assert run_story(site, story).outcome == "done"
+    assert "database or disk is full" in caplog.text
+    state = ended(api_url).state
+    assert state is not None
+    assert state.is_completed()
 
 
 def test_a_run_that_cannot_be_opened_ends_in_its_refusal(api_url: str, site: str) -> None:
