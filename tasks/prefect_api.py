@@ -106,6 +106,7 @@ def server_within(away_seconds: float = _AWAY_SECONDS) -> Iterator[None]:
     finally:
         end_workers()
         logging.raiseExceptions = before
+        _server.begin(_AWAY_SECONDS)  # another server may be called next
 
 
 def server_fault(error: BaseException | None) -> PrefectServerError | None:
