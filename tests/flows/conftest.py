@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tasks.prefect_api import server_within
 from tasks.site.reading import lay_out_site
 from tests.support.runs import write_site_file
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def api_url(shared_api: str) -> Iterator[str]:
-    """The address of the server, which flows of this process use."""
-    with temporary_settings({PREFECT_API_URL: shared_api}):
+    """The address of the server, which flows of this process use; drained at the end."""
+    with temporary_settings({PREFECT_API_URL: shared_api}), server_within():
         yield shared_api
 
 
