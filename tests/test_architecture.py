@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,7 @@ TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md",
 FILE_LINES = 400
 FUNCTION_LINES = 40
 # The exception: one field of an answer after the other.
-LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.reading.read_server": 50}
+LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.read_scripts.read_server": 50}
 
 # Functions of ours that a test replaces or wraps; whatever else it needs goes through an interface.
 REPLACED = {
@@ -98,6 +100,21 @@ def imports_of(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path: Path, modules: Collection[str]) -> set[str]:
+    """The modules of ours that a file imports, wherever in it the import stands."""
+    return {
+        name if name in modules else name.rpartition(".")[0] for name in imports_of(path)
+    } & set(modules)
+
+
+def named_paths(text: str) -> Iterator[str]:
+    """Every path below our folders, and the path of every ``-m`` module, in a text."""
+    for path in re.findall(r"(?<![\w./<-])(?:flows|tasks|deploy|tests)/[\w./*-]*", text):
+        yield path.rstrip("./")
+    for module in re.findall(r"-m ((?:flows|tasks|deploy|tests)\.[\w.]+)", text):
+        yield module.rstrip(".").replace(".", "/") + ".py"
 
 
 def offences(paths: list[Path], *forbidden: str) -> list[str]:
@@ -180,6 +197,13 @@ def test_lab_and_product_know_each_other_only_through_real_interfaces() -> None:
     assert offences(sources("tasks"), "deploy") == []
 
 
+def test_no_module_in_the_house_imports_in_a_circle() -> None:
+    paths = {module_of(path): path for path in sources("flows", "tasks", "deploy")}
+    imports = {name: own_imports(path, paths.keys()) - {name} for name, path in paths.items()}
+
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
+
+
 def test_the_launcher_needs_nothing_but_the_standard_library() -> None:
     for name in ("run.py", "lock.py"):
         used = {module.split(".")[0] for module in imports_of(ROOT / "deploy" / name)}
@@ -190,6 +214,19 @@ def test_the_top_level_holds_what_it_is_meant_to_hold() -> None:
     names = {path.relative_to(ROOT).parts[0] for path in tracked()}
 
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_every_path_and_module_that_a_document_names_exists() -> None:
+    documents = [path for path in tracked() if path.suffix == ".md"]
+    documents.remove(ROOT / "deploy" / "CHANGELOG.md")  # which names paths of older versions
+    missing = [
+        f"{document.relative_to(ROOT)}: {name}"
+        for document in documents
+        for name in named_paths(document.read_text(encoding="utf-8"))
+        if not any(ROOT.glob(name))
+    ]
+
+    assert missing == []
 
 
 def test_only_ci_knows_what_lies_beside_the_checkout() -> None:

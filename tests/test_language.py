@@ -25,6 +25,7 @@ OWNED_WORDS = {
         "tasks.run.",
         "tasks.ledger.",
     ),
+    "kept": ("tasks.approvals.", "tasks.importing.", "tasks.reports."),
     "parked": (
         "tasks.approvals.",
         "tasks.importing.",

@@ -70,14 +70,14 @@ def _wanted_revisions(run: RunContext, present: ServerDecisions) -> list[Revisio
         RevisionId(str(line["update_id"]), int(str(line["revision"])))
         for line in waiting_of(run, "parked")
     }
-    return sorted({*approved_revisions(present.decisions), *parked})
+    return sorted({*approved_revisions(present.approval_set), *parked})
 
 
 def count_unapproved(
     run: RunContext, metadata: Metadata, view: ServerSnapshot, *, listed: bool
 ) -> tuple[int, tuple[MissingFile, ...]]:
     """How many other updates lack files (with deferred download: normal), and which if asked."""
-    declines = view.decisions.decisions.declines
+    declines = view.decisions.approval_set.declines
     left_out = [
         *_wanted_revisions(run, view.decisions),
         *(each.id for each in declines),

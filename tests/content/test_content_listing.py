@@ -65,7 +65,7 @@ def test_what_reading_found_replaces_what_was_remembered(
 ) -> None:
     made = listing(tmp_path, [file(1, proof=before), file(2)])
     digests = None if read is None else FileDigests(read, PROOF, 10)
-    made.settle([(file(1), digests)])
+    made.record_digests([(file(1), digests)])
     assert made.look_up(file(1).name) == PresentFile(10, is_valid)
     assert made.look_up(file(2).name) == PresentFile(10, None)
     assert [each.name for each in made.unproved()] == [file(2).name]
@@ -80,7 +80,7 @@ def test_a_file_is_looked_up_by_name_and_found_by_digest_whatever_its_extension(
     assert made.look_up(file(2).name) is None
     assert made.find(digest(2)) is None
 
-    made.settle([(file(1, "exe"), FileDigests(digest(1), PROOF, 20))])
+    made.record_digests([(file(1, "exe"), FileDigests(digest(1), PROOF, 20))])
     assert made.find(digest(1)) == PresentFile(20, is_valid=True)
 
 
@@ -100,7 +100,7 @@ def test_a_walk_goes_on_when_what_it_yields_is_settled_meanwhile(tmp_path: Path)
     made = listing(tmp_path, (file(number) for number in range(1, count + 1)))
     walked = 0
     for each in made.unproved():
-        made.settle([(each, FileDigests(each.name.digest, PROOF, 10))])
+        made.record_digests([(each, FileDigests(each.name.digest, PROOF, 10))])
         walked += 1
     assert walked == count
     assert list(made.unproved()) == []

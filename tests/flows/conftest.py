@@ -9,7 +9,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.prefect_api import server_within
-from tasks.site.reading import lay_out_site
+from tasks.site.reading import register_site
 from tests.support.runs import write_site_file
 
 
@@ -23,4 +23,4 @@ def api_url(shared_api: str) -> Iterator[str]:
 @pytest.fixture
 def site(tmp_path: Path) -> str:
     """The name of a staging site that runs of this process find."""
-    return lay_out_site(write_site_file(tmp_path, side="staging")).name
+    return register_site(write_site_file(tmp_path, side="staging")).name

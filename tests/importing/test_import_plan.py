@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import Action, Approval, ApprovalSet, Decline, encode_line
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
@@ -52,7 +52,7 @@ HERE = decisions(*[approval(number) for number in range(6)])
 
 def plan_of(*incoming: Approval | Decline) -> ApprovalPlan:
     """Plan for a server that has six approvals, at a site that allows one removal at once."""
-    situation = Situation(HERE, decisions(*incoming), HERE, Facts(known=KNOWN))
+    situation = Situation(HERE, decisions(*incoming), HERE, UpdateStates(on_server=KNOWN))
     return plan_approvals(situation, ApprovalPolicy(max_removals=1), now=NOW)
 
 

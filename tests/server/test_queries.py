@@ -95,7 +95,7 @@ def test_decisions_are_no_fewer_than_the_server_counted(staging: RunContext) -> 
     decided = decisions(approval(1), approval(2), decline(3))
     run = on_memory_server(staging, {"read-approvals": lambda _: decided.lines()})
     facts = server_facts(approved_count=2, declined_count=1)
-    assert queries.read_all_approvals(run, facts).decisions == decided
+    assert queries.read_all_approvals(run, facts).approval_set == decided
     for more, sentence in (
         ({"approved_count": 3}, "counts 3 approved updates, and it names 2"),
         ({"declined_count": 2}, "counts 2 declined updates, and it names 1"),

@@ -17,7 +17,7 @@ from tasks.names import Side
 from tasks.reports.model import CommandReport
 from tasks.run.context import RunContext
 from tasks.server.status import read_status
-from tasks.site.reading import lay_out_site
+from tasks.site.reading import register_site
 from tests.support.bundles import CHAIN, NOW
 from tests.support.runs import open_test_run, reserved, say, use_answers, write_site_file
 
@@ -38,7 +38,7 @@ def status_of(
     say(site, "control-service", {"status": "Running", "wsusutil": [], **service})
     with open_test_run(site) as run:
         prepare(run)
-    return read_status(lay_out_site(site).name, clock=lambda: NOW)
+    return read_status(register_site(site).name, clock=lambda: NOW)
 
 
 def export(sequence: int, status: ExportStatus, *, accepted: bool = False) -> Prepare:
@@ -163,7 +163,7 @@ def test_locks_are_named_with_their_owners_and_stay(tmp_path: Path) -> None:
     with open_test_run(site, command="export") as run:
         run.make_folders()
         run.lock_server()
-        report = read_status(lay_out_site(site).name, clock=lambda: NOW)
+        report = read_status(register_site(site).name, clock=lambda: NOW)
         assert report.details["Lock on the media"] == "free"
         assert run.run_id in str(report.details["Lock on the server"])
         assert run.server.stat(run.folders.server_lock) is not None

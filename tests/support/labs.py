@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.prefect_server.embedded import EmbeddedServer
 

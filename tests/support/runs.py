@@ -18,7 +18,7 @@ from tasks.ledger.exports import ExportRecord
 from tasks.names import Mode
 from tasks.run.context import RunContext, open_run_context
 from tasks.scripts import Script
-from tasks.site.reading import lay_out_site
+from tasks.site.reading import register_site
 from tests.support.bundles import NOW
 from tests.support.memory_host import MemoryHost
 
@@ -122,7 +122,7 @@ def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportR
 
 def open_test_run(site: Path, *, command: str = "test", now: datetime = NOW) -> RunContext:
     """Open a run; the caller closes it (a ``with`` block)."""
-    return open_run_context(lay_out_site(site).name, command=command, side=None, clock=lambda: now)
+    return open_run_context(register_site(site).name, command=command, side=None, clock=lambda: now)
 
 
 @pytest.fixture
