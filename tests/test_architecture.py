@@ -63,9 +63,9 @@ REPLACED = {
     "tasks.hosts.local_durable._sync_volume": "a volume that fails as a whole",
     "tasks.hosts.ssh_connection.connect": "only looked on: how many connections are made",
     "tasks.hosts.ssh_connection.SshConnection.give_sftp": "slow, as a thread that must wait",
-    "tasks.hosts.ssh_sftp.SftpChannel.ask_limits": "looked on; or a server that names no limits",
+    "tasks.hosts.ssh_sftp.SftpChannel.read_limits": "looked on; or a server that names no limits",
     "tasks.hosts.ssh_sftp.SftpChannel.limits": "a server that names others than it keeps",
-    "tasks.site.reading._at_hand": "a process in which no site was laid out yet",
+    "tasks.site.reading._registered_sites": "a process in which no site is registered yet",
 }
 
 
