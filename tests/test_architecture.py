@@ -57,6 +57,17 @@ FUNCTION_LINES = 40
 # The exception: one field of an answer after the other.
 LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.read_scripts.read_server": 50}
 
+# Functions of ours that a test replaces or wraps; whatever else it needs goes through an interface.
+REPLACED = {
+    "tasks.hosts.local_durable._libc": "a system that lacks these calls",
+    "tasks.hosts.local_durable._sync_volume": "a volume that fails as a whole",
+    "tasks.hosts.ssh_connection.connect": "only looked on: how many connections are made",
+    "tasks.hosts.ssh_connection.SshConnection.give_sftp": "slow, as a thread that must wait",
+    "tasks.hosts.ssh_sftp.SftpChannel.read_limits": "looked on; or a server that names no limits",
+    "tasks.hosts.ssh_sftp.SftpChannel.limits": "a server that names others than it keeps",
+    "tasks.site.reading._registered_sites": "a process in which no site is registered yet",
+}
+
 
 def tracked() -> list[Path]:
     """Files that git knows, or will."""
@@ -300,3 +311,52 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function below its signature and docstring: a documented one is not longer."""
     first = function.body[1:] if ast.get_docstring(function) else function.body
     return (function.end_lineno or 0) - first[0].lineno + 1 if first else 0
+
+
+def test_tests_replace_no_function_of_ours_but_those_that_are_named_here() -> None:
+    replaced = {name for path in sources("tests") for name in replaced_by(path)}
+    # A wait, a size or a folder that has a name is set, as the clock is.
+    functions = {name for name in replaced if not name.rpartition(".")[2].isupper()}
+    mocking = [
+        module_of(path)
+        for path in sources("tests")
+        if any(name.startswith("unittest.mock") for name in imports_of(path))
+    ]
+
+    assert functions == set(REPLACED)
+    assert mocking == []
+
+
+def replaced_by(path: Path) -> Iterator[str]:
+    """Dotted names of what a test replaces in tasks, flows or deploy: set, or assigned."""
+    bound = {
+        alias.asname or alias.name.partition(".")[0]: dotted
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        for dotted in [
+            f"{node.module}.{alias.name}"
+            if isinstance(node, ast.ImportFrom)
+            else (alias.name if alias.asname else alias.name.partition(".")[0])
+        ]
+    }
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("monkeypatch.setattr"):
+            name = _target_of(node.args)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            name = ast.unparse(node)
+        else:
+            continue
+        root, dot, rest = name.partition(".")
+        dotted = f"{bound.get(root, root)}{dot}{rest}"
+        if dotted.partition(".")[0] in {"tasks", "flows", "deploy"}:
+            yield dotted
+
+
+def _target_of(arguments: list[ast.expr]) -> str:
+    """What ``setattr`` sets, dotted: an object and a name, or one text."""
+    names = [
+        argument.value if isinstance(argument, ast.Constant) else ast.unparse(argument)
+        for argument in arguments[:-1]
+    ]
+    return ".".join(map(str, names))

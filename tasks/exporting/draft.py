@@ -34,7 +34,7 @@ from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries
 from tasks.bundle.opened_bundle import open_bundle
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
-from tasks.bundle.verify import lies_whole
+from tasks.bundle.verify import looks_complete
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import AirGapError
 from tasks.hosts.host import Host
@@ -345,7 +345,7 @@ def _whole_header(media: Host, site: Site, record: ExportRecord) -> Header | Non
         is_whole = (
             is_ours
             and not any(damaged_documents(record.folder, opened.header))
-            and lies_whole(opened, read_entries(record.folder / MANIFEST))
+            and looks_complete(opened, read_entries(record.folder / MANIFEST))
         )
     except AirGapError:
         return None
@@ -360,13 +360,13 @@ def _is_mended(server: Host, record: ExportRecord, snapshot: ServerSnapshot) -> 
     pairs = compare_sorted(
         snapshot.content,
         read_entries(record.folder / MANIFEST),
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
     )
     left_out = (
-        CopyItem((pair.left.path,), pair.left.size_bytes, sha1=pair.left.name.digest)
+        CopyItem((pair.first.path,), pair.first.size_bytes, sha1=pair.first.name.digest)
         for pair in pairs
-        if pair.left is not None and pair.right is None
+        if pair.first is not None and pair.second is None
     )
     return any(result.is_ok for batch in copy_files(server, None, left_out) for result in batch)
 

@@ -208,5 +208,5 @@ def describe_plan(report: ReportDraft, plan: ImportPlan) -> None:
     report.sections.append(plan_section(plan.approvals, titles, digest=digest))
     if plan.approvals.kept:
         report.sections.append(kept_section(plan.approvals.kept, titles))
-    if plan.deletes.files or plan.deletes.kept:
+    if plan.deletes.files or plan.deletes.still_needed:
         report.sections.append(deletes_section(plan.deletes))

@@ -283,9 +283,10 @@ def read_site_memory(run: RunContext) -> SiteMemory:
 
 def report_verdict(report: ReportDraft, bundle: str, verdict: ChainVerdict) -> None:
     """Report a repair, a gap, or an age that a person should know of."""
-    if verdict.kind == "repair" and verdict.known is not None and verdict.known.done is not None:
+    earlier = verdict.earlier_import
+    if verdict.kind == "repair" and earlier is not None and earlier.done is not None:
         report.lines.append(
-            f"{bundle} was imported on {verdict.known.done:%Y-%m-%d %H:%M} UTC; "
+            f"{bundle} was imported on {earlier.done:%Y-%m-%d %H:%M} UTC; "
             "what has vanished since is put back"
         )
         if not verdict.is_newest:

@@ -124,10 +124,10 @@ def _surplus(bundle: TrustedBundle, listing: ContentListing) -> Iterator[Content
     pairs = compare_sorted(
         listing,
         bundle.manifest.entries(),
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
     )
-    return (pair.left for pair in pairs if pair.left is not None and pair.right is None)
+    return (pair.first for pair in pairs if pair.first is not None and pair.second is None)
 
 
 def _has_local_update(run: RunContext, index: PackageIndex, snapshot: ServerSnapshot) -> bool:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from blake3 import blake3
-
+from tasks.content.digest import blake3_of_chunks
 from tasks.content.names import Blake3
 from tasks.errors import AirGapError, HostFileError, PackageError, ServiceDownError, WsusutilError
 from tasks.hosts.host import Host, JobStatus
@@ -295,13 +294,10 @@ def fetch_package(server: Host, media: Host, source: HostPath, target: Path) -> 
 
 def digest_on_server(server: Host, path: HostPath) -> Blake3 | None:
     """Read a file from the server and return its BLAKE3; None if there is no readable file."""
-    hasher = blake3()
     try:
-        for chunk in server.read(path):
-            hasher.update(chunk)
+        return blake3_of_chunks(server.read(path))
     except _UNREADABLE:
         return None
-    return Blake3(hasher.digest())
 
 
 def _read_log(server: Host, attempt: Attempt) -> LogSummary:
