@@ -1,1 +1,1 @@
-"""The story: one flow a module, read from top to bottom."""
+"""Flows of the product, one in each module; a flow reads as the list of its steps."""

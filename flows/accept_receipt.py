@@ -1,19 +1,24 @@
-"""Staging side: take the receipt that came back, and advance the baseline by it."""
+"""Staging side: accept the receipt that came back, and advance the baseline by it."""
 
 from __future__ import annotations
 
+from prefect import State, flow
+
 from tasks import staging
+from tasks.flow_run import open_run
 from tasks.names import Side
-from tasks.policy import story
+from tasks.reports.model import CommandReport
 
 
-@story("accept", side=Side.STAGING)
-def accept_receipt(site: str, receipt: str) -> None:
+@flow(name="accept", flow_run_name="{site} accept", persist_result=False)
+def accept_receipt(site: str, receipt: str) -> State[CommandReport]:
     """Accept a receipt.
 
     Args:
         site: Name of the site that the receipt is for.
         receipt: Path of the receipt's file, or the short code that an operator typed.
     """
-    accepted = staging.read_receipt(receipt)
-    staging.advance_baseline(accepted)
+    with open_run("accept", site, side=Side.STAGING) as run:
+        accepted = staging.read_receipt(receipt)
+        staging.advance_baseline(accepted)
+    return run.final_state()

@@ -1,7 +1,7 @@
-"""The console script: words of a command in, one report and one exit code out.
+"""Console script: parse a command, carry it out, print one report, end with one exit code.
 
-Knows the commands and nothing of how they work: a flow is imported, and Prefect with it, only when
-a command needs one. The lab's commands are in ``deploy/lab_commands.py``.
+A flow, and with it Prefect, is imported only by a command that runs one. The lab's commands are in
+``deploy/demo/lab_commands.py``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,19 @@ from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
-from deploy.lab_commands import demo, lab_app
+from deploy.demo.lab_commands import demo, lab_app
+from flows.explain_command import explain
 from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import let_go, open_streams, print_lines, print_report, show_steps
-from tasks.site.reading import lay_out_site, require_side
+from tasks.reports.terminal import (
+    discard_output,
+    open_streams,
+    print_lines,
+    print_report,
+    show_steps,
+)
+from tasks.site.reading import register_site, require_side
 from tasks.site.settings import Site
 from tasks.version import VERSION
 from tasks.visible import visible_lines
@@ -46,12 +53,13 @@ app = App(
     name="wsus-airgap",
     help="Carry Microsoft WSUS across an air gap.",
     version=VERSION,
-    suppress_keyboard_interrupt=False,  # we end with a document and an exit code of ours
+    suppress_keyboard_interrupt=False,  # an interrupt ends with our document and exit code
 )
 site_app = App(name="site", help="The site file.")
 app.command(lab_app)
 app.command(site_app)
 app.command(demo)
+app.command(explain)
 
 
 def main() -> None:
@@ -64,51 +72,51 @@ def main() -> None:
 
 
 def _interrupt(*_: object) -> None:
-    """End as Ctrl-C does, so that locks are let go and the document is printed."""
+    """End as Ctrl-C does, so that locks are released and the document is printed."""
     _stopped.set()
     raise KeyboardInterrupt
 
 
 def run(words: list[str]) -> int:
-    """Carry out a command; print its report; return its exit code."""
+    """Carry out a command, print its report, and return its exit code."""
     answer = _carry_out(words, command := _command_of(words))
-    if _stopped.is_set() and not _says_so(answer):
-        # Prefect may have made another error of it on the way here.
-        named = answer.site if isinstance(answer, CommandReport) else None
-        answer = failure_report(command, StoppedError(command=command), site=named)
+    if _stopped.is_set() and not _reports_stop(answer):
+        # Prefect may have turned the interrupt into another error.
+        site = answer.site if isinstance(answer, CommandReport) else None
+        answer = failure_report(command, StoppedError(command=command), site=site)
     if not isinstance(answer, CommandReport):
         return answer if isinstance(answer, int) else 0
     print_report(answer, as_json="--json" in words)
     return answer.exit_code
 
 
-def _says_so(answer: object) -> bool:
-    """Whether the run itself reported that it was stopped; it also knows what goes on."""
+def _reports_stop(answer: object) -> bool:
+    """Return True if the run itself reported the stop; its report also names work that goes on."""
     errors = answer.errors if isinstance(answer, CommandReport) else ()
     return any(error.kind == StoppedError.kind for error in errors)
 
 
 def _carry_out(words: list[str], command: str) -> object:
-    """What the command answers; every error is a report."""
+    """Carry out the command and return its answer; every error becomes a report."""
     try:
         _require_utf8([*words, str(Path.cwd())])
         return app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return failure_report(command, UsageError(reason=_plain(error)))
+        return failure_report(command, UsageError(reason=" ".join(str(error).split())))
     except KeyboardInterrupt:
         return failure_report(command, StoppedError(command=command))
     except BrokenPipeError:
-        let_go(sys.stdout)  # whoever read `lab state` or `--help` has seen enough
+        discard_output(sys.stdout)  # the reader of `lab state` or `--help` stopped reading
         return 0
     except (AirGapError, OSError) as error:
         return failure_report(command, error)
-    except Exception as error:  # noqa: BLE001  the edge: every end is a report
+    except Exception as error:  # noqa: BLE001  at this edge every end is a report
         print_lines(visible_lines(traceback.format_exc()).splitlines(), sys.stderr)
         return failure_report(command, error)
 
 
 def _require_utf8(words: list[str]) -> None:
-    """See that reports, databases and Prefect can hold what was given; POSIX names need not be so.
+    """Require UTF-8, which reports, databases and Prefect need and POSIX file names may not be.
 
     Raises:
         UsageError: A word, or the working folder, is not UTF-8.
@@ -140,7 +148,7 @@ def export(
     Args:
         site: The site file.
         mode: incremental brings what the baseline lacks; mirror also plans deletions there.
-        full: Carry everything staging holds, whatever the baseline says.
+        full: Carry everything staging holds, whatever the baseline is.
         new: Make another bundle even when nothing has changed since the last one.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
@@ -148,7 +156,7 @@ def export(
 
     def work(name: str) -> CommandReport:
         from flows.export_bundle import export_bundle
-        from tasks.policy import report_of
+        from tasks.flow_run import report_of
 
         return report_of(
             export_bundle, site=name, mode=mode, full=full, new=new, take_over=take_over
@@ -175,7 +183,7 @@ def verify(
 
     def work(name: str) -> CommandReport:
         from flows.verify_bundle import verify_bundle
-        from tasks.policy import report_of
+        from tasks.flow_run import report_of
 
         return report_of(verify_bundle, site=name, bundles=_absolute(bundles))
 
@@ -192,7 +200,7 @@ def import_(
     take_over: TakeOver = None,
     json: Json = False,
 ) -> Answer:
-    """Disconnected side: verify a bundle and take it in.
+    """Disconnected side: verify a bundle and import it.
 
     Args:
         bundles: The bundle's folder; several are its volumes, or copies of it.
@@ -204,7 +212,7 @@ def import_(
 
     def work(name: str) -> CommandReport:
         from flows.import_bundle import import_bundle
-        from tasks.policy import report_of
+        from tasks.flow_run import report_of
 
         return report_of(
             import_bundle,
@@ -219,7 +227,7 @@ def import_(
 
 @app.command
 def accept(receipt: str, /, *, site: SitePath = _SITE, json: Json = False) -> Answer:
-    """Staging side: take a receipt and advance the baseline.
+    """Staging side: accept a receipt and advance the baseline.
 
     Args:
         receipt: The receipt's file, or the short code that an operator typed.
@@ -227,13 +235,13 @@ def accept(receipt: str, /, *, site: SitePath = _SITE, json: Json = False) -> An
         json: Print one JSON document.
     """
     is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
-    named = str(Path(receipt).absolute()) if is_path else receipt
+    given = str(Path(receipt).absolute()) if is_path else receipt
 
     def work(name: str) -> CommandReport:
         from flows.accept_receipt import accept_receipt
-        from tasks.policy import report_of
+        from tasks.flow_run import report_of
 
-        return report_of(accept_receipt, site=name, receipt=named)
+        return report_of(accept_receipt, site=name, receipt=given)
 
     return _flow("accept", site, Side.STAGING, work)
 
@@ -246,7 +254,7 @@ def audit(
     take_over: TakeOver = None,
     json: Json = False,
 ) -> Answer:
-    """Disconnected side: every approved or parked update whose content is missing, and why.
+    """Disconnected side: report approved or parked updates whose content is missing, and why.
 
     Args:
         site: The site file.
@@ -257,7 +265,7 @@ def audit(
 
     def work(name: str) -> CommandReport:
         from flows.audit_content import audit_content
-        from tasks.policy import report_of
+        from tasks.flow_run import report_of
 
         return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
 
@@ -275,16 +283,16 @@ def _flow(
     """Run one flow in this process, on the site's API or on an embedded server.
 
     Args:
-        command: Its name, for a refusal.
+        command: Name of the command, for a refusal.
         path: The site file.
         side: The side that the command belongs to; None: either.
-        work: Runs the flow for a site's name. Imports it, and Prefect with it, only then: once the
-            settings that name the server are in force.
-        bundles: Folders that have to be there before a server is started.
+        work: Runs the flow for a site's name. It imports flow and Prefect itself, so that the
+            settings that name the server are in force by then.
+        bundles: Folders that have to exist before a server is started.
     """
 
     def run_flow(site: Site) -> CommandReport:
-        from deploy.embedded import prefect_for
+        from deploy.prefect_server.embedded import prefect_for
 
         for bundle in bundles:
             _require_folder(bundle)
@@ -298,8 +306,8 @@ def _flow(
 def _at_site(
     command: str, path: Path, side: Side | None, work: Callable[[Site], CommandReport]
 ) -> CommandReport:
-    """Do a command's work with its site; a refusal names the site once its file could be read."""
-    site = lay_out_site(path)
+    """Do a command's work with its site; a refusal names the site if its file could be read."""
+    site = register_site(path)
     try:
         if side is not None:
             require_side(site, side, command)
@@ -316,7 +324,8 @@ def _require_folder(bundle: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         mode = 0
     if not stat.S_ISDIR(mode):
-        raise PathMissingError(what="the bundle's folder", path=bundle.absolute())
+        # Not resolve(): that looks at the disk, which may be broken.
+        raise PathMissingError(what="the bundle's folder", path=os.path.abspath(bundle))
 
 
 def _absolute(bundles: Sequence[Path]) -> list[str]:
@@ -334,10 +343,10 @@ def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
         site: The site file.
         json: Print one JSON document.
     """
-    from tasks.crossing.standing import read_standing
+    from tasks.server.status import read_status
 
     show_steps()
-    return _at_site("status", site, None, lambda named: read_standing(named.name, clock=_now))
+    return _at_site("status", site, None, lambda settings: read_status(settings.name, clock=_now))
 
 
 @app.command
@@ -345,7 +354,7 @@ def keygen(folder: Path, /, *, json: Json = False) -> Answer:
     """Make an Ed25519 key pair, and the secret for typed receipt codes.
 
     Args:
-        folder: Where to put them; keys that are there already are never overwritten.
+        folder: Folder for the keys; existing keys are never overwritten.
         json: Print one JSON document.
     """
     from tasks.bundle.keys import generate_keys
@@ -362,7 +371,7 @@ def keygen(folder: Path, /, *, json: Json = False) -> Answer:
 
 @site_app.command(name="check")
 def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
-    """Say what is wrong with a site file.
+    """List what is wrong with a site file.
 
     Args:
         site: The site file.
@@ -370,7 +379,7 @@ def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
     """
     from tasks.site.checking import require_sound
 
-    checked = lay_out_site(site)
+    checked = register_site(site)
     require_sound(checked)
     line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
     return CommandReport(command="site check", site=checked.name, lines=(line,))
@@ -381,14 +390,10 @@ def _now() -> datetime:
 
 
 def _command_of(words: list[str]) -> str:
-    named = [word for word in words if not word.startswith("-")]
-    if named[:1] == ["lab"] or named[:1] == ["site"]:
-        return " ".join(named[:2])
-    return named[0] if named else "wsus-airgap"
-
-
-def _plain(error: CycloptsError) -> str:
-    return " ".join(str(error).split())
+    names = [word for word in words if not word.startswith("-")]
+    if names[:1] == ["lab"] or names[:1] == ["site"]:
+        return " ".join(names[:2])
+    return names[0] if names else "wsus-airgap"
 
 
 if __name__ == "__main__":

@@ -1,24 +1,28 @@
-"""Disconnected side: take in a bundle, or refuse it before anything has changed.
+"""Disconnected side: import a bundle, or refuse it before anything has changed.
 
-The story: believe nothing until all of it is verified and lies on our own disk; then content
-before metadata, metadata before approvals, the receipt last. Killed at any point, the same
-command goes on where it stopped; run again when finished, it mends what has vanished since.
+Nothing of the bundle is used until all of it is verified and lies on our own disk. Then content
+comes before metadata, metadata before approvals, and the receipt last. After a kill at any point
+the same command goes on where it stopped. Run again after its end, it puts back what has vanished
+since.
 """
 
 from __future__ import annotations
 
-from tasks import carrier, disconnected
+from prefect import State, flow
+
+from tasks import disconnected, media
+from tasks.flow_run import open_run
 from tasks.names import Side
-from tasks.policy import story
+from tasks.reports.model import CommandReport
 
 
-@story("import", side=Side.DISCONNECTED)
+@flow(name="import", flow_run_name="{site} import", persist_result=False)
 def import_bundle(
     site: str,
     bundles: list[str],
     confirm: str | None = None,
     take_over: str | None = None,
-) -> None:
+) -> State[CommandReport]:
     """Import a bundle into the disconnected server.
 
     Args:
@@ -27,18 +31,20 @@ def import_bundle(
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
-    arrival = carrier.open_bundle(bundles, to_import=True)
-    disconnected.lock_server(arrival)
-    server = disconnected.check_server(arrival)
-    content = disconnected.scan_content(server, everything=arrival.is_repair)
-    bundle = carrier.unpack_bundle(arrival, content)
-    plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
+    with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
+        incoming = media.open_bundle(bundles, to_import=True)
+        disconnected.lock_server(incoming)
+        server = disconnected.check_server(incoming)
+        content = disconnected.scan_content(server, everything=incoming.is_repair)
+        bundle = media.unpack_bundle(incoming, server, content)
+        plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
 
-    # Until here nothing has changed that WSUS or its clients see.
-    content = disconnected.place_content(bundle, server, content)
-    content = disconnected.load_metadata(bundle, plan, server, content)
-    disconnected.apply_approvals(bundle, plan, content)
-    content = disconnected.delete_content(bundle, plan, content)
+        # WSUS and its clients have seen no change up to this line.
+        content = disconnected.place_content(bundle, server, content)
+        content = disconnected.load_metadata(bundle, plan, server, content)
+        approvals = disconnected.apply_approvals(bundle, plan, content)
+        content = disconnected.delete_content(bundle, plan, content)
 
-    disconnected.audit_content(bundle, server, content)
-    disconnected.write_receipt(bundle, content)
+        audit = disconnected.audit_content(bundle, server, content)
+        disconnected.write_receipt(bundle, content, approvals, audit)
+    return run.final_state()

@@ -1,1 +1,1 @@
-"""The work: modules here are thin Prefect tasks, packages are domain nouns without Prefect."""
+"""Steps and domain packages: modules here are Prefect tasks, packages do not know Prefect."""

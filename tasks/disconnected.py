@@ -1,160 +1,230 @@
-"""Steps of the disconnected side: what changes there that WSUS or its clients see, begins here."""
+"""Steps of the disconnected side; only they change what WSUS and its clients see there.
+
+"Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
+of its other errors. Every step that works with the server may also refuse with ``host-key``,
+``script-digest`` and ``folder-unsafe``, and raise ``connection-lost``, ``time-limit``,
+``command-failed``, ``script-failed``, ``host-file`` and ``disk-full``.
+"""
 
 from __future__ import annotations
 
-from tasks.crossing import (
-    deciding,
-    deleting,
-    examining,
-    finishing,
-    fitting,
-    importing,
-    proving,
+from prefect import State
+
+from tasks.content.content_listing import ContentListing
+from tasks.flow_run import current_run
+from tasks.importing import (
+    approval_run,
+    content_audit,
+    import_apply,
+    import_plan,
+    mirror_deletion,
+    receipt_out,
 )
-from tasks.crossing.arrival import Arrival, Delivery, judge_again
-from tasks.crossing.describing import describe_plan
-from tasks.crossing.importing import ImportPlan
-from tasks.crossing.leftovers import sweep_server
-from tasks.crossing.listing import Listing
-from tasks.crossing.mark import compare_mark
-from tasks.crossing.wsusutil_run import stand_clear
+from tasks.importing.content_audit import AuditResult
+from tasks.importing.import_plan import ImportPlan, describe_plan
+from tasks.importing.incoming import IncomingBundle, judge_again
+from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
-from tasks.policy import at_work, found_done, step
+from tasks.reports.model import ApprovalOutcome
+from tasks.server import check, content_scan
+from tasks.server.cleanup import clean_up_server
+from tasks.server.mark import compare_mark
+from tasks.server.wsusutil_run import wait_for_own_wsusutil
+from tasks.step import already_done, step
 
 
 @step("Lock server")
-def lock_server(arrival: Arrival | None = None) -> None:
-    """Take the server's lock, which is let go when the run ends; nothing works beside a wsusutil.
+def lock_server(incoming: IncomingBundle | None = None) -> None:
+    """Take the server's lock, wait for our own wsusutil, and clean up the server.
 
-    An import waits for the wsusutil of its own bundle, and goes on from there.
+    The end of the run releases the lock. An import waits for the wsusutil of its own bundle, and
+    goes on from there. Nothing is done beside any other wsusutil.
+
+    Refuses: ``lock``, ``wsusutil-running``.
     """
-    place = at_work()
-    place.make_folders()
-    place.lock_server()
-    stand_clear(place, "import", work=None if arrival is None else arrival.work)
-    sweep_server(place)
+    run = current_run()
+    run.make_folders()
+    run.lock_server()
+    wait_for_own_wsusutil(run, "import", work=None if incoming is None else incoming.work)
+    clean_up_server(run)
 
 
 @step("Check server")
-def check_server(arrival: Arrival | None = None) -> ServerFacts:
-    """See that the server can take part, and that its settings fit the bundle's."""
-    place = at_work()
-    if arrival is not None:
-        judge_again(place, arrival)
-    facts = examining.check_server(place)
-    compare_mark(place)
-    if facts.content_volume is not None:
-        place.content_free_bytes = facts.content_volume.free_bytes
+def check_server(incoming: IncomingBundle | None = None) -> ServerFacts:
+    """Check that the server can take part and that its settings fit those of the bundle's server.
+
+    Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``;
+    ``chain``, ``age``, ``clock``, ``safety`` if the bundle no longer fits as it did when opened.
+    Raises: ``service-down``.
+    """
+    run = current_run()
+    if incoming is not None:
+        judge_again(run, incoming)
+    facts = check.check_server(run)
+    compare_mark(run)
     if facts.active_rules:
-        place.alarm(f"{facts.active_rules} automatic approval rules are active on this server")
-    if arrival is not None:
-        fitting.compare_servers(place, arrival.header, facts)
+        run.report.notice(
+            f"{facts.active_rules} automatic approval rules are active on this server"
+        )
+    if incoming is not None:
+        check.compare_servers(run.ledger, incoming.header.server, facts)
     return facts
 
 
 @step("Scan content")
-def scan_content(server: ServerFacts, *, everything: bool = False) -> Listing:
-    """List WsusContent and prove what nobody has looked into since it changed."""
-    place = at_work()
-    listing = examining.scan_content(place, server)
-    read = proving.prove_present(place, listing, everything=everything)
+def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentListing:
+    """List WsusContent and hash the files that changed since they were hashed.
+
+    Raises: ``host-file``.
+    """
+    run = current_run()
+    listing = content_scan.scan_content(run, server)
+    read = content_scan.prove_content(run, listing, everything=everything)
     log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
     return listing
 
 
 @step("Plan import")
 def plan_import(
-    delivery: Delivery, server: ServerFacts, content: Listing, *, confirm: str | None
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing, *, confirm: str | None
 ) -> ImportPlan:
-    """Plan everything; stop before the first change when a person must see the plan."""
-    place = at_work()
-    plan = importing.plan_import(place, delivery, server, content)
-    describe_plan(place, plan)
-    return importing.require_confirmed(place, delivery, plan, confirm=confirm)
+    """Plan all changes, and stop before the first if a person has to confirm the plan.
+
+    Refuses: ``plan-unconfirmed``, ``delete-limit``, ``server-changed``, ``server-unfit`` (a newer
+    import is unfinished), ``trust``.
+    Raises: ``failed`` (stored documents are damaged).
+    """
+    run = current_run()
+    plan = import_plan.plan_import(run, bundle, server, content)
+    describe_plan(run.report, plan)
+    return import_plan.require_confirmed(run, bundle, plan, confirm=confirm)
 
 
 @step("Place content")
-def place_content(delivery: Delivery, server: ServerFacts, content: Listing) -> Listing:
-    """Move content from the intake into WsusContent: the first change."""
-    place = at_work()
-    importing.begin(place, delivery, server)
-    moved = importing.place_content(place, delivery, content)
-    place.note(placed=moved)
-    place.changed["files placed"] += moved
+def place_content(
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing
+) -> ContentListing:
+    """Move content from the intake into WsusContent, which is the first change.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``batch-failed``.
+    """
+    run = current_run()
+    import_apply.begin(run, bundle, server)
+    moved = import_apply.place_content(run, bundle, content)
+    run.report.note(placed=moved)
+    run.report.changes["files placed"] += moved
     log.info("placed %s files", moved)
-    return importing.list_placed(place, delivery, content)
+    return import_apply.list_placed(run, bundle, content)
 
 
 @step("Load metadata")
 def load_metadata(
-    delivery: Delivery, plan: ImportPlan, server: ServerFacts, content: Listing
-) -> Listing:
-    """Have wsusutil import the package, and judge it by all signals.
+    bundle: TrustedBundle, plan: ImportPlan, server: ServerFacts, content: ContentListing
+) -> ContentListing | State[ContentListing]:
+    """Have wsusutil import the package, judge it by all signals, and list WsusContent anew.
 
-    That can take hours, in which files of WsusContent come and go: what lies there is listed anew.
+    The import can take hours, in which files of WsusContent come and go.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``wsusutil``, ``service-down``.
     """
-    place = at_work()
-    with PackageIndex(delivery.index) as index:
-        place.details["revisions"] = index.summary.revisions
-    if importing.is_loaded(place, delivery, plan.sources):
-        found_done()
-        return content
-    importing.load_metadata(place, delivery, plan.sources, server)
-    place.changed["metadata packages loaded"] += 1
-    listing = examining.scan_content(place, server)
-    proving.prove_present(place, listing)
+    run = current_run()
+    with PackageIndex(bundle.index) as index:
+        run.report.details["revisions"] = index.summary.revisions
+    if import_apply.is_loaded(run, bundle, plan.inputs):
+        return already_done(content)
+    import_apply.load_metadata(run, bundle, plan.inputs, server)
+    run.report.changes["metadata packages loaded"] += 1
+    listing = content_scan.scan_content(run, server)
+    content_scan.prove_content(run, listing)
     return listing
 
 
 @step("Apply approvals")
-def apply_approvals(delivery: Delivery, plan: ImportPlan, content: Listing) -> None:
-    """Plan anew from what the server says now, and apply."""
-    place = at_work()
-    approvals = importing.plan_approvals(place, delivery, plan, content)
-    outcome = deciding.apply_plan(
-        place, approvals, work=delivery.work, incoming=plan.sources.incoming
+def apply_approvals(
+    bundle: TrustedBundle, plan: ImportPlan, content: ContentListing
+) -> ApprovalOutcome:
+    """Plan again from the server's answers, now that it has the metadata, and apply the plan.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``script-failed``.
+    """
+    run = current_run()
+    approvals = import_plan.plan_approvals(run, bundle, plan, content)
+    outcome = approval_run.apply_plan(
+        run, approvals, work=bundle.work, incoming=plan.inputs.incoming
     )
-    finishing.note_approvals(place, outcome, plan.sources.index)
-    place.changed["decisions applied"] += len(outcome.applied)
+    run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
+    return approval_run.report_approvals(run.imports, run.report, outcome, plan.inputs.index)
 
 
 @step("Delete content")
-def delete_content(delivery: Delivery, plan: ImportPlan, content: Listing) -> Listing:
-    """Move to the trash what a mirror's confirmed plan names."""
-    place = at_work()
+def delete_content(
+    bundle: TrustedBundle, plan: ImportPlan, content: ContentListing
+) -> ContentListing:
+    """Move the files of a mirror's confirmed plan to the trash.
+
+    Raises: ``batch-failed``.
+    """
+    run = current_run()
     if not plan.deletes.files:
         return content
-    moved = deleting.delete(place, delivery, plan.deletes, content)
-    place.changed["files deleted"] += moved
+    disk = run.folders.on_content_disk(content.content_dir)
+    moved = mirror_deletion.delete(
+        run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
+    )
+    run.report.changes["files deleted"] += moved
     log.info("moved %s files to the trash", moved)
-    return importing.list_placed(place, delivery, content)
+    return import_apply.list_placed(run, bundle, content)
 
 
 @step("Audit content")
-def audit_content(delivery: Delivery, server: ServerFacts, content: Listing) -> None:
-    """Name every approved or parked update whose content is missing, and why."""
-    if delivery.arrival.is_superseded:
-        finishing.audit_standing(at_work(), server, content, every_update=False)
-        return
-    finishing.audit_import(at_work(), delivery, server, content)
+def audit_content(
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing
+) -> AuditResult:
+    """Report every approved or parked update whose content is missing, with the reason.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``failed`` (stored documents of a newer bundle are damaged).
+    """
+    if bundle.incoming.is_superseded:
+        return content_audit.audit_current(current_run(), server, content, every_update=False)
+    return content_audit.audit_import(current_run(), bundle, server, content)
 
 
 @step("Write receipt")
-def write_receipt(delivery: Delivery, content: Listing) -> None:
-    """Finish the import in the ledger, and write the receipt that may go back."""
-    finishing.finish_import(at_work(), delivery, content)
+def write_receipt(
+    bundle: TrustedBundle,
+    content: ContentListing,
+    approvals: ApprovalOutcome,
+    audit: AuditResult,
+) -> None:
+    """Finish the import in the ledger, and write the receipt for the staging side.
+
+    Raises: ``host-file``, ``disk-full``.
+    """
+    receipt_out.finish_import(current_run(), bundle, content, approvals=approvals, audit=audit)
 
 
 @step("Apply parked approvals")
-def apply_parked_approvals(server: ServerFacts, content: Listing) -> None:
-    """Apply parked approvals whose content has come, and held ones that may go ahead."""
-    finishing.apply_waiting(at_work(), server, content)
+def apply_parked_approvals(server: ServerFacts, content: ContentListing) -> None:
+    """Apply parked approvals whose content has arrived, and held ones whose obstacle is gone.
+
+    Refuses: ``server-changed``, ``wsusutil-running``, ``trust``.
+    Raises: ``usage`` (nothing was imported yet), ``failed``, ``script-failed``.
+    """
+    approval_run.apply_parked(current_run(), server, content)
 
 
 @step("Audit server")
-def audit_server(server: ServerFacts, content: Listing, *, every_update: bool) -> None:
-    """Compare metadata with content on a server as it stands."""
-    finishing.audit_standing(at_work(), server, content, every_update=every_update)
+def audit_server(server: ServerFacts, content: ContentListing, *, every_update: bool) -> None:
+    """Compare metadata with content by the newest finished import.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``usage`` (nothing was imported yet), ``failed``.
+    """
+    content_audit.audit_current(current_run(), server, content, every_update=every_update)

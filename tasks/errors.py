@@ -1,15 +1,15 @@
-"""What can go wrong, as one small tree.
+"""Tree of all errors that the product foresees.
 
     AirGapError
-    ├── UsageError     64  the command, the site file, a path that is not there
-    ├── FailedError     1  the world failed us; the same command may be run again
-    ├── TrustError      3  refused: what arrived, or who answered, cannot be believed (refusals.py)
+    ├── UsageError     64  the command or the site file is wrong, or a path does not exist
+    ├── FailedError     1  something outside failed; the same command may be run again
+    ├── TrustError      3  refused: a bundle, receipt or server cannot be trusted (refusals.py)
     └── SafetyError     4  refused: going on could harm a server or lose a bundle (refusals.py)
 
-The caller passes facts by keyword and the class makes the sentence, so that what was
-expected and what was found cannot be swapped and tests compare facts, not prose. Facts may be
-foreign text (what a server or a bundle says); in sentences what cannot be seen is written out.
-Every class says what the operator does next. Nothing is logged where it is raised.
+The caller passes facts by keyword and the class makes the sentence, so that expected and found
+value cannot be swapped, and tests compare facts instead of prose. Facts may be foreign text, from a
+server or a bundle; sentences show its invisible characters written out. Every class gives the
+operator's next step. An error is never logged where it is raised.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tasks.visible import visible
 
 
 class AirGapError(Exception):
-    """Base of all errors that we foresee.
+    """Base of all foreseen errors.
 
     Attributes:
         kind: Stable name of the class in JSON output, for example ``disk-full``.
-        exit_code: What the command ends with (64, 1, 3 or 4).
-        retryable: Whether the same call may succeed by itself a little later.
+        exit_code: Exit code of the command (64, 1, 3 or 4).
+        retryable: True if the same call may succeed by itself a little later.
         template: The sentence, with the names of the facts in braces.
-        remedy: What the operator does now; may use the facts in braces too. Where only the caller
-            knows, it passes ``remedy`` among the facts.
+        remedy: The operator's next step; may use the facts in braces too. If only the caller knows
+            it, the caller passes ``remedy`` among the facts.
         facts: The facts that the caller passed.
     """
 
@@ -44,17 +44,17 @@ class AirGapError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence: what, where, expected and found."""
+        """Sentence with what happened, where, expected and found value."""
         return str(self)
 
     @property
     def next_step(self) -> str:
-        """What the operator does now."""
+        """The operator's next step."""
         given = self.facts.get("remedy")
         return visible(str(given) if given else self.remedy.format(**self.facts))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle by facts, so that an error survives the way through a worker process."""
+        """Pickle by facts, so that an error survives a way through another process."""
         return (_rebuild, (type(self), self.facts))
 
 
@@ -66,7 +66,7 @@ def _rebuild(error_class: type[AirGapError], facts: dict[str, object]) -> AirGap
 
 
 class UsageError(AirGapError):
-    """The command cannot be carried out as it was given."""
+    """The command cannot be carried out as given."""
 
     kind = "usage"
     exit_code = 64
@@ -74,7 +74,7 @@ class UsageError(AirGapError):
 
 
 class SiteFileError(UsageError):
-    """The site file is unreadable or wrong; ``problems`` is a sentence for each fault of it."""
+    """The site file is unreadable or wrong; ``problems`` has a sentence for each fault."""
 
     kind = "site-file"
     template = "site file {path}: {problems}"
@@ -86,7 +86,7 @@ class SiteFileError(UsageError):
 
 
 class PathMissingError(UsageError):
-    """A path on the command line, or one that the site file names, is not there."""
+    """A path on the command line or in the site file does not exist."""
 
     kind = "path-missing"
     template = "{what} is not there: {path}"
@@ -105,7 +105,7 @@ class WrongSideError(UsageError):
 
 
 class FailedError(AirGapError):
-    """Something did not work; what was finished is kept and the command may be run again."""
+    """Something did not work; finished work stays, and the command may be run again."""
 
     kind = "failed"
 
@@ -120,7 +120,7 @@ class ConnectionLostError(FailedError):
 
 
 class ConnectionStalledError(ConnectionLostError):
-    """No answer came, on one new connection after the other; another try would only wait again."""
+    """No answer came on several new connections in a row; another try would only wait again."""
 
     retryable = False
     template = "connection to {address}: no answer within {limit_seconds:g} seconds, {stalls} times"
@@ -128,7 +128,7 @@ class ConnectionStalledError(ConnectionLostError):
 
 
 class TimeLimitError(FailedError):
-    """A wait reached its limit; what is waited for goes on, and another try would wait as long."""
+    """A wait reached its limit; the awaited work goes on, and another try would wait as long."""
 
     kind = "time-limit"
     template = "{what} did not end within {limit_seconds:g} seconds"
@@ -152,7 +152,7 @@ class DiskFullError(FailedError):
 
 
 class CommandFailedError(FailedError):
-    """A program on a host could not be started, or ended in a way that we cannot use."""
+    """A program on a host could not be started, or ended without a usable result."""
 
     kind = "command-failed"
     template = "{program}: {reason}"
@@ -168,7 +168,7 @@ class ScriptFailedError(FailedError):
 
 
 class WsusutilError(FailedError):
-    """wsusutil did not do its work, whatever it said: its signals disagree or name an error."""
+    """wsusutil did not succeed: its signals disagree or show an error."""
 
     kind = "wsusutil"
     template = "wsusutil {verb} did not succeed: {reason}"
@@ -184,7 +184,7 @@ class ServiceDownError(FailedError):
 
 
 class PackageError(FailedError):
-    """A metadata package is not what wsusutil writes when it succeeds."""
+    """A metadata package differs from what a successful wsusutil writes."""
 
     kind = "package"
     template = "metadata package {path}: {reason}"
@@ -192,7 +192,7 @@ class PackageError(FailedError):
 
 
 class BundleIncompleteError(FailedError):
-    """Something that the seal names has not arrived; what was read is kept."""
+    """Files that the seal names have not arrived; files already read are kept."""
 
     kind = "bundle-incomplete"
     template = "bundle {bundle} is incomplete; files that are not there: {count}, first {first}"
@@ -200,7 +200,7 @@ class BundleIncompleteError(FailedError):
 
 
 class ContentWrongError(FailedError):
-    """The bytes of a file are not those that its name, or our memory of it, promises."""
+    """The bytes of a file differ from its name's digest, or from the cached digest."""
 
     kind = "content-wrong"
     template = "{path}: expected {expected}, found {found}"
@@ -208,7 +208,7 @@ class ContentWrongError(FailedError):
 
 
 class BatchFailedError(FailedError):
-    """A batch ended with failures; the successes in it stand."""
+    """A batch ended with failures; its successes stay in effect."""
 
     kind = "batch-failed"
     template = "{what}: {failed} of {total} failed, first {first}"
@@ -216,14 +216,14 @@ class BatchFailedError(FailedError):
 
 
 class PrefectServerError(FailedError):
-    """Prefect's server did not start, or does not answer."""
+    """Prefect's server did not start or does not answer."""
 
     kind = "prefect-server"
     template = "Prefect's server at {address}: {reason}"
 
 
 class StoppedError(FailedError):
-    """Somebody ended the command; what it had finished is kept."""
+    """A person or a signal stopped the command; its finished work stays."""
 
     kind = "interrupted"
     template = "{command} was interrupted{beside}"
@@ -234,7 +234,7 @@ class StoppedError(FailedError):
 
 
 class InternalFaultError(FailedError):
-    """Something that we did not foresee; details are in the log file."""
+    """An unforeseen error; details are in the log file."""
 
     kind = "unexpected"
     template = "unexpected {type}: {reason}"

@@ -1,7 +1,7 @@
-"""The logger of the product: its lines reach the terminal, a pipe and the run's page.
+"""Logger of the product, whose lines reach the terminal, a pipe and the run's page.
 
-Whoever runs a flow decides where they go; a filter here sees to it that no line steers a
-terminal or looks like two, whatever names and messages stand in it.
+The command line and Prefect add the handlers. A filter here makes every line visible, so that
+foreign names and messages in it cannot steer a terminal or look like a second line.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from tasks.visible import visible, visible_lines
 
 
 class VisibleRecords(logging.Filter):
-    """Make the text of every record visible, and that of a traceback line by line.
+    """Make the text of every record visible, and the text of a traceback line by line.
 
-    A filter of a logger works before all handlers, those of Prefect included.
+    A logger's filter is applied before all handlers, those of Prefect included.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record; all are let through."""
+        """Rewrite the record; every record passes."""
         record.msg, record.args = visible(record.getMessage()), None
         if record.exc_info and not record.exc_text:
             record.exc_text = visible_lines(logging.Formatter().formatException(record.exc_info))

@@ -1,4 +1,4 @@
-"""Names and plain types that several packages share; each is defined here and nowhere else."""
+"""Names and plain types that several packages share; each is defined here only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 UTC_SECOND = "%Y-%m-%dT%H:%M:%SZ"
-"""The one way in which a time is written: UTC, whole seconds, like ``2026-01-31T12:00:00Z``."""
+"""Format of every written time: UTC, whole seconds, like ``2026-01-31T12:00:00Z``."""
 
 SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 """A site's name. It begins the names of bundles, locks and site files, so it has no dot."""
@@ -18,14 +18,14 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class Side(StrEnum):
-    """The network that a server, a site file or a command belongs to."""
+    """Network that a server, a site file or a command belongs to."""
 
     STAGING = "staging"
     DISCONNECTED = "disconnected"
 
 
 class Mode(StrEnum):
-    """The demand that a bundle makes on the disconnected side beyond bringing what it lacks."""
+    """Kind of bundle: ``mirror`` also has the disconnected side delete what staging lacks."""
 
     INCREMENTAL = "incremental"
     MIRROR = "mirror"

@@ -1,12 +1,13 @@
-"""Calls to Prefect's API: tried again while its server is away, and never for ever.
+"""Calls to Prefect's API: repeated while its server is away, up to a limit of time.
 
 Prefect calls its API from the engine, from our own calls and from threads that send logs and
-events. All of them go through one of two classes, and their ``send`` is wrapped here: a call that
-finds the server away is made again until the server's time is over. From then on the server is
-lost, every call fails at once with the same ``PrefectServerError``, and nothing waits any more.
+events. All of them go through one of two classes, whose ``send`` is wrapped here. A call that finds
+the server away is repeated until the limit. From then on the server counts as lost: every call
+fails at once with the same ``PrefectServerError``, and nothing waits any more.
 
-This is the one module that uses members that Prefect (3.8.8) does not document:
-``prefect.client.base.PrefectHttpxSyncClient`` and ``PrefectHttpxAsyncClient``, and of the threads
+This module and ``deploy.prefect_server.application`` are the only ones with members that Prefect
+(3.8.8) does not document. Here they are ``prefect.client.base.PrefectHttpxSyncClient`` and
+``PrefectHttpxAsyncClient``, and for the threads
 ``prefect._internal.concurrency.services._active_services`` with ``_task``, ``_loop`` and
 ``_done_event`` of each.
 """
@@ -31,12 +32,11 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL
 
 from tasks.errors import PrefectServerError
-
-log = logging.getLogger("wsus_airgap")
+from tasks.logs import log
 
 _AWAY_SECONDS = 45.0
 _PAUSE_SECONDS = 0.5
-_TELL_SECONDS = 20.0
+_LINE_SECONDS = 20.0
 _DRAIN_SECONDS = 10.0
 _ABANDON_SECONDS = 2.0
 _REMEDY = "See that this server runs and answers, then run the same command again."
@@ -52,12 +52,12 @@ _AWAY = frozenset(
 
 
 class _Server:
-    """The server that this process calls, and whether it is lost."""
+    """State of the server that this process calls: present, or lost for a reason."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._fault: PrefectServerError | None = None
-        self._told = -_TELL_SECONDS
+        self._line_at = -_LINE_SECONDS
         self.away_seconds = _AWAY_SECONDS
 
     def begin(self, away_seconds: float) -> None:
@@ -65,7 +65,7 @@ class _Server:
             self._fault, self.away_seconds = None, away_seconds
 
     def lose(self, fault: PrefectServerError) -> PrefectServerError:
-        """Lose the server, and answer with the first reason that was given for it."""
+        """Count the server as lost, and return the fault that was given first."""
         with self._lock:
             self._fault = self._fault or fault
             return self._fault
@@ -74,12 +74,12 @@ class _Server:
         if self._fault is not None:
             raise PrefectServerError(**self._fault.facts)
 
-    def may_tell(self) -> bool:
-        """Allow one line at a time on waiting for the server: many calls may wait at once."""
+    def claim_line(self) -> bool:
+        """Claim a line about waiting; True if one is due, since many calls may wait at once."""
         now = time.monotonic()
         with self._lock:
-            before, self._told = self._told, now
-        return now - before > _TELL_SECONDS
+            before, self._line_at = self._line_at, now
+        return now - before > _LINE_SECONDS
 
     @property
     def is_lost(self) -> bool:
@@ -92,26 +92,27 @@ lose_server = _server.lose
 
 @contextmanager
 def server_within(away_seconds: float = _AWAY_SECONDS) -> Iterator[None]:
-    """Call a server that may be away for a while; at the end send what is still to be sent.
+    """Limit the time that calls wait for a server that is away; at the end send what is queued.
 
     Args:
-        away_seconds: How long a call waits for it. After that, or with ``lose_server``, it is
-            lost, and what is still to be sent is dropped.
+        away_seconds: Longest wait of a call. After it, or after ``lose_server``, the server is
+            lost, and queued logs and events are dropped.
     """
     _server.begin(away_seconds)
-    # Prefect's thread for logs would write on stderr what it could not send.
+    # Prefect's log thread would print on stderr the records that it could not send.
     before, logging.raiseExceptions = logging.raiseExceptions, False
     try:
         yield
     finally:
         end_workers()
         logging.raiseExceptions = before
+        _server.begin(_AWAY_SECONDS)  # another server may be called next
 
 
 def server_fault(error: BaseException | None) -> PrefectServerError | None:
-    """The fault of Prefect's server that an error comes from; None when it comes from elsewhere.
+    """Return the fault of Prefect's server that caused an error; None if it has another cause.
 
-    Nothing else in this process speaks HTTP through httpx.
+    Only Prefect speaks HTTP through httpx in this process.
     """
     pending, seen = [error], set()
     while pending:
@@ -123,7 +124,7 @@ def server_fault(error: BaseException | None) -> PrefectServerError | None:
             return cause
         if isinstance(cause, httpx.HTTPError):
             address = str(PREFECT_API_URL.value())
-            return PrefectServerError(address=address, reason=_said(cause), remedy=_REMEDY)
+            return PrefectServerError(address=address, reason=_reason(cause), remedy=_REMEDY)
         if isinstance(cause, BaseExceptionGroup):
             pending.extend(cause.exceptions)
         pending += [cause.__cause__, cause.__context__]
@@ -131,9 +132,9 @@ def server_fault(error: BaseException | None) -> PrefectServerError | None:
 
 
 def end_workers() -> None:
-    """Send what Prefect's threads still hold for the API, and end those that cannot.
+    """Have Prefect's threads send their queued records, and end those that cannot.
 
-    Undrained, they would find the server gone and go on trying for more than a minute after the
+    Otherwise they would find the server gone and go on trying for more than a minute after the
     command has done its work, and Python would wait for them.
     """
     tasks = [(worker, worker._task) for worker in list(services._active_services)]
@@ -152,25 +153,30 @@ def end_workers() -> None:
 # --- the calls -------------------------------------------------------------------------------
 
 
-class _Patience:
-    """The tries of one call."""
+class _Attempts:
+    """Attempts of one call."""
 
     def __init__(self, address: object) -> None:
         self._address = str(address).rstrip("/")
         self._began = time.monotonic()
         _server.require()
 
-    def bear(self, error: Exception) -> None:
-        """Go on after a try that failed, or raise that the server is lost."""
+    def require_retry(self, error: Exception) -> None:
+        """Require that the call may be repeated after this error.
+
+        Raises:
+            PrefectServerError: The server is lost, or its time is over.
+            Exception: The error, if the server is not away.
+        """
         _server.require()
         if not _is_away(error):
             raise error
         seconds = time.monotonic() - self._began
         if seconds < _server.away_seconds:
-            if seconds > _TELL_SECONDS and _server.may_tell():
+            if seconds > _LINE_SECONDS and _server.claim_line():
                 log.warning("Prefect's server at %s does not answer; waiting", self._address)
             return
-        reason = f"it did not answer within {_server.away_seconds:.0f} seconds ({_said(error)})"
+        reason = f"it did not answer within {_server.away_seconds:.0f} seconds ({_reason(error)})"
         raise _server.lose(
             PrefectServerError(address=self._address, reason=reason, remedy=_REMEDY)
         ) from error
@@ -182,42 +188,42 @@ def _is_away(error: Exception) -> bool:
     return isinstance(error, httpx.TransportError)
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _keep_trying(send: Callable[..., httpx.Response]) -> Callable[..., httpx.Response]:
     @functools.wraps(send)
-    def patient(
+    def send_until_limit(
         self: httpx.Client, request: httpx.Request, *args: object, **kwargs: object
     ) -> httpx.Response:
-        patience = _Patience(self.base_url)
+        attempts = _Attempts(self.base_url)
         while True:
             try:
                 return send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
-                patience.bear(error)
+                attempts.require_retry(error)
             time.sleep(_PAUSE_SECONDS)
 
-    return patient
+    return send_until_limit
 
 
 def _keep_trying_async(
     send: Callable[..., Awaitable[httpx.Response]],
 ) -> Callable[..., Awaitable[httpx.Response]]:
     @functools.wraps(send)
-    async def patient(
+    async def send_until_limit(
         self: httpx.AsyncClient, request: httpx.Request, *args: object, **kwargs: object
     ) -> httpx.Response:
-        patience = _Patience(self.base_url)
+        attempts = _Attempts(self.base_url)
         while True:
             try:
                 return await send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
-                patience.bear(error)
+                attempts.require_retry(error)
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    return patient
+    return send_until_limit
 
 
 # Once for each process, when this module is imported.

@@ -1,7 +1,7 @@
-"""How long work tells how far it is, without knowing who looks.
+"""Progress of long work, reported without knowledge of the reader.
 
-The protocol stands below every package, so that hosts, content and bundle can report to a
-terminal (tqdm), to the Prefect UI (progress artifacts) or to nobody, by the same three calls.
+The protocol lies below every package, so that hosts, content and bundle report by the same three
+calls to a terminal (tqdm), to Prefect's UI (progress artifacts) or to no reader at all.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ Unit = Literal["bytes", "files", "updates"]
 
 
 class Progress(Protocol):
-    """Receives how far one step is. Calls may come from several threads."""
+    """Receiver of one step's progress. Calls may come from several threads."""
 
     def start(self, step: str, *, total: int | None, unit: Unit) -> None:
-        """Begin a step; ``total`` is None when nobody knows."""
+        """Begin a step; ``total`` is None if it is unknown."""
 
     def advance(self, amount: int) -> None:
-        """Add ``amount`` of the unit. Cheap: called once per chunk or per small file."""
+        """Add ``amount`` of the unit; must be cheap, called once per chunk or small file."""
 
     def finish(self) -> None:
         """End the step."""
 
 
 class Silence:
-    """Progress that nobody looks at."""
+    """Progress without a reader."""
 
     def start(self, step: str, *, total: int | None, unit: Unit) -> None:
         """Do nothing."""

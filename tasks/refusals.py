@@ -1,6 +1,7 @@
-"""Errors that refuse: for trust (exit code 3) and for safety (exit code 4).
+"""Refusals: errors for trust (exit code 3) and for safety (exit code 4).
 
-They are the two right branches of the tree in ``tasks/errors.py``; nothing was changed.
+They are two branches of the tree in ``tasks/errors.py``. A refused command has changed nothing that
+WSUS or its clients see.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from tasks.errors import AirGapError
 
 
 class TrustError(AirGapError):
-    """Refused, and nothing was changed: it cannot be believed."""
+    """Refused, and nothing was changed: a bundle, receipt or server cannot be trusted."""
 
     kind = "trust"
     exit_code = 3
@@ -20,21 +21,21 @@ class TrustError(AirGapError):
 
 
 class SealError(TrustError):
-    """There is no valid seal, or not enough of them, by keys that this site trusts."""
+    """There are too few valid seals by keys that this site trusts."""
 
     kind = "seal"
     template = "{path} has no valid seal: {reason}"
 
 
 class TamperError(TrustError):
-    """Bytes differ from what the seal promised."""
+    """Bytes differ from the digests under the seal."""
 
     kind = "tamper"
     template = "{path}: expected {expected}, found {found}"
 
 
 class UndeclaredFileError(TrustError):
-    """A bundle's folder holds names that its seal does not know."""
+    """A bundle's folder holds names that its seal does not cover."""
 
     kind = "undeclared"
     template = "bundle {bundle} holds undeclared names: {count}, first {first}"
@@ -67,7 +68,7 @@ class BundleAgeError(TrustError):
 
 
 class HostKeyError(TrustError):
-    """An SSH server shows a key that is not the pinned one, or none is pinned."""
+    """An SSH server shows another key than the pinned one, or no key is pinned."""
 
     kind = "host-key"
     template = "{address} shows host key {found}; {known_hosts} has {expected}"
@@ -78,7 +79,7 @@ class HostKeyError(TrustError):
 
 
 class ScriptDigestError(TrustError):
-    """A script that the site installed on the server is not the one we ship."""
+    """A script that the site installed on the server differs from the script of this version."""
 
     kind = "script-digest"
     template = "{path} on the server has SHA-256 {found}, expected {expected}"
@@ -93,7 +94,7 @@ class SafetyError(AirGapError):
 
 
 class SettingsDifferError(SafetyError):
-    """The two servers' settings do not fit each other; every difference is named."""
+    """The two servers' settings do not fit each other; the sentence names every difference."""
 
     kind = "settings"
     template = "the servers' settings differ: {differences}"
@@ -107,20 +108,20 @@ class ServerUnfitError(SafetyError):
 
 
 class WsusutilRunningError(SafetyError):
-    """A wsusutil is at work on the server, and nothing is done beside it."""
+    """A wsusutil is at work on the server, and nothing may be changed beside it."""
 
     kind = "wsusutil-running"
 
 
 class ServerChangedError(SafetyError):
-    """A server's id, or what was applied there, is not what this site remembers."""
+    """A server's id, or its applied decisions, differ from what this site remembers."""
 
     kind = "server-changed"
     template = "{reason}"
 
 
 class PlanUnconfirmedError(SafetyError):
-    """A plan waits for a person; nothing of it, and nothing else, was carried out."""
+    """A plan waits for a person's confirmation; nothing was carried out."""
 
     kind = "plan-unconfirmed"
     template = "a plan waits for confirmation: {summary}"
@@ -155,7 +156,7 @@ class RoomError(SafetyError):
 
 
 class LockHeldError(SafetyError):
-    """Another run works on this server or medium, or may still do."""
+    """Another run works on this server or medium, or may still work there."""
 
     kind = "lock"
     template = "{what} is locked since {since} by {owner}"

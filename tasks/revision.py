@@ -1,4 +1,4 @@
-"""What names one revision of one update, in every package: UpdateId and RevisionNumber."""
+"""Key of one revision of one update in every package: UpdateId and RevisionNumber."""
 
 from __future__ import annotations
 

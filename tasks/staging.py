@@ -1,57 +1,84 @@
-"""Steps of the staging side. They read its server; nothing there changes but our own folder."""
+"""Steps of the staging side. They read its server and change nothing there but our own folder.
+
+"Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
+of its other errors. Every step that works with the server may also refuse with ``host-key``,
+``script-digest`` and ``folder-unsafe``, and raise ``connection-lost``, ``time-limit``,
+``command-failed``, ``script-failed``, ``host-file`` and ``disk-full``.
+"""
 
 from __future__ import annotations
 
+from prefect import State
+
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
-from tasks.crossing import accepting, asking, examining, export
-from tasks.crossing import draft as drafts
-from tasks.crossing.accepting import Accepted
-from tasks.crossing.draft import Draft
-from tasks.crossing.leftovers import sweep_server
-from tasks.crossing.listing import Listing
-from tasks.crossing.view import ServerView
-from tasks.crossing.wsusutil_run import mention_running, stand_clear
+from tasks.content.content_listing import ContentListing
+from tasks.exporting import draft as drafts
+from tasks.exporting import export_bundle, export_package, export_summary, receipt_in
+from tasks.exporting.draft import Draft
+from tasks.exporting.receipt_in import AcceptedReceipt
+from tasks.flow_run import current_run
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
-from tasks.policy import at_work, found_done, name_run, step
+from tasks.run_page import name_run
+from tasks.server import check, content_scan, queries
+from tasks.server.cleanup import clean_up_server
+from tasks.server.snapshot import ServerSnapshot
+from tasks.server.wsusutil_run import report_running_wsusutil, wait_for_own_wsusutil
+from tasks.step import already_done, step
 
 
 @step("Lock server and media")
 def lock_server_and_media() -> None:
-    """Take both locks, which are let go when the run ends; nothing works beside a wsusutil."""
-    place = at_work()
-    place.require_media()
-    place.make_folders()
-    place.lock_server()
-    stand_clear(place, "export", work=drafts.unfinished_work(place))
-    sweep_server(place)
-    place.lock_media()
+    """Take the locks of server and media, wait for our own wsusutil, and clean up the server.
+
+    The end of the run releases the locks. Nothing is done beside any other wsusutil.
+
+    Refuses: ``lock``, ``wsusutil-running``.
+    Raises: ``path-missing``.
+    """
+    run = current_run()
+    export_bundle.require_media(run.site.media.path)
+    run.make_folders()
+    run.lock_server()
+    wait_for_own_wsusutil(run, "export", work=drafts.unfinished_work(run.exports))
+    clean_up_server(run)
+    run.lock_media()
 
 
 @step("Check server")
 def check_server() -> ServerFacts:
-    """See that the server can be exported from."""
-    facts = examining.check_server(at_work())
+    """Check that the server can be exported from.
+
+    Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``.
+    Raises: ``service-down``, ``path-missing``.
+    """
+    facts = check.check_server(current_run())
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
 
 
 @step("Capture approvals")
 def capture_approvals(server: ServerFacts) -> ServerDecisions:
-    """Take down groups, approvals and declines in one scoped call."""
-    decisions = asking.read_all_approvals(at_work(), server)
-    found = decisions.decisions
-    log.info("%s approvals, %s declines", len(found.approvals), len(found.declines))
+    """Read groups, approvals and declines of the server in one scoped call.
+
+    Raises: ``script-failed``, if the server lists fewer decisions than it counts.
+    """
+    decisions = queries.read_all_approvals(current_run(), server)
+    captured = decisions.approval_set
+    log.info("%s approvals, %s declines", len(captured.approvals), len(captured.declines))
     return decisions
 
 
 @step("Scan content")
-def scan_content(server: ServerFacts) -> Listing:
-    """List WsusContent."""
-    listing = examining.scan_content(at_work(), server)
+def scan_content(server: ServerFacts) -> ContentListing:
+    """List WsusContent.
+
+    Raises: ``host-file``.
+    """
+    listing = content_scan.scan_content(current_run(), server)
     log.info("%s content files, %s bytes", *listing.totals())
     return listing
 
@@ -60,75 +87,92 @@ def scan_content(server: ServerFacts) -> Listing:
 def open_draft(
     server: ServerFacts,
     decisions: ServerDecisions,
-    content: Listing,
+    content: ContentListing,
     *,
     mode: Mode | None,
     full: bool,
     new: bool,
-) -> Draft:
-    """Find or begin the bundle that this export is about."""
-    place = at_work()
-    view = ServerView(server, decisions, content)
-    draft = drafts.open_draft(place, view, mode=mode, full=full, new=new)
-    place.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
+) -> Draft | State[Draft]:
+    """Find or begin the bundle that this export works on.
+
+    Refuses: ``server-unfit``, if the mark on the server cannot be read.
+    Raises: ``host-file``.
+    """
+    run = current_run()
+    snapshot = ServerSnapshot(server, decisions, content)
+    draft = drafts.open_draft(run, snapshot, mode=mode, full=full, new=new)
+    run.report.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
     name_run(f"{draft.bundle.name} export", draft.bundle.name)
     if draft.is_sealed:
-        place.lines.append("nothing has changed since: this is the bundle that was made before")
-        found_done()
+        run.report.lines.append(
+            "nothing has changed since: this is the bundle that was made before"
+        )
+        return already_done(draft)
     return draft
 
 
 @step("Export metadata")
 def export_metadata(
     draft: Draft, server: ServerFacts, decisions: ServerDecisions
-) -> ExportedPackage:
-    """Have wsusutil export, judge it by all signals, fetch the package."""
-    place = at_work()
-    found = export.find_package(place, draft, server)
-    if found is not None:
-        found_done()
-        return found
-    package = export.export_package(place, draft, server, decisions)
+) -> ExportedPackage | State[ExportedPackage]:
+    """Have wsusutil export the metadata, judge it by all signals, and fetch the package.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``wsusutil``, ``service-down``, ``package``.
+    """
+    run = current_run()
+    existing = export_package.find_package(run.ledger, draft, server)
+    if existing is not None:
+        return already_done(existing)
+    package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
 
 
 @step("Plan bundle")
 def plan_bundle(
-    draft: Draft, decisions: ServerDecisions, content: Listing, package: ExportedPackage
+    draft: Draft, decisions: ServerDecisions, content: ContentListing, package: ExportedPackage
 ) -> Plan:
-    """Decide what is carried: what the base lacks."""
-    place = at_work()
-    export.write_approvals(draft, decisions)
-    plan = export.plan_content(place, draft, content, package)
+    """Plan the content that the bundle carries: the files that the base lacks.
+
+    Refuses: ``safety``, if there is more than the bundle format or the medium allows.
+    """
+    run = current_run()
+    export_bundle.write_approvals(draft, decisions)
+    plan = export_bundle.plan_content(run, draft, content, package)
     log.info("%s of %s files are carried", plan.carried_files, plan.files)
     return plan
 
 
 @step("Predict missing content")
 def predict_missing(
-    draft: Draft, server: ServerFacts, decisions: ServerDecisions, content: Listing
+    draft: Draft, server: ServerFacts, decisions: ServerDecisions, content: ContentListing
 ) -> None:
-    """Name the approved updates whose files staging itself lacks, before the trip."""
-    place = at_work()
-    missing = export.predict_missing(place, draft, ServerView(server, decisions, content))
-    place.note(missing=missing)
-    for each in missing:
-        log.warning("%s lacks %s (%s)", each.title, each.file, each.reason.value)
+    """Report the approved updates whose files the staging server itself lacks, before the trip."""
+    run = current_run()
+    snapshot = ServerSnapshot(server, decisions, content)
+    missing = export_summary.predict_missing(draft, snapshot, run.look_up_in(draft.entries()))
+    run.report.note(missing=missing)
+    for file in missing:
+        log.warning("%s lacks %s (%s)", file.title, file.file, file.reason.value)
 
 
 @step("Read receipt")
-def read_receipt(receipt: str) -> Accepted:
-    """Read the receipt's file, or the code that was typed."""
-    place = at_work()
-    mention_running(place)
-    accepted = accepting.open_receipt(place, receipt)
+def read_receipt(receipt: str) -> AcceptedReceipt:
+    """Read the receipt's file, or the code that was typed.
+
+    Refuses: ``seal``, ``wrong-site``, ``chain``.
+    Raises: ``path-missing``, ``host-file``, ``usage``, ``site-file``.
+    """
+    run = current_run()
+    report_running_wsusutil(run)
+    accepted = receipt_in.open_receipt(run, receipt)
     bundle = accepted.record.bundle.name
     name_run(f"{bundle} accept", bundle)
     return accepted
 
 
 @step("Advance baseline")
-def advance_baseline(accepted: Accepted) -> None:
+def advance_baseline(accepted: AcceptedReceipt) -> None:
     """Move the baseline to the receipted bundle."""
-    accepting.advance_baseline(at_work(), accepted)
+    receipt_in.advance_baseline(current_run(), accepted)

@@ -1,4 +1,4 @@
-"""The product's version: what every bundle names, and what the wheel is built as."""
+"""Version of the product; every bundle names it, and the wheel is built under it."""
 
 from __future__ import annotations
 

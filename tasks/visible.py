@@ -1,24 +1,24 @@
-"""Foreign text made visible, in one place for errors, log lines and reports.
+"""Foreign text made visible, for errors, log lines and reports.
 
-Titles, file names, group names and messages come from servers and bundles. A control character
-among them could steer a terminal, forge a log line or hide what a name ends with.
+Titles, file names, group names and messages come from servers and bundles. A control character in
+them could steer a terminal, forge a log line or hide the end of a name.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-# Zero-width (non-)joiners are letters' companions in Persian and Hindi and hold emoji together.
-_KEPT = frozenset("\u200c\u200d")
+# Persian and Hindi need zero-width (non-)joiners between letters, and emoji are joined by them.
+_JOINERS = frozenset("\u200c\u200d")
 # Unicode's general categories: controls (C0, DEL, C1), format characters (bidirectional overrides,
 # zero-width), halves of surrogate pairs, line and paragraph separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def visible(text: str) -> str:
-    """Write out what cannot be seen: ``[U+000A]`` for a line feed, ``[U+202E]`` for an override.
+    """Write out invisible characters: ``[U+000A]`` for a line feed, ``[U+202E]`` for an override.
 
-    Plain ASCII, so that no font or code page can lack it. Made visible twice, a text is the same.
+    They are written in ASCII, which every font and code page has. A second call changes nothing.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -31,6 +31,6 @@ def visible_lines(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
+    if character in _JOINERS or unicodedata.category(character) not in _HIDDEN:
         return character
     return f"[U+{ord(character):04X}]"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import re
+from collections.abc import Iterator
 
-from tasks.errors import SiteFileError
-from tasks.refusals import ChainError, LockHeldError, SafetyError
+from tasks.errors import AirGapError, SiteFileError
+from tasks.refusals import ChainError, LockHeldError, SafetyError, TrustError
+from tests.test_architecture import sources
+from tests.test_language import docstrings
+
+STEP_MODULES = ("staging.py", "media.py", "disconnected.py")
 
 
 def test_the_caller_says_what_to_do_where_only_it_knows() -> None:
@@ -30,3 +36,31 @@ def test_an_error_survives_the_way_through_another_process() -> None:
         back = pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
         assert type(back) is type(error)
         assert (back.message, back.next_step) == (error.message, error.next_step)
+
+
+def test_the_docstring_of_a_step_tells_refusals_from_other_errors() -> None:
+    kinds = {error.kind: error for error in below(AirGapError)}
+    steps = [path for path in sources("tasks") if path.name in STEP_MODULES]
+    texts = [text for path in steps for _, text in docstrings(path) if "Args:" not in text]
+    refused = {kind for text in texts for kind in kinds_after("Refuses: ", text)}
+    raised = {kind for text in texts for kind in kinds_after("Raises: ", text)}
+
+    assert "chain" in refused
+    assert "wsusutil" in raised
+    assert {
+        kind for kind in refused if not issubclass(kinds[kind], TrustError | SafetyError)
+    } == set()
+    assert {kind for kind in raised if issubclass(kinds[kind], TrustError | SafetyError)} == set()
+
+
+def below(error: type[AirGapError]) -> Iterator[type[AirGapError]]:
+    """Every class below one in the tree."""
+    for subclass in error.__subclasses__():
+        yield subclass
+        yield from below(subclass)
+
+
+def kinds_after(heading: str, text: str) -> list[str]:
+    """The kinds that a docstring lists after a heading, up to the next heading."""
+    match = re.search(rf"^{heading}(.*?)(?=^Raises: |\Z)", text, re.DOTALL | re.MULTILINE)
+    return re.findall(r"``([a-z-]+)``", match[1]) if match else []

@@ -16,15 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import errors, refusals
-from tasks.crossing.closing import close_run
 from tasks.errors import AirGapError, ScriptFailedError
 from tasks.logs import log
 from tasks.reports.files import write_reports
 from tasks.reports.markdown import artifacts_of
 from tasks.reports.model import ApprovalLine, ApprovalOutcome, CommandReport, Section, error_line
 from tasks.reports.terminal import print_report
+from tasks.run.ending import close_run
 from tests.reports import examples
-from tests.support.places import lay_out_place, open_place
+from tests.support.runs import open_test_run, write_site_file
 
 # C0, DEL, C1, bidirectional overrides and isolates, halves of pairs, separators, and all else.
 NASTY = "\x00\x07\x08\t\n\r\x1b[2J\x7f\x85\x9b31m\u061c\u200e\u202e\u2028\u2066\ufeff\ud800\udfff"
@@ -126,7 +126,7 @@ def test_no_form_of_a_report_holds_what_cannot_be_seen(tmp_path: Path, foreign: 
 
 
 def test_what_nobody_foresaw_is_kept_readable(tmp_path: Path) -> None:
-    with open_place(lay_out_place(tmp_path, side="disconnected")) as place:
+    with open_test_run(write_site_file(tmp_path, side="disconnected")) as place:
         report = close_run(place, RuntimeError("\x1b]0;owned\x07\ud800"))
         kept = (place.site.state_dir / "unexpected.log").read_text(encoding="utf-8")
     assert "[U+001B]]0;owned[U+0007][U+D800]" in kept
@@ -136,7 +136,7 @@ def test_what_nobody_foresaw_is_kept_readable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["prefect.flow_runs", "prefect.task_runs"])
 def test_what_prefect_logs_of_a_run_is_visible(name: str) -> None:
-    import_module("tasks.policy")
+    import_module("tasks.flow_run")
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     logging.getLogger(name).addHandler(handler)

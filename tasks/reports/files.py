@@ -1,4 +1,4 @@
-"""The files of one run's report: the same numbers for people, programs and spreadsheets."""
+"""Files of one run's report: the same numbers for people, programs and spreadsheets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from tasks.hosts.faults import file_fault, retry_sharing
+from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.reports.html import render_html
 from tasks.reports.model import CommandReport
 from tasks.reports.tables import missing_csv, shopping_list
@@ -22,28 +22,28 @@ SHOPPING = "shopping-list.json"
 def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> CommandReport:
     """Write a run's report into its folder and return it with its path filled in.
 
-    ``report.html`` for people, ``report.json`` with the very document of ``--json``, and where
-    something misses ``missing.csv`` and ``shopping-list.json``. Each file appears whole or not at
-    all; written again, they are replaced.
+    The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, and
+    if content is missing ``missing.csv`` and ``shopping-list.json``. Each file appears whole or not
+    at all, and replaces a file of its name.
 
     Raises:
-        DiskFullError: No room.
+        DiskFullError: The disk has no room.
         HostFileError: The folder cannot be written.
     """
-    named = report.model_copy(update={"report": folder.absolute() / PAGE})
+    filled = report.model_copy(update={"report": folder.absolute() / PAGE})
     names = [DOCUMENT]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / DOCUMENT, _pretty(named.as_json()))
-        if named.missing:
-            wanted = shopping_list(named.missing, site=named.site or "", now=now)
-            _write(folder / MISSING, [missing_csv(named.missing)])
-            _write(folder / SHOPPING, _pretty(wanted.model_dump(mode="json")))
+        _write(folder / DOCUMENT, _pretty(filled.as_json()))
+        if filled.missing:
+            needs = shopping_list(filled.missing, site=filled.site or "", now=now)
+            _write(folder / MISSING, [missing_csv(filled.missing)])
+            _write(folder / SHOPPING, _pretty(needs.model_dump(mode="json")))
             names += [MISSING, SHOPPING]
-        _write(folder / PAGE, [render_html(named, files=tuple(names)).encode()])
+        _write(folder / PAGE, [render_html(filled, files=tuple(names)).encode()])
     except OSError as error:
         raise file_fault("write", folder, error) from error
-    return named
+    return filled
 
 
 def _write(path: Path, content: Iterable[bytes]) -> None:
@@ -56,8 +56,8 @@ def _write(path: Path, content: Iterable[bytes]) -> None:
 
 
 def _pretty(content: object) -> Iterator[bytes]:
-    """JSON in pieces: of the longest report the whole text does not fit into memory twice."""
-    # ASCII, as on stdout: what cannot be seen is an escape, also where the file is just printed.
+    """Yield JSON in pieces, because the text of a long report does not fit into memory twice."""
+    # ASCII, as on stdout: an invisible character is an escape even if the file is just printed.
     for piece in json.JSONEncoder(indent=2).iterencode(content):
         yield piece.encode()
     yield b"\n"

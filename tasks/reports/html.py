@@ -1,4 +1,4 @@
-"""One self-contained page a run: no script, nothing fetched, readable on paper."""
+"""HTML page of a run: self-contained, without scripts, readable on paper."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_html(report: CommandReport, *, files: tuple[str, ...] = ()) -> str:
-    """Make the page; ``files`` are the names of what lies beside it.
+    """Render the page.
 
-    Every value that the template shows is made visible, then escaped; a table ends at ``MAX_ROWS``
-    and says how many rows more the files beside have.
+    Every value that the template shows is made visible, then escaped. A table ends at ``MAX_ROWS``
+    with the number of further rows, which are in the files beside the page.
+
+    Args:
+        report: The report.
+        files: Names of the files beside the page.
     """
     return (
         _environment()
@@ -51,7 +55,7 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Every expression of the template passes here: no raw control character gets out."""
+    """Make the value of a template expression visible, so that no raw control character passes."""
     if value is None:
         return ""
     return value if isinstance(value, Markup) else visible(str(value))

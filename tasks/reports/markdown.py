@@ -1,7 +1,7 @@
-"""A report for Prefect's UI: Markdown texts and one table, small enough for a page.
+"""Report for Prefect's UI: Markdown texts and one table, small enough for a page.
 
-The whole of it stands in the report's files; a table here ends at ``MAX_ROWS``. In a flagged run
-the first artifact says what was flagged.
+The whole report is in its files; a table here ends at ``MAX_ROWS``. The first artifact of a flagged
+run lists the reasons for the flag.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TableArtifact = Callable[[str, list[dict[str, object]], str], None]
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One artifact: a text, or the rows of a table.
+    """Artifact of Prefect: a text, or the rows of a table.
 
     Attributes:
         key: Lower-case letters, digits and dashes, the same in every run of a command and site.
@@ -40,7 +40,7 @@ class Artifact:
     rows: tuple[dict[str, object], ...] | None = None
 
     def show(self, show_text: TextArtifact, show_table: TableArtifact) -> None:
-        """Give it to whoever makes artifacts: key, content, description."""
+        """Pass key, content and description to the function that makes such an artifact."""
         if self.rows is None:
             show_text(self.key, self.text, self.description)
         else:
@@ -48,7 +48,7 @@ class Artifact:
 
 
 def artifacts_of(report: CommandReport) -> Iterator[Artifact]:
-    """Yield a run's artifacts in the order in which they are to be made."""
+    """Yield a run's artifacts in the order in which they have to be made."""
     prefix = _slug(f"{report.site or ''}-{report.command}")
     if report.outcome != "done":
         text = _attention_text(report)
@@ -63,7 +63,7 @@ def artifacts_of(report: CommandReport) -> Iterator[Artifact]:
 
 
 def _attention_text(report: CommandReport) -> str:
-    """What went wrong or was flagged, and what to do now."""
+    """Return the errors or the reasons for the flag, and the next step."""
     lines = [f"# {_headline(report)}", ""]
     for error in report.errors:
         lines += [f"**{markdown(error.message)}**", "", f"Next: {markdown(error.next_step)}", ""]
@@ -75,7 +75,7 @@ def _attention_text(report: CommandReport) -> str:
 
 
 def _outcome_text(report: CommandReport) -> str:
-    """The numbers of the run, what to do now, and where the whole report lies."""
+    """Return the numbers of the run, the next step, and the path of the whole report."""
     lines = [f"# {_headline(report)}", "", *_facts(summary_facts(report))]
     lines += ["", *(markdown(line) + "  " for line in report.lines)]
     lines += ["", f"Next: {markdown(next_step(report))}"]
@@ -85,7 +85,7 @@ def _outcome_text(report: CommandReport) -> str:
 
 
 def section_text(section: Section) -> str:
-    """One section: heading, note, facts, table."""
+    """Return a section as Markdown: heading, note, facts, table."""
     lines = [f"## {markdown(section.title)}", ""]
     if section.note:
         lines += [markdown(section.note), ""]
@@ -97,9 +97,9 @@ def section_text(section: Section) -> str:
 
 
 def _table_rows(section: Section) -> tuple[dict[str, object], ...]:
-    """The rows of a section as a table artifact takes them: texts by column.
+    """Return the rows of a section for a table artifact: texts by column label.
 
-    The page renders what stands in a cell as Markdown.
+    Texts are escaped, because the page renders cells as Markdown.
     """
     return tuple(
         {
@@ -139,9 +139,9 @@ def _table(section: Section) -> list[str]:
             markdown(cell(value, column.kind)) for column, value in zip(columns, row, strict=True)
         )
         lines.append("| " + " | ".join(cells) + " |")
-    left = len(section.rows) - MAX_ROWS
-    if left > 0:
-        lines += ["", f"{count(left, 'more row')} in the report's files."]
+    omitted = len(section.rows) - MAX_ROWS
+    if omitted > 0:
+        lines += ["", f"{count(omitted, 'more row')} in the report's files."]
     return lines
 
 

@@ -1,9 +1,8 @@
-"""The report of one command: what ``--json`` prints, and all other forms are made from.
+"""Report of one command: the document of ``--json``, from which all other forms are made.
 
-Always there: ``version``, ``command``, ``site``, ``outcome``, ``exit_code``, ``errors`` and
-``report``. Every other key stands in the document when the command said something about it, null
-included.
-The outcome follows from the exit code, so that the two cannot disagree.
+The document always has ``version``, ``command``, ``site``, ``outcome``, ``exit_code``, ``errors``
+and ``report``. It has any other key if the command set it, be it to null. The outcome is derived
+from the exit code, so that the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
-from tasks.reports.foreseen import foreseen
+from tasks.reports.known_errors import foreseen
 from tasks.visible import visible
 
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
@@ -57,7 +56,7 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Reported(BaseModel):
-    """Frozen, nothing unknown in it, and every key written."""
+    """Base of the report's models: frozen, without unknown keys, and every key is written."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
@@ -65,12 +64,12 @@ class Reported(BaseModel):
 
 
 class ErrorLine(Reported):
-    """One thing that went wrong; ``next_step`` says what the operator does now."""
+    """Error of a command; ``next_step`` is the operator's next action."""
 
     kind: str
     message: str
     next_step: str
-    # The message as a terminal shows it; the document has the message alone.
+    # The message as a terminal shows it, line by line; not part of the document.
     lines: tuple[str, ...] = Field(default=(), exclude=True)
 
 
@@ -80,12 +79,12 @@ class ErrorLine(Reported):
     config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
 )
 class ApprovalLine:
-    """One decision and what became of it; of a decline ``group`` is empty, ``action`` null.
+    """Line of a decision and its outcome; for a decline ``group`` is empty and ``action`` null.
 
     A target group that could not be made has neither ``update_id`` nor ``revision``.
 
     Attributes:
-        operation: What was tried and failed; for people, no part of the document.
+        operation: The operation that failed; for people, not part of the document.
     """
 
     update_id: str | None
@@ -102,7 +101,7 @@ _APPROVAL_LINE = TypeAdapter(ApprovalLine)
 
 
 class ApprovalOutcome(Reported):
-    """What became of approvals and declines."""
+    """Outcome of approvals and declines."""
 
     applied: tuple[ApprovalLine, ...] = ()
     parked: tuple[ApprovalLine, ...] = ()
@@ -111,16 +110,16 @@ class ApprovalOutcome(Reported):
 
 
 def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:
-    """Decisions as the report has them; keys that it does not know are left out."""
-    known = {field.name for field in fields(ApprovalLine)}
+    """Return decisions as lines of the report; keys that a line does not have are left out."""
+    names = {field.name for field in fields(ApprovalLine)}
     return tuple(
-        _APPROVAL_LINE.validate_python({key: line[key] for key in line.keys() & known})
+        _APPROVAL_LINE.validate_python({key: line[key] for key in line.keys() & names})
         for line in lines
     )
 
 
 class Finding(Reported):
-    """What a check found; ``evidence`` is the value or log line that it saw."""
+    """Finding of a check; ``evidence`` is the value or log line that shows it."""
 
     id: str
     severity: Literal["ok", "note", "warning", "failure"]
@@ -131,7 +130,7 @@ class Finding(Reported):
 
 
 class Fact(Reported):
-    """One labelled value."""
+    """Value with a label."""
 
     label: str
     value: Cell
@@ -139,19 +138,19 @@ class Fact(Reported):
 
 
 class Column(Reported):
-    """One column of a section's table."""
+    """Column of a section's table."""
 
     label: str
     kind: CellKind = "text"
 
 
 class Section(Reported):
-    """A part of the report with its own heading: facts, and perhaps a table.
+    """Part of the report with its own heading: facts, and perhaps a table.
 
     Attributes:
         key: Lower-case letters, digits and dashes; names the part in the UI.
         note: One sentence under the heading.
-        rows: As long as ``columns`` each. Texts in it may be foreign.
+        rows: Each as long as ``columns``. Their texts may be foreign.
     """
 
     key: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
@@ -163,21 +162,22 @@ class Section(Reported):
 
 
 class CommandReport(Reported):
-    """What one command did.
+    """Report of one command.
 
     Attributes:
-        site: The site's name, or None when the command has none or could not read it.
+        site: The site's name; None if the command has no site or could not read the site file.
         report: The report for people, ``report.html``.
         bundle: The bundle's folder.
         files, bytes: Content files that the bundle carries, or that were verified.
         placed: Content files that were put into WsusContent.
-        missing: What approved and parked updates (with ``--all`` all of them) wait for.
-        unapproved_incomplete: How many other updates lack files; normal with deferred download.
-        notices: Sentences on what else needs a look: each makes the run flagged.
-        lines: What a small command says, line by line.
-        details: What only this command has to say, for programs.
-        titles: Titles by update id, for people; no part of the document.
-        next_step: What to do now, where no error says it; no part of the document.
+        missing: Files that approved and parked updates (with ``--all`` all updates) lack.
+        unapproved_incomplete: Number of other updates without all files; normal with deferred
+            download.
+        notices: Sentences about anything else that a person should look at; each flags the run.
+        lines: Output of a small command, line by line.
+        details: Values of this command alone, for programs.
+        titles: Titles by update id, for people; not part of the document.
+        next_step: The operator's next action if there is no error; not part of the document.
     """
 
     command: str
@@ -224,21 +224,21 @@ class CommandReport(Reported):
         return _OUTCOMES[self.exit_code]
 
     def as_json(self) -> dict[str, Any]:
-        """The document, its constant keys first."""
+        """Return the document, its constant keys first."""
         content = self.model_dump(mode="json")
-        said = {key: content[key] for key in content if key in self.model_fields_set}
-        return {key: content[key] for key in ALWAYS} | said
+        present = {key: content[key] for key in content if key in self.model_fields_set}
+        return {key: content[key] for key in ALWAYS} | present
 
     def title_of(self, update_id: str) -> str:
-        """The title of an update as far as the report knows it; foreign text."""
+        """Return the title of an update, which is foreign text; empty if the report has none."""
         if update_id in self.titles:
             return self.titles[update_id]
-        named = (one.title for one in self.missing or () if one.update_id == update_id)
-        return next(named, "")
+        titles = (file.title for file in self.missing or () if file.update_id == update_id)
+        return next(titles, "")
 
 
 def failure_report(command: str, error: Exception, *, site: str | None = None) -> CommandReport:
-    """The report of a command that ended with an error; one that we did not foresee is 1."""
+    """Make the report of a command that ended with an error."""
     return CommandReport(
         command=command,
         site=site,
@@ -248,34 +248,34 @@ def failure_report(command: str, error: Exception, *, site: str | None = None) -
 
 
 def exit_code_of(error: Exception) -> ExitCode:
-    """What a command ends with that raised this."""
+    """Return the exit code of a command that raised this error; 1 if it was unforeseen."""
     code = (foreseen(error) or InternalFaultError).exit_code
-    known: dict[int, ExitCode] = {1: 1, 3: 3, 4: 4, 64: 64}
-    return known[code]
+    codes: dict[int, ExitCode] = {1: 1, 3: 3, 4: 4, 64: 64}
+    return codes[code]
 
 
 def error_line(error: Exception, *, log: Path | None = None) -> ErrorLine:
-    """An error as the report has it."""
-    told = foreseen(error) or InternalFaultError(
+    """Return an error as a line of the report."""
+    known_error = foreseen(error) or InternalFaultError(
         type=type(error).__name__, reason=str(error), log=log or "what it printed"
     )
     return ErrorLine(
-        kind=told.kind,
-        message=told.message,
-        next_step=told.next_step,
-        lines=tuple(map(visible, _lines(told))),
+        kind=known_error.kind,
+        message=known_error.message,
+        next_step=known_error.next_step,
+        lines=tuple(map(visible, _lines(known_error))),
     )
 
 
 def _lines(error: AirGapError) -> tuple[str, ...]:
-    """An error as a terminal shows it: each fault of a site file on a line of its own."""
+    """Return an error as a terminal shows it: each fault of a site file has its own line."""
     if not isinstance(error, SiteFileError):
         return (error.message,)
     return (f"site file {error.facts['path']}:", *error.problems)
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the document."""
+    """Return the JSON Schema (2020-12) of the document."""
     schema = CommandReport.model_json_schema(mode="serialization")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "wsus-airgap command report"

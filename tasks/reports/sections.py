@@ -1,15 +1,15 @@
-"""The tables that steps put into a report, each made once and shown in every form: pure."""
+"""Tables that steps add to a report; each is made once and shown in every form. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.approvals.outline import ApprovalPlan, PlannedAction, Waiting
+from tasks.approvals.plan_model import ApprovalPlan, PlannedAction, Waiting
 from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
 from tasks.content.deletion import DeletePlan
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
-from tasks.metadata.brought import BroughtUpdate
+from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement
 from tasks.reports.model import (
     ApprovalLine,
@@ -22,7 +22,7 @@ from tasks.reports.model import (
 from tasks.reports.text import count
 
 MOST_ROWS = 10_000
-"""Rows of one table. The document of the run has every decision; a page of more nobody reads."""
+"""Most rows of one table. The JSON document has all decisions; longer pages are not read."""
 
 _CHANGES = {
     "license": "accept licence terms",
@@ -34,7 +34,7 @@ _CHANGES = {
     "decline": "decline",
 }
 
-# The operation, where the reason says that it was done.
+# Operation of a decision, by a reason that shows that it was done.
 _DONE = {
     "licence-accepted": "accept-license",
     "decline-taken-back": "undecline",
@@ -51,7 +51,7 @@ _FAULTS = {
 
 
 def judgement_section(judgement: Judgement) -> Section:
-    """By which signals ``wsusutil`` was judged, and which of them lied."""
+    """Table of the signals by which ``wsusutil`` was judged, and those that were contradicted."""
     return Section(
         key=f"wsusutil-{judgement.verb}",
         title=f"How wsusutil {judgement.verb} was judged",
@@ -63,26 +63,26 @@ def judgement_section(judgement: Judgement) -> Section:
         ),
         rows=tuple(
             (
-                one.name,
-                ("yes, and is wrong" if one.name in judgement.liars else "yes")
-                if one.good
+                signal.name,
+                ("yes, and is wrong" if signal.name in judgement.contradicted else "yes")
+                if signal.good
                 else "no",
-                one.detail,
+                signal.detail,
             )
-            for one in judgement.signals
+            for signal in judgement.signals
         ),
     )
 
 
 def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
-    """What a bundle brings, the most bytes first."""
-    held = sorted(updates, key=lambda one: (-one.bytes, one.key))
+    """Table of the updates of which a bundle carries files, the most bytes first."""
+    ordered = sorted(updates, key=lambda update: (-update.bytes, update.key))
     return Section(
         key="brings",
         title="What this bundle brings",
         note="Approved updates of which this bundle carries files; shared files count for each."
-        + cut_note(held, " "),
-        facts=(Fact(label="Updates", value=len(held), kind="count"),),
+        + cut_note(ordered, " "),
+        facts=(Fact(label="Updates", value=len(ordered), kind="count"),),
         columns=(
             Column(label="Update"),
             Column(label="KB", kind="short"),
@@ -94,15 +94,15 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
         ),
         rows=tuple(
             (
-                one.title or f"{one.key.update_id} revision {one.key.revision}",
-                one.kb,
-                one.severity,
-                one.classification,
-                one.products,
-                one.files,
-                one.bytes,
+                update.title or f"{update.key.update_id} revision {update.key.revision}",
+                update.kb,
+                update.severity,
+                update.classification,
+                update.products,
+                update.files,
+                update.bytes,
             )
-            for one in held[:MOST_ROWS]
+            for update in ordered[:MOST_ROWS]
         ),
     )
 
@@ -110,9 +110,13 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
 def plan_section(
     plan: ApprovalPlan, titles: Mapping[str, str], *, digest: str | None = None
 ) -> Section:
-    """What an import would change on the server, in the order in which it is done.
+    """Table of the changes that an import would make on the server, in their order.
 
-    ``digest`` is what a person confirms all of the import's plan by; None when nobody has to.
+    Args:
+        plan: The plan of approvals.
+        titles: Titles by update id.
+        digest: Digest by which a person confirms the whole plan of the import; None if no
+            confirmation is needed.
     """
     counts = plan.counts
     facts = [
@@ -149,16 +153,16 @@ def plan_section(
     )
 
 
-def kept_section(kept: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
-    """What staging decided and a decision taken here overrules."""
-    kept = tuple(kept)
-    shown = kept[:MOST_ROWS]
-    lines = zip(shown, approval_lines(each.as_json() for each in shown), strict=True)
+def kept_section(overruled: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
+    """Table of the staging side's decisions that a local decision overrules."""
+    overruled = tuple(overruled)
+    shown = overruled[:MOST_ROWS]
+    lines = zip(shown, approval_lines(waiting.as_json() for waiting in shown), strict=True)
     return Section(
         key="kept",
         title="Local decisions kept",
         note="The staging side decided otherwise; what was decided here stands."
-        + cut_note(kept, " "),
+        + cut_note(overruled, " "),
         columns=(
             Column(label="Update"),
             Column(label="Target group"),
@@ -167,18 +171,18 @@ def kept_section(kept: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
         ),
         rows=tuple(
             (
-                titles.get(each.update_id) or f"{each.update_id} revision {each.revision}",
+                titles.get(waiting.update_id) or f"{waiting.update_id} revision {waiting.revision}",
                 " / ".join(line.group),
-                f"Remove {line.action}" if each.subject == "removal" else asked(line),
-                each.reason.sentence,
+                f"Remove {line.action}" if waiting.subject == "removal" else request_cell(line),
+                waiting.reason.sentence,
             )
-            for each, line in lines
+            for waiting, line in lines
         ),
     )
 
 
 def deletes_section(plan: DeletePlan) -> Section:
-    """What a mirror would move to the trash: every file by its name."""
+    """Table of the files that a mirror would move to the trash, each by its name."""
     return Section(
         key="deletes",
         title="Content to delete",
@@ -186,7 +190,11 @@ def deletes_section(plan: DeletePlan) -> Section:
         facts=(
             Fact(label="Files", value=len(plan.files), kind="count"),
             Fact(label="Size", value=plan.size_bytes, kind="bytes"),
-            Fact(label="Kept because an update here needs them", value=plan.kept, kind="count"),
+            Fact(
+                label="Kept because an update here needs them",
+                value=plan.still_needed,
+                kind="count",
+            ),
         ),
         columns=(Column(label="File"), Column(label="Size", kind="bytes")),
         rows=tuple((file.name.text, file.size_bytes) for file in plan.files),
@@ -199,32 +207,32 @@ def _action_row(action: PlannedAction, titles: Mapping[str, str]) -> tuple[Cell,
         _CHANGES[action.change],
         titles.get(action.update_id) or f"{action.update_id} revision {action.revision}",
         " / ".join(line.group),
-        asked(line),
+        request_cell(line),
         line.deadline or "",
     )
 
 
 def shown_actions(plan: ApprovalPlan) -> Sequence[PlannedAction]:
-    """The actions that a table has room for, what takes something away before all others."""
+    """Return the actions that a table has room for, those that take something away first."""
     if len(plan.actions) <= MOST_ROWS:
         return plan.actions
     return sorted(plan.actions, key=lambda action: not action.takes_away)[:MOST_ROWS]
 
 
 def cut_note(items: Sequence[object], before: str = "") -> str:
-    """Say, after some text, how many rows are shown, where they are not all."""
+    """Return a sentence on how many rows are shown, after ``before``; empty if all are."""
     if len(items) <= MOST_ROWS:
         return ""
     return f"{before}The first {count(MOST_ROWS)} of {count(len(items))} are listed."
 
 
 def faults_section(faults: Faults) -> Section:
-    """What is wrong with a bundle's files on the media, and what of it another copy made good."""
+    """Table of the faults of a bundle on the media, and of those that another copy made good."""
 
-    def row(fault: Fault, spared: str = "") -> tuple[Cell, ...]:
-        return _FAULTS[fault.verdict] + spared, fault.path, fault.expected, fault.found
+    def row(fault: Fault, recovered: str = "") -> tuple[Cell, ...]:
+        return _FAULTS[fault.verdict] + recovered, fault.path, fault.expected, fault.actual
 
-    spared = ", taken from another copy"
+    recovered = ", taken from another copy"
     return Section(
         key="faults",
         title="What is wrong on the media",
@@ -233,7 +241,7 @@ def faults_section(faults: Faults) -> Section:
         else "",
         facts=(
             Fact(label="Files and names", value=faults.total, kind="count"),
-            Fact(label="Taken from another copy", value=len(faults.spared), kind="count"),
+            Fact(label="Taken from another copy", value=len(faults.recovered), kind="count"),
         ),
         columns=(
             Column(label="Fault", kind="short"),
@@ -241,12 +249,12 @@ def faults_section(faults: Faults) -> Section:
             Column(label="Expected"),
             Column(label="Found"),
         ),
-        rows=(*map(row, faults.listed), *(row(fault, spared) for fault in faults.spared)),
+        rows=(*map(row, faults.listed), *(row(fault, recovered) for fault in faults.recovered)),
     )
 
 
 def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
-    """What else lies on the media; listed, never opened."""
+    """Table of the other names on the media; they are listed, never opened."""
     kinds = {"file": "file", "folder": "folder", "other": "link or device"}
     return Section(
         key="beside",
@@ -258,8 +266,8 @@ def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
     )
 
 
-def asked(line: ApprovalLine) -> str:
-    """What a decision asks, in a cell."""
+def request_cell(line: ApprovalLine) -> str:
+    """Return the request of a decision, for a table cell."""
     match line.operation or _DONE.get(line.reason or ""):
         case "group":
             return "Make target group"

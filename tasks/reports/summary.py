@@ -1,4 +1,4 @@
-"""What a report says in short: its numbers, what was flagged and why, what to do now; pure."""
+"""Summary of a finished report: its numbers, the reasons for a flag, the next step. Pure."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from tasks.reports.model import (
     Fact,
     Section,
 )
-from tasks.reports.sections import MOST_ROWS, asked, cut_note
+from tasks.reports.sections import MOST_ROWS, cut_note, request_cell
 from tasks.reports.text import count
 
 
 def missing_section(missing: Iterable[MissingFile], unapproved: int | None = None) -> Section:
-    """The files that updates wait for."""
-    held = tuple(missing)
-    sizes = {one.file: one.size_bytes or 0 for one in held if one.file}
+    """Table of the files that updates wait for.
+
+    Args:
+        missing: The files.
+        unapproved: Number of other updates without all files; None if they were not counted.
+    """
+    files = tuple(missing)
+    sizes = {file.file: file.size_bytes or 0 for file in files if file.file}
     facts = [
-        Fact(label="Files", value=count_missing(held), kind="count"),
-        Fact(label="Updates", value=len({one.update_id for one in held}), kind="count"),
+        Fact(label="Files", value=count_missing(files), kind="count"),
+        Fact(label="Updates", value=len({file.update_id for file in files}), kind="count"),
         Fact(label="Size, where known", value=sum(sizes.values()), kind="bytes"),
     ]
     if unapproved is not None:
@@ -35,7 +40,7 @@ def missing_section(missing: Iterable[MissingFile], unapproved: int | None = Non
         key="missing",
         title="Missing content",
         note="Each line is a file that an approved or parked update waits for."
-        + cut_note(held, " "),
+        + cut_note(files, " "),
         facts=tuple(facts),
         columns=(
             Column(label="Update"),
@@ -47,25 +52,25 @@ def missing_section(missing: Iterable[MissingFile], unapproved: int | None = Non
         ),
         rows=tuple(
             (
-                one.title or f"{one.update_id} revision {one.revision}",
-                one.kb,
-                one.file or "unknown",
-                one.size_bytes,
-                one.reason.value,
-                one.reason_text,
+                file.title or f"{file.update_id} revision {file.revision}",
+                file.kb,
+                file.file or "unknown",
+                file.size_bytes,
+                file.reason.value,
+                file.reason_text,
             )
-            for one in held[:MOST_ROWS]
+            for file in files[:MOST_ROWS]
         ),
     )
 
 
 def count_missing(missing: Iterable[MissingFile]) -> int:
-    """Distinct files; a revision whose files are not known counts as one."""
-    return len({one.file or (one.update_id, one.revision) for one in missing})
+    """Count distinct files; a revision whose files are unknown counts as one."""
+    return len({file.file or (file.update_id, file.revision) for file in missing})
 
 
 def approval_sections(report: CommandReport) -> tuple[Section, ...]:
-    """What became of approvals: one section for each kind that there is, failures first."""
+    """Make a table for each outcome of approvals that occurred, failures first."""
     outcome = report.approvals or ApprovalOutcome()
     kinds = (
         ("failed", "Approvals that failed", outcome.failed),
@@ -92,7 +97,7 @@ def _approval_section(
         (
             _subject(report, line),
             " / ".join(line.group),
-            asked(line),
+            request_cell(line),
             line.deadline or "",
             line.reason or "",
         )
@@ -114,9 +119,9 @@ def _subject(report: CommandReport, line: ApprovalLine) -> str:
 
 
 def findings_section(report: CommandReport) -> Section:
-    """What a check found, the worst first."""
-    order = {"failure": 0, "warning": 1, "note": 2, "ok": 3}
-    found = sorted(report.findings or (), key=lambda one: (order[one.severity], one.id))
+    """Table of a check's findings, the worst first."""
+    rank = {"failure": 0, "warning": 1, "note": 2, "ok": 3}
+    findings = sorted(report.findings or (), key=lambda item: (rank[item.severity], item.id))
     labels = ("Evidence", "Meaning", "Next step")
     return Section(
         key="findings",
@@ -127,13 +132,14 @@ def findings_section(report: CommandReport) -> Section:
             *(Column(label=label) for label in labels),
         ),
         rows=tuple(
-            (one.severity, one.id, one.evidence, one.meaning, one.next_step) for one in found
+            (finding.severity, finding.id, finding.evidence, finding.meaning, finding.next_step)
+            for finding in findings
         ),
     )
 
 
 def summary_facts(report: CommandReport) -> tuple[Fact, ...]:
-    """The numbers of a run, those that it has, in the order in which people ask for them."""
+    """Return the numbers of a run that the report has, in the order in which people read them."""
     approvals = report.approvals
     facts: list[Fact | None] = [
         _fact("Bundle", _path(report.bundle)),
@@ -179,28 +185,29 @@ def _base(report: CommandReport) -> Fact | None:
 
 
 def all_sections(report: CommandReport) -> tuple[Section, ...]:
-    """Every table of a report, what needs a person first."""
-    found: list[Section] = []
+    """Return every table of a report; tables that a person must look at come first."""
+    urgent: list[Section] = []
     if report.findings:
-        found.append(findings_section(report))
+        urgent.append(findings_section(report))
     if report.missing:
-        found.append(missing_section(report.missing, report.unapproved_incomplete))
+        urgent.append(missing_section(report.missing, report.unapproved_incomplete))
     approvals = approval_sections(report)
-    found += [section for section in approvals if section.key != "approvals-applied"]
+    urgent += [section for section in approvals if section.key != "approvals-applied"]
     done = [section for section in approvals if section.key == "approvals-applied"]
-    return (*found, *report.sections, *done)
+    return (*urgent, *report.sections, *done)
 
 
 def attention(report: CommandReport) -> tuple[str, ...]:
-    """Why a run is flagged: one sentence a reason.
+    """Return the reasons why a run needs a person, one sentence each.
 
-    What ``audit --all`` lists of updates that nobody approved flags nothing.
+    Files that ``audit --all`` lists for unapproved updates do not flag a run.
     """
     if report.outcome == "done":
         return report.notices
     approvals = report.approvals or ApprovalOutcome()
     missing = count_missing(report.missing or ())
-    severe = [one for one in report.findings or () if one.severity in {"warning", "failure"}]
+    findings = report.findings or ()
+    severe = [finding for finding in findings if finding.severity in {"warning", "failure"}]
     numbers = (
         (missing, "content file is missing", "content files are missing"),
         (len(approvals.failed), "approval failed", "approvals failed"),
@@ -208,12 +215,12 @@ def attention(report: CommandReport) -> tuple[str, ...]:
         (len(approvals.held), "decision is held", "decisions are held"),
         (len(severe), "finding needs a look", "findings need a look"),
     )
-    said = [f"{count(number, one, many)}." for number, one, many in numbers if number]
-    return (*said, *report.notices)
+    reasons = [f"{count(number, noun, plural)}." for number, noun, plural in numbers if number]
+    return (*reasons, *report.notices)
 
 
 def next_step(report: CommandReport) -> str:
-    """What the operator does now, in one sentence."""
+    """Return the operator's next action in one sentence."""
     if report.errors:
         return report.errors[0].next_step
     if report.next_step:
@@ -243,7 +250,7 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
         yield "Follow the findings."
 
 
-# What was flagged does not keep the operator from carrying on with these.
+# After these commands the operator goes on with the usual step even if the run is flagged.
 _GOES_ON = {"export", "import"}
 _USUAL = {
     "export": "Carry {bundle} to the disconnected side and import it there.",

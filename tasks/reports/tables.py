@@ -1,4 +1,4 @@
-"""Tables for spreadsheets, and the shopping list: what the next bundle has to bring."""
+"""Tables for spreadsheets, and the shopping list of files that the next bundle has to bring."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _HEADINGS = (
 
 
 class WantedBy(Reported):
-    """A revision that waits for a file."""
+    """Revision that waits for a file."""
 
     update_id: str
     revision: int
 
 
 class WantedFile(Reported):
-    """A content file that the next bundle must bring; ``file`` is ``<SHA-1>.<extension>``."""
+    """Content file that the next bundle must bring; ``file`` is ``<SHA-1>.<extension>``."""
 
     file: str
     size_bytes: int | None
@@ -43,9 +43,9 @@ class WantedFile(Reported):
 
 
 class ShoppingList(Reported):
-    """What a disconnected side asks for: ids and digests only, since it may leave the enclave.
+    """Request of the disconnected side; only ids and digests, since it may leave the enclave.
 
-    Titles, which locally published updates may have, are left to the table for people.
+    Titles are only in the table for people, since a locally published update has a private title.
     """
 
     version: Literal[1] = 1
@@ -55,25 +55,25 @@ class ShoppingList(Reported):
 
 
 def missing_csv(missing: Iterable[MissingFile]) -> bytes:
-    """All missing files as CSV: UTF-8 with a byte order mark, which Excel needs, CRLF."""
+    """Return all missing files as CSV: UTF-8 with the byte order mark that Excel needs, CRLF."""
     rows = (
         (
-            one.update_id,
-            one.revision,
-            one.title,
-            one.kb,
-            one.file,
-            one.size_bytes,
-            one.reason.value,
-            one.reason_text,
+            file.update_id,
+            file.revision,
+            file.title,
+            file.kb,
+            file.file,
+            file.size_bytes,
+            file.reason.value,
+            file.reason_text,
         )
-        for one in missing
+        for file in missing
     )
     return table_csv(_HEADINGS, rows)
 
 
 def table_csv(headings: Iterable[str], rows: Iterable[tuple[Cell, ...]]) -> bytes:
-    """Any table as CSV; texts never become formulas, numbers stay bare."""
+    """Return a table as CSV; texts never become formulas, numbers are not quoted."""
     written = io.StringIO(newline="")
     writer = csv.writer(written)
     writer.writerow(headings)
@@ -83,27 +83,27 @@ def table_csv(headings: Iterable[str], rows: Iterable[tuple[Cell, ...]]) -> byte
 
 
 def shopping_list(missing: Iterable[MissingFile], *, site: str, now: datetime) -> ShoppingList:
-    """Turn what misses into what to bring: each file once, by name, with all that wait for it.
+    """Make the shopping list: each missing file once, by name, with the revisions that need it.
 
-    Where two updates name different reasons for one file, the first one counts. Revisions whose
-    files are not known have nothing to bring and are left out.
+    If updates name different reasons for one file, the first reason counts. Revisions whose files
+    are unknown are left out.
     """
-    wanted: dict[str, list[MissingFile]] = {}
-    for one in missing:
-        if one.file is not None:
-            wanted.setdefault(one.file, []).append(one)
+    lines_by_file: dict[str, list[MissingFile]] = {}
+    for line in missing:
+        if line.file is not None:
+            lines_by_file.setdefault(line.file, []).append(line)
     return ShoppingList(
         site=site,
         created=now,
         files=tuple(
             WantedFile(
                 file=file,
-                size_bytes=waiting[0].size_bytes,
-                reason=waiting[0].reason,
+                size_bytes=lines[0].size_bytes,
+                reason=lines[0].reason,
                 wanted_by=tuple(
-                    WantedBy(update_id=one.update_id, revision=one.revision) for one in waiting
+                    WantedBy(update_id=line.update_id, revision=line.revision) for line in lines
                 ),
             )
-            for file, waiting in sorted(wanted.items())
+            for file, lines in sorted(lines_by_file.items())
         ),
     )

@@ -1,4 +1,4 @@
-"""A run on a terminal: bars while it works, a short summary at its end."""
+"""Run on a terminal: bars while it works, a short summary at its end."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def print_report(
     out: IO[str] | None = None,
     err: IO[str] | None = None,
 ) -> None:
-    """Print one JSON document, or a summary for people, on stdout; on stderr what to do now.
+    """Print one JSON document, or a summary for people, on stdout; errors and next step on stderr.
 
     The last line on stderr is always the next step.
     """
-    # ASCII only: the same bytes whatever the code page of the console or pipe.
-    said = [json.dumps(report.as_json())] if as_json else summarise(report)
-    print_lines(said, out or sys.stdout)
+    # ASCII only, so that the bytes do not depend on the code page of the console or pipe.
+    lines = [json.dumps(report.as_json())] if as_json else summarise(report)
+    print_lines(lines, out or sys.stdout)
     errors = [
         f"{'  ' if number else 'error: '}{visible(line)}"
         for error in report.errors
@@ -49,17 +49,17 @@ def print_report(
 
 
 def open_streams() -> None:
-    """Open what our caller closed (``>&-``), so that no file of ours gets its number.
+    """Open the standard streams that our caller closed (``>&-``) on the null device.
 
-    What is said there goes nowhere, instead of into another stream or a database.
+    Otherwise one of our files would get such a stream's number, and prints would go into it.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
-def let_go(stream: IO[str]) -> None:
-    """Let a stream lead nowhere that nobody reads any more, also when Python empties it."""
+def discard_output(stream: IO[str]) -> None:
+    """Point a stream that is not read any more at the null device, so that no flush of it fails."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -67,16 +67,16 @@ def let_go(stream: IO[str]) -> None:
 
 
 def print_lines(lines: Sequence[str], stream: IO[str]) -> None:
-    """Print lines at once, what the stream's code page lacks written out.
+    """Print lines at once; characters that the stream's code page lacks are written out.
 
-    That nobody reads on (``| head``) does not change how the command ended.
+    A reader that has stopped reading (``| head``) does not change how the command ended.
     """
     try:
         for line in lines:
             print(_encodable(line, stream), file=stream)
         stream.flush()
     except OSError:
-        let_go(stream)
+        discard_output(stream)
 
 
 def _now(report: CommandReport) -> str:
@@ -85,10 +85,10 @@ def _now(report: CommandReport) -> str:
 
 
 def summarise(report: CommandReport) -> list[str]:
-    """A run in a few aligned lines; foreign text made visible."""
-    said = [visible(line) for line in report.lines]
-    if said and report.run is None and not report.errors:
-        return said  # a small command has nothing but what it says
+    """Return a run in a few aligned lines, with foreign text made visible."""
+    printed = [visible(line) for line in report.lines]
+    if printed and report.run is None and not report.errors:
+        return printed  # a small command has only its lines
     site = f" {visible(report.site)}" if report.site else ""
     facts = [(fact.label, cell(fact.value, fact.kind)) for fact in summary_facts(report)]
     if report.report is not None:
@@ -96,7 +96,7 @@ def summarise(report: CommandReport) -> list[str]:
     width = max((len(label) for label, _ in facts), default=0)
     lines = [f"{visible(report.command)}{site}: {report.outcome}"]
     lines += [f"  {label:<{width}}  {value}" for label, value in facts]
-    lines += [f"  {line}" for line in said]
+    lines += [f"  {line}" for line in printed]
     lines += [f"  ! {visible(reason)}" for reason in attention(report)]
     return lines + _missing_lines(report)
 
@@ -104,11 +104,11 @@ def summarise(report: CommandReport) -> list[str]:
 def _missing_lines(report: CommandReport) -> list[str]:
     missing = report.missing or ()
     lines = []
-    for one in missing[:_MISSING_LINES]:
-        title = visible(one.title) or f"{one.update_id} revision {one.revision}"
-        amount = "" if one.size_bytes is None else f", {size(one.size_bytes)}"
+    for file in missing[:_MISSING_LINES]:
+        title = visible(file.title) or f"{file.update_id} revision {file.revision}"
+        amount = "" if file.size_bytes is None else f", {size(file.size_bytes)}"
         lines.append(
-            f"    {visible(one.file or 'unknown file')}{amount}: {one.reason.value}; {title}"
+            f"    {visible(file.file or 'unknown file')}{amount}: {file.reason.value}; {title}"
         )
     if len(missing) > _MISSING_LINES:
         lines.append(f"    and {len(missing) - _MISSING_LINES:,} more in the report")
@@ -116,20 +116,20 @@ def _missing_lines(report: CommandReport) -> list[str]:
 
 
 def _encodable(text: str, stream: IO[str]) -> str:
-    """Text that the stream can take: what its code page lacks is written out."""
+    """Return text that the stream can take; characters that its code page lacks are escaped."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def show_steps() -> None:
-    """Say on stderr what each step does, with the time, as it happens."""
+    """Print the lines of each step on stderr, with the time, as they are logged."""
     lines = logging.StreamHandler(sys.stderr)
     lines.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     log.addHandler(lines)
 
 
 class _Bar(tqdm):  # type: ignore[type-arg] # a bar without an iterable
-    """A bar without tqdm's watching thread: we redraw by the clock ourselves."""
+    """Bar without tqdm's monitor thread, since we redraw by the clock ourselves."""
 
     monitor_interval = 0
 
@@ -137,16 +137,16 @@ class _Bar(tqdm):  # type: ignore[type-arg] # a bar without an iterable
 class TerminalProgress:
     """Bars by tqdm, on a terminal only. ``advance`` is cheap and may come from any thread.
 
-    tqdm looks at the clock and redraws within ``update``; counting here and telling it five times
-    a second costs a tenth of that.
+    tqdm reads the clock and redraws within ``update``. Counting here and calling it five times a
+    second costs a tenth of that.
     """
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream
         self._lock = Lock()
         self._bar: _Bar | None = None
-        self._waiting = 0
-        self._told = 0.0
+        self._uncounted = 0
+        self._flushed = 0.0
 
     def start(self, step: str, *, total: int | None, unit: Unit) -> None:
         """Begin a bar; one that is still open ends."""
@@ -165,19 +165,19 @@ class TerminalProgress:
             dynamic_ncols=True,
         )
         with self._lock:
-            self._bar, self._waiting, self._told = bar, 0, time.monotonic()
+            self._bar, self._uncounted, self._flushed = bar, 0, time.monotonic()
 
     def advance(self, amount: int) -> None:
         """Count; redraw at most five times a second."""
         with self._lock:
-            self._waiting += amount
+            self._uncounted += amount
             moment = time.monotonic()
-            if moment - self._told >= _FLUSH_SECONDS:
-                self._told = moment
+            if moment - self._flushed >= _FLUSH_SECONDS:
+                self._flushed = moment
                 self._flush()
 
     def finish(self) -> None:
-        """Draw what is left and end the bar."""
+        """Draw the rest and end the bar."""
         with self._lock:
             self._flush()
             bar, self._bar = self._bar, None
@@ -185,6 +185,6 @@ class TerminalProgress:
             bar.close()
 
     def _flush(self) -> None:
-        amount, self._waiting = self._waiting, 0
+        amount, self._uncounted = self._uncounted, 0
         if self._bar is not None and amount:
             self._bar.update(amount)

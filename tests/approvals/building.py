@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasks.approvals.apply import ApplyOutcome, believe, operations, read_outcomes
+from tasks.approvals.apply import ApplyOutcome, keep_what_server_shows, operations, read_outcomes
 from tasks.approvals.model import (
     Action,
     Approval,
@@ -17,7 +17,7 @@ from tasks.approvals.model import (
     Key,
     LicenseAcceptance,
 )
-from tasks.approvals.outline import ApprovalPlan
+from tasks.approvals.plan_model import ApprovalPlan
 from tasks.revision import RevisionId
 
 NOW = datetime(2031, 5, 1, 3, 0, tzinfo=UTC)
@@ -90,7 +90,7 @@ class ModelServer:
             for line in operations(plan)
             if "n" in line
         ]
-        return believe(read_outcomes(plan, lines), self.decisions())
+        return keep_what_server_shows(read_outcomes(plan, lines), self.decisions())
 
     def _outcome(self, line: dict[str, Any], *, fails: bool) -> dict[str, Any]:
         if fails:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     UNASSIGNED_COMPUTERS,
@@ -16,8 +16,8 @@ from tasks.approvals.model import (
     ApprovalSet,
     Decline,
 )
-from tasks.approvals.outline import ApprovalPlan
 from tasks.approvals.plan import plan_approvals
+from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
 from tasks.revision import RevisionId
@@ -44,11 +44,11 @@ def plan(
     incoming: ApprovalSet = NOTHING,
     present: ApprovalSet = NOTHING,
     policy: ApprovalPolicy | None = None,
-    **facts: Any,
+    **states: Any,
 ) -> ApprovalPlan:
-    if "superseded_by" in facts:
-        facts["superseded_by"] = looked_up(facts["superseded_by"])
-    situation = Situation(last, incoming, present, Facts(**({"known": KNOWN} | facts)))
+    if "superseded_by" in states:
+        states["superseded_by"] = looked_up(states["superseded_by"])
+    situation = Situation(last, incoming, present, UpdateStates(**({"on_server": KNOWN} | states)))
     return plan_approvals(situation, policy or ApprovalPolicy(), now=NOW)
 
 
@@ -345,9 +345,9 @@ class TestSuccessors:
 
     CHAIN = {u(1): {u(2)}, u(2): {u(3)}}  # noqa: RUF012  # a table that nobody writes to
 
-    def decline_plan(self, *incoming: Approval | Decline, **facts: Any) -> ApprovalPlan:
-        facts = {"superseded_by": {u(1): {u(2)}}} | facts
-        return plan(ONE, decisions(decline(1), *incoming), ONE, **facts)
+    def decline_plan(self, *incoming: Approval | Decline, **states: Any) -> ApprovalPlan:
+        states = {"superseded_by": {u(1): {u(2)}}} | states
+        return plan(ONE, decisions(decline(1), *incoming), ONE, **states)
 
     def test_a_decline_waits_while_its_successor_is_parked(self) -> None:
         made = self.decline_plan(approval(2), content_missing=ids(2))
@@ -514,5 +514,5 @@ def test_five_thousand_decisions_are_planned_in_a_moment() -> None:
     known = frozenset(RevisionId(u(n), 100) for n in range(10_000))
     incoming = decisions(*many(5_000), *[decline(n) for n in range(5_000, 10_000)])
     chain = {u(n): {u(n + 1)} for n in range(5_000, 5_200)}
-    made = plan(incoming=incoming, known=known, superseded_by=chain)
+    made = plan(incoming=incoming, on_server=known, superseded_by=chain)
     assert len(made.actions) == 10_000

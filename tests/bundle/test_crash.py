@@ -12,10 +12,10 @@ import pytest
 from tasks.bundle.layout import CONTENT, HEADER
 from tasks.bundle.plan import MediaLimits
 from tasks.content.names import ContentName
-from tasks.hosts.memory import MemoryHost
-from tasks.hosts.memory_power import PowerLostError
 from tests.support.bundles import Workshop, fill_content, tree, write_content
 from tests.support.crossing_program import finish, start
+from tests.support.memory_host import MemoryHost
+from tests.support.memory_power import PowerLostError
 
 KILLS = int(os.environ.get("WSUS_AIRGAP_KILLS", "4"))
 

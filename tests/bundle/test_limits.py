@@ -22,9 +22,9 @@ from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.manifest import LINE_LIMIT_BYTES, MOST_PARTS, Entry, line_bytes, read_entries
 from tasks.bundle.seal import BUNDLE_TYPE, seal_payload
 from tasks.content.names import Blake3, ContentDigest, ContentName
-from tasks.crossing.fitting import require_countable
+from tasks.importing.incoming import require_countable
 from tasks.metadata import update_xml
-from tasks.metadata.gunzip import Limits
+from tasks.metadata.gzip_stream import Limits
 from tasks.refusals import SafetyError, SealError, TrustError
 from tests.support.bundles import Workshop
 

@@ -16,11 +16,11 @@ from tasks.content.scan import scan
 from tasks.errors import BatchFailedError, HostFileError
 from tasks.hosts.host import Host, Space
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import HostPath
 from tasks.refusals import RoomError, SafetyError
 from tests.support import needs
 from tests.support.bundles import Workshop, fill_content, tree, write_content
+from tests.support.memory_host import MemoryHost
 
 SMALL = MediaLimits(160_000, 40_000)
 

@@ -101,7 +101,7 @@ def test_only_what_the_baseline_lacks_is_carried(tmp_path: Path) -> None:
 
     plan = workshop.plan(baseline=baseline)
 
-    assert (plan.files, plan.carried_files, plan.held_files, plan.gone_files) == (3, 2, 1, 1)
+    assert (plan.files, plan.carried_files, plan.files_in_base, plan.gone_files) == (3, 2, 1, 1)
     carried = {file.sha1 for file in read_carry(workshop.folder(1))}
     assert carried == {_entry(b"new").sha1, size_differs.sha1}
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, CONTENT, HEADER, MANIFEST, PACKAGE, SHA1SUMS
 from tasks.bundle.manifest import Entry, TrustedManifest
-from tasks.bundle.opening import OpenedBundle
+from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.plan import MediaLimits
 from tasks.bundle.unpack import (
     ContentRead,
@@ -33,10 +33,10 @@ from tasks.errors import (
     UsageError,
 )
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import HostPath
 from tasks.refusals import SealError, TamperError, TrustError, UndeclaredFileError, WrongSiteError
 from tests.support.bundles import Workshop, fill_content, tree, write_content
+from tests.support.memory_host import MemoryHost
 
 SMALL = MediaLimits(160_000, 40_000)
 
@@ -211,7 +211,7 @@ def test_a_document_list_or_seal_damaged_on_one_copy_is_taken_from_the_other(
         assert not bundle.faults
         # Of a copy that was not needed nothing is read but what says which bundle it is.
         read = first or name == HEADER
-        assert [fault.path for fault in bundle.faults.spared] == [str(path)] * read
+        assert [fault.path for fault in bundle.faults.recovered] == [str(path)] * read
         shutil.rmtree(copy)
 
 

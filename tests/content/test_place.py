@@ -14,10 +14,10 @@ from tasks.content.place import Placed, PlaceItem, place
 from tasks.content.scan import scan
 from tasks.errors import HostFileError
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost
-from tasks.hosts.memory_power import PowerLostError
 from tasks.hosts.paths import HostPath
 from tests.support.bundles import fill_content, tree, write_content
+from tests.support.memory_host import MemoryHost
+from tests.support.memory_power import PowerLostError
 
 
 def _place(root: Path, items: list[PlaceItem]) -> list[Placed]:
@@ -66,7 +66,7 @@ def test_a_second_run_moves_nothing_and_finds_everything(tmp_path: Path) -> None
 
     placed = _place(tmp_path, items)
 
-    assert sum(len(result.found) for result in placed) == len(items)
+    assert sum(len(result.already_placed) for result in placed) == len(items)
     assert not any(result.moved or result.failed for result in placed)
 
 

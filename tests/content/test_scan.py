@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.content.digest import digest_chunks
-from tasks.content.memory import HashMemory
+from tasks.content.hash_cache import HashCache
 from tasks.content.scan import ContentFile, scan
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost
 from tasks.hosts.paths import Platform
 from tests.support.bundles import fill_content, write_content
+from tests.support.memory_host import MemoryHost
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -86,10 +86,10 @@ def test_the_memory_knows_a_file_until_it_looks_different(tmp_path: Path) -> Non
     host = LocalHost()
     root = host.path(str(content))
     digests = digest_chunks([b"good"])
-    with HashMemory(tmp_path / "hashes.sqlite") as memory:
+    with HashCache(tmp_path / "hashes.sqlite") as memory:
         memory.remember([(file, digests) for file in scan(host, root)], now=NOW)
 
-    with HashMemory(tmp_path / "hashes.sqlite") as memory:
+    with HashCache(tmp_path / "hashes.sqlite") as memory:
         (known,) = scan(host, root, remembered=memory.lookup)
         path = content / name.folder / name.text
         (content / "other").write_bytes(b"baad")
@@ -114,14 +114,14 @@ def test_the_memory_writes_in_batches_and_keeps_what_an_error_leaves(tmp_path: P
     digests = digest_chunks([b""])
 
     def remember_and_fail() -> None:
-        with HashMemory(tmp_path / "hashes.sqlite") as memory:
+        with HashCache(tmp_path / "hashes.sqlite") as memory:
             memory.remember([(file, digests) for file in scan(host, root)], now=NOW)
             raise RuntimeError
 
     with contextlib.suppress(RuntimeError):
         remember_and_fail()
 
-    with HashMemory(tmp_path / "hashes.sqlite") as memory:
+    with HashCache(tmp_path / "hashes.sqlite") as memory:
         known = [file.digests for file in scan(host, root, remembered=memory.lookup)]
     assert len(known) == len(set(names))
     assert all(known)

@@ -21,10 +21,10 @@ from tasks.errors import (
 )
 from tasks.hosts.host import FileHash, Host
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost
-from tasks.hosts.memory_power import PowerLostError
 from tasks.hosts.paths import HostPath
 from tests.support.bundles import fill_content, tree, write_content
+from tests.support.memory_host import MemoryHost
+from tests.support.memory_power import PowerLostError
 
 LIMITS = BatchLimits(files=7, size_bytes=20_000)
 

@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 from prefect.states import AwaitingRetry
 
 from deploy import lab
-from deploy.serve import read_sites
+from deploy.prefect_server.serve import read_sites
 from tasks.errors import PathMissingError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,9 +36,9 @@ def pair(tmp_path: Path) -> Path:
 
 @contextmanager
 def serving(sites: Path, errors: Path) -> Iterator[SyncPrefectClient]:
-    """Run ``deploy.serve`` and a client that was told its secret."""
+    """Run ``deploy.prefect_server.serve`` and a client that was told its secret."""
     environment = {**os.environ, "WSUS_AIRGAP_SITES": str(sites), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-P", "-m", "deploy.serve"]
+    command = [sys.executable, "-P", "-m", "deploy.prefect_server.serve"]
     with errors.open("w") as log:
         child = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
@@ -59,9 +59,9 @@ def wait_for_end(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
     """Wait until a run has ended, one way or the other."""
     limit = time.monotonic() + 150
     while time.monotonic() < limit:
-        found = client.read_flow_run(run.id)
-        if found.state is not None and found.state.is_final():
-            return found
+        current = client.read_flow_run(run.id)
+        if current.state is not None and current.state.is_final():
+            return current
         time.sleep(0.5)
     raise AssertionError(f"run {run.name} does not end")
 

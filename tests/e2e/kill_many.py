@@ -27,7 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from deploy.embedded import EmbeddedServer
+from deploy.prefect_server.embedded import EmbeddedServer
 from tests.e2e.kill_trials import STAGES, Range, Trial, Way, prepare, ways_of
 
 _WITHIN_EACH_STEP = 10

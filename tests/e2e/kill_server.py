@@ -53,7 +53,7 @@ def server_of(command: int) -> psutil.Process | None:
     """The process of a command's embedded server, while there is one."""
     try:
         for child in psutil.Process(command).children():
-            if "deploy.embedded_child" in child.cmdline():
+            if "deploy.prefect_server.embedded_child" in child.cmdline():
                 return child
     except psutil.Error:
         pass

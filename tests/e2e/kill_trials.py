@@ -23,14 +23,14 @@ from typing import Literal
 
 import psutil
 
-from deploy import lab
+from deploy.lab import pair
 from tests.e2e.killing import CALLS, Ended, Outcome, calls_of, observe
 from tests.support.labs import ROOT, Lab, make_lab
 
 Way = Literal["server", "command", "supervisor", "wsusutil", "script", "tree"]
 STAGES = ("export", "import", "accept", "second export", "second import", "audit", "verify")
 _NEEDLES = {
-    "server": "deploy.embedded_child",
+    "server": "deploy.prefect_server.embedded_child",
     "supervisor": "wsus-airgap-job",
     "wsusutil": "deploy.lab.wsusutil",
     "script": "deploy.lab.powershell",
@@ -204,7 +204,7 @@ def prepare(home: Path, *, api_url: str | None, wanted: set[str]) -> list[Range]
     folder = home / "lab"
     shutil.rmtree(folder, ignore_errors=True)
     made = make_lab(folder, api_url=api_url, seed=7)
-    for side in lab.SIDES:
+    for side in pair.SIDES:
         _log_calls(folder, side)
     ranges = []
     receipt = ""

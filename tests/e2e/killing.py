@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy import lab
+from deploy.lab import pair
 
 CALLS = "calls.log"
 _SETTLE_SECONDS = 30.0
@@ -89,7 +90,7 @@ def settled(folder: Path, wanted: Sequence[dict[str, Any]] | None = None) -> dic
     give_up = time.monotonic() + _SETTLE_SECONDS
     before = None
     while True:
-        state = {side: lab.state(folder, side) for side in lab.SIDES}
+        state = {side: lab.state(folder, side) for side in pair.SIDES}
         if time.monotonic() > give_up or (wanted and [*state.values()] == [*wanted]):
             return state
         if wanted is None and before == state:
@@ -106,7 +107,7 @@ def observe(folder: Path, ended: Ended, like: Outcome | None = None) -> Outcome:
         exit_code=ended.exit_code,
         said=_said(ended.document or {}),
         servers=servers,
-        content={side: _content(folder / side / "WsusContent") for side in lab.SIDES},
+        content={side: _content(folder / side / "WsusContent") for side in pair.SIDES},
         left=Counter(_names(folder)),
         faults=_bundle_faults(folder / "disconnected" / "site.toml", folder / "media"),
         sealed=_sealed(folder),
@@ -169,17 +170,17 @@ def _content(folder: Path) -> dict[str, str]:
 
 def _bundle_faults(site: Path, media: Path) -> tuple[str, ...]:
     """What verifying every bundle on the media finds, through the product's own eyes."""
-    from tasks.crossing.arrival import open_arrival, prove
-    from tasks.crossing.workplace import open_workplace
     from tasks.errors import AirGapError
-    from tasks.site.reading import lay_out_site
+    from tasks.importing.incoming import open_incoming, prove
+    from tasks.run.context import open_run_context
+    from tasks.site.reading import register_site
 
-    name = lay_out_site(site).name
+    name = register_site(site).name
     found = []
     for bundle in sorted(media.glob("alpha-*")):
-        with open_workplace(name, command="verify", side=None, clock=_now) as place:
+        with open_run_context(name, command="verify", side=None, clock=_now) as place:
             try:
-                prove(place, open_arrival(place, [str(bundle)], to_import=False))
+                prove(place, open_incoming(place, [str(bundle)], to_import=False))
             except AirGapError as error:
                 found.append(f"{bundle.name}: {error.message}")
     return tuple(found)

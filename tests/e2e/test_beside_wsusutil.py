@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from deploy.lab.rules import machine
+from deploy.lab.rules import windows
 from tests.support.labs import ROOT, Lab, Result, make_lab, run_here
 
 RUN = r"\d{8}T\d{6}Z-(?:export|import)-[0-9a-f]{6}"
@@ -40,10 +40,10 @@ def wait_until(is_so: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def working(lab: Lab, side: str) -> list[machine.ProcessRow]:
+def working(lab: Lab, side: str) -> list[windows.ProcessRow]:
     """The server's own process list, as far as it is about wsusutil."""
     with lab.server(side) as server:
-        return machine.processes(server)
+        return windows.processes(server)
 
 
 def service(lab: Lab, side: str) -> str:
@@ -254,14 +254,16 @@ def test_one_that_begins_after_the_first_look_is_seen_before_anything_is_done(
         f'case "$*" in *{script}.ps1*) echo >>{tmp_path}/calls\n'
         f'if [ "$(wc -l <{tmp_path}/calls)" -eq {call} ]; then\n'
         f"  PYTHONPATH={ROOT} {sys.executable} -c '{hang}'\n"
-        f"  setsid {own} {verb} {arguments} </dev/null >/dev/null 2>&1 &\n  sleep 1\nfi;; esac\n"
+        f"  setsid {own} {verb} {arguments} </dev/null >/dev/null 2>&1 &\n"
+        f"  until grep -lsa {tmp_path}/own.xml.gz /proc/[0-9]*/cmdline"
+        " | xargs -r grep -lsa deploy.lab.wsusutil | grep -q .; do sleep 0.1; done\nfi;; esac\n"
         "exit $code\n"
     )
     wrapper.chmod(0o755)
     lab.configure(side, "server", powershell=[str(wrapper)])
     if words == ("audit",):
         with lab.server(side) as server:  # so that the first look at the API needs the service
-            machine.stop_service(server)
+            windows.stop_service(server)
     before = lab.snapshot(side)
     try:
         refused(lab.run(side, *given), "not ours", "own.xml.gz")

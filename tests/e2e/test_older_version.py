@@ -1,6 +1,6 @@
 """What version 0.1.0 left behind is opened, finished and gone on with by this version.
 
-``tests/data/v0.1.0`` was made by ``tests/support/make_older_labs.py`` on the code of 0.1.0. The
+``tests/data/v0.1.0`` was made by its ``make_labs.py.txt`` on the code of 0.1.0. The
 machine that made it is gone, so the locks of its killed runs are taken over, as after a move.
 """
 
@@ -10,7 +10,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tasks.content.memory import HashMemory
+from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentName
 from tasks.content.scan import ContentFile
 from tasks.hosts.local import LocalHost
@@ -75,7 +75,7 @@ def test_digests_that_it_remembered_are_still_found(tmp_path: Path) -> None:
             "SELECT path, size_bytes, mtime_ns, file_id, sha1, blake3 FROM hashed"
         ).fetchall()
     assert rows
-    with HashMemory(state / "hashes.sqlite") as hashes:
+    with HashCache(state / "hashes.sqlite") as hashes:
         for path, size_bytes, mtime_ns, file_id, sha1, blake3 in rows:
             name = ContentName.parse(Path(path).name)
             assert name is not None

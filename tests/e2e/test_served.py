@@ -83,7 +83,7 @@ def serving(made: Lab, side: str) -> Iterator[None]:
     variables = {"WSUS_AIRGAP_SITES": str(made.folder / side), "PYTHONPATH": str(ROOT)}
     with (made.folder / f"serve-{side}.log").open("w") as log:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "deploy.serve"],
+            [sys.executable, "-P", "-m", "deploy.prefect_server.serve"],
             env={**os.environ, **variables},
             stdout=log,
             stderr=log,

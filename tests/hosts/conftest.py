@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import CommandResult, Host, Json
 from tasks.hosts.local import LocalHost
-from tasks.hosts.memory import MemoryHost
-from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.script_run import ScriptSetup
 from tasks.scripts import Script
 from tests.support import needs
+from tests.support.memory_host import MemoryHost
 from tests.support.sshd import Sshd, running_sshd
 
 INTERPRETER = (sys.executable, str(Path(__file__).with_name("interpreter.py")))

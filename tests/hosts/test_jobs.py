@@ -6,7 +6,7 @@ import pytest
 
 from tasks.hosts.host import JobStatus
 from tasks.hosts.jobs import poll, read_probe
-from tasks.hosts.memory import MemoryHost
+from tests.support.memory_host import MemoryHost
 
 # Python takes each of these for digits; no supervisor writes them.
 NO_NUMBERS = ["²", "٣", "1_0", "9" * 5_000, "", "-", "0x1"]

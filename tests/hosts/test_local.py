@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tasks.errors import CommandFailedError, DiskFullError, HostFileError, TimeLimitError
-from tasks.hosts import faults, local_durable
+from tasks.hosts import local_durable, os_errors
 from tasks.hosts.local import LocalHost
 from tasks.refusals import FolderUnsafeError
 from tests.hosts.conftest import shell, wait_for
@@ -269,7 +269,7 @@ class _ViolationError(OSError):
 
 
 def test_a_sharing_violation_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "SHARING_DELAYS_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(os_errors, "SHARING_DELAYS_SECONDS", (0.0, 0.0, 0.0))
     answers: list[OSError | str] = [
         _ViolationError(32),
         _ViolationError(33),
@@ -283,12 +283,12 @@ def test_a_sharing_violation_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> N
             raise answer
         return answer
 
-    assert faults.retry_sharing(action) == "done"
+    assert os_errors.retry_sharing(action) == "done"
 
 
 @pytest.mark.parametrize("code", [2, 32])
 def test_what_does_not_pass_comes_out(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    monkeypatch.setattr(faults, "SHARING_DELAYS_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(os_errors, "SHARING_DELAYS_SECONDS", (0.0, 0.0))
     tries = []
 
     def action() -> None:
@@ -296,5 +296,5 @@ def test_what_does_not_pass_comes_out(monkeypatch: pytest.MonkeyPatch, code: int
         raise _ViolationError(code)
 
     with pytest.raises(OSError, match="in use"):
-        faults.retry_sharing(action)
+        os_errors.retry_sharing(action)
     assert len(tries) == (3 if code == 32 else 1)

@@ -18,11 +18,11 @@ import pytest
 from tasks.hosts.host import Outcome
 from tasks.hosts.local import LocalHost
 from tasks.hosts.locks import Lock, LockOwner, acquire, acquire_as, current_owner, is_gone
-from tasks.hosts.memory import MemoryHost
-from tasks.hosts.memory_power import PowerLostError
 from tasks.hosts.paths import HostPath
 from tasks.refusals import LockHeldError
 from tests.hosts.conftest import World
+from tests.support.memory_host import MemoryHost
+from tests.support.memory_power import PowerLostError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MACHINE = "5f0c7d5e"

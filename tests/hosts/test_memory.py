@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tasks.errors import ConnectionLostError, DiskFullError, HostFileError
 from tasks.hosts.host import CommandResult
-from tasks.hosts.memory import MemoryHost
-from tasks.hosts.memory_power import PowerLostError
 from tasks.hosts.paths import HostPath, Platform
+from tests.support.memory_host import MemoryHost
+from tests.support.memory_power import PowerLostError
 
 SEEDS = st.integers(0, 1_000_000)
 

@@ -16,9 +16,9 @@ import pytest
 
 from tasks.errors import PathMissingError, ScriptFailedError, TimeLimitError
 from tasks.hosts import script_run
+from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import FileHash, Host, Json
 from tasks.hosts.local import LocalHost
-from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.script_run import ScriptFiles, ScriptSetup
 from tasks.hosts.waiting import Pace
 from tasks.refusals import ScriptDigestError

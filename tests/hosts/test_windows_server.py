@@ -11,8 +11,8 @@ import pytest
 
 from tasks.errors import CommandFailedError, HostFileError
 from tasks.hosts import ssh_files
+from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import FileHash, Host
-from tasks.hosts.opening import HostAddress, open_host
 from tasks.hosts.paths import HostPath, Platform
 from tasks.refusals import FolderUnsafeError
 from tests.support.windows_sshd import WindowsServer, running_windows

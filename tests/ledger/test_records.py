@@ -15,7 +15,7 @@ from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
 from tasks.names import Mode
 from tests.support.bundles import NOW
-from tests.support.places import reserved
+from tests.support.runs import reserved
 
 DAY = timedelta(days=1)
 

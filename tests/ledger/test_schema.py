@@ -22,7 +22,7 @@ from tasks.ledger.store import Ledger
 from tasks.refusals import SafetyError
 from tests.support.labs import ROOT
 from tests.support.older_labs import OlderLab, unpack_lab
-from tests.support.places import lay_out_place, open_place
+from tests.support.runs import open_test_run, write_site_file
 
 TABLES = ("fact", "export", "import", "decision", "step", "run")
 # A later version's: changes a table of today, fills it, and adds another.
@@ -88,14 +88,14 @@ def test_a_new_ledger_is_like_a_migrated_one(tmp_path: Path) -> None:
 
 
 def test_a_ledger_of_a_later_version_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="disconnected")
-    with open_place(site) as place:
+    site = write_site_file(tmp_path, side="disconnected")
+    with open_test_run(site) as place:
         path = place.ledger.path
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         migrate(connection, path, LATER)
         connection.execute("PRAGMA journal_mode = DELETE")
     content = path.read_bytes()
-    with pytest.raises(SafetyError, match="schema version 3") as caught, open_place(site):
+    with pytest.raises(SafetyError, match="schema version 3") as caught, open_test_run(site):
         pass
     assert str(path) in caught.value.message
     assert "Run the version of the product that wrote it" in caught.value.next_step

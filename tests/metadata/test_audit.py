@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.content.content_listing import PresentFile
 from tasks.content.names import ContentDigest
 from tasks.metadata.audit import (
     REASON_TEXTS,
     ContentView,
-    HeldFile,
     MissingFile,
     MissingReason,
     Provenance,
@@ -47,10 +47,10 @@ def index(tmp_path: Path) -> PackageIndex:
     return PackageIndex(tmp_path / "i")
 
 
-def holding(**sizes: int | HeldFile) -> Callable[[ContentDigest], HeldFile | None]:
+def holding(**sizes: int | PresentFile) -> Callable[[ContentDigest], PresentFile | None]:
     held = {
         ContentDigest(File(name.replace("_", ".")).sha1): (
-            size if isinstance(size, HeldFile) else HeldFile(size)
+            size if isinstance(size, PresentFile) else PresentFile(size)
         )
         for name, size in sizes.items()
     }
@@ -62,7 +62,7 @@ def reasons(missing: list[MissingFile]) -> list[tuple[str | None, MissingReason]
 
 
 def test_a_revision_whose_files_all_lie_there_is_complete(index: PackageIndex) -> None:
-    view = ContentView(choice=ALL, held=holding(a_cab=10, b_cab=20))
+    view = ContentView(choice=ALL, find=holding(a_cab=10, b_cab=20))
 
     with index:
         found = list(audit_revisions(index, [RevisionId(guid(1), 3), RevisionId(guid(4), 1)], view))
@@ -75,7 +75,7 @@ def test_a_revision_whose_files_all_lie_there_is_complete(index: PackageIndex) -
 
 
 def test_a_file_of_a_child_is_named_for_the_update_that_was_approved(index: PackageIndex) -> None:
-    view = ContentView(choice=ALL, held=holding(a_cab=10))
+    view = ContentView(choice=ALL, find=holding(a_cab=10))
 
     with index:
         (missing,) = find_missing(index, [RevisionId(guid(1), 3)], view)
@@ -105,7 +105,7 @@ def test_a_file_of_a_child_is_named_for_the_update_that_was_approved(index: Pack
 def test_the_reason_follows_from_where_the_file_was_last_seen(
     provenance: Provenance, reason: MissingReason, index: PackageIndex
 ) -> None:
-    view = ContentView(choice=ALL, held=holding(b_cab=20), provenance=lambda _: provenance)
+    view = ContentView(choice=ALL, find=holding(b_cab=20), provenance=lambda _: provenance)
 
     with index:
         missing = list(find_missing(index, [RevisionId(guid(1), 3)], view))
@@ -116,18 +116,18 @@ def test_the_reason_follows_from_where_the_file_was_last_seen(
 @pytest.mark.parametrize(
     ("held", "is_good"),
     [
-        (HeldFile(10), True),
-        (HeldFile(11), False),
-        (HeldFile(0), False),
-        (HeldFile(10, is_valid=False), False),
-        (HeldFile(10, is_valid=True), True),
-        (HeldFile(11, is_valid=True), True),
+        (PresentFile(10), True),
+        (PresentFile(11), False),
+        (PresentFile(0), False),
+        (PresentFile(10, is_valid=False), False),
+        (PresentFile(10, is_valid=True), True),
+        (PresentFile(11, is_valid=True), True),
     ],
 )
 def test_a_file_counts_when_its_bytes_are_right(
-    held: HeldFile, is_good: bool, index: PackageIndex
+    held: PresentFile, is_good: bool, index: PackageIndex
 ) -> None:
-    view = ContentView(choice=ALL, held=holding(a_cab=held, b_cab=20))
+    view = ContentView(choice=ALL, find=holding(a_cab=held, b_cab=20))
 
     with index:
         missing = list(find_missing(index, [RevisionId(guid(1), 3)], view))
@@ -137,16 +137,16 @@ def test_a_file_counts_when_its_bytes_are_right(
 
 def test_a_size_that_nobody_knows_condemns_nothing(index: PackageIndex) -> None:
     with index:
-        view = ContentView(choice=ALL, held=holding(c_cab=123))
+        view = ContentView(choice=ALL, find=holding(c_cab=123))
         assert list(find_missing(index, [RevisionId(guid(5), 1)], view)) == []
-        (missing,) = find_missing(index, [RevisionId(guid(5), 1)], ContentView(ALL, held=holding()))
+        (missing,) = find_missing(index, [RevisionId(guid(5), 1)], ContentView(ALL, find=holding()))
     assert missing.size_bytes is None
 
 
 def test_settings_that_differ_are_the_reason_when_staging_never_held_it(
     index: PackageIndex,
 ) -> None:
-    view = ContentView(choice=ALL, held=holding(), staging=ENGLISH)
+    view = ContentView(choice=ALL, find=holding(), staging=ENGLISH)
 
     with index:
         found = {
@@ -162,7 +162,7 @@ def test_settings_that_differ_are_the_reason_when_staging_never_held_it(
 def test_a_revision_without_metadata_is_named_without_a_file(index: PackageIndex) -> None:
     with index:
         (missing,) = find_missing(
-            index, [RevisionId(guid(88), 1)], ContentView(ALL, held=holding())
+            index, [RevisionId(guid(88), 1)], ContentView(ALL, find=holding())
         )
 
     assert (missing.file, missing.size_bytes, missing.title) == (None, None, "")
@@ -177,7 +177,7 @@ def test_every_reason_has_a_sentence_that_says_what_to_do() -> None:
 def test_what_is_not_approved_is_counted_by_the_same_rules(index: PackageIndex) -> None:
     with index:
         others = index.approvable(leaving_out=[RevisionId(guid(1), 3)])
-        found = list(audit_revisions(index, others, ContentView(ALL, held=holding())))
+        found = list(audit_revisions(index, others, ContentView(ALL, find=holding())))
 
     assert [(one.key, one.is_complete) for one in found] == [
         ((guid(3), 1), False),
@@ -189,7 +189,7 @@ def test_what_is_not_approved_is_counted_by_the_same_rules(index: PackageIndex) 
 def test_5000_revisions_are_audited_in_one_go(tmp_path: Path) -> None:
     updates = [Update(n, files=(File(f"{n}.cab"), File("common.cab"))) for n in range(1, 5_001)]
     index_package(writing.write_package(tmp_path / "p", updates), tmp_path / "i")
-    view = ContentView(choice=ALL, held=holding(common_cab=100))
+    view = ContentView(choice=ALL, find=holding(common_cab=100))
 
     with PackageIndex(tmp_path / "i") as index:
         missing = list(find_missing(index, (update.key for update in updates), view))

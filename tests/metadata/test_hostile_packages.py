@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import PackageError
-from tasks.metadata.gunzip import Limits
+from tasks.metadata.gzip_stream import Limits
 from tasks.metadata.package import read_package
 from tests.metadata import writing
 from tests.metadata.writing import File, Update

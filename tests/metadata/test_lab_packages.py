@@ -6,9 +6,9 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.lab import package as lab
-from deploy.lab.records import File as LabFile
-from deploy.lab.records import Revision
+from deploy.lab.store.records import File as LabFile
+from deploy.lab.store.records import Revision
+from deploy.lab.wsusutil import package as lab
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice, read_closures
 from tasks.metadata.index import index_package

@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 
 from tasks.approvals.apply import Failure
 from tasks.approvals.model import Action, Approval
-from tasks.approvals.outline import ApprovalPlan, PlanCounts, PlannedAction, Waiting
+from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, PlannedAction, Waiting
 from tasks.approvals.reasons import Reason
 from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
-from tasks.metadata.brought import BroughtUpdate
+from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
 from tasks.reports.model import ApprovalLine, ApprovalOutcome, CommandReport, approval_lines
 from tasks.reports.sections import (
-    asked,
     brought_section,
     faults_section,
     judgement_section,
     kept_section,
     plan_section,
+    request_cell,
 )
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
 from tasks.revision import RevisionId
@@ -47,7 +47,7 @@ def test_faults_on_the_media_are_all_listed_with_what_another_copy_made_good() -
     faults.missing(HostPath("volume-001/content/AB/x.cab", Platform.POSIX))
     one = Faults()
     one.size(HostPath("volume-001/SHA1SUMS", Platform.POSIX), 5, 6)
-    faults.settle(one, spared=True)
+    faults.merge(one, recovered=True)
 
     section = faults_section(faults)
 
@@ -92,7 +92,7 @@ def test_a_judgement_names_every_signal_and_who_lied() -> None:
                Signal("package", good=False, detail="the package is empty"),
                Signal("service", good=True, detail="WsusService is Running"))  # fmt: skip
 
-    section = judgement_section(Judgement("export", signals, liars=("exit code",)))
+    section = judgement_section(Judgement("export", signals, contradicted=("exit code",)))
 
     assert [row[:2] for row in section.rows] == [
         ("exit code", "yes, and is wrong"), ("package", "no"), ("service", "yes"),
@@ -103,7 +103,7 @@ def test_an_exit_code_that_stands_alone_is_not_said_to_speak_for_success() -> No
     signals = (Signal("exit code", good=False, detail="exit code 1"),
                Signal("package", good=True, detail="whole, 12 revisions"))  # fmt: skip
 
-    section = judgement_section(Judgement("export", signals, liars=("exit code",)))
+    section = judgement_section(Judgement("export", signals, contradicted=("exit code",)))
 
     assert [row[:2] for row in section.rows] == [("exit code", "no"), ("package", "yes")]
 
@@ -144,12 +144,12 @@ def test_an_applied_removal_does_not_read_as_an_approval() -> None:
     line = ApprovalLine(update_id=guid(1), revision=1, group=("All Computers",), action="Install")
     taken_back = ApprovalLine(update_id=guid(1), revision=1)
 
-    assert asked(line) == "Install"
-    assert asked(replace(line, reason="removed")) == "Remove Install"
-    assert asked(taken_back) == "Decline"
-    assert asked(replace(taken_back, reason="decline-taken-back")) == "Undecline"
+    assert request_cell(line) == "Install"
+    assert request_cell(replace(line, reason="removed")) == "Remove Install"
+    assert request_cell(taken_back) == "Decline"
+    assert request_cell(replace(taken_back, reason="decline-taken-back")) == "Undecline"
     accepted = replace(taken_back, reason="licence-accepted")
-    assert asked(accepted) == "Accept licence terms"
+    assert request_cell(accepted) == "Accept licence terms"
 
 
 def test_what_failed_is_called_by_what_was_tried() -> None:

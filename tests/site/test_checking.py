@@ -12,7 +12,7 @@ from tasks.errors import SiteFileError
 from tasks.hosts.ssh_known_hosts import known_hosts_line
 from tasks.site.checking import require_keys, require_sound
 from tasks.site.reading import read_site
-from tests.support.places import lay_out_place
+from tests.support.runs import write_site_file
 
 SSH = 'address = "ssh://svc@wsus:2222"\nknown_hosts = "hosts"\nidentity_file = "identity"'
 
@@ -20,7 +20,7 @@ SSH = 'address = "ssh://svc@wsus:2222"\nknown_hosts = "hosts"\nidentity_file = "
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A site file that trusts another side's key and reaches its server over SSH."""
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     generate_keys(tmp_path / "other")
     text = site.read_text(encoding="utf-8").replace('"keys/signing.pub"', '"other/signing.pub"')
     site.write_text(text.replace('address = "local"', SSH), encoding="utf-8")
@@ -42,7 +42,7 @@ def test_a_sound_site_has_no_faults(site: Path) -> None:
 
 
 def test_files_that_hold_no_key_are_all_named_with_their_lines(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     require_keys(read_site(site))
     for name in ("signing.key", "signing.pub", "receipt.secret"):
         (tmp_path / "keys" / name).write_text("no key", encoding="utf-8")
@@ -59,7 +59,7 @@ def test_files_that_hold_no_key_are_all_named_with_their_lines(tmp_path: Path) -
 
 
 def test_the_own_key_among_the_trusted_is_named_and_stops_no_run(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     require_keys(read_site(site))
 
     (fault,) = faults_of(site)

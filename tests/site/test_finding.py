@@ -10,7 +10,7 @@ import pytest
 from tasks.errors import PathMissingError, SiteFileError
 from tasks.site import reading
 from tasks.site.reading import find_site
-from tests.support.places import lay_out_place
+from tests.support.runs import write_site_file
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A worker's folder of site files, with a copy that somebody put aside."""
     folder = tmp_path / "sites"
     folder.mkdir()
-    site = lay_out_place(folder, side="staging")
+    site = write_site_file(folder, side="staging")
     shutil.copy(site, folder / "alpha-old.toml")
     shutil.copy(site, tmp_path / "alpha.toml")
     site.rename(folder / "alpha.toml")
     monkeypatch.setenv("WSUS_AIRGAP_SITES", str(folder))
-    monkeypatch.setattr(reading, "_at_hand", {})
+    monkeypatch.setattr(reading, "_registered_sites", {})
     return folder
 
 

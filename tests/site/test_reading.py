@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.errors import PathMissingError, SiteFileError
 from tasks.site.reading import read_site
 from tasks.site.settings import Site
-from tests.support.places import lay_out_place
+from tests.support.runs import write_site_file
 
 SSH = 'address = "ssh://svc@wsus"\nknown_hosts = "keys/known_hosts"'
 PYDANTIC_WORDS = ("Input should", "valid ", "Field required", "Extra inputs", "Value error")
@@ -35,7 +35,7 @@ def change(site: Path, old: str, new: str) -> None:
 def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_lines(
     tmp_path: Path,
 ) -> None:
-    site = lay_out_place(tmp_path, side="staging", policy='max_lost_share = "much"')
+    site = write_site_file(tmp_path, side="staging", policy='max_lost_share = "much"')
     change(site, '"keys/signing.key"', '"keys/none.key"')
     change(site, '"keys/signing.pub"', '"keys/none.pub"')
     site.write_text(f'path = "x"{site.read_text(encoding="utf-8")}', encoding="utf-8")
@@ -95,7 +95,7 @@ def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_line
 def test_a_fault_is_one_plain_sentence_with_key_and_suggestion(
     tmp_path: Path, old: str, new: str, fault: str
 ) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     change(site, old, new)
 
     sentences = [re.sub(r"^line \d+: ", "", problem) for problem in faults_of(site)]
@@ -117,7 +117,7 @@ def test_whatever_a_key_holds_no_word_of_a_library_is_shown(
 ) -> None:
     (tmp_path / "site.toml").unlink(missing_ok=True)
     if not (tmp_path / "keys").exists():
-        lay_out_place(tmp_path, side="staging")
+        write_site_file(tmp_path, side="staging")
     sections = {name: field.annotation for name, field in Site.model_fields.items()}
     section = data.draw(st.sampled_from(sorted(sections.keys() - {"path"})))
     model = sections[section]
@@ -142,7 +142,7 @@ def _toml(value: object) -> str:
 def test_paths_are_relative_to_the_site_files_folder_and_those_of_windows_stay(
     tmp_path: Path,
 ) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     (tmp_path / "link").symlink_to(tmp_path / "media")
     change(site, 'path = "media"', 'path = "link"')
     change(site, '["false"]\npowershell', '["./tools/../site.toml", "x"]\npowershell')
@@ -164,7 +164,7 @@ def test_paths_are_relative_to_the_site_files_folder_and_those_of_windows_stay(
 
 
 def test_a_site_file_without_a_server_has_the_defaults(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     text = site.read_text(encoding="utf-8")
     begin, end = text.index("[server]"), text.index("[media]")
     site.write_text(text[:begin] + text[end:], encoding="utf-8")
@@ -175,14 +175,14 @@ def test_a_site_file_without_a_server_has_the_defaults(tmp_path: Path) -> None:
 
 
 def test_a_site_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     site.write_text(site.read_text(encoding="utf-8"), encoding="utf-8-sig")
 
     assert read_site(site).name == "alpha"
 
 
 def test_a_site_file_that_is_no_toml_names_the_line(tmp_path: Path) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     change(site, 'path = "media"', 'path "media"')
 
     (fault,) = faults_of(site)
@@ -216,7 +216,7 @@ def test_a_site_file_that_is_not_there_is_asked_for(tmp_path: Path) -> None:
 def test_an_address_that_ssh_cannot_use_is_named_with_what_else_it_lacks(
     tmp_path: Path, address: str
 ) -> None:
-    site = lay_out_place(tmp_path, side="staging")
+    site = write_site_file(tmp_path, side="staging")
     change(site, 'address = "local"', f'address = "{address}"')
 
     faults = "\n".join(faults_of(site))

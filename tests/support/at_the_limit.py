@@ -16,9 +16,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tasks.approvals.apply import believe, next_applied, operations, read_outcomes
+from tasks.approvals.apply import keep_what_server_shows, next_applied, operations, read_outcomes
 from tasks.approvals.columns import revision_set
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import (
     MOST_APPROVALS,
     MOST_DECLINES,
@@ -33,6 +33,7 @@ from tasks.approvals.policy import ApprovalPolicy
 from tasks.bundle.header import MOST_FILES
 from tasks.bundle.keys import generate_keys, load_signing_key
 from tasks.bundle.manifest import Entry, read_entries, write_manifest
+from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.bundle.media import Media
 from tasks.bundle.receipt import (
     MOST_MISSING,
@@ -45,7 +46,6 @@ from tasks.bundle.receipt import (
 from tasks.bundle.seal import Trust
 from tasks.bundle.survey import survey_content
 from tasks.content.names import Blake3, ContentDigest
-from tasks.crossing.holdings import Holdings
 from tasks.hosts.local import LocalHost
 
 NOW = datetime(2031, 5, 1, tzinfo=UTC)
@@ -96,13 +96,13 @@ def approvals(folder: Path, share: float) -> dict[str, int]:
         changed = (replace(each, deadline=None) for each in incoming.approvals)
         return ApprovalSet.collect(groups=incoming.groups, approvals=changed)
 
-    facts = Facts(known=revision_set(incoming.revisions()))
+    states = UpdateStates(on_server=revision_set(incoming.revisions()))
     last, present = other(), other()
-    plan = plan_approvals(Situation(last, incoming, present, facts), ApprovalPolicy(), now=NOW)
-    del present, facts  # as the import lets them go
+    plan = plan_approvals(Situation(last, incoming, present, states), ApprovalPolicy(), now=NOW)
+    del present, states  # as the import lets them go
     done = {"kind": "outcome", "result": "done"}
     lines = (done | {"n": line.get("n", 0)} for line in operations(plan))
-    outcome = believe(read_outcomes(plan, lines), _read(path))
+    outcome = keep_what_server_shows(read_outcomes(plan, lines), _read(path))
     after = next_applied(last, incoming, plan, outcome)
     return {"actions": len(plan.actions), "applied": len(after.approvals) + len(after.declines)}
 
@@ -120,7 +120,7 @@ def manifest(folder: Path, share: float) -> dict[str, int]:
 
     path = folder / "manifest.jsonl"
     write_manifest(path, entries())
-    holdings = Holdings(folder / "holdings.sqlite").fill(read_entries(path))
+    holdings = ManifestLookup(folder / "holdings.sqlite").fill(read_entries(path))
     holdings.close()
     surveys = survey_content(Media(LocalHost()), {}, read_entries(path))
     return {"files": sum(len(survey.entries) for survey in surveys)}

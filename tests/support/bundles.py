@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.bundle.carry import PackJob
+from tasks.bundle.checksum_files import Documents
 from tasks.bundle.faults import raise_for_faults
 from tasks.bundle.header import (
     BundleReference,
@@ -24,14 +25,13 @@ from tasks.bundle.header import (
 )
 from tasks.bundle.keys import SigningKey, generate_keys, load_signing_key
 from tasks.bundle.layout import HEADER, bundle_name, volume_name
-from tasks.bundle.lists import Documents
 from tasks.bundle.manifest import Entry, read_entries
-from tasks.bundle.opening import OpenedBundle, open_bundle
+from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.bundle.pack import Packed, pack_bundle, publish_header
 from tasks.bundle.plan import MediaLimits, Plan, plan_bundle
 from tasks.bundle.seal import Trust
 from tasks.bundle.verify import prove_bundle
-from tasks.content.memory import HashMemory
+from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentDigest, ContentName
 from tasks.content.scan import scan
 from tasks.hosts.host import Host
@@ -136,8 +136,8 @@ class Workshop:
             folder=self.folder(sequence),
         )
 
-    def memory(self) -> HashMemory:
-        return HashMemory(self.root / "state" / "hashes.sqlite")
+    def memory(self) -> HashCache:
+        return HashCache(self.root / "state" / "hashes.sqlite")
 
     def documents(self, sequence: int = 1) -> Documents:
         package = self.folder(sequence) / "metadata.xml.gz"

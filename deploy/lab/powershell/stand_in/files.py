@@ -1,4 +1,4 @@
-"""What the scripts about files and volumes do."""
+"""The scripts about files and volumes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-from deploy.lab import filling
+from deploy.lab.generate import content_bytes
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
-from deploy.lab.rules import machine
-from deploy.lab.rules.machine import VolumeRow
+from deploy.lab.rules import windows
 from deploy.lab.rules.server import Server
+from deploy.lab.rules.windows import VolumeRow
 
 
 def hash_files(run: Run) -> None:
-    """``hash-files.ps1``."""
+    """Answer ``hash-files.ps1``."""
     run.begin()
     for asked in run.asked():
         path = Path(asked["path"])
@@ -23,7 +23,7 @@ def hash_files(run: Run) -> None:
             continue
         try:
             size_bytes = path.stat().st_size
-            sha1 = filling.sha1_of(path)
+            sha1 = content_bytes.sha1_of(path)
         except FileNotFoundError:
             run.write(kind="file", path=str(path), error=f"Could not find file '{path}'.")
         except OSError as error:
@@ -34,7 +34,7 @@ def hash_files(run: Run) -> None:
 
 
 def place_files(run: Run) -> None:
-    """``place-files.ps1``; permissions are reset on Windows alone, where no stand-in is needed."""
+    """Answer ``place-files.ps1``, but set no permissions, which only Windows has."""
     run.begin()
     for move in run.asked():
         source, target = Path(move["from"]), Path(move["to"])
@@ -54,12 +54,12 @@ def place_files(run: Run) -> None:
 
 
 def prepare_folder(_run: Run) -> None:
-    """``prepare-folder.ps1``, which is about permissions of Windows."""
+    """Refuse ``prepare-folder.ps1``, which sets permissions of Windows."""
     raise ScriptError("this script needs Windows")
 
 
 def read_volume(run: Run) -> None:
-    """``read-volume.ps1``."""
+    """Answer ``read-volume.ps1``."""
     path = str(run.settings["path"])
     volume = volume_of(run.server, path)
     if volume is None:
@@ -69,8 +69,8 @@ def read_volume(run: Run) -> None:
 
 
 def volume_of(server: Server, path: str) -> VolumeRow | None:
-    """The volume with the longest name that begins a path."""
+    """The volume of a path: the one with the longest name that the path begins with."""
     ending = "\\" if sys.platform == "win32" else "/"
     whole = f"{path}{ending}".casefold()
-    holding = [v for v in machine.volumes(server) if whole.startswith(v.name.casefold())]
+    holding = [v for v in windows.volumes(server) if whole.startswith(v.name.casefold())]
     return max(holding, key=lambda volume: len(volume.name), default=None)

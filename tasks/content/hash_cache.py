@@ -1,0 +1,159 @@
+"""Cache of digests, so that an unchanged file is not read again only to learn its digests.
+
+The cache never proves bytes. An entry counts only for a file with the same path, size,
+modification time and file id as before, and every copy still compares the bytes with it. Losing
+the cache costs only time: so it is written without waiting for the disk, and a damaged cache is
+deleted.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from tasks.content.names import Blake3, ContentDigest, FileDigests
+from tasks.content.scan import ContentFile
+from tasks.errors import HostFileError
+
+BATCH_FILES = 1_000
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS hashed (
+    path TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    file_id TEXT NOT NULL, sha1 BLOB NOT NULL, blake3 BLOB NOT NULL, hashed_at TEXT NOT NULL
+) WITHOUT ROWID
+"""
+_BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_sha1 ON hashed (sha1)"
+_LOOKUP = (
+    "SELECT sha1, blake3 FROM hashed"
+    " WHERE path = ? AND size_bytes = ? AND mtime_ns = ? AND file_id = ?"
+)
+
+
+class HashCache:
+    """Digests of files that were hashed before, in one SQLite file. For one thread.
+
+    A context manager: it writes pending entries at the end, even after an error, because these
+    digests are still right.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the cache.
+
+        Args:
+            path: The SQLite file; its folder must exist.
+
+        Raises:
+            HostFileError: The file cannot be opened.
+        """
+        self._path = path
+        self._pending: list[tuple[str, int, int, str, bytes, bytes, str]] = []
+        try:
+            self._connection = _open(path)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise HostFileError(operation="open", path=path, reason=str(error)) from error
+            _delete(path)
+            self._connection = _open(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def lookup(self, file: ContentFile) -> FileDigests | None:
+        """Return the digests of a file that has not changed since it was hashed; else None."""
+        row = self._first(_LOOKUP, (file.path.text, file.size_bytes, file.mtime_ns, file.file_id))
+        if row is None:
+            return None
+        return FileDigests(ContentDigest(row[0]), Blake3(row[1]), file.size_bytes)
+
+    def knows(self, digest: ContentDigest) -> bool:
+        """Return True if any file with this digest was ever hashed here."""
+        query = "SELECT 1 FROM hashed WHERE sha1 = ? LIMIT 1"
+        return self._first(query, (digest.raw,)) is not None
+
+    def remember(self, files: Iterable[tuple[ContentFile, FileDigests]], *, now: datetime) -> None:
+        """Add digests that were just computed from these files' bytes."""
+        hashed_at = now.isoformat()
+        for file, digests in files:
+            self._pending.append(
+                (
+                    file.path.text,
+                    file.size_bytes,
+                    file.mtime_ns,
+                    file.file_id,
+                    digests.sha1.raw,
+                    digests.blake3.raw,
+                    hashed_at,
+                )
+            )
+            if len(self._pending) >= BATCH_FILES:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write the pending entries in one transaction."""
+        if not self._pending:
+            return
+        try:
+            self._connection.execute("BEGIN")
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO hashed VALUES (?, ?, ?, ?, ?, ?, ?)", self._pending
+            )
+            self._connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise self._give_up(error) from error
+        self._pending.clear()
+
+    def close(self) -> None:
+        """Write the pending entries, and close the file."""
+        self.flush()
+        self._connection.close()
+
+    def _first(self, query: str, values: Sequence[object]) -> tuple[bytes, bytes] | None:
+        try:
+            row: tuple[bytes, bytes] | None = self._connection.execute(query, values).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise self._give_up(error) from error
+        return row
+
+    def _give_up(self, error: sqlite3.DatabaseError) -> Exception:
+        """Return the error to raise; delete a damaged cache first, so that the next run goes on."""
+        if not _is_damage(error):
+            return error
+        self._pending.clear()
+        self._connection.close()
+        _delete(self._path)
+        return HostFileError(
+            operation="use",
+            path=self._path,
+            reason=f"{error}; it only saved time and was removed",
+            remedy="Check that disk, then run the same command again; it hashes content anew.",
+        )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(_SCHEMA)
+        connection.execute(_BY_DIGEST)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Return True if the file is damaged; False for a full disk or a lack of permissions."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def _delete(path: Path) -> None:
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)

@@ -1,0 +1,388 @@
+"""Draft of a bundle: the sequence number that an export works on, and the bundle it makes.
+
+A sequence number never gets other bytes. Therefore ``open_draft`` starts from the newest record of
+the ledger:
+
+=========  ========================================================  ==============================
+record     condition                                                 the export
+=========  ========================================================  ==============================
+none                                                                 reserves the next number
+reserved   server or medium show a bundle with this number or above  voids it, reserves the next
+reserved   otherwise                                                 continues it, on today's base
+committed  our seal of it lies on the media                          records it as sealed: see there
+committed  otherwise                                                 continues it as committed
+sealed     not ``new``, nothing changed, and whole on the media      answers with this bundle
+sealed     otherwise                                                 reserves the next number
+void                                                                 reserves the next number
+=========  ========================================================  ==============================
+
+The next number is one that the ledger, the mark on the server and the medium all show as free.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from blake3 import blake3
+from pydantic import BaseModel, ConfigDict
+
+from tasks.bundle.canonical import canonical_json
+from tasks.bundle.header import Header, read_header, verify_header
+from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
+from tasks.bundle.manifest import Entry, compare_sorted, read_entries
+from tasks.bundle.opened_bundle import open_bundle
+from tasks.bundle.seal import HEADER_LIMIT_BYTES
+from tasks.bundle.verify import looks_complete
+from tasks.content.transfer import CopyItem, copy_files
+from tasks.errors import AirGapError
+from tasks.hosts.host import Host
+from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import read_limited
+from tasks.ledger.exports import ExportRecord, Exports
+from tasks.ledger.work_id import WorkId
+from tasks.names import Mode
+from tasks.run.context import RunContext
+from tasks.run.keys import own_trust
+from tasks.run.report import ReportDraft
+from tasks.run.stored_documents import damaged_documents, matches_binding, read_header_copy
+from tasks.server.cleanup import drop_old_packages, remove_work
+from tasks.server.mark import highest_marked
+from tasks.server.snapshot import ServerSnapshot
+from tasks.site.settings import Site
+
+
+class Draft(BaseModel):
+    """A bundle in the making, or the sealed bundle with which the export answers.
+
+    Attributes:
+        sequence: Number of the bundle in its chain.
+        folder: Our own folder of this bundle: package, index, plan, manifest.
+        bundle: The bundle's folder on the media.
+        parent, base: Sequence numbers of parent and base; None: there is none.
+        voided: Numbers after the parent that never got a bundle.
+        fingerprint: Digest of the server's state and the options; equal: nothing changed.
+        is_sealed: True if it lies whole on the media; nothing is left to do.
+        is_committed: True if its header was built and committed; the seal may be missing.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sequence: int
+    folder: Path
+    bundle: Path
+    mode: Mode
+    chain: str
+    parent: int | None
+    base: int | None
+    voided: tuple[int, ...]
+    fingerprint: str
+    is_sealed: bool = False
+    is_committed: bool = False
+
+    @property
+    def work(self) -> WorkId:
+        """Key of this export's steps in the ledger, and name of its folder on the server."""
+        return _work_of(self.sequence)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries of the manifest, once the bundle is packed."""
+        return read_entries(self.folder / MANIFEST)
+
+
+def open_draft(
+    run: RunContext, snapshot: ServerSnapshot, *, mode: Mode | None, full: bool, new: bool
+) -> Draft:
+    """Find or begin the bundle that this export works on; the module docstring has the table.
+
+    Args:
+        run: The run.
+        snapshot: The staging server at this moment.
+        mode: Mode of the bundle; None: the mode of the site's policy.
+        full: Ignore the baseline, so that everything is carried.
+        new: Do not answer with the bundle that was made before.
+
+    Raises:
+        ServerUnfitError: The mark on the server, which bounds the next number, cannot be read.
+    """
+    mode = mode or run.site.policy.mode
+    newest = run.exports.newest()
+    if newest is not None and newest.status == "committed":
+        newest = _adopt_seal(run, newest)
+    if newest is not None and newest.status == "committed":
+        return _draft(run.exports, run.site, newest, is_committed=True)
+    newest = _void_if_made(run, newest)
+    if newest is not None and newest.status == "sealed" and not new:
+        base = None if full else _base_for_comparison(run.exports, run.site, newest)
+        header = _answering_header(run, newest, snapshot, _fingerprint(snapshot, base, mode))
+        if header is not None:
+            record_seal(run, header)
+            return _draft(run.exports, run.site, newest, is_sealed=True)
+    base = None if full else _usable_baseline(run.exports, run.report)
+    if newest is not None and newest.status == "reserved":
+        run.exports.rebase(
+            newest.sequence, mode=mode, base_digest=base.header_digest if base else None
+        )
+        record = run.exports.newest() or newest
+    else:
+        record = _reserve(run, mode, base)
+    return _draft(run.exports, run.site, record, fingerprint=_fingerprint(snapshot, base, mode))
+
+
+def unfinished_work(exports: Exports) -> WorkId | None:
+    """Return the piece of work that the next export continues; None if it begins another."""
+    newest = exports.newest()
+    if newest is None or newest.status not in {"reserved", "committed"}:
+        return None
+    return _work_of(newest.sequence)
+
+
+def record_seal(run: RunContext, header: Header) -> None:
+    """Record that a bundle is sealed, move a ``sent`` baseline, and clean up its work.
+
+    If the run is killed in the middle, the next export finds the seal on the media and repeats it.
+    """
+    sequence = header.sequence
+    record = run.exports.by_sequence(sequence)
+    if record is None:
+        return
+    if record.status != "sealed":
+        run.exports.mark_sealed(sequence, now=run.clock())
+    run.ledger.note_time(header.created)
+    if run.site.policy.baseline == "sent" and record.accepted is None:
+        run.exports.accept(sequence, receipt=None, now=run.clock())
+    remove_work(run, _work_of(sequence))
+    drop_old_packages(record.folder)
+
+
+def _work_of(sequence: int) -> WorkId:
+    return WorkId("export", sequence)
+
+
+def _usable_baseline(exports: Exports, report: ReportDraft) -> ExportRecord | None:
+    """Return the baseline, or None with a notice if its manifest is lost or damaged.
+
+    Without the manifest the holdings of the other side are unknown, so all content is carried.
+    """
+    base = exports.baseline()
+    if base is None:
+        return None
+    header = read_header_copy(base.folder)
+    is_ours = header is not None and header.digest == base.header_digest
+    if header is not None and is_ours and matches_binding(base.folder / MANIFEST, header.manifest):
+        return base
+    report.notice(
+        f"the manifest of bundle {base.sequence} in {base.folder} is lost or damaged, so all "
+        "content is carried; restore the state folder from its backup to carry only what is new"
+    )
+    return None
+
+
+def _reserve(run: RunContext, mode: Mode, base: ExportRecord | None) -> ExportRecord:
+    parent = run.exports.newest_sealed()
+    sequence = _free_number(run)
+    name = bundle_name(run.site.name, sequence)
+    record = ExportRecord(
+        sequence=sequence,
+        status="reserved",
+        mode=mode,
+        base_digest=base.header_digest if base else None,
+        parent_digest=parent.header_digest if parent else None,
+        header_digest=None,
+        fingerprint=None,
+        bundle=run.site.media.path / name,
+        folder=run.site.state_dir / "bundles" / name,
+        created=run.clock(),
+        sealed=None,
+        receipt=None,
+        accepted=None,
+    )
+    run.exports.reserve(record)
+    return record
+
+
+def _void_if_made(run: RunContext, newest: ExportRecord | None) -> ExportRecord | None:
+    """Void a reserved number that has a bundle already; return the newest record then.
+
+    Such a number shows that the state folder was set back.
+    """
+    if newest is None or newest.status != "reserved":
+        return newest
+    if not _highest_made(run, above=newest.sequence - 1):
+        return newest
+    run.exports.void(newest.sequence)
+    return run.exports.newest()
+
+
+def _free_number(run: RunContext) -> int:
+    """Return the next number that ledger, mark and medium all show as free."""
+    newest = run.exports.newest()
+    recorded = newest.sequence if newest else 0
+    return max(recorded, _highest_made(run, above=recorded)) + 1
+
+
+def _highest_made(run: RunContext, *, above: int) -> int:
+    """Return the highest number above ``above`` that has a bundle, or 0.
+
+    The mark on the server names the bundle that was committed last. On the medium only bundles
+    with our own seal count. A number other than 0 gets a notice, since the ledger lacks its bundle.
+    """
+    media = run.media.path(str(run.site.media.path))
+    own = re.compile(rf"{re.escape(run.site.name)}-([1-9]\d{{0,8}})")
+    matches = (own.fullmatch(stat.name) for stat in run.media.list_folder(media))
+    numbers = sorted((int(match[1]) for match in matches if match), reverse=True)
+    sealed = (
+        number
+        for number in numbers
+        if number > above
+        and (
+            header := _own_header(
+                run.media, run.site, media.joined(bundle_name(run.site.name, number))
+            )
+        )
+        and header.sequence == number
+    )
+    marked = highest_marked(run)
+    made = max(next(sealed, 0), marked if marked > above else 0)
+    if made:
+        run.report.notice(
+            f"bundle {made} was made here before, and this state folder knows nothing of it: it "
+            "was lost or set back. Restore it from its backup; what is exported without it is "
+            "refused on the other side"
+        )
+    return made
+
+
+def _draft(
+    exports: Exports,
+    site: Site,
+    record: ExportRecord,
+    *,
+    fingerprint: str = "",
+    is_sealed: bool = False,
+    is_committed: bool = False,
+) -> Draft:
+    parent = exports.by_digest(record.parent_digest) if record.parent_digest else None
+    base = exports.by_digest(record.base_digest) if record.base_digest else None
+    record.folder.mkdir(parents=True, exist_ok=True)
+    return Draft(
+        sequence=record.sequence,
+        folder=record.folder,
+        # The medium may be mounted elsewhere than when the number was taken.
+        bundle=site.media.path / record.bundle.name,
+        mode=record.mode,
+        chain=exports.mint_chain(),
+        parent=parent.sequence if parent else None,
+        base=base.sequence if base else None,
+        voided=tuple(exports.void_since(parent.sequence if parent else 0)),
+        fingerprint=record.fingerprint or fingerprint,
+        is_sealed=is_sealed,
+        is_committed=is_committed,
+    )
+
+
+def _fingerprint(snapshot: ServerSnapshot, base: ExportRecord | None, mode: Mode) -> str:
+    facts = {
+        "server": snapshot.facts.model_dump(
+            mode="json",
+            include={
+                "server_id", "version", "protocol_version", "download_express", "all_languages",
+                "languages", "update_count", "declined_count", "approved_count",
+            },
+        ),
+        "decisions": snapshot.decisions.approval_set.digest(),
+        "content": snapshot.content.digest(),
+        "base": base.header_digest.hex if base and base.header_digest else None,
+        "mode": mode.value,
+    }  # fmt: skip
+    return blake3(canonical_json(facts)).hexdigest()
+
+
+def _adopt_seal(run: RunContext, record: ExportRecord) -> ExportRecord:
+    """Record a committed bundle as sealed if our seal of it lies on the media."""
+    header = _sealed_header(run.media, run.site, record)
+    if header is None:
+        return record
+    record_seal(run, header)
+    return run.exports.by_sequence(record.sequence) or record
+
+
+def _base_for_comparison(exports: Exports, site: Site, record: ExportRecord) -> ExportRecord | None:
+    """Return the base by which to judge whether anything changed since a bundle was made.
+
+    It is the baseline of now, except for two changes of it that would not alter the bundle. With
+    ``baseline = "sent"``, sealing a bundle makes it the baseline. And a ``--full`` bundle is
+    independent of any baseline that existed when it was made.
+    """
+    base = exports.baseline()
+    is_own = site.policy.baseline == "sent" and base == record
+    is_older = base is not None and base.accepted is not None and base.accepted <= record.created
+    if is_own or (record.base_digest is None and is_older):
+        return exports.by_digest(record.base_digest) if record.base_digest else None
+    return base
+
+
+def _answering_header(
+    run: RunContext, record: ExportRecord, snapshot: ServerSnapshot, fingerprint: str
+) -> Header | None:
+    """Return the header of a sealed bundle that answers this export, else None.
+
+    A bundle answers if nothing has changed since it was made and it lies whole on the media.
+    """
+    if record.fingerprint != fingerprint or snapshot.facts.arrived_since:
+        return None
+    header = _whole_header(run.media, run.site, record)
+    return None if header is None or _is_mended(run.server, record, snapshot) else header
+
+
+def _whole_header(media: Host, site: Site, record: ExportRecord) -> Header | None:
+    """Return the header of a bundle that lies on the media as it was sealed, else None."""
+    bundle = media.path(str(site.media.path / record.bundle.name))
+    try:
+        opened = open_bundle(media, [bundle], own_trust(site))
+        is_ours = opened.trusted.digest == record.header_digest
+        is_whole = (
+            is_ours
+            and not any(damaged_documents(record.folder, opened.header))
+            and looks_complete(opened, read_entries(record.folder / MANIFEST))
+        )
+    except AirGapError:
+        return None
+    return opened.header if is_whole else None
+
+
+def _is_mended(server: Host, record: ExportRecord, snapshot: ServerSnapshot) -> bool:
+    """Return True if a file that the bundle had to leave out is good now.
+
+    Only the left-out files are read. A file can be repaired without a change of size or time.
+    """
+    pairs = compare_sorted(
+        snapshot.content,
+        read_entries(record.folder / MANIFEST),
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
+    )
+    left_out = (
+        CopyItem((pair.first.path,), pair.first.size_bytes, sha1=pair.first.name.digest)
+        for pair in pairs
+        if pair.first is not None and pair.second is None
+    )
+    return any(result.is_ok for batch in copy_files(server, None, left_out) for result in batch)
+
+
+def _sealed_header(media: Host, site: Site, record: ExportRecord) -> Header | None:
+    """Return the committed header of a bundle if it lies on the media with our seal, else None."""
+    header = _own_header(media, site, media.path(str(site.media.path / record.bundle.name)))
+    is_committed = header is not None and header.digest == record.header_digest
+    return header if is_committed else None
+
+
+def _own_header(media: Host, site: Site, bundle: HostPath) -> Header | None:
+    """Return the header in a bundle's folder if it bears our own seal, else None."""
+    path = volume_folder(bundle, 1).joined(HEADER)
+    try:
+        content = read_limited(media, path, limit_bytes=HEADER_LIMIT_BYTES)
+        return verify_header(read_header(content, path=path.text), own_trust(site)).header
+    except AirGapError:
+        return None

@@ -1,0 +1,108 @@
+"""Metadata package of an export: have wsusutil write it, judge, fetch and index it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.bundle.layout import PACKAGE
+from tasks.content import digest
+from tasks.errors import PackageError
+from tasks.exporting.draft import Draft
+from tasks.ledger.steps import Attempt, ExportedPackage
+from tasks.ledger.store import Ledger
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.index import INDEX, PackageSummary, index_package
+from tasks.metadata.server import ServerFacts
+from tasks.metadata.wsusutil import PackageSignal, contradiction
+from tasks.names import Side
+from tasks.progress import Progress
+from tasks.run.context import RunContext
+from tasks.server import wsusutil_run
+
+
+def find_package(ledger: Ledger, draft: Draft, facts: ServerFacts) -> ExportedPackage | None:
+    """Return the package that an earlier run of this export fetched, if it still holds.
+
+    Its bytes must be unchanged, and so must the server's counts unless the draft is committed.
+    """
+    package = ledger.steps(draft.work.text).package
+    if package is None:
+        return None
+    if digest.blake3_of_file(package.path) != package.blake3:
+        return None
+    if not (draft.folder / INDEX).is_file():
+        return None
+    is_current = package.counts == _counts(facts) and not facts.arrived_since
+    return package if draft.is_committed or is_current else None
+
+
+def export_package(
+    run: RunContext, draft: Draft, facts: ServerFacts, decisions: ServerDecisions
+) -> ExportedPackage:
+    """Have wsusutil export the metadata, judge it by all signals, fetch and index the package.
+
+    Raises:
+        WsusutilError, ServiceDownError: It did not succeed; the next run starts another attempt.
+        WsusutilRunningError: Another wsusutil has begun since the run checked.
+    """
+    started = wsusutil_run.start_or_find(run, "export", work=draft.work)
+    attempt = started.attempt
+    ending = wsusutil_run.wait_for(run, attempt)
+    target = draft.folder / PACKAGE
+    signal, summary = _take_package(run, draft, attempt)
+    if summary is not None:
+        approved = (approval.update_id for approval in decisions.approval_set.approvals)
+        with PackageIndex(draft.folder / INDEX) as index:
+            signal = replace(signal, problem=contradiction(index, facts, approved))
+    judgement = wsusutil_run.judge(run, attempt, ending, signal, before=facts)
+    steps = run.ledger.steps(draft.work.text)
+    steps.forget_attempt("export")
+    if wsusutil_run.is_old_failure(run.report, started, judgement):
+        return export_package(run, draft, facts, decisions)
+    wsusutil_run.require_success(run.site.side, attempt, judgement)
+    if summary is None:  # cannot happen: a package that was not read is a bad signal
+        raise PackageError(path=target, reason="it was not read")
+    exported = ExportedPackage(
+        path=target,
+        blake3=summary.blake3,
+        size_bytes=summary.package_bytes,
+        revisions=summary.revisions,
+        counts=_counts(facts),
+    )
+    # Not before, because the package proves that this is the server's id.
+    run.ledger.adopt_server(Side.STAGING, facts.server_id)
+    steps.finish_package(exported, now=run.clock())
+    return exported
+
+
+def _take_package(
+    run: RunContext, draft: Draft, attempt: Attempt
+) -> tuple[PackageSignal, PackageSummary | None]:
+    """Fetch the package and read it to its end; a fault of the package becomes a signal.
+
+    Returns:
+        The signal, and the summary of the package if it could be read.
+    """
+    target = draft.folder / PACKAGE
+    try:
+        source = run.server.path(attempt.package)
+        size_bytes = wsusutil_run.fetch_package(run.server, run.media, source, target)
+        if not size_bytes:
+            return PackageSignal(size_bytes), None
+        summary = _index_package(run.progress, draft, size_bytes=size_bytes)
+    except PackageError as error:
+        return PackageSignal(None, problem=str(error.facts.get("reason", error))), None
+    return PackageSignal(size_bytes, summary.revisions), summary
+
+
+def _index_package(progress: Progress, draft: Draft, *, size_bytes: int) -> PackageSummary:
+    progress.start("Read package", total=size_bytes, unit="bytes")
+    try:
+        return index_package(draft.folder / PACKAGE, draft.folder / INDEX, progress=progress)
+    finally:
+        progress.finish()
+
+
+def _counts(facts: ServerFacts) -> tuple[int, int, int]:
+    return facts.update_count, facts.declined_count, facts.approved_count

@@ -1,0 +1,65 @@
+"""Summary of a bundle: the updates that it brings, and those that will lack content."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.approvals.model import approved_revisions
+from tasks.bundle.layout import APPROVALS
+from tasks.bundle.manifest_lookup import ManifestLookup
+from tasks.content.content_listing import PresentFile
+from tasks.content.names import ContentDigest
+from tasks.exporting.draft import Draft
+from tasks.metadata.audit import MissingFile, find_missing
+from tasks.metadata.bundle_contents import describe_brought
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import ContentChoice
+from tasks.metadata.index import INDEX
+from tasks.reports.sections import brought_section
+from tasks.run.report import ReportDraft
+from tasks.run.stored_documents import read_decisions_file
+from tasks.server.snapshot import ServerSnapshot
+
+
+def describe_bundle(report: ReportDraft, draft: Draft, manifest: ManifestLookup) -> None:
+    """Report counts, and the approved updates of which the bundle carries files.
+
+    Args:
+        report: The run's report.
+        draft: The sealed bundle.
+        manifest: Look-up of its manifest.
+    """
+    files, size_bytes = manifest.carried()
+    report.note(files=files, bytes=size_bytes)
+    approved = approved_revisions(read_decisions_file(draft.folder / APPROVALS))
+    everything = ContentChoice(languages=None, express=True)
+    with PackageIndex(draft.folder / INDEX) as index:
+        brought = describe_brought(
+            index,
+            approved,
+            everything,
+            lambda digest: manifest.carried_bytes(digest) is not None,
+        )
+        report.sections.append(brought_section(brought))
+
+
+def predict_missing(
+    draft: Draft, snapshot: ServerSnapshot, manifest: ManifestLookup
+) -> tuple[MissingFile, ...]:
+    """Name the files that approved updates will lack on the disconnected side, before the trip.
+
+    A file on the staging server that is not in the manifest was read and its bytes were wrong.
+
+    Args:
+        draft: The sealed bundle.
+        snapshot: The staging server.
+        manifest: Look-up of the bundle's manifest.
+    """
+
+    def find(digest: ContentDigest) -> PresentFile | None:
+        file = snapshot.content.find(digest)
+        return file if file is None or manifest.has(digest) else replace(file, is_valid=False)
+
+    with PackageIndex(draft.folder / INDEX) as index:
+        approved = approved_revisions(snapshot.decisions.approval_set)
+        return tuple(find_missing(index, approved, snapshot.content_view(find=find)))

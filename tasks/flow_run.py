@@ -1,0 +1,215 @@
+"""Run of a flow: its beginning, and its end in Prefect.
+
+A flow opens its run with ``open_run``, calls its steps, and returns the run's ``final_state``.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextvars import ContextVar, Token
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, ParamSpec, Self, cast
+
+from prefect import Flow, State
+from prefect.exceptions import TerminationSignal
+from prefect.states import Cancelled, Completed, Failed
+
+from tasks.errors import AirGapError, StoppedError
+from tasks.logs import VisibleRecords, log
+from tasks.names import Side
+from tasks.prefect_api import server_fault
+from tasks.reports.model import CommandReport, failure_report
+from tasks.reports.terminal import TerminalProgress
+from tasks.run.context import RunContext, open_run_context
+from tasks.run.ending import begin_run, close_run, stopped
+from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_report
+
+P = ParamSpec("P")
+
+# The engine logs the traceback of an unforeseen error, which may contain foreign text.
+for _name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(_name).addFilter(VisibleRecords())
+
+_current: ContextVar[FlowRun] = ContextVar("flow_run")
+_reports: ContextVar[list[CommandReport]] = ContextVar("reports")
+
+
+class FlowRun:
+    """Run of a command inside a flow, from the site file to the report. See ``open_run``.
+
+    Attributes:
+        report: The report, once the run has ended.
+    """
+
+    report: CommandReport
+    _token: Token[FlowRun]
+
+    def __init__(
+        self, command: str, site: str, *, side: Side | None, take_over: str | None
+    ) -> None:
+        self._command = command
+        self._site = site
+        self._side = side
+        self._take_over = take_over
+        self._context: RunContext | None = None
+        self._refusal: Exception | None = None
+
+    @property
+    def context(self) -> RunContext:
+        """Resources of the run.
+
+        Raises:
+            Exception: The error that kept the run from opening.
+        """
+        if self._refusal is not None:
+            raise self._refusal
+        if self._context is None:
+            raise LookupError("the run is not open")
+        return self._context
+
+    def __enter__(self) -> Self:
+        """Open the run. The first step raises an error of the opening, before Prefect starts it."""
+        self._token = _current.set(self)
+        try:
+            self._context = open_run_context(
+                self._site,
+                command=self._command,
+                side=self._side,
+                clock=lambda: datetime.now(UTC),
+                progress=ArtifactProgress(TerminalProgress()),
+                take_over=self._take_over,
+            )
+        except (AirGapError, OSError, sqlite3.Error) as refusal:
+            self._refusal = refusal
+            return self
+        try:
+            begin_run(self._context)
+            name_run(None, self._context.site.name)
+        except Exception as fault:  # noqa: BLE001  __exit__ reports it like an error of a step
+            self._refusal = fault
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """Write and show the report of any end, and let the flow go on to ``final_state``.
+
+        A stop by a person (Ctrl-C, a signal, a cancel in the pages) is an end too. Any other
+        ``BaseException`` that is not an ``Exception`` propagates.
+        """
+        _current.reset(self._token)
+        if isinstance(error, KeyboardInterrupt | TerminationSignal) and self._context is not None:
+            error = stopped(self._context)
+        if error is not None and not isinstance(error, Exception):
+            self._close()
+            return False
+        self.report = self._end(error or self._refusal)
+        _reports.get([]).append(self.report)
+        if _was_stopped(self.report):
+            return True  # Prefect's server may be stopping too; the final state has the message
+        show_report(self.report)
+        if self.report.outcome == "flagged":
+            name_run(None, "flagged")
+        return True
+
+    def final_state(self) -> State[CommandReport]:
+        """Return the state in which the flow ends; it carries the report.
+
+        A flagged run ends COMPLETED under the name ``Flagged``. A failed state carries the error's
+        sentence and no traceback.
+        """
+        report = self.report
+        if report.outcome == "done":
+            return Completed(message="done", data=report)
+        if report.outcome == "flagged":
+            return Completed(
+                name="Flagged", message="done, and something needs a look", data=report
+            )
+        error = report.errors[0]
+        message = f"{error.message} Next: {error.next_step}"
+        if _was_stopped(report) and is_cancelling():
+            return Cancelled(message=message, data=report)
+        name = "Refused" if report.outcome == "refused" else "Failed"
+        return Failed(name=name, message=message, data=report)
+
+    def _end(self, error: Exception | None) -> CommandReport:
+        if self._context is None:
+            refusal = error or self._refusal or RuntimeError("the run was never opened")
+            return failure_report(self._command, refusal, site=self._site)
+        fault = None if error is None else server_fault(error) or error
+        report = close_run(self._context, fault)
+        self._close()
+        return report
+
+    def _close(self) -> None:
+        if self._context is None:
+            return
+        try:
+            self._context.close()
+        except (AirGapError, OSError, sqlite3.Error) as fault:
+            # Neither a lock that was not released (it is free once this process has ended) nor a
+            # digest that was not cached (its file is read again) changes how the run ended.
+            log.warning("%s", fault)
+
+
+def open_run(
+    command: str, site: str, *, side: Side | None = None, take_over: str | None = None
+) -> FlowRun:
+    """Make the run of a command, a context manager around the steps of a flow.
+
+    Args:
+        command: Name of the command.
+        site: Name of the site; its file is looked up by the worker.
+        side: Side that the command is for; None: either.
+        take_over: Reason for which a lock may be taken over; None: never.
+    """
+    return FlowRun(command, site, side=side, take_over=take_over)
+
+
+def current_run() -> RunContext:
+    """Return the resources of the current run.
+
+    Raises:
+        LookupError: No run is open.
+        Exception: The error that kept the run from opening.
+    """
+    return _current.get().context
+
+
+def report_of(
+    flow: Flow[P, State[CommandReport]], *arguments: P.args, **parameters: P.kwargs
+) -> CommandReport:
+    """Run a flow in this process and return its report, whether it succeeded or not.
+
+    If Prefect's server did not record the end of a run, the run counts as failed.
+    """
+    reports: list[CommandReport] = []
+    token = _reports.set(reports)
+    try:
+        state: State[Any] = cast("Any", flow)(*arguments, **parameters, return_state=True)
+        result = state.result(raise_on_failure=False)
+    except Exception as error:
+        if server_fault(error) is None:
+            raise
+        result = error
+    finally:
+        _reports.reset(token)
+    report = reports[-1] if reports else None
+    fault = server_fault(result) if isinstance(result, Exception) else None
+    if report is not None and (report.errors or fault is None):
+        return report
+    # The engine itself failed: its server went away, or the run was cancelled.
+    failure = fault or RuntimeError(state.message or state.name)
+    failed = failure_report(flow.name, failure, site=str(parameters.get("site")))
+    if report is None:
+        return failed
+    return report.model_copy(update={"exit_code": failed.exit_code, "errors": failed.errors})
+
+
+def _was_stopped(report: CommandReport) -> bool:
+    return any(error.kind == StoppedError.kind for error in report.errors)

@@ -1,0 +1,41 @@
+"""Confirmation of a plan by a person, recorded in the ledger so that it outlives the run.
+
+A person confirms a plan by its digest. An import that was killed half-way plans anew, and the rest
+of the work has another digest. The confirmation covers the new plan as long as this plan takes
+nothing away that the confirmed plan did not take away.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tasks.approvals.plan_model import ApprovalPlan
+from tasks.bundle.canonical import canonical_json
+from tasks.content.deletion import DeletePlan
+from tasks.ledger.steps import Confirmation, Steps
+
+
+def remember_confirmation(
+    steps: Steps, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan, now: datetime
+) -> None:
+    """Record durably the plan that was confirmed for a piece of work, and what it takes away."""
+    takes_away = tuple(sorted(_takes_away(approvals, deletes)))
+    confirmation = Confirmation(digest=digest, takes_away=takes_away)
+    steps.confirm(confirmation, now=now)
+
+
+def covers(steps: Steps, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan) -> bool:
+    """Return True if the plan confirmed by this digest covers all that this plan takes away."""
+    confirmed = steps.confirmation
+    if confirmed is None or confirmed.digest != digest:
+        return False
+    return _takes_away(approvals, deletes) <= {*confirmed.takes_away}
+
+
+def _takes_away(approvals: ApprovalPlan, deletes: DeletePlan) -> set[str]:
+    decisions = {
+        canonical_json(action.request()).decode()
+        for action in approvals.actions
+        if action.takes_away
+    }
+    return decisions | {file.name.text for file in deletes.files}

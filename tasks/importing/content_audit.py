@@ -1,0 +1,172 @@
+"""Audit: compare metadata with content on the disconnected server, and resume downloads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import approved_revisions
+from tasks.bundle.layout import MANIFEST
+from tasks.bundle.manifest import read_entries
+from tasks.bundle.manifest_lookup import ManifestLookup
+from tasks.content.content_listing import ContentListing
+from tasks.content.hash_cache import HashCache
+from tasks.content.names import ContentDigest
+from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.imports import Imports
+from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.index import INDEX
+from tasks.metadata.server import ServerFacts
+from tasks.revision import RevisionId
+from tasks.run.context import RunContext
+from tasks.run.stored_documents import require_newest_import
+from tasks.run.waiting_decisions import waiting_decisions
+from tasks.server import queries
+from tasks.server.running_wsusutil import require_no_wsusutil
+from tasks.server.snapshot import ServerSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Metadata of the last import: index of the package, and look-up of the manifest."""
+
+    index: Path
+    manifest_lookup: ManifestLookup
+
+
+@dataclass(frozen=True, slots=True)
+class AuditResult:
+    """Result of an audit.
+
+    Attributes:
+        missing: Files that approved or parked updates lack, each with its reason.
+    """
+
+    missing: tuple[MissingFile, ...]
+
+
+def find_missing_content(
+    imports: Imports, hash_cache: HashCache, metadata: Metadata, snapshot: ServerSnapshot
+) -> tuple[MissingFile, ...]:
+    """Find every file that an approved or parked update lacks, with the reason."""
+    manifest_lookup = metadata.manifest_lookup
+    is_lost = imports.lost_bundle is not None
+
+    def provenance(digest: ContentDigest) -> Provenance:
+        if not manifest_lookup.has(digest):
+            return Provenance.NEVER_HELD
+        if manifest_lookup.carried_bytes(digest) is not None or hash_cache.knows(digest):
+            return Provenance.PLACED
+        return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
+
+    with PackageIndex(metadata.index) as index:
+        revisions = _approved_or_parked(imports, snapshot.decisions)
+        return tuple(find_missing(index, revisions, snapshot.content_view(provenance=provenance)))
+
+
+def _approved_or_parked(imports: Imports, present: ServerDecisions) -> list[RevisionId]:
+    """Return the approved and the parked revisions, each once, ascending."""
+    parked = {
+        RevisionId(str(line["update_id"]), int(str(line["revision"])))
+        for line in waiting_decisions(imports, "parked")
+    }
+    return sorted({*approved_revisions(present.approval_set), *parked})
+
+
+def count_unapproved(
+    imports: Imports, metadata: Metadata, snapshot: ServerSnapshot, *, listed: bool
+) -> tuple[int, tuple[MissingFile, ...]]:
+    """Count the other updates that lack files, which is normal with deferred download.
+
+    Returns:
+        The number of these updates, and with ``listed`` the files that they lack.
+    """
+    declines = snapshot.decisions.approval_set.declines
+    left_out = [
+        *_approved_or_parked(imports, snapshot.decisions),
+        *(decline.id for decline in declines),
+    ]
+    count = 0
+    files: list[MissingFile] = []
+    with PackageIndex(metadata.index) as index:
+        others = list(index.approvable(leaving_out=left_out))
+        for audited in audit_revisions(index, others, snapshot.content_view()):
+            if not audited.is_complete:
+                count += 1
+                files += audited.missing if listed else ()
+    return count, tuple(files)
+
+
+def resume_downloads(run: RunContext, index_path: Path, snapshot: ServerSnapshot) -> int:
+    """Have WSUS resume the failed downloads of approved updates whose files are whole.
+
+    Returns:
+        The number of resumed downloads. The next run tries refused ones again.
+    """
+    unready = snapshot.decisions.unready()
+    stuck = [update for update in unready if update.state in {"Failed", "Canceled"}]
+    if not stuck:
+        return 0
+    with PackageIndex(index_path) as index:
+        keys = [update.id for update in stuck]
+        results = audit_revisions(index, keys, snapshot.content_view())
+        whole = [audited.key for audited in results if audited.is_complete]
+    return _resume(run, whole) if whole else 0
+
+
+def _resume(run: RunContext, updates: list[RevisionId]) -> int:
+    lines = [
+        {"n": number, "op": "resume", "update_id": key.update_id, "revision": key.revision}
+        for number, key in enumerate(updates, 1)
+    ]
+    require_no_wsusutil(run)
+    outcomes = list(queries.run_query(run, "apply-approvals", items=lines))
+    refused = [outcome for outcome in outcomes if outcome.get("result") == "failed"]
+    if refused:
+        run.report.notice(
+            f"WSUS took up {len(lines) - len(refused)} of {len(lines)} downloads that had failed "
+            f"and whose files are in place; the first that it refused: {refused[0].get('error')}"
+        )
+    return sum(outcome.get("result") == "done" for outcome in outcomes)
+
+
+def audit_import(
+    run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
+) -> AuditResult:
+    """Compare metadata with content after an import, by the metadata of the imported bundle."""
+    metadata = Metadata(bundle.index, bundle.manifest_lookup)
+    return _audit(run, metadata, facts, listing, every_update=False)
+
+
+def audit_current(
+    run: RunContext, facts: ServerFacts, listing: ContentListing, *, every_update: bool
+) -> AuditResult:
+    """Compare metadata with content by the metadata of the newest finished import.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+        FailedError: The stored documents of that import are lost or damaged.
+    """
+    record = require_newest_import(run.imports)
+    manifest_lookup = run.look_up_in(read_entries(record.folder / MANIFEST))
+    metadata = Metadata(record.folder / INDEX, manifest_lookup)
+    return _audit(run, metadata, facts, listing, every_update=every_update)
+
+
+def _audit(
+    run: RunContext,
+    metadata: Metadata,
+    facts: ServerFacts,
+    listing: ContentListing,
+    *,
+    every_update: bool,
+) -> AuditResult:
+    snapshot = ServerSnapshot(facts, queries.read_approvals(run), listing)
+    run.report.changes["downloads resumed"] += resume_downloads(run, metadata.index, snapshot)
+    missing = find_missing_content(run.imports, run.hash_cache, metadata, snapshot)
+    count, others = count_unapproved(run.imports, metadata, snapshot, listed=every_update)
+    run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
+    run.report.flagged_missing = missing  # unapproved updates normally lack files
+    return AuditResult(missing)

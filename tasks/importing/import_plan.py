@@ -1,0 +1,212 @@
+"""Plan of an import: approvals and deletions, and the confirmation of the plan by a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from blake3 import blake3
+
+from tasks.approvals.plan_model import ApprovalPlan
+from tasks.bundle.canonical import canonical_json
+from tasks.bundle.layout import APPROVALS
+from tasks.content.content_listing import ContentListing, ContentLookup, PresentFile
+from tasks.content.deletion import DeletePlan
+from tasks.content.names import ContentDigest
+from tasks.importing.approval_run import (
+    PlanInputs,
+    plan_ahead,
+    plan_now,
+    require_no_loss,
+    without_excess,
+)
+from tasks.importing.confirmation import covers, remember_confirmation
+from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
+from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.imports import Imports
+from tasks.metadata.catalogue import read_titles
+from tasks.metadata.index import INDEX
+from tasks.metadata.server import ServerFacts
+from tasks.refusals import PlanUnconfirmedError, ServerUnfitError
+from tasks.reports.sections import (
+    MOST_ROWS,
+    deletes_section,
+    kept_section,
+    plan_section,
+    shown_actions,
+)
+from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
+from tasks.run.stored_documents import read_decisions_file, require_documents
+from tasks.server import queries
+from tasks.server.snapshot import ServerSnapshot, content_choice
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPlan:
+    """All changes of an import, decided before the first of them.
+
+    Attributes:
+        approvals: Plan of approvals and declines.
+        deletes: Files that a mirror deletes.
+        inputs: Inputs of the approval plan.
+        confirmed: Digest by which a person confirmed the plan; None if no confirmation is needed.
+    """
+
+    approvals: ApprovalPlan
+    deletes: DeletePlan
+    inputs: PlanInputs
+    confirmed: str | None = None
+
+    @property
+    def reasons(self) -> list[str]:
+        """Reasons why a person has to confirm the plan; empty if nobody has to."""
+        reasons = list(self.approvals.limits_exceeded)
+        if self.deletes.files:
+            reasons.append(
+                f"{len(self.deletes.files)} content files ({self.deletes.size_bytes} bytes) "
+                "that staging no longer holds would be deleted"
+            )
+        return reasons
+
+    @property
+    def digest(self) -> str:
+        """BLAKE3 over the parts that need confirmation, hex."""
+        parts = {
+            "approvals": self.approvals.digest if self.approvals.limits_exceeded else None,
+            "deletes": self.deletes.digest if self.deletes.files else None,
+        }
+        return blake3(canonical_json(parts)).hexdigest()
+
+
+def plan_import(
+    run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
+) -> ImportPlan:
+    """Plan all changes of an import, without making one.
+
+    Raises:
+        ServerChangedError: The server lacks too many of the decisions that were applied last.
+        ServerUnfitError: A newer import must be finished before this bundle may repair.
+        FailedError: The stored documents of the newer import are lost or damaged.
+    """
+    inputs = _gather_inputs(run.imports, bundle, facts, listing)
+    present = queries.read_approvals(run)
+    approvals = plan_ahead(run, inputs, present)
+    require_no_loss(approvals)
+    snapshot = ServerSnapshot(facts, present, listing)
+    deletes = plan_deletions(run, bundle, snapshot, inputs=inputs, approvals=approvals)
+    return ImportPlan(approvals, deletes, inputs)
+
+
+def require_confirmed(
+    run: RunContext, bundle: TrustedBundle, plan: ImportPlan, *, confirm: str | None
+) -> ImportPlan:
+    """Require that a plan which needs a person's confirmation has it.
+
+    Args:
+        run: The run.
+        bundle: The bundle.
+        plan: The plan.
+        confirm: The digest that the person gave; None: no digest.
+
+    Returns:
+        The plan, with the digest that confirmed it.
+
+    Raises:
+        DeleteLimitError: It deletes more than the site ever allows.
+        PlanUnconfirmedError: It takes away more than the site allows, or deletes files, and the
+            digest given is not this plan's.
+    """
+    require_within_limits(run.site.policy, plan.deletes)
+    if not plan.reasons:
+        return plan
+    run.report.note(plan_digest=plan.digest)
+    given, steps = (confirm or "").lower(), run.ledger.steps(bundle.work.text)
+    approvals, deletes = plan.approvals, plan.deletes
+    if given == plan.digest:
+        remember_confirmation(steps, given, approvals=approvals, deletes=deletes, now=run.clock())
+    elif not (plan.inputs.begun and covers(steps, given, approvals=approvals, deletes=deletes)):
+        other = ["the digest that was given is another plan's"] if given else []
+        summary = "; ".join([*plan.reasons, *other])
+        raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
+    return replace(plan, confirmed=given)
+
+
+def _gather_inputs(
+    imports: Imports, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
+) -> PlanInputs:
+    record = imports.by_digest(bundle.digest)
+    folder = newest_folder(imports, bundle)
+    return PlanInputs(
+        incoming=read_decisions_file(folder / APPROVALS),
+        index=folder / INDEX,
+        choice=content_choice(facts),
+        find_content=_after_placing(bundle, listing),
+        begun=record is not None and record.status == "begun",
+    )
+
+
+def newest_folder(imports: Imports, bundle: TrustedBundle) -> Path:
+    """Return our folder of the bundle whose metadata and decisions count after this import.
+
+    It is the newest bundle, which is not this one if this bundle is superseded.
+
+    Raises:
+        FailedError: The stored documents of the newer bundle are lost or damaged.
+        ServerUnfitError: The import of the newer bundle is not finished.
+    """
+    newest = imports.newest()
+    if newest is None or not bundle.incoming.is_superseded:
+        return bundle.incoming.folder
+    if newest.status != "done":
+        raise ServerUnfitError(
+            side="disconnected",
+            reason=f"the import of bundle {newest.sequence} was begun and is not finished",
+            remedy=f"Import bundle {newest.sequence} to its end first.",
+        )
+    require_documents(newest)
+    return newest.folder
+
+
+def _after_placing(bundle: TrustedBundle, listing: ContentListing) -> ContentLookup:
+    """Return a look-up, by digest, of WsusContent as it will be once the bundle is placed."""
+    manifest_lookup = bundle.manifest_lookup
+
+    def look_up(digest: ContentDigest) -> PresentFile | None:
+        present = listing.find(digest)
+        if present is not None and present.is_valid:
+            return present
+        size_bytes = manifest_lookup.carried_bytes(digest)
+        return present if size_bytes is None else PresentFile(size_bytes, is_valid=True)
+
+    return look_up
+
+
+def plan_approvals(
+    run: RunContext, bundle: TrustedBundle, plan: ImportPlan, listing: ContentListing
+) -> ApprovalPlan:
+    """Plan approvals anew from the server's answers, now that it has the metadata.
+
+    A confirmation covers the new plan if that takes nothing more away than the confirmed plan.
+    Without one, actions beyond the site's limits are left out.
+    """
+    inputs = PlanInputs(plan.inputs.incoming, plan.inputs.index, plan.inputs.choice, listing.find)
+    approvals = plan_now(run, inputs, queries.read_approvals(run))
+    steps = run.ledger.steps(bundle.work.text)
+    is_confirmed = plan.confirmed is not None and covers(
+        steps, plan.confirmed, approvals=approvals, deletes=plan.deletes
+    )
+    return approvals if is_confirmed else without_excess(run.report, approvals)
+
+
+def describe_plan(report: ReportDraft, plan: ImportPlan) -> None:
+    """Add a plan to the report, so that a person can read it before confirming it."""
+    update_ids = {action.update_id for action in shown_actions(plan.approvals)}
+    update_ids |= {waiting.update_id for waiting in plan.approvals.kept[:MOST_ROWS]}
+    titles = read_titles(plan.inputs.index, update_ids)
+    digest = plan.digest if plan.reasons else None
+    report.sections.append(plan_section(plan.approvals, titles, digest=digest))
+    if plan.approvals.kept:
+        report.sections.append(kept_section(plan.approvals.kept, titles))
+    if plan.deletes.files or plan.deletes.still_needed:
+        report.sections.append(deletes_section(plan.deletes))

@@ -1,0 +1,173 @@
+"""Deletions of a mirror: planned before the first change of an import, and carried out last."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import approved_revisions
+from tasks.approvals.plan_model import ApprovalPlan
+from tasks.bundle.manifest import compare_sorted
+from tasks.content.content_listing import ContentListing
+from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
+from tasks.content.names import ContentDigest
+from tasks.content.scan import ContentFile
+from tasks.errors import BatchFailedError
+from tasks.hosts.host import Host
+from tasks.importing.approval_run import PlanInputs
+from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import read_closures
+from tasks.refusals import DeleteLimitError
+from tasks.revision import RevisionId
+from tasks.run.context import RunContext
+from tasks.run.folders import ContentDiskFolders, make_disk_folders
+from tasks.server import queries
+from tasks.server.snapshot import ServerSnapshot
+from tasks.site.settings import PolicySection
+
+_NOTHING = DeletePlan((), 0, 0)
+
+
+def plan_deletions(
+    run: RunContext,
+    bundle: TrustedBundle,
+    snapshot: ServerSnapshot,
+    *,
+    inputs: PlanInputs,
+    approvals: ApprovalPlan,
+) -> DeletePlan:
+    """Plan the content files that a mirror deletes.
+
+    The plan is empty for an incremental or superseded bundle, and for an empty manifest.
+    """
+    if bundle.header.mode != "mirror" or bundle.header.counts.files == 0:
+        return _NOTHING
+    if bundle.incoming.is_superseded:
+        return _NOTHING
+    surplus = list(_surplus(bundle, snapshot.content))
+    if not surplus:
+        return _NOTHING
+    with PackageIndex(inputs.index) as index:
+        revisions = _needed_revisions(index, inputs, snapshot.decisions, approvals)
+        surplus_digests = {file.name.digest for file in surplus}
+        needed = _needed_files(index, revisions, inputs, surplus_digests)
+        unnamed = {digest for digest in surplus_digests if index.file(digest) is None}
+        if unnamed and _has_local_update(run, index, snapshot):
+            needed |= unnamed
+        return plan_deletes(
+            surplus,
+            is_needed=needed.__contains__,
+            present=snapshot.content.totals()[0],
+        )
+
+
+def require_within_limits(policy: PolicySection, plan: DeletePlan) -> None:
+    """Require that a plan deletes no more than the site ever allows, confirmed or not.
+
+    Raises:
+        DeleteLimitError: It deletes more.
+    """
+    limits = DeleteLimits(
+        policy.max_deletes, policy.max_delete_share, size_bytes=policy.max_delete_bytes
+    )
+    excess = plan.exceeds(limits)
+    if excess:
+        raise DeleteLimitError(reason=excess)
+
+
+def delete(
+    server: Host,
+    disk: ContentDiskFolders,
+    plan: DeletePlan,
+    listing: ContentListing,
+    *,
+    bundle: str,
+) -> int:
+    """Move planned files to the trash on the same disk; return the number of moved files.
+
+    Args:
+        server: The server.
+        disk: Our folders on the content disk.
+        plan: The plan.
+        listing: Listing of WsusContent; planned files that it lacks are skipped.
+        bundle: Name of the bundle; its folder in the trash gets the files.
+
+    Raises:
+        BatchFailedError: Some files could not be moved; they stay where they are.
+    """
+    make_disk_folders(server, disk, disk.trash)
+    trash = disk.trash.joined(bundle)
+    moves = []
+    for file in plan.files:
+        if listing.look_up(file.name) is None:
+            continue
+        folder = trash.joined(file.name.folder)
+        server.make_folder(folder)
+        moves.append((file.path, folder.joined(file.name.text)))
+    if not moves:
+        return 0
+    outcome = server.rename(moves)
+    folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
+    server.flush_folders(sorted(folders, key=lambda folder: folder.text))
+    if outcome.failed:
+        raise BatchFailedError(
+            what="moving content to the trash",
+            failed=len(outcome.failed),
+            total=len(moves),
+            first=outcome.failed[0][1].message,
+        )
+    return len(outcome.ok)
+
+
+def _surplus(bundle: TrustedBundle, listing: ContentListing) -> Iterator[ContentFile]:
+    pairs = compare_sorted(
+        listing,
+        bundle.manifest.entries(),
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
+    )
+    return (pair.first for pair in pairs if pair.first is not None and pair.second is None)
+
+
+def _has_local_update(run: RunContext, index: PackageIndex, snapshot: ServerSnapshot) -> bool:
+    """Return True if the server has an update that the package does not have.
+
+    Such an update was published locally, or is gone from staging. It may own files that the
+    package does not name, so the caller deletes no unnamed file. The server's number of updates is
+    compared with the number of the package's updates that it has.
+    """
+    newest = (RevisionId(key.update_id, 0) for key in index.approvable())
+    return snapshot.facts.update_count > len(
+        {key for key, _ in queries.read_revisions(run, newest)}
+    )
+
+
+def _needed_revisions(
+    index: PackageIndex, inputs: PlanInputs, present: ServerDecisions, approvals: ApprovalPlan
+) -> list[RevisionId]:
+    """Return the revisions whose files must stay.
+
+    They are the newest revision of every update, and every revision that is approved here or in
+    the bundle, parked ones included; without updates that are, or will be, declined.
+    """
+    declined = present.approval_set.declined_ids().keys() | inputs.incoming.declined_ids().keys()
+    declined -= {waiting.update_id for waiting in (*approvals.held, *approvals.kept)}
+    approved = approved_revisions(present.approval_set, inputs.incoming)
+    keys: set[RevisionId] = {*index.approvable(), *approved}
+    return sorted(key for key in keys if key[0] not in declined)
+
+
+def _needed_files(
+    index: PackageIndex,
+    revisions: Iterable[RevisionId],
+    inputs: PlanInputs,
+    among: Collection[ContentDigest],
+) -> set[ContentDigest]:
+    """Return the digests in ``among`` whose files some of the revisions need."""
+    return {
+        file.name.digest
+        for closure in read_closures(index, revisions, inputs.choice)
+        for file in closure.files
+        if file.name.digest in among
+    }

@@ -1,0 +1,109 @@
+"""Steps that touch media: pack, seal and describe a bundle; open, prove and unpack a bundle.
+
+"Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
+of its other errors. Every step that works with the server may also refuse with ``host-key``,
+``script-digest`` and ``folder-unsafe``, and raise ``connection-lost``, ``time-limit``,
+``command-failed``, ``script-failed``, ``host-file`` and ``disk-full``.
+"""
+
+from __future__ import annotations
+
+from tasks.bundle.pack import Packed
+from tasks.bundle.plan import Plan
+from tasks.content.content_listing import ContentListing
+from tasks.exporting import export_bundle, export_summary
+from tasks.exporting.draft import Draft
+from tasks.flow_run import current_run
+from tasks.importing import trusted_bundle
+from tasks.importing.incoming import IncomingBundle, open_incoming, prove
+from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.steps import ExportedPackage
+from tasks.logs import log
+from tasks.metadata.server import ServerFacts
+from tasks.run_page import name_run
+from tasks.server.wsusutil_run import report_running_wsusutil
+from tasks.step import step
+
+
+@step("Pack volumes")
+def pack_bundle(
+    draft: Draft, plan: Plan, content: ContentListing, package: ExportedPackage
+) -> Packed:
+    """Write content, lists and documents onto the media, without the seal.
+
+    Refuses: ``room``, ``safety`` (a foreign file lies in the bundle's folder).
+    Raises: ``batch-failed``, ``disk-full``, ``host-file``.
+    """
+    run = current_run()
+    packed = export_bundle.pack(run, draft, content, plan=plan, package=package)
+    counts = packed.manifest
+    run.report.note(files=counts.carried_files, bytes=counts.carried_bytes)
+    for file in packed.left_out:
+        run.report.notice(f"{file.name.text} was left out: {file.error.message}")
+    log.info("packed %s files, %s bytes", counts.carried_files, counts.carried_bytes)
+    return packed
+
+
+@step("Seal bundle")
+def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
+    """Commit sequence and digest, then write the seal, which makes it a bundle.
+
+    Raises: ``failed``, if the bundle can no longer be made as it was committed.
+    """
+    digest = export_bundle.seal(current_run(), draft, packed, server)
+    log.info("sealed %s, header digest %s", draft.bundle.name, digest.hex)
+
+
+@step("Describe bundle")
+def describe_bundle(draft: Draft) -> None:
+    """Report the updates of which the bundle carries files."""
+    run = current_run()
+    export_summary.describe_bundle(run.report, draft, run.look_up_in(draft.entries()))
+
+
+@step("Open bundle")
+def open_bundle(bundles: list[str], *, to_import: bool = False) -> IncomingBundle:
+    """Check a bundle's seal and site and, to import it, its place in the chain.
+
+    Refuses: ``seal``, ``wrong-site``, ``trust``, ``safety`` (a later format); to import it also
+    ``chain``, ``age``, ``clock``.
+    Raises: ``path-missing``, ``usage``, ``host-file``.
+    """
+    run = current_run()
+    if not to_import:
+        report_running_wsusutil(run)
+    incoming = open_incoming(run, bundles, to_import=to_import)
+    bundle = incoming.header.bundle
+    name_run(f"{bundle} {run.command}", bundle)
+    log.info("%s is sealed by %s", bundle, ", ".join(incoming.opened.trusted.signed_by))
+    return incoming
+
+
+@step("Prove bundle")
+def prove_bundle(incoming: IncomingBundle) -> None:
+    """Read every byte of a bundle and compare it with its seal.
+
+    Refuses: ``tamper``, ``undeclared``, ``trust``.
+    Raises: ``bundle-incomplete``, ``host-file``.
+    """
+    prove(current_run(), incoming)
+
+
+@step("Unpack bundle")
+def unpack_bundle(
+    incoming: IncomingBundle, server: ServerFacts, content: ContentListing
+) -> TrustedBundle:
+    """Copy the whole bundle from the media, proving every byte; content goes into the intake.
+
+    Refuses: ``tamper``, ``undeclared``, ``trust``, ``room``.
+    Raises: ``bundle-incomplete``, ``package``, ``host-file``, ``disk-full``.
+    """
+    run = current_run()
+    trusted, counts = trusted_bundle.unpack(run, incoming, content, volume=server.content_volume)
+    log.info(
+        "%s files proved: %s written to the intake, %s in place already",
+        counts.carried,
+        counts.written,
+        counts.in_place,
+    )
+    return trusted

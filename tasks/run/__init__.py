@@ -1,0 +1,1 @@
+"""Resources that one run of a command has open, its report, and its end."""

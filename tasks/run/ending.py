@@ -1,0 +1,115 @@
+"""End of a run, successful or not: one report is made, written and recorded in the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+import traceback
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.errors import AirGapError, StoppedError
+from tasks.ledger.runs import RunRecord, Runs
+from tasks.refusals import TrustError
+from tasks.reports.files import write_reports
+from tasks.reports.model import CommandReport, error_line, exit_code_of
+from tasks.run.context import RunContext
+from tasks.visible import visible_lines
+
+
+def begin_run(run: RunContext) -> None:
+    """Record the start of a run in the ledger; a killed run keeps a record without an end."""
+    Runs(run.ledger).write(RunRecord(id=run.run_id, command=run.command, started=run.started))
+
+
+def stopped(run: RunContext) -> StoppedError:
+    """Make the error of a run that a person stopped; it names a wsusutil that still works."""
+    if run.waits_for is None:
+        return StoppedError(command=run.command)
+    return StoppedError(
+        command=run.command,
+        beside=f"; {run.waits_for.sentence}, on the server",
+        remedy="Run the same command again: it waits for that wsusutil and goes on from it. Until "
+        "then leave WsusService alone, which wsusutil stops and starts itself.",
+    )
+
+
+def close_run(run: RunContext, error: Exception | None) -> CommandReport:
+    """Make the report of a run from its draft, write it, and record the end in the ledger.
+
+    A refusal for trust empties the intake, whichever step refused. The report of a run that ended
+    while it waited for wsusutil names the wsusutil that still works.
+    """
+    if error is not None and run.waits_for is not None and not isinstance(error, StoppedError):
+        run.report.lines.append(run.waits_for.sentence)
+    if isinstance(error, TrustError) and run.command == "import":
+        _empty_intake(run)
+    ended = run.clock()
+    log_path = None
+    if error is not None and not isinstance(error, AirGapError):
+        log_path = _write_traceback(run.site.state_dir, run.run_id, error)
+    report = CommandReport(
+        command=run.command,
+        site=run.site.name,
+        exit_code=exit_code_of(error) if error else (2 if run.report.is_flagged else 0),
+        errors=(error_line(error, log=log_path),) if error else (),
+        run=run.run_id,
+        started=run.started,
+        ended=ended,
+        sections=tuple(run.report.sections),
+        notices=tuple(run.report.notices),
+        lines=tuple(run.report.lines),
+        details=run.report.details,
+        **run.report.notes,
+    )
+    try:
+        return _record(run, report, ended=ended)
+    except (AirGapError, OSError, sqlite3.Error) as fault:
+        # A full disk must not hide how the run itself ended.
+        errors = (*report.errors, error_line(fault))
+        code = report.exit_code if report.errors else exit_code_of(fault)
+        return report.model_copy(update={"errors": errors, "exit_code": code})
+
+
+def _record(run: RunContext, report: CommandReport, *, ended: datetime) -> CommandReport:
+    report = write_reports(run.reports_dir, report, now=ended)
+    Runs(run.ledger).write(
+        RunRecord(
+            id=run.run_id,
+            command=run.command,
+            started=run.started,
+            ended=ended,
+            outcome=report.outcome,
+            exit_code=report.exit_code,
+            bundle=report.bundle,
+            report=report.report,
+        )
+    )
+    return report
+
+
+def _write_traceback(state_dir: Path, run_id: str, error: Exception) -> Path | None:
+    """Append the traceback of an unforeseen error to the log file; None if the write fails.
+
+    The terminal shows one sentence only.
+    """
+    path = state_dir / "unexpected.log"
+    try:
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(f"{datetime.now(UTC).isoformat()} {run_id}\n")
+            stream.write(visible_lines("".join(traceback.format_exception(error))) + "\n")
+    except OSError:
+        return None
+    return path
+
+
+def _empty_intake(run: RunContext) -> None:
+    """Remove everything that a refused bundle left in the intake.
+
+    The intake stays if another run works with it, or if the server cannot be reached.
+    """
+    disk = run.known_disk
+    with suppress(AirGapError):
+        if disk is not None and run.server.stat(disk.intake) is not None:
+            run.lock_server()
+            run.server.remove_tree(disk.intake)

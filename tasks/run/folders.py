@@ -1,0 +1,75 @@
+"""Layout of our folders on a server, and how they are made private."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.hosts.host import Host
+from tasks.hosts.paths import HostPath
+
+
+@dataclass(frozen=True, slots=True)
+class ContentDiskFolders:
+    """Our folders on the disk of WsusContent, so that placing and deleting content is a rename.
+
+    Attributes:
+        root: Parent of both; neither WSUS nor its web site serves it.
+        intake: Holds a bundle's content until all of it is verified.
+        trash: Holds deleted content until a person empties it.
+    """
+
+    root: HostPath
+    intake: HostPath
+    trash: HostPath
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFolders:
+    """Paths of one site below our folder on its server.
+
+    Attributes:
+        work_dir: Our folder on the server (``server.work_dir`` of the site file).
+        site: Name of the site.
+    """
+
+    work_dir: HostPath
+    site: str
+
+    @property
+    def runs(self) -> HostPath:
+        """Parent of all work folders."""
+        return self.work_dir.joined("runs")
+
+    @property
+    def mark(self) -> HostPath:
+        """File that names the newest bundle (``tasks/server/mark.py``)."""
+        return self.work_dir.joined("marks", f"{self.site}.json")
+
+    @property
+    def server_lock(self) -> HostPath:
+        """Lock of the server."""
+        return self.work_dir.joined("locks", f"{self.site}.lock")
+
+    def work_folder(self, work: str) -> HostPath:
+        """Folder for the scripts and jobs of one piece of work."""
+        return self.runs.joined(f"{self.site}-{work}")
+
+    def on_content_disk(self, content_dir: HostPath) -> ContentDiskFolders:
+        """Return intake and trash for a content folder.
+
+        Both lie in the work folder if it is on the drive of WsusContent, else in a folder beside
+        WsusContent. On POSIX the work folder has to be on the disk of WsusContent.
+        """
+        is_same_drive = content_dir.drive == self.work_dir.drive
+        root = self.work_dir if is_same_drive else content_dir.parent.joined("wsus-airgap")
+        return ContentDiskFolders(
+            root=root,
+            intake=root.joined("intake", self.site),
+            trash=root.joined("trash", self.site),
+        )
+
+
+def make_disk_folders(server: Host, disk: ContentDiskFolders, folder: HostPath) -> None:
+    """Make the intake or the trash, and our folders above it, each of them private."""
+    for path in (disk.root, folder.parent, folder):
+        server.make_private_folder(path)

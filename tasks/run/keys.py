@@ -1,0 +1,46 @@
+"""Keys of a site file: the key that this side signs with, and the keys that it trusts."""
+
+from __future__ import annotations
+
+from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret, load_signing_key
+from tasks.bundle.seal import Trust
+from tasks.names import Side
+from tasks.site.faults import Fault, site_file_error
+from tasks.site.settings import Site
+
+
+def site_trust(site: Site) -> Trust:
+    """Return the trusted keys of the site file; only their seals count."""
+    trust = site.trust
+    return Trust(tuple(load_public_key(path) for path in trust.trusted_keys), trust.threshold)
+
+
+def signing_key(site: Site) -> SigningKey:
+    """Return the private key of this side."""
+    return load_signing_key(site.trust.signing_key)
+
+
+def own_trust(site: Site) -> Trust:
+    """Return this side's own key as the only trusted one, for what this side sealed itself."""
+    return Trust((signing_key(site).public,), 1)
+
+
+def bundle_trust(site: Site) -> Trust:
+    """Return the keys whose seals on bundles count; on the staging side also its own key."""
+    trust = site_trust(site)
+    if site.side is Side.STAGING:
+        return Trust((*trust.keys, signing_key(site).public), trust.threshold)
+    return trust
+
+
+def receipt_secret(site: Site) -> bytes:
+    """Return the secret for typed receipt codes.
+
+    Raises:
+        SiteFileError: The site file names no receipt secret.
+    """
+    path = site.trust.receipt_secret
+    if path is None:
+        fault = Fault(("trust", "receipt_secret"), "needed for a typed receipt code")
+        raise site_file_error(site.path, [fault])
+    return load_receipt_secret(path)

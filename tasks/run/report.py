@@ -1,0 +1,69 @@
+"""Draft of a run's report: every step adds to it, and the end of the run writes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from pydantic import JsonValue
+
+from tasks.logs import log
+from tasks.metadata.audit import MissingFile
+from tasks.reports.model import ApprovalOutcome, Section
+
+
+class Notes(TypedDict, total=False):
+    """Single fields of ``CommandReport``, set by the steps as they learn the values."""
+
+    bundle: Path
+    sequence: int
+    base: int | None
+    files: int
+    bytes: int
+    placed: int
+    approvals: ApprovalOutcome
+    titles: dict[str, str]
+    missing: tuple[MissingFile, ...]
+    unapproved_incomplete: int
+    plan_digest: str
+    receipt: Path
+    receipt_code: str | None
+
+
+@dataclass
+class ReportDraft:
+    """Report of a run so far; a failed run reports it too.
+
+    Attributes:
+        notices: Sentences that a person should know; a run with a notice ends flagged.
+        flagged_missing: The missing content that flags the run; None: all missing content does.
+        changes: Number of changes made on the server, by kind of change in words.
+    """
+
+    notes: Notes = field(default_factory=Notes)
+    notices: list[str] = field(default_factory=list)
+    sections: list[Section] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    details: dict[str, JsonValue] = field(default_factory=dict)
+    changes: Counter[str] = field(default_factory=Counter)
+    flagged_missing: tuple[MissingFile, ...] | None = None
+
+    def notice(self, sentence: str) -> None:
+        """Log a sentence that a person should know, and add it to the report."""
+        log.warning(sentence)
+        self.notices.append(sentence)
+
+    def note(self, **values: Unpack[Notes]) -> None:
+        """Set fields of the report."""
+        self.notes.update(values)
+
+    @property
+    def is_flagged(self) -> bool:
+        """True if the run did its work and a person still has to look at something."""
+        noted = self.notes.get("missing", ())
+        missing = noted if self.flagged_missing is None else self.flagged_missing
+        approvals = self.notes.get("approvals", ApprovalOutcome())
+        waiting = approvals.parked or approvals.held or approvals.failed
+        return bool(self.notices or missing or waiting)

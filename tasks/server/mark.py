@@ -1,0 +1,124 @@
+"""Mark on the server: a file of ours that names the newest bundle, where no bundle can write.
+
+Comparing the mark with the ledger reveals that one of them was lost or set back. On the
+disconnected side, a mark newer than the ledger stops the run; a ledger newer than the mark only
+raises a notice. On the staging side the mark names the bundle committed last, and no sequence
+number up to it is used again.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.bundle.header import ChainId, Header, SequenceNumber
+from tasks.content.fields import Blake3Field
+from tasks.hosts.host import Host
+from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import read_limited, write_atomic
+from tasks.ledger.imports import Imports
+from tasks.names import SiteName
+from tasks.refusals import ChainError, ServerUnfitError
+from tasks.run.context import RunContext
+
+_LIMIT_BYTES = 10_000
+
+
+class Mark(BaseModel):
+    """Content of the mark file: one line of JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    site: SiteName
+    chain: ChainId
+    sequence: SequenceNumber
+    header_digest: Blake3Field
+
+
+def mark_of(header: Header) -> Mark:
+    """Return the mark of a bundle."""
+    return Mark(
+        site=header.site,
+        chain=header.chain,
+        sequence=header.sequence,
+        header_digest=header.digest,
+    )
+
+
+def write_mark(server: Host, path: HostPath, mark: Mark) -> None:
+    """Write the mark of a bundle that is about to be sealed, or recorded as imported."""
+    server.make_private_folder(path.parent)
+    write_atomic(server, path, [mark.model_dump_json().encode()])
+
+
+def highest_marked(run: RunContext) -> int:
+    """Return the number of the bundle committed last on this staging server; 0 without a mark.
+
+    Raises:
+        ServerUnfitError: The mark cannot be read.
+    """
+    mark = _read(run)
+    return 0 if mark is None else mark.sequence
+
+
+def compare_mark(run: RunContext) -> None:
+    """Compare the mark with the ledger of the disconnected side.
+
+    Raises:
+        ChainError: The mark is newer than the ledger, or of another chain or bundle.
+        ServerUnfitError: The mark cannot be read.
+    """
+    mark, newest = _read(run), run.imports.newest()
+    if mark is None:
+        if newest is not None and newest.status == "done":
+            run.report.notice(
+                f"the server bears no mark, and bundle {newest.sequence} was imported last: it "
+                "seems to have been set back"
+            )
+        return
+    sequence = newest.sequence if newest else 0
+    chain = run.ledger.chain
+    if mark.sequence > sequence or (chain is not None and mark.chain != chain):
+        raise ChainError(
+            reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "
+            f"this state folder knows chain {chain or 'none'} up to bundle {sequence}",
+            remedy="Restore the state folder from its backup. Only if its loss is explained, move "
+            f"{run.folders.mark} on the server aside and import a bundle of `export --full`.",
+        )
+    _require_known(run.imports, mark)
+    if newest is not None and newest.status == "done" and mark.sequence < sequence:
+        run.report.notice(
+            f"the server bears the mark of bundle {mark.sequence}, and bundle {sequence} was "
+            "imported last: it seems to have been set back"
+        )
+
+
+def _require_known(imports: Imports, mark: Mark) -> None:
+    """Require that the mark names the same bundle that was imported here under its number.
+
+    Raises:
+        ChainError: It names another bundle of that number.
+    """
+    imported = {record.sequence: record.header_digest for record in imports.all()}
+    digest = imported.get(mark.sequence)
+    if digest is not None and digest != mark.header_digest:
+        raise ChainError(
+            reason=f"the server bears the mark of a bundle {mark.sequence} with header digest "
+            f"{mark.header_digest.short}; the one imported here has {digest.short}",
+            remedy="Another state folder imports into this server, or this one was set back. Find "
+            "out which, before anything more is imported.",
+        )
+
+
+def _read(run: RunContext) -> Mark | None:
+    if run.server.stat(run.folders.mark) is None:
+        return None
+    content = read_limited(run.server, run.folders.mark, limit_bytes=_LIMIT_BYTES)
+    try:
+        return Mark.model_validate_json(content)
+    except ValidationError as error:
+        raise ServerUnfitError(
+            side=run.site.side.value,
+            reason=f"{run.folders.mark} on it is no mark of ours",
+            remedy="Restore that file from a backup of the server, or move it aside if it is "
+            "known what happened to it.",
+        ) from error

@@ -1,0 +1,327 @@
+"""Run of wsusutil: start it detached, find it again after any break, judge it by all signals."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tasks.content.digest import blake3_of_chunks
+from tasks.content.names import Blake3
+from tasks.errors import AirGapError, HostFileError, PackageError, ServiceDownError, WsusutilError
+from tasks.hosts.host import Host, JobStatus
+from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import write_atomic
+from tasks.ledger.steps import Attempt
+from tasks.ledger.work_id import WorkId
+from tasks.logs import log
+from tasks.metadata.server import ServerFacts
+from tasks.metadata.wsusutil import (
+    ApiSignal,
+    Judgement,
+    PackageSignal,
+    Signals,
+    Verb,
+    export_command,
+    import_command,
+    judge_export,
+    judge_import,
+    new_file_names,
+)
+from tasks.metadata.wsusutil_log import LogSummary, read_log
+from tasks.metadata.wsusutil_process import of_job, refusal
+from tasks.names import Side
+from tasks.refusals import FolderUnsafeError, WsusutilRunningError
+from tasks.reports.sections import judgement_section
+from tasks.revision import RevisionId
+from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
+from tasks.server.queries import read_revisions, read_running_server
+from tasks.server.running_wsusutil import find_running, job_name, require_no_wsusutil, running_job
+
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 10.0
+_SETTLE_SECONDS = 15
+# A process that has ended may stand in the process list a little longer.
+_SEEN_GONE_SECONDS = 0.2
+_QUERY_REVISIONS = 20_000
+# A log or package that is no plain readable file is a signal that wsusutil failed.
+_UNREADABLE = (HostFileError, FolderUnsafeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An attempt that was started or found. ``had_ended``: it had ended before this run."""
+
+    attempt: Attempt
+    had_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """End of an attempt that is not judged yet."""
+
+    status: JobStatus
+    log: LogSummary
+
+
+def wait_for_own_wsusutil(run: RunContext, verb: Verb, *, work: WorkId | None = None) -> None:
+    """Wait for this command's own unfinished wsusutil; refuse if any other is at work.
+
+    Args:
+        run: The run.
+        verb: The command that wsusutil carries out.
+        work: The piece of work that the command continues, if it has begun.
+
+    Raises:
+        WsusutilRunningError: A wsusutil of another run or site, or not ours, is at work.
+    """
+    own = None if work is None else run.ledger.steps(work.text).attempt(verb)
+    while running := find_running(run):
+        others = [other for other in running if own is None or job_name(other.stem) != own.job_name]
+        if own is None or others:
+            raise refusal(others)
+        log.info("%s; this command waits for it and goes on from there", running[0].sentence)
+        wait_for(run, own)
+        time.sleep(_SEEN_GONE_SECONDS)
+
+
+def report_running_wsusutil(run: RunContext) -> None:
+    """Add a line to the report for each wsusutil of an earlier run that is still at work.
+
+    For commands that do not query the server otherwise. The server is contacted only if the ledger
+    has an attempt that was not judged.
+    """
+    for attempt in (*run.ledger.attempts("export"), *run.ledger.attempts("import")):
+        try:
+            running = running_job(run.server, run.server.path(attempt.job))
+        except AirGapError as error:
+            run.report.lines.append(f"a wsusutil {attempt.verb} may still work: {error.message}")
+            continue
+        if running is not None:
+            log.info("%s", running.sentence)
+            run.report.lines.append(f"{running.sentence}; the server itself was asked nothing")
+
+
+def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "") -> Started:
+    """Start wsusutil for a piece of work, or find the attempt of an earlier run.
+
+    An attempt is found if its program still runs, or if it ended and was not judged yet. An attempt
+    that was lost (the server restarted) is replaced by a new one with new file names.
+
+    Args:
+        run: The run.
+        verb: export or import.
+        work: The piece of work; its folder on the server is named after it.
+        package: For an import, the package's path on the server.
+
+    Raises:
+        WsusutilRunningError: Another wsusutil has begun since the run checked.
+    """
+    steps = run.ledger.steps(work.text)
+    attempt = steps.attempt(verb)
+    if attempt is not None:
+        state = run.server.poll_detached(run.server.path(attempt.job)).state
+        if state in {"running", "exited"}:
+            return Started(attempt, had_ended=state == "exited")
+    folder = run.folders.work_folder(work.text)
+    run.server.make_private_folder(folder)
+    require_no_wsusutil(run)
+    names = new_file_names(verb, run=run.run_id)
+    attempt = Attempt(
+        verb=verb,
+        package=package or folder.joined(names.package).text,
+        log=folder.joined(names.log).text,
+        job=folder.joined(job_name(names.stem)).text,
+    )
+    steps.begin_attempt(attempt, now=run.clock())
+    # If the run is stopped from here on, its report names the wsusutil that still works.
+    run.waits_for = of_job(folder.name, names.stem, run.clock())
+    command = export_command if verb == "export" else import_command
+    run.server.start_detached(
+        command(run.site.server.wsusutil, attempt.package, attempt.log),
+        job=run.server.path(attempt.job),
+    )
+    return Started(attempt)
+
+
+def wait_for(run: RunContext, attempt: Attempt) -> Ending:
+    """Wait until the program has ended, and log a line a minute.
+
+    It is never killed; past the site's limit (``server.command_limit_hours``) the report gets a
+    notice.
+    """
+    job = run.server.path(attempt.job)
+    run.waits_for = running_job(run.server, job)
+    pause = _FIRST_PAUSE_SECONDS
+    notice_at = time.monotonic() + run.site.server.command_limit_hours * 3_600
+    line_at = time.monotonic() + run.wait_line_seconds
+    while (status := run.server.poll_detached(job)).state == "running":
+        if run.waits_for is not None and time.monotonic() > line_at:
+            log.info("%s", run.waits_for.sentence)
+            line_at = time.monotonic() + run.wait_line_seconds
+        if time.monotonic() > notice_at:
+            run.report.notice(
+                f"wsusutil {attempt.verb} has been running for more than "
+                f"{run.site.server.command_limit_hours:g} hours; it is left alone"
+            )
+            notice_at = float("inf")
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS, run.wait_line_seconds)
+    run.waits_for = None
+    return Ending(status, _read_log(run.server, attempt))
+
+
+def judge(
+    run: RunContext,
+    attempt: Attempt,
+    ending: Ending,
+    package: PackageSignal,
+    *,
+    before: ServerFacts | None,
+    expected: Iterable[RevisionId] = (),
+) -> Judgement:
+    """Gather the remaining signals, judge the attempt, and add the judgement to the report.
+
+    Starts the service if wsusutil left it stopped.
+
+    Args:
+        run: The run.
+        attempt: The attempt.
+        ending: Its end.
+        package: Signal from our own reading of the package.
+        before: The server's facts before the attempt.
+        expected: Revisions that the server must have after an import.
+
+    Raises:
+        WsusutilRunningError: The service is stopped, and another wsusutil is at work.
+    """
+    service, after = _after(run)
+    unresolved = _Unresolved() if after is None else _look_up(run, expected)
+    signals = Signals(
+        exit_code=ending.status.exit_code,
+        package=package,
+        log=ending.log,
+        service=service,
+        api=ApiSignal(before, after, unresolved.count, unresolved.first),
+    )
+    judgement = judge_export(signals) if attempt.verb == "export" else judge_import(signals)
+    run.report.sections.append(judgement_section(judgement))
+    return judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Unresolved:
+    """Revisions that the server cannot find."""
+
+    count: int = 0
+    first: str = ""
+
+
+def _look_up(run: RunContext, expected: Iterable[RevisionId]) -> _Unresolved:
+    """Query revisions in batches, so that memory does not grow with the catalogue."""
+    pending = iter(expected)
+    missing = _Unresolved()
+    while batch := list(islice(pending, _QUERY_REVISIONS)):
+        present = {key for key, _ in read_revisions(run, batch)}
+        lacking = [f"{key[0]} revision {key[1]}" for key in batch if key not in present]
+        if lacking:
+            missing = _Unresolved(missing.count + len(lacking), missing.first or lacking[0])
+    return missing
+
+
+def is_old_failure(report: ReportDraft, started: Started, judgement: Judgement) -> bool:
+    """Return True, with a line in the report, if the failed attempt ended before this run.
+
+    The cause of an old failure may be gone, so the caller starts another attempt.
+    """
+    if judgement.succeeded or not started.had_ended:
+        return False
+    report.lines.append(
+        f"an earlier wsusutil {started.attempt.verb} had failed ({judgement.reason}); "
+        "another was started"
+    )
+    return True
+
+
+def require_success(side: Side, attempt: Attempt, judgement: Judgement) -> None:
+    """Require a judgement of success.
+
+    Raises:
+        ServiceDownError: The only bad signals are the service and the API, which needs the service.
+        WsusutilError: Any other signal is bad.
+    """
+    if judgement.succeeded:
+        return
+    bad = {signal.name for signal in judgement.signals if not signal.good}
+    if "service" in bad and bad <= {"service", "API"}:
+        state = next(signal.detail for signal in judgement.signals if signal.name == "service")
+        raise ServiceDownError(
+            service="WsusService", state=state.rsplit(" ", 1)[-1], side=side.value
+        )
+    raise WsusutilError(verb=attempt.verb, reason=judgement.reason, log=attempt.log)
+
+
+def fetch_package(server: Host, media: Host, source: HostPath, target: Path) -> int | None:
+    """Copy a package from the server into our state folder; return its size, None when absent.
+
+    The copy gets its name only when it is whole.
+
+    Args:
+        server: The server.
+        media: This machine.
+        source: The package on the server.
+        target: The copy in our state folder.
+
+    Raises:
+        PackageError: It cannot be read: it is a folder or a link, or it vanished meanwhile.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def chunks() -> Iterator[memoryview]:
+        try:
+            yield from server.read(source)
+        except _UNREADABLE as error:
+            raise PackageError(path=source, reason=error.message) from error
+
+    if server.stat(source) is None:
+        return None
+
+    return write_atomic(media, media.path(str(target)), chunks())
+
+
+def digest_on_server(server: Host, path: HostPath) -> Blake3 | None:
+    """Read a file from the server and return its BLAKE3; None if there is no readable file."""
+    try:
+        return blake3_of_chunks(server.read(path))
+    except _UNREADABLE:
+        return None
+
+
+def _read_log(server: Host, attempt: Attempt) -> LogSummary:
+    path = server.path(attempt.log)
+    try:
+        return read_log(None if server.stat(path) is None else server.read(path))
+    except _UNREADABLE as error:
+        return LogSummary("unreadable", problem=error.message)
+
+
+def _after(run: RunContext) -> tuple[str | None, ServerFacts | None]:
+    """Read the service's state and the server's facts after a run of wsusutil.
+
+    A service that was left stopped is started. A late answer of the API is waited for a little.
+    """
+    give_up = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        try:
+            return "Running", read_running_server(run)
+        except ServiceDownError as error:
+            return str(error.facts["state"]), None
+        except WsusutilRunningError:
+            raise  # its work would distort the signals; the next run judges the attempt
+        except AirGapError:
+            if time.monotonic() > give_up:
+                return "Running", None
+            time.sleep(1)

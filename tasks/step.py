@@ -1,0 +1,100 @@
+"""Step of a flow: a Prefect task under a name that a person understands.
+
+Prefect caches no results, because a cached result says nothing about the disk that is plugged in
+now. The ledger records finished steps, and a step checks on server or disk that its result is still
+there; then it returns ``already_done``, and the page shows the state ``Found done``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, Literal, ParamSpec, TypeVar, cast
+
+from prefect import State, Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import TaskRun
+from prefect.states import Completed, Failed
+from prefect.utilities.annotations import opaque
+
+from tasks.errors import AirGapError
+from tasks.flow_run import current_run
+from tasks.logs import log
+from tasks.refusals import SafetyError, TrustError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_RETRIES = 2
+_RETRY_DELAY_SECONDS: list[float] = [5, 30]
+
+
+class Step(Task[P, R]):
+    """Prefect task that turns a foreseen error into a failed state without a traceback.
+
+    Prefect logs a raised error with its traceback. Therefore the task returns a failed state that
+    carries the error, and the call raises the error again, in the flow.
+    """
+
+    def __call__(self, *arguments: P.args, **options: P.kwargs) -> R:  # type: ignore[override]
+        """Run the step and return its result.
+
+        Raises:
+            Exception: The error of the step, or the error that kept the run from opening.
+        """
+        current_run()
+        # Prefect would search every argument for results of other tasks, through thousands of
+        # approvals at every step; ``opaque`` keeps it from that. It still links the steps.
+        opaque_arguments = [opaque(value) for value in arguments]
+        opaque_options = {key: opaque(value) for key, value in options.items()}
+        call = cast("Callable[..., State[R]]", super().__call__)
+        return call(*opaque_arguments, **opaque_options, return_state=True).result()
+
+    def with_options(self, **options: Any) -> Step[P, R]:  # noqa: ANN401  as Task has them
+        """Return a copy of the step with other options."""
+        changed = super().with_options(**options)
+        changed.__class__ = Step  # Prefect makes a plain Task
+        return cast("Step[P, R]", changed)
+
+
+def step(name: str) -> Callable[[Callable[P, R | State[R]]], Step[P, R]]:
+    """Make a step of a function, under a name that a person understands.
+
+    Only errors that may pass by themselves (``AirGapError.retryable``) are retried.
+    """
+
+    def decorate(function: Callable[P, R | State[R]]) -> Step[P, R]:
+        @functools.wraps(function)
+        def body(*arguments: P.args, **options: P.kwargs) -> R | State[R]:
+            log.info("%s", name)
+            try:
+                return function(*arguments, **options)
+            except AirGapError as error:
+                return Failed(name=_state_name(error), message=error.message, data=error)
+
+        return Step(
+            cast("Callable[P, R]", body),
+            name=name,
+            task_run_name=name,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retries=_RETRIES,
+            retry_delay_seconds=_RETRY_DELAY_SECONDS,
+            retry_condition_fn=_may_pass,
+        )
+
+    return decorate
+
+
+def already_done(result: R) -> State[R]:
+    """Return the result of an earlier run, after the step checked that it is still there."""
+    return Completed(name="Found done", message="done before", data=result)
+
+
+def _may_pass(_task: object, _run: TaskRun, state: State[object]) -> bool:
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, AirGapError) and error.retryable
+
+
+def _state_name(error: AirGapError) -> Literal["Refused", "Failed"]:
+    return "Refused" if isinstance(error, TrustError | SafetyError) else "Failed"

@@ -1,0 +1,54 @@
+"""Which files of a mirror's surplus stay: what an update that is not declined still needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.model import Action, Approval, ApprovalSet, Decline
+from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, Waiting
+from tasks.approvals.reasons import Reason
+from tasks.content.names import ContentDigest
+from tasks.importing.approval_run import PlanInputs
+from tasks.importing.mirror_deletion import _needed_files, _needed_revisions
+from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import ContentChoice
+from tasks.metadata.index import index_package
+from tests.metadata.writing import File, Update, guid, write_package
+
+GROUP = ("All Computers", "Servers")
+FILES = {name: File(f"{name}.cab") for name in ("old", "new", "declined", "held", "foreign")}
+DIGESTS = {name: ContentDigest(file.sha1) for name, file in FILES.items()}
+
+
+def test_only_what_no_update_needs_may_go(tmp_path: Path) -> None:
+    updates = [
+        Update(1, revision=1, files=(FILES["old"],)),
+        Update(1, revision=2, files=(FILES["new"],)),
+        Update(2, files=(FILES["declined"],)),
+        Update(3, files=(FILES["held"],)),
+    ]
+    index_package(write_package(tmp_path / "package", updates), tmp_path / "index")
+    # Here an older revision is approved; the bundle declines two updates, of which one waits.
+    here = Approval(update_id=guid(1), revision=1, group=GROUP, action=Action.INSTALL)
+    declines = tuple(Decline(update_id=guid(number), revision=1) for number in (2, 3))
+    held = Waiting(subject="decline", reason=Reason.DECLINE_WAITS, update_id=guid(3), revision=1)
+    plan = ApprovalPlan(
+        groups=(), actions=(), parked=(), held=(held,), kept=(), in_place=0,
+        counts=PlanCounts(removals=0, declines=0, undeclines=0, uninstalls=0, lost=0, last=0),
+    )  # fmt: skip
+    inputs = PlanInputs(
+        incoming=ApprovalSet.collect(declines=declines),
+        index=tmp_path / "index",
+        choice=ContentChoice(languages=None, express=False),
+        find_content=lambda _: None,
+    )
+    present = ServerDecisions(ApprovalSet.collect(approvals=[here]), {})
+
+    with PackageIndex(inputs.index) as index:
+        revisions = _needed_revisions(index, inputs, present, plan)
+        needed = _needed_files(index, revisions, inputs, {*DIGESTS.values()})
+        few = _needed_files(index, revisions, inputs, {DIGESTS["old"], DIGESTS["foreign"]})
+
+    assert needed == {DIGESTS["old"], DIGESTS["new"], DIGESTS["held"]}
+    assert few == {DIGESTS["old"]}

@@ -1,0 +1,109 @@
+"""How a run ends: refused for trust, or when even its report cannot be written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import BatchFailedError
+from tasks.hosts.paths import Platform
+from tasks.ledger.runs import Runs
+from tasks.refusals import ChainError, TamperError
+from tasks.reports.model import CommandReport
+from tasks.reports.summary import attention
+from tasks.run.context import RunContext
+from tasks.run.ending import begin_run, close_run
+from tasks.run.report import Notes
+from tests.reports.examples import missing_file
+from tests.support.memory_host import MemoryHost
+from tests.support.runs import open_test_run, write_site_file
+
+
+@pytest.fixture
+def run(disconnected: RunContext) -> RunContext:
+    """A run whose state folder takes no reports and no log."""
+    (disconnected.site.state_dir / "reports").write_text("in the way")
+    (disconnected.site.state_dir / "unexpected.log").mkdir()
+    return disconnected
+
+
+def test_a_refusal_stays_a_refusal(run: RunContext) -> None:
+    report = close_run(run, TamperError(path="x", expected="a", found="b"))
+    assert report.exit_code == 3
+    assert report.outcome == "refused"
+    assert [error.kind for error in report.errors] == ["tamper", "host-file"]
+    assert report.report is None
+
+
+@pytest.mark.parametrize("command", ["import", "verify"])
+def test_an_import_that_is_refused_for_trust_by_any_step_leaves_no_intake(
+    tmp_path: Path, command: str
+) -> None:
+    with open_test_run(write_site_file(tmp_path, side="disconnected"), command=command) as run:
+        run.make_folders()
+        run.ledger.remember_content_dir(str(tmp_path / "WsusContent"))
+        disk = run.known_disk
+        assert disk is not None
+        left = Path(disk.intake.text) / "AB"
+        left.mkdir(parents=True)
+
+        close_run(run, BatchFailedError(what="copying", failed=1, total=2, first="x"))
+        assert left.exists()
+        close_run(run, ChainError(reason="the mark", remedy="restore"))
+        assert left.exists() == (command == "verify")
+
+
+def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
+    disconnected: RunContext,
+) -> None:
+    run = disconnected
+    settings = run.site.server.model_copy(update={"work_dir": r"C:\ProgramData\wsus-airgap"})
+    on_windows = replace(
+        run,
+        site=run.site.model_copy(update={"server": settings}),
+        server=MemoryHost(platform=Platform.WINDOWS),
+    )
+    run.ledger.remember_content_dir(r"D:\WSUS\WsusContent")
+    disk = on_windows.known_disk
+    assert disk is not None
+    assert disk.intake.text == r"D:\WSUS\wsus-airgap\intake\alpha"
+
+
+def test_a_run_that_did_its_work_is_to_be_run_again(run: RunContext) -> None:
+    report = close_run(run, None)
+    assert (report.exit_code, report.outcome) == (1, "failed")
+    assert [error.kind for error in report.errors] == ["host-file"]
+    assert str(run.site.state_dir) in report.errors[0].message
+
+
+def test_what_nobody_foresaw_is_told_without_its_log(run: RunContext) -> None:
+    report = close_run(run, KeyError("surprise"))
+    assert [error.kind for error in report.errors] == ["unexpected", "host-file"]
+
+
+def test_whatever_a_step_can_note_is_a_field_of_the_report() -> None:
+    assert Notes.__annotations__.keys() <= CommandReport.model_fields.keys()
+
+
+def test_a_run_that_was_killed_stays_in_the_list_without_an_end(disconnected: RunContext) -> None:
+    begin_run(disconnected)
+    (run,) = Runs(disconnected.ledger).newest(5)
+    assert (run.id, run.outcome) == (disconnected.run_id, None)
+    close_run(disconnected, None)
+    (run,) = Runs(disconnected.ledger).newest(5)
+    assert run.outcome == "done"
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_missing_content_flags_a_run_only_where_it_is_approved(
+    disconnected: RunContext, *, is_approved: bool
+) -> None:
+    listed = (missing_file(1),)
+    disconnected.report.note(missing=listed)
+    disconnected.report.flagged_missing = listed if is_approved else ()
+    report = close_run(disconnected, None)
+    assert report.missing == listed
+    assert report.outcome == ("flagged" if is_approved else "done")
+    assert bool(attention(report)) == is_approved
