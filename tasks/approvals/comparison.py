@@ -54,6 +54,7 @@ class Comparison:
             still stand declined. Not the expired ones: WSUS declines those by itself.
         approved_here: Updates with an approval to install on the server now.
         approved_locally: Updates with an approval that somebody made here.
+        out_of_reach: Updates that are declined or expired once the plan is carried out.
     """
 
     def __init__(self, situation: Situation, policy: ApprovalPolicy, now: datetime) -> None:
@@ -84,7 +85,7 @@ class Comparison:
             if approval.action is not Action.NOT_APPROVED and not self.stands_as_left(key):
                 self.approved_locally.add(key[0])
         declined = (self.present_declined.keys() - self.undeclined) | self.incoming_declined.keys()
-        self._out_of_reach = declined | expired
+        self.out_of_reach = declined | expired
 
     def stands_as_left(self, key: Key) -> bool:
         """Whether nobody but us and WSUS itself decided about this key."""
@@ -92,14 +93,3 @@ class Comparison:
         if last is None or present is None:
             return last is None and present is None
         return present.terms == last.terms and present.revision >= last.revision
-
-    def successors(self, update_id: str) -> set[str]:
-        """All that supersede an update, directly or through others, and could still be had."""
-        found: set[str] = set()
-        pending = list(self.facts.superseded_by(update_id))
-        while pending:
-            each = pending.pop()
-            if each not in found and each != update_id:
-                found.add(each)
-                pending.extend(self.facts.superseded_by(each))
-        return found - self._out_of_reach

@@ -32,10 +32,13 @@ from tasks.approvals.model import (
 from tasks.approvals.plan_model import ApprovalPlan, Change, PlannedAction, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
+from tasks.approvals.successors import Successors
 from tasks.revision import RevisionId
 
 __all__ = ["Facts", "Situation", "plan_approvals"]
 
+# The traits of an update that a decline or removal of the one it supersedes depends on.
+_TO_BE_HAD, _APPROVED, _WAITING = 1, 2, 4
 _BUILT_IN = frozenset(fold(path) for path in BUILT_IN_GROUPS)
 
 
@@ -99,6 +102,19 @@ class _Draft:
     def waiting(self) -> set[str]:
         """Updates of which an approval is parked or held. Asked as late as ``approved``."""
         return {w.update_id for w in (*self.parked, *self.held) if w.subject == "approval"}
+
+    @cached_property
+    def successors(self) -> Successors:
+        """What supersedes the updates, as far as it could still be had. Asked as late."""
+        view, approved, waiting = self.view, self.approved, self.waiting
+
+        def traits(update_id: str) -> int:
+            if update_id in view.out_of_reach:
+                return 0
+            is_approved, is_waiting = update_id in approved, update_id in waiting
+            return _TO_BE_HAD | is_approved * _APPROVED | is_waiting * _WAITING
+
+        return Successors(view.facts.superseded_by, traits)
 
 
 def _judge_wanted(draft: _Draft, key: Key, wanted: Approval) -> None:
@@ -209,10 +225,10 @@ def _judge_removals(draft: _Draft) -> None:
 
 
 def _must_wait(draft: _Draft, update_id: str, *, unapproved_too: bool) -> bool:
-    successors = draft.view.successors(update_id)
-    if not successors or successors & draft.approved:
+    traits = draft.successors.traits(update_id)
+    if not traits & _TO_BE_HAD or traits & _APPROVED:
         return False
-    return unapproved_too or bool(successors & draft.waiting)
+    return unapproved_too or bool(traits & _WAITING)
 
 
 def _of_decline(decline: Decline, what: Literal["decline", "undecline"]) -> PlannedAction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -513,6 +514,14 @@ def test_every_reason_has_its_sentence() -> None:
 def test_five_thousand_decisions_are_planned_in_a_moment() -> None:
     known = frozenset(RevisionId(u(n), 100) for n in range(10_000))
     incoming = decisions(*many(5_000), *[decline(n) for n in range(5_000, 10_000)])
-    chain = {u(n): {u(n + 1)} for n in range(5_000, 5_200)}
-    made = plan(incoming=incoming, known=known, superseded_by=chain)
+    chain = {u(n): {u(n + 1)} for n in range(5_000, 10_000)}
+    looked_up_ids: list[str] = []
+
+    def superseded_by(update_id: str) -> Collection[str]:
+        looked_up_ids.append(update_id)
+        return chain.get(update_id, ())
+
+    facts = Facts(known=known, superseded_by=superseded_by)
+    made = plan_approvals(Situation(NOTHING, incoming, NOTHING, facts), ApprovalPolicy(), now=NOW)
     assert len(made.actions) == 10_000
+    assert len(looked_up_ids) == len(chain) + 1
