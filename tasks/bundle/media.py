@@ -41,7 +41,7 @@ class Media:
         """List one folder that was seen before, sorted by name.
 
         Raises:
-            HostFileError: It cannot be listed; also when it is gone.
+            HostFileError: It cannot be listed; also when it is gone, or holds too many names.
         """
         with _as_failure("list", folder):
             listed = self.host.list_folder(folder, must_exist=True)
@@ -62,7 +62,7 @@ def _as_failure(operation: str, path: HostPath) -> Iterator[None]:
     try:
         yield
     except (HostFileError, FolderUnsafeError) as error:
-        reason = error.facts["reason"]
+        facts = {"remedy": _REMEDY} | error.facts
         raise HostFileError(
-            operation=operation, path=path, reason=reason, remedy=_REMEDY
+            operation=operation, path=path, reason=facts["reason"], remedy=facts["remedy"]
         ) from error

@@ -125,9 +125,12 @@ def _list_neighbours(run: RunContext, bundles: list[HostPath]) -> None:
     """List what else lies on the media, beside the bundle's folder: by name, nothing is opened."""
     found: list[tuple[HostPath, FileStat]] = []
     for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
-        with suppress(HostFileError):  # a folder that we may pass through and not list
+        try:
             listed = Media(run.media).list_folder(folder)
-            found += ((folder.joined(stat.name), stat) for stat in listed)
+        except HostFileError as error:  # we may pass through it and not list it, or it is too full
+            run.report.lines.append(f"what lies beside the bundle is not shown: {error.message}")
+            continue
+        found += ((folder.joined(stat.name), stat) for stat in listed)
     others = [(path, stat) for path, stat in found if path not in bundles]
     if others:
         run.report.sections.append(neighbours_section(others))
