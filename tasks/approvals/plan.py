@@ -171,7 +171,7 @@ def _find_deadline_obstacle(view: Comparison, wanted: Approval) -> Reason | None
         return None
     if deadline <= view.now:
         return Reason.DEADLINE_PAST
-    if deadline < view.now + timedelta(days=view.policy.min_deadline_days):
+    if (deadline - view.now) // timedelta(days=1) < view.policy.min_deadline_days:
         return Reason.DEADLINE_NEAR
     return None
 

@@ -19,7 +19,6 @@ from tasks.bundle.header import BundleReference, Header, read_header, verify_hea
 from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries, subtract_missing
 from tasks.bundle.opened_bundle import open_bundle
-from tasks.bundle.receipt import Receipt
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import lies_whole
 from tasks.content.transfer import CopyItem, copy_files
@@ -150,8 +149,8 @@ def baseline_entries(run: RunContext, draft: Draft) -> Iterator[Entry]:
     base = None if draft.base is None else run.exports.by_sequence(draft.base)
     if base is None:
         return iter(())
-    missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
-    return subtract_missing(read_entries(base.folder / MANIFEST), frozenset(missing))
+    missing = run.exports.missing_after(base)
+    return subtract_missing(read_entries(base.folder / MANIFEST), missing)
 
 
 def _known_baseline(run: RunContext) -> ExportRecord | None:

@@ -77,9 +77,10 @@ class PlanInputs:
 
 def last_applied(run: RunContext) -> ApprovalSet:
     """What this site last applied on its server; empty before the first import."""
-    return ApprovalSet.from_lines(
-        json.loads(decision.body) for decision in run.imports.decisions("applied")
-    )
+    with run.ledger.reading():
+        return ApprovalSet.from_lines(
+            decision.document for decision in run.imports.decisions("applied")
+        )
 
 
 def plan_ahead(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
@@ -184,8 +185,8 @@ def _note_what_stands(run: RunContext, plan: ApprovalPlan) -> None:
         seen = applied_on_server(plan, read_approvals(run).decisions)
         outcome = ApprovalOutcome(
             applied=approval_lines(each.as_json() for each in seen.applied),
-            parked=approval_lines(waiting_of(run, "parked")),
-            held=approval_lines(waiting_of(run, "held")),
+            parked=waiting_of(run, "parked"),
+            held=waiting_of(run, "held"),
         )
         run.report.note(approvals=outcome)
 
@@ -295,8 +296,8 @@ def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -
     """Report what was applied now and all that waits, with the titles of these updates."""
     approvals = ApprovalOutcome(
         applied=approval_lines(each.as_json() for each in outcome.applied),
-        parked=approval_lines(waiting_decisions.waiting_of(run, "parked")),
-        held=approval_lines(waiting_decisions.waiting_of(run, "held")),
+        parked=waiting_decisions.waiting_of(run, "parked"),
+        held=waiting_decisions.waiting_of(run, "held"),
         failed=approval_lines(each.as_json() for each in outcome.failed),
     )
     lists = (approvals.applied, approvals.parked, approvals.held, approvals.failed)

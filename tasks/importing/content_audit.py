@@ -20,7 +20,6 @@ from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.stored_documents import require_newest_import
-from tasks.run.waiting_decisions import waiting_of
 from tasks.server import queries
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
@@ -67,8 +66,8 @@ def find_missing_content(
 def _wanted_revisions(run: RunContext, present: ServerDecisions) -> list[RevisionId]:
     """Approved and parked revisions, each once."""
     parked = {
-        RevisionId(str(line["update_id"]), int(str(line["revision"])))
-        for line in waiting_of(run, "parked")
+        RevisionId(decision.update_id, decision.revision)
+        for decision in run.imports.decisions("parked")
     }
     return sorted({*approved_revisions(present.decisions), *parked})
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tasks.bundle.receipt import Receipt
 from tasks.content.fields import Blake3Field
-from tasks.content.names import Blake3
+from tasks.content.names import Blake3, ContentDigest
 from tasks.ledger.store import Ledger
 from tasks.names import Mode
 
@@ -37,10 +38,10 @@ class ExportRecord(BaseModel):
     fingerprint: str | None
     bundle: Path
     folder: Path
-    created: datetime
-    sealed: datetime | None
+    created: AwareDatetime
+    sealed: AwareDatetime | None
     receipt: str | None
-    accepted: datetime | None
+    accepted: AwareDatetime | None
 
 
 class Exports:
@@ -80,11 +81,12 @@ class Exports:
 
     def void_since(self, sequence: int) -> list[int]:
         """Numbers after ``sequence`` that never became a bundle."""
-        rows = self._connection.execute(
-            "SELECT sequence FROM export WHERE status='void' AND sequence>? ORDER BY sequence",
-            (sequence,),
-        )
-        return [row["sequence"] for row in rows]
+        with self._ledger.reading():
+            rows = self._connection.execute(
+                "SELECT sequence FROM export WHERE status='void' AND sequence>? ORDER BY sequence",
+                (sequence,),
+            )
+            return [row["sequence"] for row in rows]
 
     def reserve(self, record: ExportRecord) -> None:
         """Take a new sequence number, durably."""
@@ -140,13 +142,23 @@ class Exports:
             (receipt, now.isoformat(), sequence),
         )
 
+    def missing_after(self, record: ExportRecord) -> frozenset[ContentDigest]:
+        """The content that the receipt of a bundle lists as missing."""
+        if record.receipt is None:
+            return frozenset()
+        with self._ledger.reading():
+            return Receipt.model_validate_json(record.receipt).missing_digests()
+
     def all(self) -> list[ExportRecord]:
         """Every record, oldest first."""
-        return [_record(row) for row in self._connection.execute("SELECT * FROM export ORDER BY 1")]
+        with self._ledger.reading():
+            rows = self._connection.execute("SELECT * FROM export ORDER BY 1")
+            return [_record(row) for row in rows]
 
     def _one(self, query: str, *values: object) -> ExportRecord | None:
-        row = self._connection.execute(query, values).fetchone()
-        return None if row is None else _record(row)
+        with self._ledger.reading():
+            row = self._connection.execute(query, values).fetchone()
+            return None if row is None else _record(row)
 
 
 def _record(row: sqlite3.Row) -> ExportRecord:

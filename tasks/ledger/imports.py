@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 from tasks.bundle.receipt import ReceiptOutcome
 from tasks.content.fields import Blake3Field
@@ -30,9 +31,9 @@ class ImportRecord(BaseModel):
     sequence: int
     status: ImportStatus
     folder: Path
-    created: datetime
-    begun: datetime
-    done: datetime | None
+    created: AwareDatetime
+    begun: AwareDatetime
+    done: AwareDatetime | None
     outcome: ReceiptOutcome | None
 
 
@@ -46,6 +47,21 @@ class RememberedDecision:
     group_path: str
     body: str
     reason: str = ""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body, read.
+
+        Raises:
+            ValueError: It is no JSON object.
+        """
+        document = json.loads(self.body)
+        if not isinstance(document, dict):
+            raise ValueError("the body of a decision is no JSON object")  # noqa: TRY004  of a file
+        return document
+
+
+_DECISION = TypeAdapter(RememberedDecision)
 
 
 class Imports:
@@ -69,8 +85,9 @@ class Imports:
 
     def all(self) -> list[ImportRecord]:
         """Every record, oldest first."""
-        rows = self._connection.execute("SELECT * FROM import ORDER BY sequence")
-        return [ImportRecord.model_validate(dict(row)) for row in rows]
+        with self._ledger.reading():
+            rows = self._connection.execute("SELECT * FROM import ORDER BY sequence")
+            return [ImportRecord.model_validate(dict(row)) for row in rows]
 
     def begin(self, record: ImportRecord) -> None:
         """Remember, before the first change, that this bundle is being imported."""
@@ -91,8 +108,9 @@ class Imports:
     @property
     def lost_bundle(self) -> int | None:
         """The bundle that later ones counted on and that never came; None when all was brought."""
-        text = read_fact(self._connection, "lost_bundle")
-        return int(text) if text else None
+        with self._ledger.reading():
+            text = read_fact(self._connection, "lost_bundle")
+            return int(text) if text else None
 
     def remember_lost(self, sequence: int | None) -> None:
         """Remember that a bundle never came, or that what it carried has been brought since."""
@@ -111,13 +129,16 @@ class Imports:
 
     def decisions(self, state: DecisionState) -> Iterator[RememberedDecision]:
         """Yield the decisions of one set, in stable order."""
-        rows = self._connection.execute(
-            "SELECT state, update_id, revision, group_path, body, reason FROM decision"
-            " WHERE state=? ORDER BY update_id, revision, group_path, body",
-            (state,),
-        )
-        return (RememberedDecision(*row) for row in rows)
+        with self._ledger.reading():
+            rows = self._connection.execute(
+                "SELECT state, update_id, revision, group_path, body, reason FROM decision"
+                " WHERE state=? ORDER BY update_id, revision, group_path, body",
+                (state,),
+            )
+            for row in rows:
+                yield _DECISION.validate_python(dict(row))
 
     def _one(self, query: str, *values: object) -> ImportRecord | None:
-        row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
-        return None if row is None else ImportRecord.model_validate(dict(row))
+        with self._ledger.reading():
+            row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+            return None if row is None else ImportRecord.model_validate(dict(row))

@@ -9,17 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from tasks.errors import HostFileError
+from tasks.ledger.damage import ledger_fault, reading
 from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
 from tasks.ledger.schema import migrate, transaction
 from tasks.ledger.steps import Attempt, Steps, read_attempts
 from tasks.metadata.wsusutil import Verb
 from tasks.names import Side
 
-_REMEDY = (
-    "Check the disk and the account's rights there. If the file is damaged, restore the state "
-    "folder from its backup; do not begin an empty one, it guards what may be imported."
-)
 _SERVER_FACT: dict[Side, FactName] = {
     Side.STAGING: "staging_server",
     Side.DISCONNECTED: "disconnected_server",
@@ -54,9 +50,7 @@ class Ledger:
                 self.connection.close()
                 raise
         except (OSError, sqlite3.Error) as error:
-            raise HostFileError(
-                operation="open", path=self.path, reason=str(error), remedy=_REMEDY
-            ) from None
+            raise ledger_fault("open", self.path, str(error)) from None
 
     def _prepare(self) -> str:
         self.connection.row_factory = sqlite3.Row
@@ -75,6 +69,10 @@ class Ledger:
     def transaction(self) -> AbstractContextManager[None]:
         """Do all or nothing; what is done is durable when it returns."""
         return transaction(self.connection)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Read rows; a damaged one is a ``HostFileError`` that names the ledger."""
+        return reading(self.connection)
 
     def claim(self, owner: str) -> str:
         """Remember whose state this is unless it is known; return the owner that holds."""
@@ -109,8 +107,9 @@ class Ledger:
     @property
     def newest_time(self) -> datetime | None:
         """The latest trusted moment (UTC) that this side has seen; None before its first bundle."""
-        text = read_fact(self.connection, "latest_time")
-        return datetime.fromisoformat(text) if text else None
+        with self.reading():
+            text = read_fact(self.connection, "latest_time")
+            return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
     def latest_time(self, now: datetime) -> datetime:
         """``now``, or the latest time ever seen here: the clock never runs backwards for us."""

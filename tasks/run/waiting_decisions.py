@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Literal
 
+from tasks.reports.model import ApprovalLine, approval_lines
 from tasks.run.context import RunContext
 
 
-def waiting_of(run: RunContext, state: Literal["parked", "held"]) -> Iterator[dict[str, object]]:
-    """Yield the parked or held decisions that are remembered, in the shape of the JSON output."""
-    return (
-        {**json.loads(decision.body), "reason": decision.reason}
-        for decision in run.imports.decisions(state)
-    )
+def waiting_of(run: RunContext, state: Literal["parked", "held"]) -> tuple[ApprovalLine, ...]:
+    """Read the parked or held decisions that are remembered, as the report has them.
+
+    Raises:
+        HostFileError: The ledger is damaged.
+    """
+    with run.ledger.reading():
+        return approval_lines(
+            {**decision.document, "reason": decision.reason}
+            for decision in run.imports.decisions(state)
+        )

@@ -17,7 +17,6 @@ from tasks.reports.model import (
     CommandReport,
     Fact,
     Section,
-    approval_lines,
 )
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.waiting_decisions import waiting_of
@@ -42,8 +41,8 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             ),
         )
         approvals = ApprovalOutcome(
-            parked=approval_lines(waiting_of(run, "parked")),
-            held=approval_lines(waiting_of(run, "held")),
+            parked=waiting_of(run, "parked"),
+            held=waiting_of(run, "held"),
         )
         newest = run.exports.newest_sealed()
         imported = run.imports.newest()

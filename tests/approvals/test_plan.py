@@ -268,10 +268,11 @@ def test_what_stands_already_does_not_wait(name: str) -> None:
 def test_a_deadline_just_far_enough_is_applied() -> None:
     soon = approval(1, deadline=NOW + timedelta(days=7))
     assert changes(plan(incoming=decisions(soon))) == [("add", u(1))]
-    strict = ApprovalPolicy(min_deadline_days=8)
-    assert reasons(plan(incoming=decisions(soon), policy=strict)) == {
-        "held": [Reason.DEADLINE_NEAR]
-    }
+    for min_days in (8, 10**7, 10**30):
+        strict = ApprovalPolicy(min_deadline_days=min_days)
+        assert reasons(plan(incoming=decisions(soon), policy=strict)) == {
+            "held": [Reason.DEADLINE_NEAR]
+        }
 
 
 def test_a_block_needs_no_files_no_terms_and_has_no_deadline() -> None:
