@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import read_bounded
+from tasks.approvals.model import ApprovalSet, read_bounded
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.checksum_files import Documents
@@ -74,8 +74,7 @@ def _require_carriable(path: Path) -> None:
     """
     try:
         with path.open("rb") as stream:
-            for _ in read_bounded(stream):
-                pass
+            ApprovalSet.from_lines(read_bounded(stream))  # as the other side reads it
     except ValueError as error:
         raise SafetyError(
             reason=f"the staging server has decided more than a bundle can say: {error}",

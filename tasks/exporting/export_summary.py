@@ -56,4 +56,4 @@ def predict_missing(run: RunContext, draft: Draft, view: ServerSnapshot) -> tupl
 
     with PackageIndex(draft.folder / INDEX) as index:
         wanted = approved_revisions(view.decisions.decisions)
-        return tuple(find_missing(index, wanted, view.content_view(find=find)))
+        return run.report.list_missing(find_missing(index, wanted, view.content_view(find=find)))

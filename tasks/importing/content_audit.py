@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.columns import revision_set
 from tasks.approvals.model import approved_revisions
 from tasks.bundle.layout import MANIFEST
 from tasks.bundle.manifest import read_entries
@@ -47,7 +51,7 @@ class AuditResult:
 def find_missing_content(
     run: RunContext, metadata: Metadata, view: ServerSnapshot
 ) -> tuple[MissingFile, ...]:
-    """Every file that an approved or parked update lacks, with the reason."""
+    """The files that approved and parked updates lack, each with the reason."""
     holdings = metadata.holdings
     is_lost = run.imports.lost_bundle is not None
 
@@ -60,36 +64,40 @@ def find_missing_content(
 
     with PackageIndex(metadata.index) as index:
         wanted = _wanted_revisions(run, view.decisions)
-        return tuple(find_missing(index, wanted, view.content_view(provenance=provenance)))
+        found = find_missing(index, wanted, view.content_view(provenance=provenance))
+        return run.report.list_missing(found)
 
 
-def _wanted_revisions(run: RunContext, present: ServerDecisions) -> list[RevisionId]:
+def _wanted_revisions(run: RunContext, present: ServerDecisions) -> Collection[RevisionId]:
     """Approved and parked revisions, each once."""
-    parked = {
+    parked = (
         RevisionId(decision.update_id, decision.revision)
         for decision in run.imports.decisions("parked")
-    }
-    return sorted({*approved_revisions(present.decisions), *parked})
+    )
+    return revision_set(chain(approved_revisions(present.decisions), parked))
 
 
 def count_unapproved(
     run: RunContext, metadata: Metadata, view: ServerSnapshot, *, listed: bool
 ) -> tuple[int, tuple[MissingFile, ...]]:
     """How many other updates lack files (with deferred download: normal), and which if asked."""
-    declines = view.decisions.decisions.declines
-    left_out = [
-        *_wanted_revisions(run, view.decisions),
-        *(each.id for each in declines),
-    ]
+    declined = (decline.id for decline in view.decisions.decisions.declines)
+    left_out = chain(_wanted_revisions(run, view.decisions), declined)
     count = 0
-    files: list[MissingFile] = []
-    with PackageIndex(metadata.index) as index:
-        others = list(index.approvable(leaving_out=left_out))
-        for each in audit_revisions(index, others, view.content_view()):
-            if not each.is_complete:
+
+    def incomplete() -> Iterator[MissingFile]:
+        nonlocal count
+        for revision in audit_revisions(index, others, view.content_view()):
+            if not revision.is_complete:
                 count += 1
-                files += each.missing if listed else ()
-    return count, tuple(files)
+                yield from revision.missing if listed else ()
+
+    with PackageIndex(metadata.index) as index:
+        others = revision_set(index.approvable(leaving_out=left_out))
+        remaining = incomplete()
+        files = run.report.list_missing(remaining)
+        deque(remaining, maxlen=0)
+    return count, files
 
 
 def resume_downloads(run: RunContext, index_path: Path, view: ServerSnapshot) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.columns import revision_set
 from tasks.approvals.model import approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.manifest import compare_sorted
@@ -123,12 +125,13 @@ def _has_local(run: RunContext, index: PackageIndex, view: ServerSnapshot) -> bo
     each of the package's whether it is among them.
     """
     newest = (RevisionId(key.update_id, 0) for key in index.approvable())
-    return view.facts.update_count > len({key for key, _ in queries.read_revisions(run, newest)})
+    there = revision_set(key for key, _ in queries.read_revisions(run, newest))
+    return view.facts.update_count > len(there)
 
 
 def _wanted(
     index: PackageIndex, sources: PlanInputs, present: ServerDecisions, approvals: ApprovalPlan
-) -> list[RevisionId]:
+) -> Collection[RevisionId]:
     """The revisions whose files must stay.
 
     The newest of every update that will not be declined, and every one that is approved, will
@@ -137,8 +140,9 @@ def _wanted(
     declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
     approved = approved_revisions(present.decisions, sources.incoming)
-    keys: set[RevisionId] = {*index.approvable(), *approved}
-    return sorted(key for key in keys if key[0] not in declined)
+    return revision_set(
+        key for key in chain(index.approvable(), approved) if key[0] not in declined
+    )
 
 
 def _needed(

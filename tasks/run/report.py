@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -14,6 +16,9 @@ from tasks.metadata.audit import MissingFile
 from tasks.reports.model import ApprovalOutcome, Section
 
 log = logging.getLogger("wsus_airgap")
+
+# Of all pairs of an update and a file that it lacks: a package may have billions of them.
+MOST_MISSING_LISTED = 100_000
 
 
 class Notes(TypedDict, total=False):
@@ -56,6 +61,15 @@ class ReportDraft:
         """Log a sentence that a person should know, and keep it for the report."""
         log.warning(sentence)
         self.notices.append(sentence)
+
+    def list_missing(self, files: Iterable[MissingFile]) -> tuple[MissingFile, ...]:
+        """Take as many missing files as a report lists, and say so when there are more."""
+        listed = tuple(islice(files, MOST_MISSING_LISTED + 1))
+        if len(listed) > MOST_MISSING_LISTED:
+            self.lines.append(
+                f"more than {MOST_MISSING_LISTED:,} files are missing; the others are not listed"
+            )
+        return listed[:MOST_MISSING_LISTED]
 
     def note(self, **values: Unpack[Notes]) -> None:
         """Set fields of the report."""
