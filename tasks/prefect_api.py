@@ -18,7 +18,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
 from threading import Lock
 
@@ -31,12 +31,14 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL
 
 from tasks.errors import PrefectServerError
+from tasks.hosts.waiting import watched
 
 log = logging.getLogger("wsus_airgap")
 
 _AWAY_SECONDS = 45.0
 _PAUSE_SECONDS = 0.5
 _TELL_SECONDS = 20.0
+_REPORT_SECONDS = 60.0
 _DRAIN_SECONDS = 10.0
 _ABANDON_SECONDS = 2.0
 _REMEDY = "See that this server runs and answers, then run the same command again."
@@ -59,10 +61,13 @@ class _Server:
         self._fault: PrefectServerError | None = None
         self._told = -_TELL_SECONDS
         self.away_seconds = _AWAY_SECONDS
+        self.report_every_seconds = _REPORT_SECONDS
 
-    def begin(self, away_seconds: float) -> None:
+    def begin(self, away_seconds: float, report_every_seconds: float) -> None:
         with self._lock:
-            self._fault, self.away_seconds = None, away_seconds
+            self._fault, self._told = None, -_TELL_SECONDS
+            self.away_seconds = away_seconds
+            self.report_every_seconds = report_every_seconds
 
     def lose(self, fault: PrefectServerError) -> PrefectServerError:
         """Lose the server, and answer with the first reason that was given for it."""
@@ -91,14 +96,17 @@ lose_server = _server.lose
 
 
 @contextmanager
-def server_within(away_seconds: float = _AWAY_SECONDS) -> Iterator[None]:
+def server_within(
+    away_seconds: float = _AWAY_SECONDS, *, report_every_seconds: float = _REPORT_SECONDS
+) -> Iterator[None]:
     """Call a server that may be away for a while; at the end send what is still to be sent.
 
     Args:
         away_seconds: How long a call waits for it. After that, or with ``lose_server``, it is
             lost, and what is still to be sent is dropped.
+        report_every_seconds: How long nobody hears of a call that has no answer yet.
     """
-    _server.begin(away_seconds)
+    _server.begin(away_seconds, report_every_seconds)
     # Prefect's thread for logs would write on stderr what it could not send.
     before, logging.raiseExceptions = logging.raiseExceptions, False
     try:
@@ -160,6 +168,14 @@ class _Patience:
         self._began = time.monotonic()
         _server.require()
 
+    def watched(self) -> AbstractContextManager[object]:
+        """Stand beside one try: a server that takes it and never answers is named meanwhile."""
+        return watched(
+            f"Prefect's server at {self._address}",
+            report_every_seconds=_server.report_every_seconds,
+            report=_tell,
+        )
+
     def bear(self, error: Exception) -> None:
         """Go on after a try that failed, or raise that the server is lost."""
         _server.require()
@@ -174,6 +190,11 @@ class _Patience:
         raise _server.lose(
             PrefectServerError(address=self._address, reason=reason, remedy=_REMEDY)
         ) from error
+
+
+def _tell(sentence: str) -> None:
+    if _server.may_tell():
+        log.warning(sentence)
 
 
 def _is_away(error: Exception) -> bool:
@@ -194,7 +215,8 @@ def _keep_trying(send: Callable[..., httpx.Response]) -> Callable[..., httpx.Res
         patience = _Patience(self.base_url)
         while True:
             try:
-                return send(self, request, *args, **kwargs)
+                with patience.watched():
+                    return send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
                 patience.bear(error)
             time.sleep(_PAUSE_SECONDS)
@@ -212,7 +234,8 @@ def _keep_trying_async(
         patience = _Patience(self.base_url)
         while True:
             try:
-                return await send(self, request, *args, **kwargs)
+                with patience.watched():
+                    return await send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
                 patience.bear(error)
             await asyncio.sleep(_PAUSE_SECONDS)
