@@ -20,6 +20,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from deploy.demo.lab_commands import demo, lab_app
+from flows.explain_command import explain
 from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
@@ -52,6 +53,7 @@ site_app = App(name="site", help="The site file.")
 app.command(lab_app)
 app.command(site_app)
 app.command(demo)
+app.command(explain)
 
 
 def main() -> None:
@@ -316,7 +318,8 @@ def _require_folder(bundle: Path) -> None:
     except (FileNotFoundError, NotADirectoryError):
         mode = 0
     if not stat.S_ISDIR(mode):
-        raise PathMissingError(what="the bundle's folder", path=bundle.absolute())
+        # Not resolve(): that looks at the disk, which may be broken.
+        raise PathMissingError(what="the bundle's folder", path=os.path.abspath(bundle))
 
 
 def _absolute(bundles: Sequence[Path]) -> list[str]:

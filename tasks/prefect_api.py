@@ -114,6 +114,7 @@ def server_within(
     finally:
         end_workers()
         logging.raiseExceptions = before
+        _server.begin(_AWAY_SECONDS)  # another server may be called next
 
 
 def server_fault(error: BaseException | None) -> PrefectServerError | None:

@@ -20,7 +20,7 @@ LAYERS = [
     {"scripts"},
     {"hosts"},
     {"content"},
-    {"approvals", "metadata", "bundle"},
+    {"approvals", "metadata", "bundle", "checks"},
     {"site"},
     {"ledger"},
     {"reports"},

@@ -254,7 +254,9 @@ def test_one_that_begins_after_the_first_look_is_seen_before_anything_is_done(
         f'case "$*" in *{script}.ps1*) echo >>{tmp_path}/calls\n'
         f'if [ "$(wc -l <{tmp_path}/calls)" -eq {call} ]; then\n'
         f"  PYTHONPATH={ROOT} {sys.executable} -c '{hang}'\n"
-        f"  setsid {own} {verb} {arguments} </dev/null >/dev/null 2>&1 &\n  sleep 1\nfi;; esac\n"
+        f"  setsid {own} {verb} {arguments} </dev/null >/dev/null 2>&1 &\n"
+        f"  until grep -lsa {tmp_path}/own.xml.gz /proc/[0-9]*/cmdline"
+        " | xargs -r grep -lsa deploy.lab.wsusutil | grep -q .; do sleep 0.1; done\nfi;; esac\n"
         "exit $code\n"
     )
     wrapper.chmod(0o755)
