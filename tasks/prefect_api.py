@@ -63,7 +63,7 @@ class _Server:
         self.away_seconds = _AWAY_SECONDS
         self.report_every_seconds = _REPORT_SECONDS
 
-    def begin(self, away_seconds: float, report_every_seconds: float) -> None:
+    def begin(self, away_seconds: float, report_every_seconds: float = _REPORT_SECONDS) -> None:
         with self._lock:
             self._fault, self._told = None, -_TELL_SECONDS
             self.away_seconds = away_seconds
