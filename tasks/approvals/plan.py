@@ -105,7 +105,7 @@ class _Draft:
 
     @cached_property
     def successors(self) -> Successors:
-        """What supersedes the updates, as far as it could still be had. Asked as late."""
+        """Successors of updates that could still be had. Asked as late."""
         view, approved, waiting = self.view, self.approved, self.waiting
 
         def traits(update_id: str) -> int:

@@ -49,8 +49,8 @@ class Successors:
         """The traits that occur among the successors of an update, itself left out."""
         if update_id not in self._component_of:
             self._follow(update_id)
-        found = self._components[self._component_of[update_id]]
-        return found.above | found.twice | (found.once & ~self._traits(update_id))
+        component = self._components[self._component_of[update_id]]
+        return component.above | component.twice | (component.once & ~self._traits(update_id))
 
     def _follow(self, first: str) -> None:
         """Find the components of an update and of all that supersede it, those above first."""
@@ -60,20 +60,20 @@ class Successors:
         path: list[tuple[str, int, Iterator[str]]] = []
 
         def enter(update_id: str) -> None:
-            place = lowest[update_id] = len(open_updates)
+            index = lowest[update_id] = len(open_updates)
             above[update_id] = 0
             open_updates.append(update_id)
             self._component_of[update_id] = _UNFINISHED
-            path.append((update_id, place, iter(tuple(self._superseded_by(update_id)))))
+            path.append((update_id, index, iter(tuple(self._superseded_by(update_id)))))
 
         enter(first)
         while path:
-            update_id, place, waiting = path[-1]
+            update_id, index, waiting = path[-1]
             successor = next(waiting, None)
             if successor is None:
                 path.pop()
-                if lowest[update_id] == place:
-                    self._close(open_updates, place, lowest, above)
+                if lowest[update_id] == index:
+                    self._close(open_updates, index, lowest, above)
                 if path:
                     self._pass_on(update_id, path[-1][0], lowest, above)
             elif successor not in self._component_of:
@@ -92,10 +92,10 @@ class Successors:
             above[update_id] |= component.above | component.once
 
     def _close(
-        self, open_updates: list[str], place: int, lowest: dict[str, int], above: dict[str, int]
+        self, open_updates: list[str], index: int, lowest: dict[str, int], above: dict[str, int]
     ) -> None:
-        members = open_updates[place:]
-        del open_updates[place:]
+        members = open_updates[index:]
+        del open_updates[index:]
         outside = once = twice = 0
         for update_id in members:
             traits = self._traits(update_id)

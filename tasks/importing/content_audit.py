@@ -64,8 +64,8 @@ def find_missing_content(
 
     with PackageIndex(metadata.index) as index:
         wanted = _wanted_revisions(run, view.decisions)
-        found = find_missing(index, wanted, view.content_view(provenance=provenance))
-        return run.report.list_missing(found)
+        files = find_missing(index, wanted, view.content_view(provenance=provenance))
+        return run.report.list_missing(files)
 
 
 def _wanted_revisions(run: RunContext, present: ServerDecisions) -> Collection[RevisionId]:
