@@ -1,10 +1,11 @@
-"""Writes the two lock files anew: every version and every hash, for Linux and Windows alike.
+"""The two lock files, written anew: every version and every hash, for Linux and Windows alike.
 
     python3 deploy/lock.py
 
-``requirements.lock`` holds what the product and its build need, ``requirements-test.lock`` what
-the ``test`` extra adds. They name no index: pip uses the one that it is set up with. This needs
-a network and takes the newest versions that pyproject.toml allows; who installs never runs it.
+``requirements.lock`` holds the packages of the product and its build, ``requirements-test.lock``
+those that the ``test`` extra adds. They name no index: pip uses the one in its own configuration.
+This script needs a network and takes the newest versions that pyproject.toml allows. Only the
+maintainer runs it; an installation does not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 _DEPLOY = Path(__file__).resolve().parent
 _OLDEST_PYTHON = "3.11"
-# One requirement with its hashes: the line that names it and the indented ones that follow.
+# One requirement with its hashes: the line that names it and the indented lines that follow.
 _REQUIREMENT = re.compile(r"^[a-z0-9][^\n]*\n(?:[ \t]+[^\n]*\n)*", re.MULTILINE)
 
 
@@ -51,7 +52,7 @@ def _resolve(uv: Path, target: Path, *options: str) -> list[str]:
     command += ["--python-version", _OLDEST_PYTHON, "--no-header", "--no-annotate"]
     command += ["--no-emit-index-url", "--no-emit-find-links", *options]
     command += ["--output-file", str(target), "pyproject.toml"]
-    # uv brings its own certificates; a site with its own authority has told pip about it.
+    # uv brings its own certificates; a site with its own authority configures it for pip.
     environment = {"SSL_CERT_FILE": os.environ.get("PIP_CERT", ""), **os.environ}
     environment = {name: value for name, value in environment.items() if value}
     subprocess.run(

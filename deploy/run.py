@@ -1,14 +1,14 @@
-"""The one command to start with: makes the environment, then runs what was asked for in it.
+"""The first command: makes the environment, then runs a command of the product in it.
 
-    python3 deploy/run.py demo            two months' crossings on simulated servers
-    python3 deploy/run.py test            everything that is checked, installing what that needs
+    python3 deploy/run.py demo            the crossings of two months on simulated servers
+    python3 deploy/run.py test            all checks and tests, after installing what they need
     python3 deploy/run.py test -k seal    only the tests that pytest picks with these arguments
     python3 deploy/run.py COMMAND …       the same as `wsus-airgap COMMAND …` in the environment
 
-Only the standard library is used here, and a call that finds the environment ready reads two
-small files and hands over. The environment is ``.venv`` in the checkout, or the folder that
-WSUS_AIRGAP_VENV names. Installing it is safe to interrupt and safe to start twice: a file beside
-it is locked meanwhile, and what an interrupted install left is thrown away.
+Only the standard library is used here. A call with the environment ready reads two small files
+and hands over. The environment is ``.venv`` in the checkout, or the folder that WSUS_AIRGAP_VENV
+names. The installation may be interrupted, and may be started twice at once: it locks a file
+beside the environment, and it discards the remains of an interrupted installation.
 
 An installed copy (no checkout around this file) runs in the Python that it was installed into.
 """
@@ -36,11 +36,11 @@ FAILED = 1
 
 
 class SetupError(Exception):
-    """The environment could not be made; the text says what happened and what to do."""
+    """The environment could not be made; the text names the reason and the next step."""
 
 
 def main(arguments: list[str]) -> int:
-    """Prepare what the command needs and run it; on POSIX hand-over does not return."""
+    """Prepare the environment and run the command; on POSIX ``hand_over`` does not return."""
     try:
         if not (ROOT / "pyproject.toml").is_file():
             return hand_over([sys.executable, "-m", "flows.command_line", *arguments])
@@ -61,13 +61,13 @@ def main(arguments: list[str]) -> int:
 
 
 def say(text: str) -> None:
-    """One line for the person, on stderr, so that stdout stays the command's own."""
+    """Write a line to stderr, so that stdout stays the command's own."""
     sys.stderr.write(f"run.py: {text}\n")
     sys.stderr.flush()
 
 
 def venv_folder() -> Path:
-    """Where the environment is, or will be."""
+    """The folder of the environment, made or not."""
     chosen = os.environ.get("WSUS_AIRGAP_VENV")
     return Path(os.path.abspath(chosen)) if chosen else ROOT / ".venv"
 
@@ -90,9 +90,8 @@ def hand_over(command: list[str]) -> int:
 class Environment:
     """The virtual environment of one checkout.
 
-    Two levels, ``product`` and ``test``; each is ready when its stamp tells of the same lock, the
-    same pyproject.toml and the same interpreter as are there now, and every distribution that
-    was installed is still there.
+    It has two levels, ``product`` and ``test``. A level is ready if its stamp fits the present
+    lock, pyproject.toml and interpreter, and every distribution of its installation is present.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -107,14 +106,14 @@ class Environment:
         )
 
     def prepare(self, level: str) -> None:
-        """Install what is missing; quick when nothing is."""
+        """Install the level unless it is ready."""
         if self._is_ready(level):
             return
         with _Lock(self.folder.with_name(self.folder.name + ".lock")):
             if not self._is_ready(level):  # another call may have done it meanwhile
                 self._install(level)
 
-    # --- is it there? ---------------------------------------------------------------------------
+    # --- is it ready? ---------------------------------------------------------------------------
 
     def _locks(self, level: str) -> list[Path]:
         names = ["requirements.lock"] + (["requirements-test.lock"] if level == "test" else [])
@@ -125,8 +124,8 @@ class Environment:
         for path in [*self._locks(level), self.root / "pyproject.toml"]:
             digest.update(path.read_bytes())
         interpreter = self.python.stat()
-        place = (str(self.root), os.path.realpath(self.python), interpreter.st_mtime_ns)
-        digest.update(repr(place).encode())
+        identity = (str(self.root), os.path.realpath(self.python), interpreter.st_mtime_ns)
+        digest.update(repr(identity).encode())
         return digest.hexdigest()
 
     def _stamp(self, level: str) -> Path:
@@ -171,7 +170,7 @@ class Environment:
             self._run_pip(options, "installing this checkout")
             self._prepare_database()
         except SetupError:
-            # Whoever failed cleaned up after himself; only a kill leaves a half-made environment.
+            # pip cleans up after its own failure; only a kill leaves a half-made environment.
             self._under_way.unlink()
             raise
         for ready in ("product", level):
@@ -181,14 +180,14 @@ class Environment:
         say(f"ready: {self.folder}")
 
     def _is_usable(self) -> bool:
-        """Whether pip can go on in what is there, instead of beginning anew."""
+        """True if pip can continue in the existing environment."""
         if self._under_way.exists() or not (self.folder / "pyvenv.cfg").exists():
             return False
         present = {name.partition("-")[0] for name in self._distributions()}
         for stamp in self.folder.glob("wsus-airgap-*.stamp"):
             _, *installed = stamp.read_text(encoding="utf-8").splitlines()
             if {name.partition("-")[0] for name in installed} - present:
-                return False  # something was taken out by hand; who knows what else
+                return False  # a person removed it; more may be wrong
         probe = "import pip, sys; assert sys.version_info >= (3, 11)"
         try:
             done = subprocess.run([self.python, "-c", probe], check=False, capture_output=True)
@@ -247,7 +246,7 @@ class Environment:
 
 
 def _quiet_environment() -> dict[str, str]:
-    """Our environment without what would lead pip to install elsewhere or to ask."""
+    """Our environment without variables that make pip install elsewhere or ask questions."""
     drop = {
         "PYTHONPATH",
         "PYTHONHOME",
@@ -256,8 +255,13 @@ def _quiet_environment() -> dict[str, str]:
         "PIP_USER",
         "PIP_REQUIRE_HASHES",
     }
-    kept = {name: value for name, value in os.environ.items() if name not in drop}
-    return {**kept, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONUTF8": "1"}
+    inherited = {name: value for name, value in os.environ.items() if name not in drop}
+    return {
+        **inherited,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_INPUT": "1",
+        "PYTHONUTF8": "1",
+    }
 
 
 _PIP_TROUBLES = {
@@ -271,7 +275,7 @@ _PIP_TROUBLES = {
 
 
 def _explain(lines: list[str], log: Path) -> str:
-    """What pip's last words mean, and those words."""
+    """The likely reason for pip's failure, and the last lines of its output."""
     output = "\n".join(lines)
     meaning = next((text for sign, text in _PIP_TROUBLES.items() if sign in output), "")
     tail = [line for line in lines if line.strip() and not line.startswith("WARNING: Location")]
@@ -280,7 +284,7 @@ def _explain(lines: list[str], log: Path) -> str:
 
 
 class _Ticker:
-    """One line that says what goes on and for how long; rewritten on a terminal only."""
+    """A line with the present activity and its duration; rewritten on a terminal only."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -293,7 +297,7 @@ class _Ticker:
         return self
 
     def tick(self) -> None:
-        """Count one package more."""
+        """Count one more package."""
         self._count += 1
         if sys.stderr.isatty():
             elapsed = time.monotonic() - self._began
@@ -308,7 +312,7 @@ class _Ticker:
 
 
 class _Lock:
-    """Held by the one call that installs; the system frees it whatever becomes of the holder."""
+    """A file lock of the call that installs; the system frees it however that call ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -331,7 +335,7 @@ class _Lock:
                 import msvcrt
 
                 self._file.seek(0)
-                # LK_LOCK tries for ten seconds, then says no: the caller asks again.
+                # LK_LOCK tries for ten seconds and then fails; the caller tries again.
                 msvcrt.locking(self._file.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
             else:
                 import fcntl

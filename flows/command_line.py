@@ -25,7 +25,7 @@ from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import let_go, open_streams, print_lines, print_report, show_steps
-from tasks.site.reading import lay_out_site, require_side
+from tasks.site.reading import register_site, require_side
 from tasks.site.settings import Site
 from tasks.version import VERSION
 from tasks.visible import visible_lines
@@ -301,7 +301,7 @@ def _at_site(
     command: str, path: Path, side: Side | None, work: Callable[[Site], CommandReport]
 ) -> CommandReport:
     """Do a command's work with its site; a refusal names the site once its file could be read."""
-    site = lay_out_site(path)
+    site = register_site(path)
     try:
         if side is not None:
             require_side(site, side, command)
@@ -373,7 +373,7 @@ def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
     """
     from tasks.site.checking import require_sound
 
-    checked = lay_out_site(site)
+    checked = register_site(site)
     require_sound(checked)
     line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
     return CommandReport(command="site check", site=checked.name, lines=(line,))

@@ -5,8 +5,9 @@ events. All of them go through one of two classes, and their ``send`` is wrapped
 finds the server away is made again until the server's time is over. From then on the server is
 lost, every call fails at once with the same ``PrefectServerError``, and nothing waits any more.
 
-This is the one module that uses members that Prefect (3.8.8) does not document:
-``prefect.client.base.PrefectHttpxSyncClient`` and ``PrefectHttpxAsyncClient``, and of the threads
+This module and ``deploy.prefect_server.application`` are the only ones with members that Prefect
+(3.8.8) does not document. Here they are ``prefect.client.base.PrefectHttpxSyncClient`` and
+``PrefectHttpxAsyncClient``, and for the threads
 ``prefect._internal.concurrency.services._active_services`` with ``_task``, ``_loop`` and
 ``_done_event`` of each.
 """

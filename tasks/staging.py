@@ -48,7 +48,7 @@ def check_server() -> ServerFacts:
 def capture_approvals(server: ServerFacts) -> ServerDecisions:
     """Take down groups, approvals and declines in one scoped call."""
     decisions = queries.read_all_approvals(current_run(), server)
-    found = decisions.decisions
+    found = decisions.approval_set
     log.info("%s approvals, %s declines", len(found.approvals), len(found.declines))
     return decisions
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import unicodedata
 
 # Zero-width (non-)joiners are letters' companions in Persian and Hindi and hold emoji together.
-_KEPT = frozenset("\u200c\u200d")
+_JOINERS = frozenset("\u200c\u200d")
 # Unicode's general categories: controls (C0, DEL, C1), format characters (bidirectional overrides,
 # zero-width), halves of surrogate pairs, line and paragraph separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -31,6 +31,6 @@ def visible_lines(text: str) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in _KEPT or unicodedata.category(character) not in _HIDDEN:
+    if character in _JOINERS or unicodedata.category(character) not in _HIDDEN:
         return character
     return f"[U+{ord(character):04X}]"

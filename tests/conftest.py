@@ -14,6 +14,9 @@ import pytest
 
 from deploy.prefect_server.settings import clean_environment
 from tests.support import needs
+from tests.support.labs import shared_api
+
+__all__ = ["shared_api"]
 
 # Whatever a person has set up for Prefect is not ours to read, and our tests are not his to see.
 _PREFECT_HOME = tempfile.TemporaryDirectory(prefix="wsus-airgap-tests-")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,18 @@ TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md",
 FILE_LINES = 400
 FUNCTION_LINES = 40
 # The exception: one field of an answer after the other.
-LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.reading.read_server": 50}
+LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.read_scripts.read_server": 50}
+
+# Functions of ours that a test replaces or wraps; whatever else it needs goes through an interface.
+REPLACED = {
+    "tasks.hosts.local_durable._libc": "a system that lacks these calls",
+    "tasks.hosts.local_durable._sync_volume": "a volume that fails as a whole",
+    "tasks.hosts.ssh_connection.connect": "only looked on: how many connections are made",
+    "tasks.hosts.ssh_connection.SshConnection.give_sftp": "slow, as a thread that must wait",
+    "tasks.hosts.ssh_sftp.SftpChannel.read_limits": "looked on; or a server that names no limits",
+    "tasks.hosts.ssh_sftp.SftpChannel.limits": "a server that names others than it keeps",
+    "tasks.site.reading._registered_sites": "a process in which no site is registered yet",
+}
 
 
 def tracked() -> list[Path]:
@@ -87,6 +100,21 @@ def imports_of(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(path: Path, modules: Collection[str]) -> set[str]:
+    """The modules of ours that a file imports, wherever in it the import stands."""
+    return {
+        name if name in modules else name.rpartition(".")[0] for name in imports_of(path)
+    } & set(modules)
+
+
+def named_paths(text: str) -> Iterator[str]:
+    """Every path below our folders, and the path of every ``-m`` module, in a text."""
+    for path in re.findall(r"(?<![\w./<-])(?:flows|tasks|deploy|tests)/[\w./*-]*", text):
+        yield path.rstrip("./")
+    for module in re.findall(r"-m ((?:flows|tasks|deploy|tests)\.[\w.]+)", text):
+        yield module.rstrip(".").replace(".", "/") + ".py"
 
 
 def offences(paths: list[Path], *forbidden: str) -> list[str]:
@@ -169,6 +197,13 @@ def test_lab_and_product_know_each_other_only_through_real_interfaces() -> None:
     assert offences(sources("tasks"), "deploy") == []
 
 
+def test_no_module_in_the_house_imports_in_a_circle() -> None:
+    paths = {module_of(path): path for path in sources("flows", "tasks", "deploy")}
+    imports = {name: own_imports(path, paths.keys()) - {name} for name, path in paths.items()}
+
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
+
+
 def test_the_launcher_needs_nothing_but_the_standard_library() -> None:
     for name in ("run.py", "lock.py"):
         used = {module.split(".")[0] for module in imports_of(ROOT / "deploy" / name)}
@@ -179,6 +214,19 @@ def test_the_top_level_holds_what_it_is_meant_to_hold() -> None:
     names = {path.relative_to(ROOT).parts[0] for path in tracked()}
 
     assert {name for name in names if not name.startswith(".")} <= TOP_LEVEL
+
+
+def test_every_path_and_module_that_a_document_names_exists() -> None:
+    documents = [path for path in tracked() if path.suffix == ".md"]
+    documents.remove(ROOT / "deploy" / "CHANGELOG.md")  # which names paths of older versions
+    missing = [
+        f"{document.relative_to(ROOT)}: {name}"
+        for document in documents
+        for name in named_paths(document.read_text(encoding="utf-8"))
+        if not any(ROOT.glob(name))
+    ]
+
+    assert missing == []
 
 
 def test_only_ci_knows_what_lies_beside_the_checkout() -> None:
@@ -229,3 +277,52 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a function below its signature and docstring: a documented one is not longer."""
     first = function.body[1:] if ast.get_docstring(function) else function.body
     return (function.end_lineno or 0) - first[0].lineno + 1 if first else 0
+
+
+def test_tests_replace_no_function_of_ours_but_those_that_are_named_here() -> None:
+    replaced = {name for path in sources("tests") for name in replaced_by(path)}
+    # A wait, a size or a folder that has a name is set, as the clock is.
+    functions = {name for name in replaced if not name.rpartition(".")[2].isupper()}
+    mocking = [
+        module_of(path)
+        for path in sources("tests")
+        if any(name.startswith("unittest.mock") for name in imports_of(path))
+    ]
+
+    assert functions == set(REPLACED)
+    assert mocking == []
+
+
+def replaced_by(path: Path) -> Iterator[str]:
+    """Dotted names of what a test replaces in tasks, flows or deploy: set, or assigned."""
+    bound = {
+        alias.asname or alias.name.partition(".")[0]: dotted
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        for dotted in [
+            f"{node.module}.{alias.name}"
+            if isinstance(node, ast.ImportFrom)
+            else (alias.name if alias.asname else alias.name.partition(".")[0])
+        ]
+    }
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("monkeypatch.setattr"):
+            name = _target_of(node.args)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            name = ast.unparse(node)
+        else:
+            continue
+        root, dot, rest = name.partition(".")
+        dotted = f"{bound.get(root, root)}{dot}{rest}"
+        if dotted.partition(".")[0] in {"tasks", "flows", "deploy"}:
+            yield dotted
+
+
+def _target_of(arguments: list[ast.expr]) -> str:
+    """What ``setattr`` sets, dotted: an object and a name, or one text."""
+    names = [
+        argument.value if isinstance(argument, ast.Constant) else ast.unparse(argument)
+        for argument in arguments[:-1]
+    ]
+    return ".".join(map(str, names))

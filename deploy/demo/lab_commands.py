@@ -1,6 +1,6 @@
-"""The commands of the simulated pair: the lab's own, and the demo's.
+"""The commands ``lab …`` and ``demo``.
 
-The lab is imported only when one of them is called.
+The lab is imported only when one of these commands is called.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ def lab_create(
     """Lay out a pair of simulated servers.
 
     Args:
-        folder: Where to; it may exist if it is empty.
+        folder: The folder to make; it may exist if it is empty.
         updates: About how many updates the catalogue has.
         bytes: About how many bytes of content the staging server holds.
-        seed: Catalogue and content derive from it alone.
-        language: What the servers' texts and built-in groups are called in.
+        seed: A number that alone determines catalogue and content.
+        language: The language of the servers' texts and built-in groups.
         json: Print one JSON document.
     """
     from deploy import lab
 
-    there = folder.absolute()
+    target = folder.absolute()
     _lab(
         lambda: lab.create(
-            there, updates=updates, content_bytes=bytes, seed=seed, language=language
+            target, updates=updates, content_bytes=bytes, seed=seed, language=language
         )
     )
-    return CommandReport(command="lab create", site=None, lines=(f"lab: {there}",))
+    return CommandReport(command="lab create", site=None, lines=(f"lab: {target}",))
 
 
 @lab_app.command(name="advance")
@@ -86,10 +86,10 @@ def lab_fault(
 
     Args:
         folder: The lab.
-        side: Which server.
-        name: Which fault; --list names them.
+        side: The server.
+        name: The fault; --list names them all.
         state: on or off.
-        list_: Name the faults there are.
+        list_: List all faults.
         json: Print one JSON document.
     """
     from deploy import lab
@@ -105,17 +105,17 @@ def lab_fault(
 
 @lab_app.command(name="state")
 def lab_state(folder: Path, side: LabSide, /, *, json: Json = False) -> int:
-    """Print what a simulated server holds, as JSON.
+    """Print the state of a simulated server as JSON.
 
     Args:
         folder: The lab.
-        side: Which server.
-        json: Print it compactly; without, it is indented.
+        side: The server.
+        json: Print it on one line instead of indented.
     """
     from deploy import lab
 
-    held = _lab(lambda: lab.state(folder.absolute(), side))
-    dump_json(held, sys.stdout, indent=None if json else 2)
+    state = _lab(lambda: lab.state(folder.absolute(), side))
+    dump_json(state, sys.stdout, indent=None if json else 2)
     print()
     return 0
 
@@ -141,18 +141,18 @@ def demo(
     ui: Flag = False,
     json: Json = False,
 ) -> CommandReport | int:
-    """Build the lab and make two months' crossings end to end.
+    """Build a lab and make the crossings of two months from end to end.
 
     Args:
-        folder: Where to; a temporary folder when left out. It is left as it is afterwards.
+        folder: The folder to make, by default a temporary one. It stays afterwards.
         ssh: Reach both servers over a real sshd.
-        ui: Leave the Prefect server up and print its URL.
+        ui: Keep the Prefect server running at the end and print its URL.
         json: Print one JSON document.
     """
     from deploy.demo.two_months import run_demo
 
-    there = None if folder is None else folder.absolute()
-    return _lab(lambda: run_demo(there, ssh=ssh, ui=ui, as_json=json))
+    target = None if folder is None else folder.absolute()
+    return _lab(lambda: run_demo(target, ssh=ssh, ui=ui, as_json=json))
 
 
 def _lab(call: Callable[[], _Result]) -> _Result:

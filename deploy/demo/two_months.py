@@ -1,7 +1,7 @@
-"""The demo: two months' crossings between two simulated servers, through the real flows.
+"""The demo: the crossings of two months between two simulated servers, through the real flows.
 
-It builds the lab, runs the same flows that the commands run, on one Prefect server, and compares
-both servers at the end by the lab's own state. Everything it prints was observed.
+It builds the lab, runs the flows of the product on one Prefect server, and at the end compares
+both servers by the state that the lab reports. Everything it prints was observed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tasks.errors import FailedError
 from tasks.reports.model import ApprovalLine, CommandReport
 from tasks.reports.terminal import print_lines
 from tasks.reports.text import count, size
-from tasks.site.reading import lay_out_site
+from tasks.site.reading import register_site
 from tasks.visible import visible
 
 if TYPE_CHECKING:
@@ -39,16 +39,16 @@ _DECLINE = {"update_id", "revision"}
 
 
 def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> CommandReport | int:
-    """Build the lab in ``folder`` and make two months' crossings end to end.
+    """Build the lab in ``folder`` and make the crossings of two months from end to end.
 
     Args:
-        folder: Empty or new; a temporary folder when None. It is left as it is afterwards.
+        folder: An empty or new folder; None makes a temporary one. It stays afterwards.
         ssh: Reach both servers over an sshd on loopback.
-        ui: Leave the Prefect server up, print its URL last, and stay until interrupted.
-        as_json: Print nothing but the report, which the caller prints.
+        ui: Keep the Prefect server running, print its URL last, and wait for an interrupt.
+        as_json: Print progress on stderr, so that stdout stays free for the caller's JSON.
 
     Returns:
-        The report; with ``ui`` the exit code, since all was printed before.
+        The report; with ``ui`` the exit code, because everything is printed already.
 
     Raises:
         LabError: The folder is not empty, or ``ssh`` was asked for and there is no sshd.
@@ -78,7 +78,7 @@ def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> Comm
 
 
 class _Demo:
-    """What the demo has seen so far."""
+    """The state of a running demo: the reports and problems so far."""
 
     def __init__(self, root: Path, out: TextIO) -> None:
         self.root = root
@@ -88,7 +88,7 @@ class _Demo:
         self.problems: list[str] = []
 
     def say(self, line: str) -> None:
-        """Print a line at once."""
+        """Print a line without delay."""
         print_lines([visible(part) for part in line.split("\n")], self.out)
 
     def cross(self, title: str) -> None:
@@ -122,7 +122,7 @@ class _Demo:
         """Run one flow on one side."""
         from tasks.flow_run import report_of
 
-        site = lay_out_site(self.root / side / self.site_file)
+        site = register_site(self.root / side / self.site_file)
         report = report_of(flow, site=site.name, **parameters)
         self.reports.append(report)
         for error in report.errors:
@@ -130,7 +130,7 @@ class _Demo:
         return report
 
     def tell_import(self, report: CommandReport) -> None:
-        """Print what an import placed, imported, approved, parked, held and found missing."""
+        """Print the results of an import: placed, imported, approved, waiting and missing."""
         approvals = report.approvals
         loaded = report.details.get("revisions")
         self.say(f"  placed     {report.placed} content files")
@@ -141,17 +141,17 @@ class _Demo:
                 f"; waiting: {len(approvals.parked)} parked, {len(approvals.held)} held"
             )
         self.say(f"  missing    {count(len(report.missing or ()), 'file')} of approved updates")
-        for each in report.missing or ():
-            self.say(f"             {each.title}: {each.file} ({each.reason.value})")
+        for file in report.missing or ():
+            self.say(f"             {file.title}: {file.file} ({file.reason.value})")
         self.say(f"  report     {report.report}")
 
     def judge(self, title: str, *reports: CommandReport) -> None:
-        """Note what ended otherwise than the lab was made to end."""
+        """Note every result that differs from the one the lab was built to give."""
         exported, verified, imported, accepted = reports
         first = title == "First month"
         expected_missing = 0 if first else 1
         for report in (exported, imported):
-            updates = {each.update_id for each in report.missing or ()}
+            updates = {file.update_id for file in report.missing or ()}
             if len(updates) != expected_missing:
                 self.problems.append(
                     f"{title}: {report.command} found {len(updates)} updates without content, "
@@ -164,45 +164,50 @@ class _Demo:
             self.problems.append(f"{title}: approvals failed")
 
     def compare(self) -> None:
-        """Compare both servers by the lab's own state, apart from what waits for something."""
+        """Compare the states of both servers, apart from approvals that an import left waiting."""
         staging, disconnected = (lab.state(self.root, side) for side in pair.SIDES)
         waiting = _waiting(self.last_import)
         self.say("\nBoth servers as they stand, staging / disconnected")
-        for name, what in (
+        for name, kind in (
             ("revisions", "of updates and bundled children"),
             ("approvals", ""),
             ("declines", ""),
         ):
-            here, there = ({_key(each) for each in held[name]} for held in (staging, disconnected))
-            self.say(f"  {name:<9}  {len(here)} / {len(there)} {what}".rstrip())
-            lacking = here - there
-            states = [waiting[each] for each in lacking if each in waiting]
+            on_staging, on_disconnected = (
+                {_key(entry) for entry in state[name]} for state in (staging, disconnected)
+            )
+            self.say(f"  {name:<9}  {len(on_staging)} / {len(on_disconnected)} {kind}".rstrip())
+            lacking = on_staging - on_disconnected
+            states = [waiting[key] for key in lacking if key in waiting]
             if states:
-                said = ", ".join(f"{states.count(state)} {state}" for state in sorted({*states}))
-                self.say(f"             not there yet: {said}")
+                counts = ", ".join(f"{states.count(state)} {state}" for state in sorted({*states}))
+                self.say(f"             not there yet: {counts}")
             # The disconnected server may have approvals of its own.
-            if len(states) < len(lacking) or (name != "approvals" and there - here):
+            is_extra = name != "approvals" and on_disconnected - on_staging
+            if len(states) < len(lacking) or is_extra:
                 self.problems.append(f"the servers' {name} differ")
         self._compare_content()
         for problem in self.problems:
             self.say(f"  PROBLEM    {problem}")
 
     def _compare_content(self) -> None:
-        here, there = (_content(self.root, side) for side in pair.SIDES)
-        same, extra = here.items() & there.items(), there.keys() - here.keys()
-        self.say(f"  content    {len(here)} / {len(there)} files: {len(same)} the same to the byte")
+        sent, received = (_content(self.root, side) for side in pair.SIDES)
+        same, extra = sent.items() & received.items(), received.keys() - sent.keys()
+        self.say(
+            f"  content    {len(sent)} / {len(received)} files: {len(same)} the same to the byte"
+        )
         if extra:
             self.say(f"             gone from staging since: {len(extra)}")
-        if len(same) < len(here):
-            self.problems.append(f"{count(len(here) - len(same), 'content file')} did not come")
+        if len(same) < len(sent):
+            self.problems.append(f"{count(len(sent) - len(same), 'content file')} did not come")
 
     @property
     def last_import(self) -> CommandReport:
         """The report of the second month's import."""
-        return next(each for each in reversed(self.reports) if each.command == "import")
+        return next(report for report in reversed(self.reports) if report.command == "import")
 
     def report(self) -> CommandReport:
-        """What the demo ends with: done when everything ended as the lab was made to end."""
+        """The demo's own report: done if every result is the one the lab was built to give."""
         last = self.last_import
         return CommandReport(
             command="demo",
@@ -225,12 +230,12 @@ def _key(decision: Mapping[str, Any]) -> str:
 
 
 def _waiting(report: CommandReport) -> dict[str, str]:
-    """What an import left waiting, in the shape of the lab's state: parked or held."""
+    """Approvals that an import left waiting: from the key of a decision to parked or held."""
 
     def key(line: ApprovalLine) -> str:
         names = _DECLINE if line.action is None else _APPROVAL
-        said = asdict(line) | {"group": list(line.group)}
-        return _key({name: said[name] for name in names})
+        fields = asdict(line) | {"group": list(line.group)}
+        return _key({name: fields[name] for name in names})
 
     approvals = report.approvals
     if approvals is None:
@@ -240,15 +245,15 @@ def _waiting(report: CommandReport) -> dict[str, str]:
 
 
 def _content(root: Path, side: str) -> dict[str, str]:
-    """SHA-256 of every file in a side's WsusContent, by its path there."""
+    """The SHA-256 of every file in a side's WsusContent, by its path in that folder."""
     folder = root / side / "WsusContent"
-    found = {}
+    digests = {}
     for path in folder.glob("??/*"):
         if path.is_file():
             with path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            found[path.relative_to(folder).as_posix()] = digest
-    return found
+            digests[path.relative_to(folder).as_posix()] = digest
+    return digests
 
 
 @contextmanager
@@ -258,10 +263,10 @@ def _nothing() -> Iterator[None]:
 
 @contextmanager
 def _sshd(root: Path) -> Iterator[None]:
-    """Run the lab's sshd as a process of its own while the demo runs.
+    """Run ``lab serve`` as a process of its own while the demo runs.
 
     Raises:
-        FailedError: It ended, or both sides did not answer in time.
+        FailedError: The process ended, or a side did not answer in time.
     """
     command = [sys.executable, "-m", "flows.command_line", "lab", "serve", str(root)]
     with subprocess.Popen(
@@ -269,16 +274,16 @@ def _sshd(root: Path) -> Iterator[None]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        cwd=Path(__file__).resolve().parent.parent,
+        cwd=Path(__file__).resolve().parents[2],
         text=True,
     ) as server:
         give_up = time.monotonic() + _SSHD_SECONDS
         ready = [root / side / "site-ssh.toml" for side in pair.SIDES]
         while not all(path.is_file() for path in ready):
             if server.poll() is not None or time.monotonic() > give_up:
-                said = server.stderr.read() if server.poll() is not None and server.stderr else ""
+                output = server.stderr.read() if server.poll() is not None and server.stderr else ""
                 server.terminate()
-                raise FailedError(reason=f"the lab's sshd did not start: {_first_error(said)}")
+                raise FailedError(reason=f"the lab's sshd did not start: {_first_error(output)}")
             time.sleep(0.1)
         try:
             yield
@@ -286,15 +291,15 @@ def _sshd(root: Path) -> Iterator[None]:
             server.terminate()
 
 
-def _first_error(said: str) -> str:
-    """The sentence of a command that failed, out of all that it printed."""
-    lines = said.strip().splitlines() or [f"no answer within {_SSHD_SECONDS:.0f} seconds"]
+def _first_error(output: str) -> str:
+    """The error line in the output of a failed command."""
+    lines = output.strip().splitlines() or [f"no answer within {_SSHD_SECONDS:.0f} seconds"]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (errors or lines)[0]
 
 
 def _stay() -> None:
-    """Wait until somebody ends us."""
+    """Wait for SIGINT or SIGTERM."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

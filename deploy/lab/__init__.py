@@ -1,7 +1,12 @@
 """The lab: a pair of simulated WSUS servers, so that the whole loop runs without Windows.
 
-The functions here are what the command line offers. Each loads what it needs when it is called,
-so that the lab's ``wsusutil`` and ``powershell``, which are processes of their own, start quickly.
+A server is a folder with a database, a WsusContent, and the programs ``wsusutil`` and
+``powershell``. ``rules`` holds the behaviour of WSUS, ``store`` the state of a server, ``wsusutil``
+and ``powershell`` the two programs, ``generate`` the making of a lab and of its months.
+EVIDENCE.md gives a source for each behaviour. The lab may not import the product.
+
+The functions here are the lab's interface. Each imports its modules when it is called, because
+every start of ``wsusutil`` and ``powershell`` imports this package too.
 """
 
 from __future__ import annotations
@@ -24,14 +29,14 @@ def create(
     """Lay out a lab in an empty or new folder.
 
     Args:
-        folder: Where; made when missing.
+        folder: The folder to make; it may exist if it is empty.
         updates: Visible updates in staging's catalogue; about two content files each.
-        content_bytes: About how many bytes staging's WsusContent holds.
-        seed: Catalogue, bytes, dates, deadlines and group names follow from it alone.
-        language: ``en`` or ``de``: what wsusutil speaks and how built-in groups are called.
+        content_bytes: The approximate size of staging's WsusContent.
+        seed: A number that alone determines catalogue, bytes, dates, deadlines and group names.
+        language: ``en`` or ``de``: the language of wsusutil and of the built-in groups' names.
 
     Raises:
-        LabError: The folder is not empty or cannot be written, or a number makes no sense.
+        LabError: The folder is not empty or cannot be written, or a number is too small.
     """
     from deploy.lab.generate.layout import Size
     from deploy.lab.generate.layout import create as lay_out
@@ -47,34 +52,34 @@ def advance(folder: Path) -> None:
 
 
 def set_fault(folder: Path, side: str, name: str, on: bool) -> None:  # noqa: FBT001
-    """Set or clear a fault of one side; clearing also undoes what it did."""
+    """Set or clear a fault of one side; clearing also undoes its effect on files and service."""
     from deploy.lab.fault_table import set_fault as change_fault
 
     change_fault(folder, side, name, on=on)
 
 
 def faults() -> tuple[tuple[str, str], ...]:
-    """Every fault's name, and in a line what it does."""
+    """The name of every fault, and its effect in one line."""
     from deploy.lab.fault_table import DESCRIPTIONS
 
     return tuple(DESCRIPTIONS.items())
 
 
 def tune(folder: Path, side: str, name: str, value: Any) -> None:
-    """Set a knob of a side's server, for tests.
+    """Change a setting of a side's server, for tests.
 
     Args:
         folder: The lab.
         side: ``staging`` or ``disconnected``.
-        name: ``agent_seconds`` (until the content agent has done what it was asked for, 1 s),
-            ``wsusutil_seconds`` (how much longer wsusutil takes, 0 s), ``slow_calls``,
+        name: ``agent_seconds`` (delay of the content agent, 1 s unless set), ``wsusutil_seconds``
+            (additional duration of wsusutil, 0 s unless set), ``slow_calls``,
             ``protocol_version``, or a property of ``IUpdateServerConfiguration``.
-        value: The new value, of the type that the knob has.
+        value: The new value, of the same type as the old one.
 
     Raises:
-        LabError: There is no such lab, side or knob.
+            LabError: There is no such lab, side or setting.
     """
-    from deploy.lab.rules.opening import open_server
+    from deploy.lab.rules.opened_server import open_server
 
     server = open_server(server_folder(folder, side))
     try:
@@ -88,24 +93,24 @@ def tune(folder: Path, side: str, name: str, value: Any) -> None:
 
 
 def state(folder: Path, side: str) -> dict[str, Any]:
-    """What a side's server holds; the same for the same content on either side."""
+    """Read the state of a side's server, in a form that can be compared with the other side's."""
     from deploy.lab.state_document import read
 
     return read(folder, side)
 
 
 def serve(folder: Path, *, ready: Callable[[], None] | None = None) -> None:
-    """Run an sshd for both sides until SIGTERM or SIGINT; ``ready`` is called once both answer."""
+    """Run an sshd for both sides until SIGTERM or SIGINT; call ``ready`` once both listen."""
     from deploy.lab.sshd import serve as serve_over_ssh
 
     serve_over_ssh(folder, ready)
 
 
 def require_sshd() -> None:
-    """See that ``serve`` can work on this machine, before anything is made for it.
+    """Check that ``serve`` can work on this machine.
 
     Raises:
-        LabError: There is no OpenSSH server; says how to install it.
+        LabError: There is no OpenSSH server; the message tells how to install it.
     """
     from deploy.lab.sshd import find_sshd
 

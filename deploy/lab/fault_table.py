@@ -1,7 +1,7 @@
-"""Faults: one table in a server's database, which whoever plays the part reads.
+"""Faults of a server: a table in its database, which the simulated programs read.
 
-Setting one twice, or clearing one that is not set, changes nothing. What a fault did to a file or
-to the service is undone when it is cleared.
+Setting a fault twice, or clearing a fault that is not set, changes nothing. Clearing a fault undoes
+its effect on a file or on the service.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from deploy.lab.generate import content_bytes
 from deploy.lab.pair import LabError, server_folder
 from deploy.lab.rules import configuration
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.lab.store import content_paths
 
@@ -41,11 +41,11 @@ def set_fault(folder: Path, side: str, name: str, *, on: bool) -> None:
     """Set or clear a fault of a side's server.
 
     Raises:
-        LabError: There is no such lab, side or fault, or nothing that it could befall.
+        LabError: There is no such lab, side or fault, or no file that the fault can strike.
     """
     if name not in DESCRIPTIONS:
-        known = ", ".join(DESCRIPTIONS)
-        raise LabError(f"{name!r} is no fault of the lab; they are {known}")
+        names = ", ".join(DESCRIPTIONS)
+        raise LabError(f"{name!r} is no fault of the lab; they are {names}")
     server = open_server(server_folder(folder, side))
     try:
         value = server.fault(name)
@@ -62,11 +62,11 @@ def set_fault(folder: Path, side: str, name: str, *, on: bool) -> None:
 
 def _rot(server: Server) -> str:
     path = _victim(server)
-    kept = _keep(server, path)
+    original = _keep(server, path)
     times = path.stat()
-    content = bytearray(kept.read_bytes())
-    for place in (0, len(content) // 2, len(content) - 1):
-        content[place] ^= 0xFF
+    content = bytearray(original.read_bytes())
+    for offset in (0, len(content) // 2, len(content) - 1):
+        content[offset] ^= 0xFF
     with path.open("r+b") as file:
         file.write(content)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -88,10 +88,10 @@ def _replace(server: Server) -> str:
 
 
 def _restore(server: Server, name: str) -> None:
-    kept = _shelter(server) / name
+    original = _shelter(server) / name
     path = server.content_dir / name[38:40].upper() / name
     path.parent.mkdir(exist_ok=True)
-    os.replace(kept, path)  # noqa: PTH105 - over what is there, on Windows too
+    os.replace(original, path)  # noqa: PTH105 - replaces a file on Windows too
 
 
 def _stop(server: Server) -> bool:
@@ -123,17 +123,17 @@ def _shelter(server: Server) -> Path:
 
 
 def _keep(server: Server, path: Path) -> Path:
-    """Put a copy of a file's true bytes aside, with its times."""
-    kept = _shelter(server) / path.name
-    kept.parent.mkdir(exist_ok=True)
-    kept.write_bytes(path.read_bytes())
+    """Store a copy of a file's true bytes, with its times."""
+    copy = _shelter(server) / path.name
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes(path.read_bytes())
     times = path.stat()
-    os.utime(kept, ns=(times.st_atime_ns, times.st_mtime_ns))
-    return kept
+    os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return copy
 
 
 def _victim(server: Server) -> Path:
-    """A content file that no other fault holds: of an approved update, else whatever is there."""
+    """A content file without another fault: one of an approved update, else any."""
     taken = {path.name for path in _shelter(server).glob("*")}
     for path in (*_approved_files(server), *_any_file(server)):
         if path.name not in taken and path.is_file():

@@ -8,10 +8,10 @@ SIDES = ("staging", "disconnected")
 
 
 class LabError(Exception):
-    """A lab command cannot be carried out as it was given.
+    """A lab command that cannot be carried out.
 
     Attributes:
-        next_step: What the person does now.
+        next_step: The advice to the person.
     """
 
     def __init__(self, reason: str, next_step: str = "") -> None:
@@ -20,7 +20,11 @@ class LabError(Exception):
 
 
 def server_folder(folder: Path, side: str) -> Path:
-    """``DIR/<side>``, once it is sure that a lab lies there."""
+    """The folder ``DIR/<side>`` of a server.
+
+    Raises:
+        LabError: There is no such side, or no lab in ``folder``.
+    """
     if side not in SIDES:
         raise LabError(f"{side!r} is no side of a lab; the sides are staging and disconnected")
     if not (folder / side / "server").is_dir():

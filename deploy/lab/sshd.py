@@ -1,7 +1,7 @@
 """Both servers over SSH: a real OpenSSH ``sshd`` on loopback for each, in the foreground.
 
-We listen, and start one ``sshd -i`` per connection, so that each can be cut by itself and the host
-key can change between two connections, as the faults ask. Nothing of it outlives this process.
+This process listens and starts one ``sshd -i`` per connection. So a fault can cut a single
+connection, or change the host key between two connections. No sshd outlives this process.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from pathlib import Path
 
 from deploy.lab.generate import layout
 from deploy.lab.pair import SIDES, LabError, server_folder
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 
 _TICK_SECONDS = 0.25
 _DROP_AFTER_SECONDS = 2.0
 _DROPS = 5
 _END_SECONDS = 3.0
-# Where a plain user's PATH does not look.
+# Folders that are not on a plain user's PATH.
 _SSHD_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
 _PR_SET_PDEATHSIG = 1
 
@@ -43,7 +43,7 @@ def serve(
     """Serve both sides until SIGTERM, SIGINT or ``stop``; see ``deploy.lab.serve``.
 
     Raises:
-        LabError: No lab, no sshd, or the port that was fixed at the first time is taken.
+        LabError: There is no lab or no sshd, or the port of the first time is taken.
     """
     folder = folder.resolve()
     program = find_sshd()
@@ -53,35 +53,35 @@ def serve(
         for side in SIDES:
             places.append(_Place.make(folder, side, program))  # noqa: PERF401 - one may fail
         _write_known_hosts(folder / "keys", places)
-        site_files = [place.write_site_file() for place in places]
-        # Said when both are there: who waits for the first line goes on with either.
-        for place, site_file in zip(places, site_files, strict=True):
-            print(f"{place.side}: {place.address}, site file {site_file}")
+        site_files = [listener.write_site_file() for listener in places]
+        # Printed once both listen: a program that waits for the first line may use either side.
+        for listener, site_file in zip(places, site_files, strict=True):
+            print(f"{listener.side}: {listener.address}, site file {site_file}")
         print("End with Ctrl+C.", flush=True)
         with _ending_on_signals(ended):
             if ready is not None:
                 ready()
             _run(places, ended)
     finally:
-        for place in places:
-            place.close()
+        for listener in places:
+            listener.close()
 
 
 def _run(places: list[_Place], ended: threading.Event) -> None:
-    # Everything is started from this thread: a child dies with the thread that started it.
+    # This thread starts every child: a child dies with the thread that started it.
     with selectors.DefaultSelector() as selector:
-        for place in places:
-            selector.register(place.listener, selectors.EVENT_READ, place)
+        for side_server in places:
+            selector.register(side_server.listener, selectors.EVENT_READ, side_server)
         while not ended.is_set():
             for key, _ in selector.select(_TICK_SECONDS):
                 key.data.accept()
-            for place in places:
-                place.look_after()
+            for side_server in places:
+                side_server.look_after()
 
 
 @dataclass(slots=True)
 class _Place:
-    """One side's listener and its connections."""
+    """One side's listening socket and its connections."""
 
     folder: Path
     side: str
@@ -92,25 +92,25 @@ class _Place:
 
     @classmethod
     def make(cls, folder: Path, side: str, program: str) -> _Place:
-        """Keys, configuration and port of a side; made at the first time, kept afterwards."""
+        """Open a side's server and port; its keys and configuration are made at the first time."""
         server = open_server(server_folder(folder, side))
         keys = folder / "keys"
         for name in ("ssh_client", f"ssh_host_{side}", f"ssh_host_{side}_changed"):
             _make_key(keys / name)
-        place = cls(folder, side, program, server, _listen(keys / "ssh_ports.json", side))
-        place._write_configuration("")
-        place._write_configuration("_changed")
-        return place
+        side_server = cls(folder, side, program, server, _listen(keys / "ssh_ports.json", side))
+        side_server._write_configuration("")
+        side_server._write_configuration("_changed")
+        return side_server
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on loopback."""
         number: int = self.listener.getsockname()[1]
         return number
 
     @property
     def address(self) -> str:
-        """For the site file."""
+        """The server's address for the site file."""
         return f"ssh://{_user()}@127.0.0.1:{self.port}"
 
     def _configuration(self, variant: str) -> Path:
@@ -124,23 +124,23 @@ class _Place:
             "PidFile none\nStrictModes no\nUsePAM no\nLogLevel INFO\nMaxSessions 200\n"
             "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
             "PermitRootLogin prohibit-password\nPrintMotd no\nPrintLastLog no\n"
-            # Level 2: else bash, run by an sshd, reads ~/.bashrc before every command.
+            # At level 1 a bash below an sshd would read ~/.bashrc before every command.
             f"AllowUsers {_user()}\nSubsystem sftp internal-sftp\nSetEnv SHLVL=2\n",
             encoding="utf-8",
         )
 
     def write_site_file(self) -> Path:
-        """``site-ssh.toml``: the site file with this address."""
+        """Write ``site-ssh.toml``, the site file with this address."""
         extra = 'identity_file = "../keys/ssh_client"\nknown_hosts = "../keys/known_hosts"\n'
         path = self.folder / self.side / "site-ssh.toml"
         text = layout.site_file(self.folder, self.side, self.address, extra)
         part = path.with_name(f"{path.name}.part")
         part.write_text(text, encoding="utf-8")
-        part.replace(path)  # who waits for the file finds it whole
+        part.replace(path)  # a program that waits for the file sees it only complete
         return path
 
     def accept(self) -> None:
-        """Give a new connection an sshd of its own."""
+        """Start an sshd for a new connection."""
         with suppress(BlockingIOError, ConnectionAbortedError):
             connection, _ = self.listener.accept()
             variant = "_changed" if self.server.fault("host-key") else ""
@@ -156,20 +156,20 @@ class _Place:
             self.connections[process] = time.monotonic()
 
     def look_after(self) -> None:
-        """Forget connections that ended, and cut those that the fault means."""
-        for process in [held for held in self.connections if held.poll() is not None]:
+        """Forget ended connections, and cut connections as the fault demands."""
+        for process in [process for process in self.connections if process.poll() is not None]:
             del self.connections[process]
-        left = self.server.fault("connection-drops")
-        if left is None:
+        drops = self.server.fault("connection-drops")
+        if drops is None:
             return
-        left = _DROPS if left is True else int(left)
+        drops = _DROPS if drops is True else int(drops)
         present = time.monotonic()
         for process, began in self.connections.items():
-            if left > 0 and present - began >= _DROP_AFTER_SECONDS:
+            if drops > 0 and present - began >= _DROP_AFTER_SECONDS:
                 process.kill()
-                left -= 1
+                drops -= 1
         self.server.connection.execute(
-            "UPDATE fault SET value = ? WHERE name = 'connection-drops'", (json.dumps(left),)
+            "UPDATE fault SET value = ? WHERE name = 'connection-drops'", (json.dumps(drops),)
         )
 
     def close(self) -> None:
@@ -189,7 +189,7 @@ class _Place:
 
 @contextmanager
 def _ending_on_signals(ended: threading.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the loop, where signals are ours to take."""
+    """Let SIGTERM and SIGINT end the loop; only the main thread may handle signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -208,24 +208,26 @@ def _die_with_parent() -> None:
 
 
 def find_sshd() -> str:
-    """OpenSSH's server on this machine.
+    """Find OpenSSH's server on this machine.
 
     Raises:
         LabError: There is none, or the machine runs Windows.
     """
     if os.name == "nt":
         raise LabError("the lab is served over SSH on Linux only", "Leave SSH out.")
-    found = shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), *_SSHD_FOLDERS)))
-    if found is None:
+    program = shutil.which(
+        "sshd", path=os.pathsep.join((os.environ.get("PATH", ""), *_SSHD_FOLDERS))
+    )
+    if program is None:
         raise LabError(
             "the lab is served over SSH by OpenSSH server (sshd), which is not on this machine",
             "Install it (Debian, Ubuntu: `apt install openssh-server`; Fedora: `dnf install "
             "openssh-server`), or leave SSH out.",
         )
     if _is_root():
-        # Privilege separation wants it, and only packages' service units make it.
+        # Privilege separation needs this folder, and otherwise only the service unit makes it.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    return str(Path(found).resolve())
+    return str(Path(program).resolve())
 
 
 def _is_root() -> bool:
@@ -235,7 +237,7 @@ def _is_root() -> bool:
 def _user() -> str:
     if sys.platform == "win32":
         return getpass.getuser()
-    # Not the variables USER and LOGNAME, which sudo and su leave as they were.
+    # USER and LOGNAME may be wrong: sudo and su leave them unchanged.
     import pwd
 
     return pwd.getpwuid(os.getuid()).pw_name
@@ -263,9 +265,9 @@ def _make_key(path: Path) -> None:
 
 
 def _listen(remembered: Path, side: str) -> socket.socket:
-    """Listen on the port that this side was given when the lab was first served, or on a free one.
+    """Listen on the port that the side had before, or on a free one.
 
-    A free one is never let go between finding and using it: another program could take it.
+    The free port is bound at once and stays bound, so that no other program can take it.
     """
     ports: dict[str, int] = json.loads(remembered.read_text()) if remembered.exists() else {}
     listener = socket.socket()
@@ -287,7 +289,7 @@ def _listen(remembered: Path, side: str) -> socket.socket:
 
 def _write_known_hosts(keys: Path, places: list[_Place]) -> None:
     lines = [
-        f"[127.0.0.1]:{place.port} {(keys / f'ssh_host_{place.side}.pub').read_text()}"
-        for place in places
+        f"[127.0.0.1]:{side_server.port} {(keys / f'ssh_host_{side_server.side}.pub').read_text()}"
+        for side_server in places
     ]
     (keys / "known_hosts").write_text("".join(lines))

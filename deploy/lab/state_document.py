@@ -1,4 +1,4 @@
-"""What a server holds, in a form that is the same on both sides for the same content."""
+"""The state of a server as a document that is equal for equal content on both sides."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from deploy.lab.pair import server_folder
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.lab.store.content_paths import CONTENT_NAME
 from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 
 
 def read(folder: Path, side: str) -> dict[str, Any]:
-    """The state of one side's server, every list sorted.
+    """Read the state of one side's server; every list is sorted.
 
-    ``revisions`` are those of updates and bundled children (not of categories, classifications
-    and detectoids, of which a fresh server knows some). ``files`` are those that lie in WsusContent
-    under a content name, and what the database says of each: ``NotNeeded`` where no approved update
-    and no licence terms hold it.
+    ``revisions`` holds updates and bundled children, but no categories, classifications and
+    detectoids, because a fresh server has some of these. ``files`` holds the files in WsusContent
+    with a content name, each with its state in the database; the state is ``NotNeeded`` if neither
+    an approved update nor licence terms need the file.
     """
     server = open_server(server_folder(folder, side))
     try:
@@ -42,7 +42,7 @@ def read(folder: Path, side: str) -> dict[str, Any]:
 
 
 def group_paths(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """Each group's path from All Computers, which is called so whatever the language."""
+    """The path of each group by its id, from All Computers, with English built-in names."""
     rows = {row["id"]: row for row in connection.execute("SELECT * FROM target_group")}
     names = {row["id"]: row["name"] for row in rows.values()}
     names[ALL_COMPUTERS] = "All Computers"
@@ -61,7 +61,7 @@ def _keys(connection: sqlite3.Connection, query: str) -> list[dict[str, Any]]:
 
 def _approvals(connection: sqlite3.Connection) -> list[dict[str, Any]]:
     paths = group_paths(connection)
-    found = [
+    approvals = [
         {
             "update_id": row["update_id"],
             "revision": row["revision"],
@@ -72,7 +72,7 @@ def _approvals(connection: sqlite3.Connection) -> list[dict[str, Any]]:
         }
         for row in connection.execute("SELECT * FROM approval")
     ]
-    return sorted(found, key=lambda a: (a["update_id"], a["revision"], a["group"], a["action"]))
+    return sorted(approvals, key=lambda a: (a["update_id"], a["revision"], a["group"], a["action"]))
 
 
 def _files(server: Server) -> Iterator[dict[str, Any]]:

@@ -1,13 +1,12 @@
-"""The embedded Prefect server: one command's own, on loopback, gone when the command is.
+"""The embedded Prefect server: it listens on loopback and lives as long as one command.
 
-``prefect_for`` is what a command uses. It starts the server as a child, sets this process's
-environment so that Prefect, imported only then, knows that server and nothing of a person's own
-profile or variables, and waits until it answers. What a server keeps (database, results, log)
-lies in the home folder that it is given, ``state_dir/prefect``; the next command goes on there.
+A command calls ``prefect_for``. That starts the server as a child process, sets this process's
+environment, and waits until the server answers. Prefect is imported only after that, so it knows
+the embedded server and none of the person's own profiles or variables. Database, results and log
+lie in the server's home folder, ``state_dir/prefect``, and the next command uses them again.
 
-The server listens on a free loopback port, with authentication by a secret that is new each
-time and reaches only our own child and client, and refuses foreign origins. Nothing it does
-leaves the machine.
+The server listens on a free loopback port and refuses foreign origins. It demands a secret that
+is new for every server and is given only to our own child and client. No data leave the machine.
 """
 
 from __future__ import annotations
@@ -52,16 +51,18 @@ def prefect_for(
     api_url: str | None = None,
     ui: bool = False,
 ) -> Iterator[EmbeddedServer | None]:
-    """Let this process run flows: on the API that is named, or on an embedded server.
+    """Let this process run flows, on the API of ``api_url`` or on an embedded server.
 
-    Prefect must not be imported before the first call in a process; what imports it is imported
-    inside. At the end what Prefect still has to say is sent before the server stops.
+    Prefect must not be imported before the first call in a process; a caller imports modules that
+    need Prefect inside the block. At the end Prefect's pending logs and events are sent before
+    the server stops.
 
     Args:
-        state_dir: Results, and the embedded server's database and log, lie in ``prefect`` below.
-        api_url: An API that is there already; None starts an embedded server. Where it asks for
-            a secret, ``name:password``, that stands in the file that the variable
-            WSUS_AIRGAP_PREFECT_AUTH_FILE names.
+        state_dir: The parent of ``prefect``, which holds the results, and the database and log of
+            an embedded server.
+        api_url: The API of a running server; None starts an embedded one. If the API demands a
+            secret (``name:password``), the variable WSUS_AIRGAP_PREFECT_AUTH_FILE names a file
+            with it.
         ui: Serve the pages too, and run the services that deployments need.
 
     Yields:
@@ -84,7 +85,7 @@ def prefect_for(
         stack.enter_context(_environment(clean_environment(home, os.environ) | settings))
         import prefect  # noqa: F401  takes as long as the server takes to start
 
-        # Prefect has read it; programs that we start have no business with it.
+        # Prefect has read it, and programs that we start must not see it.
         os.environ.pop("PREFECT_API_AUTH_STRING", None)
         if server is None:
             _require_answer(api_url)
@@ -103,7 +104,7 @@ def prefect_for(
 
 @contextlib.contextmanager
 def _environment(environment: Mapping[str, str]) -> Iterator[None]:
-    """Have exactly these variables for a while."""
+    """Replace the environment of this process for a while."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(environment)
@@ -116,28 +117,30 @@ def _environment(environment: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _settings_in_force(settings: Mapping[str, str], *, heartbeat: bool) -> Iterator[None]:
-    """Apply the same settings where Prefect was imported, and had read others, before.
+    """Apply the settings also if Prefect was imported, and read others, before.
 
     Args:
         settings: As ``client_settings`` makes them.
-        heartbeat: Whether runs tell the server that they live. Nobody looks where the server
-            ends with the run, and ending the thread that tells it costs each flow a second; no
-            variable can switch it off.
+        heartbeat: True if runs report to the server that they are alive. An embedded server ends
+            with the run, so these reports are useless there, and stopping their thread costs
+            each flow a second. No variable can switch them off.
     """
-    import prefect.settings as known
+    import prefect.settings as prefect_settings
 
     names = ("PREFECT_API_AUTH_STRING", *settings)
     updates: dict[Any, Any] = {
-        getattr(known, name): settings.get(name) for name in names if hasattr(known, name)
+        getattr(prefect_settings, name): settings.get(name)
+        for name in names
+        if hasattr(prefect_settings, name)
     }
     if not heartbeat:
-        updates[known.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
-    with known.temporary_settings(updates=updates):
+        updates[prefect_settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
+    with prefect_settings.temporary_settings(updates=updates):
         yield
 
 
 def _read_secret() -> str | None:
-    """The secret of an API that is there already; None when no variable names its file."""
+    """The secret of the API that the site file names; None if no variable names its file."""
     file = os.environ.get(_AUTH_FILE)
     if not file:
         return None
@@ -158,10 +161,11 @@ def _require_answer(api_url: str) -> None:
 
 
 def _listen(port: int | None) -> socket.socket:
-    """Take the port before the child starts, so that nobody else can.
+    """Listen on the port before the child starts, so that no other program can take it.
 
-    On POSIX it stays ours as long as the command lives: what calls a child that has died waits in
-    the queue for the next one, and no other process can take its place and be told the secret.
+    On POSIX this process holds the socket until the command ends. While a dead child is being
+    replaced, requests wait in the socket's queue, and no other process can listen on the port
+    and receive the secret.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -178,20 +182,20 @@ def _listen(port: int | None) -> socket.socket:
 
 
 def _ended(code: int) -> str:
-    """How a child ended, by its exit code; a negative one names a signal."""
+    """A phrase for the end of a child; a negative exit code stands for a signal."""
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 class EmbeddedServer:
     """A Prefect server as a child of this process.
 
-    ``start`` returns at once and ``wait_ready`` waits, so that imports can go on meanwhile. The
-    child ends with ``stop``, and by itself when this process ends in any way.
+    ``start`` returns at once and ``wait_ready`` waits, so that imports can run meanwhile. The
+    child ends with ``stop``, and also by itself as soon as this process ends in any way.
 
     Attributes:
         home: Folder of database, results and log; made if it is missing.
-        port: Where it listens, on loopback only.
-        auth_string: The secret, ``name:password``; None when authentication was switched off.
+        port: The port on loopback.
+        auth_string: The secret, ``name:password``; None if authentication is switched off.
 
     Raises:
         PrefectServerError: The port is taken.
@@ -206,7 +210,7 @@ class EmbeddedServer:
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
         self._child: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()  # over the child and all that follows
+        self._lock = threading.Lock()  # guards the attributes that follow
         self._is_stopping = False
         self._has_answered = False
         self._fault: PrefectServerError | None = None
@@ -214,25 +218,26 @@ class EmbeddedServer:
 
     @property
     def api_url(self) -> str:
-        """What a client of this server calls."""
+        """The URL of the API, for a client of this server."""
         return f"http://{LOOPBACK}:{self.port}/api"
 
     @property
     def ui_url(self) -> str:
-        """A page that logs the browser in and shows the runs; whoever knows it may do all."""
+        """The URL of a page that logs the browser in and shows the runs; it contains the secret."""
         entrance = f"http://{LOOPBACK}:{self.port}{ENTER_PATH}"
         return f"{entrance}#{self.auth_string}" if self.auth_string else entrance
 
     @property
     def log_path(self) -> Path:
-        """Where the server's own words go."""
+        """The log file of the server."""
         return self.home / "server.log"
 
     def start(self) -> Self:
-        """Start the child and return at once; one that ends before it is told to is replaced.
+        """Start the child and return at once; a child that ends too early is replaced.
 
-        Its standard output and error go to its log, so that whoever reads ours is not kept
-        waiting for it, and it has a session of its own, so that Ctrl-C ends the flow first.
+        Its standard output and error go to its log, so that a program that reads ours need not
+        wait for the child to close them. It has its own session, so that Ctrl-C ends the flow
+        first.
 
         Raises:
             HostFileError: The home folder cannot be made or written; the port is free again.
@@ -252,7 +257,7 @@ class EmbeddedServer:
         command += ["--ui"] if self._ui else []
         environment = clean_environment(self.home, os.environ)
         environment |= server_settings(self.home, self.port, self.auth_string, ui=self._ui)
-        environment["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)
+        environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
         streams: dict[str, Any] = {"stdin": subprocess.PIPE}
         if sys.platform == "win32":
             self._socket.close()  # sockets are not inherited there; the child takes the port
@@ -265,7 +270,7 @@ class EmbeddedServer:
             return subprocess.Popen(command, env=environment, cwd=self.home, **streams)
 
     def _follow(self, child: subprocess.Popen[bytes]) -> None:
-        """Replace a child that ends before it is told to, at most three times."""
+        """Replace a child that ends before ``stop``, at most three times."""
         for restart in range(1, _RESTARTS + 2):
             code = child.wait()
             with self._lock:
@@ -273,7 +278,7 @@ class EmbeddedServer:
                     return
                 if child.stdin is not None:
                     child.stdin.close()
-                # What never answered and ended by itself would do so again.
+                # A server that failed before its first answer would fail again.
                 if restart > _RESTARTS or (code > 0 and not self._has_answered):
                     self._lose(self._how_it_ended(code, restart - 1))
                     return
@@ -292,13 +297,13 @@ class EmbeddedServer:
         return f"it {_ended(code)} after it had been started again {restarts} times"
 
     def _lose(self, reason: str) -> None:
-        """Say why no server will answer any more; whoever waits for an answer is let go."""
+        """Give up the server: calls that wait for it, and later ones, raise the reason."""
         self._fault = self._error(reason)
         self._told(self._fault)
         self._socket.close()
 
     def when_lost(self, tell: Callable[[PrefectServerError], object]) -> None:
-        """Have it told once that the child ended and cannot be replaced; from another thread."""
+        """Call ``tell`` once, from another thread, if the child ends and cannot be replaced."""
         with self._lock:
             self._told = tell
             if self._fault is not None:
@@ -313,7 +318,7 @@ class EmbeddedServer:
         """Wait until the server answers.
 
         Raises:
-            PrefectServerError: It ended, or did not answer in time.
+            PrefectServerError: The server ended, or did not answer in time.
         """
         limit = time.monotonic() + timeout_seconds
         while not self._answers():
@@ -329,7 +334,7 @@ class EmbeddedServer:
         return PrefectServerError(address=self.api_url, reason=reason, remedy=remedy)
 
     def _answers(self) -> bool:
-        # The socket listens before the server does: a request waits in its queue until then.
+        # Our socket listens before the server runs: a request waits in its queue until then.
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1.0)
         try:
             connection.request("GET", "/api/health")
@@ -345,7 +350,7 @@ class EmbeddedServer:
         return lines[-1] if lines else "without a word"
 
     def stop(self) -> None:
-        """End the child; it finishes what it is answering."""
+        """End the child; it answers its current requests first."""
         with self._lock:
             self._is_stopping = True
             child, self._child = self._child, None

@@ -3,14 +3,14 @@
     python -m deploy.prefect_server.embedded_child serve --home FOLDER --port N [--socket FD] [--ui]
     python -m deploy.prefect_server.embedded_child make-template
 
-``serve`` gets its settings from the environment that ``deploy.prefect_server.embedded`` made,
-writes nothing to the terminal, and ends when its standard input ends: the parent holds the other
-end of that pipe, so it closes whichever way the parent goes, SIGKILL included. (A parent-death
-signal would not do:
-Linux sends it when the *thread* that started us ends.)
+``serve`` takes its settings from the environment that ``deploy.prefect_server.embedded`` made,
+and writes nothing to the terminal. It ends with its standard input: the parent holds the other
+end of that pipe, and the system closes it however the parent ends, by SIGKILL too. (A
+parent-death signal does not help: Linux sends it at the end of the *thread* that started us.)
 
-The template is an empty database with all of Prefect's migrations applied. Migrating takes some
-fifteen seconds, so it is done once for each version of Prefect and copied after that.
+The template is an empty database with all of Prefect's migrations applied. The migration takes
+some fifteen seconds, so it is done once for each version of Prefect, and later databases are
+copies.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-# Inside the server's process a request of another origin is refused before Prefect sees it.
+# The types of the ASGI specification, as far as ``Guard`` needs them.
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -44,7 +44,7 @@ _SECONDS_TO_STOP = 5
 
 
 def main(arguments: list[str]) -> int:
-    """Serve, or make the template."""
+    """Run the server, or make the template."""
     parser = argparse.ArgumentParser(prog="deploy.prefect_server.embedded_child")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("make-template")
@@ -64,18 +64,18 @@ def main(arguments: list[str]) -> int:
 
 
 def database_url(database: Path) -> str:
-    """What Prefect calls a SQLite file."""
+    """The URL by which Prefect names a SQLite file."""
     return f"sqlite+aiosqlite:///{database.as_posix()}"
 
 
 def template_path() -> Path | None:
-    """The template for the installed Prefect, or None when none has been made."""
+    """The template for the installed Prefect, or None if it is not made yet."""
     name = f"prefect-{version('prefect')}.sqlite"
     return next((folder / name for folder in _folders() if (folder / name).is_file()), None)
 
 
 def shared_folder() -> Path | None:
-    """The first folder for what is made once and used by every server, that we may write."""
+    """The first writable folder for files that all servers share, if any."""
     for folder in _folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -87,10 +87,10 @@ def shared_folder() -> Path | None:
 
 
 def make_template() -> Path | None:
-    """Make the template unless it is there; safe to do twice at once.
+    """Make the template unless it exists; two processes may do so at once.
 
     Returns:
-        Where it is; None when there is no folder that we may write.
+        The template; None if no shared folder is writable.
     """
     made = template_path()
     folder = shared_folder()
@@ -130,14 +130,14 @@ def _folders() -> Iterator[Path]:
 
 
 def _lay_out_database(database: Path) -> None:
-    """Put a copy of the template where the server's database goes, unless one is there."""
+    """Copy the template to the path of the server's database, unless the database exists."""
     template = None if database.exists() else make_template()
     if template is None:
-        return  # Prefect migrates by itself: slower, and the same in the end
+        return  # Prefect then migrates by itself, which only takes longer
     copy = database.with_name(f"{database.name}.{os.getpid()}")
     shutil.copyfile(template, copy)
     try:
-        # A link fails where a rename would replace the database of a server that was quicker.
+        # A rename would replace the database of a server that was faster; a link fails.
         with contextlib.suppress(FileExistsError):
             os.link(copy, database)
     except OSError:  # a file system without links
@@ -157,13 +157,16 @@ class _Server:
         self._stop: Callable[[], None] = lambda: os._exit(0)
 
     def run(self, descriptor: int | None) -> None:
-        """Serve until the parent lets go of our standard input."""
+        """Serve until the parent closes our standard input."""
         threading.Thread(target=self._wait_for_parent, daemon=True).start()
         _lay_out_database(self._home / DATABASE)
+        # Imported only now: importing Prefect takes seconds, and nothing else here needs it.
         import uvicorn
 
+        from deploy.prefect_server.application import make_application
+
         configuration = uvicorn.Config(
-            Guard(self._make_application(), self._port),
+            Guard(make_application(self._home, ui=self._ui), self._port),
             host="127.0.0.1",
             port=self._port,
             access_log=False,
@@ -175,22 +178,11 @@ class _Server:
         def stop() -> None:
             server.should_exit = True
             time.sleep(_SECONDS_TO_STOP)
-            os._exit(0)  # a request that does not end must not keep us
+            os._exit(0)  # an endless request must not delay the end
 
         self._stop = stop
         sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
         asyncio.run(server.serve(sockets=sockets))
-
-    def _make_application(self) -> Application:
-        import prefect
-
-        # The second UI asks a host on the internet as soon as a page opens, whatever the
-        # settings; where its files are not found it is not served.
-        prefect.__ui_v2_static_path__ = self._home / "not-served"
-        from prefect.server.api.server import create_app
-
-        application: Application = create_app(final=True, ephemeral=not self._ui)
-        return application
 
     def _wait_for_parent(self) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
@@ -201,11 +193,12 @@ class _Server:
 
 
 class Guard:
-    """Refuses what does not come from this machine's own pages, and serves the entrance.
+    """An ASGI layer that refuses requests of foreign pages, and serves the page that logs in.
 
-    A page of another site that a browser on this machine shows can send requests to loopback
-    too. Its origin gives it away; a name that was pointed at 127.0.0.1 shows in the host. Both
-    are refused here, before authentication, for plain requests and websockets alike.
+    A page of another site in a browser on this machine can send requests to loopback too. Such
+    a request shows the foreign page in its header ``Origin``; a foreign name that was pointed at
+    127.0.0.1 shows in ``Host``. Both are refused here, before authentication, for plain requests
+    and websockets alike.
     """
 
     def __init__(self, application: Application, port: int) -> None:
@@ -231,8 +224,8 @@ class Guard:
         return set(hosts) <= self._hosts and set(origins) <= self._origins and len(hosts) == 1
 
 
-# The part of a URL after # is never sent to a server: the secret reaches only the browser's own
-# storage, where Prefect's page looks for what a person would have typed there.
+# The part of a URL after # is never sent to a server. The secret reaches only the browser's own
+# storage, where Prefect's page looks for the password.
 _ENTRANCE = b"""<!doctype html><title>wsus-airgap</title><script>
 localStorage.setItem("prefect-password", btoa(decodeURIComponent(location.hash.slice(1))));
 location.replace("/runs");

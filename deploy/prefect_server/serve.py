@@ -1,14 +1,15 @@
-"""Serves the flows of one machine's sites, so that Prefect's pages can start and retry runs.
+"""Deployments of all sites of one machine, so that Prefect's pages can start and retry runs.
 
     WSUS_AIRGAP_SITES=FOLDER python -m deploy.prefect_server.serve
 
-FOLDER holds one site file a site, ``<name of the site>.toml``; other files there are left alone.
-Each becomes a deployment of every flow of its side, and a run names the site, never a file. They
-are served against the API that the site files name (``[prefect] api_url``, the same in all), or
-else on a server of our own, with its pages, whose address is printed first. It stays in the
-foreground until it is told to end; runs that it started end with it.
+FOLDER holds one site file for each site, ``<name of the site>.toml``; other files are ignored.
+Each site gets a deployment of every flow of its side. A run names the site, never a file. The
+deployments use the API that the site files name (``[prefect] api_url``, the same in all files),
+or else a server of our own with its pages, whose address is printed first. The program stays in
+the foreground until it is told to end; runs that it started end with it.
 
-One run at a time: Prefect's limit keeps the queue tidy, and our own locks are the real guard.
+One run is carried out at a time. Prefect's limit queues the others; the guard against two runs
+on one server are our own locks.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ FLOWS = {
 
 
 def main() -> int:
-    """Serve until told to end."""
+    """Serve until a signal ends the program; gives the exit code."""
     try:
         sites = read_sites(os.environ.get("WSUS_AIRGAP_SITES"))
         with prefect_for(sites[0].state_dir, api_url=_common_api(sites), ui=True) as server:
@@ -47,7 +48,7 @@ def main() -> int:
     except AirGapError as error:
         return _fail(error)
     except Exception as error:
-        # Prefect's runner wraps what its calls raise.
+        # Prefect's runner wraps the errors of its calls.
         fault = import_module("tasks.prefect_api").server_fault(error)
         if fault is None:
             raise
@@ -61,32 +62,32 @@ def _fail(error: AirGapError) -> int:
 
 
 def read_sites(folder: str | None) -> list[Site]:
-    """Read the site files of a folder: those that are called after their site.
+    """Read the site files of a folder that bear the names of their sites.
 
     Raises:
         PathMissingError: There is no such folder.
         SiteFileError: One of the files is wrong.
-        UsageError: None is called after its site.
+        UsageError: No file bears the name of its site.
     """
     if not folder or not Path(folder).is_dir():
         what = "the folder of site files (WSUS_AIRGAP_SITES)"
         raise PathMissingError(what=what, path=folder or "(unset)")
-    found = [read_site(path) for path in sorted(Path(folder).glob("*.toml"))]
-    sites = [site for site in found if site.path.stem == site.name]
+    site_files = [read_site(path) for path in sorted(Path(folder).glob("*.toml"))]
+    sites = [site for site in site_files if site.path.stem == site.name]
     if not sites:
         raise UsageError(reason=f"no file in {folder} is called <name of its site>.toml")
     return sites
 
 
 def _common_api(sites: list[Site]) -> str | None:
-    named = {site.prefect.api_url for site in sites}
-    if len(named) > 1:
+    addresses = {site.prefect.api_url for site in sites}
+    if len(addresses) > 1:
         raise UsageError(reason="the site files name different values for prefect.api_url")
-    return named.pop()
+    return addresses.pop()
 
 
 def _serve(sites: list[Site]) -> None:
-    # Prefect knows the server only now.
+    # Imported only now, because Prefect reads at its import which server to use.
     from prefect import serve
 
     deployments = [_deploy(site, name) for site in sites for name in FLOWS[site.side]]

@@ -1,4 +1,4 @@
-"""What Prefect is told about itself: by our commands, and by the servers that we start."""
+"""Prefect's settings, as variables: of our commands, and of the servers that we start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.prefect_server.embedded_child import DATABASE, database_url, shared_
 
 LOOPBACK = "127.0.0.1"
 
-# Everything in Prefect that would talk to a host on the internet.
+# These settings switch off everything in Prefect that calls a host on the internet.
 SILENT = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -21,15 +21,17 @@ SILENT = {
 
 
 def clean_environment(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without any of a person's own settings of Prefect.
+    """Make an environment without the person's own settings of Prefect.
 
-    The home folder holds a profile file of its own, or none. What a ``.env`` or ``prefect.toml``
-    in the current folder says is overruled by every variable that we set.
+    Prefect looks for profiles in the home folder only. Our variables overrule a ``.env`` or
+    ``prefect.toml`` in the current folder.
     """
-    kept = {name: value for name, value in environment.items() if not name.startswith("PREFECT_")}
-    proxies = [kept.get("NO_PROXY") or kept.get("no_proxy"), LOOPBACK, "localhost"]
+    inherited = {
+        name: value for name, value in environment.items() if not name.startswith("PREFECT_")
+    }
+    proxies = [inherited.get("NO_PROXY") or inherited.get("no_proxy"), LOOPBACK, "localhost"]
     return {
-        **kept,
+        **inherited,
         **SILENT,
         "NO_PROXY": ",".join(filter(None, proxies)),
         "no_proxy": ",".join(filter(None, proxies)),
@@ -39,20 +41,20 @@ def clean_environment(home: Path, environment: Mapping[str, str]) -> dict[str, s
 
 
 def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[str, str]:
-    """What this process's Prefect must know before it is imported.
+    """The settings of this process's Prefect, which must be set before its import.
 
-    Prefect's own lines go to the API and to nobody's terminal; results go below ``home``, as
-    JSON; it never starts a server of its own.
+    Prefect logs to the API and never to the terminal, stores results below ``home`` as JSON, and
+    starts no server by itself.
     """
     settings = {
         "PREFECT_API_URL": api_url,
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
-        # A call is tried again by ``tasks.prefect_api``, which knows when to stop.
+        # ``tasks.prefect_api`` repeats calls instead, and knows when to stop.
         "PREFECT_CLIENT_MAX_RETRIES": "1",
         "PREFECT_LOGGING_LEVEL": "INFO",
-        # What its threads say of themselves goes to stderr, whatever the other settings.
+        # Prefect's threads would log to stderr whatever the other settings are.
         "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "wsus_airgap",
@@ -62,19 +64,19 @@ def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[s
 
 
 def server_settings(home: Path, port: int, auth_string: str | None, *, ui: bool) -> dict[str, str]:
-    """What a server of ours runs with; the profile of a served deployment says the same."""
+    """The settings of a server that we start; a served deployment has the same in its profile."""
     address = f"http://{LOOPBACK}:{port}"
     static = (shared_folder() or home) / "ui"
     settings = {
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url(home / DATABASE),
-        # Two commands of one site may share the file; the second waits instead of failing.
+        # Two commands of one site may share the database; the second waits instead of failing.
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
         "PREFECT_SERVER_API_HOST": LOOPBACK,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": address,
-        # In memory, a slot held while the server restarts would never be free again.
+        # With leases in memory, a slot in use during a restart would never become free again.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
             "prefect.server.concurrency.lease_storage.filesystem"
         ),

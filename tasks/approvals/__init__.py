@@ -1,5 +1,6 @@
-"""What was decided about updates: captured, compared three ways, planned, applied.
+"""Decisions about updates: captured from one server, planned and applied on another.
 
-``model`` says what a decision is, ``capture`` reads a server's, ``plan`` decides (pure) and
-``apply`` turns a plan into operations and what became of them into the next state.
+``model`` defines a decision, ``capture`` reads the decisions of a server, ``plan`` compares three
+sides and decides (pure), and ``apply`` turns a plan into operations and their outcomes into the
+state that the next import starts from.
 """

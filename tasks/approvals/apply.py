@@ -1,8 +1,9 @@
-"""A plan as operations for the script ``apply-approvals``, and what became of them.
+"""A plan as operations for the script ``apply-approvals``, and the outcomes that it reports.
 
-The script asks the server before each operation, so a plan may be applied again: what stands
-there already is ``already``. Operations are numbered from 1 in the order of the plan; a run folder
-holds the outcomes of one plan only, so a new plan (another digest) needs a new folder.
+The script asks the server before each operation, so a plan may be applied again: the outcome of a
+change that is there already is ``already``. Operations are numbered from 1 in the order of the
+plan. A run folder holds the outcomes of one plan only, so a new plan (another digest) needs a new
+folder.
 """
 
 from __future__ import annotations
@@ -13,47 +14,57 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tasks.approvals.model import Approval, ApprovalSet, GroupPath, Key, fold
-from tasks.approvals.plan_model import ApprovalPlan, PlannedAction
+from tasks.approvals.plan_model import ApprovalPlan, PlannedAction, Subject, Waiting
 
 Name = TypeVar("Name")
 Item = TypeVar("Item")
-_GOOD = ("done", "already")
+_APPLIED_RESULTS = ("done", "already")
 NO_OUTCOME = "the server gave no outcome for it"
-NOT_SEEN = "it was said to be done, and the server does not show it"
+NOT_SEEN = "the script reported it as done, but the server does not show it"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An operation that the server refused. Exactly one of ``action`` and ``group`` is set.
+    """An operation that did not take effect. Exactly one of ``action`` and ``group`` is set.
 
     Attributes:
-        error: What the server said, in its own language; or what we say where it said nothing.
-        left: What was made in its place: it is no decision of a person over there.
+        error: The server's message, in the server's language; our own sentence when there is none.
+        made_instead: The approval that the server made in place of the planned one. It counts as
+            applied by us, because no person decided it.
     """
 
     error: str
     action: PlannedAction | None = None
     group: GroupPath | None = None
-    left: Approval | None = None
+    made_instead: Approval | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of an approval, ``reason``: what the server said, and ``operation``."""
+        """Return the keys of an approval, the server's message as ``reason``, and ``operation``."""
         if self.action is not None:
-            said = {"reason": self.error, "operation": self.action.operation}
-            return self.action.as_json() | said
-        nothing = {"update_id": None, "revision": None, "action": None, "deadline": None}
-        said = {"reason": self.error, "operation": "group"}
-        return nothing | {"group": list(self.group or ()), "optional": False} | said
+            return self.action.as_json() | {
+                "reason": self.error,
+                "operation": self.action.operation,
+            }
+        return {
+            "update_id": None,
+            "revision": None,
+            "action": None,
+            "deadline": None,
+            "group": list(self.group or ()),
+            "optional": False,
+            "reason": self.error,
+            "operation": "group",
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyOutcome:
-    """What became of a plan.
+    """The outcomes of a plan's operations.
 
     Attributes:
         applied: Actions whose effect is on the server, in the plan's order.
-        repeated: How many of these were there already.
-        failed: The others, and groups that could not be made.
+        repeated: Number of operations whose effect was there already.
+        failed: The other actions, and the groups that could not be made.
     """
 
     applied: tuple[PlannedAction, ...]
@@ -62,7 +73,7 @@ class ApplyOutcome:
 
 
 def operations(plan: ApprovalPlan) -> Iterator[dict[str, Any]]:
-    """The request lines of the script: settings first, then groups, then actions."""
+    """Yield the request lines of the script: settings first, then groups, then actions."""
     yield {"kind": "settings"}
     for number, path in enumerate(plan.groups, start=1):
         yield {"n": number, "op": "group", "path": list(path)}
@@ -71,140 +82,165 @@ def operations(plan: ApprovalPlan) -> Iterator[dict[str, Any]]:
 
 
 def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> ApplyOutcome:
-    """Take up what the script wrote; of several lines for one number the last one counts.
+    """Read the script's answer; the last line of a number counts.
 
-    An operation without a line failed: nothing is taken for done unless the server said so.
+    An operation without a line counts as failed.
     """
     steps: Sequence[GroupPath | PlannedAction] = (*plan.groups, *plan.actions)
-    good = bytearray(1 + len(steps))  # 1: done, 2: already
-    other: dict[int, Mapping[str, Any]] = {}
+    results = bytearray(1 + len(steps))  # 0: failed, 1: done, 2: already
+    failed_lines: dict[int, Mapping[str, Any]] = {}
     for line in lines:
         number = int(line["n"]) if line.get("kind") == "outcome" else 0
         if not 0 < number <= len(steps):
             continue
         result = line.get("result")
-        good[number] = 1 + _GOOD.index(result) if result in _GOOD else 0
-        if not good[number]:
-            other[number] = line
+        results[number] = 1 + _APPLIED_RESULTS.index(result) if result in _APPLIED_RESULTS else 0
+        if not results[number]:
+            failed_lines[number] = line
     applied: list[PlannedAction] = []
     failed: list[Failure] = []
     repeated = 0
     for number, step in enumerate(steps, start=1):
-        if good[number]:
-            repeated += good[number] == 2
+        if results[number]:
+            repeated += results[number] == 2
             if isinstance(step, PlannedAction):
                 applied.append(step)
         else:
-            failed.append(_failure(step, other.get(number, {})))
+            failed.append(_failure(step, failed_lines.get(number, {})))
     return ApplyOutcome(tuple(applied), repeated, tuple(failed))
 
 
 def keep_what_server_shows(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
-    """Take for applied only what the server itself shows afterwards.
+    """Turn applied actions that the server does not show afterwards into failures.
 
-    A change that was said to be done and is not there would else be taken, at the next import,
-    for one that a person here took back.
+    If such an action counted as applied, the next import would find it gone and conclude that a
+    person on this side had taken it back.
 
     Args:
-        outcome: What the script said.
-        present: The server's decisions, read after it.
+        outcome: The outcome that the script reported.
+        present: The server's decisions, read after the script ended.
     """
-    standing = _Standing(present)
-    unseen = [each for each in outcome.applied if not standing.shows(each)]
-    failed = [Failure(NOT_SEEN, action=each, left=standing.left_by(each)) for each in unseen]
+    server = _PresentDecisions(present)
+    unseen = [action for action in outcome.applied if not server.shows(action)]
+    failed = [
+        Failure(NOT_SEEN, action=action, made_instead=server.made_instead_of(action))
+        for action in unseen
+    ]
     return ApplyOutcome(
-        tuple(each for each in outcome.applied if standing.shows(each)),
+        tuple(action for action in outcome.applied if server.shows(action)),
         outcome.repeated,
         (*outcome.failed, *failed),
     )
 
 
 def applied_on_server(plan: ApprovalPlan, present: ApprovalSet) -> ApplyOutcome:
-    """What of a plan the server shows, where the script gave no answer that could be used."""
-    standing = _Standing(present)
-    decisions = (each for each in plan.actions if each.operation != "accept-license")
-    return ApplyOutcome(tuple(each for each in decisions if standing.shows(each)), 0, ())
+    """Find the actions of a plan that the server shows, after a script without a usable answer."""
+    server = _PresentDecisions(present)
+    decisions = (action for action in plan.actions if action.operation != "accept-license")
+    return ApplyOutcome(tuple(action for action in decisions if server.shows(action)), 0, ())
 
 
-class _Standing:
-    """A server's decisions as an action is looked up in them."""
+class _PresentDecisions:
+    """The decisions of a server, for looking up the effect of an action."""
 
     def __init__(self, present: ApprovalSet) -> None:
         self._declined = present.declined_ids().keys()
         self._approvals = present.approvals
 
-    def _about(self, action: PlannedAction) -> list[Approval]:
+    def _approvals_for(self, action: PlannedAction) -> list[Approval]:
         key = _key(action)
-        return [each for each in self._approvals.of_update(action.update_id) if each.key == key]
+        approvals = self._approvals.of_update(action.update_id)
+        return [approval for approval in approvals if approval.key == key]
 
     def shows(self, action: PlannedAction) -> bool:
+        approvals = self._approvals_for(action)
         match action.operation:
             case "approve":
-                return any(map(action.approval.agrees_with, self._about(action)))
+                return any(map(action.approval.agrees_with, approvals))
             case "remove":
-                terms = (action.revision, action.action)
-                return terms not in {(each.revision, each.action) for each in self._about(action)}
+                present = {(approval.revision, approval.action) for approval in approvals}
+                return (action.revision, action.action) not in present
             case "decline":
                 return action.update_id in self._declined
             case "undecline":
                 return action.update_id not in self._declined
-        return True  # licence terms are no decision; what waits for them shows them
+        return True  # accepted licence terms are no decision; the approvals that need them follow
 
-    def left_by(self, action: PlannedAction) -> Approval | None:
-        """The approval that an action made instead of the one that it asked for."""
-        here = self._about(action) if action.operation == "approve" else []
-        new = [each for each in here if each != action.replaces]
+    def made_instead_of(self, action: PlannedAction) -> Approval | None:
+        """Find an approval that the server made instead of the planned one."""
+        if action.operation != "approve":
+            return None
+        new = [approval for approval in self._approvals_for(action) if approval != action.replaces]
         return new[-1] if new else None
 
 
 def next_applied(
     last: ApprovalSet, incoming: ApprovalSet, plan: ApprovalPlan, outcome: ApplyOutcome
 ) -> ApprovalSet:
-    """What counts as last applied from now on: the base of the next comparison.
+    """Compute the decisions that count as applied by us: the base of the next comparison.
 
-    What was applied or stood there already is ours. What failed, was left out, waits or was
-    overruled keeps its earlier entry, so that a later import still knows what we had left there;
-    without one it stays unknown, so that it is added once it may be.
+    ==========================================================  ===================
+    decision                                                    entry afterwards
+    ==========================================================  ===================
+    incoming, applied or in place already                       the incoming one
+    incoming, but parked, held, kept, left out or failed        the earlier one, or none
+    no longer incoming, its removal held, left out or failed    the earlier one
+    no longer incoming, otherwise                               none
+    approval of an update whose decline failed                  the earlier one
+    another approval that the server made instead               that approval
+    ==========================================================  ===================
+
+    An earlier entry stays so that a later import still recognises our own decision on the server.
+    A decision without an entry is new to the next import, which adds it as soon as it may.
     """
-    waiting = {
-        (each.update_id, fold(each.group))
-        for each in (*plan.parked, *plan.held, *plan.kept)
-        if each.subject == "approval"
-    }
-    held = {(each.update_id, fold(each.group)) for each in plan.held if each.subject == "removal"}
-    failed = [each.action for each in outcome.failed if each.action is not None]
+    failed = [failure.action for failure in outcome.failed if failure.action is not None]
     failed += plan.left_out
-    unapproved = {_key(each) for each in failed if each.operation == "approve"}
-    unremoved = {_key(each) for each in failed if each.operation == "remove"}
-    undeclined = {each.update_id for each in failed if each.operation == "decline"}
-    still_declined = {each.update_id for each in failed if each.operation == "undecline"}
-    waiting_declines = {
-        each.update_id for each in (*plan.held, *plan.kept) if each.subject == "decline"
+    unapproved = {_key(action) for action in failed if action.operation == "approve"}
+    unremoved = {_key(action) for action in failed if action.operation == "remove"}
+    undeclined = {action.update_id for action in failed if action.operation == "decline"}
+    still_declined = {action.update_id for action in failed if action.operation == "undecline"}
+    waiting = _keys((*plan.parked, *plan.held, *plan.kept), "approval")
+    held_removals = _keys(plan.held, "removal")
+    waiting_declines = {update_id for update_id, _ in _keys((*plan.held, *plan.kept), "decline")}
+
+    made_instead = {
+        failure.made_instead.key: failure.made_instead
+        for failure in outcome.failed
+        if failure.made_instead is not None
     }
+    before = ChainMap(made_instead, last.by_key())  # type: ignore[arg-type]  # is only read
     after = incoming.by_key()
-    left_there = {each.left.key: each.left for each in outcome.failed if each.left is not None}
-    before = ChainMap(left_there, last.by_key())  # type: ignore[arg-type]  # is only read
-    approvals = _carried(before, after, unsettled=waiting | unapproved)
-    left = [
+    approvals = _merge(before, after, unsettled=waiting | unapproved)
+    still_approved = [
         approval
         for key, approval in before.items()
-        if key not in after and (key in held | unremoved or key[0] in undeclined)
+        if key not in after and (key in held_removals | unremoved or key[0] in undeclined)
     ]
     declined_before, declined_after = last.declined_ids(), incoming.declined_ids()
-    declines = _carried(declined_before, declined_after, unsettled=waiting_declines | undeclined)
-    kept = [declined_before[each] for each in still_declined & declined_before.keys()]
+    declines = _merge(declined_before, declined_after, unsettled=waiting_declines | undeclined)
     return ApprovalSet.collect(
         groups=incoming.groups,
-        approvals=[*approvals, *left],
-        declines=[*declines, *kept],
+        approvals=[*approvals, *still_approved],
+        declines=[
+            *declines,
+            *(declined_before[update] for update in still_declined & declined_before.keys()),
+        ],
         licenses=incoming.licenses,
     )
 
 
-def _carried(
+def _keys(decisions: Iterable[Waiting], subject: Subject) -> set[Key]:
+    return {
+        (decision.update_id, fold(decision.group))
+        for decision in decisions
+        if decision.subject == subject
+    }
+
+
+def _merge(
     before: Mapping[Name, Item], after: Mapping[Name, Item], *, unsettled: Set[Name]
 ) -> Iterator[Item]:
-    """What came and was settled; of the rest, what stood before."""
+    """Yield the new item of each name; for an unsettled name the old item, if there is one."""
     for name, item in after.items():
         if name not in unsettled:
             yield item

@@ -1,4 +1,4 @@
-"""What a server has decided, read from the lines of the script ``read-approvals``."""
+"""The decisions of a server, read from the lines of the script ``read-approvals``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from tasks.approvals.model import (
 )
 from tasks.revision import RevisionId
 
+# MS-WSUSAR 2.2.5.11: an update in one of these states is approved, and a file of it or of an
+# update bundled in it is not on the server.
 _UNREADY = frozenset({"NotReady", "Failed", "Canceled"})
 
 
 @checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore"))
 class ApprovedUpdate(Decision):
-    """How one approved revision stands on its server.
+    """The state of an approved revision on its server.
 
     Attributes:
         state: The API's ``UpdateState``: ``Ready``, ``NotReady``, ``Failed``, ``Canceled``, ….
-        license_required: It has licence terms that must be accepted.
-        license_accepted: They are.
-        latest: No newer revision is known to that server.
+        license_required: True if the update has licence terms that must be accepted.
+        license_accepted: True if they are accepted on this server.
+        superseded, expired: The API's ``IsSuperseded``, and True if Microsoft withdrew the update.
+        latest: True if the server has no newer revision.
     """
 
     state: Annotated[str, AfterValidator(sys.intern)]
@@ -41,32 +44,33 @@ class ApprovedUpdate(Decision):
 
 @dataclass(frozen=True, slots=True)
 class ServerDecisions:
-    """All that one server has decided, and how its approved updates stand.
+    """All decisions of one server, and the states of its approved updates.
 
     Attributes:
-        decisions: Groups, approvals, declines, and licence terms accepted for approved updates:
-            what travels.
-        updates: By revision, for every revision that has an approval.
+        approval_set: The decisions that travel: groups, approvals, declines, and the licence terms
+            that are accepted for approved updates.
+        updates: The state of every revision that has an approval, by revision.
     """
 
-    decisions: ApprovalSet
+    approval_set: ApprovalSet
     updates: Mapping[RevisionId, ApprovedUpdate]
 
     def unready(self) -> tuple[ApprovedUpdate, ...]:
-        """Approved updates whose files the server says it lacks, in canonical order."""
-        waiting = {id_: update for id_, update in self.updates.items() if update.state in _UNREADY}
-        return tuple(waiting[id_] for id_ in sorted(waiting))
+        """Return the approved updates that lack files by the server's account, by revision."""
+        unready = (update for update in self.updates.values() if update.state in _UNREADY)
+        return tuple(sorted(unready, key=lambda update: update.id))
 
 
 def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
-    """Take up the lines of ``read-approvals`` (trusted: our script on the site's own server).
+    """Read the lines of ``read-approvals`` (trusted: our script on the site's own server).
 
     Raises:
-        ValueError, KeyError: A line is not what its kind says, or of a kind that is not known.
+        ValueError, KeyError: A line lacks a key of its kind, has a wrong value, or is of an
+            unknown kind.
     """
     updates: dict[RevisionId, ApprovedUpdate] = {}
 
-    def decided() -> Iterator[Mapping[str, Any]]:
+    def decision_lines() -> Iterator[Mapping[str, Any]]:
         for line in lines:
             if line.get("kind") == "update":
                 update = ApprovedUpdate.read(line)
@@ -74,11 +78,11 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
             else:
                 yield line
 
-    found = ApprovalSet.from_lines(decided())
+    without_licenses = ApprovalSet.from_lines(decision_lines())
     licenses = [
         LicenseAcceptance(update_id=update.update_id, revision=update.revision)
         for update in updates.values()
         if update.license_required and update.license_accepted
     ]
-    decisions = replace(found, licenses=ApprovalSet.collect(licenses=licenses).licenses)
-    return ServerDecisions(decisions, updates)
+    accepted = ApprovalSet.collect(licenses=licenses).licenses
+    return ServerDecisions(replace(without_licenses, licenses=accepted), updates)

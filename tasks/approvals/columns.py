@@ -1,8 +1,8 @@
-"""Many records in little memory: in columns, sorted, each once, found by update.
+"""Sorted records without duplicates, stored as columns to save memory, and found by update.
 
-A site with the most approvals that a bundle may have holds them three times at once (applied last,
-incoming, present). Kept as objects they take several times what they take here: a record is made
-anew whenever it is asked for.
+An import has three sets of approvals in memory at once (applied last, incoming, present), each as
+large as the bundle format allows. As objects they would take several times as much memory, so the
+values are stored by field, and a record is built anew whenever it is read.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ _Key = tuple[str, _Path]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_TIME = -(1 << 63)
 _NUMBERS = {"revision": "i", "deadline": "q"}
-_MOST_SIGNIFICANT_LAST = ("optional", "deadline", "action", "group", "revision", "update_id")
+_SORT_FIELDS = ("optional", "deadline", "action", "group", "revision", "update_id")
+"""Fields to sort by, the most significant one last."""
 
 
 class Revised(Protocol):
-    """What is kept: records of an update and a revision, with whatever other fields."""
+    """A record of an update and a revision, with any other fields."""
 
     @property
     def update_id(self) -> str:
-        """The update."""
+        """The id of the update."""
 
     @property
     def revision(self) -> int:
-        """Its revision."""
+        """The number of the revision."""
 
 
 class Grouped(Revised, Protocol):
-    """A record that is about an update and a group."""
+    """A record of an update and a group."""
 
     @property
     def key(self) -> _Key:
-        """Update and folded group."""
+        """Update id and folded group."""
 
 
 Record = TypeVar("Record", bound=Revised)
@@ -50,36 +51,36 @@ GroupedRecord = TypeVar("GroupedRecord", bound=Grouped)
 
 
 class Gathering(Generic[Record]):
-    """Records of one kind as they come, in any order, before they are sorted."""
+    """A collection of records of one kind, in any order, that is sorted at the end."""
 
     __slots__ = ("_columns", "_kind")
 
     def __init__(self, kind: Callable[..., Record]) -> None:
-        """Begin with none; ``kind`` is a dataclass or named tuple."""
+        """Begin without records; ``kind`` is a dataclass or named tuple."""
         self._kind = kind
         self._columns = {name: _column(name) for name in _field_names(kind)}
 
     def add(self, record: Record) -> None:
-        """Take one record."""
+        """Add one record."""
         for name, column in self._columns.items():
             value = getattr(record, name)
             column.append(_to_seconds(value) if name == "deadline" else value)
 
     def sorted(self) -> Columns[Record]:
-        """Give all of them, equal ones once."""
+        """Return all records in order, without duplicates."""
         return Columns(self._kind, _sorted(self._columns))
 
 
 class Columns(Sequence[Record]):
-    """Records of one kind by update id, revision, group, action, deadline and optional."""
+    """Records of one kind, sorted by update id, revision, group, action, deadline and optional."""
 
     __slots__ = ("_columns", "_ids", "_is_checked", "_kind", "_names", "_revisions")
-    __hash__ = None  # type: ignore[assignment]  # as long as the list: nobody keeps it in a set
+    __hash__ = None  # type: ignore[assignment]  # a hash would have to read every record
 
     def __init__(
         self, kind: Callable[..., Record], columns: Mapping[str, MutableSequence[Any]]
     ) -> None:
-        """Take columns that are sorted, one for each field of ``kind``."""
+        """Use columns that are sorted already, one for each field of ``kind``."""
         self._kind = kind
         self._is_checked = is_dataclass(kind)
         self._columns = columns
@@ -89,14 +90,14 @@ class Columns(Sequence[Record]):
 
     @classmethod
     def of(cls, kind: Callable[..., Record], records: Iterable[Record] = ()) -> Columns[Record]:
-        """Sort records, equal ones once; they are read once, one in memory."""
+        """Sort records and drop duplicates; ``records`` may be an iterator."""
         gathering = Gathering(kind)
         for record in records:
             gathering.add(record)
         return gathering.sorted()
 
     def __len__(self) -> int:
-        """How many records there are."""
+        """Return the number of records."""
         return len(self._ids)
 
     @overload
@@ -104,57 +105,57 @@ class Columns(Sequence[Record]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Record]: ...
     def __getitem__(self, index: int | slice) -> Record | Sequence[Record]:
-        """Make one record, or those of a slice."""
+        """Build one record, or the records of a slice."""
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+            return [self[row] for row in range(*index.indices(len(self)))]
         values = [column[index] for column in self._columns.values()]
         if "deadline" in self._columns:
-            place = self._names.index("deadline")
-            values[place] = _to_time(values[place])
+            position = self._names.index("deadline")
+            values[position] = _to_time(values[position])
         if not self._is_checked:
             return self._kind(*values)
         record: Record = object.__new__(self._kind)  # type: ignore[arg-type]  # a class
         for name, value in zip(self._names, values, strict=True):
-            object.__setattr__(record, name, value)  # what was checked once is not checked again
+            object.__setattr__(record, name, value)  # checked when the record was added
         return record
 
     def __eq__(self, other: object) -> bool:
-        """Whether another list has the same records in the same order."""
+        """Return True if another list has the same records in the same order."""
         if not isinstance(other, Columns | tuple):
             return NotImplemented
         return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
 
     def __contains__(self, record: object) -> bool:
-        """Whether there is an equal record."""
+        """Return True if there is an equal record."""
         update_id, revision = getattr(record, "update_id", None), getattr(record, "revision", None)
         if update_id is None or revision is None:
             return False
-        places = self.places(update_id)
-        first = bisect_left(self._revisions, revision, places.start, places.stop)
-        last = bisect_right(self._revisions, revision, first, places.stop)
-        return any(self[place] == record for place in range(first, last))
+        rows = self.rows_of(update_id)
+        first = bisect_left(self._revisions, revision, rows.start, rows.stop)
+        last = bisect_right(self._revisions, revision, first, rows.stop)
+        return any(self[row] == record for row in range(first, last))
 
     def __repr__(self) -> str:
-        """All records, for the messages of tests."""
+        """Show all records, for the messages of tests."""
         return repr(tuple(self))
 
     @property
     def update_ids(self) -> Sequence[str]:
-        """The update of each record, ascending."""
+        """The update id of each record, ascending."""
         return self._ids
 
-    def places(self, update_id: str) -> range:
-        """Where the records of one update stand."""
+    def rows_of(self, update_id: str) -> range:
+        """Return the indexes of the records of an update."""
         first = bisect_left(self._ids, update_id)
         return range(first, bisect_right(self._ids, update_id, first))
 
     def of_update(self, update_id: str) -> Iterator[Record]:
         """Yield the records of one update, ascending."""
-        return (self[place] for place in self.places(update_id))
+        return (self[row] for row in self.rows_of(update_id))
 
 
 def revision_set(revisions: Iterable[RevisionId]) -> Columns[RevisionId]:
-    """Keep many revisions in little memory; made to be asked what is among them."""
+    """Collect many revisions in little memory, to test for membership."""
     return Columns.of(RevisionId, revisions)
 
 
@@ -168,18 +169,18 @@ class ByUpdate(Mapping[str, Record]):
         self._count: int | None = None
 
     def __getitem__(self, update_id: str) -> Record:
-        """Make the newest record of an update."""
-        places = self._records.places(update_id)
-        if not places:
+        """Build the newest record of an update."""
+        rows = self._records.rows_of(update_id)
+        if not rows:
             raise KeyError(update_id)
-        return self._records[places[-1]]
+        return self._records[rows[-1]]
 
     def __contains__(self, update_id: object) -> bool:
-        """Whether there is a record of an update."""
-        return isinstance(update_id, str) and bool(self._records.places(update_id))
+        """Return True if there is a record of an update."""
+        return isinstance(update_id, str) and bool(self._records.rows_of(update_id))
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the updates, ascending."""
+        """Yield the update ids, ascending."""
         last = None
         for update_id in self._records.update_ids:
             if update_id != last:
@@ -187,7 +188,7 @@ class ByUpdate(Mapping[str, Record]):
             last = update_id
 
     def __len__(self) -> int:
-        """How many updates there are."""
+        """Return the number of updates."""
         if self._count is None:
             self._count = sum(1 for _ in self)
         return self._count
@@ -196,30 +197,32 @@ class ByUpdate(Mapping[str, Record]):
 class ByKey(Mapping[_Key, GroupedRecord]):
     """The newest record of each update and group, ascending by both.
 
-    Quick where keys are asked for update by update: the last update's records are remembered.
+    The records of the last update are cached, so look up the keys of one update one after another.
     """
 
-    __slots__ = ("_count", "_found", "_records", "_update_id")
+    __slots__ = ("_by_group", "_count", "_records", "_update_id")
 
     def __init__(self, records: Columns[GroupedRecord]) -> None:
         self._records = records
         self._update_id: str | None = None
-        self._found: dict[_Path, GroupedRecord] = {}
+        self._by_group: dict[_Path, GroupedRecord] = {}
         self._count: int | None = None
 
     def _of(self, update_id: str) -> dict[_Path, GroupedRecord]:
         if update_id != self._update_id:
             # Ascending by revision, so that the newest stays.
-            self._found = {each.key[1]: each for each in self._records.of_update(update_id)}
+            self._by_group = {
+                record.key[1]: record for record in self._records.of_update(update_id)
+            }
             self._update_id = update_id
-        return self._found
+        return self._by_group
 
     def __getitem__(self, key: _Key) -> GroupedRecord:
-        """Make the newest record of an update and a group."""
-        found = self._of(key[0]).get(key[1])
-        if found is None:
+        """Build the newest record of an update and a group."""
+        record = self._of(key[0]).get(key[1])
+        if record is None:
             raise KeyError(key)
-        return found
+        return record
 
     def __iter__(self) -> Iterator[_Key]:
         """Yield the keys, ascending."""
@@ -228,7 +231,7 @@ class ByKey(Mapping[_Key, GroupedRecord]):
                 yield update_id, group
 
     def __len__(self) -> int:
-        """How many keys there are."""
+        """Return the number of keys."""
         if self._count is None:
             self._count = sum(1 for _ in self)
         return self._count
@@ -246,20 +249,20 @@ def _column(name: str) -> MutableSequence[Any]:
 
 
 def _sorted(columns: dict[str, MutableSequence[Any]]) -> dict[str, MutableSequence[Any]]:
-    """Sort all columns alike and drop what stands twice."""
+    """Sort all columns alike and drop duplicate rows."""
     order = list(range(len(columns["update_id"])))
-    for name in _MOST_SIGNIFICANT_LAST:
+    for name in _SORT_FIELDS:
         if name in columns:
-            order.sort(key=columns[name].__getitem__)  # stable: the last one decides first
+            order.sort(key=columns[name].__getitem__)  # stable, so the last field weighs most
     distinct = [
-        place
-        for before, place in zip([None, *order], order, strict=False)
-        if before is None or any(each[before] != each[place] for each in columns.values())
+        row
+        for before, row in zip([None, *order], order, strict=False)
+        if before is None or any(column[before] != column[row] for column in columns.values())
     ]
     result = {}
     for name, column in columns.items():
         result[name] = _column(name)
-        result[name].extend(column[place] for place in distinct)
+        result[name].extend(column[row] for row in distinct)
     return result
 
 

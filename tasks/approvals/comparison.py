@@ -1,4 +1,4 @@
-"""The three sides of an import, by what each decision is about."""
+"""The three sides of an import, looked up by the key of a decision."""
 
 from __future__ import annotations
 
@@ -11,55 +11,62 @@ from tasks.approvals.policy import ApprovalPolicy
 from tasks.revision import RevisionId
 
 
-def _nothing_supersedes(_: str) -> Collection[str]:
-    """What no catalogue was asked for."""
+def _no_superseders(_: str) -> Collection[str]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
-    """What catalogue, server and content folder say of the updates in question.
+class UpdateStates:
+    """The state of the updates in question, from catalogue, server and content folder.
 
     Attributes:
-        known: Revisions that the server has; must cover the incoming approvals and declines.
+        on_server: Revisions that the server has, at least as far as the incoming approvals and
+            declines name them.
         expired: Revisions that Microsoft withdrew.
         license_pending: Revisions whose licence terms this server wants accepted first.
-        content_missing: Revisions of which a file is not in place, bundled updates and licence
-            terms included.
-        superseded_by: Looks up the updates that supersede one directly.
+        content_missing: Revisions of which a file is not in place. Files of bundled updates and
+            of licence terms count.
+        superseded_by: Returns the ids of the updates that supersede an update directly.
     """
 
-    known: Collection[RevisionId]
+    on_server: Collection[RevisionId]
     expired: Collection[RevisionId] = frozenset()
     license_pending: Collection[RevisionId] = frozenset()
     content_missing: Collection[RevisionId] = frozenset()
-    superseded_by: Callable[[str], Collection[str]] = _nothing_supersedes
+    superseded_by: Callable[[str], Collection[str]] = _no_superseders
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The three sides and the facts. ``last`` is empty before the first import of a site."""
+    """The three sides and the update states.
+
+    Attributes:
+        last: The decisions that we applied last; empty before the first import of a site.
+        incoming: The decisions that the bundle brings.
+        present: The decisions on the server now.
+    """
 
     last: ApprovalSet
     incoming: ApprovalSet
     present: ApprovalSet
-    facts: Facts
+    states: UpdateStates
 
 
 class Comparison:
-    """The situation by keys, with what the planner asks of it.
+    """The situation by keys, with the questions of the planner.
 
     Attributes:
-        undeclined: Updates whose decline we applied, that the bundle no longer declines and that
-            still stand declined. Not the expired ones: WSUS declines those by itself.
+        undeclined: Updates to take the decline back from: we applied the decline, the bundle no
+            longer has it, and the server still does. Expired updates are none of them, because
+            WSUS declines those by itself (setting ``AutoRefreshUpdateApprovalsDeclineExpired``).
         approved_here: Updates with an approval to install on the server now.
-        approved_locally: Updates with an approval that somebody made here.
-        out_of_reach: Updates that are declined or expired once the plan is carried out.
+        approved_locally: Updates with an approval that a person on this side made.
+        unavailable: Updates that are declined or expired once the plan is carried out.
     """
 
     def __init__(self, situation: Situation, policy: ApprovalPolicy, now: datetime) -> None:
         self.situation = situation
-        self.facts = situation.facts
+        self.states = situation.states
         self.policy = policy
         self.now = now
         self.last = situation.last.by_key()
@@ -68,7 +75,7 @@ class Comparison:
         self.last_declined = situation.last.declined_ids()
         self.incoming_declined = situation.incoming.declined_ids()
         self.present_declined = situation.present.declined_ids()
-        expired = {each.update_id for each in self.facts.expired}
+        expired = {revision.update_id for revision in self.states.expired}
         self.undeclined = {
             update_id
             for update_id in self.present_declined
@@ -82,13 +89,17 @@ class Comparison:
         for key, approval in self.present.items():
             if approval.action is Action.INSTALL:
                 self.approved_here.add(key[0])
-            if approval.action is not Action.NOT_APPROVED and not self.stands_as_left(key):
+            if approval.action is not Action.NOT_APPROVED and not self.is_untouched(key):
                 self.approved_locally.add(key[0])
         declined = (self.present_declined.keys() - self.undeclined) | self.incoming_declined.keys()
-        self.out_of_reach = declined | expired
+        self.unavailable = declined | expired
 
-    def stands_as_left(self, key: Key) -> bool:
-        """Whether nobody but us and WSUS itself decided about this key."""
+    def is_untouched(self, key: Key) -> bool:
+        """Return True if no person changed the approval of this key since we applied it.
+
+        A newer revision with the same terms does not count as a change: WSUS itself moves an
+        approval to the new revision (setting ``AutoRefreshUpdateApprovals``).
+        """
         last, present = self.last.get(key), self.present.get(key)
         if last is None or present is None:
             return last is None and present is None

@@ -1,4 +1,4 @@
-"""How much a plan takes away, held against what the site allows."""
+"""Count the changes of a plan that take something away, and compare them with the site's limits."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ from tasks.approvals.policy import SHARE_FROM, ApprovalPolicy
 def count_changes(
     actions: Sequence[PlannedAction], last: ApprovalSet, present: ApprovalSet
 ) -> PlanCounts:
-    """Count what takes something away: additions never stop an import.
+    """Count the changes that take something away; additions never stop an import.
 
-    On a first import no machine has anything from us yet, so an uninstall counts only where the
+    On a first import no machine has anything from us yet, so an uninstall counts only if the
     update is approved here.
     """
     has_history = bool(last.approvals or last.declines)
-    approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
+    approved = _approved_updates(present)
     return PlanCounts(
         removals=sum(1 for action in actions if action.unapproves),
-        declines=sum(1 for a in actions if a.change == "decline" and a.update_id in approved),
+        declines=sum(
+            1 for action in actions if action.change == "decline" and action.update_id in approved
+        ),
         undeclines=sum(1 for action in actions if action.change == "undecline"),
         uninstalls=sum(
             1
-            for a in actions
-            if a.operation == "approve"
-            and a.action is Action.UNINSTALL
-            and (has_history or a.update_id in approved)
+            for action in actions
+            if action.operation == "approve"
+            and action.action is Action.UNINSTALL
+            and (has_history or action.update_id in approved)
         ),
         lost=_count_lost(last, present),
         last=len(last.approvals) + len(last.declines),
@@ -38,37 +40,37 @@ def count_changes(
 def broken_limits(
     counts: PlanCounts, policy: ApprovalPolicy, present: ApprovalSet, incoming: ApprovalSet
 ) -> tuple[str, ...]:
-    """A sentence for each limit that the counts break.
+    """Return a sentence for each limit that the counts break.
 
-    The share of uninstalls is one of the larger of what is here and what comes: on a first
-    import nothing is here yet.
+    The share of uninstalls is a share of the present or of the incoming approvals, whichever are
+    more: on a first import there may be no present ones.
     """
-    approved = {a.update_id for a in present.approvals if a.action is Action.INSTALL}
-    here = len(present.approvals)
+    approved = _approved_updates(present)
+    present_approvals = len(present.approvals)
     rows = (
-        ("approvals removed", counts.removals, policy.max_removals, here),
+        ("approvals removed", counts.removals, policy.max_removals, present_approvals),
         ("approved updates declined", counts.declines, policy.max_declines, len(approved)),
         ("declines taken back", counts.undeclines, policy.max_undeclines, len(present.declines)),
         (
             "approvals to uninstall",
             counts.uninstalls,
             policy.max_uninstalls,
-            max(here, len(incoming.approvals)),
+            max(present_approvals, len(incoming.approvals)),
         ),
     )
     broken: list[str] = []
-    for what, count, limit, total in rows:
+    for subject, count, limit, total in rows:
         if count > limit:
-            broken.append(f"{what}: {count}, this site allows {limit} at once")
+            broken.append(f"{subject}: {count}, this site allows {limit} at once")
         elif count >= SHARE_FROM and count > policy.max_share * total:
             broken.append(
-                f"{what}: {count} of {total}, this site allows {policy.max_share:.0%} at once"
+                f"{subject}: {count} of {total}, this site allows {policy.max_share:.0%} at once"
             )
     return tuple(broken)
 
 
 def describe_loss(counts: PlanCounts, policy: ApprovalPolicy) -> str | None:
-    """A sentence when too much of what was last applied is gone by itself."""
+    """Return a sentence if too many of the decisions last applied are gone; else None."""
     if counts.lost < SHARE_FROM or counts.lost <= policy.max_lost_share * counts.last:
         return None
     return (
@@ -77,8 +79,13 @@ def describe_loss(counts: PlanCounts, policy: ApprovalPolicy) -> str | None:
     )
 
 
+def _approved_updates(present: ApprovalSet) -> set[str]:
+    return {
+        approval.update_id for approval in present.approvals if approval.action is Action.INSTALL
+    }
+
+
 def _count_lost(last: ApprovalSet, present: ApprovalSet) -> int:
-    here = present.by_key()
-    declined = present.declined_ids()
-    approvals = [key for key in last.by_key() if key not in here and key[0] not in declined]
-    return len(approvals) + len(last.declined_ids().keys() - declined.keys())
+    approved, declined = present.by_key(), present.declined_ids()
+    lost = [key for key in last.by_key() if key not in approved and key[0] not in declined]
+    return len(lost) + len(last.declined_ids().keys() - declined.keys())

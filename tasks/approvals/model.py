@@ -1,10 +1,12 @@
-"""Decisions about updates, as they travel and as they are kept.
+"""Decisions about updates, in memory and as JSON lines.
 
-Wire form (``approvals.jsonl``): one object a line, in canonical order, as section 7 of
-``tasks/bundle/FORMAT.md`` has it. The script ``read-approvals`` writes the same lines but those of
-kind ``license``, which ``capture`` makes, with more keys, which are passed over here.
+Wire form (``approvals.jsonl``): one object a line, in canonical order; section 7 of
+``tasks/bundle/FORMAT.md`` defines it. The script ``read-approvals`` writes the same lines with
+additional keys, which are ignored here, and without lines of kind ``license``: ``capture`` makes
+those.
 
-Records are slotted, and what many of them share is one object; many of them are kept in columns.
+To save memory, records have slots, equal group paths are one object, and large sets of records are
+``Columns``.
 """
 
 from __future__ import annotations
@@ -31,16 +33,19 @@ from tasks.revision import RevisionId
 
 GroupPath = tuple[str, ...]
 Key = tuple[str, GroupPath]
-"""What a decision is about: an update and a group (folded), whatever the revision."""
+"""The update and the folded group of a decision, for all revisions of the update."""
+# Windows translates the names of these two groups. The scripts find them by their fixed ids
+# (ComputerTargetGroupId.AllComputers and .UnassignedComputers) and use the English names.
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
 BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
 DEEPEST_GROUP = 100
-"""Names in one path of groups."""
-# SQL Server's ``datetime`` begins in 1753; the API's year 9999 stands for no deadline.
+"""Largest number of names in a group path."""
+# SQL Server's ``datetime`` begins in 1753. In the API, DateTime.MaxValue (year 9999) means "no
+# deadline" (IUpdateApproval.Deadline).
 _DEADLINE_YEARS = range(1753, 9999)
 
-# What a bundle may say at most. Section 13 of FORMAT.md gives the same numbers; a test compares.
+# Limits for a bundle. Section 13 of FORMAT.md gives the same numbers; a test compares them.
 MOST_GROUPS = 5_000
 MOST_APPROVALS = 200_000
 MOST_DECLINES = 150_000
@@ -56,23 +61,27 @@ _MOST = {
 
 
 class Action(StrEnum):
-    """What an approval asks of a group's machines, in the words of the WSUS API."""
+    """An approval's action on the machines of a group: names of ``UpdateApprovalAction``."""
 
     INSTALL = "Install"
     UNINSTALL = "Uninstall"
     NOT_APPROVED = "NotApproved"
-    """An explicit block of one group, under an approval of its parent."""
+    """A block: the group does not inherit the approval of its parent group."""
 
 
 @lru_cache(maxsize=2 * MOST_GROUPS)
 def fold(path: GroupPath) -> GroupPath:
-    """A group path as it is compared: WSUS takes no notice of case."""
+    """Return the form of a group path for comparisons.
+
+    WSUS ignores case in names of groups (inferred from "unique on this server" in Microsoft's
+    description of ``CreateComputerTargetGroup``).
+    """
     return tuple(part.casefold() for part in path)
 
 
 @lru_cache(maxsize=2 * MOST_GROUPS)
 def _shared(path: GroupPath) -> GroupPath:
-    """One tuple for all equal paths."""
+    """Return the same tuple object for all equal paths, by means of the cache."""
     return path
 
 
@@ -80,14 +89,14 @@ def _to_utc_second(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
     if moment.year not in _DEADLINE_YEARS:
-        raise ValueError("a year in which no WSUS holds a deadline")
+        raise ValueError("a year that WSUS cannot store as a deadline")
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def _require_path(path: GroupPath) -> GroupPath:
     if path[0] != ALL_COMPUTERS[0]:
         raise ValueError(f"a path of groups that does not begin with {ALL_COMPUTERS[0]}")
-    "".join(path).encode()  # half of a surrogate pair is a ValueError
+    "".join(path).encode()  # raises ValueError for half of a surrogate pair
     return path
 
 
@@ -103,14 +112,14 @@ Group = Annotated[
     AfterValidator(_require_path),
     AfterValidator(_shared),
 ]
-"""A path of groups as a WSUS may hold it. Which names it takes for a new group, the server says."""
+"""A group path that a WSUS may have. The server itself checks the name of a new group."""
 _PATH = TypeAdapter(Group)
 _LINE = ConfigDict(extra="ignore")
 
 
 @checked_dataclass(frozen=True, slots=True, config=_LINE)
 class Decision:
-    """What every decision names: a revision."""
+    """The part that all decisions share: the revision."""
 
     update_id: UpdateId
     revision: Annotated[int, Field(ge=0, lt=2**31)]
@@ -122,37 +131,41 @@ class Decision:
 
     @classmethod
     def read(cls, line: Mapping[str, Any]) -> Self:
-        """Check what a line says; keys that are not known are passed over.
+        """Read and check a line; unknown keys are ignored.
 
         Raises:
-            pydantic.ValidationError: It is not what its kind says.
+            pydantic.ValidationError: A key is missing, or its value is wrong.
         """
         record: Self = _reader(cls).validate_python(line)  # type: ignore[arg-type]
         return record
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of its line but the kind, in the order of the wire form."""
+        """Return the keys of its line except ``kind``, in the order of the wire form."""
         return {"update_id": self.update_id, "revision": self.revision}
 
 
 @checked_dataclass(frozen=True, slots=True, config=_LINE)
 class Decline(Decision):
-    """A declined update; the revision says only which one was the newest then."""
+    """A declined update; its revision is the newest one at the time of the decline.
+
+    A decline holds for all revisions of an update (Microsoft's description of
+    ``IUpdate.Decline``).
+    """
 
 
 @checked_dataclass(frozen=True, slots=True, config=_LINE)
 class LicenseAcceptance(Decision):
-    """Licence terms that were accepted."""
+    """Accepted licence terms of an update."""
 
 
 @checked_dataclass(frozen=True, slots=True, config=_LINE)
 class Approval(Decision):
-    """One revision × one group × an action × a deadline × optional.
+    """An action for one revision and one group, with a deadline or as optional.
 
     Attributes:
         group: Names from ``All Computers`` down.
-        deadline: Aware, UTC, whole seconds, of the years 1753 to 9998; None when there is none.
-        optional: Offered to people rather than installed.
+        deadline: Aware, UTC, whole seconds, of the years 1753 to 9998; None if there is none.
+        optional: True if the update is offered to people instead of installed.
     """
 
     group: Group
@@ -162,25 +175,26 @@ class Approval(Decision):
 
     @property
     def key(self) -> Key:
-        """The update and the group that this is about."""
+        """The update and the folded group."""
         return (self.update_id, fold(self.group))
 
     @property
     def terms(self) -> tuple[Action, datetime | None, bool]:
-        """What it asks, apart from the revision.
+        """The action, the deadline and the option, as WSUS stores them.
 
-        A block has no deadline, an optional approval neither: WSUS keeps none for them.
+        Neither a block nor an optional approval has a deadline: ``ApproveForOptionalInstall``
+        takes none.
         """
         if self.action is Action.NOT_APPROVED:
             return (self.action, None, False)
         return (self.action, None if self.optional else self.deadline, self.optional)
 
     def agrees_with(self, other: Approval) -> bool:
-        """Whether both ask the same of the same revision and group."""
+        """Return True if both have the same revision, group and terms."""
         return self.id == other.id and self.key == other.key and self.terms == other.terms
 
     def as_json(self) -> dict[str, Any]:
-        """The six keys of the JSON output and of the lab's state."""
+        """Return the six keys of an approval in the JSON output."""
         return {
             "update_id": self.update_id,
             "revision": self.revision,
@@ -198,9 +212,9 @@ def _reader(kind: type[Any]) -> TypeAdapter[Any]:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalSet:
-    """Every decision of one server, or of one bundle, in canonical order.
+    """All decisions of one server or one bundle, in canonical order.
 
-    Equal sets have equal lines and one digest, in whatever order they were found.
+    Equal sets have equal lines and the same digest, in whatever order their decisions were added.
     """
 
     groups: tuple[GroupPath, ...] = ()
@@ -219,7 +233,7 @@ class ApprovalSet:
         declines: Iterable[Decline] = (),
         licenses: Iterable[LicenseAcceptance] = (),
     ) -> ApprovalSet:
-        """Make a set in canonical order, each decision once."""
+        """Make a set in canonical order, without duplicates."""
         return cls(
             groups=tuple(sorted(set(map(_shared, groups)))),
             approvals=Columns.of(Approval, approvals),
@@ -229,10 +243,10 @@ class ApprovalSet:
 
     @classmethod
     def from_lines(cls, lines: Iterable[Mapping[str, Any]]) -> ApprovalSet:
-        """Read the wire form. A kind that is not known here may be a decision, so it is refused.
+        """Read the wire form. An unknown kind is refused, because it may be a decision.
 
         Raises:
-            ValueError: A line has no kind that is known, or is not what its kind says.
+            ValueError: A line has an unknown kind, lacks a key of its kind, or has a wrong value.
         """
         groups: set[GroupPath] = set()
         approvals = Gathering(Approval)
@@ -254,7 +268,7 @@ class ApprovalSet:
         return cls(ordered, approvals.sorted(), declines.sorted(), licenses.sorted())
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The wire form, in canonical order."""
+        """Yield the wire form in canonical order."""
         for path in self.groups:
             yield {"kind": "group", "path": list(path)}
         for approval in self.approvals:
@@ -265,57 +279,63 @@ class ApprovalSet:
             yield {"kind": "license", **license_.as_json()}
 
     def encoded(self) -> Iterator[bytes]:
-        """The wire form as bytes: one compact JSON object and a line feed each."""
+        """Yield the wire form as bytes: for each line a compact JSON object and a line feed."""
         for line in self.lines():
             yield encode_line(line)
 
     def digest(self) -> str:
-        """BLAKE3 of the wire form, 64 hexadecimal digits: what a fingerprint takes up."""
+        """Return the BLAKE3 of the wire form (64 hexadecimal digits), for fingerprints."""
         hasher = blake3()
         for line in self.encoded():
             hasher.update(line)
         return hasher.hexdigest()
 
     def by_key(self) -> Mapping[Key, Approval]:
-        """The approvals by what they are about, ascending; of several revisions the newest."""
+        """Map the approvals by key, ascending; of several revisions the newest counts."""
         return ByKey(self.approvals)
 
     def revisions(self) -> Iterator[RevisionId]:
-        """Yield every revision that an approval, a block or a decline names, ascending, once."""
-        named = merge((each.id for each in self.approvals), (each.id for each in self.declines))
-        return (revision for revision, _ in groupby(named))
+        """Yield the revisions of all approvals and declines, ascending, without duplicates."""
+        approved = (approval.id for approval in self.approvals)
+        declined = (decline.id for decline in self.declines)
+        return (revision for revision, _ in groupby(merge(approved, declined)))
 
     def declined_ids(self) -> Mapping[str, Decline]:
-        """The declines by update, ascending, since a decline holds for all revisions."""
+        """Map the declines by update id, ascending; a decline holds for all revisions."""
         return ByUpdate(self.declines)
 
 
 def approved_revisions(*decisions: ApprovalSet) -> Iterator[RevisionId]:
-    """Yield the revisions that need content, ascending: every approval but a block, each once."""
-    needed = (
-        (each.id for each in found.approvals if each.action is not Action.NOT_APPROVED)
-        for found in decisions
+    """Yield the revisions whose approval needs content (all but blocks), ascending, each once."""
+    revisions = (
+        (
+            approval.id
+            for approval in decision_set.approvals
+            if approval.action is not Action.NOT_APPROVED
+        )
+        for decision_set in decisions
     )
-    return (revision for revision, _ in groupby(merge(*needed)))
+    return (revision for revision, _ in groupby(merge(*revisions)))
 
 
 def encode_line(line: Mapping[str, Any]) -> bytes:
-    """One line of JSON Lines: compact, UTF-8, keys as given."""
+    """Encode one line of JSON Lines: compact, UTF-8, keys in the given order."""
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def decode_lines(content: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Read JSON Lines; ``content`` yields whole lines, as an open file does."""
+    """Read JSON Lines; ``content`` yields whole lines, like an open file."""
     for line in content:
         if line.strip():
             yield json.loads(line)
 
 
 def read_bounded(stream: BinaryIO) -> Iterator[dict[str, Any]]:
-    """Read the wire form of a bundle, within the limits of the format.
+    """Read the wire form from an untrusted bundle, within the limits of the format.
 
     Raises:
-        ValueError: A line is no JSON, or too long; there are too many of a kind, or of groups.
+        ValueError: A line is not JSON or too long, or there are too many lines of a kind or too
+            many groups.
     """
     counts: Counter[str] = Counter()
     paths: set[GroupPath] = set()
@@ -345,5 +365,5 @@ def _short_lines(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def write_time(moment: datetime | None) -> str | None:
-    """A moment as the wire form has it."""
+    """Format a time for the wire form."""
     return None if moment is None else moment.strftime(UTC_SECOND)

@@ -1,14 +1,38 @@
-"""What an import changes of a server's decisions: pure, and decided before anything is touched.
+"""The changes that an import makes to a server's decisions. Pure; nothing is touched here.
 
-Three sides are compared, for each update and group: what was last applied here, what the bundle
-brings, what the server has now. Where the server stands as it was left, the bundle decides; where
-somebody changed it, that person does. A newer revision with the same terms is no change: WSUS
-moves approvals along by itself. On the first import nothing was applied yet, so all that is
-present is a local decision, and the plan only adds where there is none.
+For each update and group three sides are compared: the approval that we applied last, the approval
+that the bundle brings, and the approval on the server now.
 
-A removal or a decline waits while the updates that supersede this one are parked, held or not
-approved. Declined and expired ones do not count: nothing is to be waited for. A decline of an
-update that is not approved here takes nothing away, so it waits only for parked or held ones.
+============================================  ===============  =================================
+server now                                    bundle           result
+============================================  ===============  =================================
+has the bundle's approval                     approves         in place
+update declined, and the decline stays        approves         kept
+changed or removed by a person on this side   approves         kept
+as we left it                                 approves         parked or held for a reason;
+                                                               else approved
+as we left it                                 no approval now  removed, or held for a successor
+changed by a person on this side              no approval now  kept
+no approval                                   no approval now  nothing to do
+declined                                      declines         in place
+a decline of ours taken back                  declines         kept
+approved by a person on this side             declines         kept
+anything else                                 declines         declined, or held for a reason
+declined by us, not expired                   no decline now   decline taken back
+============================================  ===============  =================================
+
+"As we left it" includes the same terms on a newer revision, because WSUS moves approvals by itself
+(``Comparison.is_untouched``). On the first import we have applied nothing yet, so every decision on
+the server is a local one, and the plan only adds.
+
+A removal or a decline is held while the updates that supersede its update are not approved here.
+Declined and expired successors do not count, because they will not be approved. The decline of an
+update that is not approved here takes nothing away, so it is held only while an approval of a
+successor is itself parked or held.
+
+Limits on approvals follow Microsoft's description of ``IUpdate.Approve``: it refuses an update with
+unaccepted licence terms, an expired update unless the action is Uninstall, and a block for All
+Computers.
 """
 
 from __future__ import annotations
@@ -18,7 +42,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Literal
 
-from tasks.approvals.comparison import Comparison, Facts, Situation
+from tasks.approvals.comparison import Comparison, Situation, UpdateStates
 from tasks.approvals.limits import broken_limits, count_changes, describe_loss
 from tasks.approvals.model import (
     BUILT_IN_GROUPS,
@@ -35,7 +59,7 @@ from tasks.approvals.reasons import Reason
 from tasks.approvals.successors import Successors
 from tasks.revision import RevisionId
 
-__all__ = ["Facts", "Situation", "plan_approvals"]
+__all__ = ["Situation", "UpdateStates", "plan_approvals"]
 
 # The traits of an update that a decline or removal of the one it supersedes depends on.
 _TO_BE_HAD, _APPROVED, _WAITING = 1, 2, 4
@@ -45,30 +69,30 @@ _BUILT_IN = frozenset(fold(path) for path in BUILT_IN_GROUPS)
 def plan_approvals(situation: Situation, policy: ApprovalPolicy, *, now: datetime) -> ApprovalPlan:
     """Decide what an import does with approvals and declines.
 
-    Applying the plan and planning again gives an empty plan with the same parked, held and kept.
+    After the plan is applied, a second plan is empty and has the same parked, held and kept.
 
     Args:
-        situation: What was applied, what comes, what is there.
+        situation: The three sides and the states of the updates.
         policy: The site's rules.
-        now: The time at which it would be applied; aware.
+        now: The time at which the plan would be applied; aware.
     """
-    draft = _Draft(Comparison(situation, policy, now))
-    for key, wanted in draft.view.incoming.items():
-        _judge_wanted(draft, key, wanted)
-    _judge_declines(draft)
-    _judge_removals(draft)
-    return _finish(draft)
+    builder = _PlanBuilder(Comparison(situation, policy, now))
+    for key, incoming in builder.comparison.incoming.items():
+        _plan_approval(builder, key, incoming)
+    _plan_declines(builder)
+    _plan_removals(builder)
+    return _finish(builder)
 
 
-class _Draft:
+class _PlanBuilder:
     """The plan as it grows."""
 
-    def __init__(self, view: Comparison) -> None:
-        self.view = view
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
         self.licenses: dict[RevisionId, PlannedAction] = {}
         self.undeclines = [
-            _of_decline(view.present_declined[update_id], "undecline")
-            for update_id in sorted(view.undeclined)
+            _decline_action(comparison.present_declined[update_id], "undecline")
+            for update_id in sorted(comparison.undeclined)
         ]
         self.approves: list[PlannedAction] = []
         self.removes: list[PlannedAction] = []
@@ -81,158 +105,178 @@ class _Draft:
 
     @cached_property
     def approved(self) -> set[str]:
-        """Updates approved to install once the approvals planned so far are applied.
+        """Updates that are approved to install once the planned approvals are applied.
 
-        What is about to lose its approval counts as not approved. Asked only after all incoming
-        approvals were judged.
+        An update that is about to lose its approval is not among them. Computed once, so read it
+        only after all incoming approvals are planned.
         """
-        view = self.view
-        leaving = view.last.keys() - view.incoming.keys()
-        changing = {(each.update_id, fold(each.group)) for each in self.approves}
+        comparison = self.comparison
+        leaving = comparison.last.keys() - comparison.incoming.keys()
+        changing = {(action.update_id, fold(action.group)) for action in self.approves}
         staying = {
             key[0]
-            for key, approval in view.present.items()
+            for key, approval in comparison.present.items()
             if approval.action is Action.INSTALL
             and key not in changing
-            and (key not in leaving or not view.stands_as_left(key))
+            and (key not in leaving or not comparison.is_untouched(key))
         }
-        return staying | {each.update_id for each in self.approves if each.action is Action.INSTALL}
+        return staying | {
+            action.update_id for action in self.approves if action.action is Action.INSTALL
+        }
 
     @cached_property
     def waiting(self) -> set[str]:
-        """Updates of which an approval is parked or held. Asked as late as ``approved``."""
-        return {w.update_id for w in (*self.parked, *self.held) if w.subject == "approval"}
+        """Updates with a parked or held approval. Read it as late as ``approved``."""
+        return {
+            decision.update_id
+            for decision in (*self.parked, *self.held)
+            if decision.subject == "approval"
+        }
 
     @cached_property
     def successors(self) -> Successors:
         """Successors of updates that could still be had. Asked as late."""
-        view, approved, waiting = self.view, self.approved, self.waiting
+        comparison, approved, waiting = self.comparison, self.approved, self.waiting
 
         def traits(update_id: str) -> int:
-            if update_id in view.out_of_reach:
+            if update_id in comparison.unavailable:
                 return 0
             is_approved, is_waiting = update_id in approved, update_id in waiting
             return _TO_BE_HAD | is_approved * _APPROVED | is_waiting * _WAITING
 
-        return Successors(view.facts.superseded_by, traits)
+        return Successors(comparison.states.superseded_by, traits)
 
 
-def _judge_wanted(draft: _Draft, key: Key, wanted: Approval) -> None:
-    view = draft.view
-    present = view.present.get(key)
-    if present is not None and present.agrees_with(wanted):
-        draft.in_place += 1
+def _plan_approval(builder: _PlanBuilder, key: Key, incoming: Approval) -> None:
+    comparison = builder.comparison
+    present = comparison.present.get(key)
+    if present is not None and present.agrees_with(incoming):
+        builder.in_place += 1
         return
-    local = _find_local(view, key, wanted)
+    local = _find_local_decision(comparison, key, incoming)
     if local is not None:
-        draft.kept.append(Waiting.of_approval(wanted, local, "approval"))
+        builder.kept.append(Waiting.of_approval(incoming, local, "approval"))
         return
-    obstacle = _find_obstacle(view, wanted)
+    obstacle = _find_obstacle(comparison, incoming)
     if obstacle is Reason.CONTENT_MISSING:
-        draft.parked.append(Waiting.of_approval(wanted, obstacle, "approval"))
+        builder.parked.append(Waiting.of_approval(incoming, obstacle, "approval"))
     elif obstacle is not None:
-        draft.held.append(Waiting.of_approval(wanted, obstacle, "approval"))
+        builder.held.append(Waiting.of_approval(incoming, obstacle, "approval"))
     else:
-        _approve(draft, wanted, present)
+        _approve(builder, incoming, present)
 
 
-def _find_local(view: Comparison, key: Key, wanted: Approval) -> Reason | None:
-    if key[0] in view.present_declined and key[0] not in view.undeclined:
-        by_wsus = wanted.id in view.facts.expired  # it declines expired updates by itself
+def _find_local_decision(comparison: Comparison, key: Key, incoming: Approval) -> Reason | None:
+    if key[0] in comparison.present_declined and key[0] not in comparison.undeclined:
+        # WSUS declines expired updates by itself (AutoRefreshUpdateApprovalsDeclineExpired).
+        by_wsus = incoming.id in comparison.states.expired
         return Reason.EXPIRED if by_wsus else Reason.LOCALLY_DECLINED
-    if view.stands_as_left(key):
+    if comparison.is_untouched(key):
         return None
-    if key not in view.present:
+    if key not in comparison.present:
         return Reason.LOCALLY_REMOVED
     return Reason.LOCALLY_CHANGED
 
 
-def _find_obstacle(view: Comparison, wanted: Approval) -> Reason | None:
-    facts = view.facts
-    blocks = wanted.action is Action.NOT_APPROVED  # needs no files and no licence terms
-    asks_terms = wanted.id in facts.license_pending and view.policy.licence_terms == "hold"
+def _find_obstacle(comparison: Comparison, incoming: Approval) -> Reason | None:
+    states = comparison.states
+    is_block = incoming.action is Action.NOT_APPROVED  # needs no files and no licence terms
+    holds_terms = (
+        incoming.id in states.license_pending and comparison.policy.licence_terms == "hold"
+    )
     obstacles = (
-        (fold(wanted.group) in _BUILT_IN, Reason.BUILT_IN_GROUP),
-        (wanted.id not in facts.known, Reason.REVISION_UNKNOWN),
+        (fold(incoming.group) in _BUILT_IN, Reason.BUILT_IN_GROUP),
+        (incoming.id not in states.on_server, Reason.REVISION_UNKNOWN),
         (
-            wanted.id in facts.expired and wanted.action is not Action.UNINSTALL,
+            incoming.id in states.expired and incoming.action is not Action.UNINSTALL,
             Reason.EXPIRED,
         ),
-        (not blocks and wanted.id in facts.content_missing, Reason.CONTENT_MISSING),
-        (not blocks and asks_terms, Reason.LICENCE_TERMS),
+        (not is_block and incoming.id in states.content_missing, Reason.CONTENT_MISSING),
+        (not is_block and holds_terms, Reason.LICENCE_TERMS),
     )
-    first = next((reason for stands_in_the_way, reason in obstacles if stands_in_the_way), None)
-    return first or _find_deadline_obstacle(view, wanted)
+    first = next((reason for applies, reason in obstacles if applies), None)
+    return first or _find_deadline_obstacle(comparison, incoming)
 
 
-def _find_deadline_obstacle(view: Comparison, wanted: Approval) -> Reason | None:
-    _, deadline, _ = wanted.terms
+def _find_deadline_obstacle(comparison: Comparison, incoming: Approval) -> Reason | None:
+    _, deadline, _ = incoming.terms
     if deadline is None:
         return None
-    if deadline <= view.now:
+    if deadline <= comparison.now:
         return Reason.DEADLINE_PAST
-    if (deadline - view.now) // timedelta(days=1) < view.policy.min_deadline_days:
+    if (deadline - comparison.now) // timedelta(days=1) < comparison.policy.min_deadline_days:
         return Reason.DEADLINE_NEAR
     return None
 
 
-def _approve(draft: _Draft, wanted: Approval, present: Approval | None) -> None:
-    if wanted.id in draft.view.facts.license_pending and wanted.action is not Action.NOT_APPROVED:
-        draft.licenses[wanted.id] = PlannedAction(
+def _approve(builder: _PlanBuilder, incoming: Approval, present: Approval | None) -> None:
+    is_block = incoming.action is Action.NOT_APPROVED
+    if incoming.id in builder.comparison.states.license_pending and not is_block:
+        builder.licenses[incoming.id] = PlannedAction(
             operation="accept-license",
             change="license",
-            update_id=wanted.update_id,
-            revision=wanted.revision,
+            update_id=incoming.update_id,
+            revision=incoming.revision,
         )
     change: Change = "add" if present is None else "change"
-    if wanted.action is Action.NOT_APPROVED:
+    if is_block:
         change = "block"
-    draft.approves.append(PlannedAction.of_approval(wanted, "approve", change, replaces=present))
+    builder.approves.append(
+        PlannedAction.of_approval(incoming, "approve", change, replaces=present)
+    )
 
 
-def _judge_declines(draft: _Draft) -> None:
-    view = draft.view
-    for update_id, decline in view.incoming_declined.items():
-        if update_id in view.present_declined:
-            draft.in_place += 1
-        elif update_id in view.last_declined:
-            draft.kept.append(_waiting_decline(decline, Reason.LOCALLY_UNDECLINED))
-        elif update_id in view.approved_locally:
-            draft.kept.append(_waiting_decline(decline, Reason.LOCALLY_APPROVED))
-        elif decline.id not in view.facts.known:
-            draft.held.append(_waiting_decline(decline, Reason.REVISION_UNKNOWN))
-        elif _must_wait(draft, update_id, unapproved_too=update_id in view.approved_here):
-            draft.held.append(_waiting_decline(decline, Reason.DECLINE_WAITS))
+def _plan_declines(builder: _PlanBuilder) -> None:
+    comparison = builder.comparison
+    for update_id, decline in comparison.incoming_declined.items():
+        if update_id in comparison.present_declined:
+            builder.in_place += 1
+        elif update_id in comparison.last_declined:
+            builder.kept.append(_waiting_decline(decline, Reason.LOCALLY_UNDECLINED))
+        elif update_id in comparison.approved_locally:
+            builder.kept.append(_waiting_decline(decline, Reason.LOCALLY_APPROVED))
+        elif decline.id not in comparison.states.on_server:
+            builder.held.append(_waiting_decline(decline, Reason.REVISION_UNKNOWN))
+        elif _waits_for_successor(
+            builder, update_id, unapproved_too=update_id in comparison.approved_here
+        ):
+            builder.held.append(_waiting_decline(decline, Reason.DECLINE_WAITS))
         else:
-            draft.declining.add(update_id)
-            draft.declines.append(_of_decline(decline, "decline"))
+            builder.declining.add(update_id)
+            builder.declines.append(_decline_action(decline, "decline"))
 
 
-def _judge_removals(draft: _Draft) -> None:
-    view = draft.view
-    for key in sorted(view.last.keys() - view.incoming.keys()):
-        present = view.present.get(key)
-        if present is None or key[0] in draft.declining:
-            continue  # gone already, or about to go with the decline
-        if not view.stands_as_left(key):
-            draft.kept.append(Waiting.of_approval(present, Reason.LOCALLY_CHANGED, "removal"))
-        elif present.action is Action.INSTALL and _must_wait(draft, key[0], unapproved_too=True):
-            draft.held.append(Waiting.of_approval(present, Reason.REMOVAL_WAITS, "removal"))
+def _plan_removals(builder: _PlanBuilder) -> None:
+    comparison = builder.comparison
+    for key in sorted(comparison.last.keys() - comparison.incoming.keys()):
+        present = comparison.present.get(key)
+        if present is None or key[0] in builder.declining:
+            continue  # gone already, or it goes with the decline
+        if not comparison.is_untouched(key):
+            builder.kept.append(Waiting.of_approval(present, Reason.LOCALLY_CHANGED, "removal"))
+        elif present.action is Action.INSTALL and _waits_for_successor(
+            builder, key[0], unapproved_too=True
+        ):
+            builder.held.append(Waiting.of_approval(present, Reason.REMOVAL_WAITS, "removal"))
         else:
-            draft.removes.append(
+            builder.removes.append(
                 PlannedAction.of_approval(present, "remove", "remove", replaces=present)
             )
 
 
-def _must_wait(draft: _Draft, update_id: str, *, unapproved_too: bool) -> bool:
-    traits = draft.successors.traits(update_id)
+def _waits_for_successor(builder: _PlanBuilder, update_id: str, *, unapproved_too: bool) -> bool:
+    """Return True if an update has successors and none of them is approved yet.
+
+    With ``unapproved_too`` False it waits only for a successor with a parked or held approval.
+    """
+    traits = builder.successors.traits(update_id)
     if not traits & _TO_BE_HAD or traits & _APPROVED:
         return False
     return unapproved_too or bool(traits & _WAITING)
 
 
-def _of_decline(decline: Decline, what: Literal["decline", "undecline"]) -> PlannedAction:
-    return PlannedAction(what, what, decline.update_id, decline.revision)
+def _decline_action(decline: Decline, operation: Literal["decline", "undecline"]) -> PlannedAction:
+    return PlannedAction(operation, operation, decline.update_id, decline.revision)
 
 
 def _waiting_decline(decline: Decline, reason: Reason) -> Waiting:
@@ -240,39 +284,40 @@ def _waiting_decline(decline: Decline, reason: Reason) -> Waiting:
 
 
 def _missing_groups(present: Iterable[GroupPath], needed: Iterable[GroupPath]) -> list[GroupPath]:
-    there = {fold(path) for path in present} | _BUILT_IN
+    existing = {fold(path) for path in present} | _BUILT_IN
     missing: dict[GroupPath, GroupPath] = {}
     for path in needed:
         for depth in range(2, len(path) + 1):
-            if fold(path[:depth]) not in there:
+            if fold(path[:depth]) not in existing:
                 missing.setdefault(fold(path[:depth]), path[:depth])
     return sorted(missing.values(), key=lambda path: (len(path), path))
 
 
-def _finish(draft: _Draft) -> ApprovalPlan:
-    view = draft.view
-    blocks = [action for action in draft.approves if action.change == "block"]
-    approvals = [action for action in draft.approves if action.change != "block"]
+def _finish(builder: _PlanBuilder) -> ApprovalPlan:
+    comparison = builder.comparison
+    blocks = [action for action in builder.approves if action.change == "block"]
+    approvals = [action for action in builder.approves if action.change != "block"]
     actions = (
-        *[draft.licenses[revision] for revision in sorted(draft.licenses)],
-        *draft.undeclines,
+        *[builder.licenses[revision] for revision in sorted(builder.licenses)],
+        *builder.undeclines,
         *blocks,
         *approvals,
-        *draft.removes,
-        *draft.declines,
+        *builder.removes,
+        *builder.declines,
     )
-    counts = count_changes(actions, view.situation.last, view.situation.present)
-    groups = _missing_groups(view.situation.present.groups, (a.group for a in draft.approves))
+    counts = count_changes(actions, comparison.situation.last, comparison.situation.present)
+    needed_groups = (action.group for action in builder.approves)
+    groups = _missing_groups(comparison.situation.present.groups, needed_groups)
     return ApprovalPlan(
         groups=tuple(groups),
         actions=actions,
-        parked=tuple(draft.parked),
-        held=tuple(draft.held),
-        kept=tuple(draft.kept),
-        in_place=draft.in_place,
+        parked=tuple(builder.parked),
+        held=tuple(builder.held),
+        kept=tuple(builder.kept),
+        in_place=builder.in_place,
         counts=counts,
         limits_exceeded=broken_limits(
-            counts, view.policy, view.situation.present, view.situation.incoming
+            counts, comparison.policy, comparison.situation.present, comparison.situation.incoming
         ),
-        loss=describe_loss(counts, view.policy),
+        loss=describe_loss(counts, comparison.policy),
     )

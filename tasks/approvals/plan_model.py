@@ -1,4 +1,4 @@
-"""What a plan says: actions, what waits, what is kept, counts against limits."""
+"""A plan: its actions, its parked, held and kept decisions, its counts and limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.revision import RevisionId
 Operation = Literal["accept-license", "undecline", "approve", "remove", "decline"]
 Change = Literal["license", "undecline", "add", "change", "block", "remove", "decline"]
 Subject = Literal["approval", "removal", "decline"]
-_SAID_OF: dict[Operation, str] = {
+_REASON_OF_OPERATION: dict[Operation, str] = {
     "accept-license": "licence-accepted",
     "undecline": "decline-taken-back",
     "remove": "removed",
@@ -30,10 +30,11 @@ class PlannedAction:
     """One change on the server.
 
     Attributes:
-        operation: What the script ``apply-approvals`` does.
-        change: What it means: a new approval, another one in place of ``replaces``, a block, ….
-        group, action, deadline, optional: Of an approval; empty otherwise.
-        replaces: The approval that stands there now, which this changes or takes away.
+        operation: The operation of the script ``apply-approvals``.
+        change: The effect for people: a new approval, another one in place of ``replaces``, a
+            block, ….
+        group, action, deadline, optional: The values of an approval; empty for other operations.
+        replaces: The approval on the server now that this action changes or removes.
     """
 
     operation: Operation
@@ -55,7 +56,7 @@ class PlannedAction:
         *,
         replaces: Approval | None,
     ) -> PlannedAction:
-        """Make an approval, or take it away."""
+        """Plan to make or to remove an approval."""
         return cls(
             operation,
             change,
@@ -75,7 +76,7 @@ class PlannedAction:
 
     @property
     def unapproves(self) -> bool:
-        """Whether an approval goes: it is removed, or a block or an uninstall takes its place."""
+        """True if an approval is removed, or replaced by a block or an uninstall."""
         if self.operation == "remove":
             return True
         replaced = self.replaces.action if self.replaces is not None else None
@@ -87,18 +88,18 @@ class PlannedAction:
 
     @property
     def takes_away(self) -> bool:
-        """Whether it undoes a decision that stands, or has an update removed from machines."""
+        """True if the action undoes a decision, declines an update, or uninstalls it."""
         if self.operation != "approve":
             return self.operation != "accept-license"
         return self.unapproves or self.action is Action.UNINSTALL
 
     @property
     def approval(self) -> Approval:
-        """The approval that it asks for."""
+        """The approval to make or to remove."""
         return Approval.read(self.request())
 
     def request(self) -> dict[str, Any]:
-        """The operation as the script takes it, without its number."""
+        """Return the operation's line for the script, without its number."""
         line: dict[str, Any] = {
             "op": self.operation,
             "update_id": self.update_id,
@@ -111,21 +112,21 @@ class PlannedAction:
         return line
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of the JSON output: those of an approval, and ``reason``.
+        """Return the keys of the JSON output: the keys of an approval, and ``reason``.
 
-        What was taken back or accepted says so there: the other keys are those of the decision
-        that it undoes, or of no approval at all.
+        ``reason`` is null for an approval or a decline. For other operations it names the
+        operation, because the other keys are those of the decision that it undoes.
         """
-        return _decision_json(self) | {"reason": _SAID_OF.get(self.operation)}
+        return _decision_json(self) | {"reason": _REASON_OF_OPERATION.get(self.operation)}
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A decision of the staging side that is parked, held or overruled by a local one.
+    """A decision of the staging side that is not applied now: it is parked, held or kept.
 
     Attributes:
-        subject: Whether an approval, the removal of one, or a decline waits.
-        group, action, deadline, optional: Of the approval in question; empty for a decline.
+        subject: The kind of decision: an approval, the removal of an approval, or a decline.
+        group, action, deadline, optional: The values of the approval; empty for a decline.
     """
 
     subject: Subject
@@ -139,7 +140,7 @@ class Waiting:
 
     @classmethod
     def of_approval(cls, approval: Approval, reason: Reason, subject: Subject) -> Waiting:
-        """Let an approval, or its removal, wait."""
+        """Make an approval, or its removal, wait."""
         return cls(
             subject,
             reason,
@@ -157,17 +158,18 @@ class Waiting:
         return RevisionId(self.update_id, self.revision)
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of the JSON output: those of an approval, and ``reason``."""
+        """Return the keys of the JSON output: the keys of an approval, and ``reason``."""
         return _decision_json(self) | {"reason": self.reason.value}
 
 
 @dataclass(frozen=True, slots=True)
 class PlanCounts:
-    """How much the plan takes away, and how much was found gone.
+    """Numbers of changes that take something away, and of decisions that are gone.
 
     Attributes:
-        declines: Only of updates that are approved here now.
-        lost: Decisions that were last applied here and are gone, of ``last``.
+        declines: Declines of updates that are approved here now.
+        lost: Decisions that were last applied here and are gone.
+        last: All decisions that were last applied here.
     """
 
     removals: int
@@ -180,20 +182,21 @@ class PlanCounts:
 
 @dataclass(frozen=True)
 class ApprovalPlan:
-    """What to do, in the order to do it, and what not to do, and why.
+    """The changes to make, in order, and the decisions that are not applied, with reasons.
 
     Attributes:
         groups: Target groups to make, parents first. Groups are never deleted.
-        actions: Licence terms, undeclines, blocks, approvals, removals, declines.
+        actions: Licence terms, undeclines, blocks, approvals, removals and declines, in this order.
         parked: Approvals that wait for content.
         held: Decisions that wait for a person, a policy or another update.
-        kept: Decisions of the staging side that a local one overrules. Not flagged.
-        in_place: How many incoming decisions the server already has.
-        limits_exceeded: A sentence for each limit that the actions break; the plan then waits
-            for a person who confirms ``digest``.
-        loss: A sentence when the server lacks more of what was last applied than the site
-            allows: restored or rebuilt, and a person has to say so.
-        left_out: Actions that were decided and are not carried out now, but by a later import.
+        kept: Decisions of the staging side that a local decision overrules. They do not make a
+            run incomplete.
+        in_place: Number of incoming decisions that the server has already.
+        limits_exceeded: A sentence for each limit that the actions break. Such a plan is applied
+            only after a person confirmed ``digest``.
+        loss: A sentence if the server lacks more of the decisions last applied than the site
+            allows. The server was probably restored or rebuilt, and a person has to decide.
+        left_out: Actions that were planned, but are left to a later import.
     """
 
     groups: tuple[GroupPath, ...]
@@ -208,24 +211,26 @@ class ApprovalPlan:
     left_out: tuple[PlannedAction, ...] = ()
 
     def without_what_takes_away(self) -> ApprovalPlan:
-        """The plan less all that takes something away."""
-        kept = tuple(each for each in self.actions if not each.takes_away)
-        left_out = tuple(each for each in self.actions if each.takes_away)
-        return replace(self, actions=kept, left_out=left_out)
+        """Return the plan with its taking actions moved to ``left_out``."""
+        return replace(
+            self,
+            actions=tuple(action for action in self.actions if not action.takes_away),
+            left_out=tuple(action for action in self.actions if action.takes_away),
+        )
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do."""
+        """True if there is nothing to do."""
         return not self.actions and not self.groups
 
     @property
     def limit_exceeded(self) -> str | None:
-        """Which limits the plan breaks, in one sentence; None when it may go ahead."""
+        """The broken limits in one sentence; None if the plan may be applied."""
         return "; ".join(self.limits_exceeded) or None
 
     @cached_property
     def digest(self) -> str:
-        """BLAKE3 over what the plan would change, 64 hexadecimal digits, for ``--confirm``."""
+        """BLAKE3 of the groups and operations (64 hexadecimal digits), for ``--confirm``."""
         hasher = blake3(b'{"groups":[')
         for text in _joined(list(path) for path in self.groups):
             hasher.update(text)
@@ -237,16 +242,16 @@ class ApprovalPlan:
 
 
 def _joined(items: Iterable[object]) -> Iterator[bytes]:
-    """The items of a JSON list as text, one in memory."""
+    """Yield the items of a JSON list as text; only one is in memory at a time."""
     for number, item in enumerate(items):
         text = json.dumps(item, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         yield ("," * (number > 0) + text).encode()
 
 
 def _decision_json(decision: PlannedAction | Waiting) -> dict[str, Any]:
-    """The six keys that every list of approvals in JSON output has.
+    """Return the six keys of every list of approvals in the JSON output.
 
-    For a decline ``group`` is empty and ``action`` null.
+    For a decline ``group`` is empty and ``action`` is null.
     """
     return {
         "update_id": decision.update_id,

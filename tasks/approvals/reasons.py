@@ -1,4 +1,4 @@
-"""Why a decision of the staging side is not carried out now: a closed list, a sentence each."""
+"""The reasons for not applying a decision of the staging side now: a closed list of sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The stable names of the reasons, as they stand in JSON output."""
+    """The names of the reasons in JSON output; they never change."""
 
     CONTENT_MISSING = "content-missing"
     BUILT_IN_GROUP = "built-in-group"
@@ -25,7 +25,7 @@ class Reason(StrEnum):
 
     @property
     def sentence(self) -> str:
-        """What it means, for a person."""
+        """The explanation for a person."""
         return _SENTENCES[self]
 
 
@@ -39,7 +39,8 @@ _SENTENCES = {
         "approve only to make files download; approve it for a group of its own."
     ),
     Reason.REVISION_UNKNOWN: "The server does not have this revision.",
-    Reason.EXPIRED: "The update is expired; WSUS takes nothing but Uninstall for it.",
+    # Microsoft's description of IUpdate.Approve.
+    Reason.EXPIRED: "The update is expired; WSUS accepts only Uninstall for it.",
     Reason.LICENCE_TERMS: (
         "Its licence terms are not accepted on this server; a person has to accept them."
     ),

@@ -1,8 +1,8 @@
-"""The one way in which JSON that is signed, or named by a digest, is written and read.
+"""Canonical JSON: the only form in which we write and read JSON that is signed or digested.
 
-UTF-8, keys sorted, no space between tokens, nothing escaped that need not be. What is read must
-be exactly what would be written: so there is one text for one meaning, a key cannot stand twice,
-and no reader can be shown something other than what another reader saw.
+UTF-8, sorted keys, no space between tokens, only the escapes that JSON demands. A document is
+accepted only if writing it again gives the same bytes. So each value has exactly one text, no key
+appears twice, and two readers of a document never see different values.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Sealed(BaseModel):
-    """Base of what stands in signed documents: frozen, exact types, no unknown keys."""
+    """Base of all models in signed documents: frozen, exact types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,12 +34,12 @@ def canonical_model(model: BaseModel) -> bytes:
 
 
 def strict_json(text: bytes) -> Any:  # noqa: ANN401  JSON is any shape until a model reads it
-    """Read JSON in which no key stands twice and all numbers are plain.
+    """Read JSON, and refuse repeated keys and the numbers NaN and Infinity.
 
-    Callers bound the length first.
+    Callers limit the length first.
 
     Raises:
-        ValueError: It is not JSON, not UTF-8, or breaks these rules.
+        ValueError: The text is not JSON, not UTF-8, or breaks these rules.
     """
     try:
         return json.loads(
@@ -52,10 +52,10 @@ def strict_json(text: bytes) -> Any:  # noqa: ANN401  JSON is any shape until a 
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
         raise ValueError("a key stands twice")
-    return found
+    return unique
 
 
 def _refuse_constant(name: str) -> None:

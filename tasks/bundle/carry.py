@@ -1,8 +1,8 @@
-"""Copy planned content onto the volumes, and note what lies there as manifest entries.
+"""Copy planned content onto the volumes, and write a manifest entry for each copied file.
 
-Resumable: a file that already lies on its volume is adopted only when its bytes are those that
-we ourselves read from the server before (the hash memory knows their BLAKE3); otherwise it is
-copied again. What a killed run left under other names is overwritten or swept later.
+Resumable: a file that already lies on its volume is adopted only if its bytes equal the bytes
+that we read from the server before (the hash cache has their BLAKE3); otherwise it is copied
+again. Unfinished files of a killed run are overwritten, or removed later by ``sweep``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import BinaryIO
 from tasks.bundle.layout import CONTENT, part_name, volume_folder
 from tasks.bundle.manifest import Entry, Part, read_entries
 from tasks.bundle.parts import PartedDigests, PartTarget, digest_parts, prove_planned, split_file
-from tasks.bundle.plan import HELD, PlannedFile, read_carry
+from tasks.bundle.plan import IN_BASE, PlannedFile, read_carry
 from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentName, FileDigests
 from tasks.content.place import beside_of, content_path
@@ -44,14 +44,14 @@ MOST_FAILURES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class PackJob:
-    """What one bundle is packed from and to.
+    """Source and target of packing one bundle.
 
     Attributes:
         server: The staging server.
         content_dir: Its WsusContent.
-        media: This machine, which the media are mounted on.
+        media: The machine that the media are mounted on: this one.
         bundle: The bundle's folder on the media, ``<site>-<sequence>``.
-        folder: The run's own folder on this machine, where the plan lies.
+        folder: The run's own folder on this machine; it contains the plan.
     """
 
     server: Host
@@ -63,7 +63,7 @@ class PackJob:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A file that was planned and is not carried: it could not be read, or its bytes are wrong."""
+    """A planned file that is not carried, because it could not be read or its bytes are wrong."""
 
     name: ContentName
     size_bytes: int
@@ -71,44 +71,48 @@ class LeftOut:
 
 
 def carry_content(
-    job: PackJob, memory: HashCache, *, now: datetime, progress: Progress | None = None
+    job: PackJob, hash_cache: HashCache, *, now: datetime, progress: Progress | None = None
 ) -> tuple[LeftOut, ...]:
-    """Copy all planned files onto their volumes; what is left out is not in the manifest either.
+    """Copy all planned files onto their volumes, and return the files that were left out.
 
-    Every copied file is durable under its final name when this returns, its folders' names not
-    yet. Digests are remembered after each batch.
+    Files that were left out get no manifest entry. When this returns, the bytes and names of all
+    copied files are durable, but the names of their folders are not yet. The hash cache is
+    written after each batch.
 
     Raises:
         BatchFailedError: More than a thousand files failed; something is wrong with the server.
-        DiskFullError, ConnectionLostError: As from the hosts; run again, it goes on.
+        DiskFullError, ConnectionLostError: As from the hosts. A repeated call continues.
     """
-    notes = _Notes(job, memory, now, progress or Silence())
+    record = _CarryRecord(job, hash_cache, now, progress or Silence())
     with _entries_file(job.folder / _CARRIED) as stream:
-        _carry_whole(notes, stream)
+        _carry_whole(record, stream)
     with _entries_file(job.folder / _PARTED) as stream:
-        _carry_parted(notes, stream)
-    return tuple(notes.left_out)
+        _carry_parted(record, stream)
+    return tuple(record.left_out)
 
 
 def packed_entries(job: PackJob) -> Iterator[Entry]:
-    """Read the bundle's entries in manifest order: held, carried whole, carried in parts."""
+    """Read the entries of the bundle in manifest order, merged from three files.
+
+    The files list the entries in the base, the entries carried whole, and the entries in parts.
+    """
     return heapq.merge(
-        *(read_entries(job.folder / name) for name in (HELD, _CARRIED, _PARTED)),
+        *(read_entries(job.folder / name) for name in (IN_BASE, _CARRIED, _PARTED)),
         key=lambda entry: entry.order,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Notes:
-    """What is noted of files that were carried, and of those that were not."""
+class _CarryRecord:
+    """Record of the files that were carried (in the hash cache) and of the files left out."""
 
     job: PackJob
-    memory: HashCache
+    hash_cache: HashCache
     now: datetime
     progress: Progress
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def carried(self, planned: PlannedFile, digests: FileDigests) -> None:
+    def add_carried(self, planned: PlannedFile, digests: FileDigests) -> None:
         file = ContentFile(
             planned.name,
             content_path(self.job.content_dir, planned.name),
@@ -116,9 +120,9 @@ class _Notes:
             planned.mtime_ns,
             planned.file_id,
         )
-        self.memory.remember([(file, digests)], now=self.now)
+        self.hash_cache.remember([(file, digests)], now=self.now)
 
-    def failed(self, planned: PlannedFile, error: AirGapError) -> None:
+    def add_failed(self, planned: PlannedFile, error: AirGapError) -> None:
         self.left_out.append(LeftOut(planned.name, planned.size_bytes, error))
         if len(self.left_out) > MOST_FAILURES:
             first = self.left_out[0]
@@ -130,34 +134,34 @@ class _Notes:
             )
 
 
-def _carry_whole(notes: _Notes, stream: BinaryIO) -> None:
-    job = notes.job
-    waiting: deque[PlannedFile] = deque()  # those whose results are not out yet: a few batches
-    items = _copy_items(job, waiting)
-    for batch in copy_files(job.server, job.media, items, progress=notes.progress):
+def _carry_whole(record: _CarryRecord, stream: BinaryIO) -> None:
+    job = record.job
+    pending: deque[PlannedFile] = deque()  # files without a result yet: at most a few batches
+    items = _copy_items(job, pending)
+    for batch in copy_files(job.server, job.media, items, progress=record.progress):
         for result in batch:
-            planned = waiting.popleft()
+            planned = pending.popleft()
             if result.digests is None:
-                notes.failed(planned, result.error or _vanished(result.item))
+                record.add_failed(planned, result.error or _nothing_read(result.item))
                 continue
-            notes.carried(planned, result.digests)
+            record.add_carried(planned, result.digests)
             stream.write(_entry(planned, result.digests, parts=()).line())
-        notes.memory.flush()
+        record.hash_cache.flush()
 
 
-def _copy_items(job: PackJob, waiting: deque[PlannedFile]) -> Iterator[CopyItem]:
+def _copy_items(job: PackJob, pending: deque[PlannedFile]) -> Iterator[CopyItem]:
     whole = (planned for planned in read_carry(job.folder) if len(planned.pieces) == 1)
     for folder, group in groupby(whole, key=lambda planned: planned.sha1.folder):
-        present: dict[int, dict[str, int]] = {}
+        sizes: dict[int, dict[str, int]] = {}  # of the files present, by volume and name
         for planned in group:
             volume = planned.pieces[0].volume
-            if volume not in present:
-                present[volume] = _present_sizes(job, volume, folder)
-            waiting.append(planned)
-            yield _copy_item(job, planned, present[volume])
+            if volume not in sizes:
+                sizes[volume] = _present_sizes(job, volume, folder)
+            pending.append(planned)
+            yield _copy_item(job, planned, sizes[volume])
 
 
-def _copy_item(job: PackJob, planned: PlannedFile, present: dict[str, int]) -> CopyItem:
+def _copy_item(job: PackJob, planned: PlannedFile, present_sizes: dict[str, int]) -> CopyItem:
     root = volume_folder(job.bundle, planned.pieces[0].volume).joined(CONTENT)
     final = content_path(root, planned.name)
     return CopyItem(
@@ -167,12 +171,12 @@ def _copy_item(job: PackJob, planned: PlannedFile, present: dict[str, int]) -> C
         blake3=planned.blake3,
         beside=beside_of(final),
         final=final,
-        present=present.get(final.name) == planned.size_bytes,
+        present=present_sizes.get(final.name) == planned.size_bytes,
     )
 
 
 def _present_sizes(job: PackJob, volume: int, folder: str) -> dict[str, int]:
-    """Make a content folder of a volume and say which files lie in it."""
+    """Make a content folder of a volume, and return the sizes of the files in it by name."""
     path = volume_folder(job.bundle, volume).joined(CONTENT, folder)
     job.media.make_folder(path)
     return {
@@ -180,17 +184,17 @@ def _present_sizes(job: PackJob, volume: int, folder: str) -> dict[str, int]:
     }
 
 
-def _carry_parted(notes: _Notes, stream: BinaryIO) -> None:
-    for planned in read_carry(notes.job.folder):
+def _carry_parted(record: _CarryRecord, stream: BinaryIO) -> None:
+    for planned in read_carry(record.job.folder):
         if len(planned.pieces) == 1:
             continue
         try:
-            digests = _carry_one_parted(notes.job, planned, notes.progress)
+            digests = _carry_one_parted(record.job, planned, record.progress)
         except (ContentWrongError, HostFileError) as error:
-            notes.failed(planned, error)
+            record.add_failed(planned, error)
             continue
-        notes.carried(planned, digests.whole)
-        notes.memory.flush()
+        record.add_carried(planned, digests.whole)
+        record.hash_cache.flush()
         parts = tuple(
             Part(
                 volume=piece.volume,
@@ -206,30 +210,30 @@ def _carry_parted(notes: _Notes, stream: BinaryIO) -> None:
 def _carry_one_parted(job: PackJob, planned: PlannedFile, progress: Progress) -> PartedDigests:
     targets, all_present = [], planned.blake3 is not None
     for number, piece in enumerate(planned.pieces, start=1):
-        present = _present_sizes(job, piece.volume, planned.sha1.folder)
+        present_sizes = _present_sizes(job, piece.volume, planned.sha1.folder)
         folder = volume_folder(job.bundle, piece.volume).joined(CONTENT, planned.sha1.folder)
         name = part_name(planned.name, number)
         final = folder.joined(name)
         targets.append(PartTarget(beside_of(final), final, piece.size_bytes))
-        all_present = all_present and present.get(name) == piece.size_bytes
+        all_present = all_present and present_sizes.get(name) == piece.size_bytes
     source = content_path(job.content_dir, planned.name)
-    if all_present and (found := _prove_parts(job.media, targets, planned, progress)):
-        return found
+    if all_present and (digests := _prove_parts(job.media, targets, planned, progress)):
+        return digests
     return split_file(job.server, source, job.media, targets, planned=planned, progress=progress)
 
 
 def _prove_parts(
     media: Host, targets: list[PartTarget], planned: PlannedFile, progress: Progress
 ) -> PartedDigests | None:
-    """Prove parts that lie there already; None when they are not what is expected."""
+    """Read parts that are already on the media; None if they are not the planned file."""
     finals = [target.final for target in targets]
     sizes = [target.size_bytes for target in targets]
     try:
-        found = digest_parts(media, finals, sizes, progress)
-        prove_planned(finals[0], planned, found.whole)
+        digests = digest_parts(media, finals, sizes, progress)
+        prove_planned(finals[0], planned, digests.whole)
     except FailedError:
         return None
-    return found
+    return digests
 
 
 def _entry(planned: PlannedFile, digests: FileDigests, *, parts: tuple[Part, ...]) -> Entry:
@@ -243,7 +247,7 @@ def _entry(planned: PlannedFile, digests: FileDigests, *, parts: tuple[Part, ...
     )
 
 
-def _vanished(item: CopyItem) -> AirGapError:
+def _nothing_read(item: CopyItem) -> AirGapError:
     return HostFileError(operation="copy", path=item.sources[0], reason="nothing was read")
 
 

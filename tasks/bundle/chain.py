@@ -1,24 +1,30 @@
-"""Judge whether a bundle fits what this site remembers. Pure: facts in, verdict or error out.
+"""Judge whether a bundle fits the chain that this site remembers. Pure: returns a verdict.
 
-In this order, the first rule that speaks decides:
+The rules apply in this order, and the first rule that matches decides:
 
-1. A bundle of another site is refused.
-2. A header digest that is known: the same bundle again. One that was begun is finished, one that
-   is done may only be repaired with. Age does not matter then.
-3. Another chain is refused; the first import makes the chain known.
-4. A number that is not above all that were imported or begun: either other bytes under a known
-   number (fork) or an old bundle that was never imported; both are refused.
-5. A jump of more than a thousand numbers is refused; for a first bundle, only when it counts on
-   bundles before it.
-6. A parent that contradicts what was imported (fork) is refused: every bundle descends from the
-   newest one that was imported, over those that never came.
-7. The base must have been imported with that very digest. If it was not, the bundle is refused
-   with what to ask for; or, when the site or a person accepts the gap, taken and the gap named.
-8. Too old is refused, nearly too old is flagged.
-9. Made more than a day ahead of the clock, or before what was imported last: a clock is wrong.
+| rule | bundle | verdict |
+|---|---|---|
+| 1 | belongs to another site | refused |
+| 2 | is imported here already (by its digest), import done | ``repair``, at any age |
+|   | is imported here already, import unfinished, no newer import | ``resume``, at any age |
+|   | is imported here already, import unfinished, newer import since | refused |
+| 3 | belongs to another chain (the first import sets the chain) | refused |
+| 4 | has a number that was imported with another digest (a fork) | refused |
+|   | has a lower number than the newest import, and was never imported | refused |
+| 5 | is more than a thousand numbers ahead of the newest import | refused |
+|   | is a first bundle with a base, and has a number above a thousand | refused |
+| 6 | is no first bundle, and has no parent or a parent below the newest import (a fork) | refused |
+|   | has a parent that was imported with another digest (a fork) | refused |
+| 7 | has a base that was imported with another digest | refused |
+|   | has a base that was never imported completely | refused; taken if gaps are accepted |
+| 8 | is older than the site accepts | refused |
+| 9 | was created more than a day ahead of the clock, or before the newest import | refused |
+|   | anything else | ``first`` or ``next``; flagged if it is nearly too old |
 
-The clock never runs backwards for us: it is the latest of the machine's clock, the newest
-``created`` that was trusted, and the last run.
+Bundles between the newest import and this bundle may have been skipped; ``skipped`` lists them.
+
+For us the clock never runs backwards: it is the latest of the machine's clock, the newest
+``created`` of an imported bundle, and the time of the last run.
 """
 
 from __future__ import annotations
@@ -39,7 +45,7 @@ _WARN_SHARE = 0.75
 
 @dataclass(frozen=True, slots=True)
 class ImportedBundle:
-    """A bundle that changed this site's server; ``done`` is None when its import was only begun."""
+    """A bundle that changed this site's server; ``done`` is None while its import is unfinished."""
 
     digest: Blake3
     created: datetime
@@ -49,13 +55,13 @@ class ImportedBundle:
 
 @dataclass(frozen=True, slots=True)
 class SiteMemory:
-    """What the disconnected side remembers; none of it can be written by a bundle.
+    """State of the disconnected side about its imports; a bundle cannot write it.
 
     Attributes:
         site: The site's name.
         chain: The chain of its bundles; None before the first import.
-        imported: Every bundle that was imported or begun, by sequence number.
-        last_run: When a command last ran here; for the clock.
+        imported: Every bundle whose import was begun or done, by sequence number.
+        last_run: When a command last ran on this side; the clock is not before it.
     """
 
     site: str
@@ -65,13 +71,13 @@ class SiteMemory:
 
     @property
     def newest(self) -> int:
-        """The highest number that was imported or begun; 0 before the first."""
+        """The highest number whose import was begun or done; 0 before the first."""
         return max(self.imported, default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class ChainPolicy:
-    """What the site accepts. ``accepted_gap`` is the reason that a person gave, or None."""
+    """Limits of the site. ``accepted_gap`` is the reason that a person gave, or None."""
 
     max_age_days: int
     accept_gap: bool = False
@@ -80,19 +86,19 @@ class ChainPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ChainVerdict:
-    """A bundle fits, and this is how.
+    """Verdict on a bundle that fits the chain.
 
     Attributes:
-        kind: ``first`` of this site, ``next`` one, ``resume`` of an import that was begun, or
-            ``repair`` with a bundle that is done.
-        is_newest: Nothing newer was imported. An older bundle may only put back content.
-        skipped: Numbers between the last import and this bundle that exist and never came.
-        gap: The base when it never was imported here and the gap was accepted; what bundles up
-            to it carried and this one does not is missing.
+        kind: ``first`` bundle of this site, ``next`` bundle, ``resume`` of an unfinished import,
+            or ``repair`` with a bundle whose import is done.
+        is_newest: True if nothing newer was imported. An older bundle may only put back content.
+        skipped: Numbers of existing bundles between the newest import and this bundle.
+        gap: The base, if it was never imported here and the gap was accepted. Content of the
+            base that this bundle does not carry is then missing.
         gap_reason: Why the gap was accepted.
         age_days: Whole days since the bundle was made.
-        is_nearly_too_old: Three quarters of the accepted age have passed.
-        known: What is remembered of the same bundle; None when it is new.
+        is_nearly_too_old: True if three quarters of the accepted age have passed.
+        earlier_import: The earlier import of the same bundle; None for a new bundle.
     """
 
     kind: Literal["first", "next", "resume", "repair"]
@@ -102,7 +108,7 @@ class ChainVerdict:
     gap_reason: str | None
     age_days: int
     is_nearly_too_old: bool
-    known: ImportedBundle | None
+    earlier_import: ImportedBundle | None
 
 
 def judge(
@@ -117,9 +123,9 @@ def judge(
         now: The machine's clock.
 
     Raises:
-        WrongSiteError: It is another site's.
-        ChainError: It does not fit; says what to ask for.
-        BundleAgeError: It is older than the site accepts.
+        WrongSiteError: The bundle belongs to another site.
+        ChainError: The bundle does not fit; the error says what to ask the staging side for.
+        BundleAgeError: The bundle is older than the site accepts.
         ClockError: The clocks of the two sides contradict each other.
     """
     header = trusted.header
@@ -127,9 +133,9 @@ def judge(
         raise WrongSiteError(what=header.bundle, found=header.site, expected=memory.site)
     clock = _clock(memory, now)
     age_days = max((clock - header.created).days, 0)
-    known = memory.imported.get(header.sequence)
-    if known is not None and known.digest == trusted.digest:
-        return _known_verdict(header.sequence, known, memory, age_days)
+    existing = memory.imported.get(header.sequence)
+    if existing is not None and existing.digest == trusted.digest:
+        return _repeated_verdict(header.sequence, existing, memory, age_days)
     _require_chain(trusted, memory)
     _require_higher(trusted, memory)
     _require_parent(trusted, memory)
@@ -147,35 +153,36 @@ def judge(
         gap_reason=(policy.accepted_gap or "the site's policy accepts gaps") if gap else None,
         age_days=age_days,
         is_nearly_too_old=age_days > policy.max_age_days * _WARN_SHARE,
-        known=None,
+        earlier_import=None,
     )
 
 
-def _known_verdict(
-    sequence: int, known: ImportedBundle, memory: SiteMemory, age_days: int
+def _repeated_verdict(
+    sequence: int, existing: ImportedBundle, memory: SiteMemory, age_days: int
 ) -> ChainVerdict:
+    """Judge a bundle whose import was begun or done before (rule 2)."""
     is_newest = sequence == memory.newest
-    if known.done is None and not is_newest:
+    if existing.done is None and not is_newest:
         raise ChainError(
             reason=f"bundle {sequence} was begun here and a newer one was imported since",
-            remedy="Nothing is to be done: the newer bundle brought what this one would bring.",
+            remedy="Do nothing: the import of the newer bundle has replaced this one.",
         )
     return ChainVerdict(
-        kind="resume" if known.done is None else "repair",
+        kind="resume" if existing.done is None else "repair",
         is_newest=is_newest,
         skipped=(),
         gap=None,
         gap_reason=None,
         age_days=age_days,
         is_nearly_too_old=False,
-        known=known,
+        earlier_import=existing,
     )
 
 
 def _clock(memory: SiteMemory, now: datetime) -> datetime:
-    known = [bundle.created for bundle in memory.imported.values()]
-    known += [memory.last_run] if memory.last_run is not None else []
-    return max([now, *known])
+    trusted_times = [bundle.created for bundle in memory.imported.values()]
+    trusted_times += [memory.last_run] if memory.last_run is not None else []
+    return max([now, *trusted_times])
 
 
 def _require_chain(trusted: TrustedHeader, memory: SiteMemory) -> None:
@@ -190,7 +197,7 @@ def _require_chain(trusted: TrustedHeader, memory: SiteMemory) -> None:
 
 
 def _require_higher(trusted: TrustedHeader, memory: SiteMemory) -> None:
-    """Refuse numbers that are taken or passed, and jumps."""
+    """Refuse a number that is taken, lower than the newest import, or too far ahead."""
     sequence, newest = trusted.header.sequence, memory.newest
     if sequence in memory.imported:
         raise ChainError(
@@ -203,11 +210,11 @@ def _require_higher(trusted: TrustedHeader, memory: SiteMemory) -> None:
         raise ChainError(
             reason=f"bundle {sequence} is older than bundle {newest}, which was imported here, "
             "and was never imported itself",
-            remedy=f"Leave it: what it carries is in bundles after {newest} or will be asked for. "
-            "Import the newest bundle.",
+            remedy=f"Do not import it: its content is in bundles after {newest}, or a receipt will "
+            "report it as missing. Import the newest bundle.",
         )
-    counts_on_others = newest or trusted.header.base is not None
-    if counts_on_others and sequence - newest > LARGEST_JUMP:
+    needs_earlier_bundles = newest or trusted.header.base is not None
+    if needs_earlier_bundles and sequence - newest > LARGEST_JUMP:
         after = f"bundle {newest}, the newest that was imported here" if newest else "the beginning"
         raise ChainError(
             reason=f"bundle {sequence} is {sequence - newest} numbers ahead of {after}",
@@ -216,13 +223,13 @@ def _require_higher(trusted: TrustedHeader, memory: SiteMemory) -> None:
 
 
 def _require_parent(trusted: TrustedHeader, memory: SiteMemory) -> None:
-    """Refuse a bundle that does not descend from the newest one that was imported."""
+    """Refuse a bundle that does not descend from the newest imported bundle."""
     parent, newest = trusted.header.parent, memory.newest
     if not newest:
         return
-    known = memory.imported.get(parent.sequence) if parent is not None else None
+    existing = memory.imported.get(parent.sequence) if parent is not None else None
     is_fork = parent is None or parent.sequence < newest
-    if parent is not None and known is not None and known.digest != parent.digest:
+    if parent is not None and existing is not None and existing.digest != parent.digest:
         is_fork = True
     if is_fork:
         was = "nothing" if parent is None else f"{parent.sequence} ({parent.digest.short})"
@@ -237,17 +244,17 @@ def _require_parent(trusted: TrustedHeader, memory: SiteMemory) -> None:
 def _find_gap(
     trusted: TrustedHeader, memory: SiteMemory, policy: ChainPolicy
 ) -> BundleReference | None:
-    """Give the base when it was never imported and the gap is accepted; None when all fits."""
+    """Return the base if it was never imported and the gap is accepted; None without a gap."""
     base = trusted.header.base
     if base is None:
         return None
-    known = memory.imported.get(base.sequence)
-    if known is not None and known.digest == base.digest and known.done is not None:
+    existing = memory.imported.get(base.sequence)
+    if existing is not None and existing.digest == base.digest and existing.done is not None:
         return None
-    if known is not None and known.digest != base.digest:
+    if existing is not None and existing.digest != base.digest:
         raise ChainError(
             reason=f"{trusted.header.bundle} is based on bundle {base.sequence} with digest "
-            f"{base.digest.short}; the one imported here has {known.digest.short}",
+            f"{base.digest.short}; the one imported here has {existing.digest.short}",
             remedy="Two bundles bear one number. Find out where the other one comes from.",
         )
     if policy.accept_gap or policy.accepted_gap is not None:
@@ -256,7 +263,7 @@ def _find_gap(
         reason=f"{trusted.header.bundle} is based on bundle {base.sequence}, which was never "
         "imported here",
         remedy=f"Bring bundle {base.sequence} first, or have the staging side run `export --full`; "
-        'or set policy.on_gap to "accept" and do without what never came.',
+        'or set policy.on_gap to "accept" and do without the content that never came.',
     )
 
 
@@ -273,10 +280,11 @@ def _require_clock(trusted: TrustedHeader, memory: SiteMemory, clock: datetime) 
 
 
 def _skipped(trusted: TrustedHeader, memory: SiteMemory) -> tuple[int, ...]:
-    """Name bundles that exist and never came."""
+    """Return the numbers of existing bundles that were never imported here."""
     header = trusted.header
     if not memory.imported and header.base is None:
-        return ()  # a first bundle that needs nothing: what came before concerns nobody here
+        return ()  # a first bundle without a base does not depend on earlier bundles
     voided = set(header.voided)
-    between = range(memory.newest + 1, header.sequence)  # at most LARGEST_JUMP: seen to before
+    # At most LARGEST_JUMP numbers: _require_higher has refused more.
+    between = range(memory.newest + 1, header.sequence)
     return tuple(number for number in between if number not in voided)

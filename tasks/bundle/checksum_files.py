@@ -1,7 +1,8 @@
-"""Write what the header binds: the manifest and each volume's two lists, in one pass.
+"""Write the manifest and the two checksum files of each volume, in one pass.
 
 ``BLAKE3SUMS`` and ``SHA1SUMS`` are for people: ``b3sum --check`` and ``sha1sum --check`` read
-them, from inside the volume. They name every file of the volume but the header and themselves.
+them, started inside the volume. They list every file of the volume except the header and the
+checksum files themselves. In this code the two are called the lists of a volume.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Documents:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A document or list as it lies on this machine, and where it goes on the media."""
+    """A document or list on this machine, and its volume and name on the media."""
 
     path: Path
     volume: int
@@ -49,7 +50,7 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class WrittenLists:
-    """What was written into the run's folder, and what the header says of it."""
+    """The files written into the run's folder, and the bindings of them for the header."""
 
     manifest: ManifestSummary
     package: Binding
@@ -61,13 +62,13 @@ class WrittenLists:
 def write_lists(
     entries: Iterable[Entry], documents: Documents, *, folder: Path, volumes: int
 ) -> WrittenLists:
-    """Write manifest and lists of a bundle into the run's folder.
+    """Write the manifest and the lists of a bundle into the run's folder.
 
     Args:
         entries: All entries of the bundle, in manifest order.
-        documents: What travels besides.
+        documents: The metadata package and the approvals.
         folder: The run's own folder; ``manifest.jsonl`` and ``volume-001/…`` are written in it.
-        volumes: How many volumes were planned; each gets its lists, also when it holds nothing.
+        volumes: Number of planned volumes; each gets its lists, even if it carries no content.
     """
     with ExitStack() as streams:
         lists = {
@@ -75,15 +76,15 @@ def write_lists(
             for number in range(1, volumes + 1)
         }
         summary = write_manifest(folder / MANIFEST, _listed(entries, lists))
-        named = {
+        documents_by_name = {
             APPROVALS: documents.approvals,
             MANIFEST: folder / MANIFEST,
             PACKAGE: documents.package,
         }
-        digests = {name: _digest_file(path) for name, path in named.items()}
-        for name in sorted(named):
+        digests = {name: _digest_file(path) for name, path in documents_by_name.items()}
+        for name in sorted(documents_by_name):
             lists[1].add(name, digests[name])
-    files = [WrittenFile(path, 1, name, digests[name]) for name, path in named.items()]
+    files = [WrittenFile(path, 1, name, digests[name]) for name, path in documents_by_name.items()]
     bindings = []
     for number, writer in lists.items():
         sums = {name: _digest_file(writer.folder / name) for name in (BLAKE3SUMS, SHA1SUMS)}
@@ -99,14 +100,14 @@ def write_lists(
 
 
 def _digest_file(path: Path) -> FileDigests:
-    """Read a file of ours on this machine and give both digests."""
+    """Read a file of ours on this machine, and return both digests."""
     with path.open("rb") as stream:
         return digest_chunks(iter(lambda: stream.read(_CHUNK_BYTES), b""))
 
 
 @dataclass(slots=True)
 class _Lists:
-    """The two lists of one volume while they are written, and what they name so far."""
+    """The two lists of one volume while they are written, with totals of the listed content."""
 
     folder: Path
     files: int = 0
@@ -135,10 +136,10 @@ class _Lists:
 
 
 def _listed(entries: Iterable[Entry], lists: Mapping[int, _Lists]) -> Iterator[Entry]:
-    """Pass entries on and name their files in the lists of their volumes."""
+    """Pass entries on, and add their files to the lists of their volumes."""
     for entry in entries:
         digests = [part.digests for part in entry.parts] or [entry.digests]
-        # An entry that is not carried has no pieces, and so no lines.
+        # An entry that is not carried has no pieces, so it adds no lines.
         for piece, of_piece in zip(pieces_of(entry), digests, strict=False):
             path = listed_path(entry.sha1.folder, piece.file_name)
             lists[piece.volume].add_content(path, of_piece)

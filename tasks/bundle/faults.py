@@ -1,4 +1,4 @@
-"""What is wrong with a bundle: every fault is listed, not only the first."""
+"""Faults of a bundle: all of them are collected, not only the first."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ MOST_LISTED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is not as the seal says.
+    """One file or name that differs from the sealed documents.
 
-    ``path`` may hold a name that an enemy chose; it is printable here, and still foreign text.
-    ``error`` is why something is unreadable.
+    ``path`` may contain a name that an enemy chose: it is printable, but still untrusted text.
+    ``error`` is the cause if the verdict is ``unreadable``.
     """
 
     path: str
     verdict: Verdict
     expected: str
-    found: str
+    actual: str
     error: AirGapError | None = field(default=None, compare=False)
 
 
 @dataclass(slots=True)
 class Faults:
-    """Faults as they are found: all are counted, the first thousand are kept.
+    """Collection of faults: all are counted, the first thousand are listed.
 
-    Of every verdict at least the first is kept, however many of another came before. ``recovered``
-    are those of one copy of a volume where another copy had the same file right: they amount to
-    nothing, and a person should still know of them.
+    The first fault of each verdict is listed even after a thousand others. ``recovered`` are
+    faults of files that another copy of the volume supplied intact: they do not fail the bundle,
+    but they are reported.
     """
 
     listed: list[Fault] = field(default_factory=list)
@@ -43,17 +43,17 @@ class Faults:
     recovered: list[Fault] = field(default_factory=list)
 
     def add(self, fault: Fault) -> None:
-        """Take a fault."""
+        """Count a fault, and list it if there is room."""
         self.counts[fault.verdict] = self.counts.get(fault.verdict, 0) + 1
         if len(self.listed) < MOST_LISTED or self.counts[fault.verdict] == 1:
             self.listed.append(fault)
 
-    def settle(self, tried: Faults, *, recovered: bool) -> None:
-        """Take the faults of the copies that were tried for one file.
+    def merge(self, tried: Faults, *, recovered: bool) -> None:
+        """Add the faults of all copies of one file that were tried.
 
         Args:
-            tried: What was wrong with them.
-            recovered: One of the copies was right after all.
+            tried: Faults of these copies.
+            recovered: True if one of the copies was intact.
         """
         if recovered:
             self.recovered += tried.listed[: MOST_LISTED - len(self.recovered)]
@@ -62,59 +62,59 @@ class Faults:
             self.add(fault)
 
     def missing(self, path: HostPath) -> None:
-        """Note a file that the seal names and that is not there."""
+        """Add the fault of a sealed file that does not exist."""
         self.add(Fault(printable(path.text), "missing", "a file", "nothing"))
 
     def undeclared(self, path: HostPath, stat: FileStat) -> None:
-        """Note a name that the seal does not know, or that is no plain file."""
-        found = {"file": "a file", "folder": "a folder", "other": "a link or device"}[stat.kind]
-        self.add(Fault(printable(path.text), "extra", "no such name", found))
+        """Add the fault of a name that is not sealed, or that is not a plain file."""
+        actual = {"file": "a file", "folder": "a folder", "other": "a link or device"}[stat.kind]
+        self.add(Fault(printable(path.text), "extra", "no such name", actual))
 
-    def size(self, path: HostPath, expected_bytes: int, found_bytes: int) -> None:
-        """Note a file of another length."""
+    def size(self, path: HostPath, expected_bytes: int, actual_bytes: int) -> None:
+        """Add the fault of a file whose length differs."""
         self.add(
-            Fault(printable(path.text), "size", f"{expected_bytes} bytes", f"{found_bytes} bytes")
+            Fault(printable(path.text), "size", f"{expected_bytes} bytes", f"{actual_bytes} bytes")
         )
 
     def unsealed(self, path: HostPath, error: AirGapError) -> None:
-        """Note a header that has no valid seal."""
+        """Add the fault of a header without a valid seal."""
         self.add(Fault(printable(path.text), "digest", "a valid seal", error.message))
 
     def unread(self, path: object, error: AirGapError) -> None:
-        """Note a file that was read and is wrong, or that could not be read."""
+        """Add the fault of a file whose bytes are wrong or could not be read."""
         if isinstance(error, ContentWrongError):
-            expected, found = str(error.facts["expected"]), str(error.facts["found"])
-            self.add(Fault(printable(str(path)), "digest", expected, found))
+            expected, actual = str(error.facts["expected"]), str(error.facts["found"])
+            self.add(Fault(printable(str(path)), "digest", expected, actual))
         else:
             self.add(Fault(printable(str(path)), "unreadable", "its bytes", error.message, error))
 
     @property
     def total(self) -> int:
-        """How many faults there are."""
+        """Number of faults."""
         return sum(self.counts.values())
 
     def __bool__(self) -> bool:
         return self.total > 0
 
     def first(self, *verdicts: Verdict) -> Fault | None:
-        """The first fault of one of these verdicts."""
+        """Return the first fault with one of these verdicts."""
         return next((fault for fault in self.listed if fault.verdict in verdicts), None)
 
 
 def raise_for_faults(bundle: str, faults: Faults) -> None:
-    """Raise what a bundle's faults amount to; nothing when there are none.
+    """Raise the error for the gravest fault of a bundle; do nothing without faults.
 
-    Wrong bytes come before undeclared names, and both before what is only missing: a bundle that
-    was tampered with is not to be completed.
+    Wrong bytes are graver than undeclared names, and both are graver than missing files: nobody
+    should complete a bundle that was tampered with.
 
     Raises:
-        TamperError: Bytes differ from what the seal promised.
-        UndeclaredFileError: The bundle's folder holds names that the seal does not know.
-        BundleIncompleteError: Something has not arrived.
-        HostFileError: Something could not be read, or not be written where it was to go.
+        TamperError: Bytes of a file differ from the sealed documents.
+        UndeclaredFileError: The bundle's folder contains names that are not sealed.
+        BundleIncompleteError: A file has not arrived.
+        HostFileError: A file could not be read, or its copy could not be written.
     """
     if wrong := faults.first("size", "digest"):
-        raise TamperError(path=wrong.path, expected=wrong.expected, found=wrong.found)
+        raise TamperError(path=wrong.path, expected=wrong.expected, found=wrong.actual)
     if extra := faults.first("extra"):
         raise UndeclaredFileError(bundle=bundle, count=faults.counts["extra"], first=extra.path)
     if missing := faults.first("missing"):
@@ -126,7 +126,7 @@ def raise_for_faults(bundle: str, faults: Faults) -> None:
 
 
 def printable(text: str) -> str:
-    """Make foreign text safe to show: what is no plain printable character is spelled out."""
+    """Make untrusted text safe to show: escape every character that is not printable."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape", "replace").decode()
         for letter in text.encode("utf-8", "backslashreplace").decode()

@@ -1,7 +1,7 @@
 """The header: the small signed document that binds everything else in a bundle.
 
-``TrustedHeader`` exists only as the result of ``verify_header``; whoever holds one holds a header
-whose seal was checked against this site's keys.
+``TrustedHeader`` exists only as the result of ``verify_header``: the seal of a ``TrustedHeader``
+was always checked against this site's keys.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MANIFEST_LIMIT_BYTES = 536_870_912
 APPROVALS_LIMIT_BYTES = 268_435_456
 PACKAGE_LIMIT_BYTES = 8_589_934_592
 LIST_LIMIT_BYTES = 536_870_912
-_LARGEST = 1 << 50  # a pebibyte: larger numbers are nobody's bundle
+_LARGEST = 1 << 50  # a pebibyte; no real bundle needs larger numbers
 
 
 def _read_time(value: object) -> datetime:
@@ -75,7 +75,7 @@ class BundleReference(Sealed):
 
 
 class StagingFacts(Sealed):
-    """What the staging server is and holds. Names no host, user or computer.
+    """Facts about the staging server, without names of hosts, users or computers.
 
     An import compares id, protocol version, languages and express files; the rest is for people.
     """
@@ -94,7 +94,7 @@ class StagingFacts(Sealed):
 
 
 class Counts(Sealed):
-    """How much the staging server holds, and how much of it this bundle carries."""
+    """Totals of the staging server, and of the part that this bundle carries."""
 
     files: Annotated[int, Field(ge=0, le=MOST_FILES)]
     size_bytes: SealedCount
@@ -105,7 +105,7 @@ class Counts(Sealed):
 
 
 class VolumeBinding(Sealed):
-    """One volume: how many content files (or parts) it holds, and its two lists."""
+    """One volume: the number of its content files (or parts), and its two lists."""
 
     number: Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
     files: SealedCount
@@ -115,16 +115,16 @@ class VolumeBinding(Sealed):
 
 
 class Header(Sealed):
-    """What one bundle is and binds. Canonical JSON of it is the payload that is signed.
+    """Identity of one bundle and bindings of its documents. Its canonical JSON is signed.
 
     Attributes:
         format: Version of the bundle format.
-        product: Name and version of what packed it; for people only.
+        product: Name and version of the program that packed it; for people only.
         chain: The chain's random id.
         parent: The bundle sealed before this one; None for the first.
         base: The bundle whose holdings were subtracted; None when all content is carried.
-        voided: SequenceNumber numbers since the parent that never became a bundle.
-        created: When it was packed, UTC, whole seconds.
+        voided: Sequence numbers since the parent that never became a bundle.
+        created: When it was packed, in UTC and whole seconds.
         server: Facts of the staging server.
         manifest, package, approvals: The documents in the first volume.
         volumes: All volumes, by number from 1.
@@ -148,22 +148,22 @@ class Header(Sealed):
     volumes: Annotated[tuple[VolumeBinding, ...], Field(min_length=1, max_length=MOST_VOLUMES)]
 
     def payload(self) -> bytes:
-        """Write the bytes that are signed."""
+        """Return the bytes that are signed."""
         return canonical_model(self)
 
     @property
     def digest(self) -> Blake3:
-        """The digest by which this bundle is known; no signature changes it."""
+        """Digest that identifies this bundle; adding signatures does not change it."""
         return payload_digest(self.payload())
 
     @property
     def bundle(self) -> str:
-        """The bundle's name, which its folder bears: ``<site>-<sequence>``."""
+        """Name of the bundle and of its folder: ``<site>-<sequence>``."""
         return f"{self.site}-{self.sequence}"
 
     @property
     def reference(self) -> BundleReference:
-        """How another bundle names this one as its parent or base."""
+        """Reference by which another bundle names this one as its parent or base."""
         return BundleReference(sequence=self.sequence, digest=self.digest)
 
 
@@ -177,10 +177,10 @@ class TrustedHeader:
 
 
 def seal_header(header: Header, keys: list[SigningKey]) -> bytes:
-    """Sign a header and give the bytes of ``header.json``.
+    """Sign a header, and return the bytes of ``header.json``.
 
     Raises:
-        SafetyError: The envelope, or a document that it binds, is larger than readers take.
+        SafetyError: The envelope, or a document that it binds, is larger than readers accept.
     """
     content = seal_payload(header.payload(), BUNDLE_TYPE, keys)
     if len(content) > HEADER_LIMIT_BYTES:
@@ -191,7 +191,7 @@ def seal_header(header: Header, keys: list[SigningKey]) -> bytes:
 
 
 def broken_limit(header: Header) -> str | None:
-    """Say which document is larger than any reader takes; None when all are within the format."""
+    """Describe the first document that is larger than the format allows; None if none is."""
     limits = [
         ("manifest", header.manifest, MANIFEST_LIMIT_BYTES),
         ("metadata package", header.package, PACKAGE_LIMIT_BYTES),
@@ -209,21 +209,21 @@ def broken_limit(header: Header) -> str | None:
 
 
 def read_header(content: bytes, *, path: str) -> SealedDocument:
-    """Read ``header.json`` without believing it.
+    """Read ``header.json`` into an untrusted envelope, without looking at its payload.
 
     Raises:
-        SealError: It is no canonical envelope, or larger than 64 KiB.
+        SealError: The content is not a canonical envelope, or is larger than 64 KiB.
     """
     return read_seal(content, path=path)
 
 
 def verify_header(sealed: SealedDocument, trust: Trust) -> TrustedHeader:
-    """Check the seal of a header; only then read it.
+    """Check the seal of a header, and parse the header only after that.
 
     Raises:
-        SealError: The seal is not valid, or what it seals is no header.
+        SealError: The seal is not valid, or its payload is not a header.
         TrustError: A document is larger than the format allows.
-        SafetyError: It is a header of a format that this program does not know.
+        SafetyError: The header has a newer format than this program knows.
     """
     verified = verify_seal(sealed, BUNDLE_TYPE, trust)
     header = _parse(verified.payload, sealed.path)
@@ -234,7 +234,7 @@ def _parse(payload: bytes, path: str) -> Header:
     try:
         document = strict_json(payload)
     except ValueError as error:
-        raise SealError(path=path, reason=f"what it seals is no header: {error}") from error
+        raise SealError(path=path, reason=f"its payload is not a header: {error}") from error
     version = document.get("format") if isinstance(document, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise SafetyError(
@@ -250,7 +250,7 @@ def _parse(payload: bytes, path: str) -> Header:
     if broken := broken_limit(header):
         raise TrustError(reason=f"{path}: {broken}")
     if header.payload() != payload:
-        raise SealError(path=path, reason="what it seals is not in its canonical form")
+        raise SealError(path=path, reason="its payload is not in its canonical form")
     if [volume.number for volume in header.volumes] != list(range(1, len(header.volumes) + 1)):
         raise SealError(path=path, reason="its volumes are not numbered from 1")
     return header

@@ -1,7 +1,7 @@
-"""Ed25519 keys that seal and verify, and the secret behind typed receipt codes.
+"""Ed25519 keys for sealing and verifying, and the secret for typed receipt codes.
 
 A key's fingerprint, which is also its id in a seal, is the SHA-256 of its public half in DER
-(SubjectPublicKeyInfo), so that it can be computed without us:
+(SubjectPublicKeyInfo), so that OpenSSL can compute it without this program:
 ``openssl pkey -pubin -in KEY.pub -outform DER | sha256sum``.
 """
 
@@ -26,7 +26,7 @@ _KEY_FILE_LIMIT = 16_384
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A key that may verify. Equal keys have equal ``raw`` bytes; the id is made of them."""
+    """The public half of a key. Keys are equal if ``raw`` is; ``fingerprint`` follows from it."""
 
     raw: bytes
     fingerprint: str
@@ -40,14 +40,14 @@ class PublicKey:
         return cls(key.public_bytes_raw(), hashlib.sha256(encoded).hexdigest())
 
     def for_seal(self) -> SSlibKey:
-        """Give the key in the form that the seal library takes."""
+        """Return the key in the form that securesystemslib takes."""
         key = Ed25519PublicKey.from_public_bytes(self.raw)
         return SSlibKey.from_crypto(key, keyid=self.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key that may seal. Its private half is never shown."""
+    """A key pair that seals. Its private half is never shown."""
 
     public: PublicKey
     signer: CryptoSigner
@@ -58,7 +58,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class GeneratedKeys:
-    """The files that ``generate_keys`` made, and the fingerprint to compare over the telephone."""
+    """Files made by ``generate_keys``, and the fingerprint to compare over the telephone."""
 
     signing_key: Path
     public_key: Path
@@ -67,13 +67,13 @@ class GeneratedKeys:
 
 
 def generate_keys(folder: Path) -> GeneratedKeys:
-    """Make a key pair and a receipt secret as files; never overwrites one.
+    """Make files with a key pair and a receipt secret; never overwrite a file.
 
     Writes ``signing.key`` (PKCS#8 PEM, mode 0600), ``signing.pub`` (SubjectPublicKeyInfo PEM) and
     ``receipt.secret`` (64 hexadecimal digits, mode 0600; both sides of a site need the same).
 
     Raises:
-        UsageError: One of the files exists, or ``folder`` is a file; nothing was written then.
+        UsageError: One of the files exists, or ``folder`` is a file. Nothing was written.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(reason=f"{folder} is a file", remedy="Name a folder for the keys.")
@@ -104,8 +104,8 @@ def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningK
     """Read a private key.
 
     Raises:
-        PathMissingError: The file is not there.
-        UsageError: It is no Ed25519 key in PKCS#8 PEM, or the passphrase does not open it.
+        PathMissingError: The file does not exist.
+        UsageError: The file is not an Ed25519 key in PKCS#8 PEM, or the passphrase is wrong.
     """
     content = _read_small(path, "signing key")
     try:
@@ -122,8 +122,8 @@ def load_public_key(path: Path) -> PublicKey:
     """Read a public key.
 
     Raises:
-        PathMissingError: The file is not there.
-        UsageError: It is no Ed25519 key in SubjectPublicKeyInfo PEM.
+        PathMissingError: The file does not exist.
+        UsageError: The file is not an Ed25519 key in SubjectPublicKeyInfo PEM.
     """
     content = _read_small(path, "public key")
     try:
@@ -139,8 +139,8 @@ def load_receipt_secret(path: Path) -> bytes:
     """Read the secret for typed receipt codes: 32 bytes as 64 hexadecimal digits.
 
     Raises:
-        PathMissingError: The file is not there.
-        UsageError: It holds something else.
+        PathMissingError: The file does not exist.
+        UsageError: The file contains something else.
     """
     text = _read_small(path, "receipt secret").decode("ascii", "replace").strip()
     try:

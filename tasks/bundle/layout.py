@@ -1,4 +1,4 @@
-"""Where things lie in a bundle. All names are ours or built from digests, none is read from one."""
+"""Names and folders of a bundle. We choose them or build them from digests, never from media."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ APPROVALS = "approvals.jsonl"
 CONTENT = "content"
 
 DOCUMENTS = (APPROVALS, MANIFEST, PACKAGE)
-"""What the first volume holds besides; in the order in which the lists name it."""
+"""Documents in the first volume only, in the order of the lists."""
 
 LISTS = (BLAKE3SUMS, SHA1SUMS)
 PART_MARK = ".part-"
@@ -25,42 +25,42 @@ _VOLUME = re.compile(r"volume-([0-9]{3})")
 
 
 def bundle_name(site: str, sequence: int) -> str:
-    """The name of a bundle's folder."""
+    """Return the name of a bundle's folder."""
     return f"{site}-{sequence}"
 
 
 def is_bundle_name(name: str) -> bool:
-    """Whether a folder's name can be that of a bundle."""
+    """Return True if a folder's name can be the name of a bundle."""
     return volume_number(name) is None and _BUNDLE.fullmatch(name) is not None
 
 
 def volume_name(number: int) -> str:
-    """The name of a volume's folder, ``volume-001``."""
+    """Return the name of a volume's folder, ``volume-001``."""
     return f"volume-{number:03d}"
 
 
 def volume_number(name: str) -> int | None:
-    """Read a volume folder's name; None when it is something else."""
+    """Parse the name of a volume's folder; None if it is another name."""
     match = _VOLUME.fullmatch(name)
     return int(match[1]) if match else None
 
 
 def part_name(name: ContentName, number: int) -> str:
-    """The name of a part of a file, ``CB6F….esd.part-001``; numbers begin at 1."""
+    """Return the name of a part of a file, ``CB6F….esd.part-001``; numbers begin at 1."""
     return f"{name.text}{PART_MARK}{number:03d}"
 
 
 def listed_path(folder: str, file_name: str) -> str:
-    """A content file's path as the lists write it: relative, forward slashes."""
+    """Return a content file's path for the lists: relative to the volume, forward slashes."""
     return f"{CONTENT}/{folder}/{file_name}"
 
 
 def volume_folder(bundle: HostPath, number: int) -> HostPath:
-    """The folder of a volume in a bundle's folder."""
+    """Return the folder of a volume in a bundle's folder."""
     return bundle.joined(volume_name(number))
 
 
 def allowed_names(number: int) -> frozenset[str]:
-    """The names that may stand directly in a volume."""
+    """Return the names that are allowed directly in a volume."""
     names = {HEADER, *LISTS, CONTENT}
     return frozenset(names | set(DOCUMENTS) if number == 1 else names)

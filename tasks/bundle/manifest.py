@@ -1,10 +1,11 @@
-"""The manifest: one line for every content file that the staging server holds.
+"""The manifest: one line for every content file of the staging server.
 
-A line says the file's name, size and both digests, and in which volume this bundle carries it
-(``null``: it does not carry it; the other side is expected to have it). So one document answers
-both "what came" and "what should be there". Lines are sorted by ``ContentName.order``, which is
-how folders are scanned, so manifests and folders are compared by walking along both at once, in
-memory that does not grow with them.
+A line gives the file's name, size, both digests, and the volume of this bundle that carries it.
+The volume is ``null`` if the bundle does not carry the file: then the other side should have it.
+So one document lists both the content that came and the content that should be there.
+
+Lines are sorted by ``ContentName.order``, the order of scans. So a manifest and a folder, or two
+manifests, are compared by reading both at once, in constant memory.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
 from tasks.refusals import SafetyError, TamperError, TrustError
 
 LINE_LIMIT_BYTES = 65_536
-MOST_PARTS = 380  # as many as a line holds, whatever their sizes
+MOST_PARTS = 380  # fit into one line, whatever their sizes
 MOST_PARTS_IN_ALL = 50_000
 MOST_FILES_IN_FOLDER = 16_384
 MOST_EXTENSION_CHARACTERS = 8
@@ -44,7 +45,7 @@ _Volume = Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
 
 
 class Part(Sealed):
-    """One numbered part of a file that is too large to travel whole; parts are in order."""
+    """One part of a file that is too large to travel whole; parts are numbered in order."""
 
     volume: _Volume
     size_bytes: Annotated[int, Field(ge=1)]
@@ -53,16 +54,16 @@ class Part(Sealed):
 
     @property
     def digests(self) -> FileDigests:
-        """What the bytes of the part must be."""
+        """Expected digests and size of the part."""
         return FileDigests(self.sha1, self.blake3, self.size_bytes)
 
 
 class Entry(Sealed):
-    """One content file. Digests and size are of the whole file, also when it travels in parts.
+    """One content file. Digests and size are those of the whole file, even if it has parts.
 
     Attributes:
-        volume: The volume that carries it, or its first part; None when this bundle does not.
-        parts: Two or more parts when it travels in parts; else empty.
+        volume: The volume that carries the file or its first part; None if not carried.
+        parts: Two or more parts if the file travels in parts; else empty.
     """
 
     sha1: Sha1Field
@@ -76,26 +77,26 @@ class Entry(Sealed):
 
     @property
     def name(self) -> ContentName:
-        """The content file's name, built from checked pieces."""
+        """Name of the content file, built from validated fields."""
         return ContentName(self.sha1, self.extension)
 
     @property
     def digests(self) -> FileDigests:
-        """What the bytes of the whole file must be."""
+        """Expected digests and size of the whole file."""
         return FileDigests(self.sha1, self.blake3, self.size_bytes)
 
     @property
     def order(self) -> tuple[int, bytes, str]:
-        """What manifests are sorted by."""
+        """Sort key of manifests."""
         return self.name.order
 
     @property
     def is_carried(self) -> bool:
-        """Whether this bundle holds the file's bytes."""
+        """True if this bundle carries the file's bytes."""
         return self.volume is not None
 
     def line(self) -> bytes:
-        """Write the entry as its line of the manifest, line break included."""
+        """Return the entry as a line of the manifest, including the line break."""
         volume = "null" if self.volume is None else self.volume
         parts = f',"parts":[{",".join(map(_part_text, self.parts))}]' if self.parts else ""
         return (
@@ -112,14 +113,14 @@ def _part_text(part: Part) -> str:
 
 
 def line_bytes(name: ContentName, size_bytes: int, *, parts: int = 0) -> int:
-    """Say how long an entry's line can become at most, before its digests are known."""
+    """Return the greatest possible length of an entry's line, before its digests are known."""
     fixed = 64 + 40 + len('{"blake3":"","extension":"","sha1":"","size_bytes":,"volume":null}\n')
-    of_parts = 0
+    parts_bytes = 0
     if parts:
-        of_part = 64 + 40 + len('{"blake3":"","sha1":"","size_bytes":,"volume":100},')
-        of_part += len(str(size_bytes))
-        of_parts = len(',"parts":[]') + parts * of_part
-    return fixed + len(name.extension) + len(str(size_bytes)) + of_parts
+        part_bytes = 64 + 40 + len('{"blake3":"","sha1":"","size_bytes":,"volume":100},')
+        part_bytes += len(str(size_bytes))
+        parts_bytes = len(',"parts":[]') + parts * part_bytes
+    return fixed + len(name.extension) + len(str(size_bytes)) + parts_bytes
 
 
 # --- writing and reading --------------------------------------------------------------------------
@@ -135,7 +136,7 @@ class Piece:
 
 
 def pieces_of(entry: Entry) -> tuple[Piece, ...]:
-    """Name the files in volumes that together hold an entry; none when it is not carried."""
+    """Return the files in volumes that together make up an entry; none if it is not carried."""
     if entry.parts:
         return tuple(
             Piece(part.volume, part_name(entry.name, number), part.size_bytes)
@@ -148,7 +149,7 @@ def pieces_of(entry: Entry) -> tuple[Piece, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ManifestSummary:
-    """A manifest that was written: what a header says of it."""
+    """Binding and totals of a written manifest, for the header."""
 
     binding: Binding
     files: int
@@ -159,7 +160,7 @@ class ManifestSummary:
 
 @dataclass(slots=True)
 class _Tally:
-    """How much a manifest names, held against what the format allows."""
+    """Counts of a manifest's entries, checked against the limits of the format."""
 
     files: int = 0
     in_folder: int = 0
@@ -167,7 +168,7 @@ class _Tally:
     folder: str = ""
 
     def add(self, entry: Entry) -> str | None:
-        """Count an entry; a sentence when it is one too many."""
+        """Count an entry, and describe the limit that it breaks; None if it breaks none."""
         folder = entry.sha1.folder
         self.files += 1
         self.in_folder = self.in_folder + 1 if folder == self.folder else 1
@@ -185,8 +186,8 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
     """Write entries, ascending by ``order``, to a file of ours.
 
     Raises:
-        ValueError: Two entries are equal or out of order; the caller's mistake.
-        SafetyError: There are more of them than the format allows.
+        ValueError: Two entries are equal or out of order: a mistake of the caller.
+        SafetyError: There are more entries than the format allows.
     """
     tally = _Tally()
     digest, written = blake3(), 0
@@ -201,8 +202,7 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
             if broken := tally.add(entry):
                 raise SafetyError(
                     reason=f"the staging server holds more than a bundle can name: {broken}",
-                    remedy="Have WSUS clean up, and decline what nobody needs, so that it holds "
-                    "less.",
+                    remedy="Have WSUS clean up, and decline updates that nobody needs.",
                 )
             line = entry.line()
             digest.update(line)
@@ -217,10 +217,10 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
-    """Read a manifest line by line. Every line must be exactly what we would write.
+    """Read a manifest line by line. Every line must be in the exact form that we write.
 
     Raises:
-        TrustError: A line is too long, wrong, or out of order; there are too many lines or parts.
+        TrustError: A line is too long, wrong, or out of order; or a limit is exceeded.
     """
     last: tuple[int, bytes, str] | None = None
     number, tally = 0, _Tally()
@@ -265,14 +265,14 @@ def _parts_fit(entry: Entry) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SealedManifest:
-    """A copy of a manifest on our own disk that nobody has compared with a header yet."""
+    """A copy of a manifest on our own disk, not yet compared with a header."""
 
     path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedManifest:
-    """A copy of a manifest on our own disk whose bytes are those that a trusted header binds."""
+    """A copy of a manifest on our own disk whose bytes match the binding of a trusted header."""
 
     path: Path
     header: Header
@@ -281,7 +281,7 @@ class TrustedManifest:
         """Read all entries, in order.
 
         Raises:
-            TrustError: A line breaks the format, or the counts are not the header's.
+            TrustError: A line breaks the format, or the counts differ from the header.
         """
         files = carried = 0
         for entry in read_entries(self.path):
@@ -302,7 +302,7 @@ def verify_manifest(sealed: SealedManifest, trusted: TrustedHeader) -> TrustedMa
     """Compare a copied manifest with the trusted header that binds it.
 
     Raises:
-        TamperError: Its length or digest differ.
+        TamperError: The length or the digest differs.
     """
     expected = trusted.header.manifest
     digest, size_bytes = blake3(), 0
@@ -310,9 +310,9 @@ def verify_manifest(sealed: SealedManifest, trusted: TrustedHeader) -> TrustedMa
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
             size_bytes += len(chunk)
-    found = Binding(size_bytes=size_bytes, blake3=Blake3(digest.digest()))
-    if found != expected:
-        raise TamperError(path=sealed.path, expected=_text(expected), found=_text(found))
+    actual = Binding(size_bytes=size_bytes, blake3=Blake3(digest.digest()))
+    if actual != expected:
+        raise TamperError(path=sealed.path, expected=_text(expected), found=_text(actual))
     return TrustedManifest(sealed.path, trusted.header)
 
 
@@ -322,45 +322,45 @@ def _text(binding: Binding) -> str:
 
 # --- comparing ------------------------------------------------------------------------------------
 
-Left = TypeVar("Left")
-Right = TypeVar("Right")
+First = TypeVar("First")
+Second = TypeVar("Second")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference(Generic[Left, Right]):
-    """One name in two sorted lists: on the left only, on the right only, or in both."""
+class Difference(Generic[First, Second]):
+    """One name of two sorted lists, with its item in each list; None where the list lacks it."""
 
-    left: Left | None
-    right: Right | None
+    first: First | None
+    second: Second | None
 
 
 def compare_sorted(
-    left: Iterable[Left],
-    right: Iterable[Right],
+    first: Iterable[First],
+    second: Iterable[Second],
     *,
-    left_order: Callable[[Left], Any],
-    right_order: Callable[[Right], Any],
-) -> Iterator[Difference[Left, Right]]:
-    """Walk along two lists that are sorted by the same order, and pair what is equal.
+    first_order: Callable[[First], Any],
+    second_order: Callable[[Second], Any],
+) -> Iterator[Difference[First, Second]]:
+    """Read two lists that are sorted by the same order, and pair their equal items.
 
     Every item of either list is in exactly one result; results ascend.
     """
-    lefts, rights = iter(left), iter(right)
-    one, other = next(lefts, None), next(rights, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and left_order(one) < right_order(other)):
-            yield Difference(one, None)
-            one = next(lefts, None)
-        elif one is None or right_order(other) < left_order(one):
+    firsts, seconds = iter(first), iter(second)
+    item, other = next(firsts, None), next(seconds, None)
+    while item is not None or other is not None:
+        if other is None or (item is not None and first_order(item) < second_order(other)):
+            yield Difference(item, None)
+            item = next(firsts, None)
+        elif item is None or second_order(other) < first_order(item):
             yield Difference(None, other)
-            other = next(rights, None)
+            other = next(seconds, None)
         else:
-            yield Difference(one, other)
-            one, other = next(lefts, None), next(rights, None)
+            yield Difference(item, other)
+            item, other = next(firsts, None), next(seconds, None)
 
 
 def subtract_missing(
     entries: Iterable[Entry], missing: Collection[ContentDigest]
 ) -> Iterator[Entry]:
-    """Give the holdings that a receipt confirms: a manifest less what the receipt calls missing."""
+    """Return the entries that a receipt confirms: a manifest without the missing content."""
     return (entry for entry in entries if entry.sha1 not in missing)

@@ -1,4 +1,4 @@
-"""A bundle's manifest, found by digest: what staging holds, and what this bundle carries of it."""
+"""Look-ups by digest in a bundle's manifest, in an SQLite file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tasks.bundle.manifest import Entry
 from tasks.content.names import ContentDigest
 
 _SCHEMA = """
-DROP TABLE IF EXISTS held;
-CREATE TABLE held (sha1 BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, is_carried INTEGER NOT NULL)
+DROP TABLE IF EXISTS entry;
+CREATE TABLE entry (sha1 BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, is_carried INTEGER NOT NULL)
     WITHOUT ROWID;
 """
 
 
 class ManifestLookup:
-    """Look-ups by digest in one manifest. Made from a trusted manifest; costs nothing to remake."""
+    """Look-ups by digest in one manifest; made from a trusted manifest, and cheap to make again."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,38 +26,38 @@ class ManifestLookup:
         self._connection.execute("PRAGMA synchronous=OFF")
 
     def fill(self, entries: Iterable[Entry]) -> ManifestLookup:
-        """Take the entries of a manifest."""
+        """Replace the contents by the entries of a manifest."""
         self._connection.executescript(_SCHEMA)
         self._connection.execute("BEGIN")
         self._connection.executemany(
-            "INSERT OR REPLACE INTO held VALUES (?,?,?)",
+            "INSERT OR REPLACE INTO entry VALUES (?,?,?)",
             ((entry.sha1.raw, entry.size_bytes, entry.is_carried) for entry in entries),
         )
         self._connection.execute("COMMIT")
         return self
 
     def carried_bytes(self, digest: ContentDigest) -> int | None:
-        """Size of a file that the bundle carries; None when it does not."""
+        """Return the size of a file that the bundle carries; None if it does not carry it."""
         row = self._row(digest)
         return int(row[0]) if row is not None and row[1] else None
 
     def carried(self) -> tuple[int, int]:
-        """How many files the bundle carries, and their bytes."""
+        """Return the number of files that the bundle carries, and their bytes."""
         row = self._connection.execute(
-            "SELECT count(*), total(size_bytes) FROM held WHERE is_carried"
+            "SELECT count(*), total(size_bytes) FROM entry WHERE is_carried"
         ).fetchone()
         return int(row[0]), int(row[1])
 
     def has(self, digest: ContentDigest) -> bool:
-        """Whether the staging server holds a file."""
+        """Return True if the staging server has a file with this digest."""
         return self._row(digest) is not None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def _row(self, digest: ContentDigest) -> tuple[int, int] | None:
         row: tuple[int, int] | None = self._connection.execute(
-            "SELECT size_bytes, is_carried FROM held WHERE sha1=?", (digest.raw,)
+            "SELECT size_bytes, is_carried FROM entry WHERE sha1=?", (digest.raw,)
         ).fetchone()
         return row

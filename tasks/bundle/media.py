@@ -1,8 +1,8 @@
-"""Look at media and read them: a fault of the disk is a failure, never a fault of the bundle.
+"""Read-only access to media; a disk error is a failure, never a fault of the bundle.
 
-A medium may be pulled, rot, or lose its mount at any instant. What cannot be opened, listed or read
-then, a folder that was listed a moment ago included, is a ``HostFileError``; only bytes and names
-that were read may be judged.
+A medium may be pulled, decay, or lose its mount at any instant. Then opening, listing or reading
+raises a ``HostFileError``, even for a folder that was listed a moment ago. A bundle is judged only
+by bytes and names that were read.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Media that are only looked at and read. ``host`` is the machine that they are mounted on."""
+    """Media opened for reading only. ``host`` is the machine that they are mounted on."""
 
     host: Host
 
     def stat(self, path: HostPath) -> FileStat | None:
-        """Say what is at a path, link not followed; None when nothing is.
+        """Return the stat of a path without following a link; None if nothing is there.
 
         Raises:
-            HostFileError: It cannot be said.
+            HostFileError: The medium cannot be read.
         """
         with _as_failure("stat", path):
             return self.host.stat(path)
@@ -41,17 +41,18 @@ class Media:
         """List one folder that was seen before, sorted by name.
 
         Raises:
-            HostFileError: It cannot be listed; also when it is gone, or holds too many names.
+            HostFileError: The folder cannot be listed, does not exist any more, or holds too many
+                names.
         """
         with _as_failure("list", folder):
-            listed = self.host.list_folder(folder, must_exist=True)
-        return sorted(listed, key=lambda stat: stat.name)
+            stats = self.host.list_folder(folder, must_exist=True)
+        return sorted(stats, key=lambda stat: stat.name)
 
     def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-        """Yield a file's bytes in order. A view is valid only until the next one is asked for.
+        """Yield a file's bytes in order. A view is valid only until the next view is requested.
 
         Raises:
-            HostFileError: It cannot be opened or read.
+            HostFileError: The file cannot be opened or read.
         """
         with _as_failure("read", path):
             yield from self.host.read(path, offset=offset)

@@ -1,8 +1,8 @@
-"""Open a bundle on media: find its volumes, and believe its header only after its seal.
+"""Open a bundle on media: find its volumes, verify its seal, then parse its header.
 
-Everything on media is an enemy's until proved. What is read here is bounded: one listing of each
-folder that was named and of each volume, and at most 64 KiB of each ``header.json``. Nothing is
-written, no lock is taken, no link followed.
+Everything on media is untrusted until proved, so reading is limited: one listing of each folder
+given and of each volume, and at most 64 KiB of each ``header.json``. Nothing is written, no lock
+is taken, and no link is followed.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from tasks.refusals import SealError, WrongSiteError
 
 @dataclass(frozen=True, slots=True)
 class OpenedBundle:
-    """A bundle whose header is trusted and whose files are as yet unproved.
+    """A bundle whose header is trusted and whose files are not yet proved.
 
-    ``places`` are the volumes that are there, by number. ``faults`` collects what is wrong; names
-    that the seal does not know are in it already, and whole volumes that are missing.
+    ``volume_folders`` are the folders of the volumes that exist. ``faults`` collects the faults of
+    the bundle; names that are not sealed, and whole volumes that are missing, are in it already.
     """
 
     media: Media
     trusted: TrustedHeader
-    places: VolumeFolders
+    volume_folders: VolumeFolders
     faults: Faults = field(compare=False)
 
     @property
@@ -54,48 +54,53 @@ def open_bundle(media: Host, folders: Sequence[HostPath], trust: Trust) -> Opene
 
     Args:
         media: The machine that the media are mounted on.
-        folders: The bundle's folder; several are the volumes of one bundle, or copies of it.
-            Links in the paths themselves are the caller's to resolve.
-        trust: Whose seals count.
+        folders: The bundle's folder; several folders are volumes or copies of one bundle. The
+            caller has resolved links in these paths.
+        trust: Trusted keys and threshold.
 
     Raises:
-        PathMissingError: One of the folders is not there.
-        UsageError: One of them is no bundle's folder, but lies above or below one, or elsewhere.
+        PathMissingError: One of the folders does not exist.
+        UsageError: One of the folders is not the folder of a bundle.
         SealError: There is no header, or none of a volume's copies has a valid seal.
         HostFileError: A folder, or every copy of a header, cannot be read.
-        WrongSiteError: The volumes are not of one bundle.
-        SafetyError: The bundle has a format that this program does not know.
+        WrongSiteError: The volumes belong to more than one bundle.
+        SafetyError: The bundle has a newer format than this program knows.
     """
     carrier = Media(media)
     faults = Faults()
-    places: dict[int, list[HostPath]] = {}
+    volume_folders: dict[int, list[HostPath]] = {}
     for folder in folders:
-        _find_volumes(carrier, folder, places, faults)
-    names = {place: carrier.list_folder(place) for same in places.values() for place in same}
-    headers = _Headers(carrier, names, trust, faults)
-    trusted = _verify_headers(headers, places)
-    _compare_volumes(folders[0], trusted.header, places, faults)
-    for number, same in places.items():
-        for place in same:
-            _check_names(headers, number, place)
-    return OpenedBundle(carrier, trusted, places, faults)
+        _find_volumes(carrier, folder, volume_folders, faults)
+    listings = {
+        volume_folder: carrier.list_folder(volume_folder)
+        for copies in volume_folders.values()
+        for volume_folder in copies
+    }
+    reader = _HeaderReader(carrier, listings, trust, faults)
+    trusted = _verify_headers(reader, volume_folders)
+    _compare_volumes(folders[0], trusted.header, volume_folders, faults)
+    for number, copies in volume_folders.items():
+        for volume_folder in copies:
+            _check_names(reader, number, volume_folder)
+    return OpenedBundle(carrier, trusted, volume_folders, faults)
 
 
 def _find_volumes(
-    media: Media, folder: HostPath, places: dict[int, list[HostPath]], faults: Faults
+    media: Media, folder: HostPath, volume_folders: dict[int, list[HostPath]], faults: Faults
 ) -> None:
-    found = media.stat(folder)
-    if found is None or found.kind != "folder":
+    """Add the volumes in a folder to ``volume_folders``; other names are faults."""
+    folder_stat = media.stat(folder)
+    if folder_stat is None or folder_stat.kind != "folder":
         raise PathMissingError(what="the bundle's folder", path=folder)
-    names = media.list_folder(folder)
-    if not any(_is_volume(stat) for stat in names):
-        raise _no_volume(folder, names)
-    for stat in names:
+    stats = media.list_folder(folder)
+    if not any(_is_volume(stat) for stat in stats):
+        raise _no_volume(folder, stats)
+    for stat in stats:
         path = folder.joined(stat.name)
         if (number := volume_number(stat.name)) is not None and _is_volume(stat):
-            same = places.setdefault(number, [])
-            if path not in same:
-                same.append(path)
+            copies = volume_folders.setdefault(number, [])
+            if path not in copies:
+                copies.append(path)
         else:
             faults.undeclared(path, stat)
 
@@ -105,20 +110,20 @@ def _is_volume(stat: FileStat) -> bool:
     return stat.kind == "folder" and number is not None and 1 <= number <= MOST_VOLUMES
 
 
-def _no_volume(folder: HostPath, names: Sequence[FileStat]) -> UsageError | SealError:
-    """Say what a folder without a volume is: most often the wrong one, by a slip.
+def _no_volume(folder: HostPath, stats: Sequence[FileStat]) -> UsageError | SealError:
+    """Return the error for a folder without a volume; most often a person gave a wrong folder.
 
-    Only a folder that bears a bundle's name is taken for a bundle that has lost its volumes.
+    Only a folder with the name of a bundle is reported as a bundle without volumes.
     """
-    bundles = [stat.name for stat in names if stat.kind == "folder" and is_bundle_name(stat.name)]
+    bundles = [stat.name for stat in stats if stat.kind == "folder" and is_bundle_name(stat.name)]
     if bundles:
         first = folder.joined(bundles[0])
         return _wrong_folder(folder, f"it holds {len(bundles)} of them", f"for example {first}")
-    inside = folder
-    while inside.parent != inside:
-        if volume_number(inside.name) is not None:
-            return _wrong_folder(folder, "it is part of one", str(inside.parent))
-        inside = inside.parent
+    ancestor = folder
+    while ancestor.parent != ancestor:
+        if volume_number(ancestor.name) is not None:
+            return _wrong_folder(folder, "it is part of one", str(ancestor.parent))
+        ancestor = ancestor.parent
     if is_bundle_name(folder.name):
         return SealError(
             path=folder,
@@ -136,44 +141,43 @@ def _wrong_folder(folder: HostPath, reason: str, instead: str) -> UsageError:
 
 
 def _compare_volumes(
-    folder: HostPath, header: Header, places: dict[int, list[HostPath]], faults: Faults
+    folder: HostPath, header: Header, volume_folders: dict[int, list[HostPath]], faults: Faults
 ) -> None:
-    """Note volumes that are missing, and drop those that the header does not know."""
-    for number in set(places) - {volume.number for volume in header.volumes}:
-        for place in places.pop(number):
-            faults.undeclared(place, FileStat(place.name, "folder", 0, 0, ""))
+    """Add faults for missing and for undeclared volumes, and drop the undeclared ones."""
+    for number in set(volume_folders) - {volume.number for volume in header.volumes}:
+        for volume_folder in volume_folders.pop(number):
+            faults.undeclared(volume_folder, FileStat(volume_folder.name, "folder", 0, 0, ""))
     for volume in header.volumes:
-        if volume.number not in places:
+        if volume.number not in volume_folders:
             faults.missing(folder.joined(volume_name(volume.number), HEADER))
 
 
 @dataclass(frozen=True, slots=True)
-class _Headers:
-    """What the headers of all volumes are read with; ``names`` is the listing of each volume."""
+class _HeaderReader:
+    """Inputs for reading the headers of all volumes; ``listings`` has each volume's listing."""
 
     media: Media
-    names: Mapping[HostPath, Sequence[FileStat]]
+    listings: Mapping[HostPath, Sequence[FileStat]]
     trust: Trust
     faults: Faults
 
 
-def _verify_headers(headers: _Headers, places: VolumeFolders) -> TrustedHeader:
-    """Verify the header of every volume; all must be of one bundle."""
+def _verify_headers(reader: _HeaderReader, volume_folders: VolumeFolders) -> TrustedHeader:
+    """Verify the header of every volume; all must belong to one bundle."""
     first: TrustedHeader | None = None
-    for number in sorted(places):
-        for place, trusted in _verify_copies(headers, places[number]):
+    for number in sorted(volume_folders):
+        for volume_folder, trusted in _verify_copies(reader, volume_folders[number]):
             if first is not None and trusted.digest != first.digest:
                 raise WrongSiteError(
-                    what=place,
+                    what=volume_folder,
                     found=_identify(trusted),
                     expected=_identify(first),
                     remedy="Name volumes and copies of one bundle only, and take each by itself.",
                 )
             first = first or trusted
     if first is None:
-        place = places[min(places)][0]
         raise SealError(
-            path=place,
+            path=volume_folders[min(volume_folders)][0],
             reason="there is no header.json in it",
             remedy="The export that made it did not end (the seal is written last), or it was "
             "copied in part: bring it whole, or have it made again.",
@@ -182,25 +186,27 @@ def _verify_headers(headers: _Headers, places: VolumeFolders) -> TrustedHeader:
 
 
 def _verify_copies(
-    headers: _Headers, copies: Sequence[HostPath]
+    reader: _HeaderReader, copies: Sequence[HostPath]
 ) -> list[tuple[HostPath, TrustedHeader]]:
-    """Verify the header in every copy of a volume; one that is bad is spared if another is good.
+    """Verify the header in every copy of a volume; return the copies with a valid seal.
+
+    A bad header is a recovered fault if another copy has a good one.
 
     Raises:
-        SealError, HostFileError: One is bad, and none is good.
+        SealError, HostFileError: At least one header is bad, and none is good.
     """
     verified: list[tuple[HostPath, TrustedHeader]] = []
     refused: list[SealError | HostFileError] = []
     tried = Faults()
-    for place in copies:
-        path = place.joined(HEADER)
+    for volume_folder in copies:
+        path = volume_folder.joined(HEADER)
         try:
-            content = _read_header_file(headers, place)
+            content = _read_header_file(reader, volume_folder)
             if content is None:
                 tried.missing(path)
             else:
-                header = verify_header(read_header(content, path=str(path)), headers.trust)
-                verified.append((place, header))
+                header = verify_header(read_header(content, path=str(path)), reader.trust)
+                verified.append((volume_folder, header))
         except SealError as error:
             tried.unsealed(path, error)
             refused.append(error)
@@ -209,37 +215,37 @@ def _verify_copies(
             refused.append(error)
     if refused and not verified:
         raise refused[0]
-    headers.faults.settle(tried, recovered=bool(verified))
+    reader.faults.merge(tried, recovered=bool(verified))
     return verified
 
 
-def _read_header_file(headers: _Headers, place: HostPath) -> bytes | None:
-    """Read a volume's header file up to its cap; None when the volume lists none.
+def _read_header_file(reader: _HeaderReader, volume_folder: HostPath) -> bytes | None:
+    """Read a volume's header file up to the limit; None if the volume has no such file.
 
     Raises:
-        SealError: It is no plain file.
+        SealError: It is not a plain file.
     """
-    path = place.joined(HEADER)
-    listed = next((stat for stat in headers.names[place] if stat.name == HEADER), None)
-    if listed is None:
+    path = volume_folder.joined(HEADER)
+    stat = next((stat for stat in reader.listings[volume_folder] if stat.name == HEADER), None)
+    if stat is None:
         return None
-    if listed.kind != "file":
-        raise SealError(path=path, reason="its header.json is no plain file")
-    # One byte above the cap is read too, and read_header refuses it.
-    return read_limited(headers.media, path, limit_bytes=HEADER_LIMIT_BYTES)
+    if stat.kind != "file":
+        raise SealError(path=path, reason="its header.json is not a plain file")
+    # Up to one byte above the limit is read, so that read_header can refuse a larger file.
+    return read_limited(reader.media, path, limit_bytes=HEADER_LIMIT_BYTES)
 
 
-def _check_names(headers: _Headers, number: int, place: HostPath) -> None:
-    """Note names directly in a volume, and in its content folder, that the format does not know.
+def _check_names(reader: _HeaderReader, number: int, volume_folder: HostPath) -> None:
+    """Add faults for undeclared names directly in a volume and in its content folder.
 
-    What is missing is noted when it is to be read.
+    Missing files become faults later, when they are read.
     """
-    for stat in headers.names[place]:
-        wanted = "folder" if stat.name == CONTENT else "file"
-        if stat.name not in allowed_names(number) or stat.kind != wanted:
-            headers.faults.undeclared(place.joined(stat.name), stat)
-    for path, stat in strays(headers.media, place):
-        headers.faults.undeclared(path, stat)
+    for stat in reader.listings[volume_folder]:
+        expected_kind = "folder" if stat.name == CONTENT else "file"
+        if stat.name not in allowed_names(number) or stat.kind != expected_kind:
+            reader.faults.undeclared(volume_folder.joined(stat.name), stat)
+    for path, stat in strays(reader.media, volume_folder):
+        reader.faults.undeclared(path, stat)
 
 
 def _identify(trusted: TrustedHeader) -> str:

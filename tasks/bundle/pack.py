@@ -1,16 +1,17 @@
-"""Write a planned bundle onto its media, seal last.
+"""Write a planned bundle onto its media, and the seal last.
 
-The order, and what it is good for:
+The steps, in the order that keeps them safe:
 
-1. an old seal in the folder goes first: from then on the folder is no bundle;
-2. content, each file proved and durable before it has its name;
-3. manifest and lists, made of what was really read, then the documents;
-4. whatever else of ours lies in the folder is removed, a stranger's file stops us;
-5. if the site wants it, every byte is read back from the media;
-6. the caller builds the header, commits its digest, seals it, and
-7. ``publish_header`` writes it into every volume, when all else is durable.
+1. Refuse a folder with files of somebody else, and remove an old seal: from now on the folder
+   does not look like a finished bundle.
+2. Copy content; each file is proved and durable before it gets its final name.
+3. Write manifest and lists from the bytes that were really read, and copy the documents.
+4. Remove leftovers of earlier runs from the folder.
+5. If the site file asks for it, read every byte back from the media.
+6. The caller builds the header, commits its digest to the ledger, and seals it.
+7. ``publish_header`` writes it into every volume when everything else is durable.
 
-Killed anywhere, the same calls made again do what is left.
+After a kill at any point, the same calls complete the work.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ CACHE_KEPT = "read again; this system offers no way to drop its cache"
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What lies on the media, as the header must say it. Nothing is sealed yet.
+    """Bindings of the files on the media, for the header. Nothing is sealed yet.
 
-    ``left_out`` are planned files that could not be carried; the manifest does not name them.
+    ``left_out`` are planned files that could not be carried; the manifest does not list them.
     """
 
     manifest: ManifestSummary
@@ -58,7 +59,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """How the written bytes were read back, and how many. A drive's own cache may still lie."""
+    """Method and totals of reading the media back. A drive's own cache may hide a bad medium."""
 
     method: str
     files: int
@@ -69,31 +70,31 @@ def pack_bundle(
     job: PackJob,
     plan: Plan,
     documents: Documents,
-    memory: HashCache,
+    hash_cache: HashCache,
     *,
     now: datetime,
     progress: Progress | None = None,
 ) -> Packed:
-    """Do steps 1 to 4: everything but reading back and the seal.
+    """Do steps 1 to 4: everything before reading back and sealing.
 
     Args:
-        job: From where to where.
-        plan: What ``plan_bundle`` said of the plan in ``job.folder``.
+        job: Source and target.
+        plan: Result of ``plan_bundle``; the plan itself is in ``job.folder``.
         documents: The metadata package and the approvals on this machine.
-        memory: Digests of the staging server's files.
-        now: When, for the memory.
-        progress: Is advanced by bytes of content; begun and ended by the caller.
+        hash_cache: Digests of the staging server's files.
+        now: Time to write into the hash cache.
+        progress: Advanced by bytes of content; the caller begins and ends it.
 
     Raises:
-        SafetyError: Somebody else's file lies in the bundle's folder.
-        RoomError: The media are too small for what is planned.
+        SafetyError: A file of somebody else lies in the bundle's folder.
+        RoomError: The media are too small for the plan.
         BatchFailedError: Too many files could not be read.
         HostFileError, DiskFullError, ConnectionLostError: As from the hosts.
     """
     refuse_strangers(job.media, job.bundle)
     _require_room(job, plan)
     _open_volumes(job, plan.volumes)
-    left_out = carry_content(job, memory, now=now, progress=progress)
+    left_out = carry_content(job, hash_cache, now=now, progress=progress)
     lists = write_lists(packed_entries(job), documents, folder=job.folder, volumes=plan.volumes)
     _copy_documents(job, lists)
     sweep(job.media, job.bundle, packed_entries(job), volumes=plan.volumes)
@@ -105,8 +106,8 @@ def read_back(job: PackJob, *, progress: Progress | None = None) -> ReadBack:
     """Read every content file back from the media and compare both digests.
 
     Raises:
-        BatchFailedError: Bytes on the media are not those that were written. The bundle is not
-            sealed; packed again, those files are written again.
+        BatchFailedError: Bytes on the media differ from the written bytes. The bundle is not
+            sealed; the next ``pack_bundle`` writes these files again.
     """
     files = size_bytes = 0
     bad: list[str] = []
@@ -124,13 +125,13 @@ def read_back(job: PackJob, *, progress: Progress | None = None) -> ReadBack:
 
 
 def publish_header(media: Host, bundle: HostPath, content: bytes, *, volumes: int) -> None:
-    """Write the sealed header into every volume, durably: from now on this is a bundle.
+    """Write the sealed header into every volume, durably; this completes the bundle.
 
-    The caller has committed sequence, header digest and place before. The first volume is the
-    last to get it, so that a set that looks whole from its first volume is whole.
+    The caller has committed sequence, header digest and media folder before. The first volume
+    gets its header last: if the first volume has a header, all volumes have one.
 
     Raises:
-        HostFileError, DiskFullError: As from the host; made again, it goes on.
+        HostFileError, DiskFullError: As from the host. A repeated call continues.
     """
     _flush_volumes(media, bundle, volumes)
     for number in range(volumes, 0, -1):
@@ -144,7 +145,7 @@ def publish_header(media: Host, bundle: HostPath, content: bytes, *, volumes: in
 
 
 def _open_volumes(job: PackJob, volumes: int) -> None:
-    """Make the volumes' folders; an old seal goes first, and durably."""
+    """Remove old seals durably, then make the folders of the volumes."""
     job.media.make_folder(job.bundle)
     for stat in job.media.list_folder(job.bundle):
         folder = job.bundle.joined(stat.name)
@@ -156,15 +157,16 @@ def _open_volumes(job: PackJob, volumes: int) -> None:
 
 
 def _require_room(job: PackJob, plan: Plan) -> None:
-    """Compare room with what is planned, less what lies there already.
+    """Compare free space with the planned bytes, less the bytes already in the folder.
 
     Raises:
-        RoomError: It will not fit.
+        RoomError: The bundle does not fit.
     """
-    present = _size_of_tree(job.media, job.bundle)
-    free = job.media.space(job.bundle).free_bytes
-    if free + present < plan.media_bytes:
-        raise RoomError(where=job.bundle, free_bytes=free, needed_bytes=plan.media_bytes - present)
+    present_bytes = _size_of_tree(job.media, job.bundle)
+    free_bytes = job.media.space(job.bundle).free_bytes
+    needed_bytes = plan.media_bytes - present_bytes
+    if free_bytes < needed_bytes:
+        raise RoomError(where=job.bundle, free_bytes=free_bytes, needed_bytes=needed_bytes)
 
 
 def _size_of_tree(media: Host, folder: HostPath) -> int:
@@ -183,7 +185,7 @@ def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
     items = []
     for file in lists.files:
         final = volume_folder(job.bundle, file.volume).joined(file.name)
-        found = job.media.stat(final)
+        existing = job.media.stat(final)
         items.append(
             CopyItem(
                 sources=(machine.path(str(file.path.absolute())),),
@@ -192,7 +194,7 @@ def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
                 blake3=file.digests.blake3,
                 beside=beside_of(final),
                 final=final,
-                present=found is not None and found.size_bytes == file.digests.size_bytes,
+                present=existing is not None and existing.size_bytes == file.digests.size_bytes,
             )
         )
     for batch in copy_files(machine, job.media, items, threads=1):
@@ -202,13 +204,13 @@ def _copy_documents(job: PackJob, lists: WrittenLists) -> None:
 
 
 def _flush_volumes(media: Host, bundle: HostPath, volumes: int) -> None:
-    """Make the names of all folders of a bundle durable, innermost first."""
+    """Make the names in all folders of a bundle durable, innermost folders first."""
     folders = []
     for number in range(1, volumes + 1):
         volume = volume_folder(bundle, number)
         content = volume.joined(CONTENT)
-        inner = [stat.name for stat in media.list_folder(content) if stat.kind == "folder"]
-        folders += [content.joined(name) for name in inner]
+        names = [stat.name for stat in media.list_folder(content) if stat.kind == "folder"]
+        folders += [content.joined(name) for name in names]
         folders += [content] if media.stat(content) is not None else []
         folders.append(volume)
     media.flush_folders([*folders, bundle, bundle.parent])
@@ -231,12 +233,12 @@ def _written_items(job: PackJob) -> Iterator[CopyItem]:
 
 
 def _drop_cache(path: HostPath) -> None:
-    """Have the system forget a file's bytes, so that reading asks the medium. Best effort."""
+    """Drop a file from the system's page cache, so that it is read from the medium. Best effort."""
     if sys.platform == "linux":
         try:
             descriptor = os.open(path.text, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
-            return  # reading it will say what is wrong
+            return  # reading the file will raise the error
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:

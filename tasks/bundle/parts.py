@@ -1,6 +1,14 @@
-"""Carry one file that is too large for the media: in numbered parts, read once.
+"""Carry a file that is too large for the media in numbered parts, and read it only once.
 
-Rare and large, so it is plain: one file after another, one part after another.
+Such files are rare and large, so they are copied one after another, without threads.
+
+| parts on the media | next step |
+|---|---|
+| all under their final names, with the planned sizes | ``digest_parts`` reads them |
+| read, and they are the planned file | they are adopted |
+| read, and they are another file; or a part is missing | ``split_file`` writes all of them beside |
+| all written beside, the source was the planned file | flush, rename, flush the folders |
+| all written beside, the source was another file | error; ``sweep`` removes them later |
 """
 
 from __future__ import annotations
@@ -20,7 +28,7 @@ from tasks.progress import Progress
 
 @dataclass(frozen=True, slots=True)
 class PartTarget:
-    """Where a part goes: beside first, then under its final name; the folder exists."""
+    """Paths of a part: beside while it is written, then final. The folder exists."""
 
     beside: HostPath
     final: HostPath
@@ -38,10 +46,10 @@ class PartedDigests:
 def digest_parts(
     host: Host, paths: Sequence[HostPath], sizes: Sequence[int], progress: Progress
 ) -> PartedDigests:
-    """Read parts where they lie, as one file.
+    """Read parts on a host as one file, and return the digests.
 
     Raises:
-        ContentWrongError: A part is longer than it should be.
+        ContentWrongError: A part is longer than planned.
     """
     whole = Digester()
     parts = []
@@ -65,10 +73,10 @@ def split_file(
     planned: PlannedFile,
     progress: Progress,
 ) -> PartedDigests:
-    """Copy a file into parts; they get their final names only when the whole file is proved.
+    """Copy a file into parts; the parts get their final names after the whole file is proved.
 
     Raises:
-        ContentWrongError: The file is not what its name, or an earlier read, promises.
+        ContentWrongError: The bytes differ from the SHA-1 in the name, or from an earlier read.
         HostFileError, DiskFullError, ConnectionLostError: As from the host.
     """
     whole = Digester()
@@ -81,12 +89,12 @@ def split_file(
     if cutter.has_more():
         raise _wrong(path, f"{planned.size_bytes} bytes", "more than that")
     prove_planned(path, planned, whole.result())
-    _settle(media, targets)
+    _make_durable(media, targets)
     return PartedDigests(whole.result(), tuple(parts))
 
 
 def prove_planned(path: HostPath, planned: PlannedFile, digests: FileDigests) -> None:
-    """Compare digests with what was planned.
+    """Compare digests with the planned file.
 
     Raises:
         ContentWrongError: They differ.
@@ -98,7 +106,7 @@ def prove_planned(path: HostPath, planned: PlannedFile, digests: FileDigests) ->
 
 
 class _Cutter:
-    """Cuts a stream of chunks at given lengths without copying it."""
+    """A stream of chunks that is cut at given lengths without copying."""
 
     def __init__(self, chunks: Iterator[bytes | memoryview], progress: Progress) -> None:
         self._chunks = chunks
@@ -115,7 +123,7 @@ class _Cutter:
             self._rest = self._rest[len(piece) :]
 
     def has_more(self) -> bool:
-        """Whether bytes are left; reads the next chunk when it must."""
+        """Return True if the stream has more bytes; reads the next chunk if necessary."""
         while not len(self._rest):
             chunk = next(self._chunks, None)
             if chunk is None:
@@ -124,11 +132,12 @@ class _Cutter:
         return True
 
 
-def _settle(media: Host, targets: Sequence[PartTarget]) -> None:
+def _make_durable(media: Host, targets: Sequence[PartTarget]) -> None:
+    """Make the bytes of all parts durable, give them their final names, and flush the names."""
     media.flush_files([target.beside for target in targets]).require_all()
     media.rename([(target.beside, target.final) for target in targets]).require_all()
     media.flush_folders(list({target.final.parent: None for target in targets}))
 
 
-def _wrong(path: HostPath, expected: str, found: str) -> ContentWrongError:
-    return ContentWrongError(path=path, expected=expected, found=found)
+def _wrong(path: HostPath, expected: str, actual: str) -> ContentWrongError:
+    return ContentWrongError(path=path, expected=expected, found=actual)

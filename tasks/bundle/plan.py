@@ -1,8 +1,8 @@
-"""Decide what a bundle carries and in which volume, before the first byte is written.
+"""Decide which files a bundle carries, and in which volumes, before anything is written on media.
 
-Pure but for the JSON Lines files in the run's own folder that hold the plan, since a plan is as
-long as the content. It depends only on names, sizes and the baseline: made again after a kill it
-is the same, and what lies on the media already stays where it is.
+Pure, except that the plan is written as JSON Lines into the run's own folder, because it is as
+long as the content. The plan depends only on names, sizes and the baseline: after a kill the same
+plan results, and files already on the media stay in their volumes.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tasks.content.names import ContentName
 from tasks.content.scan import ContentFile
 from tasks.refusals import SafetyError
 
-HELD = "held.jsonl"
-WANTED = "wanted.jsonl"
-CARRY = "carry.jsonl"
+IN_BASE = "held.jsonl"  # entries that the base has; the name is that of version 0.1.0
+UNASSIGNED = "wanted.jsonl"  # files to carry, before they have volumes
+CARRY = "carry.jsonl"  # the same files with their volumes
 _FAT_LIMIT_BYTES = 4_294_967_295
 _FAT = ("vfat", "msdos", "fat", "fat32", "fat16")
 _LARGER_MEDIA = "Use larger media, and raise media.volume_bytes."
@@ -42,7 +42,7 @@ _LIST_LINES_FIXED = 64 + 40 + 2 * len("  \n")
 
 @dataclass(frozen=True, slots=True)
 class MediaLimits:
-    """How much a volume holds in all (None: no limit), and the largest file that it takes."""
+    """Capacity of a volume (None: no limit), and the largest file on it."""
 
     volume_bytes: int | None
     max_file_bytes: int
@@ -56,10 +56,10 @@ class PlannedPiece(Sealed):
 
 
 class PlannedFile(Sealed):
-    """A file that the bundle carries: how it was found, and where its pieces go.
+    """A file that the bundle carries: its state at the scan, and the volumes of its pieces.
 
-    ``blake3`` is what an earlier read of it gave; None when it was never read. One piece is the
-    whole file; more are its numbered parts.
+    ``blake3`` comes from an earlier read of the file; None if it was never read. One piece is the
+    whole file; several pieces are its numbered parts.
     """
 
     sha1: Sha1Field
@@ -77,15 +77,15 @@ class PlannedFile(Sealed):
 
 
 class Plan(Sealed):
-    """The size of a plan. The plan itself lies in ``carry.jsonl`` and ``held.jsonl``.
+    """Totals of a plan. The plan itself is in ``carry.jsonl`` and ``held.jsonl``.
 
     Attributes:
-        files, size_bytes: What the staging server holds.
-        carried_files, carried_bytes: What this bundle carries of it.
-        files_in_base: What the baseline holds already, and is not carried.
-        gone_files: What the baseline holds and the staging server no longer does.
-        volumes: How many volumes it takes.
-        media_bytes: What will be written on media in all, at most.
+        files, size_bytes: All content of the staging server.
+        carried_files, carried_bytes: The part of it that this bundle carries.
+        files_in_base: Files that the baseline has already, so they are not carried.
+        gone_files: Files that the baseline has and the staging server no longer has.
+        volumes: Number of volumes.
+        media_bytes: Upper limit of the bytes to be written on media.
     """
 
     files: SealedCount
@@ -98,20 +98,20 @@ class Plan(Sealed):
     media_bytes: SealedCount
 
 
-def decide(difference: Difference[ContentFile, Entry]) -> Literal["carry", "held", "gone"]:
-    """Say what becomes of one name of the staging server or the baseline."""
-    file, held = difference.left, difference.right
+def decide(difference: Difference[ContentFile, Entry]) -> Literal["carry", "in_base", "gone"]:
+    """Decide about one name that the staging server or the baseline has."""
+    file, entry = difference.first, difference.second
     if file is None:
         return "gone"
-    if held is None or held.size_bytes != file.size_bytes:
+    if entry is None or entry.size_bytes != file.size_bytes:
         return "carry"
-    if file.digests is not None and file.digests.blake3 != held.blake3:
-        return "carry"  # same name, other bytes than the other side has
-    return "held"
+    if file.digests is not None and file.digests.blake3 != entry.blake3:
+        return "carry"  # the other side has other bytes under the same name
+    return "in_base"
 
 
 def largest_file(configured_bytes: int, file_system: str) -> int:
-    """Give the largest file for a medium: the site's limit, or FAT's where that is lower."""
+    """Return the largest file for a medium: the site's limit, or the limit of FAT if lower."""
     if file_system.lower() in _FAT:
         return min(configured_bytes, _FAT_LIMIT_BYTES)
     return configured_bytes
@@ -129,27 +129,27 @@ def plan_bundle(
 
     Args:
         scanned: The staging server's content, as ``scan`` yields it.
-        baseline: What the other side holds, ascending by ``order``; empty to carry everything.
+        baseline: Content of the other side, ascending by ``order``; empty to carry everything.
         folder: The run's own folder on this machine.
-        limits: Of the media.
+        limits: Limits of the media.
         document_bytes: Size of metadata package and approvals together.
 
     Raises:
-        SafetyError: The media limits leave no room, or it would take too many volumes or parts.
+        SafetyError: The limits leave no room, or the bundle needs too many volumes or parts.
     """
     tally = _Tally()
     pairs = compare_sorted(
         scanned,
         baseline,
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
     )
-    write_manifest(folder / HELD, _held(pairs, folder / WANTED, tally, limits))
+    write_manifest(folder / IN_BASE, _in_base(pairs, folder / UNASSIGNED, tally, limits))
     reserved = document_bytes + tally.manifest_bytes + _document_lines()
     volumes = 1
     media_bytes = reserved
     with (folder / CARRY).open("wb") as stream:
-        for planned in assign_volumes(_read_planned(folder / WANTED), limits, reserved):
+        for planned in assign_volumes(_read_planned(folder / UNASSIGNED), limits, reserved):
             stream.write(planned.model_dump_json().encode() + b"\n")
             volumes = max(volumes, planned.pieces[-1].volume)
             media_bytes += planned.size_bytes + _overhead(planned.name, len(planned.pieces))
@@ -173,18 +173,18 @@ def read_carry(folder: Path) -> Iterator[PlannedFile]:
 def assign_volumes(
     files: Iterable[PlannedFile], limits: MediaLimits, first_reserved_bytes: int
 ) -> Iterator[PlannedFile]:
-    """Give each file its volume, or the volumes of its parts.
+    """Assign a volume to each file, or volumes to its parts.
 
-    Next fit, not best fit: a volume then holds one unbroken stretch of the manifest, and a person
-    can tell from a file's name which medium has it.
+    Next fit, not best fit: each volume then has one unbroken range of the manifest, and a person
+    can tell from a file's name which medium it is on.
 
     Args:
-        files: What to carry, in manifest order.
-        limits: Of the media.
-        first_reserved_bytes: What the first volume holds besides content.
+        files: Files to carry, in manifest order.
+        limits: Limits of the media.
+        first_reserved_bytes: Bytes of the documents in the first volume.
 
     Raises:
-        SafetyError: The limits leave no room, or it would take too many volumes or parts.
+        SafetyError: The limits leave no room, or the bundle needs too many volumes or parts.
     """
     room = _Room(limits, first_reserved_bytes)
     for file in files:
@@ -196,7 +196,7 @@ def assign_volumes(
 
 
 class _Room:
-    """What is left in the volume that is being filled."""
+    """Free space of the volume that is being filled."""
 
     def __init__(self, limits: MediaLimits, first_reserved_bytes: int) -> None:
         self._capacity = limits.volume_bytes
@@ -204,7 +204,7 @@ class _Room:
         self._free = self._capacity_less(first_reserved_bytes)
 
     def take(self, size_bytes: int, name: ContentName) -> int:
-        """Find room for a piece and give the volume's number."""
+        """Reserve room for a piece, and return the volume's number."""
         needed = size_bytes + _overhead(name, 2)
         if self._free is None:
             return self._volume
@@ -233,7 +233,7 @@ class _Room:
 
 
 def _piece_sizes(file: PlannedFile, limits: MediaLimits) -> list[int]:
-    """Divide a file into what media take: mostly one piece."""
+    """Return the sizes of a file's pieces on the media: mostly one piece."""
     limit = limits.max_file_bytes
     if limits.volume_bytes is not None:
         limit = min(limit, limits.volume_bytes - HEADER_LIMIT_BYTES - _overhead(file.name, 2))
@@ -251,7 +251,7 @@ def _piece_sizes(file: PlannedFile, limits: MediaLimits) -> list[int]:
 
 
 def _overhead(name: ContentName, pieces: int) -> int:
-    """What a file costs besides its bytes: its lines in both lists."""
+    """Return the bytes of a file's lines in both lists."""
     path = listed_path(name.folder, part_name(name, 1))
     return pieces * (_LIST_LINES_FIXED + 2 * len(path))
 
@@ -270,24 +270,24 @@ class _Tally:
     manifest_bytes: int = 0
 
 
-def _held(
+def _in_base(
     pairs: Iterable[Difference[ContentFile, Entry]],
-    wanted: Path,
+    unassigned: Path,
     tally: _Tally,
     limits: MediaLimits,
 ) -> Iterator[Entry]:
-    """Write what must be carried to ``wanted`` and yield what is held."""
-    with wanted.open("wb") as stream:
+    """Yield the entries that the base has; write the files to carry to ``unassigned``."""
+    with unassigned.open("wb") as stream:
         for pair in pairs:
-            if pair.left is None:
+            if pair.first is None:
                 tally.gone_files += 1
                 continue
-            file = pair.left
+            file = pair.first
             tally.size_bytes += file.size_bytes
             pieces = 1
-            if pair.right is not None and decide(pair) == "held":
+            if pair.second is not None and decide(pair) == "in_base":
                 tally.files_in_base += 1
-                yield pair.right.model_copy(update={"volume": None, "parts": ()})
+                yield pair.second.model_copy(update={"volume": None, "parts": ()})
             else:
                 planned = _planned(file)
                 pieces = len(_piece_sizes(planned, limits))

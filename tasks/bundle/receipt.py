@@ -1,8 +1,9 @@
-"""The receipt: what the disconnected side lets out of an import, and nothing more.
+"""The receipt: the only data that leave the disconnected side after an import.
 
-An allow-list: site, chain, sequence, header digest, outcome, counts, and ids and digests of what
-is missing. No host, user, group, computer or time. It is shown as text before it is written, and
-sealed by the disconnected side's own key under a payload type of its own.
+An allow-list: site, chain, sequence, header digest, outcome, counts, ids of updates without
+content, and digests of missing content. It contains no host, user, group, computer or time. It is
+shown as text before it is written. The disconnected side seals it with its own key, under its own
+payload type.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ MOST_MISSING = 200_000
 _SHOWN = 50
 
 ReceiptOutcome = Literal["complete", "partial", "unlisted"]
-"""``complete``: all content of the manifest is in place. ``partial``: all but what is listed as
-missing. ``unlisted``: more is missing than a receipt lists; the baseline must not move."""
+"""``complete``: all content of the manifest is in place. ``partial``: all except the content that
+is listed as missing. ``unlisted``: more is missing than a receipt can list, so the baseline must
+not move."""
 
 
 @checked_dataclass(frozen=True, slots=True, config=ConfigDict(strict=True, extra="forbid"))
@@ -41,7 +43,7 @@ class MissingUpdate:
 
 
 class ReceiptCounts(Sealed):
-    """How much came of it, in numbers; ``approvals_applied`` are all that stand there from us."""
+    """Totals of an import; ``approvals_applied`` counts all our approvals now on the server."""
 
     files_in_place: SealedCount
     files_missing: SealedCount
@@ -53,13 +55,13 @@ class ReceiptCounts(Sealed):
 
 
 class Receipt(Sealed):
-    """What an import did, as far as the staging side needs to know it.
+    """Result of an import, as far as the staging side needs to know it.
 
     Attributes:
         format: Version of the receipt format.
-        header_digest: Of the bundle that was imported.
-        outcome: How much of the bundle's manifest is in place.
-        missing_content: Digests of manifest files that are not in place, ascending, no duplicates.
+        header_digest: Header digest of the imported bundle.
+        outcome: Completeness of the manifest's content.
+        missing_content: Digests of manifest files that are not in place, ascending, unique.
         missing_updates: Approved or parked updates that lack content.
     """
 
@@ -74,16 +76,16 @@ class Receipt(Sealed):
     missing_updates: Annotated[tuple[MissingUpdate, ...], Field(max_length=MOST_MISSING)] = ()
 
     def payload(self) -> bytes:
-        """Write the bytes that are signed."""
+        """Return the bytes that are signed."""
         return canonical_model(self)
 
     def missing_digests(self) -> frozenset[ContentDigest]:
-        """The content files that the baseline must not count as held."""
+        """Return the digests of the content files that the baseline must not contain."""
         return frozenset(self.missing_content)
 
     @property
     def file_name(self) -> str:
-        """What the receipt's file is called: ``<site>-<sequence>.receipt.json``."""
+        """Name of the receipt's file: ``<site>-<sequence>.receipt.json``."""
         return f"{self.site}-{self.sequence}.receipt.json"
 
 
@@ -99,7 +101,7 @@ class TrustedReceipt:
 def list_missing(
     missing: Sequence[ContentDigest],
 ) -> tuple[ReceiptOutcome, tuple[ContentDigest, ...]]:
-    """Say which outcome missing content amounts to, and which digests the receipt lists."""
+    """Return the outcome for missing content, and the digests that the receipt lists."""
     unique = tuple(sorted(set(missing)))
     if not unique:
         return "complete", ()
@@ -109,17 +111,17 @@ def list_missing(
 
 
 def seal_receipt(receipt: Receipt, keys: Sequence[SigningKey]) -> bytes:
-    """Sign a receipt and give the bytes of its file."""
+    """Sign a receipt, and return the bytes of its file."""
     return seal_payload(receipt.payload(), RECEIPT_TYPE, keys)
 
 
 def read_receipt(content: bytes, *, path: str, trust: Trust) -> TrustedReceipt:
-    """Verify a receipt's seal; only then read it.
+    """Verify the seal of a receipt, and parse the receipt only after that.
 
     The caller reads at most ``RECEIPT_LIMIT_BYTES`` + 1 bytes of the file.
 
     Raises:
-        SealError: The seal is not valid, or what it seals is no receipt.
+        SealError: The seal is not valid, or its payload is not a receipt.
     """
     sealed = read_seal(content, path=path, limit_bytes=RECEIPT_LIMIT_BYTES)
     verified = verify_seal(sealed, RECEIPT_TYPE, trust)
@@ -127,16 +129,16 @@ def read_receipt(content: bytes, *, path: str, trust: Trust) -> TrustedReceipt:
     try:
         receipt = Receipt.model_validate_json(verified.payload)
     except ValidationError as error:
-        raise SealError(path=path, reason="what it seals is no receipt") from error
+        raise SealError(path=path, reason="its payload is not a receipt") from error
     if receipt.payload() != verified.payload or not _is_consistent(receipt):
-        raise SealError(path=path, reason="what it seals is not in its canonical form")
+        raise SealError(path=path, reason="its payload is not in its canonical form")
     return TrustedReceipt(receipt, verified.digest, verified.signed_by)
 
 
 def show_receipt(receipt: Receipt) -> str:
-    """Write everything that a receipt says as text, for a person to read before it goes out.
+    """Return the contents of a receipt as text, for a person to read before it leaves the side.
 
-    Long lists are cut; the number of what is not shown is.
+    Long lists are cut off, and the number of further items is given.
     """
     counts = receipt.counts
     lines = [
@@ -150,7 +152,9 @@ def show_receipt(receipt: Receipt) -> str:
         f"                   {counts.approvals_held} held, {counts.approvals_failed} failed",
     ]
     lines += _show_list("missing content", [digest.hex for digest in receipt.missing_content])
-    updates = [f"{one.update_id} revision {one.revision}" for one in receipt.missing_updates]
+    updates = [
+        f"{update.update_id} revision {update.revision}" for update in receipt.missing_updates
+    ]
     lines += _show_list("updates without content", updates)
     return "\n".join(lines) + "\n"
 

@@ -1,9 +1,10 @@
 """A receipt as a code that a person reads out or types, for sites that let no data out.
 
-19 Crockford characters, written in groups: 16 that carry a keyed BLAKE3 of 80 bits over what the
-receipt says, one for the outcome, two that catch typing errors. It says nothing to anyone without
-the secret, and only fits the one bundle and outcome that it was made for. Upper and lower case,
-spaces, dashes, and the letters that look like digits (O, I, L) do not matter.
+The code has 19 Crockford characters, written in groups: 16 characters for a keyed BLAKE3 of 80
+bits over bundle and outcome, one character for the outcome, and two check characters against
+typing errors. Without the secret the code reveals nothing but the outcome, and it matches only the
+bundle and outcome that it was made for. Case, spaces, dashes, and the letters that look like
+digits (O, I, L) do not matter.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _LETTERS: dict[ReceiptOutcome, str] = {"complete": "C", "partial": "P", "unliste
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
-    """A bundle whose receipt may come: what its code is made of."""
+class AwaitedBundle:
+    """A sealed bundle that waits for a receipt; its receipt code is computed from these fields."""
 
     site: str
     chain: str
@@ -49,38 +50,38 @@ class Awaited:
 class MatchedCode:
     """The bundle that a typed code belongs to. Only ``complete`` may move the baseline."""
 
-    awaited: Awaited
+    awaited: AwaitedBundle
     outcome: ReceiptOutcome
 
 
 def make_code(receipt: Receipt, secret: bytes) -> str:
-    """Write a receipt as a code, in groups of four.
+    """Return the code of a receipt, in groups of four characters.
 
     Args:
-        receipt: What is receipted.
+        receipt: The receipt.
         secret: The site's receipt secret, 32 bytes.
     """
-    awaited = Awaited(receipt.site, receipt.chain, receipt.sequence, receipt.header_digest)
+    awaited = AwaitedBundle(receipt.site, receipt.chain, receipt.sequence, receipt.header_digest)
     body = _proof(awaited, receipt.outcome, secret) + _LETTERS[receipt.outcome]
     code = body + _check_letters(body)
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
-def match_code(text: str, awaited: Iterable[Awaited], secret: bytes) -> MatchedCode:
+def match_code(text: str, awaited: Iterable[AwaitedBundle], secret: bytes) -> MatchedCode:
     """Find the bundle that a typed code belongs to.
 
     Args:
-        text: What was typed.
-        awaited: The bundles of this chain that were sealed.
+        text: The text that a person typed.
+        awaited: The sealed bundles of this chain.
         secret: The site's receipt secret, 32 bytes.
 
     Raises:
-        UsageError: It was mistyped.
-        ChainError: It was typed well, and belongs to none of these bundles.
+        UsageError: The code was mistyped.
+        ChainError: The check characters fit, but the code belongs to none of these bundles.
     """
     code = _read_letters(text)
     body, check = code[:-2], code[-2:]
-    outcome = next((each for each, letter in _LETTERS.items() if letter == body[-1]), None)
+    outcome = next((outcome for outcome, letter in _LETTERS.items() if letter == body[-1]), None)
     if check != _check_letters(body) or outcome is None:
         raise UsageError(
             reason="the receipt code was mistyped: its check characters do not fit",
@@ -97,7 +98,7 @@ def match_code(text: str, awaited: Iterable[Awaited], secret: bytes) -> MatchedC
 
 
 def looks_like_code(text: str) -> bool:
-    """Say whether a text is a receipt code, or one with a few characters too many or too few."""
+    """Return True if a text is a receipt code, give or take a few characters."""
     if len(text) > TYPED_LIMIT_CHARACTERS:
         return False
     letters = text.upper().translate(_LOOK_ALIKE)
@@ -119,7 +120,7 @@ def _read_letters(text: str) -> str:
     return letters
 
 
-def _proof(awaited: Awaited, outcome: ReceiptOutcome, secret: bytes) -> str:
+def _proof(awaited: AwaitedBundle, outcome: ReceiptOutcome, secret: bytes) -> str:
     message = canonical_json(
         [
             _TYPE,
@@ -142,4 +143,4 @@ def _check_letters(body: str) -> str:
 
 
 def _letters(number: int, length: int) -> str:
-    return "".join(_ALPHABET[number >> 5 * place & 31] for place in reversed(range(length)))
+    return "".join(_ALPHABET[number >> 5 * digit & 31] for digit in reversed(range(length)))

@@ -1,16 +1,21 @@
-"""The seal: a DSSE envelope around a small document, and the ladder from bytes to trust.
+"""The seal: a DSSE envelope around a small document, and the steps from bytes to trust.
 
-Bytes that came from outside are a ``SealedDocument`` at most: its payload is not looked at. Only
-``verify_seal`` opens it, and only when
+| type | trust |
+|---|---|
+| ``bytes`` | untrusted |
+| ``SealedDocument`` (``read_seal``) | well-formed envelope; the payload is untrusted, not parsed |
+| ``VerifiedPayload`` (``verify_seal``) | signed by enough trusted keys |
 
-* the envelope is not larger than its cap and is exactly its own canonical serialisation (base64
-  has spare bits, JSON has spare space; none of them is left to play with);
-* its payload type is the one that the caller expects, so that a receipt never passes as a bundle;
-* every signature that names a trusted key verifies, and no signature by a trusted key stands
-  under another name;
+``read_seal`` and ``verify_seal`` accept an envelope only if
+
+* it is within the size limit and in its canonical serialisation: spare bits of base64 and spare
+  space of JSON would let an enemy change the file without breaking the seal;
+* its payload type is the type that the caller expects, so that a receipt never passes as a bundle;
+* every signature that names a trusted key verifies, and no signature by a trusted key has the
+  name of another key;
 * signatures by at least ``threshold`` different public keys verify. Keys are counted, not names.
 
-Signatures by keys that we do not know are ignored: they may be other people's.
+Signatures by unknown keys are ignored: another site may trust them.
 """
 
 from __future__ import annotations
@@ -38,7 +43,7 @@ MOST_SIGNATURES = 16
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose seals count, and how many different keys it takes. From the site file alone."""
+    """Trusted keys, and the number of different keys needed; both come from the site file only."""
 
     keys: tuple[PublicKey, ...]
     threshold: int = 1
@@ -46,7 +51,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class SealedDocument:
-    """An envelope as it was read: well formed, and so far believed by nobody."""
+    """A well-formed envelope whose signatures are not verified yet."""
 
     path: str
     envelope: Envelope
@@ -54,7 +59,7 @@ class SealedDocument:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPayload:
-    """A payload whose seal is good. ``digest`` is its BLAKE3 and stays when signers are added."""
+    """A payload with a valid seal. ``digest`` is its BLAKE3; more signatures do not change it."""
 
     payload: bytes
     digest: Blake3
@@ -73,7 +78,7 @@ class _Envelope(Sealed):
 
 
 def seal_payload(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) -> bytes:
-    """Sign a payload with each key and give the envelope's bytes."""
+    """Sign a payload with each key, and return the envelope's bytes."""
     envelope = Envelope(payload, payload_type, {})
     for key in keys:
         envelope.sign(key.signer)
@@ -81,22 +86,22 @@ def seal_payload(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) 
 
 
 def payload_digest(payload: bytes) -> Blake3:
-    """Give the digest by which a sealed document is known: the BLAKE3 of its payload."""
+    """Return the digest that identifies a sealed document: the BLAKE3 of its payload."""
     return Blake3(blake3(payload).digest())
 
 
 def read_seal(
     content: bytes, *, path: str, limit_bytes: int = HEADER_LIMIT_BYTES
 ) -> SealedDocument:
-    """Read an envelope without believing it.
+    """Parse an envelope without trusting its payload.
 
     Args:
         content: The file's bytes, untrusted.
-        path: What messages call it.
-        limit_bytes: The largest envelope that is looked at.
+        path: The file's name in messages.
+        limit_bytes: The largest accepted envelope.
 
     Raises:
-        SealError: It is too large, no DSSE envelope, or not in its canonical form.
+        SealError: The content is too large, not a DSSE envelope, or not in canonical form.
     """
     if len(content) > limit_bytes:
         raise SealError(path=path, reason=f"it is larger than {limit_bytes} bytes")
@@ -105,14 +110,14 @@ def read_seal(
         envelope = Envelope.from_dict(strict_json(content))
         serialised = _serialise(envelope)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
-        raise SealError(path=path, reason="it is no envelope of ours") from error
+        raise SealError(path=path, reason="it is no envelope of a seal") from error
     if serialised != content:
         raise SealError(path=path, reason="it is not in its canonical form")
     return SealedDocument(path, envelope)
 
 
 def verify_seal(document: SealedDocument, payload_type: str, trust: Trust) -> VerifiedPayload:
-    """Check the seal and give the payload.
+    """Check the seal, and return the payload.
 
     Raises:
         SealError: The type differs, a signature is wrong, or too few trusted keys signed.
@@ -141,7 +146,11 @@ def verify_seal(document: SealedDocument, payload_type: str, trust: Trust) -> Ve
 def _signer_of(
     signature: Signature, signed_message: bytes, trust: Trust, path: str
 ) -> PublicKey | None:
-    """Say which trusted key made a signature; None when none did and none is named."""
+    """Return the trusted key that made a signature; None for a signature by an unknown key.
+
+    Raises:
+        SealError: A signature that names a trusted key is wrong, or one by it has another name.
+    """
     for key in trust.keys:
         is_named = key.fingerprint == signature.keyid
         verifies = _verifies(key.for_seal(), signature.signature, signed_message)
@@ -163,7 +172,9 @@ def _verifies(key: SSlibKey, signature: str, signed_message: bytes) -> bool:
 
 
 def _serialise(envelope: Envelope) -> bytes:
-    """Write an envelope in its one form: canonical JSON, signatures by key id, one line."""
+    """Return an envelope in its only form: canonical JSON, signatures by key id, one line."""
     document: dict[str, Any] = envelope.to_dict()
-    document["signatures"] = sorted(document["signatures"], key=lambda one: str(one["keyid"]))
+    document["signatures"] = sorted(
+        document["signatures"], key=lambda signature: str(signature["keyid"])
+    )
     return canonical_json(document) + b"\n"

@@ -1,7 +1,16 @@
 """Compare a bundle's content folders on media with its manifest, without opening a file.
 
-Both are walked along folder by folder (``00`` to ``FF``), so memory holds one folder's names.
-Links are never followed: what is no plain file or folder is only named.
+Folders and manifest are read together, folder by folder (``00`` to ``FF``), so memory holds the
+names of one folder. Links are never followed; links and devices are only listed.
+
+What the survey of a content folder shows for one copy of a volume:
+
+| folder in the copy | entries of it in the manifest | survey |
+|---|---|---|
+| exists | some | its listing: files of entries are found, other names are extras |
+| exists | none | comes at the end: all its names and the folder itself are extras |
+| missing | some | an empty listing: the files of its entries are missing |
+| missing | none | not surveyed |
 """
 
 from __future__ import annotations
@@ -17,94 +26,103 @@ from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 
 VolumeFolders = Mapping[int, Sequence[HostPath]]
-"""The folders in which a volume was found, by its number: more than one when there are copies."""
+"""The folders that contain a volume, by its number; several folders if there are copies."""
 
 FolderNames = Mapping[str, FileStat]
 
 
 @dataclass(frozen=True, slots=True)
 class FolderSurvey:
-    """One content folder: the entries of the manifest, and what media show in each place.
+    """One content folder: its entries in the manifest, and its listing in each volume folder.
 
     Attributes:
-        listings: The names in it, by place; empty where it is not there.
-        folders: The folder itself, by place, where it is there.
+        folder: Name of the content folder, ``00`` to ``FF``.
+        entries: Entries of the manifest whose files belong into this folder.
+        listings: The names in it, by volume folder; empty where the folder does not exist.
+        volume_folders: The folders of all volumes.
+        folders: The content folder's own stat, by volume folder, where the folder exists.
     """
 
     folder: str
     entries: tuple[Entry, ...]
     listings: Mapping[HostPath, FolderNames]
-    places: VolumeFolders
+    volume_folders: VolumeFolders
     folders: Mapping[HostPath, FileStat]
 
-    def path_in(self, place: HostPath, piece: Piece) -> HostPath:
-        """Where a piece lies, or should lie, in a place of its volume."""
-        return place.joined(CONTENT, self.folder, piece.file_name)
+    def path_in(self, volume_folder: HostPath, piece: Piece) -> HostPath:
+        """Return the path of a piece in a folder of its volume, whether or not it exists."""
+        return volume_folder.joined(CONTENT, self.folder, piece.file_name)
 
     def find(self, piece: Piece) -> list[tuple[HostPath, FileStat | None]]:
-        """Say what each place of a piece's volume shows under its name."""
+        """Return the stat of a piece in each folder of its volume; None where it is missing."""
         return [
-            (place, self.listings[place].get(piece.file_name))
-            for place in self.places.get(piece.volume, ())
+            (volume_folder, self.listings[volume_folder].get(piece.file_name))
+            for volume_folder in self.volume_folders.get(piece.volume, ())
         ]
 
     def extras(self) -> Iterator[tuple[HostPath, FileStat]]:
-        """Yield what lies there and in no entry: names, then a folder that holds no piece."""
-        for number, places in self.places.items():
+        """Yield names that belong to no entry, then the folder itself if it has no pieces."""
+        for number, copies in self.volume_folders.items():
             declared = {
                 piece.file_name
                 for entry in self.entries
                 for piece in pieces_of(entry)
                 if piece.volume == number
             }
-            for place in places:
-                for name, stat in self.listings[place].items():
+            for volume_folder in copies:
+                for name, stat in self.listings[volume_folder].items():
                     if name not in declared:
-                        yield place.joined(CONTENT, self.folder, name), stat
-                if not declared and place in self.folders:
-                    yield place.joined(CONTENT, self.folder), self.folders[place]
+                        yield volume_folder.joined(CONTENT, self.folder, name), stat
+                if not declared and volume_folder in self.folders:
+                    path = volume_folder.joined(CONTENT, self.folder)
+                    yield path, self.folders[volume_folder]
 
 
 def survey_content(
-    media: Media, places: VolumeFolders, entries: Iterable[Entry]
+    media: Media, volume_folders: VolumeFolders, entries: Iterable[Entry]
 ) -> Iterator[FolderSurvey]:
-    """Walk along manifest and media together.
+    """Read manifest and media together, and yield one survey for each content folder.
 
-    Content folders that hold no entry come as surveys without entries, at the end; names in
-    ``content`` that are no folder of content are not among them (``content_names`` lists them).
+    Content folders without entries come last. Other names in ``content`` are not surveyed;
+    ``strays`` lists them.
     """
     folders = {
-        place: {stat.name: stat for stat in content_names(media, place) if is_content_folder(stat)}
-        for same in places.values()
-        for place in same
+        volume_folder: {
+            stat.name: stat
+            for stat in content_names(media, volume_folder)
+            if is_content_folder(stat)
+        }
+        for copies in volume_folders.values()
+        for volume_folder in copies
     }
-    ground = _Ground(media, places, folders)
+    surveyor = _Surveyor(media, volume_folders, folders)
     for folder, group in groupby(entries, key=lambda entry: entry.sha1.folder):
-        yield ground.survey(folder, tuple(group))
+        yield surveyor.survey(folder, tuple(group))
     for folder in sorted({name for names in folders.values() for name in names}):
-        yield ground.survey(folder, ())
+        yield surveyor.survey(folder, ())
 
 
-def content_names(media: Media, place: HostPath) -> list[FileStat]:
-    """List what lies directly in a volume's ``content``; nothing where it has none.
+def content_names(media: Media, volume_folder: HostPath) -> list[FileStat]:
+    """List the names directly in a volume's ``content``; none if the volume has no such folder.
 
-    A look at the folder itself would not tell one that was never there from one that has gone.
+    The volume's listing decides whether ``content`` exists. A stat of ``content`` could not tell a
+    folder that never existed from a folder that has just disappeared.
     """
-    is_there = any(
-        stat.name == CONTENT and stat.kind == "folder" for stat in media.list_folder(place)
+    has_content = any(
+        stat.name == CONTENT and stat.kind == "folder" for stat in media.list_folder(volume_folder)
     )
-    return media.list_folder(place.joined(CONTENT)) if is_there else []
+    return media.list_folder(volume_folder.joined(CONTENT)) if has_content else []
 
 
-def strays(media: Media, place: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
+def strays(media: Media, volume_folder: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
     """Yield names in a volume's ``content`` that cannot be a content folder."""
-    for stat in content_names(media, place):
+    for stat in content_names(media, volume_folder):
         if not is_content_folder(stat):
-            yield place.joined(CONTENT, stat.name), stat
+            yield volume_folder.joined(CONTENT, stat.name), stat
 
 
 def is_content_folder(stat: FileStat) -> bool:
-    """Whether a name in ``content`` is that of a content folder, ``00`` to ``FF``, and is one."""
+    """Return True if a name in ``content`` is a folder with a name from ``00`` to ``FF``."""
     return (
         stat.kind == "folder"
         and len(stat.name) == 2
@@ -113,20 +131,20 @@ def is_content_folder(stat: FileStat) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ground:
-    """What is walked over. ``folders`` are the content folders of each place, not yet visited."""
+class _Surveyor:
+    """State of a survey; ``folders`` are the content folders not surveyed yet, by volume folder."""
 
     media: Media
-    places: VolumeFolders
+    volume_folders: VolumeFolders
     folders: Mapping[HostPath, dict[str, FileStat]]
 
     def survey(self, folder: str, entries: tuple[Entry, ...]) -> FolderSurvey:
         listings: dict[HostPath, FolderNames] = {}
-        there: dict[HostPath, FileStat] = {}
-        for place, waiting in self.folders.items():
-            listings[place] = {}
-            if (found := waiting.pop(folder, None)) is not None:
-                names = self.media.list_folder(place.joined(CONTENT, folder))
-                listings[place] = {stat.name: stat for stat in names}
-                there[place] = found
-        return FolderSurvey(folder, entries, listings, self.places, there)
+        existing: dict[HostPath, FileStat] = {}
+        for volume_folder, unvisited in self.folders.items():
+            listings[volume_folder] = {}
+            if (folder_stat := unvisited.pop(folder, None)) is not None:
+                stats = self.media.list_folder(volume_folder.joined(CONTENT, folder))
+                listings[volume_folder] = {stat.name: stat for stat in stats}
+                existing[volume_folder] = folder_stat
+        return FolderSurvey(folder, entries, listings, self.volume_folders, existing)

@@ -1,8 +1,8 @@
-"""Tidy a bundle's folder that we are about to write, or have written.
+"""Remove leftovers from a bundle's folder on media, and refuse files of somebody else.
 
-Whatever the seal does not name would make the other side refuse the bundle. What an earlier,
-unfinished run of ours left is removed; what we would never have written belongs to somebody else
-and stops us by name, before anything is written.
+The other side refuses a bundle with any name that is not sealed. Names that packing could have
+written are leftovers of an unfinished run, and are removed. Any other name belongs to somebody
+else: the export stops before anything is written, and the error gives the path.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _PART = re.compile(re.escape(PART_MARK) + r"[0-9]{3}$")
 
 
 def refuse_strangers(media: Host, bundle: HostPath) -> None:
-    """Look where a bundle goes for anything that we would not have written there.
+    """Refuse a bundle's folder that contains names that packing never writes.
 
     Raises:
-        SafetyError: There is something; it is named and left alone.
+        SafetyError: There is such a name. The error gives its path; it is not touched.
     """
     for path, stat in _walk(media, bundle):
         raise SafetyError(
@@ -44,20 +44,20 @@ def refuse_strangers(media: Host, bundle: HostPath) -> None:
 
 
 def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: int) -> None:
-    """Remove what unfinished runs of ours left.
+    """Remove files and folders that unfinished runs of ours have left.
 
     Args:
         media: The machine that the media are mounted on.
-        bundle: The bundle's folder; ``refuse_strangers`` has looked through it.
+        bundle: The bundle's folder; ``refuse_strangers`` has accepted it.
         entries: All entries of the bundle, in manifest order.
-        volumes: How many volumes the bundle has.
+        volumes: Number of volumes of the bundle.
     """
     for stat in media.list_folder(bundle):
         number = volume_number(stat.name)
         if number is not None and not 1 <= number <= volumes:
             media.remove_tree(bundle.joined(stat.name))
-    places = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
-    for survey in survey_content(Media(media), places, entries):
+    volume_folders = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
+    for survey in survey_content(Media(media), volume_folders, entries):
         if extras := [path for path, _ in survey.extras()]:
             media.remove(extras).require_all()
     for number in range(1, volumes + 1):
@@ -75,10 +75,10 @@ def _sweep_besides(media: Host, volume: HostPath) -> None:
 
 
 def _walk(media: Host, bundle: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
-    """Yield what is not ours: the bundle's folder, if it is none, or names below it."""
-    found = media.stat(bundle)
-    if found is not None and found.kind != "folder":
-        yield bundle, found
+    """Yield names that packing never writes; also the bundle's path itself if it is no folder."""
+    bundle_stat = media.stat(bundle)
+    if bundle_stat is not None and bundle_stat.kind != "folder":
+        yield bundle, bundle_stat
         return
     for stat in media.list_folder(bundle):
         path = bundle.joined(stat.name)
@@ -91,8 +91,8 @@ def _walk(media: Host, bundle: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
 def _walk_volume(media: Host, volume: HostPath) -> Iterator[tuple[HostPath, FileStat]]:
     allowed = allowed_names(1)
     for stat in media.list_folder(volume):
-        wanted = "folder" if stat.name == CONTENT else "file"
-        if stat.kind != wanted or stat.name.removesuffix(BESIDE_SUFFIX) not in allowed:
+        expected_kind = "folder" if stat.name == CONTENT else "file"
+        if stat.kind != expected_kind or stat.name.removesuffix(BESIDE_SUFFIX) not in allowed:
             yield volume.joined(stat.name), stat
         elif stat.kind == "folder":
             yield from _walk_content(media, volume.joined(CONTENT))
@@ -110,6 +110,6 @@ def _walk_content(media: Host, content: HostPath) -> Iterator[tuple[HostPath, Fi
 
 
 def _is_ours(name: str) -> bool:
-    """Say whether a file name is one that packing gives: content, part, or either unfinished."""
+    """Return True if packing writes such a name: content or a part, finished or not."""
     plain = _PART.sub("", name.removesuffix(BESIDE_SUFFIX))
     return ContentName.parse(plain) is not None

@@ -1,8 +1,15 @@
 """Read a bundle from media: documents into the state folder, content into the intake.
 
-Each byte of the media is read once, through both digests. Only the copies made here are parsed,
-placed or given to anyone. All faults are collected; ``raise_for_faults`` says what they amount to,
-and until it has returned nothing of the copies may be used.
+Each byte of the media is read once, and both digests are taken on the way. Only the copies made
+here are parsed, placed or passed on. All faults are collected in ``bundle.faults``; the copies may
+be used only after ``raise_for_faults`` has returned.
+
+One file with copies of its volumes passes through these states:
+
+| state | the copy is intact | the copy is missing or wrong |
+|---|---|---|
+| first or further copy is tried | done; earlier faults are ``recovered`` | try the next copy |
+| last copy is tried | done; earlier faults are ``recovered`` | all its faults count |
 """
 
 from __future__ import annotations
@@ -42,12 +49,12 @@ from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
 Treatment = Literal["copy", "prove"]
-"""What to do with a carried file: bring it into the intake, or only read it."""
+"""Treatment of a carried file: copy it into the intake, or only read and prove it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """Where content waits until all is verified: a folder of ours beside WsusContent."""
+    """Our folder beside WsusContent where content waits until the whole bundle is verified."""
 
     host: Host
     folder: HostPath
@@ -55,7 +62,7 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class UnpackedDocuments:
-    """Copies on our own disk; each is the one that the header binds, or it is None."""
+    """Copies on our own disk that match the header's bindings; None if no intact copy exists."""
 
     manifest: TrustedManifest | None
     package: Path | None
@@ -64,9 +71,13 @@ class UnpackedDocuments:
 
 @dataclass(slots=True)
 class ContentRead:
-    """How much content was read: ``written`` into the intake, ``adopted`` from an earlier run.
+    """Totals of the content that was read.
 
-    ``proved`` files were only read.
+    Attributes:
+        written: Files copied into the intake.
+        adopted: Files that an earlier run had left in the intake, proved there.
+        proved: Files that were only read.
+        size_bytes: Bytes of all these files.
     """
 
     written: int = 0
@@ -78,20 +89,20 @@ class ContentRead:
 def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
     """Copy manifest, package and approvals into a folder of ours, and prove the volumes' lists.
 
-    They are read from the media every time, also where copies of an earlier run lie in the folder:
-    a medium that was changed meanwhile is found out. Faults go to ``bundle.faults``.
+    All are read from the media every time, even if an earlier run left copies in the folder, so
+    that a change of the medium is noticed. Faults go to ``bundle.faults``.
 
     Args:
-        bundle: Whose header is trusted.
-        folder: On this machine, not on the media; it exists.
+        bundle: The opened bundle.
+        folder: An existing folder on this machine, not on the media.
 
     Raises:
-        DiskFullError: No room for the copies.
+        DiskFullError: There is no room for the copies.
     """
-    copying = _Copying(bundle, LocalHost(), str(folder.absolute()))
+    copier = _DocumentCopier(bundle, LocalHost(), str(folder.absolute()))
     header = bundle.header
     copies = {
-        name: copying.copy(name, binding)
+        name: copier.copy(name, binding)
         for name, binding in (
             (MANIFEST, header.manifest),
             (PACKAGE, header.package),
@@ -115,49 +126,50 @@ def unpack_content(
     choose: Callable[[Entry], Treatment] | None = None,
     progress: Progress | None = None,
 ) -> ContentRead:
-    """Bring carried content into the intake, or only prove it; faults go to ``bundle.faults``.
+    """Copy carried content into the intake, or only prove it; faults go to ``bundle.faults``.
 
-    A file that an earlier run left in the intake is proved there by both digests and used. Where
-    there are copies of a volume, a file that is missing or damaged on one is taken from another.
+    A file that an earlier run left in the intake is proved there by both digests and used. If
+    there are copies of a volume, a file that is missing or damaged in one copy is read from
+    another.
 
     Args:
-        bundle: Whose header is trusted.
-        manifest: Of the same bundle.
-        intake: Where content goes; None only proves.
-        choose: What to do with each carried entry; without it all are copied (or proved).
-        progress: Is advanced by bytes; begun and ended by the caller.
+        bundle: The opened bundle.
+        manifest: The manifest of the same bundle.
+        intake: Target of the content; None: only prove it.
+        choose: Returns the treatment of a carried entry; None: the same for all.
+        progress: Advanced by bytes; the caller begins and ends it.
 
     Raises:
         TrustError: The manifest breaks the format although it is sealed.
-        DiskFullError, ConnectionLostError: As from the intake's host; run again, it goes on.
+        DiskFullError, ConnectionLostError: As from the intake's host. A repeated call continues.
     """
     reading = _Reading(bundle, intake, choose, progress or Silence())
     reading.run(_attempts(reading, manifest.entries()))
-    while reading.again:
-        again, reading.again = reading.again, []
-        reading.run(iter(again))
+    while reading.retries:
+        retries, reading.retries = reading.retries, []
+        reading.run(iter(retries))
     if intake is not None:
         intake.host.flush_folders([intake.folder])
-    return reading.done
+    return reading.totals
 
 
 # --- documents ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Copying:
-    """Copies documents into a folder of ours on this machine."""
+class _DocumentCopier:
+    """Inputs for copying documents into a folder of ours on this machine."""
 
     bundle: OpenedBundle
     machine: Host
     folder: str
 
     def copy(self, name: str, binding: Binding) -> Path | None:
-        """Copy one document from the first place that has it right."""
+        """Copy one document from the first volume folder in which it is intact."""
         final = self.machine.path(self.folder).joined(name)
         tried = Faults()
-        for place in self.bundle.places.get(1, ()):
-            source = place.joined(name)
+        for volume_folder in self.bundle.volume_folders.get(1, ()):
+            source = volume_folder.joined(name)
             item = CopyItem(
                 sources=(source,),
                 size_bytes=binding.size_bytes,
@@ -166,27 +178,27 @@ class _Copying:
                 final=final,
             )
             if _transfer(self.bundle.media, item, self.machine, tried):
-                self.bundle.faults.settle(tried, recovered=True)
+                self.bundle.faults.merge(tried, recovered=True)
                 return Path(final.text)
-        self.bundle.faults.settle(tried, recovered=False)
+        self.bundle.faults.merge(tried, recovered=False)
         return None
 
 
 def _prove_lists(bundle: OpenedBundle) -> None:
     for volume in bundle.header.volumes:
-        places = bundle.places.get(volume.number, ())
+        copies = bundle.volume_folders.get(volume.number, ())
         for name, binding in ((BLAKE3SUMS, volume.blake3sums), (SHA1SUMS, volume.sha1sums)):
             tried = Faults()
             items = (
-                CopyItem((place.joined(name),), binding.size_bytes, blake3=binding.blake3)
-                for place in places
+                CopyItem((volume_folder.joined(name),), binding.size_bytes, blake3=binding.blake3)
+                for volume_folder in copies
             )
-            is_right = any(_transfer(bundle.media, item, None, tried) for item in items)
-            bundle.faults.settle(tried, recovered=is_right)
+            is_intact = any(_transfer(bundle.media, item, None, tried) for item in items)
+            bundle.faults.merge(tried, recovered=is_intact)
 
 
 def _transfer(media: Media, item: CopyItem, destination: Host | None, tried: Faults) -> bool:
-    """Read one file, after a look at it; note what is wrong with it."""
+    """Copy or prove one file if its size fits; add its fault to ``tried``. True if intact."""
     path = item.sources[0]
     stat = media.stat(path)
     if stat is None:
@@ -194,11 +206,11 @@ def _transfer(media: Media, item: CopyItem, destination: Host | None, tried: Fau
     elif stat.kind == "file" and stat.size_bytes != item.size_bytes:
         tried.size(path, item.size_bytes, stat.size_bytes)
     elif stat.kind == "file":
-        (result,) = (each for batch in copy_files(media, destination, [item]) for each in batch)
+        (result,) = (result for batch in copy_files(media, destination, [item]) for result in batch)
         if result.error is None:
             return True
         tried.unread(path, result.error)
-    # A link or device under this name is noted as such when the bundle is opened.
+    # ``open_bundle`` has already added a fault for a link or device with this name.
     return False
 
 
@@ -207,64 +219,68 @@ def _transfer(media: Media, item: CopyItem, destination: Host | None, tried: Fau
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One file to read, from one choice of places for its pieces; others are still to be tried.
+    """One try to read a file.
 
-    ``tried`` are the faults of the copies so far.
+    Attributes:
+        item: The file; its sources are the pieces in one choice of volume folders.
+        alternatives: Other choices of sources, not tried yet.
+        tried: Faults of the tries so far.
     """
 
     item: CopyItem
-    others: tuple[tuple[HostPath, ...], ...]
+    alternatives: tuple[tuple[HostPath, ...], ...]
     tried: Faults
 
 
 @dataclass(slots=True)
 class _Reading:
-    """One reading of a bundle's content."""
+    """State of reading a bundle's content; ``retries`` are files to read from another copy."""
 
     bundle: OpenedBundle
     intake: Intake | None
     choose: Callable[[Entry], Treatment] | None
     progress: Progress
-    done: ContentRead = field(default_factory=ContentRead)
-    again: list[_Attempt] = field(default_factory=list)
+    totals: ContentRead = field(default_factory=ContentRead)
+    retries: list[_Attempt] = field(default_factory=list)
 
     def treatment(self, entry: Entry) -> Treatment:
         chosen = "copy" if self.choose is None else self.choose(entry)
         return "prove" if chosen == "copy" and self.intake is None else chosen
 
     def run(self, attempts: Iterator[_Attempt]) -> None:
-        """Read files, note what became of them, and keep those that may be read elsewhere."""
-        waiting: dict[CopyItem, _Attempt] = {}  # of the batches that are under way
+        """Read files, and record their results."""
+        pending: dict[CopyItem, _Attempt] = {}  # attempts of the batches that are under way
 
         def items() -> Iterator[CopyItem]:
             for attempt in attempts:
-                waiting[attempt.item] = attempt
+                pending[attempt.item] = attempt
                 yield attempt.item
 
         destination = None if self.intake is None else self.intake.host
         for batch in copy_files(self.bundle.media, destination, items(), progress=self.progress):
             for result in batch:
-                self.note(waiting.pop(result.item), result)
+                self.record(pending.pop(result.item), result)
 
-    def note(self, attempt: _Attempt, result: CopyResult) -> None:
+    def record(self, attempt: _Attempt, result: CopyResult) -> None:
+        """Count a file that is intact; else retry it from another copy, or add its faults."""
         item = result.item
         if result.error is None:
-            self.done.size_bytes += item.size_bytes
-            self.done.written += result.written
-            self.done.proved += item.final is None
-            self.done.adopted += item.final is not None and not result.written
-            self.bundle.faults.settle(attempt.tried, recovered=True)
+            self.totals.size_bytes += item.size_bytes
+            self.totals.written += result.written
+            self.totals.proved += item.final is None
+            self.totals.adopted += item.final is not None and not result.written
+            self.bundle.faults.merge(attempt.tried, recovered=True)
             return
         attempt.tried.unread(item.sources[0], result.error)
-        if attempt.others:
-            again = replace(item, sources=attempt.others[0], present=False)
-            self.again.append(_Attempt(again, attempt.others[1:], attempt.tried))
+        if attempt.alternatives:
+            retry = replace(item, sources=attempt.alternatives[0], present=False)
+            self.retries.append(_Attempt(retry, attempt.alternatives[1:], attempt.tried))
         else:
-            self.bundle.faults.settle(attempt.tried, recovered=False)
+            self.bundle.faults.merge(attempt.tried, recovered=False)
 
 
 def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]:
-    """Walk along manifest and media and yield what is to be read; note what is not there."""
+    """Read manifest and media together, and yield the files to read; others become faults."""
     bundle = reading.bundle
     for survey in _surveys(bundle, entries):
         for path, stat in survey.extras():
@@ -279,12 +295,13 @@ def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]
 
 
 def _surveys(bundle: OpenedBundle, entries: Iterator[Entry]) -> Iterator[FolderSurvey]:
-    """Survey the content folders up to one that cannot be listed, which is noted.
+    """Survey the content folders; stop with a fault at a folder that cannot be listed.
 
-    No other copy makes up for it: nobody knows which undeclared names that folder holds.
+    Another copy of the volume cannot replace the listing, because the unreadable folder may
+    contain undeclared names.
     """
     try:
-        yield from survey_content(bundle.media, bundle.places, entries)
+        yield from survey_content(bundle.media, bundle.volume_folders, entries)
     except HostFileError as error:
         bundle.faults.unread(error.facts["path"], error)
 
@@ -316,31 +333,37 @@ def _attempt(
 def _choices(
     bundle: OpenedBundle, survey: FolderSurvey, entry: Entry, tried: Faults
 ) -> tuple[tuple[HostPath, ...], ...] | None:
-    """Say from where a file can be read: several ways when there are copies of its volumes.
+    """Return the choices of sources for a file: several if there are copies of its volumes.
 
-    None, and faults noted, when a piece of it is nowhere as it should be.
+    None, after the faults were added, if any piece has no file of the right size.
     """
-    found = [(piece, _sound_places(bundle, survey, piece, tried)) for piece in pieces_of(entry)]
-    if not all(sound for _, sound in found):
-        bundle.faults.settle(tried, recovered=False)
+    candidates = [
+        (piece, _candidate_folders(bundle, survey, piece, tried)) for piece in pieces_of(entry)
+    ]
+    if not all(folders for _, folders in candidates):
+        bundle.faults.merge(tried, recovered=False)
         return None
-    ways = max(len(sound) for _, sound in found)
+    count = max(len(folders) for _, folders in candidates)
     return tuple(
-        tuple(survey.path_in(sound[min(way, len(sound) - 1)], piece) for piece, sound in found)
-        for way in range(ways)
+        tuple(
+            survey.path_in(folders[min(number, len(folders) - 1)], piece)
+            for piece, folders in candidates
+        )
+        for number in range(count)
     )
 
 
-def _sound_places(
+def _candidate_folders(
     bundle: OpenedBundle, survey: FolderSurvey, piece: Piece, tried: Faults
 ) -> list[HostPath]:
-    """Give the places that show a piece as a plain file of its size; note what is wrong elsewhere.
+    """Return the volume folders with a plain file of a piece's name and size.
 
-    A link or device under its name is never spared, whatever lies in another place.
+    Missing files and wrong sizes are added to ``tried``, and may be recovered from another copy. A
+    link or device with the piece's name always counts as a fault of the bundle.
     """
-    sound = []
-    for place, stat in survey.find(piece):
-        path = survey.path_in(place, piece)
+    candidates = []
+    for volume_folder, stat in survey.find(piece):
+        path = survey.path_in(volume_folder, piece)
         if stat is None:
             tried.missing(path)
         elif stat.kind != "file":
@@ -348,20 +371,20 @@ def _sound_places(
         elif stat.size_bytes != piece.size_bytes:
             tried.size(path, piece.size_bytes, stat.size_bytes)
         else:
-            sound.append(place)
-    if piece.volume not in bundle.places:
-        tried.missing(_unplaced(bundle, survey, piece))
-    return sound
+            candidates.append(volume_folder)
+    if piece.volume not in bundle.volume_folders:
+        tried.missing(_path_in_missing_volume(bundle, survey, piece))
+    return candidates
 
 
-def _unplaced(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> HostPath:
-    """Name where a piece of a volume that is nowhere would lie."""
-    beside = next(iter(bundle.places.values()))[0].parent
-    return survey.path_in(beside.joined(volume_name(piece.volume)), piece)
+def _path_in_missing_volume(bundle: OpenedBundle, survey: FolderSurvey, piece: Piece) -> HostPath:
+    """Return the path that a piece would have if its missing volume lay beside another one."""
+    bundle_folder = next(iter(bundle.volume_folders.values()))[0].parent
+    return survey.path_in(bundle_folder.joined(volume_name(piece.volume)), piece)
 
 
 def _intake_sizes(intake: Intake | None, survey: FolderSurvey) -> dict[str, int]:
-    """Say which files an earlier run left in this folder of the intake."""
+    """Return the sizes of the files that an earlier run left in this folder of the intake."""
     if intake is None or not survey.entries:
         return {}
     return {

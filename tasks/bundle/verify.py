@@ -1,4 +1,4 @@
-"""Prove a whole bundle and list all that is wrong with it. Changes nothing on any server."""
+"""Prove a whole bundle and collect all its faults. Changes nothing on any server."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def prove_bundle(
     scratch: Path,
     progress: Progress | None = None,
 ) -> ContentRead:
-    """Prove documents, lists and every content file; what is wrong goes to ``bundle.faults``.
+    """Prove documents, lists and every content file; faults go to ``bundle.faults``.
 
     Args:
-        bundle: Whose header is trusted.
+        bundle: The opened bundle.
         scratch: A folder of ours on this machine, for copies of the documents; the caller
             removes it afterwards.
-        progress: Is advanced by bytes; begun and ended by the caller.
+        progress: Advanced by bytes; the caller begins and ends it.
 
     Raises:
         TrustError: The sealed manifest breaks the format.
@@ -37,18 +37,19 @@ def prove_bundle(
     return unpack_content(bundle, documents.manifest, progress=progress)
 
 
-def lies_whole(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
-    """Whether every name that a bundle's seal knows lies there with its size, and no other name.
+def looks_complete(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
+    """Return True if exactly the sealed names exist on the media, each with its sealed size.
 
-    Nothing is read: this finds what was moved, cut off or added, not what has rotted.
+    No content is read, so files that were moved, cut off or added are noticed, but files whose
+    bytes have decayed are not.
 
     Args:
-        bundle: Whose header is trusted.
-        entries: Its manifest, from our own copy.
+        bundle: The opened bundle.
+        entries: The entries of its manifest, from our own copy.
     """
-    if bundle.faults or not all(_documents_lie_there(bundle)):
+    if bundle.faults or not all(_documents_have_size(bundle)):
         return False
-    for survey in survey_content(bundle.media, bundle.places, entries):
+    for survey in survey_content(bundle.media, bundle.volume_folders, entries):
         if any(survey.extras()):
             return False
         for piece in (piece for entry in survey.entries for piece in pieces_of(entry)):
@@ -57,14 +58,14 @@ def lies_whole(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
     return True
 
 
-def _documents_lie_there(bundle: OpenedBundle) -> Iterator[bool]:
+def _documents_have_size(bundle: OpenedBundle) -> Iterator[bool]:
     header = bundle.header
     first = ((MANIFEST, header.manifest), (PACKAGE, header.package), (APPROVALS, header.approvals))
     for volume in header.volumes:
         lists = ((BLAKE3SUMS, volume.blake3sums), (SHA1SUMS, volume.sha1sums))
-        for place in bundle.places.get(volume.number, ()):
+        for volume_folder in bundle.volume_folders.get(volume.number, ()):
             for name, binding in (*lists, *(first if volume.number == 1 else ())):
-                yield _has_size(bundle.media.stat(place.joined(name)), binding.size_bytes)
+                yield _has_size(bundle.media.stat(volume_folder.joined(name)), binding.size_bytes)
 
 
 def _has_size(stat: FileStat | None, size_bytes: int) -> bool:

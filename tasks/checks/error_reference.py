@@ -152,8 +152,8 @@ def _codes(text: str) -> Iterator[int]:
 
 
 def _numbers(pattern: re.Pattern[str], text: str) -> Iterator[int]:
-    for found in pattern.finditer(text):
-        yield from (int(digits) for digits in found.groups() if digits)
+    for match in pattern.finditer(text):
+        yield from (int(digits) for digits in match.groups() if digits)
 
 
 def _names(signals: _Signals, error: SyncError) -> bool:

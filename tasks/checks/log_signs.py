@@ -131,6 +131,6 @@ def _is_enabled(state: str) -> bool:
 
 def _endpoint_in(message: str) -> str | None:
     """The other end that a message names; namespaces of SOAP are no ends."""
-    found = (match for pattern in _ENDPOINTS if (match := pattern.search(message)))
-    first = next(found, None)
+    matches = (match for pattern in _ENDPOINTS if (match := pattern.search(message)))
+    first = next(matches, None)
     return first["host"].casefold() if first else None

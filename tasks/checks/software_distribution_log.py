@@ -94,8 +94,8 @@ def read_rolled_logs(
         logs: Opens each file anew, by its name; names of other files are left out. Each is opened
             twice: for the first time in it, then for its entries.
     """
-    named = ((_first_time(opened()), name) for name, opened in logs.items() if is_log_name(name))
-    begun = sorted((time, name) for time, name in named if time is not None)
+    starts = ((_first_time(opened()), name) for name, opened in logs.items() if is_log_name(name))
+    begun = sorted((time, name) for time, name in starts if time is not None)
     return chain.from_iterable(read_log(logs[name]()) for _, name in begun)
 
 
@@ -135,14 +135,14 @@ class _Builder:
 def _start(line: str) -> _Builder | None:
     """An entry that this line begins."""
     # Most lines of a log full of stack traces end here, without the pattern.
-    if " UTC" not in line[:48] or (found := _TIME.match(line)) is None:
+    if " UTC" not in line[:48] or (match := _TIME.match(line)) is None:
         return None
-    date, clock, fraction = found.groups(default="0")
+    date, clock, fraction = match.groups(default="0")
     try:
         time = datetime.fromisoformat(f"{date}T{clock}.{fraction.ljust(6, '0')}+00:00")
     except ValueError:  # the thirteenth month
         return None
-    rest = line[found.end() :]
+    rest = line[match.end() :]
     fields = rest.split("\t", 3) if rest.count("\t") >= 2 else rest.split(None, 3)
     level, thread, method, message = (*fields, "", "", "", "")[:4]
     return _Builder(LogEntry(time, level, thread, method, ""), message)
@@ -150,15 +150,15 @@ def _start(line: str) -> _Builder | None:
 
 def _lines(texts: Iterable[str]) -> Iterator[str]:
     """Lines of a text, each at most ``LINE_CHARACTERS``; the rest of a longer one is dropped."""
-    kept = ""
+    pending = ""
     for text in texts:
         *whole, rest = text.split("\n")
         for line in whole:
-            yield _legible((kept + line[:LINE_CHARACTERS])[:LINE_CHARACTERS])
-            kept = ""
-        kept = (kept + rest[:LINE_CHARACTERS])[:LINE_CHARACTERS]
-    if kept:
-        yield _legible(kept)
+            yield _legible((pending + line[:LINE_CHARACTERS])[:LINE_CHARACTERS])
+            pending = ""
+        pending = (pending + rest[:LINE_CHARACTERS])[:LINE_CHARACTERS]
+    if pending:
+        yield _legible(pending)
 
 
 def _legible(line: str) -> str:
@@ -191,9 +191,9 @@ def _texts(chunks: Iterable[bytes | memoryview]) -> Iterator[str]:
 
 def _encoding_of(head: bytes) -> tuple[str, int]:
     """The encoding by a log's first bytes, and how many of them come before its text."""
-    for mark, encoding in _MARKS:
-        if head.startswith(mark):
-            return encoding, len(mark)
+    for byte_order_mark, encoding in _MARKS:
+        if head.startswith(byte_order_mark):
+            return encoding, len(byte_order_mark)
     zeros = (head[::2].count(0), head[1::2].count(0))
     if 4 * max(zeros) <= len(head) or 4 * min(zeros) > max(zeros):
         return "utf-8", 0

@@ -1,1 +1,1 @@
-"""Content files: their names, digests, where they lie, what is missing."""
+"""Content files: names, digests, scan, listing, copying, placing and deletion."""

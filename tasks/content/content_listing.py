@@ -1,8 +1,7 @@
-"""Files that one scan of WsusContent found, with the proof of each, in an SQLite file.
+"""The files of one scan of WsusContent, with the proof of each, in an SQLite file.
 
-One row a file, kept in the order of scans and manifests, so that it is walked along with them; and
-found by digest, so that an audit can ask for one file. 500,000 files are some 80 MB on disk and
-nothing in memory.
+One row per file. Rows are read in the order of scans and manifests, to compare them; single files
+are found by digest, for an audit. 500,000 files take about 80 MB on disk and no memory.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ _COLUMNS = "sha1, extension, size_bytes, mtime_ns, file_id, blake3"
 
 @dataclass(frozen=True, slots=True)
 class PresentFile:
-    """A file of WsusContent, found by its digest.
+    """A file that is present in WsusContent.
 
     Attributes:
         size_bytes: Its size.
-        is_valid: True if its bytes are those that its name promises, False if not; None if they
-            were not read since it changed: then a size that differs from the package's is wrong.
+        is_valid: True if the SHA-1 of its bytes is the SHA-1 in its name, False if not. None if
+            the file was not read since it changed; then only its size can be compared.
     """
 
     size_bytes: int
@@ -49,10 +48,9 @@ ContentLookup = Callable[[ContentDigest], PresentFile | None]
 
 
 class ContentListing:
-    """What lies in one WsusContent folder. Used by one thread.
+    """The files of one WsusContent folder. For one thread.
 
-    ``is_valid`` of a file: its bytes are what its name says (True), are not (False), or nobody has
-    looked since it changed (None).
+    The column ``is_valid`` has the meaning of ``PresentFile.is_valid``.
     """
 
     def __init__(self, path: Path, content_dir: HostPath) -> None:
@@ -65,7 +63,7 @@ class ContentListing:
         self._connection.execute("PRAGMA synchronous=OFF")
 
     def fill(self, files: Iterable[ContentFile]) -> Self:
-        """Write what a scan yields; remembered digests count as proof."""
+        """Replace the contents by the files of a scan; their cached digests count as proof."""
         self._connection.executescript(_SCHEMA)
         self._connection.execute("BEGIN")
         self._connection.executemany(
@@ -75,22 +73,22 @@ class ContentListing:
         return self
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def __iter__(self) -> Iterator[ContentFile]:
-        """Yield the files in the order of scans; changes made meanwhile may not be seen."""
+        """Yield the files in the order of scans, possibly without changes made meanwhile."""
         return self._select("1")
 
     def unproved(self) -> Iterator[ContentFile]:
-        """Yield the files that nobody has looked into since they changed."""
+        """Yield the files that were not read since they changed."""
         return self._select("is_valid IS NULL")
 
     def _select(self, condition: str) -> Iterator[ContentFile]:
         last: tuple[int, bytes, str] = (-1, b"", "")
         while True:
-            # Page by page: a page is read whole before any of it is used, so that callers may
-            # write between two rows.
+            # Read a whole page before yielding its first row, so that callers may write between
+            # two rows.
             rows = self._connection.execute(
                 f"SELECT {_COLUMNS} FROM content WHERE (folder, sha1, extension) > (?, ?, ?)"  # noqa: S608
                 f" AND {condition} ORDER BY folder, sha1, extension LIMIT {_ROWS_AT_ONCE}",
@@ -102,8 +100,8 @@ class ContentListing:
                 yield self._file(row)
             last = (rows[-1][0][-1], rows[-1][0], rows[-1][1])
 
-    def settle(self, results: Iterable[tuple[ContentFile, FileDigests | None]]) -> None:
-        """Write what reading found: digests of a file's bytes, or None when it cannot be read."""
+    def record_digests(self, results: Iterable[tuple[ContentFile, FileDigests | None]]) -> None:
+        """Store the digests of files that were read; None for a file that cannot be read."""
         self._connection.execute("BEGIN")
         self._connection.executemany(
             "UPDATE content SET blake3=?, is_valid=? WHERE folder=? AND sha1=? AND extension=?",
@@ -119,7 +117,7 @@ class ContentListing:
         self._connection.execute("COMMIT")
 
     def look_up(self, name: ContentName) -> PresentFile | None:
-        """Find the file with a name; None when there is none."""
+        """Return the file with a name; None if there is none."""
         row = self._connection.execute(
             "SELECT size_bytes, is_valid FROM content WHERE folder=? AND sha1=? AND extension=?",
             _key(name),
@@ -127,7 +125,7 @@ class ContentListing:
         return row and PresentFile(row[0], None if row[1] is None else bool(row[1]))
 
     def find(self, digest: ContentDigest) -> PresentFile | None:
-        """Find the file with a digest, whatever its extension; a valid file before others."""
+        """Return the file with a digest, whatever its extension; a valid file is preferred."""
         row = self._connection.execute(
             "SELECT size_bytes, is_valid FROM content WHERE folder=? AND sha1=?"
             " ORDER BY is_valid DESC LIMIT 1",
@@ -136,12 +134,12 @@ class ContentListing:
         return row and PresentFile(row[0], None if row[1] is None else bool(row[1]))
 
     def totals(self) -> tuple[int, int]:
-        """How many files there are, and their bytes."""
+        """Return the number of files and their bytes."""
         row = self._connection.execute("SELECT count(*), total(size_bytes) FROM content").fetchone()
         return int(row[0]), int(row[1])
 
     def digest(self) -> str:
-        """BLAKE3 over names and sizes, hex: changes when a file comes, goes or grows."""
+        """Return the BLAKE3, in hex, of all names, sizes and modification times."""
         hasher = blake3()
         for file in self:
             hasher.update(f"{file.name.text} {file.size_bytes} {file.mtime_ns}\n".encode())

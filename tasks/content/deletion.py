@@ -1,8 +1,8 @@
-"""Which content files a mirror takes away from the disconnected server: pure.
+"""Decide which content files a mirror deletes from the disconnected server. Pure.
 
-Only files that the staging server no longer holds; never one that an update still needs; never
-from an empty manifest. A person confirms the list by its digest, and what is deleted goes to the
-trash first.
+It deletes only files that the staging server no longer has, never a file that an update still
+needs, and nothing if the manifest is empty. A person confirms the list by its digest, and the
+files go to the trash first.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from blake3 import blake3
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 
-_SHARE_FROM_FILES = 10  # below this number a share says nothing
+_SHARE_FROM_FILES = 10  # a share of fewer files is not meaningful
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteLimits:
-    """How much one import may delete; a share counts only from ten files on."""
+    """Limits of deletion in one import; the share applies from ten deleted files on."""
 
     files: int
     share: float
@@ -29,33 +29,33 @@ class DeleteLimits:
 
 @dataclass(frozen=True, slots=True)
 class DeletePlan:
-    """What would be deleted, and what is kept although staging lacks it.
+    """Files to delete.
 
     Attributes:
-        files: To delete, in the order of scans.
-        kept: How many more staging no longer holds, but an update here still needs.
-        present: How many files lie in WsusContent in all.
+        files: Files to delete, in the order of scans.
+        still_needed: Number of files that staging no longer has, but an update here still needs.
+        present: Number of all files in WsusContent.
     """
 
     files: tuple[ContentFile, ...]
-    kept: int
+    still_needed: int
     present: int
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of what would be deleted."""
+        """Bytes of the files to delete."""
         return sum(file.size_bytes for file in self.files)
 
     @property
     def digest(self) -> str:
-        """BLAKE3 over the names, hex: what a person confirms."""
+        """BLAKE3 of the names, in hex; a person confirms the plan by it."""
         hasher = blake3()
         for file in self.files:
             hasher.update(f"{file.name.text}\n".encode())
         return hasher.hexdigest()
 
     def exceeds(self, limits: DeleteLimits) -> str | None:
-        """Which limit the plan breaks, as a sentence; None when it keeps all."""
+        """Describe the first limit that the plan breaks; None if it breaks none."""
         count = len(self.files)
         if count > limits.files:
             return f"{count} files would be deleted, policy.max_deletes is {limits.files}"
@@ -75,18 +75,18 @@ class DeletePlan:
 def plan_deletes(
     surplus: Iterable[ContentFile], *, is_needed: Callable[[ContentDigest], bool], present: int
 ) -> DeletePlan:
-    """Decide on the files that staging no longer holds.
+    """Divide the files that staging no longer has into files to delete and files still needed.
 
     Args:
-        surplus: What lies in WsusContent and in no line of the manifest.
-        is_needed: Whether an update that is not declined needs a file.
-        present: How many files lie in WsusContent.
+        surplus: Files of WsusContent that the manifest does not list.
+        is_needed: Returns True if an update that is not declined needs the file.
+        present: Number of all files in WsusContent.
     """
     files: list[ContentFile] = []
-    kept = 0
+    still_needed = 0
     for file in surplus:
         if is_needed(file.name.digest):
-            kept += 1
+            still_needed += 1
         else:
             files.append(file)
-    return DeletePlan(tuple(files), kept, present)
+    return DeletePlan(tuple(files), still_needed, present)

@@ -1,4 +1,4 @@
-"""The two digests as fields of pydantic models: how they stand in documents and on disk."""
+"""The two digests as fields of pydantic models, in the form that documents use."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""What was hashed once is remembered, so that an unchanged file is not read again to be named.
+"""Cache of digests, so that an unchanged file is not read again only to learn its digests.
 
-A memory, never the truth about bytes: it is asked only with path, size, modification time and
-file id as the file system shows them now, and a copy checks the bytes against it on the way.
-Losing the file costs time, nothing else; so it is written without waiting for the disk, and one
-that is damaged is thrown away.
+The cache never proves bytes. An entry counts only for a file with the same path, size,
+modification time and file id as before, and every copy still compares the bytes with it. Losing
+the cache costs only time: so it is written without waiting for the disk, and a damaged cache is
+deleted.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ _LOOKUP = (
 
 
 class HashCache:
-    """Digests of files that were hashed before, in one SQLite file. Used by one thread.
+    """Digests of files that were hashed before, in one SQLite file. For one thread.
 
-    A context manager: what is not yet written is written at the end, also after an error, since
-    what was hashed stays true.
+    A context manager: it writes pending entries at the end, even after an error, because these
+    digests are still right.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make the memory.
+        """Open or make the cache.
 
         Args:
             path: The SQLite file; its folder must exist.
 
         Raises:
-            HostFileError: It cannot be opened.
+            HostFileError: The file cannot be opened.
         """
         self._path = path
-        self._waiting: list[tuple[str, int, int, str, bytes, bytes, str]] = []
+        self._pending: list[tuple[str, int, int, str, bytes, bytes, str]] = []
         try:
             self._connection = _open(path)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
                 raise HostFileError(operation="open", path=path, reason=str(error)) from error
-            _throw_away(path)
+            _delete(path)
             self._connection = _open(path)
 
     def __enter__(self) -> Self:
@@ -65,22 +65,22 @@ class HashCache:
         self.close()
 
     def lookup(self, file: ContentFile) -> FileDigests | None:
-        """Give the digests of a file that looks as it did when it was hashed; else None."""
+        """Return the digests of a file that has not changed since it was hashed; else None."""
         row = self._first(_LOOKUP, (file.path.text, file.size_bytes, file.mtime_ns, file.file_id))
         if row is None:
             return None
         return FileDigests(ContentDigest(row[0]), Blake3(row[1]), file.size_bytes)
 
     def knows(self, digest: ContentDigest) -> bool:
-        """Whether any file with this digest was ever hashed here."""
+        """Return True if any file with this digest was ever hashed here."""
         query = "SELECT 1 FROM hashed WHERE sha1 = ? LIMIT 1"
         return self._first(query, (digest.raw,)) is not None
 
     def remember(self, files: Iterable[tuple[ContentFile, FileDigests]], *, now: datetime) -> None:
-        """Keep digests that were just computed from these files' bytes."""
-        when = now.isoformat()
+        """Add digests that were just computed from these files' bytes."""
+        hashed_at = now.isoformat()
         for file, digests in files:
-            self._waiting.append(
+            self._pending.append(
                 (
                     file.path.text,
                     file.size_bytes,
@@ -88,28 +88,28 @@ class HashCache:
                     file.file_id,
                     digests.sha1.raw,
                     digests.blake3.raw,
-                    when,
+                    hashed_at,
                 )
             )
-            if len(self._waiting) >= BATCH_FILES:
+            if len(self._pending) >= BATCH_FILES:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what waits, in one transaction."""
-        if not self._waiting:
+        """Write the pending entries in one transaction."""
+        if not self._pending:
             return
         try:
             self._connection.execute("BEGIN")
             self._connection.executemany(
-                "INSERT OR REPLACE INTO hashed VALUES (?, ?, ?, ?, ?, ?, ?)", self._waiting
+                "INSERT OR REPLACE INTO hashed VALUES (?, ?, ?, ?, ?, ?, ?)", self._pending
             )
             self._connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             raise self._give_up(error) from error
-        self._waiting.clear()
+        self._pending.clear()
 
     def close(self) -> None:
-        """Write what waits and let go of the file."""
+        """Write the pending entries, and close the file."""
         self.flush()
         self._connection.close()
 
@@ -121,12 +121,12 @@ class HashCache:
         return row
 
     def _give_up(self, error: sqlite3.DatabaseError) -> Exception:
-        """Throw a memory away that turns out to be damaged; the next run begins another."""
+        """Return the error to raise; delete a damaged cache first, so that the next run goes on."""
         if not _is_damage(error):
             return error
-        self._waiting.clear()
+        self._pending.clear()
         self._connection.close()
-        _throw_away(self._path)
+        _delete(self._path)
         return HostFileError(
             operation="use",
             path=self._path,
@@ -149,11 +149,11 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the file itself is damaged, not the disk full or the folder closed to us."""
+    """Return True if the file is damaged; False for a full disk or a lack of permissions."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-def _throw_away(path: Path) -> None:
+def _delete(path: Path) -> None:
     for end in ("", "-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-r"""Content names and the two digests: SHA-1 is WSUS's name for a file, BLAKE3 is our proof.
+r"""Content names and the two digests. WSUS names a file by its SHA-1; our proof is its BLAKE3.
 
 Layout (WSUS): ``WsusContent\<XX>\<40 hex SHA-1, upper case>.<ext>``, where XX is the last byte
 of the SHA-1. Test vector from a real server: base64 ``y2/wvtpOW/lSqnhTjJoi3xE1EGM=`` is
@@ -15,62 +15,62 @@ _NAME = re.compile(r"([0-9A-Fa-f]{40})(?:\.([A-Za-z0-9]{1,8}))?")
 
 @dataclass(frozen=True, slots=True, order=True)
 class ContentDigest:
-    """WSUS's own SHA-1 of a content file; 20 bytes. Finds corruption, proves nothing."""
+    """WSUS's own SHA-1 of a content file; 20 bytes. It detects corruption, but not an attack."""
 
     raw: bytes
 
     @classmethod
     def from_hex(cls, text: str) -> ContentDigest:
-        """Take 40 hexadecimal digits; anything else is a ``ValueError``."""
+        """Parse 40 hexadecimal digits; anything else is a ``ValueError``."""
         if len(text) != 40:
             raise ValueError(f"a content digest has 40 hexadecimal digits, not {len(text)}")
         return cls(bytes.fromhex(text))
 
     @property
     def hex(self) -> str:
-        """40 upper-case digits, as WSUS writes them."""
+        """Digest as 40 upper-case digits, the form of WSUS."""
         return self.raw.hex().upper()
 
     @property
     def folder(self) -> str:
-        """The folder of WsusContent that holds the file: the last byte."""
+        """Folder of WsusContent that contains the file: the last byte of the digest."""
         return f"{self.raw[-1]:02X}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Blake3:
-    """Our BLAKE3 of a file; 32 bytes. What a seal vouches for."""
+    """Our BLAKE3 of a file; 32 bytes. Sealed documents contain it."""
 
     raw: bytes
 
     @classmethod
     def from_hex(cls, text: str) -> Blake3:
-        """Take 64 hexadecimal digits; anything else is a ``ValueError``."""
+        """Parse 64 hexadecimal digits; anything else is a ``ValueError``."""
         if len(text) != 64:
             raise ValueError(f"a BLAKE3 digest has 64 hexadecimal digits, not {len(text)}")
         return cls(bytes.fromhex(text))
 
     @property
     def hex(self) -> str:
-        """64 lower-case digits, as b3sum writes them."""
+        """Digest as 64 lower-case digits, the form of b3sum."""
         return self.raw.hex()
 
     @property
     def short(self) -> str:
-        """The first 16 digits: what a person is shown, and folders are named after."""
+        """First 16 digits, for messages and names of folders."""
         return self.hex[:16]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ContentName:
-    """A content file's name: digest and extension (may be empty), rebuilt, never passed through."""
+    """A content file's name as digest and extension (may be empty), never as the original text."""
 
     digest: ContentDigest
     extension: str
 
     @classmethod
     def parse(cls, text: str) -> ContentName | None:
-        """Read ``<40 hex>.<ext>``; None when it is anything else (WSUS's own files, partials)."""
+        """Parse ``<40 hex>.<ext>``; None for any other name, such as WSUS's own files."""
         match = _NAME.fullmatch(text)
         if match is None:
             return None
@@ -78,26 +78,26 @@ class ContentName:
 
     @property
     def key(self) -> tuple[bytes, str]:
-        """What two names are compared by: NTFS ignores the case of an extension, so do we."""
+        """Key of comparison: like NTFS it ignores the case of the extension."""
         return (self.digest.raw, self.extension.lower())
 
     @property
     def order(self) -> tuple[int, bytes, str]:
-        """What content is sorted by, everywhere: folder first, then digest, then extension.
+        """Sort key of all content: folder, then digest, then extension.
 
-        Folder first, so that a content folder can be listed folder by folder in this order, and
-        whoever walks a manifest meets all files of one folder together.
+        The folder comes first, so that WsusContent can be listed folder by folder in this order,
+        and a manifest has all files of one folder together.
         """
         return (self.digest.raw[-1], self.digest.raw, self.extension.lower())
 
     @property
     def text(self) -> str:
-        """The file's name, for example ``CB6F…1063.cab``."""
+        """Name of the file, for example ``CB6F…1063.cab``."""
         return f"{self.digest.hex}.{self.extension}" if self.extension else self.digest.hex
 
     @property
     def folder(self) -> str:
-        """The folder below WsusContent, for example ``63``."""
+        """Folder below WsusContent, for example ``63``."""
         return self.digest.folder
 
 

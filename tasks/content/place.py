@@ -1,9 +1,9 @@
-"""From the intake to WsusContent: renames, nothing else.
+"""Place content: move files from the intake to WsusContent by renames only.
 
-The intake lies on the same disk as WsusContent and holds only files that were proved by both
-digests and are durable. Placing moves them under their final path folder by folder; a file keeps
-the permissions of its new folder, not those of the intake. Run again after a kill it finds the
-files that it had moved in their place and moves the rest.
+The intake is on the same disk as WsusContent, and contains only durable files that were proved by
+both digests. Placing renames them to their final paths, folder by folder; a file takes the
+permissions of its new folder. After a kill the same call finds the files that it had placed, and
+moves the rest.
 """
 
 from __future__ import annotations
@@ -31,25 +31,29 @@ class PlaceItem:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What became of the files of one content folder.
+    """Result of placing the files of one content folder.
 
-    ``moved`` came from the intake. ``found`` lay in place with the right size already (their
-    bytes were not read; the audit does that). ``failed`` lie in neither, or could not be moved.
+    Attributes:
+        folder: Name of the content folder, for example ``63``.
+        moved: Files moved from the intake.
+        already_placed: Files that were in place with the right size. Their bytes were not read;
+            the audit does that.
+        failed: Files that are in neither folder, or could not be moved.
     """
 
     folder: str
     moved: tuple[PlaceItem, ...]
-    found: tuple[PlaceItem, ...]
+    already_placed: tuple[PlaceItem, ...]
     failed: tuple[tuple[PlaceItem, AirGapError], ...]
 
 
 def content_path(root: HostPath, name: ContentName) -> HostPath:
-    """Where a content file lies below WsusContent, an intake, or a volume's content folder."""
+    """Return a content file's path below WsusContent, an intake, or a volume's ``content``."""
     return root.joined(name.folder, name.text)
 
 
 def beside_of(final: HostPath) -> HostPath:
-    """Where a file is written before it is whole: beside, under a name that no reader takes."""
+    """Return the path for writing a file: beside the final path, with a name that readers skip."""
     return final.parent.joined(final.name + BESIDE_SUFFIX)
 
 
@@ -61,41 +65,41 @@ def place(
     *,
     progress: Progress | None = None,
 ) -> Iterator[Placed]:
-    """Move content files to their place, one content folder at a time.
+    """Move content files to their final paths, one content folder at a time.
 
-    When a result comes out its names are durable. Nothing in WsusContent is removed; a file that
-    has the name of an intake file is replaced by it.
+    The names of a result are durable when it is yielded. Nothing in WsusContent is removed, but a
+    file in the intake replaces a file of the same name.
 
     Args:
         host: The server.
         intake: The folder with proved files, laid out like WsusContent.
         content_dir: WsusContent.
-        items: What must be there afterwards, ascending by ``name.order``.
-        progress: Is advanced by one for each file; begun and ended by the caller.
+        items: Files that must be in WsusContent afterwards, ascending by ``name.order``.
+        progress: Advanced by one for each file; the caller begins and ends it.
     """
     for folder, group in groupby(items, key=lambda item: item.name.folder):
-        wanted = list(group)
-        yield _place_folder(host, intake.joined(folder), content_dir.joined(folder), wanted)
+        folder_items = list(group)
+        yield _place_folder(host, intake.joined(folder), content_dir.joined(folder), folder_items)
         if progress is not None:
-            progress.advance(len(wanted))
+            progress.advance(len(folder_items))
 
 
-def _place_folder(
-    host: Host, intake: HostPath, target: HostPath, wanted: list[PlaceItem]
-) -> Placed:
-    waiting = _sizes(host, intake)
-    present = _sizes(host, target)
-    to_move = [item for item in wanted if waiting.get(item.name.text.upper()) == item.size_bytes]
+def _place_folder(host: Host, intake: HostPath, target: HostPath, items: list[PlaceItem]) -> Placed:
+    intake_sizes = _sizes(host, intake)
+    target_sizes = _sizes(host, target)
+    to_move = [
+        item for item in items if intake_sizes.get(item.name.text.upper()) == item.size_bytes
+    ]
     moving = {item.name for item in to_move}
-    found = [
+    already_placed = [
         item
-        for item in wanted
-        if item.name not in moving and present.get(item.name.text.upper()) == item.size_bytes
+        for item in items
+        if item.name not in moving and target_sizes.get(item.name.text.upper()) == item.size_bytes
     ]
     moved, failed = _move(host, intake, target, to_move)
-    settled = moving | {item.name for item in found}
-    failed.extend((item, _not_there(intake, item)) for item in wanted if item.name not in settled)
-    return Placed(target.name, tuple(moved), tuple(found), tuple(failed))
+    present = moving | {item.name for item in already_placed}
+    failed.extend((item, _not_there(intake, item)) for item in items if item.name not in present)
+    return Placed(target.name, tuple(moved), tuple(already_placed), tuple(failed))
 
 
 def _move(
@@ -115,7 +119,7 @@ def _move(
 
 
 def _sizes(host: Host, folder: HostPath) -> dict[str, int]:
-    """Sizes by name in upper case: NTFS does not tell the case of an extension apart."""
+    """Return the sizes of a folder's files by upper-case name, since NTFS ignores case."""
     return {
         stat.name.upper(): stat.size_bytes
         for stat in host.list_folder(folder)
@@ -127,5 +131,5 @@ def _not_there(intake: HostPath, item: PlaceItem) -> AirGapError:
     return HostFileError(
         operation="place",
         path=intake.joined(item.name.text),
-        reason="it lies neither in the intake nor in its place",
+        reason="it is neither in the intake nor in WsusContent",
     )

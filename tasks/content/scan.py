@@ -1,9 +1,8 @@
-"""List a WsusContent folder in the one order that content is sorted by.
+"""List a WsusContent folder in the order in which all content is sorted.
 
-The folder is listed one subfolder at a time, so the memory needed is that of the largest
-subfolder (a 256th of the content), not of the whole. What is not a content file is passed over and
-never opened: WSUS's own `anonymousCheckFile.txt`, half downloads (`BIT*.tmp`, hidden), files that
-lie in the wrong subfolder, links.
+One subfolder is listed at a time, so memory holds the largest subfolder (a 256th of the content),
+not the whole. Other names are skipped and never opened: WSUS's own `anonymousCheckFile.txt`,
+unfinished downloads (`BIT*.tmp`, hidden), files in the wrong subfolder, links.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ _FOLDER = re.compile(r"[0-9A-Fa-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class ContentFile:
-    """One content file as a listing shows it; its bytes are as yet unproved.
+    """One content file as a listing shows it; its bytes are not proved.
 
-    ``digests`` are those of an earlier read of a file with the same path, size, time and id;
-    None when there was none.
+    ``digests`` come from an earlier read of a file with the same path, size, time and id; None
+    without such a read.
     """
 
     name: ContentName
@@ -37,7 +36,7 @@ class ContentFile:
 
 
 Remembered = Callable[[ContentFile], FileDigests | None]
-"""Looks up the digests of a file that was hashed before (``HashCache.lookup``)."""
+"""Look-up of the digests of a file that was hashed before (``HashCache.lookup``)."""
 
 
 def scan(
@@ -49,41 +48,41 @@ def scan(
 ) -> Iterator[ContentFile]:
     """Yield the content files below a folder, strictly ascending by ``name.order``.
 
-    Reads no file. A folder that is not there holds nothing.
+    Reads no file. A folder that does not exist yields nothing.
 
     Args:
-        host: The machine that holds the folder.
+        host: The machine that has the folder.
         content_dir: The WsusContent folder.
-        remembered: Looks up earlier digests; without it none are given.
-        progress: Is told how many files were listed; begun and ended by the caller.
+        remembered: Looks up earlier digests; without it files have none.
+        progress: Advanced by the number of listed files; the caller begins and ends it.
     """
     for folder in _content_folders(host, content_dir):
-        found = _scan_folder(host, folder)
+        files = _scan_folder(host, folder)
         if progress is not None:
-            progress.advance(len(found))
+            progress.advance(len(files))
         if remembered is None:
-            yield from found
+            yield from files
             continue
-        for file in found:
+        for file in files:
             yield _with_digests(file, remembered(file))
 
 
 def _scan_folder(host: Host, folder: HostPath) -> list[ContentFile]:
     """List the content files of one subfolder (``WsusContent/63``), sorted.
 
-    Of two names that differ only in the case of their extension the first counts.
+    If two names differ only in the case of their extension, the first of them counts.
     """
-    found: dict[tuple[bytes, str], ContentFile] = {}
+    files: dict[tuple[bytes, str], ContentFile] = {}
     for stat in sorted(host.list_folder(folder), key=lambda stat: stat.name):
         name = _content_name(stat, folder)
-        if name is not None and name.key not in found:
+        if name is not None and name.key not in files:
             path = folder.parent.joined(name.folder, name.text)  # one spelling, also on NTFS
-            found[name.key] = ContentFile(name, path, stat.size_bytes, stat.mtime_ns, stat.file_id)
-    return sorted(found.values(), key=lambda file: file.name.order)
+            files[name.key] = ContentFile(name, path, stat.size_bytes, stat.mtime_ns, stat.file_id)
+    return sorted(files.values(), key=lambda file: file.name.order)
 
 
 def _content_folders(host: Host, content_dir: HostPath) -> list[HostPath]:
-    """Name the subfolders `00` to `FF` in order."""
+    """Return the existing subfolders `00` to `FF`, in order."""
     folders: dict[str, HostPath] = {}
     for stat in sorted(host.list_folder(content_dir), key=lambda stat: stat.name):
         if stat.kind == "folder" and _is_folder_name(stat.name, content_dir.platform):
@@ -92,7 +91,7 @@ def _content_folders(host: Host, content_dir: HostPath) -> list[HostPath]:
 
 
 def _content_name(stat: FileStat, folder: HostPath) -> ContentName | None:
-    """Read a listed name as that of a content file of this folder; None when it is none."""
+    """Parse the name of a content file of this folder; None for any other name."""
     name = ContentName.parse(stat.name)
     if name is None or stat.kind != "file" or stat.hidden:
         return None
@@ -104,11 +103,11 @@ def _is_folder_name(name: str, platform: Platform) -> bool:
     return _FOLDER.fullmatch(name) is not None and _same_name(name, name.upper(), platform)
 
 
-def _same_name(found: str, expected: str, platform: Platform) -> bool:
+def _same_name(actual: str, expected: str, platform: Platform) -> bool:
     """Compare names as the host's file system does."""
     if platform is Platform.WINDOWS:
-        return found.upper() == expected.upper()
-    return found == expected
+        return actual.upper() == expected.upper()
+    return actual == expected
 
 
 def _with_digests(file: ContentFile, digests: FileDigests | None) -> ContentFile:

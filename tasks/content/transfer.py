@@ -1,20 +1,20 @@
-"""The one way content bytes are copied or proved, on either side of the gap.
+"""Copy or prove content bytes; both sides of the gap use this module for all content.
 
-Each byte is read once and passes both digests on its way. A batch goes through the same steps
-every time, and the order is what makes it safe:
+Each byte is read once, and both digests are taken on the way. Every batch goes through the same
+steps, and their order makes them safe:
 
 1. write every file of the batch beside its final name;
 2. make all of them durable, together;
-3. on another machine: have it read what it wrote and compare size and SHA-1 (the BLAKE3 was
-   taken of the bytes as they were sent);
+3. on another machine: have it read the files that it wrote, and compare size and SHA-1 (the BLAKE3
+   was taken from the bytes as they were sent);
 4. rename to the final names, then make the names durable.
 
-So a final name is never seen with partial, unproved or volatile bytes, and a kill at any instant
-leaves at most some files under names that nobody reads. While one batch is made durable the next
-one is already being copied. A file whose bytes are wrong never gets its final name.
+So a final name never has partial, unproved or volatile bytes, and a kill at any instant leaves at
+most some files under names that readers skip. While one batch is made durable, the next batch is
+being copied. A file with wrong bytes never gets its final name.
 
-Small files share one piece of work: a thread, or a Future, for each of them costs more than
-reading them does.
+Small files of a batch are copied by one thread together, because starting a thread or a Future for
+each of them costs more than reading it.
 """
 
 from __future__ import annotations
@@ -40,23 +40,23 @@ from tasks.progress import Progress, Silence
 from tasks.refusals import FolderUnsafeError
 
 SMALL_FILE_BYTES = 1_048_576
-# After these no other file has a chance either: the caller gets them instead of a result.
+# After these errors no other file can succeed, so the caller gets the error instead of results.
 _FATAL = (DiskFullError, ConnectionLostError, TimeLimitError)
 
 
 @dataclass(frozen=True, slots=True)
 class CopyItem:
-    """One file to copy, or only to prove when there is no destination.
+    """One file to copy, or only to prove if there is no destination.
 
     Attributes:
-        sources: Where its bytes lie; several files are read one after another as one.
-        size_bytes: How many bytes there must be; reading stops beyond.
-        sha1: What the bytes must have; None leaves it open.
-        blake3: The same; None where nobody knows it yet (it is in the result).
-        beside: Where it is written first; on the same volume as ``final``.
-        final: Its name when it is proved and durable. The folder must exist.
-        present: A file of this size already lies under ``final``: prove that one, and copy only
-            when it is not what is expected. Needs ``blake3``; without it the file is copied.
+        sources: Files with its bytes; several files are read one after another as one.
+        size_bytes: Expected size; reading stops beyond it.
+        sha1: Expected SHA-1; None: not compared.
+        blake3: Expected BLAKE3; None: not compared, for example because it is not known yet.
+        beside: Path for writing; on the same volume as ``final``.
+        final: Path after the file is proved and durable. The folder must exist.
+        present: True if ``final`` exists with this size. Then that file is proved first, and
+            copied only if it is wrong. This needs ``blake3``; without it the file is copied.
     """
 
     sources: tuple[HostPath, ...]
@@ -70,11 +70,14 @@ class CopyItem:
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """What became of one item: ``digests`` of its bytes, or the ``error``; never both.
+    """Result of one item: either ``digests`` or ``error``.
 
-    ``error`` is a ``ContentWrongError`` when the bytes were read and are not those expected.
-    ``written`` is False for what was only proved, or already lay there whole; of a file that
-    failed it says that something was, or may have been, written beside and has been removed.
+    Attributes:
+        item: The item.
+        digests: Digests of the file's bytes.
+        error: A ``ContentWrongError`` if the bytes were read and are wrong, or another error.
+        written: False if the file was only proved, or was already present and intact. For a
+            failed file: True if bytes may have been written beside; they were removed again.
     """
 
     item: CopyItem
@@ -84,13 +87,13 @@ class CopyResult:
 
     @property
     def is_ok(self) -> bool:
-        """Whether the file is proved and, if there is a destination, durable in its place."""
+        """True if the file is proved and, with a destination, durable under its final name."""
         return self.error is None
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """How large a batch grows: what a kill costs at most, and how seldom disks are flushed."""
+    """Size of a batch: a kill costs at most one batch, and disks are flushed once per batch."""
 
     files: int = 500
     size_bytes: int = 512 * 1_048_576
@@ -107,52 +110,52 @@ def copy_files(
 ) -> Iterator[list[CopyResult]]:
     """Copy files, or prove them, and yield results in batches, in the order of the items.
 
-    Lazy: nothing happens until the first batch is asked for, and items are taken only as needed.
-    When a batch comes out, its files are durable under their final names. Run again, it does
-    what is left when the caller marks what is there as ``present``.
+    Lazy: nothing happens before the first batch is requested, and items are read only as needed.
+    When a batch is yielded, its files are durable under their final names. A repeated call
+    continues, if the caller marks existing files as ``present``.
 
     Args:
-        source: Where the bytes are.
-        destination: Where they go; None reads and compares only.
-        items: What to copy; may be endless, is read from one thread.
-        threads: How many files are read at the same time.
-        progress: Is advanced by bytes; begun and ended by the caller.
-        limits: Of one batch.
+        source: Host or media with the bytes.
+        destination: Host to write to; None: only read and compare.
+        items: Files to copy; may be endless, and is read by one thread.
+        threads: Number of files that are read at the same time.
+        progress: Advanced by bytes; the caller begins and ends it.
+        limits: Limits of one batch.
 
     Raises:
-        DiskFullError, ConnectionLostError, TimeLimitError: Nothing more can be done now.
-            Batches that came out before stand.
+        DiskFullError, ConnectionLostError, TimeLimitError: Nothing more can be copied now.
+            Batches that were yielded before remain valid.
     """
     work = _Work(source, destination, progress or Silence())
     with (
         _pool(threads, "copy") as pool,
-        _pool(1, "settle") as settler,
+        _pool(1, "flush") as flush_pool,
     ):
-        settling: Future[list[CopyResult]] | None = None
+        flushing: Future[list[CopyResult]] | None = None
         for batch in _batches(items, limits or BatchLimits()):
             try:
                 copied = _copy_batch(work, batch, pool, threads)
             except AirGapError:
-                # The batch before stands, and whoever remembers digests should hear of it.
-                if settling is not None:
-                    yield settling.result()
+                # The batch before remains valid, so the caller gets it to cache its digests.
+                if flushing is not None:
+                    yield flushing.result()
                 raise
-            if settling is not None:
-                yield settling.result()
-            settling = settler.submit(_settle, work, copied)
-        if settling is not None:
-            yield settling.result()
+            if flushing is not None:
+                yield flushing.result()
+            flushing = flush_pool.submit(_make_durable, work, copied)
+        if flushing is not None:
+            yield flushing.result()
 
 
 def _pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """Threads in our context: by it their log lines find the page of the run."""
+    """Make a thread pool with our context variables, by which log lines reach the run's page."""
     context = copy_context()
 
-    def take_over() -> None:
+    def copy_variables() -> None:
         for variable, value in context.items():
             variable.set(value)
 
-    return ThreadPoolExecutor(threads, name, initializer=take_over)
+    return ThreadPoolExecutor(threads, name, initializer=copy_variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ class _Work:
 
     @property
     def is_remote(self) -> bool:
-        """Whether what was written must be read again where it lies, since we only sent it."""
+        """True if another machine wrote the files, so that it must read them again as a proof."""
         return self.destination is not None and self.destination.address != "local"
 
 
@@ -183,13 +186,13 @@ def _batches(items: Iterable[CopyItem], limits: BatchLimits) -> Iterator[list[Co
 def _copy_batch(
     work: _Work, batch: Sequence[CopyItem], pool: ThreadPoolExecutor, threads: int
 ) -> list[CopyResult]:
-    """Do step 1 for a batch; results stand in the order of the batch."""
+    """Do step 1 for a batch, and return results in the order of the batch."""
     results: dict[int, CopyResult] = {}
     futures = [
         pool.submit(_copy_group, work, [(index, batch[index]) for index in group])
         for group in _groups(batch, small_groups=threads if work.is_remote else 1)
     ]
-    # Ask every future, so that none still writes when an error leaves this function.
+    # Wait for every future, so that no thread still writes after this function has raised.
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         raise errors[0]
@@ -199,10 +202,11 @@ def _copy_batch(
 
 
 def _groups(batch: Sequence[CopyItem], *, small_groups: int) -> list[list[int]]:
-    """Divide a batch into pieces of work: large files alone, largest first, small ones together.
+    """Divide the indexes of a batch into groups, each for one thread.
 
-    Small files on this machine are one piece (threads would only fight for the interpreter); on
-    another machine each waits for an answer, so there they are divided.
+    Large files are alone in a group, the largest first. Small files share groups: one group on
+    this machine, where more threads would only compete for the interpreter; several groups for
+    another machine, where each file waits for an answer.
     """
     large = [i for i, item in enumerate(batch) if item.size_bytes > SMALL_FILE_BYTES]
     small = [i for i, item in enumerate(batch) if item.size_bytes <= SMALL_FILE_BYTES]
@@ -217,7 +221,7 @@ def _copy_group(work: _Work, group: Sequence[tuple[int, CopyItem]]) -> dict[int,
 
 
 def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
-    """Copy or prove one file; an error of this file alone becomes its result."""
+    """Copy or prove one file; an error that concerns only this file becomes its result."""
     try:
         if item.present and (digests := _prove_present(work, item)) is not None:
             return CopyResult(item, digests)
@@ -231,12 +235,12 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
     except _FATAL:
         raise
     except (FailedError, FolderUnsafeError) as error:
-        # Something may lie under the name beside; `written` has it removed.
+        # The file beside may exist; `written=True` has it removed.
         return CopyResult(item, None, error, item.beside is not None)
 
 
 def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:
-    """Read what already lies under the final name; None when it is not what is expected."""
+    """Read the file under the final name, and return its digests; None if it is wrong."""
     if work.destination is None or item.final is None or item.blake3 is None:
         return None
     digester = Digester()
@@ -256,7 +260,7 @@ def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:
 def _read_bounded(
     host: Readable, sources: Sequence[HostPath], limit_bytes: int
 ) -> Iterator[bytes | memoryview]:
-    """Read files one after another, and not one chunk further than was announced."""
+    """Read files one after another, and stop at the first chunk beyond the expected size."""
     total = 0
     for path in sources:
         for chunk in host.read(path):
@@ -285,13 +289,13 @@ def _judge(item: CopyItem, digests: FileDigests, *, is_written: bool) -> CopyRes
     difference = find_difference(item, digests)
     if difference is None:
         return CopyResult(item, digests, None, is_written)
-    expected, found = difference
-    error = ContentWrongError(path=item.sources[0], expected=expected, found=found)
+    expected, actual = difference
+    error = ContentWrongError(path=item.sources[0], expected=expected, found=actual)
     return CopyResult(item, None, error, is_written)
 
 
 def find_difference(item: CopyItem, digests: FileDigests) -> tuple[str, str] | None:
-    """Say what was expected and what was found, or None when all agrees."""
+    """Return the expected and the actual value that differ, as text; None if all agree."""
     if digests.size_bytes != item.size_bytes:
         return f"{item.size_bytes} bytes", f"{digests.size_bytes} bytes"
     if item.sha1 is not None and digests.sha1 != item.sha1:
@@ -304,15 +308,15 @@ def find_difference(item: CopyItem, digests: FileDigests) -> tuple[str, str] | N
 # --- steps 2 to 4 ---------------------------------------------------------------------------------
 
 
-def _settle(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult]:
-    """Make a batch durable and give its good files their final names."""
+def _make_durable(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult]:
+    """Make a batch durable, and give its intact files their final names."""
     if work.destination is None:
         return list(results)
-    errors: dict[HostPath, AirGapError] = {}  # by the name beside, which is unique in a batch
+    errors: dict[HostPath, AirGapError] = {}  # by the path beside, which is unique in a batch
     good = [_beside(result) for result in results if result.written and result.is_ok]
     errors.update(work.destination.flush_files(good).failed)
     if work.is_remote:
-        errors.update(_prove_on_the_spot(work.destination, results))
+        errors.update(_prove_on_destination(work.destination, results))
     moves = [
         (_beside(result), _final(result))
         for result in results
@@ -329,10 +333,10 @@ def _settle(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult]:
     return [_with_error(result, errors) for result in results]
 
 
-def _prove_on_the_spot(
+def _prove_on_destination(
     destination: Host, results: Sequence[CopyResult]
 ) -> dict[HostPath, AirGapError]:
-    """Have another machine read what it wrote, and compare size and SHA-1."""
+    """Have the destination read the files that it wrote; return errors by path."""
     sent = {_beside(r): r.digests for r in results if r.written and r.digests is not None}
     errors: dict[HostPath, AirGapError] = {}
     for answer in destination.hash_files(list(sent)):
@@ -350,7 +354,7 @@ def _prove_on_the_spot(
                 expected=f"{digests.size_bytes} bytes, SHA-1 {digests.sha1.hex}",
                 found=f"{answer.size_bytes} bytes, SHA-1 {answer.sha1}",
             )
-    for path in sent:  # no answer is no proof
+    for path in sent:  # a file without an answer is not proved
         errors[path] = ContentWrongError(path=path, expected="its SHA-1", found="no answer")
     return errors
 
@@ -363,13 +367,13 @@ def _with_error(result: CopyResult, errors: dict[HostPath, AirGapError]) -> Copy
 
 def _beside(result: CopyResult) -> HostPath:
     if result.item.beside is None:
-        raise ValueError("what was written has a name beside")
+        raise ValueError("a written file has a path beside")
     return result.item.beside
 
 
 def _final(result: CopyResult) -> HostPath:
     if result.item.final is None:
-        raise ValueError("what is written beside has a final name")
+        raise ValueError("a written file has a final path")
     return result.item.final
 
 

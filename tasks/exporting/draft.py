@@ -20,7 +20,7 @@ from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
 from tasks.bundle.manifest import Entry, compare_sorted, read_entries, subtract_missing
 from tasks.bundle.opened_bundle import open_bundle
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
-from tasks.bundle.verify import lies_whole
+from tasks.bundle.verify import looks_complete
 from tasks.content.transfer import CopyItem, copy_files
 from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath
@@ -276,7 +276,7 @@ def _fingerprint(view: ServerSnapshot, base: ExportRecord | None, mode: Mode) ->
                 "languages", "update_count", "declined_count", "approved_count",
             },
         ),
-        "decisions": view.decisions.decisions.digest(),
+        "decisions": view.decisions.approval_set.digest(),
         "content": view.content.digest(),
         "base": base.header_digest.hex if base and base.header_digest else None,
         "mode": mode.value,
@@ -326,7 +326,7 @@ def _whole_header(run: RunContext, record: ExportRecord) -> Header | None:
         is_whole = (
             is_ours
             and not any(damaged_documents(record.folder, opened.header))
-            and lies_whole(opened, read_entries(record.folder / MANIFEST))
+            and looks_complete(opened, read_entries(record.folder / MANIFEST))
         )
     except AirGapError:
         return None
@@ -341,13 +341,13 @@ def _is_mended(run: RunContext, record: ExportRecord, view: ServerSnapshot) -> b
     pairs = compare_sorted(
         view.content,
         read_entries(record.folder / MANIFEST),
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
     )
     left_out = (
-        CopyItem((pair.left.path,), pair.left.size_bytes, sha1=pair.left.name.digest)
+        CopyItem((pair.first.path,), pair.first.size_bytes, sha1=pair.first.name.digest)
         for pair in pairs
-        if pair.left is not None and pair.right is None
+        if pair.first is not None and pair.second is None
     )
     return any(result.is_ok for batch in copy_files(run.server, None, left_out) for result in batch)
 

@@ -62,7 +62,7 @@ def write_approvals(draft: Draft, decisions: ServerDecisions) -> None:
     path = draft.folder / APPROVALS
     if not (draft.is_committed and path.is_file()):
         with path.open("wb") as stream:
-            stream.writelines(decisions.decisions.encoded())
+            stream.writelines(decisions.approval_set.encoded())
         _require_carriable(path)
 
 

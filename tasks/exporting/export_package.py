@@ -48,7 +48,7 @@ def export_package(
     target = draft.folder / PACKAGE
     signal, summary = _take_package(run, draft, attempt)
     if summary is not None:
-        approved = (each.update_id for each in decisions.decisions.approvals)
+        approved = (each.update_id for each in decisions.approval_set.approvals)
         with PackageIndex(draft.folder / INDEX) as index:
             signal = replace(signal, problem=contradiction(index, facts, approved))
     judgement = wsusutil_run.judge(run, attempt, ending, signal, before=facts)

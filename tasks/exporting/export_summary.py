@@ -55,5 +55,5 @@ def predict_missing(run: RunContext, draft: Draft, view: ServerSnapshot) -> tupl
         return found if found is None or manifest.has(digest) else replace(found, is_valid=False)
 
     with PackageIndex(draft.folder / INDEX) as index:
-        wanted = approved_revisions(view.decisions.decisions)
+        wanted = approved_revisions(view.decisions.approval_set)
         return run.report.list_missing(find_missing(index, wanted, view.content_view(find=find)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, read_receipt
-from tasks.bundle.receipt_code import Awaited, looks_like_code, match_code
+from tasks.bundle.receipt_code import AwaitedBundle, looks_like_code, match_code
 from tasks.errors import HostFileError, PathMissingError
 from tasks.ledger.exports import ExportRecord
 from tasks.refusals import ChainError, WrongSiteError
@@ -76,7 +76,7 @@ def _read_file(path: Path) -> bytes | None:
 def _match(run: RunContext, text: str) -> AcceptedReceipt:
     chain = run.ledger.chain
     awaited = {
-        Awaited(
+        AwaitedBundle(
             site=run.site.name,
             chain=chain,
             sequence=record.sequence,

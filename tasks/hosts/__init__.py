@@ -1,1 +1,1 @@
-"""Machines reached through one protocol. Read host.py first: its docstrings are the contract."""
+"""Machines behind one protocol. Read host.py first: its docstrings are the contract."""

@@ -1,4 +1,4 @@
-"""From the address in a site file to a host."""
+"""Make a host from the address in a site file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ LOCAL = "local"
 
 @dataclass(frozen=True, slots=True)
 class HostAddress:
-    """Where a host is and how to reach it, as the site file says.
+    """Address of a host and settings for reaching it, from the site file.
 
     Attributes:
         address: ``local`` or ``ssh://user@host:port``.
-        platform: What runs there. For ``local`` it is what this machine is.
-        identity_file: The private key; None: the SSH agent's keys.
+        platform: Platform of the host. For ``local`` the platform of this machine is used.
+        identity_file: The private key; None: the keys of the SSH agent.
         known_hosts: The file of pinned host keys; needed for SSH.
-        powershell: The interpreter for our scripts, with arguments of its own.
-        scripts_dir: Folder there in which the site has installed our scripts.
-        patience: How long the connection is waited for.
+        powershell: The interpreter for our scripts, with its own arguments.
+        scripts_dir: Folder on the host in which the site has installed our scripts.
+        patience: Time limits and retries of the connection.
     """
 
     address: str
@@ -43,7 +43,7 @@ def open_host(address: HostAddress) -> Host:
     """Make the host for an address. SSH connects at the first call that needs it.
 
     Raises:
-        UsageError: The address cannot be used as it is.
+        UsageError: The address or a setting is not usable.
     """
     platform = address.platform if address.address != LOCAL else LocalHost().platform
     try:
@@ -58,7 +58,7 @@ def open_host(address: HostAddress) -> Host:
 
 
 def _open_ssh(address: HostAddress, setup: ScriptSetup) -> Host:
-    # paramiko takes a while to load, and a site without SSH never needs it.
+    # Importing paramiko is slow, and a site without SSH never needs it.
     from tasks.hosts.ssh import SshHost  # noqa: PLC0415
     from tasks.hosts.ssh_login import SshAccess  # noqa: PLC0415
 

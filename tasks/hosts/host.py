@@ -1,15 +1,15 @@
-"""What every host can do; the docstrings are the contract that all implementations keep.
+"""The protocol of a host; its docstrings are the contract for all implementations.
 
-Rules that hold for every method:
+Rules for every method:
 
-* Paths are absolute. Below a folder of ours, and below the content folder, no link or reparse
-  point is followed: meeting one is a ``FolderUnsafeError``.
-* What the system refuses is a ``HostFileError`` with the system's own reason.
-* Batches never stop at the first bad item: they return what is ``ok`` and what ``failed``.
+* Paths are absolute. Below our own folders, and below the content folder, no link or reparse
+  point is followed: meeting one raises a ``FolderUnsafeError``.
+* An operation that the system refuses raises a ``HostFileError`` with the system's own reason.
+* Batches never stop at the first bad item: they return the ``ok`` and the ``failed`` items.
 * Nothing is durable until ``flush_files`` (for bytes) and ``flush_folders`` (for names) return.
-* A lost connection is mended inside the call (back-off, limited tries); what comes out after
-  that is a ``ConnectionLostError``. Every wait has a limit, and is reported once a minute (see
-  ``waiting``). All methods may be called again.
+* A broken connection is made again inside the call (with back-off and a limited number of tries);
+  after that a ``ConnectionLostError`` is raised. Every wait has a limit, and is reported once a
+  minute (see ``waiting``). All methods may be called again.
 * Sharing violations (virus scanners) are retried with back-off before they count as failures.
 * Methods may be called from several threads.
 """
@@ -24,7 +24,7 @@ from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath, Platform
 from tasks.scripts import Script
 
-# What is kept of a program's standard output and error: the end, where messages stand.
+# Of a program's standard output and error only the end is stored: messages are usually there.
 OUTPUT_LIMIT_BYTES = 8 * 1_048_576
 # Neither a bundle nor a WSUS server has as many names in one folder; a medium may hold any number.
 MOST_NAMES = 100_000
@@ -35,22 +35,22 @@ Json = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Item]):
-    """What became of a batch: every item is in exactly one of the two."""
+    """Result of a batch: every item is either in ``ok`` or in ``failed``."""
 
     ok: tuple[Item, ...]
     failed: tuple[tuple[Item, AirGapError], ...]
 
     def require_all(self) -> None:
-        """Raise the first error, for a batch in which nothing may fail."""
+        """Raise the first error, for a batch in which no item may fail."""
         for _, error in self.failed:
             raise error
 
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What a folder listing says of one name. ``kind`` ``other`` covers links, devices, pipes.
+    """One name in a folder listing. The kind ``other`` covers links, devices and pipes.
 
-    Over SSH times are whole seconds and ``file_id`` is empty: SFTP knows no more.
+    Over SSH times are whole seconds and ``file_id`` is empty, because SFTP has no more.
     """
 
     name: str
@@ -63,7 +63,7 @@ class FileStat:
 
 @dataclass(frozen=True, slots=True)
 class FileHash:
-    """Size and SHA-1 of a file as the host itself read it. ``sha1`` is 40 upper-case hex digits."""
+    """Size and SHA-1 of a file that the host itself read; ``sha1`` is 40 upper-case hex digits."""
 
     path: HostPath
     size_bytes: int
@@ -72,7 +72,7 @@ class FileHash:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Room on the volume of a folder. ``file_system`` as the host names it, or ``unknown``."""
+    """Free space on a folder's volume; ``file_system`` is the host's name for it or ``unknown``."""
 
     free_bytes: int
     file_system: str
@@ -80,9 +80,9 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a program ended; output decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text.
+    """Exit code and output of a program: decoded (UTF-8, UTF-16 or OEM), CLIXML turned into text.
 
-    Of very long output only the end is there.
+    Of very long output only the end is stored.
     """
 
     exit_code: int
@@ -92,7 +92,10 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """A detached program: ``absent`` never started, ``lost`` started but ended without a trace."""
+    """State of a detached program.
+
+    ``absent``: never started. ``lost``: started, then ended without an exit code.
+    """
 
     state: Literal["absent", "running", "exited", "lost"]
     exit_code: int | None = None
@@ -101,10 +104,10 @@ class JobStatus:
 
 
 class Readable(Protocol):
-    """What files can be read from: a host, or media."""
+    """A source of files: a host, or media."""
 
     def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-        """Yield a file's bytes in order. A view is valid only until the next one is asked for."""
+        """Yield a file's bytes in order. A view is valid only until the next view is requested."""
 
 
 class Host(Readable, Protocol):
@@ -122,25 +125,26 @@ class Host(Readable, Protocol):
         """Run a program to its end. A non-zero exit code is a result, not an error.
 
         Raises:
-            CommandFailedError: It could not be started.
-            TimeLimitError: It is still running at the limit; it is left alone.
-            ConnectionLostError: The connection broke while it ran: whether it did its work is
-                not known, and it is not run again. What must not be lost so is a detached job.
+            CommandFailedError: The program could not be started.
+            TimeLimitError: The program still runs at the limit; it is not stopped.
+            ConnectionLostError: The connection broke while the program ran. It is unknown whether
+                the program did its work, and it is not run again. Use a detached job for a
+                program whose result must not be lost.
         """
 
     def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
         """Start a program that outlives this process and connection, at most once per job folder.
 
-        Creates ``job`` and keeps there ``stdout``, ``stderr`` and at the end ``exit-code``. When
-        the job was started before, by anyone, nothing happens: ``poll_detached`` finds it.
+        Creates the folder ``job`` with ``stdout``, ``stderr`` and at the end ``exit-code``. If the
+        job was started before, by any process, nothing happens: ``poll_detached`` finds it.
 
         Raises:
-            CommandFailedError: It was not started.
-            TimeLimitError: Whoever starts it did not answer; it may still start.
+            CommandFailedError: The program was not started.
+            TimeLimitError: The launcher did not answer; the program may still start.
         """
 
     def poll_detached(self, job: HostPath) -> JobStatus:
-        """Say how a job stands. Never waits for it, never ends it."""
+        """Return the state of a job, without waiting for it or ending it."""
 
     def run_script(
         self,
@@ -152,57 +156,58 @@ class Host(Readable, Protocol):
     ) -> Iterator[Json]:
         """Run one of our PowerShell scripts with a JSON Lines file in and one out.
 
-        The script has ended when the call returns, whether or not anybody reads the answer.
-        Writes ``<script>.in.jsonl`` into ``folder`` (a run folder of ours), runs
+        The script has ended when the call returns, even if the iterator is never read. The call
+        writes ``<script>.in.jsonl`` into ``folder`` (a run folder of ours), runs
         ``powershell … -File script -InputFile … -OutputFile …``, then yields the output lines.
-        A script that appends outcomes finds what an earlier run of the same folder has written.
-        Standard output and error are kept for messages only; success is exit code 0 together
-        with a last line ``{"kind": "end", …}``, which is yielded too.
+        A script that appends its outcomes finds those of earlier runs in the same folder.
+        Standard output and error serve for messages only; a run is successful if its exit code is
+        0 and its last line is ``{"kind": "end", …}``, which is yielded too.
 
         Raises:
-            ScriptFailedError: No end line, or another exit code; says what the script said.
-            PathMissingError, ScriptDigestError: The site installs scripts itself, and this one is
-                not there, or is not ours.
-            TimeLimitError: It is still running at the limit; it is left alone.
+            ScriptFailedError: No end line, or another exit code; with the script's own message.
+            PathMissingError, ScriptDigestError: The site installs scripts itself, and this script
+                is missing or not ours.
+            TimeLimitError: The script still runs at the limit; it is not stopped.
         """
 
     def request_folder(self) -> HostPath:
-        """Make a new folder that only this account can use; it goes when the host is closed."""
+        """Make a new folder that only this account can use; ``close`` removes it."""
 
     def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
         """List one folder, unsorted, links not followed.
 
-        A missing folder is an empty list, or with ``must_exist`` a ``HostFileError``. So is a
-        folder of more than MOST_NAMES names; this machine stops reading it there.
+        A missing folder gives an empty list, or with ``must_exist`` a ``HostFileError``. So does
+        a folder of more than ``MOST_NAMES`` names; this machine stops reading it there.
         """
 
     def stat(self, path: HostPath) -> FileStat | None:
-        """Say what is at a path, link not followed; None when nothing is."""
+        """Return the stat of a path without following a link; None if nothing is there."""
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
-        """Create or replace a file with the bytes given and return how many. Not durable yet.
+        """Create or replace a file with the given bytes, and return their number. Not durable yet.
 
-        Callers write beside (a name that nobody reads) and rename. Missing folders are an error.
+        Callers write to a path beside (a name that readers skip), then rename. The folder must
+        exist.
 
         Raises:
-            DiskFullError: No room; what was written so far stays under that name.
+            DiskFullError: There is no room; the bytes written so far stay in the file.
         """
 
     def create(self, path: HostPath, content: bytes) -> bool:
-        """Create a small durable file unless the name exists; False when it does. Atomic."""
+        """Create a small durable file atomically; False if the name exists already."""
 
     def make_folder(self, path: HostPath) -> None:
-        """Create a folder and its parents; an existing one is fine."""
+        """Create a folder and its parents; an existing folder is accepted."""
 
     def make_private_folder(self, path: HostPath) -> None:
         """Create a folder for SYSTEM and Administrators (POSIX: this user) only.
 
         Raises:
-            FolderUnsafeError: It exists and is a link, has another owner, or is open to others.
+            FolderUnsafeError: The path is a link, has another owner, or is open to others.
         """
 
     def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Make the bytes of these files durable, many at once."""
+        """Make the bytes of these files durable."""
 
     def flush_folders(self, folders: Sequence[HostPath]) -> None:
         """Make the names in these folders durable."""
@@ -210,25 +215,25 @@ class Host(Readable, Protocol):
     def rename(
         self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
     ) -> Outcome[tuple[HostPath, HostPath]]:
-        """Rename files within one volume, replacing what has the new name.
+        """Rename files within one volume, replacing files with the new names.
 
-        With ``inherit`` the file takes the permissions of its new folder (NTFS keeps the old
-        ones on a rename).
+        With ``inherit`` a file takes the permissions of its new folder (a rename on NTFS does not
+        change permissions).
         """
 
     def hash_files(
         self, paths: Sequence[HostPath]
     ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
-        """Read files where they lie and yield size and SHA-1, in any order."""
+        """Have the host read its own files, and yield size and SHA-1, in any order."""
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Remove files or empty folders; one that is not there counts as removed."""
+        """Remove files or empty folders; a missing path counts as removed."""
 
     def remove_tree(self, folder: HostPath) -> None:
-        """Remove a folder of ours with all in it; links are removed, not followed."""
+        """Remove a folder of ours with its contents; links are removed, not followed."""
 
     def space(self, folder: HostPath) -> Space:
-        """Room on the volume of the nearest existing parent of ``folder``."""
+        """Return the free space on the volume of ``folder`` or its nearest existing parent."""
 
     def close(self) -> None:
-        """Let go of connections. Detached jobs stay."""
+        """Close connections, and remove our temporary folder. Detached jobs go on."""

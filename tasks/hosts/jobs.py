@@ -1,11 +1,16 @@
-"""Programs that outlive us on POSIX, and what their job folder says of them.
+"""Detached jobs: programs that outlive this process, and the states of their job folders.
 
-A small supervisor, a shell script, runs the program in a session of its own. It first puts its
-identity (process id, session, start time, boot) into ``started`` by a hard link, which succeeds
-once: whoever starts the same job again, even at the same instant, gets ``found``. A reader who
-sees ``started`` without ``exit-code``, and no live process of that identity nor any that is left of
-its session, knows that the job is lost: killed, or the machine went down. A program whose
-supervisor alone was killed still works, so its job still runs.
+On POSIX a small supervisor, a shell script, runs the program in its own session. First it writes
+its identity (process id, session, start time, boot) to ``started`` by a hard link, which succeeds
+only once: a second start of the same job, even at the same instant, answers ``found``.
+
+| ``started`` | ``exit-code`` | processes | state |
+|---|---|---|---|
+| missing | | | ``absent`` |
+| exists | a number | | ``exited`` |
+| exists | missing | the supervisor lives | ``running`` |
+| exists | missing | only the supervisor was killed, its session lives | ``running`` |
+| exists | missing | none of its session lives, or another boot | ``lost`` |
 
 Job folder: ``started`` one line · ``stdout`` · ``stderr`` · at the end ``exit-code``, one number.
 On Windows the script ``start-detached`` makes the same folder.
@@ -26,7 +31,7 @@ from tasks.hosts.windows import decode_output
 
 TAIL_BYTES = 262_144
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
-_EXIT_CODE_BYTES = 64  # in whatever encoding the supervisor writes it
+_EXIT_CODE_BYTES = 64  # enough for a number in any encoding of the supervisor
 
 # Fields of /proc/PID/stat after the name: state is 1, session 4, times 12 to 15, start 20.
 _IDENTITY = r"""
@@ -74,7 +79,7 @@ mv "$job/exit-code.part" "$job/exit-code"
 """
 )
 
-# The launcher ends at once, so that nobody waits for the supervisor and nobody is its parent.
+# The launcher ends at once, so that the supervisor has no parent that could wait for it.
 LAUNCHER = r"""
 supervisor=$1
 shift
@@ -107,22 +112,22 @@ echo "alive $ticks $(getconf CLK_TCK 2>/dev/null)"
 
 
 def read_number(text: str) -> int | None:
-    """A whole number in plain digits, or None: ``int`` and ``isdigit`` take more than they say."""
+    """Parse a whole number in ASCII digits; None for other text, which ``int`` might accept."""
     return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def launch_command(command: Sequence[str], job: str) -> list[str]:
-    """The command that starts a job; prints ``started`` or ``found`` and ends."""
+    """Return the command that starts a job; it prints ``started`` or ``found`` and ends."""
     return ["sh", "-c", LAUNCHER, "wsus-airgap-launch", SUPERVISOR, job, *command]
 
 
 def probe_command(job: str) -> list[str]:
-    """The command that says whether a job's supervisor, or what it started, still lives."""
+    """Return the command that checks whether a process of a job's session still lives."""
     return ["sh", "-c", PROBE, "wsus-airgap-probe", f"{job}/started"]
 
 
 def read_probe(answer: str) -> JobStatus:
-    """What the probe's answer says of a job that has no exit code yet."""
+    """Read the probe's answer about a job without an exit code."""
     words = answer.split()
     if not words or words[0] != "alive":
         return JobStatus("lost")
@@ -133,27 +138,28 @@ def read_probe(answer: str) -> JobStatus:
 
 
 def _read_exit_code(content: bytes) -> int | None:
-    """The number in ``exit-code``; None while it is not one."""
+    """Parse the content of ``exit-code``; None while it is not a number."""
     if len(content) > _EXIT_CODE_BYTES:
         return None
     return read_number(decode_output(content).strip())
 
 
 def poll(host: Host, job: HostPath, probe: Callable[[], JobStatus]) -> JobStatus:
-    """Say how a job stands, from its folder and, while it has no exit code, from its supervisor.
+    """Return the state of a job, from its folder and, without an exit code, from ``probe``.
 
-    The exit code is looked for again after the supervisor was found gone: it may have ended in
-    between.
+    If the probe finds no process, the exit code is read again: the job may have ended between the
+    first look and the probe.
     """
     if host.stat(job.joined("started")) is None:
         return JobStatus("absent")
-    status = _ended(host, job) or probe()
+    status = _exited(host, job) or probe()
     if status.state == "lost":
-        status = _ended(host, job) or status
+        status = _exited(host, job) or status
     return replace(status, stdout=read_tail(host, job.joined("stdout")))
 
 
-def _ended(host: Host, job: HostPath) -> JobStatus | None:
+def _exited(host: Host, job: HostPath) -> JobStatus | None:
+    """Return the status of a job with an exit code; None while it has none."""
     path = job.joined("exit-code")
     if host.stat(path) is None:
         return None
@@ -162,14 +168,14 @@ def _ended(host: Host, job: HostPath) -> JobStatus | None:
 
 
 def read_tail(host: Host, path: HostPath) -> str:
-    """The last part of a text file, empty when it is not there."""
-    found = host.stat(path)
-    if found is None:
+    """Return the end of a text file; empty if the file does not exist."""
+    stat = host.stat(path)
+    if stat is None:
         return ""
-    kept = bytearray()
+    tail = bytearray()
     with contextlib.suppress(HostFileError):
-        for view in host.read(path, offset=max(0, found.size_bytes - TAIL_BYTES)):
-            kept += view
-            if len(kept) >= TAIL_BYTES:
+        for view in host.read(path, offset=max(0, stat.size_bytes - TAIL_BYTES)):
+            tail += view
+            if len(tail) >= TAIL_BYTES:
                 break
-    return decode_output(bytes(kept))
+    return decode_output(bytes(tail))

@@ -57,15 +57,15 @@ _HASHES_AHEAD = 64
 
 
 class LocalHost:
-    """This machine. Methods keep no state but which folders are ours, so threads may share it."""
+    """This machine. For many threads; its state is the guarded folders and a temporary folder."""
 
     def __init__(self, scripts: ScriptSetup | None = None) -> None:
-        """Take how scripts run here; without it only what needs no script works."""
+        """Take the setup for scripts; without it only methods that need no script work."""
         self.platform = Platform.WINDOWS if WINDOWS else Platform.POSIX
         self.address = "local"
         self._scripts = scripts or ScriptSetup()
         self._anchors = Anchors()
-        self._service: HostPath | None = None
+        self._temporary_folder: HostPath | None = None
         self._lock = threading.Lock()
 
     def path(self, text: str) -> HostPath:
@@ -77,15 +77,15 @@ class LocalHost:
     def run(
         self, command: Sequence[str], *, timeout_seconds: float, stdin: bytes = b""
     ) -> CommandResult:
-        """Run a program to its end; one that is not done at the limit is left alone."""
+        """Run a program to its end; at the time limit it is not stopped."""
         return run_program(command, timeout_seconds=timeout_seconds, stdin=stdin)
 
-    def ask(self, command: Sequence[str], *, timeout_seconds: float) -> CommandResult:
-        """Run a program that does no harm when it runs twice."""
+    def run_repeatable(self, command: Sequence[str], *, timeout_seconds: float) -> CommandResult:
+        """Run a program that may safely run twice."""
         return run_program(command, timeout_seconds=timeout_seconds)
 
     def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
-        """Start a program in a session of its own, once per job folder."""
+        """Start a program in its own session, once per job folder."""
         self.make_folder(job)
         if WINDOWS:
             windows_scripts.start_detached(self, self._scripts, command, job)
@@ -93,7 +93,7 @@ class LocalHost:
             launch_detached(command, job)
 
     def poll_detached(self, job: HostPath) -> JobStatus:
-        """Say how a job stands."""
+        """Return the state of a job."""
         if WINDOWS:
             return jobs.poll(self, job, lambda: windows_scripts.probe_job(self, self._scripts, job))
         return jobs.poll(self, job, lambda: probe_job(job))
@@ -117,8 +117,8 @@ class LocalHost:
         """List one folder."""
         try:
             with self._anchors.folder(folder) as anchor, os.scandir(anchor) as entries:
-                found = (entry_stat(entry, must_exist=must_exist) for entry in entries)
-                listed = list(islice(found, MOST_NAMES + 1))
+                stats = (entry_stat(entry, must_exist=must_exist) for entry in entries)
+                listed = list(islice(stats, MOST_NAMES + 1))
                 require_listable(folder, len(listed))
                 return [stat for stat in listed if stat is not None]
         except FileNotFoundError as error:
@@ -129,9 +129,9 @@ class LocalHost:
             raise file_fault("list", folder, error) from error
 
     def stat(self, path: HostPath) -> FileStat | None:
-        """Say what is at a path; None when nothing is."""
+        """Return the stat of a path; None if nothing is there."""
         try:
-            with self._anchors.holding(path) as (name, folder):
+            with self._anchors.parent(path) as (name, folder):
                 return file_stat(path.name, os.stat(name, dir_fd=folder, follow_symlinks=False))
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -139,7 +139,7 @@ class LocalHost:
             raise file_fault("stat", path, error) from error
 
     def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-        """Yield a file's bytes through one buffer that is used again and again."""
+        """Yield a file's bytes as views of one buffer that is reused."""
         try:
             with os.fdopen(open_file(self._anchors, path, READ_FLAGS), "rb", buffering=0) as stream:
                 stream.seek(offset)
@@ -152,7 +152,7 @@ class LocalHost:
     def hash_files(
         self, paths: Sequence[HostPath]
     ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
-        """Read files in a few threads and yield size and SHA-1 in the order given."""
+        """Read files in two threads, and yield size and SHA-1 in the given order."""
         with ThreadPoolExecutor(_HASH_THREADS) as pool:
             ahead: deque[Future[FileHash | tuple[HostPath, AirGapError]]] = deque()
             try:
@@ -178,7 +178,7 @@ class LocalHost:
         return FileHash(path, size_bytes, digest.hexdigest().upper())
 
     def space(self, folder: HostPath) -> Space:
-        """Room on the volume of the nearest existing parent."""
+        """Return the free space on the volume of the nearest existing parent."""
         nearest = Path(folder.text)
         while not nearest.is_dir() and nearest != nearest.parent:
             nearest = nearest.parent
@@ -191,7 +191,7 @@ class LocalHost:
     # --- writing -------------------------------------------------------------------------------
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
-        """Create or replace a file with the bytes given."""
+        """Create or replace a file with the given bytes."""
         written = 0
         try:
             descriptor = open_file(self._anchors, path, WRITE_FLAGS)
@@ -217,20 +217,20 @@ class LocalHost:
         try:
             if path.parent != path and not os.path.lexists(path.parent.text):
                 self._make_folder(path.parent, mode=mode)
-            with self._anchors.holding(path) as (name, folder):
+            with self._anchors.parent(path) as (name, folder):
                 try:
                     os.mkdir(name, mode, dir_fd=folder)
                 except FileExistsError:
-                    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                    if is_link(found):
+                    existing = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    if is_link(existing):
                         raise link_error(path) from None
-                    if not stat.S_ISDIR(found.st_mode):
+                    if not stat.S_ISDIR(existing.st_mode):
                         raise
         except OSError as error:
             raise file_fault("make folder", path, error) from error
 
     def make_private_folder(self, path: HostPath) -> None:
-        """Create a folder for this user only, or prove that it is one."""
+        """Create a folder for this user only, or check that an existing folder is private."""
         if WINDOWS:
             windows_scripts.prepare_folder(self, self._scripts, path)
         else:
@@ -239,7 +239,7 @@ class LocalHost:
         self._anchors.guard(path)
 
     def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Make the bytes of files durable, by volume when they are many."""
+        """Make the bytes of files durable; many files by a flush of their volume."""
         return local_durable.flush_files(self._anchors, paths)
 
     def flush_folders(self, folders: Sequence[HostPath]) -> None:
@@ -249,13 +249,13 @@ class LocalHost:
     def rename(
         self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
     ) -> Outcome[tuple[HostPath, HostPath]]:
-        """Rename files within one volume, replacing what has the new name."""
+        """Rename files within one volume, replacing files with the new names."""
         if WINDOWS and inherit:
             return windows_scripts.place_files(self, self._scripts, moves, inherit=True)
         return _batch(moves, lambda move: self._rename(*move, inherit=inherit), "rename")
 
     def _rename(self, source: HostPath, target: HostPath, *, inherit: bool) -> None:
-        with self._both(source, target) as (old, old_folder, new, new_folder):
+        with self._both_parents(source, target) as (old, old_folder, new, new_folder):
             if inherit:
                 self._take_permissions(old, old_folder, target)
             retry_sharing(
@@ -263,21 +263,24 @@ class LocalHost:
             )
 
     @contextmanager
-    def _both(
+    def _both_parents(
         self, source: HostPath, target: HostPath
     ) -> Iterator[tuple[str, int | None, str, int | None]]:
         with (
-            self._anchors.holding(source) as (old, old_folder),
-            self._anchors.holding(target) as (new, new_folder),
+            self._anchors.parent(source) as (old, old_folder),
+            self._anchors.parent(target) as (new, new_folder),
         ):
             yield old, old_folder, new, new_folder
 
     def _take_permissions(self, name: str, folder: int | None, target: HostPath) -> None:
-        """Give a file what its new folder gives; before the rename, so no one sees less."""
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISREG(found.st_mode):
-            given = stat.S_IMODE(os.lstat(target.parent.text).st_mode) & 0o666
-            os.chmod(name, given, dir_fd=folder)
+        """Give a file the permissions of its new folder.
+
+        This happens before the rename, so that the file never lacks them under its new name.
+        """
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode):
+            mode = stat.S_IMODE(os.lstat(target.parent.text).st_mode) & 0o666
+            os.chmod(name, mode, dir_fd=folder)
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
         """Remove files or empty folders."""
@@ -285,22 +288,22 @@ class LocalHost:
 
     def _remove(self, path: HostPath) -> None:
         try:
-            with self._anchors.holding(path) as (name, folder):
-                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if stat.S_ISDIR(found.st_mode) and not is_link(found):
+            with self._anchors.parent(path) as (name, folder):
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode) and not is_link(status):
                     retry_sharing(lambda: os.rmdir(name, dir_fd=folder))
                 else:
-                    retry_sharing(lambda: _unlink(name, folder, found))
+                    retry_sharing(lambda: _unlink(name, folder, status))
         except FileNotFoundError:
             return
 
     def remove_tree(self, folder: HostPath) -> None:
-        """Remove a folder with all in it; a link is removed itself."""
-        found = self.stat(folder)
-        if found is None:
+        """Remove a folder with its contents; a link is removed, not followed."""
+        existing = self.stat(folder)
+        if existing is None:
             return
         try:
-            if found.kind != "folder":
+            if existing.kind != "folder":
                 self._remove(folder)
             else:
                 retry_sharing(lambda: shutil.rmtree(folder.text, onerror=_remove_anyway))
@@ -310,18 +313,20 @@ class LocalHost:
             raise file_fault("remove", folder, error) from error
 
     def close(self) -> None:
-        """Remove our folder for requests, if there was a need for one."""
+        """Remove our temporary folder, if there is one."""
         with self._lock:
-            folder, self._service = self._service, None
+            folder, self._temporary_folder = self._temporary_folder, None
         if folder is not None:
             self.remove_tree(folder)
 
     def request_folder(self) -> HostPath:
-        """Make a new folder that only this account can use; it goes when the host is closed."""
+        """Make a new folder that only this account can use; ``close`` removes it."""
         with self._lock:
-            if self._service is None:
-                self._service = self.path(os.path.realpath(tempfile.mkdtemp(prefix="wsus-airgap-")))
-            return self.path(tempfile.mkdtemp(dir=self._service.text))
+            if self._temporary_folder is None:
+                self._temporary_folder = self.path(
+                    os.path.realpath(tempfile.mkdtemp(prefix="wsus-airgap-"))
+                )
+            return self.path(tempfile.mkdtemp(dir=self._temporary_folder.text))
 
 
 def _batch(items: Sequence[Item], action: Callable[[Item], None], operation: str) -> Outcome[Item]:
@@ -339,27 +344,27 @@ def _batch(items: Sequence[Item], action: Callable[[Item], None], operation: str
     return Outcome(tuple(ok), tuple(failed))
 
 
-def _prove_private(path: HostPath, found: os.stat_result) -> None:
-    if is_link(found):
+def _prove_private(path: HostPath, status: os.stat_result) -> None:
+    if is_link(status):
         raise link_error(path)
-    if sys.platform != "win32" and found.st_uid != os.geteuid():
-        raise FolderUnsafeError(path=path, reason=f"it belongs to user {found.st_uid}, not to us")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        mode = stat.S_IMODE(found.st_mode)
+    if sys.platform != "win32" and status.st_uid != os.geteuid():
+        raise FolderUnsafeError(path=path, reason=f"it belongs to user {status.st_uid}, not to us")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
         raise FolderUnsafeError(path=path, reason=f"others have access to it (mode {mode:04o})")
 
 
-def _unlink(name: str, folder: int | None, found: os.stat_result) -> None:
-    if WINDOWS and not found.st_mode & stat.S_IWRITE:
+def _unlink(name: str, folder: int | None, status: os.stat_result) -> None:
+    if WINDOWS and not status.st_mode & stat.S_IWRITE:
         Path(name).chmod(stat.S_IWRITE)  # Windows does not delete read-only files
-    if WINDOWS and stat.S_ISDIR(found.st_mode):
+    if WINDOWS and stat.S_ISDIR(status.st_mode):
         Path(name).rmdir()  # a junction
     else:
         os.unlink(name, dir_fd=folder)
 
 
 def _remove_anyway(action: Callable[..., object], name: str, fault: ExcInfo) -> None:
-    """Try once more after taking away what write protection a name has."""
+    """Remove the write protection of a name on Windows, and try its removal again."""
     error = fault[1]
     if isinstance(error, FileNotFoundError):
         return
@@ -370,10 +375,10 @@ def _remove_anyway(action: Callable[..., object], name: str, fault: ExcInfo) -> 
 
 
 def _file_system(folder: Path) -> str:
-    """The type of the file system that holds a folder, as the system names it."""
-    best, found = -1, "unknown"
+    """Return the type of a folder's file system, as the system names it."""
+    best, file_system = -1, "unknown"
     for partition in psutil.disk_partitions(all=True):
         mount = Path(partition.mountpoint)
         if (mount == folder or mount in folder.parents) and len(mount.parts) >= best:
-            best, found = len(mount.parts), partition.fstype or "unknown"
-    return found
+            best, file_system = len(mount.parts), partition.fstype or "unknown"
+    return file_system

@@ -1,4 +1,4 @@
-"""Making bytes and names of this machine durable, and creating a file whole or not at all."""
+"""Make bytes and names durable on this machine, and create files atomically."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tasks.hosts.local_files import (
 from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.hosts.paths import HostPath
 
-# From here on one flush of the whole volume costs less than one for each file.
+# From this number on, one flush of the whole volume is cheaper than a flush of each file.
 GROUP_FROM_FILES = 16
 _FLUSH_THREADS = 8
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
@@ -39,7 +39,7 @@ def _libc() -> ctypes.CDLL | None:
 
 
 def _sync_volume(descriptor: int) -> bool:
-    """Flush the volume that a descriptor lies on; False when the system cannot."""
+    """Flush the volume of a descriptor; False if the system cannot flush one volume."""
     library = _libc()
     if library is None or not hasattr(library, "syncfs"):
         return False
@@ -49,7 +49,7 @@ def _sync_volume(descriptor: int) -> bool:
 
 
 def flush_files(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-    """Make the bytes of files durable: by volume when they are many, else each by itself."""
+    """Make the bytes of files durable: many files by flushing their volumes, few one by one."""
     if len(paths) >= GROUP_FROM_FILES and _libc() is not None:
         outcome = _flush_by_volume(anchors, paths)
         if outcome is not None:
@@ -86,7 +86,7 @@ def _flush_file(anchors: Anchors, path: HostPath) -> AirGapError | None:
 
 
 def _flush_by_volume(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[HostPath] | None:
-    """Flush each volume once. None when a flush failed: then every file must say for itself."""
+    """Flush each volume once; None if a flush failed, so that each file must be flushed alone."""
     volumes: dict[int, int] = {}
     try:
         faults = [(path, _remember_volume(anchors, path, volumes)) for path in paths]
@@ -104,7 +104,10 @@ def _flush_by_volume(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[Hos
 def _remember_volume(
     anchors: Anchors, path: HostPath, volumes: dict[int, int]
 ) -> AirGapError | None:
-    """Keep one open file of each volume; each path is opened, so that none is only believed."""
+    """Open a file, and store the first descriptor of each volume.
+
+    Every path is opened, so that a missing file is an error although no file is flushed alone.
+    """
     try:
         descriptor = open_file(anchors, path, READ_FLAGS)
     except AirGapError as error:
@@ -122,11 +125,11 @@ def _remember_volume(
 def flush_folders(anchors: Anchors, folders: Sequence[HostPath]) -> None:
     """Make the names in folders durable.
 
-    Windows has no call for that; NTFS keeps a journal of names, and flushing a file that was
-    just named writes that journal out too.
+    Windows has no such call, so nothing is done there: NTFS has a journal of names, and flushing a
+    file whose name is new writes that journal too.
 
     Raises:
-        HostFileError: A folder is not there, or the disk does not take it.
+        HostFileError: A folder does not exist, or the disk refuses.
     """
     if WINDOWS:
         return
@@ -152,7 +155,7 @@ def _flush_folder(descriptor: int, synced: set[int], *, grouped: bool) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some file systems for sticks cannot flush one folder, only all.
+        # Some file systems of USB sticks cannot flush one folder, only the whole volume.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
             raise
         if not _sync_volume(descriptor) and sys.platform != "win32":
@@ -160,28 +163,28 @@ def _flush_folder(descriptor: int, synced: set[int], *, grouped: bool) -> None:
 
 
 def create_file(anchors: Anchors, path: HostPath, content: bytes) -> bool:
-    """Create a small durable file under a name that nobody has; False when somebody has it.
+    """Create a small durable file; False if the name exists already.
 
-    The bytes are written under another name and made durable first, so that the name, once it
-    is there, never shows less than all of them. A file system that has neither hard links nor
-    a rename that refuses (some drivers for sticks) may show an empty file after a crash.
+    The bytes are first written under a temporary name and made durable, so that the final name
+    never has incomplete bytes. On a file system that has neither hard links nor a rename that
+    refuses an existing name (some drivers of USB sticks), a crash may leave an empty file.
 
     Raises:
-        OSError: As the system said it.
+        OSError: The error of the system.
     """
-    spare = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
-    with anchors.holding(path) as (name, folder):
+    temporary = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
+    with anchors.parent(path) as (name, folder):
         if _exists(name, folder):
             return False
-    descriptor = open_file(anchors, spare, CREATE_FLAGS)
+    descriptor = open_file(anchors, temporary, CREATE_FLAGS)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        created = _name_once(anchors, spare, path)
+        created = _name_once(anchors, temporary, path)
     finally:
-        with anchors.holding(spare) as (name, folder):
+        with anchors.parent(temporary) as (name, folder):
             if _exists(name, folder):
                 retry_sharing(lambda: os.unlink(name, dir_fd=folder))
     if created:
@@ -197,31 +200,35 @@ def _exists(name: str, folder: int | None) -> bool:
     return True
 
 
-def _name_once(anchors: Anchors, spare: HostPath, path: HostPath) -> bool:
-    """Give a file its name unless somebody has it already."""
-    with anchors.holding(path) as (name, folder):
+def _name_once(anchors: Anchors, temporary: HostPath, path: HostPath) -> bool:
+    """Give a file its final name; False if the name exists already."""
+    with anchors.parent(path) as (name, folder):
         try:
             if WINDOWS:  # refuses a name that exists
-                retry_sharing(lambda: Path(spare.text).rename(path.text))
+                retry_sharing(lambda: Path(temporary.text).rename(path.text))
             else:
                 os.link(
-                    spare.name, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                    temporary.name,
+                    name,
+                    src_dir_fd=folder,
+                    dst_dir_fd=folder,
+                    follow_symlinks=False,
                 )
         except FileExistsError:
             return False
         except OSError as error:
             if WINDOWS or error.errno not in _NO_LINKS:
                 raise
-            return _name_once_without_links(spare, path, folder)
+            return _name_once_without_links(temporary, path, folder)
     return True
 
 
-def _name_once_without_links(spare: HostPath, path: HostPath, folder: int | None) -> bool:
-    """The same on FAT and its kin, which have no hard links."""
+def _name_once_without_links(temporary: HostPath, path: HostPath, folder: int | None) -> bool:
+    """Give a file its final name on a file system without hard links, such as FAT."""
     library = _libc()
     if library is not None and hasattr(library, "renameat2"):
         anchor = _AT_FDCWD if folder is None else folder
-        source, target = os.fsencode(spare.name), os.fsencode(path.name)
+        source, target = os.fsencode(temporary.name), os.fsencode(path.name)
         if library.renameat2(anchor, source, anchor, target, _RENAME_NOREPLACE) == 0:
             return True
         if ctypes.get_errno() == errno.EEXIST:
@@ -230,5 +237,5 @@ def _name_once_without_links(spare: HostPath, path: HostPath, folder: int | None
         os.close(os.open(path.name, CREATE_FLAGS, 0o666, dir_fd=folder))
     except FileExistsError:
         return False
-    os.replace(spare.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    os.replace(temporary.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
     return True

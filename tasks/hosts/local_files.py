@@ -1,13 +1,13 @@
-"""Opening files of this machine so that no link is followed on the way.
+"""Open files of this machine without following links.
 
-On POSIX a folder is opened without following a link and everything else is said relative to
-that descriptor, so that nobody can swap a folder for a link between the check and the use. On
-Windows there are no such descriptors: the chain is looked at before each use. What counts as a
-link there is a reparse point that stands for another name (symbolic link, junction, mounted
-volume); deduplicated or compressed files are reparse points too and are plain files to us.
+On POSIX a folder is opened without following a link, and everything else is done relative to its
+descriptor, so that nobody can replace a folder by a link between the check and the use. Windows
+has no such descriptors: there all folders of the chain are checked before each use. Reparse points
+that stand for another name (symbolic links, junctions, mounted volumes) count as links;
+deduplicated and compressed files are reparse points too, but count as plain files.
 
-Checked is the folder that holds a path, and below the folders that are ours alone every folder
-between. Higher up, links are the administrator's own business.
+The parent folder of a path is checked, and below a guarded folder every folder between. Links
+above a guarded folder are the administrator's decision.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FOLDER_FLAGS = (
     | getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
 )
-# Without O_NONBLOCK opening a pipe that somebody put there would wait for ever.
+# Without O_NONBLOCK opening a pipe under the file's name would wait for ever.
 FILE_FLAGS = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_CLOEXEC", 0)
@@ -46,44 +46,44 @@ WRITE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE_FLAGS
 CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | FILE_FLAGS
 
 
-def is_link(found: os.stat_result) -> bool:
-    """Say whether a name stands for another place."""
-    tag = getattr(found, "st_reparse_tag", 0)
-    return stat.S_ISLNK(found.st_mode) or bool(tag & _NAME_SURROGATE)
+def is_link(status: os.stat_result) -> bool:
+    """Return True if a name stands for another path."""
+    tag = getattr(status, "st_reparse_tag", 0)
+    return stat.S_ISLNK(status.st_mode) or bool(tag & _NAME_SURROGATE)
 
 
 def link_error(path: object) -> FolderUnsafeError:
-    """Say that a link was met where none may be."""
+    """Return the error for a link where none is allowed."""
     return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
 
 
 class Anchors:
-    """Holds on to folders while something in them is done. Usable from several threads."""
+    """Opens folders safely for operations in them. For many threads."""
 
     def __init__(self) -> None:
         self._roots: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     def guard(self, folder: HostPath) -> None:
-        """From now on look at every folder between this one and what is used below it."""
+        """From now on check every folder between this folder and any path used below it."""
         with self._lock:
             if folder.text not in self._roots:
                 self._roots = (*self._roots, folder.text)
 
     @contextmanager
-    def holding(self, path: HostPath) -> Iterator[tuple[str, int | None]]:
-        """Open the folder that holds a path; gives the name to use and the ``dir_fd`` for it.
+    def parent(self, path: HostPath) -> Iterator[tuple[str, int | None]]:
+        """Open the parent folder of a path, and yield the name and the ``dir_fd`` to use.
 
         Raises:
             FolderUnsafeError: The folder is a link.
-            OSError: It is not there, or cannot be opened.
+            OSError: The folder does not exist, or cannot be opened.
         """
         with self.folder(path.parent) as parent:
             yield (path.text, None) if isinstance(parent, str) else (path.name, parent)
 
     @contextmanager
     def folder(self, folder: HostPath) -> Iterator[int | str]:
-        """Open a folder: a descriptor, on Windows its path after the look at its chain."""
+        """Open a folder, and yield its descriptor; on Windows yield its path after the checks."""
         chain = self._chain(folder)
         if WINDOWS:
             for link in chain:
@@ -101,7 +101,7 @@ class Anchors:
             os.close(descriptor)
 
     def _chain(self, folder: HostPath) -> list[HostPath]:
-        """The folders to look at, outermost first; the last is the folder itself."""
+        """Return the folders to check, outermost first; the last is the folder itself."""
         chain = [folder]
         roots = [root for root in self._roots if _is_below(folder, root)]
         while roots and chain[-1].text not in roots:
@@ -124,7 +124,7 @@ def _open_folder(folder: HostPath, *, within: int | None = None) -> int:
     try:
         return os.open(name, _FOLDER_FLAGS, dir_fd=within)
     except OSError as error:
-        # Linux says "not a folder" of a link that it was told not to follow.
+        # Linux reports "not a folder" for a link that it must not follow.
         if error.errno == errno.ELOOP or (
             error.errno == errno.ENOTDIR and is_link(os.lstat(folder.text))
         ):
@@ -137,9 +137,9 @@ def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
 
     Raises:
         FolderUnsafeError: The path or its folder is a link.
-        OSError: It cannot be opened, or is not a plain file.
+        OSError: The file cannot be opened, or is not a plain file.
     """
-    with anchors.holding(path) as (name, folder):
+    with anchors.parent(path) as (name, folder):
         if WINDOWS and os.path.lexists(name) and is_link(os.lstat(name)):
             raise link_error(path)
         try:
@@ -155,10 +155,10 @@ def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
 
 
 def entry_stat(entry: os.DirEntry[str], *, must_exist: bool) -> FileStat | None:
-    """Say what a listed name is; None when it went while its folder was being listed.
+    """Return the stat of a listed name; None if it disappeared while its folder was listed.
 
     Raises:
-        OSError: It cannot be said, or it went and must exist.
+        OSError: The stat failed, or the name disappeared and must exist.
     """
     try:
         return file_stat(entry.name, entry.stat(follow_symlinks=False))
@@ -168,20 +168,20 @@ def entry_stat(entry: os.DirEntry[str], *, must_exist: bool) -> FileStat | None:
         return None
 
 
-def file_stat(name: str, found: os.stat_result) -> FileStat:
-    """Say what a name is, from what the system said of it without following links."""
+def file_stat(name: str, status: os.stat_result) -> FileStat:
+    """Convert the system's stat of a name, made without following links."""
     kind: Literal["file", "folder", "other"] = "other"
-    if not is_link(found):
-        if stat.S_ISREG(found.st_mode):
+    if not is_link(status):
+        if stat.S_ISREG(status.st_mode):
             kind = "file"
-        elif stat.S_ISDIR(found.st_mode):
+        elif stat.S_ISDIR(status.st_mode):
             kind = "folder"
-    hidden = name.startswith(".") or bool(getattr(found, "st_file_attributes", 0) & _HIDDEN)
+    hidden = name.startswith(".") or bool(getattr(status, "st_file_attributes", 0) & _HIDDEN)
     return FileStat(
         name=name,
         kind=kind,
-        size_bytes=found.st_size,
-        mtime_ns=found.st_mtime_ns,
-        file_id=f"{found.st_dev}:{found.st_ino}",
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        file_id=f"{status.st_dev}:{status.st_ino}",
         hidden=hidden,
     )

@@ -1,4 +1,4 @@
-"""Programs on this machine, so that those we stop waiting for go on undisturbed."""
+"""Run programs on this machine; a program goes on undisturbed after we stop waiting for it."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ def run_program(
 ) -> CommandResult:
     """Run a program to its end.
 
-    Its streams are files without a name, not pipes: a program that we leave alone at the limit
-    would otherwise die of a broken pipe, or wait for ever for somebody to read.
+    Its streams are unnamed files, not pipes: with pipes, a program that still runs at the time
+    limit would later die of a broken pipe, or wait for ever for a reader.
 
     Raises:
-        CommandFailedError: It could not be started.
-        TimeLimitError: It is still running at the limit; it is left alone.
+        CommandFailedError: The program could not be started.
+        TimeLimitError: The program still runs at the limit; it is not stopped.
     """
     with (
-        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as standard_input,
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
     ):
-        given.write(stdin)
-        given.seek(0)
-        process = _start(command, given, out, err)
+        standard_input.write(stdin)
+        standard_input.seek(0)
+        process = _start(command, standard_input, out, err)
         try:
             with watched(command[0]):
                 exit_code = process.wait(timeout_seconds)
         except subprocess.TimeoutExpired as error:
-            _leave(process)
+            _reap_later(process)
             raise TimeLimitError(what=command[0], limit_seconds=timeout_seconds) from error
         return CommandResult(
             exit_code=exit_code,
@@ -60,36 +60,36 @@ def _tail(stream: IO[bytes]) -> bytes:
 
 
 def _start(
-    command: Sequence[str], given: IO[bytes], out: IO[bytes], err: IO[bytes]
+    command: Sequence[str], standard_input: IO[bytes], out: IO[bytes], err: IO[bytes]
 ) -> subprocess.Popen[bytes]:
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
     try:
         return subprocess.Popen(
             list(command),
-            stdin=given,
+            stdin=standard_input,
             stdout=out,
             stderr=err,
-            start_new_session=not WINDOWS,  # a Ctrl-C at our terminal is not for this program
+            start_new_session=not WINDOWS,  # a Ctrl-C at our terminal must not reach this program
             creationflags=flags,
         )
     except (OSError, ValueError) as error:
         raise CommandFailedError(program=command[0], reason=str(error)) from error
 
 
-def _leave(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a program in the background, only so that it does not stay a zombie."""
+def _reap_later(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a program in the background, so that it does not become a zombie."""
     threading.Thread(target=process.wait, name="left-alone", daemon=True).start()
 
 
 def launch_detached(command: Sequence[str], job: HostPath) -> None:
-    """Start a program under a supervisor on POSIX; does nothing when the job was started before.
+    """Start a program under a supervisor on POSIX; do nothing if the job was started before.
 
     Raises:
-        CommandFailedError: The supervisor could not make its mark in the job folder.
-        TimeLimitError: It did not answer; it may still start.
+        CommandFailedError: The supervisor could not write ``started`` into the job folder.
+        TimeLimitError: The supervisor did not answer; it may still start.
     """
     try:
-        # A pipe here: it closes when the supervisor has made its mark, and says which.
+        # With a pipe, unlike above: it closes when the supervisor has written ``started``.
         launch = subprocess.run(
             jobs.launch_command(command, job.text),
             stdin=subprocess.DEVNULL,
@@ -105,6 +105,6 @@ def launch_detached(command: Sequence[str], job: HostPath) -> None:
 
 
 def probe_job(job: HostPath) -> JobStatus:
-    """Say whether the supervisor of a job still lives."""
+    """Check whether the processes of a job still live."""
     answer = run_program(jobs.probe_command(job.text), timeout_seconds=_LAUNCH_SECONDS)
     return jobs.read_probe(answer.stdout)

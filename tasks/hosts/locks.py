@@ -1,13 +1,26 @@
-"""Locks of a server or of a medium, as a file that lies there.
+"""Locks of a server or of a medium, each as a file on it.
 
-The file says who holds the lock: a random id of the orchestrating machine, its boot, process
-number and start, and the run. No name of a host, user or computer is in it, because the lock of
-a medium crosses the gap when a run is cut off.
+The file names the lock's owner: a random id of the orchestrating machine, its boot, process number
+and process start, and the run. It contains no name of a host, user or computer, because the lock
+of a medium crosses the gap if a run is cut off.
 
-A lock is taken over only when its owner is proved gone: the same machine, but another boot, or no
-such process any more, or one that began at another time. Age alone frees nothing. Whoever takes
-over first claims that one owner's lock by a second file, itself such a lock; then replaces the
-first by a rename. So of many that find a dead owner at once, one goes on.
+An owner is proved gone if it ran on this machine, and the machine has booted since, or the process
+does not exist any more, or its number belongs to a process with another start. Age alone never
+frees a lock.
+
+Takeover first locks a claim file named after the stale lock, then renames a new lock over it. So
+exactly one of several concurrent takeovers succeeds:
+
+| lock file | its owner | next step | result |
+|---|---|---|---|
+| missing | | create the file atomically | ours; if the file exists now: start again |
+| exists | alive or unknown, no reason given | | ``LockHeldError`` |
+| exists | proved gone, or a person gave a reason | lock the claim file by this same table | |
+| claim is ours, lock file unchanged | | rename our file over it | ours |
+| claim is ours, lock file changed | | release the claim | start again |
+| eight tries, or a claim of depth four | | | ``LockHeldError`` |
+
+A kill at any step leaves files that the next owner of the lock removes (``_tidy``).
 """
 
 from __future__ import annotations
@@ -32,22 +45,22 @@ from tasks.refusals import LockHeldError
 
 _TRIES = 8
 _DEEPEST_CLAIM = 4
-_LIMIT_BYTES = 4_096  # of a lock's file; on a medium anybody may have put another there
+_LIMIT_BYTES = 4_096  # of a lock's file; on a medium it may be anybody's file
 _UNKNOWN = "unknown"
 
 
 class LockOwner(BaseModel):
-    """Who holds a lock.
+    """Owner of a lock.
 
     Attributes:
-        machine: Random id of the orchestrating machine, kept in its state folder, with the
-            process namespace: numbers of processes mean nothing in another container.
-        boot: Id of the machine's present boot; empty where the system has none.
+        machine: Random id of the orchestrating machine, from its state folder, and the process
+            namespace: process numbers are not valid in another container.
+        boot: Id of the machine's current boot; empty if the system has none.
         pid: Process number.
-        started: When that process began, in the system's own units.
+        started: Start time of that process, in the system's own units.
         run: Key of the run.
-        since: When the lock was taken.
-        token: Random; tells two locks of one process apart.
+        since: Time when the lock was taken.
+        token: Random; distinguishes two locks of one process.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -61,12 +74,12 @@ class LockOwner(BaseModel):
     token: str = Field(default_factory=lambda: secrets.token_hex(8))
 
     def content(self) -> bytes:
-        """What stands in the file."""
+        """Return the content of the lock's file."""
         return self.model_dump_json().encode() + b"\n"
 
 
 def current_owner(*, machine: str, run: str, now: datetime) -> LockOwner:
-    """Say who we are; ``machine`` is the random id that the state folder keeps."""
+    """Return this process as an owner; ``machine`` is the random id from the state folder."""
     return LockOwner(
         machine=machine + _namespace(),
         boot=_boot(),
@@ -78,7 +91,7 @@ def current_owner(*, machine: str, run: str, now: datetime) -> LockOwner:
 
 
 def is_gone(owner: LockOwner, us: LockOwner) -> bool:
-    """Whether it is proved that an owner is gone; False when we cannot know."""
+    """Return True if an owner is proved gone; False if that is unknown."""
     if owner.machine != us.machine:
         return False
     if owner.boot != us.boot:
@@ -104,7 +117,7 @@ def _boot() -> str:
 
 
 def _process_start(pid: int) -> str | None:
-    """When a process began; None when there is none, or only what is left of a dead one."""
+    """Return the start of a process; None if there is no such process, or only a zombie."""
     if Path("/proc/self/stat").exists():
         return _linux_process_start(pid)
     try:
@@ -117,7 +130,7 @@ def _process_start(pid: int) -> str | None:
 
 
 def _linux_process_start(pid: int) -> str | None:
-    """The kernel's own count of ticks: what psutil makes of it moves when the clock is set."""
+    """Return the kernel's count of ticks; psutil's time would change when the clock is set."""
     try:
         line = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -128,9 +141,10 @@ def _linux_process_start(pid: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock that we hold; leaving its ``with`` block gives it back.
+    """A lock that we own; leaving its ``with`` block releases it.
 
-    ``taken_from`` is who held it, where a person's reason took it from them and no proof.
+    ``taken_from`` describes the earlier owner if the lock was taken over for a person's reason,
+    without proof that the owner was gone; else None.
     """
 
     host: Host
@@ -139,14 +153,14 @@ class Lock:
     taken_from: str | None = None
 
     def is_ours(self) -> bool:
-        """Whether the lock is still ours; a person may have had it taken over."""
+        """Return True if the lock is still ours; a person may have had it taken over."""
         return _read(self.host, self.path) == self.owner.content()
 
     def release(self) -> None:
-        """Remove the lock, and only if it is ours.
+        """Remove the lock if it is ours.
 
-        It is moved aside first and looked at again, since it could have been taken over just
-        between look and removal.
+        The file is moved aside and read again before it is removed, because another run may take
+        the lock over between the first look and the removal.
         """
         if not self.is_ours():
             return
@@ -193,10 +207,10 @@ def acquire(
         machine: The random id that the state folder keeps.
         run: Key of the run.
         now: The time.
-        take_over: A person's reason to take it from an owner that is not proved gone.
+        take_over: A person's reason to take the lock from an owner that is not proved gone.
 
     Raises:
-        LockHeldError: Somebody else has it, or may have it.
+        LockHeldError: Another owner has the lock, or may have it.
     """
     owner = current_owner(machine=machine, run=run, now=now)
     return acquire_as(owner, host, path, take_over=take_over)
@@ -208,7 +222,7 @@ def acquire_as(
     """Take a lock for a given owner.
 
     Raises:
-        LockHeldError: Somebody else has it, or may have it.
+        LockHeldError: Another owner has the lock, or may have it.
     """
     lock = _acquire(host, path, owner, take_over=take_over, depth=0)
     _tidy(lock)
@@ -216,15 +230,16 @@ def acquire_as(
 
 
 def describe_lock(host: Host, path: HostPath, us: LockOwner) -> str:
-    """Say in a few words who holds a lock, and whether that owner is proved gone."""
-    found = _read(host, path)
-    if found is None:
+    """Describe a lock's owner in a few words, and whether that owner is proved gone."""
+    content = _read(host, path)
+    if content is None:
         return "free"
-    holder = _parse(found)
-    facts = _held(path, holder, us).facts
-    said = f"held since {facts['since']} by {facts['owner']}"
-    gone = holder is not None and is_gone(holder, us)
-    return f"{said}, which is gone: the next run takes it over" if gone else said
+    holder = _parse(content)
+    facts = _lock_held_error(path, holder, us).facts
+    description = f"held since {facts['since']} by {facts['owner']}"
+    if holder is not None and is_gone(holder, us):
+        return f"{description}, which is gone: the next run takes it over"
+    return description
 
 
 def _acquire(
@@ -233,25 +248,26 @@ def _acquire(
     for _ in range(_TRIES):
         if host.create(path, owner.content()):
             return Lock(host, path, owner)
-        found = _read(host, path)
-        if found is None:
-            continue  # given back just now
-        holder = _parse(found)
+        existing = _read(host, path)
+        if existing is None:
+            continue  # released just now
+        holder = _parse(existing)
         gone = holder is not None and is_gone(holder, owner)
         if (not gone and take_over is None) or depth >= _DEEPEST_CLAIM:
-            raise _held(path, holder, owner)
-        claim = path.parent.joined(f"{path.name}.{hashlib.sha256(found).hexdigest()[:16]}.claim")
+            raise _lock_held_error(path, holder, owner)
+        stale_id = hashlib.sha256(existing).hexdigest()[:16]
+        claim = path.parent.joined(f"{path.name}.{stale_id}.claim")
         with _acquire(host, claim, owner, take_over=take_over, depth=depth + 1):
-            if _read(host, path) == found:
+            if _read(host, path) == existing:
                 _replace(host, path, owner)
-                return Lock(host, path, owner, None if gone else _named(holder, owner))
-    raise _held(path, None, owner)
+                return Lock(host, path, owner, None if gone else _describe_owner(holder, owner))
+    raise _lock_held_error(path, None, owner)
 
 
 def _tidy(lock: Lock) -> None:
-    """Remove what others left beside the lock when they were killed while they took it.
+    """Remove files of killed runs beside the lock.
 
-    Nobody is harmed: who still claims an earlier lock finds ours there now, and gives up.
+    This is safe: a run that still claims an earlier lock finds our lock instead, and gives up.
     """
     name, folder = lock.path.name, lock.path.parent
     for entry in lock.host.list_folder(folder):
@@ -263,7 +279,7 @@ def _tidy(lock: Lock) -> None:
 
 
 def _replace(host: Host, path: HostPath, owner: LockOwner) -> None:
-    """Put our lock in the place of another; there is no moment without one."""
+    """Rename our lock over another; at no moment is there no lock."""
     beside = path.parent.joined(f"{path.name}.{owner.token}.new")
     host.create(beside, owner.content())
     host.rename([(beside, path)]).require_all()
@@ -288,13 +304,13 @@ def _parse(content: bytes) -> LockOwner | None:
         return None
 
 
-def _held(path: HostPath, holder: LockOwner | None, us: LockOwner) -> LockHeldError:
+def _lock_held_error(path: HostPath, holder: LockOwner | None, us: LockOwner) -> LockHeldError:
     since = "an unknown time" if holder is None else holder.since.isoformat(timespec="seconds")
-    return LockHeldError(what=path, since=since, owner=_named(holder, us))
+    return LockHeldError(what=path, since=since, owner=_describe_owner(holder, us))
 
 
-def _named(holder: LockOwner | None, us: LockOwner) -> str:
+def _describe_owner(holder: LockOwner | None, us: LockOwner) -> str:
     if holder is None:
         return "an owner we cannot read"
-    place = "this machine" if holder.machine == us.machine else "another machine"
-    return f"run {holder.run} (process {holder.pid} of {place})"
+    machine = "this machine" if holder.machine == us.machine else "another machine"
+    return f"run {holder.run} (process {holder.pid} of {machine})"

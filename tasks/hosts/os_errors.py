@@ -1,7 +1,7 @@
-"""What the operating system's errors mean here, and which of them pass by waiting.
+"""Turn errors of the operating system into ours, and retry errors that pass by waiting.
 
-Virus scanners and indexers hold new files open for a moment; on Windows that is a sharing
-violation, and the only cure is to try again a little later.
+Virus scanners and indexers open new files for a moment. On Windows an operation on such a file
+fails with a sharing violation, and the only cure is to try again a little later.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def _is_sharing_violation(error: Exception) -> bool:
-    """Say whether another program holds the file just now."""
+    """Return True if another program has the file open at the moment."""
     if not isinstance(error, OSError):
         return False
     code = getattr(error, "winerror", None)
@@ -32,22 +32,20 @@ def _is_sharing_violation(error: Exception) -> bool:
 
 
 def retry_sharing(action: Callable[[], Result]) -> Result:
-    """Carry out a file operation, again after a while when another program holds the file.
+    """Carry out a file operation, and repeat it while another program has the file open.
 
     Raises:
-        OSError: What the last try raised; at once when waiting cannot help.
+        OSError: The error of the last try, or the first error that waiting cannot cure.
     """
     return retry(action, delays_seconds=SHARING_DELAYS_SECONDS, passes=_is_sharing_violation)
 
 
 def file_fault(operation: str, path: object, error: OSError) -> AirGapError:
-    """Turn an operating system's error into ours, with the path and the system's own reason."""
+    """Return our error for an error of the operating system, with the path and its own reason."""
     if error.errno in _FULL:
         return DiskFullError(path=path)
     if error.errno == errno.ELOOP:
-        return FolderUnsafeError(
-            path=path, reason="a link stands where a file or folder of ours should"
-        )
+        return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
     reason = error.strerror or str(error) or type(error).__name__
     return HostFileError(operation=operation, path=path, reason=reason)
 

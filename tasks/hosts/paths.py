@@ -1,4 +1,4 @@
-"""Paths on a host: Windows or POSIX, as values that know their own rules."""
+"""Paths on a host, Windows or POSIX, as immutable values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Platform(StrEnum):
-    """What a host's paths and shells look like."""
+    """Kind of a host's paths and shells."""
 
     WINDOWS = "windows"
     POSIX = "posix"
@@ -18,7 +18,7 @@ class Platform(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostPath:
-    """An absolute path on a host. Built from text once, then only joined."""
+    """An absolute path on a host, made by ``absolute_path`` or joined from another path."""
 
     text: str
     platform: Platform
@@ -32,7 +32,7 @@ class HostPath:
 
     @property
     def parent(self) -> HostPath:
-        """The folder that holds this path."""
+        """Folder that contains this path."""
         return HostPath(
             posixpath.dirname(self.text) if self._is_posix else ntpath.dirname(self.text),
             self.platform,
@@ -40,17 +40,17 @@ class HostPath:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """Last part of the path."""
         return posixpath.basename(self.text) if self._is_posix else ntpath.basename(self.text)
 
     @property
     def drive(self) -> str:
-        """The drive or share, in lower case (``d:``); nothing on POSIX."""
+        """Drive or share in lower case (``d:``); empty on POSIX."""
         return "" if self._is_posix else ntpath.splitdrive(self.text)[0].lower()
 
     @property
     def sftp(self) -> str:
-        """The form that SFTP servers take: ``/C:/dir/file`` on Windows OpenSSH."""
+        """Path in the form of SFTP servers: ``/C:/dir/file`` on Windows OpenSSH."""
         if self.platform is Platform.POSIX:
             return self.text
         return "/" + self.text.replace("\\", "/").lstrip("/")
@@ -66,11 +66,12 @@ class HostPath:
 def absolute_path(text: str, platform: Platform) -> HostPath:
     """Make a path of a platform from text that a person or a server wrote.
 
-    Windows paths get back slashes; repeated and trailing separators go. What could lead out of
-    the folder that it names (``..``), or to a device or a stream, is not a path for us.
+    Windows paths get back slashes; repeated and trailing separators are dropped. Paths that could
+    lead out of their folder (``..``), to a device or to a stream are refused.
 
     Raises:
-        ValueError: It is not absolute, or holds ``..``, a NUL or, on Windows, a device or stream.
+        ValueError: The text is not absolute, or contains ``..`` or NUL, or names a Windows device
+            or stream.
     """
     if "\0" in text:
         raise ValueError(f"a path cannot hold a NUL character: {text!r}")

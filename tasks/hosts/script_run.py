@@ -1,8 +1,8 @@
-"""Running one of our PowerShell scripts: files in, files out, whatever happens to us meanwhile.
+"""Run one of our PowerShell scripts with a request file and an answer file.
 
-A script runs as a detached job in the run folder, so that neither a broken connection nor our
-own end stops it half-way, and a rerun never works beside one that is still running: it waits
-for that one first.
+A script runs as a detached job in the run folder, so that neither a broken connection nor a kill
+of this process stops it half-way. A rerun first waits for a script that still runs, so that two
+never work at the same time.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _HALF_OF_A_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 @dataclass(frozen=True, slots=True)
 class ScriptSetup:
-    """How scripts run on a host.
+    """Setup for running scripts on a host.
 
     Attributes:
-        powershell: The interpreter with arguments of its own, as the site file has it.
-        scripts_dir: Where the site has installed our scripts; None: we bring them each time.
-        pace: How often a script's end is looked for, and its wait reported.
+        powershell: The interpreter with its own arguments, from the site file.
+        scripts_dir: Folder in which the site has installed our scripts; None: copy them each time.
+        pace: Pauses between checks for a script's end, and between reports of the wait.
     """
 
     powershell: tuple[str, ...] = ("powershell.exe",)
@@ -56,7 +56,7 @@ class ScriptFiles:
 
     @classmethod
     def of(cls, script: Script, folder: HostPath) -> ScriptFiles:
-        """Name them."""
+        """Return the files of a script in a run folder."""
         return cls(
             folder.joined(f"{script.name}.in.jsonl"), folder.joined(f"{script.name}.out.jsonl")
         )
@@ -71,40 +71,40 @@ def run_script(
     folder: HostPath,
     timeout_seconds: float,
 ) -> Iterator[Json]:
-    """Run a script as a detached job, wait for it, and give an iterator over its answer.
+    """Run a script as a detached job, wait for it, and return an iterator over its answer.
 
-    The script has ended when this returns; what fails is raised here, except for a missing end
-    line, which the iterator finds.
+    The script has ended when this returns. All errors are raised here, except errors in the answer
+    itself, such as a missing end line: the iterator raises these.
 
     Raises:
-        ScriptFailedError: It ended with another exit code than 0, or without a trace.
+        ScriptFailedError: The exit code is not 0, or the job was lost.
         ScriptDigestError: The script that the site installed is not ours.
-        TimeLimitError: It, or before that an earlier run of it, is still going at the limit.
+        TimeLimitError: The script, or an earlier run of it, still runs at the limit.
     """
     wait = _ScriptWait(host, script, ScriptFiles.of(script, folder).answer, setup.pace)
     job, number = _last_job(host, script, folder)
     if job is not None and host.poll_detached(job).state == "running":
         wait.until_ended(job, limit_seconds=timeout_seconds)
-    given = _Counted(request)
-    command, files = prepare(host, setup, script, given, folder=folder)
+    counted_request = _CountedRequest(request)
+    command, files = prepare(host, setup, script, counted_request, folder=folder)
     job = folder.joined(f"{script.name}.job-{number + 1:03d}")
     host.start_detached(command, job=job)
     status = wait.until_ended(job, limit_seconds=timeout_seconds)
     if status.state != "exited" or status.exit_code != 0:
         raise ScriptFailedError(script=script.name, reason=_reason(host, job, status))
-    said = readable_stderr(read_tail(host, job.joined("stderr")))
-    return read_answer(host, script, files, said, requested=given.lines)
+    stderr = readable_stderr(read_tail(host, job.joined("stderr")))
+    return read_answer(host, script, files, stderr, requested=counted_request.lines)
 
 
-class Asker(Host, Protocol):
-    """A host that can be asked something twice."""
+class ScriptRunner(Host, Protocol):
+    """A host that can run a short program again if the connection breaks."""
 
-    def ask(self, command: Sequence[str], *, timeout_seconds: float) -> CommandResult:
-        """Run a program that does no harm when it runs twice; a broken connection is mended."""
+    def run_repeatable(self, command: Sequence[str], *, timeout_seconds: float) -> CommandResult:
+        """Run a program that may safely run twice; repeat it if the connection breaks."""
 
 
 def run_script_attached(
-    host: Asker,
+    host: ScriptRunner,
     setup: ScriptSetup,
     script: Script,
     request: Iterable[Json],
@@ -112,56 +112,58 @@ def run_script_attached(
     folder: HostPath,
     timeout_seconds: float,
 ) -> Iterator[Json]:
-    """The same as a plain child of the connection: for what starts jobs, and for short questions.
+    """Run a script as a plain child of the connection, and return an iterator over its answer.
 
-    The script may run twice when the connection breaks.
+    This is for the script that starts jobs, and for short queries. The script may run twice if the
+    connection breaks.
 
     Raises:
         ScriptFailedError, PathMissingError, ScriptDigestError: As from ``run_script``.
     """
-    given = _Counted(request)
-    command, files = prepare(host, setup, script, given, folder=folder)
-    result = host.ask(command, timeout_seconds=timeout_seconds)
+    counted_request = _CountedRequest(request)
+    command, files = prepare(host, setup, script, counted_request, folder=folder)
+    result = host.run_repeatable(command, timeout_seconds=timeout_seconds)
     if result.exit_code != 0:
         reason = f"exit code {result.exit_code}: {_in_one_line(result.stderr, result.stdout)}"
         raise ScriptFailedError(script=script.name, reason=reason)
-    return read_answer(host, script, files, result.stderr, requested=given.lines)
+    return read_answer(host, script, files, result.stderr, requested=counted_request.lines)
 
 
 def prepare(
     host: Host, setup: ScriptSetup, script: Script, request: Iterable[Json], *, folder: HostPath
 ) -> tuple[list[str], ScriptFiles]:
-    """Write what a script needs into its folder; gives the command and the files."""
+    """Write the script and its request into the folder; return the command and the files."""
     files = ScriptFiles.of(script, folder)
-    place = place_script(host, setup, script, folder)
+    script_path = provide_script(host, setup, script, folder)
     host.write(files.request, _json_lines(request))
     _drop_torn_line(host, script, files.answer)
-    command = [*setup.powershell, *_SWITCHES, "-File", place.text]
+    command = [*setup.powershell, *_SWITCHES, "-File", script_path.text]
     return [*command, "-InputFile", files.request.text, "-OutputFile", files.answer.text], files
 
 
-def place_script(host: Host, setup: ScriptSetup, script: Script, folder: HostPath) -> HostPath:
-    """Bring a script into its run folder, or prove the one that the site installed.
+def provide_script(host: Host, setup: ScriptSetup, script: Script, folder: HostPath) -> HostPath:
+    """Copy a script into its run folder, or prove the script that the site installed.
 
     Raises:
-        PathMissingError: The site has not installed it.
-        ScriptDigestError: The one that the site installed is not ours.
+        PathMissingError: The site has not installed the script.
+        ScriptDigestError: The installed script is not ours.
     """
     if setup.scripts_dir is None:
-        place = folder.joined(script.file_name)
-        host.write(place, [script.content])
-        return place
-    place = setup.scripts_dir.joined(script.file_name)
-    if host.stat(place) is None:
-        raise PathMissingError(what=f"the installed script {script.name}", path=place)
-    found = hashlib.sha256(b"".join(bytes(view) for view in host.read(place))).hexdigest()
-    if found != script.sha256:
-        raise ScriptDigestError(path=place, expected=script.sha256, found=found)
-    return place
+        copy_path = folder.joined(script.file_name)
+        host.write(copy_path, [script.content])
+        return copy_path
+    installed_path = setup.scripts_dir.joined(script.file_name)
+    if host.stat(installed_path) is None:
+        raise PathMissingError(what=f"the installed script {script.name}", path=installed_path)
+    content = b"".join(bytes(view) for view in host.read(installed_path))
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != script.sha256:
+        raise ScriptDigestError(path=installed_path, expected=script.sha256, found=digest)
+    return installed_path
 
 
-class _Counted:
-    """A request that knows how many lines of it were written."""
+class _CountedRequest:
+    """A request that counts the lines that were read from it."""
 
     def __init__(self, request: Iterable[Json]) -> None:
         self.lines = 0
@@ -184,27 +186,26 @@ def _json_lines(request: Iterable[Json]) -> Iterator[bytes]:
 
 
 def _drop_torn_line(host: Host, script: Script, path: HostPath) -> None:
-    """Take away half a line that a script left when it was killed while it appended.
+    """Remove an incomplete last line, which a killed script leaves in its answer.
 
-    What is no answer that we would read is taken away whole.
+    An answer that is not a plain file, or too large, is removed completely.
     """
-    found = host.stat(path)
-    if found is not None and (found.kind != "file" or found.size_bytes > script.limits.size_bytes):
+    stat = host.stat(path)
+    if stat is None or (stat.kind == "file" and stat.size_bytes == 0):
+        return
+    if stat.kind != "file" or stat.size_bytes > script.limits.size_bytes:
         host.remove_tree(path)
         return
-    if found is None or found.size_bytes == 0:
+    if bytes(next(host.read(path, offset=stat.size_bytes - 1), b"\n")) == b"\n":
         return
-    if bytes(next(host.read(path, offset=found.size_bytes - 1), b"\n")) == b"\n":
-        return
-    whole = path.parent.joined(f"{path.name}.whole")
+    repaired = path.parent.joined(f"{path.name}.whole")
     lines = _lines(host, path, script.limits)
-    kept = (line + b"\n" for line in lines if line is not None)
-    host.write(whole, kept)
-    host.rename([(whole, path)]).require_all()
+    host.write(repaired, (line + b"\n" for line in lines if line is not None))
+    host.rename([(repaired, path)]).require_all()
 
 
 def _lines(host: Host, path: HostPath, limits: AnswerLimits) -> Iterator[bytes | None]:
-    """The lines of a file; at the end None when the last one has no line end, or none in sight."""
+    """Yield the lines of a file, then None if the last line has no end or is too long."""
     rest = b""
     for view in host.read(path):
         *lines, rest = (rest + bytes(view)).split(b"\n")
@@ -216,26 +217,26 @@ def _lines(host: Host, path: HostPath, limits: AnswerLimits) -> Iterator[bytes |
 
 
 def read_answer(
-    host: Host, script: Script, files: ScriptFiles, said: str, *, requested: int = 0
+    host: Host, script: Script, files: ScriptFiles, stderr: str, *, requested: int = 0
 ) -> Iterator[Json]:
-    """Yield a script's answer line by line, no more of it than the script may write.
+    """Yield a script's answer line by line, within the limits of the script.
 
     Args:
-        host: Where the script ran.
-        script: It, with its limits. An answer that is too large is refused before it is read.
-        files: Where its answer lies.
-        said: What it wrote to stderr, for messages.
-        requested: Lines of its request.
+        host: The host on which the script ran.
+        script: The script with its limits. An answer that is too large is refused unread.
+        files: The files of the script.
+        stderr: The script's standard error, for messages.
+        requested: Number of lines of the request.
 
     Raises:
-        ScriptFailedError: A line is not JSON, the last one is not the end line, or there is more
-            than the script may write.
+        ScriptFailedError: A line is not JSON, the last line is not the end line, or the answer
+            exceeds a limit.
     """
     ended = False
     limits = script.limits
     try:
-        found = host.stat(files.answer)
-        size_bytes = 0 if found is None else found.size_bytes
+        stat = host.stat(files.answer)
+        size_bytes = 0 if stat is None else stat.size_bytes
         _require_within(script, "bytes", size_bytes, limits.size_bytes)
         for number, line in enumerate(_lines(host, files.answer, limits), start=1):
             _require_within(script, "lines", number, limits.most_lines(requested))
@@ -247,20 +248,20 @@ def read_answer(
     except (HostFileError, FolderUnsafeError) as error:
         raise ScriptFailedError(script=script.name, reason=f"no answer: {error}") from error
     if not ended:
-        reason = f"its answer has no end: {_in_one_line(said)}"
+        reason = f"its answer has no end: {_in_one_line(stderr)}"
         raise ScriptFailedError(script=script.name, reason=reason)
 
 
-def _require_within(script: Script, what: str, found: int, limit: int) -> None:
-    if found > limit:
-        reason = f"its answer is too large: {found:,} {what} or more, at most {limit:,} are read"
+def _require_within(script: Script, unit: str, count: int, limit: int) -> None:
+    if count > limit:
+        reason = f"its answer is too large: {count:,} {unit} or more, at most {limit:,} are read"
         raise ScriptFailedError(script=script.name, reason=reason)
 
 
 def _parse(script: Script, line: bytes | None) -> Json:
-    """Read one line: an object, with texts that UTF-8 can hold.
+    """Parse one line into an object whose texts can be encoded as UTF-8.
 
-    Half of a surrogate pair becomes U+FFFD, as where PowerShell itself writes UTF-8.
+    Half of a surrogate pair becomes U+FFFD, as PowerShell itself does when it writes UTF-8.
     """
     try:
         answer = json.loads((line or b"").decode("utf-8-sig"))
@@ -284,7 +285,7 @@ def _last_job(host: Host, script: Script, folder: HostPath) -> tuple[HostPath | 
 
 @dataclass(frozen=True, slots=True)
 class _ScriptWait:
-    """Waiting for the end of a script's jobs; how far it is shows by how much it has answered."""
+    """A wait for the end of a script's job; the size of its answer shows its progress."""
 
     host: Host
     script: Script
@@ -292,14 +293,14 @@ class _ScriptWait:
     pace: Pace
 
     def until_ended(self, job: HostPath, *, limit_seconds: float) -> JobStatus:
-        """Wait for the exit code, and ask now and then whether the job still lives.
+        """Wait for the exit code, and check every five seconds that the job still lives.
 
         Raises:
-            TimeLimitError: It is still running; it is left alone.
+            TimeLimitError: The job still runs; it is not stopped.
         """
         next_probe = time.monotonic() + _PROBE_EVERY_SECONDS
 
-        def ask() -> JobStatus | None:
+        def check() -> JobStatus | None:
             nonlocal next_probe
             if self.host.stat(job.joined("exit-code")) is None and time.monotonic() < next_probe:
                 return None
@@ -308,7 +309,7 @@ class _ScriptWait:
             return None if status.state == "running" else status
 
         return poll(
-            ask,
+            check,
             what=f"script {self.script.name}",
             limit_seconds=limit_seconds,
             pace=self.pace,
@@ -316,8 +317,8 @@ class _ScriptWait:
         )
 
     def _progress(self) -> str:
-        found = self.host.stat(self.answer)
-        return f"{0 if found is None else found.size_bytes:,} bytes of its answer so far"
+        stat = self.host.stat(self.answer)
+        return f"{0 if stat is None else stat.size_bytes:,} bytes of its answer so far"
 
 
 def _reason(host: Host, job: HostPath, status: JobStatus) -> str:
@@ -328,7 +329,7 @@ def _reason(host: Host, job: HostPath, status: JobStatus) -> str:
 
 
 def _in_one_line(*outputs: str) -> str:
-    """The end of the first output that says anything, for a sentence."""
-    lines = (map(str.strip, output.splitlines()) for output in outputs)
-    said = next((text for each in lines if (text := " / ".join(filter(None, each)))), "")
-    return said[-_MESSAGE_LIMIT:] or "it said nothing"
+    """Return the end of the first output that is not blank, as one line for a message."""
+    texts = (" / ".join(filter(None, map(str.strip, output.splitlines()))) for output in outputs)
+    message = next(filter(None, texts), "")
+    return message[-_MESSAGE_LIMIT:] or "it printed no message"

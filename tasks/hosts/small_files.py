@@ -11,13 +11,13 @@ _BESIDE = ".part"
 
 
 def write_atomic(host: Host, target: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
-    """Write beside, flush, rename, flush the name; gives how many bytes it has.
+    """Write a file beside, flush it, rename it, and flush the name; return its size.
 
-    What had the name before is replaced. Killed on the way, nothing but ``<name>.part`` is left,
-    and the next call overwrites that. The folder must exist.
+    An existing file of the name is replaced. After a kill on the way only ``<name>.part`` is left,
+    and the next call overwrites it. The folder must exist.
 
     Raises:
-        DiskFullError, HostFileError: As from the host; the name is untouched.
+        DiskFullError, HostFileError: As from the host; the existing file is unchanged.
     """
     beside = target.parent.joined(target.name + _BESIDE)
     size_bytes = host.write(beside, chunks)
@@ -28,7 +28,7 @@ def write_atomic(host: Host, target: HostPath, chunks: Iterable[bytes | memoryvi
 
 
 def read_limited(host: Readable, path: HostPath, *, limit_bytes: int) -> bytes:
-    """Read a file up to a limit; one byte more is given where there is more, so that it shows.
+    """Read a file up to a limit, plus one byte if it is longer, so that the caller notices.
 
     Raises:
         HostFileError, FolderUnsafeError: As from the host.

@@ -1,4 +1,4 @@
-"""A server reached over SSH: SFTP for files, its default shell for commands."""
+"""A server over SSH: SFTP for files, the server's default shell for commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tasks.hosts.ssh_login import SshAccess
 from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
-# From here on one flush of the whole volume costs less than one request for each file.
+# From this number on, one flush of the whole volume is cheaper than a request for each file.
 GROUP_FROM_FILES = 16
 _SHORT_SECONDS = 60.0
 _FLUSH_SECONDS = 1_800.0
@@ -47,7 +47,7 @@ class SshHost:
         self._commands = SshCommands(self._connection, platform)
         self._files = SshFiles(self._connection, platform)
         self._lock = threading.Lock()
-        self._service: HostPath | None = None
+        self._temporary_folder: HostPath | None = None
         self._requests = count(1)
         self._user_id: int | None = None
 
@@ -64,13 +64,13 @@ class SshHost:
     def run(
         self, command: Sequence[str], *, timeout_seconds: float, stdin: bytes = b""
     ) -> CommandResult:
-        """Run a program to its end; one that is not done at the limit is left alone."""
+        """Run a program to its end; at the time limit it is not stopped."""
         return self._commands.run(command, timeout_seconds=timeout_seconds, stdin=stdin)
 
-    def ask(
+    def run_repeatable(
         self, command: Sequence[str], *, timeout_seconds: float = _SHORT_SECONDS
     ) -> CommandResult:
-        """Run a program that does no harm when it runs twice; a broken connection is mended."""
+        """Run a program that may safely run twice; repeat it if the connection breaks."""
         return self._commands.run(command, timeout_seconds=timeout_seconds, repeatable=True)
 
     def start_detached(self, command: Sequence[str], *, job: HostPath) -> None:
@@ -79,19 +79,19 @@ class SshHost:
         if self._is_windows:
             windows_scripts.start_detached(self, self._scripts, command, job)
             return
-        answer = self.ask(jobs.launch_command(command, job.text))
+        answer = self.run_repeatable(jobs.launch_command(command, job.text))
         if answer.stdout.strip() not in ("started", "found"):
             reason = answer.stderr.strip() or "its supervisor did not answer"
             raise CommandFailedError(program=command[0], reason=reason)
 
     def poll_detached(self, job: HostPath) -> JobStatus:
-        """Say how a job stands."""
+        """Return the state of a job."""
         return jobs.poll(self, job, lambda: self._probe(job))
 
     def _probe(self, job: HostPath) -> JobStatus:
         if self._is_windows:
             return windows_scripts.probe_job(self, self._scripts, job)
-        return jobs.read_probe(self.ask(jobs.probe_command(job.text)).stdout)
+        return jobs.read_probe(self.run_repeatable(jobs.probe_command(job.text)).stdout)
 
     def run_script(
         self,
@@ -107,21 +107,21 @@ class SshHost:
         )
 
     def request_folder(self) -> HostPath:
-        """Make a new folder that only this account can use; it goes when the host is closed."""
+        """Make a new folder that only this account can use; ``close`` removes it."""
         with self._lock:
-            if self._service is None:
-                self._service = self._make_service_folder()
-            folder = self._service.joined(f"{next(self._requests):06d}")
+            if self._temporary_folder is None:
+                self._temporary_folder = self._make_temporary_folder()
+            folder = self._temporary_folder.joined(f"{next(self._requests):06d}")
         self._files.make_folder(folder, mode=0o700)
         return folder
 
-    def _make_service_folder(self) -> HostPath:
+    def _make_temporary_folder(self) -> HostPath:
         if not self._is_windows:
-            answer = self.ask(["mktemp", "-d", "/tmp/wsus-airgap-XXXXXXXXXX"])  # noqa: S108
+            answer = self.run_repeatable(["mktemp", "-d", "/tmp/wsus-airgap-XXXXXXXXXX"])  # noqa: S108
             if answer.exit_code:
                 raise CommandFailedError(program="mktemp", reason=answer.stderr.strip())
             return self.path(answer.stdout.strip())
-        # A profile is open to its account, SYSTEM and Administrators only.
+        # On Windows only the account itself, SYSTEM and Administrators may use its profile.
         home = self.path(self._files.home().lstrip("/"))
         folder = home.joined(f".wsus-airgap-{secrets.token_hex(8)}")
         self._files.make_folder(folder, mode=0o700)
@@ -134,21 +134,21 @@ class SshHost:
         return self._files.list_folder(folder, must_exist=must_exist)
 
     def stat(self, path: HostPath) -> FileStat | None:
-        """Say what is at a path; None when nothing is."""
+        """Return the stat of a path; None if nothing is there."""
         return self._files.stat(path)
 
     def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-        """Yield a file's bytes; goes on where it was when the connection breaks."""
+        """Yield a file's bytes; continue at the same byte after the connection broke."""
         return self._files.read(path, offset=offset)
 
     def hash_files(
         self, paths: Sequence[HostPath]
     ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
-        """Have the server read its own files and say size and SHA-1."""
+        """Have the server read its own files, and yield size and SHA-1."""
         return windows_scripts.hash_files(self, self._scripts, paths)
 
     def space(self, folder: HostPath) -> Space:
-        """Room on the volume of the nearest existing parent."""
+        """Return the free space on the volume of the nearest existing parent."""
         nearest = folder
         while self._files.stat(nearest) is None and nearest.parent != nearest:
             nearest = nearest.parent
@@ -157,24 +157,24 @@ class SshHost:
         free_bytes = self._files.free_bytes(nearest)
         if free_bytes is None:
             raise HostFileError(
-                operation="ask for room on", path=folder, reason="the SSH server does not say"
+                operation="ask for room on", path=folder, reason="the SSH server does not report it"
             )
         return Space(free_bytes, self._file_system(self._files.real_path(nearest)))
 
     def _file_system(self, folder: str) -> str:
-        """The type of the file system that holds a folder, from the kernel's own table."""
-        best, found = -1, "unknown"
-        for line in self.ask(["cat", "/proc/mounts"]).stdout.splitlines():
+        """Return the type of a folder's file system, from the kernel's own table."""
+        best, file_system = -1, "unknown"
+        for line in self.run_repeatable(["cat", "/proc/mounts"]).stdout.splitlines():
             _, mount, kind, *_ = line.split()
             below = mount.rstrip("/") + "/"
             if (folder + "/").startswith(below) and len(below) >= best:
-                best, found = len(below), kind
-        return found
+                best, file_system = len(below), kind
+        return file_system
 
     # --- writing -------------------------------------------------------------------------------
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
-        """Create or replace a file; goes on where it was when the connection breaks."""
+        """Create or replace a file; continue at the same byte after the connection broke."""
         return self._files.write(path, chunks)
 
     def create(self, path: HostPath, content: bytes) -> bool:
@@ -200,34 +200,34 @@ class SshHost:
         self._files.guard(path)
 
     def _prove_private(self, path: HostPath) -> None:
-        found = self._files.attributes(path)
-        if found is None or found.st_mode is None:
+        attributes = self._files.attributes(path)
+        if attributes is None or attributes.st_mode is None:
             raise HostFileError(operation="make folder", path=path, reason="it is not there")
-        if found.st_uid != self._own_user_id():
-            reason = f"it belongs to user {found.st_uid}, not to us"
+        if attributes.st_uid != self._own_user_id():
+            reason = f"it belongs to user {attributes.st_uid}, not to us"
             raise FolderUnsafeError(path=path, reason=reason)
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            mode = stat.S_IMODE(found.st_mode)
+        if stat.S_IMODE(attributes.st_mode) & 0o077:
+            mode = stat.S_IMODE(attributes.st_mode)
             raise FolderUnsafeError(path=path, reason=f"others have access to it (mode {mode:04o})")
 
     def _own_user_id(self) -> int:
         if self._user_id is None:
-            answer = self.ask(["id", "-u"]).stdout.strip()
+            answer = self.run_repeatable(["id", "-u"]).stdout.strip()
             number = jobs.read_number(answer)
             if number is None:
-                raise CommandFailedError(program="id", reason=f"it says {answer!r}")
+                raise CommandFailedError(program="id", reason=f"it answered {answer!r}")
             self._user_id = number
         return self._user_id
 
     def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Make the bytes of files durable; many on a POSIX server by their volumes."""
+        """Make the bytes of files durable; many files on POSIX by flushing their volumes."""
         if self._is_windows or len(paths) < GROUP_FROM_FILES:
             return self._flush_each(paths)
         names: dict[HostPath, set[str]] = {}
         for folder in dict.fromkeys(path.parent for path in paths):
             entries = self.list_folder(folder)
             names[folder] = {entry.name for entry in entries if entry.kind == "file"}
-        there = [path for path in paths if path.name in names[path.parent]]
+        existing = [path for path in paths if path.name in names[path.parent]]
         if not self._sync(["-f"], list(names)):
             return self._flush_each(paths)
         missing = [path for path in paths if path.name not in names[path.parent]]
@@ -235,12 +235,12 @@ class SshHost:
             (path, HostFileError(operation="flush", path=path, reason="no such plain file"))
             for path in missing
         )
-        return Outcome(tuple(there), tuple(failed))
+        return Outcome(tuple(existing), tuple(failed))
 
     def _flush_each(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Flush over SFTP; what a server does not offer there, its ``sync`` does.
+        """Flush over SFTP, or by the command ``sync`` if the server offers no flush over SFTP.
 
-        Windows then flushes when it renames: see ``rename``.
+        On Windows without a flush over SFTP, ``rename`` flushes.
         """
         outcome = self._files.flush(paths)
         if self._files.can_flush or self._is_windows or not outcome.ok:
@@ -255,7 +255,7 @@ class SshHost:
         return Outcome((), (*outcome.failed, *failed))
 
     def flush_folders(self, folders: Sequence[HostPath]) -> None:
-        """Make the names in folders durable. Windows has no call for that: NTFS keeps a journal."""
+        """Make the names in folders durable; on Windows do nothing, since NTFS has a journal."""
         if self._is_windows:
             return
         unique = list(dict.fromkeys(folders))
@@ -269,11 +269,11 @@ class SshHost:
             )
 
     def _sync(self, options: list[str], paths: list[HostPath]) -> bool:
-        """Run ``sync``, all volumes without paths; by groups, since a command line has a limit."""
+        """Run ``sync``, without paths for all volumes; in groups, to limit the command line."""
         texts = [path.text for path in paths]
         groups = [texts[i : i + _ARGUMENT_GROUP] for i in range(0, len(texts), _ARGUMENT_GROUP)]
         answers = (
-            self.ask(["sync", *options, *group], timeout_seconds=_FLUSH_SECONDS)
+            self.run_repeatable(["sync", *options, *group], timeout_seconds=_FLUSH_SECONDS)
             for group in groups or [[]]
         )
         return all(answer.exit_code == 0 for answer in answers)
@@ -281,8 +281,8 @@ class SshHost:
     def rename(
         self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
     ) -> Outcome[tuple[HostPath, HostPath]]:
-        """Rename files within one volume, replacing what has the new name."""
-        # The script flushes what it renames.
+        """Rename files within one volume, replacing files with the new names."""
+        # The script also flushes the files that it renames.
         if self._is_windows and (inherit or not self._files.can_flush):
             return windows_scripts.place_files(self, self._scripts, moves, inherit=inherit)
         return self._files.rename(moves, inherit=inherit)
@@ -292,31 +292,33 @@ class SshHost:
         return self._files.remove(paths)
 
     def remove_tree(self, folder: HostPath) -> None:
-        """Remove a folder with all in it; links are removed, not followed."""
-        found = self.stat(folder)
-        if found is None:
+        """Remove a folder with its contents; links are removed, not followed."""
+        existing = self.stat(folder)
+        if existing is None:
             return
-        if self._is_windows or found.kind != "folder":
-            self._remove_below(folder, found)
+        if self._is_windows or existing.kind != "folder":
+            self._remove_entry(folder, existing)
             return
-        answer = self.ask(["rm", "-rf", "--", folder.text], timeout_seconds=_FLUSH_SECONDS)
+        answer = self.run_repeatable(
+            ["rm", "-rf", "--", folder.text], timeout_seconds=_FLUSH_SECONDS
+        )
         if answer.exit_code:
             raise HostFileError(operation="remove", path=folder, reason=answer.stderr.strip())
 
-    def _remove_below(self, folder: HostPath, found: FileStat) -> None:
-        if found.kind == "folder":
-            entries = self.list_folder(folder)
-            for entry in entries:
-                if entry.kind == "folder":
-                    self._remove_below(folder.joined(entry.name), entry)
-            names = [folder.joined(entry.name) for entry in entries if entry.kind != "folder"]
-            self.remove(names).require_all()
-        self.remove([folder]).require_all()
+    def _remove_entry(self, path: HostPath, entry: FileStat) -> None:
+        if entry.kind == "folder":
+            children = self.list_folder(path)
+            for child in children:
+                if child.kind == "folder":
+                    self._remove_entry(path.joined(child.name), child)
+            files = [path.joined(child.name) for child in children if child.kind != "folder"]
+            self.remove(files).require_all()
+        self.remove([path]).require_all()
 
     def close(self) -> None:
-        """Remove our folder for requests, and hang up. Detached jobs stay."""
+        """Remove our temporary folder, and close the connection. Detached jobs go on."""
         with self._lock:
-            folder, self._service = self._service, None
+            folder, self._temporary_folder = self._temporary_folder, None
         if folder is not None:
             with contextlib.suppress(AirGapError):
                 self.remove_tree(folder)

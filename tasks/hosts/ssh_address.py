@@ -1,4 +1,4 @@
-"""Addresses of SSH servers, as a site file writes them and as known_hosts files name them."""
+"""Addresses of SSH servers, in the forms of site files and of known_hosts files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DEFAULT_PORT = 22
 
 @dataclass(frozen=True, slots=True)
 class SshTarget:
-    """An SSH address taken apart."""
+    """User, host and port of an SSH address."""
 
     user: str
     host: str
@@ -21,7 +21,7 @@ class SshTarget:
 
     @property
     def known_name(self) -> str:
-        """The name under which known_hosts files have it."""
+        """Name of the server in known_hosts files."""
         return self.host if self.port == _DEFAULT_PORT else f"[{self.host}]:{self.port}"
 
     def __str__(self) -> str:
@@ -29,13 +29,13 @@ class SshTarget:
 
 
 def parse_ssh_address(address: str) -> SshTarget:
-    """Take ``ssh://user@host:port`` apart.
+    """Parse ``ssh://user@host:port``.
 
     Raises:
-        UsageError: It is not of that form. A password in it is refused as well.
+        UsageError: The address has another form, or contains a password.
     """
     if re.match(r"ssh://[^@]*:[^@]*@", address):
-        # Before all else, so that no other sentence repeats it.
+        # Checked first, because the other messages repeat the address with the password.
         raise UsageError(reason="a server address may not hold a password; use identity_file")
     reason = f"server address {address!r} is neither 'local' nor 'ssh://user@host:port'"
     try:
@@ -43,7 +43,7 @@ def parse_ssh_address(address: str) -> SshTarget:
         port = parts.port or _DEFAULT_PORT
     except ValueError as error:
         raise UsageError(reason=reason) from error
-    # urlsplit drops line breaks and takes blanks, so that they are looked for in the text itself.
+    # urlsplit drops line breaks and accepts blanks, so the text itself is searched for them.
     extra = (
         re.search(r"\s", address) or parts.path not in ("", "/") or parts.query or parts.fragment
     )

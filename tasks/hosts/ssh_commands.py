@@ -1,21 +1,21 @@
-"""Commands over SSH: started by the server's default shell, read to their end."""
+"""Run commands over SSH: the server's default shell starts them, and we read all their output."""
 
 from __future__ import annotations
 
 import shlex
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import paramiko
-from paramiko.message import Message
 
 from tasks.errors import CommandFailedError, ConnectionLostError, TimeLimitError
 from tasks.hosts.host import OUTPUT_LIMIT_BYTES, CommandResult
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_connection import SshConnection, close_quietly
-from tasks.hosts.ssh_login import ConnectionBrokenError, Link, breaking
+from tasks.hosts.ssh_login import ConnectionBrokenError, Link, translate_errors
+from tasks.hosts.ssh_paramiko import end_input
 from tasks.hosts.waiting import Pace, poll
 from tasks.hosts.windows import (
     SHELL_QUESTION,
@@ -53,12 +53,13 @@ class SshCommands:
     ) -> CommandResult:
         """Run a program to its end.
 
-        A connection that breaks before the program was started is mended. Later it is mended
-        only for what is ``repeatable``: whether the program did its work is not known.
+        If the connection breaks before the program has started, it is made again and the program
+        is started. If it breaks later, only a ``repeatable`` program is started again, because it
+        is unknown whether the program did its work.
 
         Raises:
-            CommandFailedError: It could not be started.
-            TimeLimitError: It is still running at the limit; it is left alone.
+            CommandFailedError: The program could not be started.
+            TimeLimitError: The program still runs at the limit; it is not stopped.
             ConnectionLostError: The connection broke, or could not be made.
         """
         result = self._run_text(
@@ -69,7 +70,7 @@ class SshCommands:
             name=command[0],
         )
         if result.exit_code in _NOT_STARTED:
-            reason = result.stderr.strip() or f"the shell says {result.exit_code}"
+            reason = result.stderr.strip() or f"the shell ended with exit code {result.exit_code}"
             raise CommandFailedError(program=command[0], reason=reason)
         return result
 
@@ -82,7 +83,7 @@ class SshCommands:
             raise CommandFailedError(program=command[0], reason=str(error)) from error
 
     def _default_shell(self) -> Shell:
-        """What the Windows server starts commands with; asked once."""
+        """Return the default shell of the Windows server; the server is asked only once."""
         if self._shell is None:
             answer = self._run_text(
                 SHELL_QUESTION, timeout_seconds=60.0, stdin=b"", repeatable=True, name="echo"
@@ -99,12 +100,12 @@ class SshCommands:
         def attempt() -> CommandResult:
             transport = self._connection.transport()
             session = self._open_session(transport)
-            started = _Running(session, name, self._connection, transport)
+            running = _RunningCommand(session, name, self._connection, transport)
             try:
                 with self._connection.answered(transport, f"the start of {name}"):
                     session.exec_command(text)
-                with breaking(transport):
-                    return started.finish(stdin, timeout_seconds)
+                with translate_errors(transport):
+                    return running.finish(stdin, timeout_seconds)
             except ConnectionBrokenError as error:
                 close_quietly(session)
                 if repeatable:
@@ -118,7 +119,7 @@ class SshCommands:
         if not is_free:
             raise TimeLimitError(what=name, limit_seconds=timeout_seconds)
         try:
-            return self._connection.mend(attempt)
+            return self._connection.with_reconnect(attempt)
         finally:
             self._slots.release()
 
@@ -127,8 +128,8 @@ class SshCommands:
             return self._connection.open_session(transport)
 
 
-class _Running:
-    """A command on its way to its end."""
+class _RunningCommand:
+    """A command that was started, until its end."""
 
     def __init__(
         self,
@@ -147,21 +148,21 @@ class _Running:
         self._stderr = bytearray()
 
     def finish(self, stdin: bytes, timeout_seconds: float) -> CommandResult:
-        """Feed it, read it, and wait for its exit code."""
+        """Send its input, read its output, and wait for its exit code."""
         unsent: memoryview | None = memoryview(stdin)
 
-        def ask() -> Literal[True] | None:
+        def exchange() -> Literal[True] | None:
             nonlocal unsent
-            unsent, fed = self._feed(unsent)
-            while self._drain() or fed:
+            unsent, has_sent = self._send_input(unsent)
+            while self._drain() or has_sent:
                 self._next_look = time.monotonic() + self._patience.answer_seconds
-                unsent, fed = self._feed(unsent)
+                unsent, has_sent = self._send_input(unsent)
             self._require_connection()
             return True if self._has_ended() else None
 
         try:
             poll(
-                ask,
+                exchange,
                 what=self._name,
                 limit_seconds=timeout_seconds,
                 pace=Pace(
@@ -176,53 +177,44 @@ class _Running:
         return self._result()
 
     def _require_connection(self) -> None:
-        """See that a program's silence is its own, and not the connection's."""
+        """Check that the connection still answers if the program has been silent for long."""
         if time.monotonic() >= self._next_look and not self._session.closed:
             self._connection.require_answer(self._transport)
             self._next_look = time.monotonic() + self._patience.answer_seconds
 
-    def _feed(self, unsent: memoryview | None) -> tuple[memoryview | None, bool]:
-        """Send what the program takes; at the end its standard input is closed once."""
+    def _send_input(self, unsent: memoryview | None) -> tuple[memoryview | None, bool]:
+        """Send some input, or its end after the last byte.
+
+        Returns:
+            The input that is still unsent (None after its end), and True if anything was sent.
+        """
         if unsent is None or self._session.closed:
             return None, False
         if not unsent:
-            self._end_stdin()
+            end_input(self._session)
             return None, True
         if not self._session.send_ready():
             return unsent, False
         sent = self._session.send(bytes(unsent[:_PART_BYTES]))
         return unsent[sent:], True
 
-    def _end_stdin(self) -> None:
-        """Say that there is no more input, unless the program has ended already.
-
-        paramiko's own call sends that after it has let go of the session, and meanwhile the
-        answer to the server's close may go out: sshd then hangs up on the whole connection.
-        """
-        transport = self._session.get_transport()
-        end: Callable[[], Message | None] = getattr(self._session, "_send_eof")  # noqa: B009
-        send: Callable[[Message], None] = getattr(transport, "_send_user_message")  # noqa: B009
-        with self._session.lock:
-            message = None if self._session.closed else end()
-            if message is not None:
-                send(message)
-
     def _drain(self) -> bool:
-        got = False
+        """Read the output that has arrived; True if there was any."""
+        has_read = False
         while self._session.recv_ready():
-            _keep_tail(self._stdout, self._session.recv(_PART_BYTES))
-            got = True
+            _append_tail(self._stdout, self._session.recv(_PART_BYTES))
+            has_read = True
         while self._session.recv_stderr_ready():
-            _keep_tail(self._stderr, self._session.recv_stderr(_PART_BYTES))
-            got = True
-        return got
+            _append_tail(self._stderr, self._session.recv_stderr(_PART_BYTES))
+            has_read = True
+        return has_read
 
     def _has_ended(self) -> bool:
         ended = self._session.eof_received and self._session.exit_status_ready()
         return bool(self._session.closed or ended)
 
     def _drain_on(self) -> None:
-        """Read on for a program that is left alone: nobody else empties its streams."""
+        """Read and drop the output of a program after its time limit, so that it never blocks."""
         while not self._has_ended():
             self._drain()
             self._stdout.clear()
@@ -234,8 +226,8 @@ class _Running:
         self._drain()
         if not self._session.exit_status_ready() or self._session.recv_exit_status() == -1:
             raise ConnectionBrokenError("the session ended without an exit code")
-        # The exit code may overtake the last output, and a connection that breaks between them
-        # closes the session just as the server does; only the server ends its output first.
+        # The exit code may arrive before the last output. If the connection breaks between the
+        # two, the session looks closed by the server, but without an end of its output.
         if not self._session.eof_received:
             raise ConnectionBrokenError("the session ended before its output did")
         exit_code = self._session.recv_exit_status()
@@ -247,8 +239,8 @@ class _Running:
         )
 
 
-def _keep_tail(kept: bytearray, part: bytes) -> None:
-    """Add output; of a program that never stops writing only the end is kept."""
-    kept += part
-    if len(kept) > 2 * OUTPUT_LIMIT_BYTES:
-        del kept[:-OUTPUT_LIMIT_BYTES]
+def _append_tail(tail: bytearray, part: bytes) -> None:
+    """Append output; of very long output store only the end."""
+    tail += part
+    if len(tail) > 2 * OUTPUT_LIMIT_BYTES:
+        del tail[:-OUTPUT_LIMIT_BYTES]

@@ -1,4 +1,13 @@
-"""The connection to an SSH server: its sessions, and mending it when it breaks or stalls."""
+"""The connection to an SSH server: its sessions, and reconnecting after it broke or stalled.
+
+| event | result |
+|---|---|
+| the connection breaks during an action | ``with_reconnect`` makes it again, repeats the action |
+| it breaks at every try of ``retry_delays_seconds`` | ``ConnectionLostError`` |
+| no answer within ``answer_seconds`` | it is closed, and counts as broken and as a stall |
+| ``most_stalls`` stalls in a row | ``ConnectionStalledError``; later waits are shorter |
+| ``steady_seconds`` of work on a connection | the row of stalls ends |
+"""
 
 from __future__ import annotations
 
@@ -17,7 +26,7 @@ from tasks.errors import (
     ConnectionLostError,
     ConnectionStalledError,
 )
-from tasks.hosts.ssh_login import ConnectionBrokenError, Link, SshAccess, breaking, connect
+from tasks.hosts.ssh_login import ConnectionBrokenError, Link, SshAccess, connect, translate_errors
 from tasks.hosts.ssh_sftp import SftpChannel
 from tasks.hosts.waiting import Watch, retry, watched
 from tasks.logs import log
@@ -29,7 +38,7 @@ MOST_CHANNELS = 6
 
 
 class SshConnection:
-    """One connection, made when it is first needed and again when it broke. For many threads."""
+    """One connection, made at its first use and again after it broke. For many threads."""
 
     def __init__(self, access: SshAccess) -> None:
         self.access = access
@@ -42,11 +51,11 @@ class SshConnection:
         self._idle: list[SftpChannel] = []
         self._channels = threading.BoundedSemaphore(MOST_CHANNELS)
 
-    def mend(self, action: Callable[[], Result]) -> Result:
-        """Carry out an action, again with back-off as long as the connection breaks under it.
+    def with_reconnect(self, action: Callable[[], Result]) -> Result:
+        """Carry out an action, and repeat it with back-off while the connection breaks during it.
 
         Raises:
-            ConnectionLostError: It broke at every try.
+            ConnectionLostError: The connection broke at every try.
             ConnectionStalledError: No answer came, several times in a row.
         """
 
@@ -70,10 +79,10 @@ class SshConnection:
             raise ConnectionLostError(address=self.access.target, reason=str(error)) from error
 
     def _count_stall(self, error: ConnectionBrokenError) -> None:
-        """Count a connection that stalled, once for all who waited on it.
+        """Count a stalled connection, only once for all threads that waited for it.
 
         Raises:
-            ConnectionStalledError: It did so too often, with hardly any work in between.
+            ConnectionStalledError: There were too many stalls, with hardly any work in between.
         """
         patience, target = self.access.patience, self.access.target
         with self._lock:
@@ -88,7 +97,7 @@ class SshConnection:
             target, patience.answer_seconds, stalls, patience.most_stalls,
         )  # fmt: skip
         if stalls >= patience.most_stalls:
-            # What is to be put away now (locks, folders) is tried, and not waited for as long.
+            # Cleaning up (locks, folders) is still tried, but with shorter waits.
             brief = replace(
                 patience, answer_seconds=min(patience.answer_seconds, patience.connect_seconds)
             )
@@ -98,12 +107,12 @@ class SshConnection:
             ) from error
 
     def transport(self) -> Link:
-        """The live connection, made now if there is none.
+        """Return the live connection; make it if there is none.
 
         Raises:
             ConnectionBrokenError: The server cannot be reached now.
-            HostKeyError: It shows a key that is not pinned.
-            ConnectionLostError: It does not let us in.
+            HostKeyError: The server shows a key that is not pinned.
+            ConnectionLostError: The server refuses the login.
         """
         with self._lock:
             if self._transport is None or not self._transport.is_active():
@@ -135,10 +144,10 @@ class SshConnection:
 
     @contextmanager
     def channel(self) -> Iterator[Channel]:
-        """Hold one SFTP channel for a while; it is replaced when it breaks.
+        """Reserve one SFTP channel; it is replaced when it breaks.
 
         Raises:
-            ConnectionLostError: None came free in time.
+            ConnectionLostError: No channel became free in time.
         """
         patience = self.access.patience
         with self.watched("a free channel"):
@@ -150,13 +159,13 @@ class SshConnection:
         try:
             yield channel
         finally:
-            # Given back before the next may come: who comes in between finds none idle and opens
-            # another, and what is open beyond the server's limit keeps commands out for ever.
+            # Return the channel before releasing the slot; otherwise a waiting thread sees no idle
+            # channel, opens a new one, and exceeds the server's session limit for good.
             channel.give_back()
             self._channels.release()
 
     def take_sftp(self) -> SftpChannel:
-        """An SFTP channel that nobody uses."""
+        """Return an SFTP channel that no thread uses; open one if there is none."""
         transport = self.transport()
         with self._lock:
             if self._idle:
@@ -167,23 +176,23 @@ class SshConnection:
                 session.settimeout(self.access.patience.answer_seconds)
                 session.invoke_subsystem("sftp")
                 sftp = SftpChannel(session)
-                sftp.ask_limits()
+                sftp.read_limits()
             except BaseException:
-                close_quietly(session)  # the server counts it as long as it is open
+                close_quietly(session)  # an open session counts against the server's limit
                 raise
             return sftp
 
     def watched(self, what: str) -> AbstractContextManager[Watch]:
-        """Stand beside a wait for this server, so that it is reported."""
+        """Watch a wait for this server, so that it is reported."""
         seconds = self.access.patience.report_every_seconds
         return watched(f"{what} of {self.access.target}", report_every_seconds=seconds)
 
     @contextmanager
     def answered(self, link: Link, what: str) -> Iterator[None]:
-        """Bound calls of paramiko, of which some wait for an answer without a limit of their own.
+        """Limit the time of calls of paramiko, some of which wait for an answer without a limit.
 
         Raises:
-            ConnectionBrokenError: It broke, or nothing came for too long.
+            ConnectionBrokenError: The connection broke, or nothing was received for too long.
         """
         patience = self.access.patience
         try:
@@ -194,7 +203,7 @@ class SshConnection:
                     limit_seconds=patience.answer_seconds,
                     at_limit=lambda: link.close_if_silent(patience.answer_seconds),
                 ) as watch,
-                breaking(link),
+                translate_errors(link),
             ):
                 yield
         except ConnectionBrokenError as error:
@@ -203,11 +212,11 @@ class SshConnection:
             raise
 
     def open_session(self, link: Link) -> paramiko.Channel:
-        """Open a session, within ``answered``: paramiko's own limit must not come before that."""
+        """Open a session within ``answered``, whose limit must expire before paramiko's own."""
         return link.open_session(timeout=2 * self.access.patience.answer_seconds)
 
     def require_answer(self, link: Link) -> None:
-        """See that a connection on which nothing is asked still answers.
+        """Check that an idle connection still answers.
 
         Raises:
             ConnectionBrokenError: It does not.
@@ -218,36 +227,36 @@ class SshConnection:
         except ConnectionBrokenError as error:
             if not isinstance(error.__cause__, paramiko.ChannelException):
                 raise
-            # A refusal is an answer.
+            # A refused session is an answer too.
 
     def give_sftp(self, sftp: SftpChannel) -> None:
-        """Keep a channel for the next who needs one, if it is of the connection that lives."""
+        """Make a channel available to other threads, if it belongs to the live connection."""
         with self._lock:
             live = self._transport is not None and self._transport.is_active()
             if live and sftp.session.get_transport() is self._transport:
                 self._idle.append(sftp)
 
     def close(self) -> None:
-        """End the connection. It would be made again by the next call."""
+        """Close the connection; the next call would make it again."""
         with self._lock:
             self._drop()
 
 
 class Channel:
-    """One SFTP channel as one user of it sees it: always there, sometimes another."""
+    """One reserved SFTP channel; a broken channel is replaced by a new one at the next call."""
 
     def __init__(self, connection: SshConnection) -> None:
         self._connection = connection
         self._sftp: SftpChannel | None = None
 
     def call(self, action: Callable[[SftpChannel], Result]) -> Result:
-        """Carry out an action on the channel; on a new one when the old one broke under it.
+        """Carry out an action on the channel; repeat it on a new channel if the old one breaks.
 
         Raises:
-            SftpStatusError: The server's answer.
-            ConnectionLostError: It could not be mended.
+            SftpStatusError: The server answered with an error status.
+            ConnectionLostError: The connection could not be made again.
         """
-        return self._connection.mend(lambda: self._try(action))
+        return self._connection.with_reconnect(lambda: self._try(action))
 
     def _try(self, action: Callable[[SftpChannel], Result]) -> Result:
         if self._sftp is None:
@@ -261,14 +270,14 @@ class Channel:
             raise
 
     def discard(self) -> None:
-        """Close the channel, because answers that nobody wants are still on their way."""
+        """Close the channel, because answers to abandoned requests are still on their way."""
         if self._sftp is not None:
             with contextlib.suppress(Exception):
                 self._sftp.close()
             self._sftp = None
 
     def give_back(self) -> None:
-        """Leave the channel to others."""
+        """Make the channel available to others."""
         if self._sftp is not None:
             self._connection.give_sftp(self._sftp)
 
@@ -278,6 +287,6 @@ def _link_of(sftp: SftpChannel) -> Link:
 
 
 def close_quietly(session: paramiko.Channel) -> None:
-    """Close a session that nobody wants any more; on a dead connection it is closed already."""
+    """Close a session; ignore errors, because on a dead connection it is closed already."""
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
         session.close()

@@ -1,8 +1,8 @@
-"""Names and single files over SFTP, links not followed.
+"""Names and single files over SFTP, without following links.
 
-SFTP has no call that opens without following a link, so that a look comes first: at the name
-itself each time, at the folder that holds it once in a while. Below folders that only the
-administrators can write to nobody can use the moment between.
+SFTP cannot open a file without following a link, so names are checked before: the name itself
+every time, its parent folder every 30 seconds. In folders that only administrators can write to,
+nobody can use the time between check and use.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tasks.refusals import FolderUnsafeError
 Result = TypeVar("Result")
 
 _LOOK_AGAIN_SECONDS = 30.0
-_LARGEST_BYTES = (1 << 63) - 1  # the protocol has more, which no file has and SQLite does not take
+_LARGEST_BYTES = (1 << 63) - 1  # the largest size in SQLite; the protocol allows more
 _MOST_REMEMBERED = 4_096
 _BATCH_THREADS = 4
 _THREADS_FROM = 16
@@ -43,28 +43,28 @@ class SshFiles:
     def __init__(self, connection: SshConnection, platform: Platform) -> None:
         self._connection = connection
         self._platform = platform
-        self._looked: dict[str, float] = {}
+        self._checked_at: dict[str, float] = {}
         self._guarded: set[str] = set()
         self.can_flush = True  # until the server says that it does not offer it
 
     # --- guarding ------------------------------------------------------------------------------
 
     def guard(self, folder: HostPath) -> None:
-        """From now on look at every folder between this one and what is used below it."""
+        """From now on check every folder between this folder and any path used below it."""
         self._guarded.add(folder.text)
 
     def _look(self, sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
-        """What is at a path; None when nothing is.
+        """Return the attributes of a path; None if nothing is there.
 
         Raises:
-            FolderUnsafeError: It, or the folder that holds it, is a link.
+            FolderUnsafeError: The path or its parent folder is a link.
         """
         for folder in self._chain(path.parent):
             self._look_at_folder(sftp, folder)
-        found = _lstat(sftp, path)
-        if found is not None and _is_link(found):
+        attributes = _lstat(sftp, path)
+        if attributes is not None and _is_link(attributes):
             raise _link_error(path)
-        return found
+        return attributes
 
     def _chain(self, folder: HostPath) -> list[HostPath]:
         separator = "\\" if self._platform is Platform.WINDOWS else "/"
@@ -76,20 +76,20 @@ class SshFiles:
 
     def _look_at_folder(self, sftp: SftpChannel, folder: HostPath) -> None:
         now = time.monotonic()
-        if now - self._looked.get(folder.text, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
+        if now - self._checked_at.get(folder.text, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
             return
-        found = _lstat(sftp, folder)
-        if found is not None and _is_link(found):
+        attributes = _lstat(sftp, folder)
+        if attributes is not None and _is_link(attributes):
             raise _link_error(folder)
-        if found is not None:
-            if len(self._looked) >= _MOST_REMEMBERED:
-                self._looked.clear()
-            self._looked[folder.text] = now
+        if attributes is not None:
+            if len(self._checked_at) >= _MOST_REMEMBERED:
+                self._checked_at.clear()
+            self._checked_at[folder.text] = now
 
     def _refuse_link(self, path: HostPath) -> Callable[[SftpChannel], None]:
         def check(sftp: SftpChannel) -> None:
-            found = self._look(sftp, path)
-            if found is not None and not stat.S_ISREG(found.st_mode or stat.S_IFREG):
+            attributes = self._look(sftp, path)
+            if attributes is not None and not stat.S_ISREG(attributes.st_mode or stat.S_IFREG):
                 raise HostFileError(operation="open", path=path, reason="it is not a plain file")
 
         return check
@@ -99,12 +99,12 @@ class SshFiles:
     def call(
         self, operation: str, path: HostPath, action: Callable[[SftpChannel], Result]
     ) -> Result:
-        """Carry out an action on a channel, with our errors."""
+        """Carry out an action on a channel, and translate its errors into ours."""
         with self._faults(operation, path), self._connection.channel() as channel:
-            return channel.call(lambda sftp: self._patiently(action, sftp))
+            return channel.call(lambda sftp: self._retry_sharing(action, sftp))
 
-    def _patiently(self, action: Callable[[SftpChannel], Result], sftp: SftpChannel) -> Result:
-        """On Windows a refusal may be a virus scanner that holds the file; then try again."""
+    def _retry_sharing(self, action: Callable[[SftpChannel], Result], sftp: SftpChannel) -> Result:
+        """Repeat a refused action on Windows, where a virus scanner may have the file open."""
         is_windows = self._platform is Platform.WINDOWS
         return retry(
             lambda: action(sftp),
@@ -123,11 +123,12 @@ class SshFiles:
             raise HostFileError(operation=operation, path=path, reason=reason) from error
 
     def stat(self, path: HostPath) -> FileStat | None:
-        """Say what is at a path; None when nothing is."""
-        found = self.call("stat", path, lambda sftp: self._look_leniently(sftp, path))
-        return None if found is None else _file_stat(path.name, found)
+        """Return the stat of a path; None if nothing is there."""
+        attributes = self.call("stat", path, lambda sftp: self._look_at_link(sftp, path))
+        return None if attributes is None else _file_stat(path.name, attributes)
 
-    def _look_leniently(self, sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
+    def _look_at_link(self, sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
+        """Return the attributes of a path, which may be a link; None if nothing is there."""
         for folder in self._chain(path.parent):
             self._look_at_folder(sftp, folder)
         return _lstat(sftp, path)
@@ -145,21 +146,24 @@ class SshFiles:
         return self.call("list", folder, action)
 
     def read(self, path: HostPath, *, offset: int) -> Iterator[memoryview]:
-        """Yield a file's bytes from an offset on."""
+        """Yield a file's bytes from an offset."""
         with self._faults("read", path):
             yield from read_file(
                 self._connection, path.sftp, offset=offset, check=self._refuse_link(path)
             )
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
-        """Create or replace a file with the bytes given."""
+        """Create or replace a file with the given bytes."""
         try:
             return write_file(self._connection, path.sftp, chunks, check=self._refuse_link(path))
         except SftpStatusError as error:
             raise self._write_fault(path, error) from error
 
     def _write_fault(self, path: HostPath, error: SftpStatusError) -> AirGapError:
-        """SFTP has no word for a full disk: its room tells."""
+        """Return the error for a failed write.
+
+        SFTP has no status for a full disk, so the free space decides.
+        """
         fault = HostFileError(operation="write", path=path, reason=error.strerror or str(error))
         if error.code != FAILURE:
             return fault
@@ -171,7 +175,7 @@ class SshFiles:
         return DiskFullError(path=path) if full else fault
 
     def free_bytes(self, folder: HostPath) -> int | None:
-        """Room on a folder's volume; None when the server does not say."""
+        """Return the free space on a folder's volume; None if the server cannot tell."""
 
         def action(sftp: SftpChannel) -> int | None:
             try:
@@ -184,24 +188,24 @@ class SshFiles:
         return self.call("ask for room on", folder, action)
 
     def create(self, path: HostPath, content: bytes) -> bool:
-        """Create a small file whole under a name that nobody has; its bytes are durable.
+        """Create a small file with durable bytes atomically; False if the name exists already.
 
-        When the answer to the last step was lost with the connection, a file that holds exactly
-        our bytes is taken for ours: callers put something random in.
+        If the answer to the rename was lost with the connection, an existing file with exactly our
+        bytes counts as ours, because callers write random bytes into it.
         """
-        spare = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
+        temporary = path.parent.joined(f".{path.name}.{secrets.token_hex(6)}.new")
         tries = 0
 
         def action(sftp: SftpChannel) -> bool:
             nonlocal tries
             tries += 1
-            if self._look_leniently(sftp, path) is not None:
+            if self._look_at_link(sftp, path) is not None:
                 return tries > 1 and _content(sftp, path) == content
-            self._put(sftp, spare, content)
+            self._put(sftp, temporary, content)
             try:
-                sftp.rename(spare.sftp, path.sftp)  # refuses a name that exists
+                sftp.rename(temporary.sftp, path.sftp)  # refuses a name that exists
             except SftpStatusError:
-                _drop(sftp, spare)
+                _drop(sftp, temporary)
                 if _lstat(sftp, path) is None:
                     raise
                 return False
@@ -210,17 +214,17 @@ class SshFiles:
         return self.call("create", path, action)
 
     def make_folder(self, path: HostPath, *, mode: int) -> None:
-        """Create a folder and its parents; an existing one is fine."""
+        """Create a folder and its parents; an existing folder is accepted."""
 
         def action(sftp: SftpChannel) -> bool:
-            found = self._look(sftp, path)
-            if found is None:
+            attributes = self._look(sftp, path)
+            if attributes is None:
                 if path.parent != path and _lstat(sftp, path.parent) is None:
                     return False
-                with contextlib.suppress(SftpStatusError):  # somebody else may just have made it
+                with contextlib.suppress(SftpStatusError):  # it may just have been made elsewhere
                     sftp.mkdir(path.sftp, mode)
-                found = self._look(sftp, path)
-            if found is None or not stat.S_ISDIR(found.st_mode or 0):
+                attributes = self._look(sftp, path)
+            if attributes is None or not stat.S_ISDIR(attributes.st_mode or 0):
                 raise HostFileError(
                     operation="make folder", path=path, reason="it cannot be made, or is a file"
                 )
@@ -231,22 +235,22 @@ class SshFiles:
             self.call("make folder", path, action)
 
     def attributes(self, path: HostPath) -> paramiko.SFTPAttributes | None:
-        """Owner and mode of what is at a path; a link is refused."""
+        """Return owner and mode of a path; a link is refused."""
         return self.call("stat", path, lambda sftp: self._look(sftp, path))
 
     def real_path(self, path: HostPath) -> str:
-        """The path as the server knows it, links resolved."""
+        """Return the server's own form of a path, with links resolved."""
         return self.call("resolve", path, lambda sftp: str(sftp.normalize(path.sftp)))
 
     def home(self) -> str:
-        """The folder where sessions of this account begin, in the form of SFTP."""
+        """Return the home folder of this account, in the form of SFTP."""
         with self._connection.channel() as channel:
             return channel.call(lambda sftp: str(sftp.normalize(".")))
 
     # --- batches -------------------------------------------------------------------------------
 
     def flush(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Make files durable one by one, unless ``can_flush`` says afterwards that none was."""
+        """Make files durable one by one; if ``can_flush`` is False afterwards, none is durable."""
         mode = "r+" if self._platform is Platform.WINDOWS else "r"
 
         def flush_one(path: HostPath) -> None:
@@ -271,7 +275,7 @@ class SshFiles:
     def rename(
         self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool
     ) -> Outcome[tuple[HostPath, HostPath]]:
-        """Rename files, replacing what has the new name."""
+        """Rename files, replacing files with the new names."""
         return self.batch(moves, lambda move: self._rename(*move, inherit=inherit))
 
     def _rename(self, source: HostPath, target: HostPath, *, inherit: bool) -> None:
@@ -295,8 +299,8 @@ class SshFiles:
         self.call("rename", source, action)
 
     def _take_permissions(self, sftp: SftpChannel, source: HostPath, target: HostPath) -> None:
-        folder, found = _lstat(sftp, target.parent), _lstat(sftp, source)
-        if folder is not None and found is not None and stat.S_ISREG(found.st_mode or 0):
+        folder, file = _lstat(sftp, target.parent), _lstat(sftp, source)
+        if folder is not None and file is not None and stat.S_ISREG(file.st_mode or 0):
             sftp.chmod(source.sftp, stat.S_IMODE(folder.st_mode or 0o755) & 0o666)
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
@@ -305,11 +309,11 @@ class SshFiles:
 
     def _remove(self, path: HostPath) -> None:
         def action(sftp: SftpChannel) -> None:
-            found = self._look_leniently(sftp, path)
-            if found is None:
+            attributes = self._look_at_link(sftp, path)
+            if attributes is None:
                 return
-            is_folder = stat.S_ISDIR(found.st_mode or 0)
-            if self._platform is Platform.WINDOWS and _is_link(found):
+            is_folder = stat.S_ISDIR(attributes.st_mode or 0)
+            if self._platform is Platform.WINDOWS and _is_link(attributes):
                 with contextlib.suppress(SftpStatusError):  # a junction is removed like a folder
                     sftp.rmdir(path.sftp)
                     return
@@ -322,7 +326,7 @@ class SshFiles:
         self.call("remove", path, action)
 
     def batch(self, items: Sequence[Item], action: Callable[[Item], None]) -> Outcome[Item]:
-        """Carry out an action for each item, on several channels when they are many."""
+        """Carry out an action for each item, on several channels if there are many items."""
 
         def attempt(item: Item) -> AirGapError | None:
             try:
@@ -364,16 +368,16 @@ def _drop(sftp: SftpChannel, path: HostPath) -> None:
         sftp.remove(path.sftp)
 
 
-def _is_link(found: paramiko.SFTPAttributes) -> bool:
-    return stat.S_ISLNK(found.st_mode or 0)
+def _is_link(attributes: paramiko.SFTPAttributes) -> bool:
+    return stat.S_ISLNK(attributes.st_mode or 0)
 
 
 def _link_error(path: HostPath) -> FolderUnsafeError:
     return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
 
 
-def _file_stat(name: str, found: paramiko.SFTPAttributes) -> FileStat:
-    mode = found.st_mode or 0
+def _file_stat(name: str, attributes: paramiko.SFTPAttributes) -> FileStat:
+    mode = attributes.st_mode or 0
     kind: Literal["file", "folder", "other"] = "other"
     if stat.S_ISREG(mode):
         kind = "file"
@@ -382,8 +386,8 @@ def _file_stat(name: str, found: paramiko.SFTPAttributes) -> FileStat:
     return FileStat(
         name=name,
         kind=kind,
-        size_bytes=min(found.st_size or 0, _LARGEST_BYTES),
-        mtime_ns=int(found.st_mtime or 0) * 1_000_000_000,  # SFTP knows whole seconds
+        size_bytes=min(attributes.st_size or 0, _LARGEST_BYTES),
+        mtime_ns=int(attributes.st_mtime or 0) * 1_000_000_000,  # SFTP knows whole seconds
         file_id="",
         hidden=name.startswith("."),
     )

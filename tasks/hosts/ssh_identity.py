@@ -1,4 +1,4 @@
-"""The private key file that SSH logs in with."""
+"""The private key file for logging in over SSH."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tasks.errors import UsageError
 
 
 def load_identity(path: Path) -> paramiko.PKey:
-    """Read a private key, of any kind and format that OpenSSH writes, without a passphrase.
+    """Read a private key without a passphrase, of any kind and format that OpenSSH writes.
 
     Raises:
-        UsageError: The file is empty or holds no such key.
+        UsageError: The file is empty or contains no such key.
     """
     try:
         if not path.stat().st_size:

@@ -1,7 +1,7 @@
-"""Pinned host keys: the file format of OpenSSH, read strictly.
+"""Pinned host keys: a strict reader for the known_hosts files of OpenSSH.
 
-paramiko's own reader knows one key of a kind per host and passes over ``@revoked``; both matter
-to a server whose key was changed.
+paramiko's own reader allows one key of a kind per host, and ignores ``@revoked``. For a server
+whose key was changed both matter.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tasks.errors import SiteFileError
 
 @dataclass(frozen=True, slots=True)
 class PinnedKey:
-    """One key that a file has for a host: its kind, its bytes, and whether it is revoked."""
+    """One key of a host in a known_hosts file."""
 
     kind: str
     blob: bytes
@@ -27,25 +27,25 @@ class PinnedKey:
 
     @property
     def fingerprint(self) -> str:
-        """As OpenSSH shows it."""
+        """Kind and SHA-256 of the key in the form of OpenSSH."""
         return fingerprint(self.kind, self.blob)
 
 
 def fingerprint(kind: str, blob: bytes) -> str:
-    """Kind and SHA-256 of a key as OpenSSH shows them: ``ssh-ed25519 SHA256:…``."""
+    """Return kind and SHA-256 of a key in the form of OpenSSH: ``ssh-ed25519 SHA256:…``."""
     digest = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii").rstrip("=")
     return f"{kind} SHA256:{digest}"
 
 
 def known_hosts_line(name: str, kind: str, blob: bytes) -> str:
-    """The line that pins a key."""
+    """Return the line of a known_hosts file that pins a key."""
     return f"{name} {kind} {base64.b64encode(blob).decode('ascii')}"
 
 
 def pinned_keys(path: Path, name: str) -> tuple[PinnedKey, ...]:
-    """The keys that a known_hosts file has for a name (``host`` or ``[host]:port``).
+    """Return the keys of a name (``host`` or ``[host]:port``) in a known_hosts file.
 
-    A file that is not there pins nothing; lines that are not understood pin nothing either.
+    A missing file has no keys; lines in an unknown form are skipped.
 
     Raises:
         SiteFileError: The file cannot be read.
@@ -56,8 +56,8 @@ def pinned_keys(path: Path, name: str) -> tuple[PinnedKey, ...]:
         return ()
     except OSError as error:
         raise SiteFileError(path=path, problems=(f"cannot be read: {error.strerror}",)) from error
-    found = (_read_line(line, name) for line in text.splitlines())
-    return tuple(key for key in found if key is not None)
+    keys = (_read_line(line, name) for line in text.splitlines())
+    return tuple(key for key in keys if key is not None)
 
 
 def _read_line(line: str, name: str) -> PinnedKey | None:
@@ -76,16 +76,16 @@ def _read_line(line: str, name: str) -> PinnedKey | None:
 def _matches(patterns: str, name: str) -> bool:
     if patterns.startswith("|1|"):
         return _matches_hashed(patterns, name)
-    wanted = False
+    has_match = False
     for pattern in patterns.split(","):
         negated = pattern.startswith("!")
-        # Square brackets stand around a host with a port; they are no set of characters here.
+        # Square brackets enclose a host with a port; escape them, as fnmatch reads them as a set.
         plain = pattern.removeprefix("!").replace("[", "[[]")
         if fnmatchcase(name.lower(), plain.lower()):
             if negated:
                 return False
-            wanted = True
-    return wanted
+            has_match = True
+    return has_match
 
 
 def _matches_hashed(pattern: str, name: str) -> bool:

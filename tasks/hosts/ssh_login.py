@@ -1,4 +1,4 @@
-"""Reach an SSH server and log in there: pinned keys, and one error for all that can break."""
+"""Connect to an SSH server with pinned keys, log in, and translate errors of paramiko."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tasks.refusals import HostKeyError
 KEEP_ALIVE_SECONDS = 15
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes128-ctr")
 
-# What paramiko tells is told again by the errors that we raise.
+# paramiko would log errors that we raise anyway.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
@@ -44,14 +44,14 @@ class _HeardSocket:
 
 
 class Link(paramiko.Transport):
-    """A connection that knows for how long it has not heard of the server."""
+    """A connection that measures how long the server has been silent."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._heard = _HeardSocket(sock)
         super().__init__(self._heard)  # type: ignore[arg-type]  # socket-like, which it allows
 
     def close_if_silent(self, limit_seconds: float) -> bool:
-        """Close it when nothing came for so long; a slow line is not a silent one."""
+        """Close the connection if nothing was received for so long; a slow line is not silent."""
         is_silent = time.monotonic() - self._heard.heard_at >= limit_seconds
         if is_silent:
             self.close()
@@ -59,9 +59,9 @@ class Link(paramiko.Transport):
 
 
 class ConnectionBrokenError(Exception):
-    """The connection, or one channel of it, is no longer usable; another try may help.
+    """A connection, or one of its channels, is no longer usable; another try may succeed.
 
-    ``stalled`` is the connection on which no answer came in time, if that was the reason.
+    ``stalled`` is the connection if the reason is that no answer came in time; else None.
     """
 
     def __init__(self, reason: str, *, stalled: Link | None = None) -> None:
@@ -71,13 +71,13 @@ class ConnectionBrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SshAccess:
-    """How to reach a server.
+    """Address, keys and time limits for connecting to a server.
 
     Attributes:
         target: User, host and port.
         known_hosts: The file of pinned host keys.
         identity_file: The private key; None: the keys of the SSH agent.
-        patience: How long it is waited for.
+        patience: Time limits and retries.
     """
 
     target: SshTarget
@@ -87,8 +87,8 @@ class SshAccess:
 
 
 @contextmanager
-def breaking(transport: Link | None) -> Iterator[None]:
-    """Turn the many ways in which paramiko says that a connection broke into one."""
+def translate_errors(transport: Link | None) -> Iterator[None]:
+    """Turn all errors by which paramiko reports a broken connection into one."""
     try:
         yield
     except SftpStatusError:
@@ -97,7 +97,7 @@ def breaking(transport: Link | None) -> Iterator[None]:
         if not isinstance(error, TimeoutError):
             raise ConnectionBrokenError(str(error) or type(error).__name__) from error
         if transport is not None:
-            transport.close()  # an answer that comes late would be taken for the next one
+            transport.close()  # a late answer would be mistaken for the answer to a later request
         raise ConnectionBrokenError("no answer in time", stalled=transport) from error
 
 
@@ -105,10 +105,10 @@ def connect(access: SshAccess) -> Link:
     """Connect, prove the server's key, and log in.
 
     Raises:
-        ConnectionBrokenError: The server cannot be reached, or hung up.
-        HostKeyError: It shows a key that is not pinned, or a revoked one.
-        ConnectionLostError: It does not let us in; waiting does not help.
-        PathMissingError: The private key that the site file names is not there.
+        ConnectionBrokenError: The server cannot be reached, or closed the connection.
+        HostKeyError: The server shows a key that is not pinned, or is revoked.
+        ConnectionLostError: The server refuses the login; waiting does not help.
+        PathMissingError: The private key in the site file does not exist.
     """
     target = access.target
     pinned = pinned_keys(access.known_hosts, target.known_name)
@@ -120,7 +120,7 @@ def connect(access: SshAccess) -> Link:
     except (OSError, paramiko.SSHException) as error:
         raise ConnectionBrokenError(f"cannot connect: {error}") from error
     try:
-        with breaking(transport):
+        with translate_errors(transport):
             _greet(transport, pinned, access.patience.connect_seconds)
             host_key = transport.get_remote_server_key()
         _prove_host_key(access, host_key, pinned)
@@ -139,7 +139,7 @@ def _greet(
     transport.channel_timeout = limit_seconds
     options = transport.get_security_options()
     options.ciphers = tuple(name for name in _CIPHERS if name in options.ciphers)
-    # A server with keys of several kinds must show one of the kind that is pinned.
+    # Prefer the pinned kinds, so that a server with keys of several kinds shows a pinned key.
     kinds = {key.kind for key in pinned if not key.revoked}
     if "ssh-rsa" in kinds:
         kinds |= {"rsa-sha2-512", "rsa-sha2-256"}
@@ -153,10 +153,10 @@ def _greet(
 
 def _prove_host_key(access: SshAccess, key: paramiko.PKey, pinned: tuple[PinnedKey, ...]) -> None:
     kind, blob = key.get_name(), key.asbytes()
-    same = [known for known in pinned if known.blob == blob]
-    if same and not any(known.revoked for known in same):
+    same = [pinned_key for pinned_key in pinned if pinned_key.blob == blob]
+    if same and not any(pinned_key.revoked for pinned_key in same):
         return
-    others = [known.fingerprint for known in pinned if not known.revoked]
+    others = [pinned_key.fingerprint for pinned_key in pinned if not pinned_key.revoked]
     expected = ", ".join(others) or "none for it"
     raise HostKeyError(
         address=access.target,
@@ -171,10 +171,10 @@ def _log_in(access: SshAccess, transport: Link) -> None:
     user, reasons = access.target.user, []
     for key in _keys(access):
         try:
-            with breaking(transport):
+            with translate_errors(transport):
                 transport.auth_publickey(user, key)
         except ConnectionBrokenError as error:
-            # paramiko calls it a failed login too when no answer came in its time.
+            # paramiko also reports a failed login if no answer came in time.
             is_silent = transport.close_if_silent(access.patience.connect_seconds / 2)
             if is_silent or not isinstance(error.__cause__, paramiko.AuthenticationException):
                 raise
@@ -182,7 +182,8 @@ def _log_in(access: SshAccess, transport: Link) -> None:
         if transport.is_authenticated():
             return
     source = access.identity_file or "the SSH agent"
-    reason = f"{user} is not let in with {source}: {reasons[-1] if reasons else 'it has no key'}"
+    detail = reasons[-1] if reasons else "it has no key"
+    reason = f"the server refuses user {user} with {source}: {detail}"
     raise ConnectionLostError(address=access.target, reason=reason)
 
 

@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import paramiko
 from paramiko.message import Message
 from paramiko.sftp import CMD_DATA, CMD_EXTENDED, CMD_READ, CMD_STATUS, int64
+
+from tasks.hosts.ssh_paramiko import AnswerReceiver, RawSftpClient
 
 OP_UNSUPPORTED = 8
 FAILURE = 4
 _PERMISSION_DENIED = 3
 _NO_SUCH_FILE = 2
 _END_OF_FILE = 1
-_SAFE_BLOCK_BYTES = 32_768  # what every server takes in one request
+_SAFE_BLOCK_BYTES = 32_768  # every server accepts such a request
 _LARGEST_BLOCK_BYTES = 255 * 1024
 
 
 class SftpStatusError(OSError):
-    """What the server answered, with its code; never a lost connection."""
+    """An error status that the server answered; never a broken connection."""
 
     def __init__(self, code: int, text: str) -> None:
-        known = {_NO_SUCH_FILE: errno.ENOENT, _PERMISSION_DENIED: errno.EACCES}
-        super().__init__(known.get(code, errno.EIO), text or f"SFTP status {code}")
+        error_numbers = {_NO_SUCH_FILE: errno.ENOENT, _PERMISSION_DENIED: errno.EACCES}
+        super().__init__(error_numbers.get(code, errno.EIO), text or f"SFTP status {code}")
         self.code = code
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest blocks that a server takes in one request."""
+    """The largest blocks that a server accepts in one request."""
 
     read_bytes: int = _SAFE_BLOCK_BYTES
     write_bytes: int = _SAFE_BLOCK_BYTES
 
 
-class _Blocks:
-    """Answers to reads that were asked for ahead; paramiko brings them, in any order."""
+class _Blocks(AnswerReceiver):
+    """Answers to reads that were requested ahead, by the number of the request."""
 
     def __init__(self) -> None:
         self.by_number: dict[int, bytes | SftpStatusError] = {}
 
-    def _async_response(self, kind: int, message: Message, number: int) -> None:
+    def receive(self, kind: int, message: Message, number: int) -> None:
         if kind == CMD_DATA:
             self.by_number[number] = message.get_string()
             return
@@ -55,8 +56,8 @@ class _Blocks:
         self.by_number[number] = b"" if code == _END_OF_FILE else SftpStatusError(code, text)
 
 
-class SftpChannel(paramiko.SFTPClient):
-    """An SFTP session of its own. Not for several threads at once."""
+class SftpChannel(RawSftpClient):
+    """One SFTP session. Not for several threads at once."""
 
     limits = Limits()
 
@@ -66,18 +67,18 @@ class SftpChannel(paramiko.SFTPClient):
 
     @property
     def session(self) -> paramiko.Channel:
-        """The SSH channel below.
+        """SSH channel of the session.
 
         Raises:
-            EOFError: There is none any more.
+            EOFError: The channel is closed.
         """
         channel = self.get_channel()
         if channel is None:
             raise EOFError("the channel is closed")
         return channel
 
-    def ask_limits(self) -> None:
-        """Learn how large requests may be; servers that do not say get the safe size."""
+    def read_limits(self) -> None:
+        """Ask the server for its largest blocks; without an answer use the safe size."""
         try:
             reply = self._extended("limits@openssh.com")
         except SftpStatusError:
@@ -86,43 +87,42 @@ class SftpChannel(paramiko.SFTPClient):
         read_bytes, write_bytes = reply.get_int64(), reply.get_int64()
         self.limits = Limits(_block_bytes(read_bytes), _block_bytes(write_bytes))
 
-    def ask_block(self, file: paramiko.SFTPFile, offset: int, size_bytes: int) -> int:
-        """Ask for bytes of an open file without waiting; gives the number of the question.
+    def request_block(self, file: paramiko.SFTPFile, offset: int, size_bytes: int) -> int:
+        """Request bytes of an open file without waiting, and return the number of the request.
 
-        paramiko's own reading ahead asks from a thread of its own: that one tells the terminal
-        when the connection breaks, and may still ask when the channel serves somebody else.
+        paramiko's own prefetch sends requests from its own thread. That thread writes to the
+        terminal when the connection breaks, and may still send when the channel has a new user.
         """
-        ask: Callable[..., int] = self._async_request  # type: ignore[attr-defined]
-        return ask(self._blocks, CMD_READ, file.handle, int64(offset), size_bytes)
+        handle: Any = file.handle  # bytes; the stubs declare a server's handle
+        return self.request_ahead(self._blocks, CMD_READ, handle, int64(offset), size_bytes)
 
     def take_block(self, number: int) -> bytes:
-        """Wait for the answer to a question; nothing is the end of the file.
+        """Wait for the answer to a request; no bytes mean the end of the file.
 
         Raises:
-            SftpStatusError: The server does not give it.
+            SftpStatusError: The server answered with an error status.
         """
-        read: Callable[[], object] = self._read_response  # type: ignore[attr-defined]
         while number not in self._blocks.by_number:
-            read()
+            self.read_answer()
         block = self._blocks.by_number.pop(number)
         if isinstance(block, SftpStatusError):
             raise block
         return block
 
     def flush(self, file: paramiko.SFTPFile) -> bool:
-        """Make an open file durable (``fsync@openssh.com``); False where that is not offered."""
-        handle: Any = file.handle  # the stubs take it for a server's handle; it is bytes
+        """Make an open file durable (``fsync@openssh.com``); False if the server cannot."""
+        handle: Any = file.handle  # bytes; the stubs declare a server's handle
         try:
             self._extended("fsync@openssh.com", handle)
         except SftpStatusError as error:
-            # sshd refuses with "permission denied" what its configuration took away.
+            # For an extension that its configuration disables, sshd answers "permission denied".
             if error.code not in (OP_UNSUPPORTED, _PERMISSION_DENIED):
                 raise
             return False
         return True
 
     def free_bytes(self, path: str) -> int:
-        """Room for a plain user on the volume of a path (``statvfs@openssh.com``)."""
+        """Return the free space for a plain user on a path's volume (``statvfs@openssh.com``)."""
         reply = self._extended("statvfs@openssh.com", path.encode())
         reply.get_int64()  # block size
         fragment_bytes = reply.get_int64()
@@ -131,23 +131,21 @@ class SftpChannel(paramiko.SFTPClient):
         return int(reply.get_int64() * fragment_bytes)
 
     def _extended(self, name: str, *arguments: bytes) -> Message:
-        # paramiko calls this a method for subclasses; its type stubs do not know it.
-        request: Callable[..., tuple[int, Message]] = self._request  # type: ignore[attr-defined]
-        return request(CMD_EXTENDED, name.encode(), *arguments)[1]
+        return self.request(CMD_EXTENDED, name.encode(), *arguments)
 
-    def _convert_status(self, msg: Message) -> None:
-        """Keep the code: paramiko makes one error of all that it does not know."""
-        code, text = msg.get_int(), msg.get_text()
+    def check_status(self, code: int, text: str) -> None:
+        """Raise an error with the status code; paramiko's own error would not have the code.
+
+        Raises:
+            EOFError: The end of a file or listing.
+            SftpStatusError: Any other error status.
+        """
         if code == _END_OF_FILE:
             raise EOFError(text)
         if code:
-            _refuse(code, text)
-
-
-def _refuse(code: int, text: str) -> NoReturn:
-    raise SftpStatusError(code, text)
+            raise SftpStatusError(code, text)
 
 
 def _block_bytes(offered: int) -> int:
-    """A block size from what a server offers; 0 means that it does not say."""
+    """Return the block size for a server's limit; a limit of 0 means that it is not known."""
     return min(offered, _LARGEST_BLOCK_BYTES) if offered else _SAFE_BLOCK_BYTES

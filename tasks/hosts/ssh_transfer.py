@@ -1,4 +1,4 @@
-"""Bytes over SFTP that go on where they stopped when the connection breaks."""
+"""Read and write files over SFTP; after the connection broke, continue at the same byte."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import paramiko
 from tasks.hosts.ssh_connection import Channel, SshConnection
 from tasks.hosts.ssh_sftp import SftpChannel
 
-# In flight at once: enough for a fast line with some delay, and what is kept to send it again.
+# Bytes in flight: enough for a fast line with some delay. A writer stores as many to resend them.
 WINDOW_BYTES = 16 * 1024 * 1024
 
 
 def read_file(
     connection: SshConnection, path: str, *, offset: int, check: Callable[[SftpChannel], None]
 ) -> Iterator[memoryview]:
-    """Yield a file's bytes from an offset on; ``check`` runs before each time it is opened.
+    """Yield a file's bytes from an offset; ``check`` runs each time before the file is opened.
 
     Raises:
-        SftpStatusError: The server does not give it.
-        ConnectionLostError: It broke off at every try.
+        SftpStatusError: The server refuses to read the file.
+        ConnectionLostError: The connection broke at every try.
     """
     with connection.channel() as channel:
         reader = _Reader(channel, path, offset, check)
@@ -33,7 +33,7 @@ def read_file(
 
 
 class _Reader:
-    """A place in a file on the server, and what of it was asked for ahead."""
+    """Position in a file on the server, and the blocks that were requested ahead."""
 
     def __init__(
         self, channel: Channel, path: str, offset: int, check: Callable[[SftpChannel], None]
@@ -42,11 +42,11 @@ class _Reader:
         self._path = path
         self._offset = offset
         self._check = check
-        self._of: SftpChannel | None = None
+        self._file_channel: SftpChannel | None = None  # the channel on which the file is open
         self._file: paramiko.SFTPFile | None = None
-        self._asked: deque[tuple[int, int]] = deque()  # number of the question, and its size
-        self._asked_to = 0
-        self._end: int | None = None  # where we take it to be; nothing is asked for beyond at once
+        self._requests: deque[tuple[int, int]] = deque()  # number and size of each open request
+        self._requested_to = 0
+        self._end: int | None = None  # the assumed size; nothing beyond it is requested ahead
 
     def next_block(self) -> bytes:
         block = self._channel.call(self._read)
@@ -54,49 +54,49 @@ class _Reader:
         return block
 
     def _read(self, sftp: SftpChannel) -> bytes:
-        if self._file is None or self._of is not sftp:
+        if self._file is None or self._file_channel is not sftp:
             self._check(sftp)
             self._file = _open(sftp, self._path, "r", sftp.limits.read_bytes)
-            self._of = sftp
-            self._asked.clear()
-            self._asked_to, self._end = self._offset, None
-            # Most files are small: the first block is asked for before anything else is.
-            self._ask(sftp, self._file, sftp.limits.read_bytes)
+            self._file_channel = sftp
+            self._requests.clear()
+            self._requested_to, self._end = self._offset, None
+            # Most files are small: request the first block before asking for the size.
+            self._request(sftp, self._file, sftp.limits.read_bytes)
         else:
-            self._ask_ahead(sftp, self._file)
+            self._request_ahead(sftp, self._file)
         return self._take(sftp, self._file)
 
-    def _ask_ahead(self, sftp: SftpChannel, file: paramiko.SFTPFile) -> None:
+    def _request_ahead(self, sftp: SftpChannel, file: paramiko.SFTPFile) -> None:
         block_bytes = sftp.limits.read_bytes
         if self._end is None:
             self._end = file.stat().st_size or 0
-        ahead = min(self._end, self._offset + WINDOW_BYTES)
-        while self._asked_to < ahead:
-            self._ask(sftp, file, min(block_bytes, self._end - self._asked_to))
-        if not self._asked:  # at the end, or the file has grown
-            self._ask(sftp, file, block_bytes)
+        target = min(self._end, self._offset + WINDOW_BYTES)
+        while self._requested_to < target:
+            self._request(sftp, file, min(block_bytes, self._end - self._requested_to))
+        if not self._requests:  # at the end, or the file has grown
+            self._request(sftp, file, block_bytes)
 
-    def _ask(self, sftp: SftpChannel, file: paramiko.SFTPFile, size_bytes: int) -> None:
-        number = sftp.ask_block(file, self._asked_to, size_bytes)
-        self._asked.append((number, size_bytes))
-        self._asked_to += size_bytes
+    def _request(self, sftp: SftpChannel, file: paramiko.SFTPFile, size_bytes: int) -> None:
+        number = sftp.request_block(file, self._requested_to, size_bytes)
+        self._requests.append((number, size_bytes))
+        self._requested_to += size_bytes
 
     def _take(self, sftp: SftpChannel, file: paramiko.SFTPFile) -> bytes:
-        """The next block; a server may answer with less than was asked for."""
-        number, size_bytes = self._asked.popleft()
+        """Return the next block; request the rest if the server answers with a shorter one."""
+        number, size_bytes = self._requests.popleft()
         block = sftp.take_block(number)
-        while self._asked and 0 < len(block) < size_bytes:
-            at = self._offset + len(block)
-            more = sftp.take_block(sftp.ask_block(file, at, size_bytes - len(block)))
-            if not more:
+        while self._requests and 0 < len(block) < size_bytes:
+            offset = self._offset + len(block)
+            rest = sftp.take_block(sftp.request_block(file, offset, size_bytes - len(block)))
+            if not rest:
                 break
-            block += more
-        if len(block) < size_bytes and not self._asked:  # most likely the end
-            self._asked_to = self._end = self._offset + len(block)
+            block += rest
+        if len(block) < size_bytes and not self._requests:  # most likely the end
+            self._requested_to = self._end = self._offset + len(block)
         return block
 
     def close(self) -> None:
-        if self._asked:
+        if self._requests:
             self._channel.discard()
         elif self._file is not None:
             _close_quietly(self._file)
@@ -109,11 +109,11 @@ def write_file(
     *,
     check: Callable[[SftpChannel], None],
 ) -> int:
-    """Create or replace a file with the bytes given and return how many.
+    """Create or replace a file with the given bytes, and return their number.
 
     Raises:
-        SftpStatusError: The server does not take it.
-        ConnectionLostError: It broke off at every try.
+        SftpStatusError: The server refuses to write the file.
+        ConnectionLostError: The connection broke at every try.
     """
     with connection.channel() as channel:
         writer = _Writer(channel, path, check)
@@ -127,59 +127,67 @@ def write_file(
 
 
 class _Writer:
-    """A file on the server that grows; remembers what the server has not confirmed yet."""
+    """A growing file on the server; stores the blocks that the server has not confirmed yet.
+
+    | bytes | state |
+    |---|---|
+    | ``_small`` | too few for a request |
+    | ``_unconfirmed``, the last ``_unsent`` blocks | not sent on the present channel |
+    | ``_unconfirmed``, the blocks before | sent; sent again if the connection breaks |
+    | ``confirmed_bytes`` | confirmed by the server, no longer stored |
+    """
 
     def __init__(self, channel: Channel, path: str, check: Callable[[SftpChannel], None]) -> None:
         self.confirmed_bytes = 0
         self._channel = channel
         self._path = path
         self._check = check
-        self._of: SftpChannel | None = None
+        self._file_channel: SftpChannel | None = None  # the channel on which the file is open
         self._file: paramiko.SFTPFile | None = None
         self._made = False
         self._unconfirmed: list[bytes] = []
-        self._unsent = 0  # how many of these, from the end, were not sent on this channel
-        self._held_bytes = 0
+        self._unsent = 0
+        self._unconfirmed_bytes = 0
         self._small = bytearray()
 
     def add(self, chunk: bytes | memoryview) -> None:
-        """Send bytes, or keep them until there are enough for one request."""
+        """Send bytes, or collect them until there are enough for one request."""
         if self._file is None:
-            self._channel.call(self._opened)  # before the first byte: it may be refused
+            self._channel.call(self._opened)  # before the first byte, since it may be refused
         self._small += chunk
         block_bytes = self._block_bytes
         whole = len(self._small) - len(self._small) % block_bytes
         for start in range(0, whole, block_bytes):
-            self._hold(bytes(memoryview(self._small)[start : start + block_bytes]))
+            self._add_block(bytes(memoryview(self._small)[start : start + block_bytes]))
         del self._small[:whole]
 
     @property
     def _block_bytes(self) -> int:
-        return self._of.limits.write_bytes if self._of is not None else 32_768
+        return self._file_channel.limits.write_bytes if self._file_channel is not None else 32_768
 
-    def _hold(self, block: bytes) -> None:
+    def _add_block(self, block: bytes) -> None:
         self._unconfirmed.append(block)
         self._unsent += 1
-        self._held_bytes += len(block)
+        self._unconfirmed_bytes += len(block)
         self._channel.call(self._send)
-        if self._held_bytes >= WINDOW_BYTES:
+        if self._unconfirmed_bytes >= WINDOW_BYTES:
             self._channel.call(self._await_answers)
 
     def confirm(self) -> None:
-        """Send the rest and wait until the server has taken all."""
+        """Send the rest, and wait until the server has confirmed all bytes."""
         if self._small:
-            self._hold(bytes(self._small))
+            self._add_block(bytes(self._small))
             self._small.clear()
         self._channel.call(self._await_answers)
 
     def _opened(self, sftp: SftpChannel) -> paramiko.SFTPFile:
-        """The file, open at the place of the first byte that is not confirmed."""
-        if self._file is None or self._of is not sftp:
+        """Return the file, open at the first byte that is not confirmed."""
+        if self._file is None or self._file_channel is not sftp:
             self._check(sftp)
             mode = "r+" if self._made else "w"
             self._file = _open(sftp, self._path, mode, sftp.limits.write_bytes)
             self._file.seek(self.confirmed_bytes)
-            self._of, self._made = sftp, True
+            self._file_channel, self._made = sftp, True
             self._unsent = len(self._unconfirmed)
         return self._file
 
@@ -194,18 +202,18 @@ class _Writer:
         self._send(sftp)
         file = self._opened(sftp)
         if self._unconfirmed:
-            # A write that is not pipelined waits for the answers to all before it; this one puts
-            # the last byte where it is already.
-            end = self.confirmed_bytes + self._held_bytes
+            # A write that is not pipelined waits for the answers to all earlier writes. So write
+            # the last byte once more.
+            end = self.confirmed_bytes + self._unconfirmed_bytes
             file.set_pipelined(False)
             file.seek(end - 1)
             file.write(self._unconfirmed[-1][-1:])
-        self.confirmed_bytes += self._held_bytes
+        self.confirmed_bytes += self._unconfirmed_bytes
         self._unconfirmed.clear()
-        self._held_bytes = 0
+        self._unconfirmed_bytes = 0
 
     def close(self) -> None:
-        """Close the file; what was refused was said before."""
+        """Close the file; refused writes have raised before."""
         if self._file is not None:
             _close_quietly(self._file)
 
@@ -220,4 +228,4 @@ def _close_quietly(file: paramiko.SFTPFile) -> None:
     try:
         file.close()
     except (OSError, EOFError, paramiko.SSHException):
-        return  # the channel went away, and the file with it
+        return  # the channel broke, and the server has closed the file

@@ -1,8 +1,8 @@
-"""Waiting for servers, scripts and connections: with a limit, and never in silence.
+"""Waits for servers, scripts and connections: each has a limit, and long waits are logged.
 
-``poll`` asks again and again, ``retry`` tries again, ``watched`` stands beside one call that
-blocks. Whoever waits longer than a minute says so once a minute, in the log, so that terminal,
-page and pipe show what is waited for. All times are arguments: a test waits tenths of a second.
+``poll`` repeats a query, ``retry`` repeats an action after an error, and ``watched`` watches one
+blocking call. Every wait of more than a minute is logged once a minute, so that the terminal, the
+run's page and the pipe show it. All times are arguments: a test waits tenths of a second.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from tasks.logs import log
 Result = TypeVar("Result")
 Report = Callable[[str], None]
 
-_LOOK_SECONDS = 0.5  # how often the watcher looks at the calls that are open
+_LOOK_SECONDS = 0.5  # longest pause between two looks of the watcher at the open calls
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often something is asked, and how often that is reported.
+    """Pauses between queries, and between reports of the wait.
 
     Attributes:
-        first_seconds, longest_seconds: The pause grows from the one to the other.
-        report_every_seconds: How long nobody hears of the wait.
+        first_seconds, longest_seconds: First and longest pause; the pause grows between them.
+        report_every_seconds: Time until the first report, and between reports.
     """
 
     first_seconds: float = 0.05
@@ -41,15 +41,15 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long the connection to a server is waited for.
+    """Time limits and retries of a connection to a server.
 
     Attributes:
-        connect_seconds: For each part of the greeting, and for a new session.
-        answer_seconds: For one answer; a disk that wakes up or flushes takes its time.
-        report_every_seconds: How long nobody hears of a wait.
+        connect_seconds: Limit for each part of the greeting, and for a new session.
+        answer_seconds: Limit for one answer; a disk may need time to wake up or flush.
+        report_every_seconds: Time until a wait is first reported, and between reports.
         retry_delays_seconds: Pauses before the second, third, … try after the connection broke.
-        most_stalls: So many times without an answer, one after the other, and it is given up.
-        steady_seconds: Work for so long after a connection was made ends such a row.
+        most_stalls: Number of stalls in a row (no answer in time) after which we give up.
+        steady_seconds: A connection that worked for so long ends a row of stalls.
     """
 
     connect_seconds: float = 15.0
@@ -61,7 +61,7 @@ class Patience:
 
 
 def poll(
-    ask: Callable[[], Result | None],
+    query: Callable[[], Result | None],
     *,
     what: str,
     limit_seconds: float | None,
@@ -69,29 +69,29 @@ def poll(
     detail: Callable[[], str] | None = None,
     report: Report = log.info,
 ) -> Result:
-    """Ask until there is an answer, and give it.
+    """Repeat a query until it has an answer, and return the answer.
 
     Args:
-        ask: Gives None as long as there is no answer.
-        what: What is waited for, as a sentence names it.
-        limit_seconds: When to give up; None: never (``wsusutil`` alone).
-        pace: How often to ask and to report.
-        detail: How far it is, for the report; asked only then.
-        report: Where the report goes.
+        query: Returns None as long as there is no answer.
+        what: Object of the wait, as a noun for messages.
+        limit_seconds: Time limit; None: no limit (only for ``wsusutil``).
+        pace: Pauses between queries and between reports.
+        detail: Returns the progress for a report; called only for a report.
+        report: Takes the report.
 
     Raises:
-        TimeLimitError: There is none at the limit. Nothing is ended here.
+        TimeLimitError: There is no answer at the limit. Nothing is stopped here.
     """
     pace = pace or Pace()
     began = time.monotonic()
     pause_seconds, next_report = pace.first_seconds, began + pace.report_every_seconds
-    while (answer := ask()) is None:
+    while (answer := query()) is None:
         moment = time.monotonic()
         if limit_seconds is not None and moment - began >= limit_seconds:
             raise TimeLimitError(what=what, limit_seconds=limit_seconds)
         if moment >= next_report:
-            more = f" ({detail()})" if detail else ""
-            report(_sentence(what, moment - began) + more)
+            progress = f" ({detail()})" if detail else ""
+            report(_sentence(what, moment - began) + progress)
             next_report = moment + pace.report_every_seconds
         time.sleep(pause_seconds)
         pause_seconds = min(pause_seconds * 1.5, pace.longest_seconds)
@@ -104,10 +104,15 @@ def retry(
     delays_seconds: Iterable[float],
     passes: Callable[[Exception], bool],
 ) -> Result:
-    """Carry out an action, again after each delay as long as its error is one that passes.
+    """Carry out an action, and repeat it after each delay while its error may pass by waiting.
+
+    Args:
+        action: The action.
+        delays_seconds: Pauses before the second, third, … try.
+        passes: Returns True for an error that may pass by waiting.
 
     Raises:
-        Exception: What the last try raised, or the first whose error does not pass.
+        Exception: The error of the last try, or the first error that does not pass.
     """
     for delay_seconds in delays_seconds:
         try:
@@ -121,7 +126,7 @@ def retry(
 
 @dataclass(slots=True)
 class Watch:
-    """A call that is open. ``has_expired``: it was told to end, at its limit or after it."""
+    """A watched call. ``has_expired``: True after the call was told to end at its limit."""
 
     what: str
     report_every_seconds: float
@@ -131,11 +136,11 @@ class Watch:
     began: float = field(default_factory=time.monotonic)
     has_expired: bool = False
     next_report: float = 0.0
-    # Log lines find the run's page by the context of whoever waits.
+    # Log lines reach the run's page by the context of the waiting thread.
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     def look(self, moment: float) -> None:
-        """Report when it is time, and end the call at its limit."""
+        """Report the call if a report is due, and end it at its limit."""
         waited = moment - self.began
         is_over = self.limit_seconds is not None and waited >= self.limit_seconds
         if is_over and self.at_limit is not None and not self.has_expired:
@@ -146,7 +151,7 @@ class Watch:
 
 
 class _Watcher:
-    """One thread that looks at all open calls; opening one costs a microsecond."""
+    """One thread that looks at all watched calls; adding a call costs a microsecond."""
 
     def __init__(self) -> None:
         self._open: dict[int, Watch] = {}
@@ -157,7 +162,7 @@ class _Watcher:
     def add(self, watch: Watch) -> int:
         number = next(self._numbers)
         self._open[number] = watch
-        if self._thread is None or not self._thread.is_alive():  # a fork takes no thread along
+        if self._thread is None or not self._thread.is_alive():  # threads do not survive a fork
             with self._lock:
                 if self._thread is None or not self._thread.is_alive():
                     self._thread = threading.Thread(target=self._run, name="waits", daemon=True)
@@ -172,8 +177,8 @@ class _Watcher:
             watches = list(self._open.copy().values())
             for watch in watches:
                 watch.look(time.monotonic())
-            times = [each.report_every_seconds for each in watches]
-            times += [each.limit_seconds for each in watches if each.limit_seconds is not None]
+            times = [watch.report_every_seconds for watch in watches]
+            times += [watch.limit_seconds for watch in watches if watch.limit_seconds is not None]
             time.sleep(min([_LOOK_SECONDS, *(seconds / 4 for seconds in times)]))
 
 
@@ -189,15 +194,15 @@ def watched(
     at_limit: Callable[[], bool] | None = None,
     report: Report = log.info,
 ) -> Iterator[Watch]:
-    """Stand beside a call that blocks: report it once a minute, and end it at its limit.
+    """Watch a blocking call: report it once a minute, and end it at its limit.
 
     Args:
-        what: What is waited for, as a sentence names it.
-        report_every_seconds: How long nobody hears of the wait.
-        limit_seconds: When ``at_limit`` is called; None where the call has a limit of its own.
-        at_limit: Makes the call end, from another thread, and gives True; or gives False to be
-            asked again soon. It must not block.
-        report: Where the report goes.
+        what: Object of the wait, as a noun for messages.
+        report_every_seconds: Time until the first report, and between reports.
+        limit_seconds: Time after which ``at_limit`` is called; None if the call has its own limit.
+        at_limit: Ends the call, from another thread, and returns True; or returns False to be
+            called again soon. It must not block.
+        report: Takes the report.
     """
     watch = Watch(what, report_every_seconds, limit_seconds, at_limit, report)
     number = _watcher.add(watch)

@@ -1,10 +1,10 @@
-r"""How Windows takes commands and gives text: pure functions, so that they are testable anywhere.
+r"""Quote commands for Windows, and decode the output of its programs. Pure functions.
 
-A command goes through two readers: the SSH server's default shell (``cmd.exe`` or PowerShell)
-and the program itself, which splits its command line by the rules of ``CommandLineToArgvW``.
-Source of these rules: Microsoft, "Parsing C++ command-line arguments"; of the shell's own: cmd's
-``/c`` mode, and the way Windows PowerShell 5.1 hands arguments to programs (it wraps those with
-blanks in quotes, doubles trailing backslashes, loses inner quotes and empty arguments).
+Two parsers read a command: the SSH server's default shell (``cmd.exe`` or PowerShell), then the
+program itself, which splits its command line by the rules of ``CommandLineToArgvW`` (Microsoft,
+"Parsing C++ command-line arguments"). The rules of the shells are the ``/c`` mode of cmd, and the
+way in which Windows PowerShell 5.1 passes arguments to programs: it quotes arguments with blanks,
+doubles trailing backslashes, and loses inner quotes and empty arguments.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Literal
 
 Shell = Literal["cmd", "powershell"]
 
-# Answers differ by who reads it: cmd fills in %OS%, PowerShell says True, a POSIX shell says 0.
+# Each shell answers differently: cmd replaces %OS%, PowerShell prints True, a POSIX shell 0.
 SHELL_QUESTION = "echo %OS% $?"
-COMMAND_LIMIT = 8_000  # cmd.exe takes 8,191 characters, its own "cmd.exe /c" among them
+COMMAND_LIMIT = 8_000  # cmd.exe accepts 8,191 characters, including its own "cmd.exe /c"
 _OEM = "cp437"  # the console's code page of an English Windows
 _CMD_SPECIAL = re.compile(r'[()%!^"<>&|]')
 _PS_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
@@ -28,7 +28,7 @@ _PLACEHOLDERS = "~#@+=\u00a4\u00a7\u00b6"
 
 
 def quote_argument(argument: str) -> str:
-    """Quote one argument so that ``CommandLineToArgvW`` gives it back."""
+    """Quote one argument so that ``CommandLineToArgvW`` returns the same argument."""
     if argument and not re.search(r'[ \t\n\v"]', argument):
         return argument
     escaped = re.sub(r'(\\*)"', r'\1\1\\"', argument)
@@ -44,7 +44,7 @@ def _quote_program(program: str) -> str:
     """Quote the program's own path, for which backslashes never escape.
 
     Raises:
-        ValueError: There is a quote in it.
+        ValueError: The path contains a quote.
     """
     if '"' in program:
         raise ValueError(f"a program's path cannot hold a quote: {program!r}")
@@ -55,7 +55,7 @@ def quote_for_shell(command: Sequence[str], shell: Shell) -> str:
     """Write a command for the default shell of an SSH server on Windows.
 
     Raises:
-        ValueError: It holds a line break or a NUL, or is too long.
+        ValueError: The command contains a line break or a NUL, or is too long.
     """
     if any(re.search(r"[\0\r\n]", part) for part in command):
         raise ValueError("a command for a Windows shell cannot hold line breaks")
@@ -68,25 +68,25 @@ def quote_for_shell(command: Sequence[str], shell: Shell) -> str:
 def quote_for_cmd(command: Sequence[str]) -> str:
     """Write a command for ``cmd.exe /c``.
 
-    Every special character gets a caret, quotes too, so that cmd never believes itself inside
-    quotes. ``%`` as well: ``^%NAME^%`` names no variable, is left as it is, and loses its carets.
+    Every special character gets a caret. Quotes get one too, so that cmd never assumes that it is
+    inside quotes. So does ``%``: cmd finds no variable in ``^%NAME^%``, and only drops the carets.
     """
     return _CMD_SPECIAL.sub(r"^\g<0>", command_line(command))
 
 
 def quote_for_powershell(command: Sequence[str]) -> str:
-    """Write a command for ``powershell -Command``, without a double quote in it.
+    """Write a command for ``powershell -Command``, without double quotes.
 
-    The plain form works in constrained language mode as well; arguments that Windows PowerShell
-    would spoil (with quotes in them, or empty) need the longer one, which makes the process by
-    itself. A program that cannot be found ends with 9009, as in cmd.
+    The plain form also works in constrained language mode. Arguments that Windows PowerShell would
+    spoil (empty, or with quotes) need the longer form, which starts the process through .NET. The
+    exit code for a program that does not exist is 9009, as in cmd.
     """
     spoiled = any(not part or '"' in part for part in command)
     if not spoiled:
         words = " ".join(_ps_literal(part) for part in command)
         return f"$global:LASTEXITCODE = 9009; & {words}; exit $LASTEXITCODE"
     arguments = " ".join(map(quote_argument, command[1:]))
-    stand_in = next(mark for mark in _PLACEHOLDERS if mark not in arguments)
+    stand_in = next(character for character in _PLACEHOLDERS if character not in arguments)
     literal = _ps_literal(arguments.replace('"', stand_in))
     return (
         "$s = New-Object Diagnostics.ProcessStartInfo; "
@@ -99,12 +99,12 @@ def quote_for_powershell(command: Sequence[str]) -> str:
 
 
 def _ps_literal(text: str) -> str:
-    """A single-quoted string; PowerShell takes typographic quotes for quotes too."""
+    """Return a single-quoted string; typographic quotes are doubled, as PowerShell needs it."""
     return "'" + _PS_QUOTES.sub(r"\1\1", text) + "'"
 
 
 def read_shell_answer(answer: str) -> Shell | None:
-    """Which shell answered ``SHELL_QUESTION``; None when it is neither of the two."""
+    """Return the shell that answered ``SHELL_QUESTION``; None if it is neither of the two."""
     words = answer.split()
     if words[:1] == ["Windows_NT"]:
         return "cmd"
@@ -115,10 +115,10 @@ def read_shell_answer(answer: str) -> Shell | None:
 
 
 def decode_output(output: bytes) -> str:
-    r"""Turn what a program wrote into text, line ends as ``\n``.
+    r"""Decode the output of a program, with line ends as ``\n``.
 
-    Programs write UTF-8, UTF-16 or the code page of the console, and mostly do not say which.
-    UTF-8 is tried before the code page, because text of another code page hardly ever is valid.
+    Programs write UTF-8, UTF-16 or the code page of the console, mostly without a mark. UTF-8 is
+    tried before the code page, because text in a code page is hardly ever valid UTF-8.
     """
     return _decode(output).replace("\r\n", "\n").replace("\r", "\n")
 
@@ -137,7 +137,7 @@ def _decode(output: bytes) -> str:
 
 
 def _looks_like_utf16(output: bytes) -> bool:
-    """Little-endian text of mostly Latin letters has a zero in every second place."""
+    """Return True if many odd bytes and few even bytes are zero, as in UTF-16 of Latin text."""
     sample = output[:4096]
     odd, even = sample[1::2], sample[0::2]
     return len(odd) > 0 and odd.count(0) * 3 >= len(odd) and even.count(0) * 20 <= len(even)
@@ -150,10 +150,11 @@ _ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&
 
 
 def readable_stderr(text: str) -> str:
-    """Turn the serialised objects of Windows PowerShell on stderr into what a person would see.
+    """Turn the serialised objects of Windows PowerShell on stderr into readable text.
 
-    Errors, warnings and information stay, progress goes. What stands around them stays. Parsed
-    by pattern, not as XML, since a document may be cut off or hold a second header.
+    Errors, warnings, information and the text around the objects stay; progress is dropped. The
+    objects are parsed by patterns, not as XML, because a document may be cut off or contain a
+    second header.
     """
     if "#< CLIXML" not in text:
         return text
@@ -168,7 +169,7 @@ def _clixml_text(document: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    named = re.sub(r"&(?:lt|gt|quot|apos|amp);", lambda match: _ENTITIES[match.group()], text)
-    units = _CLIXML_ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), named)
-    # Characters beyond the first plane arrive as two escapes, one for each half.
+    plain = re.sub(r"&(?:lt|gt|quot|apos|amp);", lambda match: _ENTITIES[match.group()], text)
+    units = _CLIXML_ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), plain)
+    # A character beyond the first plane arrives as two escapes, one for each surrogate.
     return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,8 +1,8 @@
-"""What a host cannot do by itself and asks one of our scripts for.
+"""Operations of a host that need one of our PowerShell scripts on it.
 
-Windows has no call over SFTP for permissions, durable renames, or processes that outlive the
-session; and no server but itself can say what it reads from its own disk. All functions raise a
-``ScriptFailedError`` where the script gives no answer that can be used.
+On Windows SFTP cannot set permissions, rename durably, or start processes that outlive the
+session; and only the server itself can read its own disk without the network between. All
+functions raise a ``ScriptFailedError`` if the script gives no usable answer.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from tasks.errors import AirGapError, CommandFailedError, HostFileError, ScriptF
 from tasks.hosts.host import FileHash, JobStatus, Json, Outcome, Space
 from tasks.hosts.paths import HostPath
 from tasks.hosts.script_run import (
-    Asker,
+    ScriptRunner,
     ScriptSetup,
-    place_script,
+    provide_script,
     run_script,
     run_script_attached,
 )
@@ -28,20 +28,22 @@ _BATCH_SECONDS = 6 * 3600.0
 Move = tuple[HostPath, HostPath]
 
 
-def start_detached(host: Asker, setup: ScriptSetup, command: Sequence[str], job: HostPath) -> None:
+def start_detached(
+    host: ScriptRunner, setup: ScriptSetup, command: Sequence[str], job: HostPath
+) -> None:
     """Start a program on Windows that outlives the session, once per job folder.
 
     Raises:
-        CommandFailedError: It was not started.
+        CommandFailedError: The program was not started.
     """
-    answer = _ask_for_job(host, setup, job, list(command))
+    answer = _query_job(host, setup, job, list(command))
     if answer.get("state") not in ("started", "found"):
         raise CommandFailedError(program=command[0], reason="it was not started as a job")
 
 
-def probe_job(host: Asker, setup: ScriptSetup, job: HostPath) -> JobStatus:
-    """Say how a job on Windows stands, by its processes."""
-    answer = _ask_for_job(host, setup, job, None)
+def probe_job(host: ScriptRunner, setup: ScriptSetup, job: HostPath) -> JobStatus:
+    """Return the state of a job on Windows, by its processes."""
+    answer = _query_job(host, setup, job, None)
     exit_code, cpu_seconds = answer.get("exit_code"), answer.get("cpu_seconds")
     if answer.get("state") == "absent":
         return JobStatus("absent")
@@ -49,63 +51,70 @@ def probe_job(host: Asker, setup: ScriptSetup, job: HostPath) -> JobStatus:
         return JobStatus("exited", exit_code=exit_code)
     if not answer.get("running"):
         return JobStatus("lost")
-    known = isinstance(cpu_seconds, int | float)
-    return JobStatus("running", cpu_seconds=float(str(cpu_seconds)) if known else None)
+    is_number = isinstance(cpu_seconds, int | float)
+    return JobStatus("running", cpu_seconds=float(str(cpu_seconds)) if is_number else None)
 
 
-def _ask_for_job(host: Asker, setup: ScriptSetup, job: HostPath, command: list[str] | None) -> Json:
+def _query_job(
+    host: ScriptRunner, setup: ScriptSetup, job: HostPath, command: list[str] | None
+) -> Json:
     folder = host.request_folder()
-    place_script(host, setup, load_script("supervise-job"), folder)  # start-detached starts it
+    provide_script(host, setup, load_script("supervise-job"), folder)  # start-detached starts it
     settings = {"kind": "settings", "command": command, "job": job.text}
     script = load_script("start-detached")
     lines = run_script_attached(
         host, setup, script, [settings], folder=folder, timeout_seconds=_SHORT_SECONDS
     )
     answer = None
-    for line in lines:  # to the end, which shows whether the answer is whole
+    for line in lines:  # read to the end, because the end line proves that the answer is complete
         if line.get("kind") == "job":
             answer = line
     if answer is None:
-        raise ScriptFailedError(script=script.name, reason="it did not speak of the job")
+        raise ScriptFailedError(script=script.name, reason="its answer does not mention the job")
     return answer
 
 
-def prepare_folder(host: Asker, setup: ScriptSetup, path: HostPath) -> None:
-    """Make a folder for SYSTEM and Administrators only, or prove that it is one.
+def prepare_folder(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> None:
+    """Make a folder for SYSTEM and Administrators only, or prove that an existing one is.
 
     Raises:
-        FolderUnsafeError: It is a link, has another owner, or is open to others.
+        FolderUnsafeError: The path is a link, has another owner, or is open to others.
     """
     settings = {"kind": "settings", "path": path.text}
-    for line in _ask_shortly(host, setup, "prepare-folder", settings):
+    for line in _query(host, setup, "prepare-folder", settings):
         if line.get("kind") == "folder":
             if line.get("problem"):
                 raise FolderUnsafeError(path=path, reason=line["problem"])
             return
-    raise ScriptFailedError(script="prepare-folder", reason="it did not speak of the folder")
+    raise ScriptFailedError(
+        script="prepare-folder", reason="its answer does not mention the folder"
+    )
 
 
-def read_volume(host: Asker, setup: ScriptSetup, path: HostPath) -> Space:
-    """Ask for room and file system of the volume that holds a path."""
+def read_volume(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> Space:
+    """Return free space and file system of a path's volume."""
     settings = {"kind": "settings", "path": path.text}
-    for line in _ask_shortly(host, setup, "read-volume", settings):
+    for line in _query(host, setup, "read-volume", settings):
         if line.get("kind") == "volume":
             free_bytes, file_system = line.get("free_bytes"), line.get("file_system")
             if isinstance(free_bytes, int):
                 return Space(free_bytes, str(file_system or "unknown"))
-    raise ScriptFailedError(script="read-volume", reason="it did not say how much room there is")
+    raise ScriptFailedError(script="read-volume", reason="its answer has no number of free bytes")
 
 
 def place_files(
-    host: Asker, setup: ScriptSetup, moves: Sequence[Move], *, inherit: bool
+    host: ScriptRunner, setup: ScriptSetup, moves: Sequence[Move], *, inherit: bool
 ) -> Outcome[Move]:
-    """Flush and rename files, permissions taken from the new folder, in one run."""
+    """Flush and rename files in one run of the script.
+
+    With ``inherit`` a file takes the permissions of its new folder.
+    """
     by_source = {source.text: (source, target) for source, target in moves}
     request = ({"from": source.text, "to": target.text} for source, target in moves)
     settings: Json = {"kind": "settings", "inherit": inherit}
     ok: list[Move] = []
     failed: list[tuple[Move, AirGapError]] = []
-    for line in _ask_batch(host, setup, "place-files", settings, request=request):
+    for line in _query_batch(host, setup, "place-files", settings, request=request):
         move = by_source.pop(str(line.get("from")), None)
         if move is None:
             continue
@@ -116,39 +125,39 @@ def place_files(
         else:
             by_source[move[0].text] = move
     for move in by_source.values():
-        reason = {"error": "the script did not speak of it"}
+        reason = {"error": "the script's answer does not mention it"}
         failed.append((move, _file_error("rename", move[0], reason)))
     return Outcome(tuple(ok), tuple(failed))
 
 
 def hash_files(
-    host: Asker, setup: ScriptSetup, paths: Sequence[HostPath]
+    host: ScriptRunner, setup: ScriptSetup, paths: Sequence[HostPath]
 ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
-    """Have the server read files of its own and say their size and SHA-1."""
+    """Have the server read its own files, and yield size and SHA-1."""
     if not paths:
         return
-    wanted = {path.text: path for path in paths}
+    unanswered = {path.text: path for path in paths}
     settings: Json = {"kind": "settings"}
     request = ({"path": path.text} for path in paths)
-    for line in _ask_batch(host, setup, "hash-files", settings, request=request):
-        path = wanted.get(str(line.get("path"))) if line.get("kind") == "file" else None
+    for line in _query_batch(host, setup, "hash-files", settings, request=request):
+        path = unanswered.get(str(line.get("path"))) if line.get("kind") == "file" else None
         if path is None:
             continue
-        del wanted[path.text]
+        del unanswered[path.text]
         size_bytes, sha1 = line.get("size_bytes"), line.get("sha1")
         if isinstance(size_bytes, int) and isinstance(sha1, str) and not line.get("error"):
             yield FileHash(path, size_bytes, sha1.upper())
         else:
             yield path, _file_error("hash", path, line)
-    for path in wanted.values():
-        yield path, _file_error("hash", path, {"error": "the script did not speak of it"})
+    for path in unanswered.values():
+        yield path, _file_error("hash", path, {"error": "the script's answer does not mention it"})
 
 
 def _file_error(operation: str, path: HostPath, line: Json) -> HostFileError:
     return HostFileError(operation=operation, path=path, reason=line.get("error") or "no answer")
 
 
-def _ask_shortly(host: Asker, setup: ScriptSetup, name: str, settings: Json) -> Iterator[Json]:
+def _query(host: ScriptRunner, setup: ScriptSetup, name: str, settings: Json) -> Iterator[Json]:
     return run_script_attached(
         host,
         setup,
@@ -159,8 +168,8 @@ def _ask_shortly(host: Asker, setup: ScriptSetup, name: str, settings: Json) -> 
     )
 
 
-def _ask_batch(
-    host: Asker, setup: ScriptSetup, name: str, settings: Json, *, request: Iterable[Json]
+def _query_batch(
+    host: ScriptRunner, setup: ScriptSetup, name: str, settings: Json, *, request: Iterable[Json]
 ) -> Iterator[Json]:
     def lines() -> Iterator[Json]:
         yield settings

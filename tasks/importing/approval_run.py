@@ -25,7 +25,7 @@ from tasks.approvals.apply import (
 )
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Gathering, revision_set
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
@@ -166,7 +166,7 @@ def apply_plan(
         except ScriptFailedError:
             _note_what_stands(run, plan)
             raise
-        outcome = keep_what_server_shows(said, read_approvals(run).decisions)
+        outcome = keep_what_server_shows(said, read_approvals(run).approval_set)
     run.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
     return outcome
 
@@ -182,7 +182,7 @@ def _carry_out(run: RunContext, plan: ApprovalPlan, folder: HostPath) -> ApplyOu
 def _note_what_stands(run: RunContext, plan: ApprovalPlan) -> None:
     """Have the report of a failed run name what the server shows of the plan."""
     with suppress(AirGapError):
-        seen = applied_on_server(plan, read_approvals(run).decisions)
+        seen = applied_on_server(plan, read_approvals(run).approval_set)
         outcome = ApprovalOutcome(
             applied=approval_lines(each.as_json() for each in seen.applied),
             parked=waiting_of(run, "parked"),
@@ -240,8 +240,8 @@ def _plan(
     index: PackageIndex,
     said: _RevisionStates,
 ) -> ApprovalPlan:
-    facts = Facts(
-        known=said.known,
+    states = UpdateStates(
+        on_server=said.known,
         expired=said.expired,
         license_pending=said.licensed,
         content_missing=_incomplete(sources, index),
@@ -252,8 +252,8 @@ def _plan(
     situation = Situation(
         last=_last(run, sources, present),
         incoming=sources.incoming,
-        present=present.decisions,
-        facts=facts,
+        present=present.approval_set,
+        states=states,
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
 
@@ -266,7 +266,7 @@ def _last(run: RunContext, sources: PlanInputs, present: ServerDecisions) -> App
     last = last_applied(run)
     if not sources.begun:
         return last
-    incoming, here = sources.incoming, present.decisions
+    incoming, here = sources.incoming, present.approval_set
     named, present_now = incoming.by_key(), here.by_key()
     declined, declined_now = incoming.declined_ids(), here.declined_ids()
     return ApprovalSet.collect(

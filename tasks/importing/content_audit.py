@@ -74,14 +74,14 @@ def _wanted_revisions(run: RunContext, present: ServerDecisions) -> Collection[R
         RevisionId(decision.update_id, decision.revision)
         for decision in run.imports.decisions("parked")
     )
-    return revision_set(chain(approved_revisions(present.decisions), parked))
+    return revision_set(chain(approved_revisions(present.approval_set), parked))
 
 
 def count_unapproved(
     run: RunContext, metadata: Metadata, view: ServerSnapshot, *, listed: bool
 ) -> tuple[int, tuple[MissingFile, ...]]:
     """How many other updates lack files (with deferred download: normal), and which if asked."""
-    declined = (decline.id for decline in view.decisions.decisions.declines)
+    declined = (decline.id for decline in view.decisions.approval_set.declines)
     left_out = chain(_wanted_revisions(run, view.decisions), declined)
     count = 0
 

@@ -126,19 +126,19 @@ def list_placed(
     pairs = compare_sorted(
         after,
         _to_place(run, delivery),
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
     )
     batch = [
         (file, entry.digests)
         for pair in pairs
-        if (file := pair.left) is not None
-        and (entry := pair.right) is not None
+        if (file := pair.first) is not None
+        and (entry := pair.second) is not None
         and file.digests != entry.digests
         and file.size_bytes == entry.size_bytes
     ]
     run.hash_cache.remember(batch, now=run.clock())
-    after.settle(batch)
+    after.record_digests(batch)
     return after
 
 

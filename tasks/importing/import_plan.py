@@ -200,5 +200,5 @@ def describe_plan(run: RunContext, plan: ImportPlan) -> None:
     run.report.sections.append(plan_section(plan.approvals, titles, digest=asked))
     if plan.approvals.kept:
         run.report.sections.append(kept_section(plan.approvals.kept, titles))
-    if plan.deletes.files or plan.deletes.kept:
+    if plan.deletes.files or plan.deletes.still_needed:
         run.report.sections.append(deletes_section(plan.deletes))

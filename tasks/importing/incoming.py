@@ -252,9 +252,13 @@ def remember_chain(run: RunContext) -> SiteMemory:
 
 def say_verdict(run: RunContext, bundle: str, verdict: ChainVerdict) -> None:
     """Say what a person should know of how the bundle fits the chain."""
-    if verdict.kind == "repair" and verdict.known is not None and verdict.known.done is not None:
+    if (
+        verdict.kind == "repair"
+        and verdict.earlier_import is not None
+        and verdict.earlier_import.done is not None
+    ):
         run.report.lines.append(
-            f"{bundle} was imported on {verdict.known.done:%Y-%m-%d %H:%M} UTC; "
+            f"{bundle} was imported on {verdict.earlier_import.done:%Y-%m-%d %H:%M} UTC; "
             "what has vanished since is put back"
         )
         if not verdict.is_newest:

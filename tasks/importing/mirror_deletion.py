@@ -111,10 +111,10 @@ def _surplus(delivery: TrustedBundle, listing: ContentListing) -> Iterator[Conte
     pairs = compare_sorted(
         listing,
         delivery.manifest.entries(),
-        left_order=lambda file: file.name.order,
-        right_order=lambda entry: entry.order,
+        first_order=lambda file: file.name.order,
+        second_order=lambda entry: entry.order,
     )
-    return (pair.left for pair in pairs if pair.left is not None and pair.right is None)
+    return (pair.first for pair in pairs if pair.first is not None and pair.second is None)
 
 
 def _has_local(run: RunContext, index: PackageIndex, view: ServerSnapshot) -> bool:
@@ -137,9 +137,9 @@ def _wanted(
     The newest of every update that will not be declined, and every one that is approved, will
     be, or is parked.
     """
-    declined = present.decisions.declined_ids().keys() | sources.incoming.declined_ids().keys()
+    declined = present.approval_set.declined_ids().keys() | sources.incoming.declined_ids().keys()
     declined -= {each.update_id for each in (*approvals.held, *approvals.kept)}
-    approved = approved_revisions(present.decisions, sources.incoming)
+    approved = approved_revisions(present.approval_set, sources.incoming)
     return revision_set(
         key for key in chain(index.approvable(), approved) if key[0] not in declined
     )

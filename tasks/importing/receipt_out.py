@@ -76,12 +76,12 @@ def _lacking(manifest: TrustedManifest, listing: ContentListing) -> Iterator[Con
     pairs = compare_sorted(
         manifest.entries(),
         listing,
-        left_order=lambda entry: entry.order,
-        right_order=lambda file: file.name.order,
+        first_order=lambda entry: entry.order,
+        second_order=lambda file: file.name.order,
     )
     for pair in pairs:
-        if isinstance(pair.left, Entry) and not is_proved(pair.left, listing):
-            yield pair.left.sha1
+        if isinstance(pair.first, Entry) and not is_proved(pair.first, listing):
+            yield pair.first.sha1
 
 
 def is_proved(entry: Entry, listing: ContentListing) -> bool:

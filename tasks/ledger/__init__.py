@@ -1,8 +1,10 @@
-"""What a side remembers between runs: chain, bundles, imports, decisions, runs.
+"""The memory of a side between runs: its chain, bundles, imports, decisions and runs.
 
-One SQLite file in the state folder, written with ``synchronous=FULL``: what guards trust is
-durable before anything that depends on it happens. Nothing that a bundle holds can write here
-but through an import that was verified. Reading order: store.py (what is known of the side
-itself), exports.py (staging side), imports.py (disconnected side), steps.py and runs.py (both).
-schema.py has the tables and their migrations, work_id.py the names of runs and pieces of work.
+It is one SQLite file in the state folder, written with ``synchronous=FULL``, because a record that
+guards trust must be durable before any act that depends on it. Data of a bundle is written here
+only after the bundle is verified.
+
+Reading order: store.py (the ledger and the facts of the side), exports.py (staging side),
+imports.py (disconnected side), steps.py and runs.py (both sides). schema.py has the tables and
+their migrations, work_id.py the names of runs and pieces of work.
 """

@@ -1,4 +1,26 @@
-"""The staging side's memory: its chain, the bundles it made, the receipts it took."""
+"""The records of the staging side: its chain, its bundles, and the receipts that it accepted.
+
+States of an export record:
+
+===========  ==============================  ==============  ===================================
+from         call                            to              when
+===========  ==============================  ==============  ===================================
+(no record)  ``reserve``                     ``reserved``    a bundle is begun
+reserved     ``rebase``                      ``reserved``    a later run changes mode or base
+reserved     ``commit``                      ``committed``   the header is final, and the seal is
+                                                             about to be written
+committed    ``commit`` with the same        ``committed``   the same work is run again
+             header
+committed    ``mark_sealed``                 ``sealed``      the seal is on the media
+reserved     ``void``                        ``void``        server or media have a bundle of this
+                                                             number already
+committed    ``void``                        ``void``        the bundle can no longer be made as it
+                                                             was committed
+sealed       ``accept``                      ``sealed``      its receipt came; it is a baseline
+===========  ==============================  ==============  ===================================
+
+A sequence number is never used twice, and a committed number keeps its header for ever.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +42,18 @@ ExportStatus = Literal["reserved", "committed", "sealed", "void"]
 
 
 class ExportRecord(BaseModel):
-    """One sequence number of the chain and what became of it.
+    """One sequence number of the chain, with its bundle.
 
-    ``reserved``: work has begun. ``committed``: header digest and place stand here durably, the
-    seal may follow. ``sealed``: the bundle is whole on the media. ``void``: it can no longer be
-    made; the number is never used again.
+    Attributes:
+        sequence: The number, from 1.
+        status: See the table of this module.
+        base_digest: Header digest of the bundle whose holdings were subtracted; None without one.
+        parent_digest: Header digest of the bundle that was sealed before; None for the first one.
+        header_digest, fingerprint: None until the record is committed.
+        bundle: Path of the bundle's folder on the media.
+        folder: Path of the bundle's documents in the state folder.
+        receipt: Payload of the accepted receipt as JSON, or None; see ``Exports.accept``.
+        accepted: Time at which the receipt was accepted; None before.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,42 +74,42 @@ class ExportRecord(BaseModel):
 
 
 class Exports:
-    """Bundles of one site, as the staging side knows them."""
+    """The bundles of one site on the staging side."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
 
     def mint_chain(self) -> str:
-        """Draw the chain's random id (32 hex digits) unless there is one; return it."""
+        """Return the chain's id; draw a random one (32 hex digits) if there is none yet."""
         return self._ledger.chain or self._ledger.adopt_chain(secrets.token_hex(16))
 
     def newest(self) -> ExportRecord | None:
-        """The record with the highest sequence."""
-        return self._one("SELECT * FROM export ORDER BY sequence DESC LIMIT 1")
+        """Find the record with the highest sequence number."""
+        return self._find("SELECT * FROM export ORDER BY sequence DESC LIMIT 1")
 
     def newest_sealed(self) -> ExportRecord | None:
-        """The newest whole bundle: the parent of the next one."""
-        return self._one(
+        """Find the newest sealed bundle, which is the parent of the next one."""
+        return self._find(
             "SELECT * FROM export WHERE status='sealed' ORDER BY sequence DESC LIMIT 1"
         )
 
     def by_digest(self, header_digest: Blake3) -> ExportRecord | None:
-        """The bundle with this header digest."""
-        return self._one("SELECT * FROM export WHERE header_digest=?", header_digest.hex)
+        """Find the bundle with a header digest."""
+        return self._find("SELECT * FROM export WHERE header_digest=?", header_digest.hex)
 
     def by_sequence(self, sequence: int) -> ExportRecord | None:
-        """The bundle with this sequence number."""
-        return self._one("SELECT * FROM export WHERE sequence=?", sequence)
+        """Find the bundle with a sequence number."""
+        return self._find("SELECT * FROM export WHERE sequence=?", sequence)
 
     def baseline(self) -> ExportRecord | None:
-        """The newest bundle whose receipt was accepted."""
-        return self._one(
+        """Find the newest bundle whose receipt was accepted."""
+        return self._find(
             "SELECT * FROM export WHERE accepted IS NOT NULL ORDER BY sequence DESC LIMIT 1"
         )
 
     def void_since(self, sequence: int) -> list[int]:
-        """Numbers after ``sequence`` that never became a bundle."""
+        """List the numbers above ``sequence`` that never became a bundle."""
         with self._ledger.reading():
             rows = self._connection.execute(
                 "SELECT sequence FROM export WHERE status='void' AND sequence>? ORDER BY sequence",
@@ -89,53 +118,56 @@ class Exports:
             return [row["sequence"] for row in rows]
 
     def reserve(self, record: ExportRecord) -> None:
-        """Take a new sequence number, durably."""
+        """Write the record of a new sequence number, durably."""
         values = record.model_dump(mode="json")
         columns = ",".join(values)
-        marks = ",".join("?" * len(values))
+        parameters = ",".join("?" * len(values))
         self._connection.execute(
-            f"INSERT INTO export ({columns}) VALUES ({marks})",  # noqa: S608  names are our own
+            f"INSERT INTO export ({columns}) VALUES ({parameters})",  # noqa: S608  our own names
             tuple(values.values()),
         )
 
     def rebase(self, sequence: int, *, mode: Mode, base_digest: Blake3 | None) -> None:
-        """Change what a reserved number will hold; nothing was committed for it yet."""
+        """Change mode and base of a reserved number; a committed one stays as it is."""
         self._connection.execute(
             "UPDATE export SET mode=?, base_digest=? WHERE sequence=? AND status='reserved'",
             (mode, base_digest.hex if base_digest else None, sequence),
         )
 
     def commit(self, sequence: int, *, header_digest: Blake3, fingerprint: str) -> None:
-        """Bind a sequence to its header before the seal exists. It never gets another.
+        """Bind a sequence number to its header for ever, before the seal exists.
 
         Raises:
-            ValueError: It has another already; the caller's mistake.
+            ValueError: It is bound to another header, or not reserved; the caller's mistake.
         """
-        done = self._connection.execute(
+        updated = self._connection.execute(
             "UPDATE export SET status='committed', header_digest=?1, fingerprint=?2"
             " WHERE sequence=?3 AND (status='reserved'"
             " OR status='committed' AND header_digest=?1)",
             (header_digest.hex, fingerprint, sequence),
         )
-        if done.rowcount != 1:
+        if updated.rowcount != 1:
             raise ValueError(f"sequence {sequence} is bound to another header")
 
     def mark_sealed(self, sequence: int, *, now: datetime) -> None:
-        """The seal lies on the media; the bundle is whole."""
+        """Record that the seal is on the media, so that the bundle is complete."""
         self._connection.execute(
             "UPDATE export SET status='sealed', sealed=? WHERE sequence=?",
             (now.isoformat(), sequence),
         )
 
     def void(self, sequence: int) -> None:
-        """Give a number up: what was committed for it can no longer be made."""
+        """Give up a number whose bundle can no longer be made; it is never used again."""
         self._connection.execute("UPDATE export SET status='void' WHERE sequence=?", (sequence,))
 
     def accept(self, sequence: int, *, receipt: str | None, now: datetime) -> None:
-        """Take a receipt for one of our bundles.
+        """Record the receipt of one of our bundles, which makes the bundle a baseline.
 
-        ``receipt`` is its payload as JSON; None when there is no list of what is missing (a typed
-        code, or a site with no way back): then nothing is.
+        Args:
+            sequence: Number of the bundle.
+            receipt: The receipt's payload as JSON. None if there is no list of missing files (a
+                typed code, or a site with no way back); then no file counts as missing.
+            now: Time at which the receipt was accepted.
         """
         self._connection.execute(
             "UPDATE export SET receipt=?, accepted=? WHERE sequence=?",
@@ -150,12 +182,12 @@ class Exports:
             return Receipt.model_validate_json(record.receipt).missing_digests()
 
     def all(self) -> list[ExportRecord]:
-        """Every record, oldest first."""
+        """List all records, oldest first."""
         with self._ledger.reading():
             rows = self._connection.execute("SELECT * FROM export ORDER BY 1")
             return [_record(row) for row in rows]
 
-    def _one(self, query: str, *values: object) -> ExportRecord | None:
+    def _find(self, query: str, *values: object) -> ExportRecord | None:
         with self._ledger.reading():
             row = self._connection.execute(query, values).fetchone()
             return None if row is None else _record(row)

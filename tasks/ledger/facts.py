@@ -1,4 +1,4 @@
-"""Small facts of a ledger by name; only the ledger's own classes use them."""
+"""Single values of a ledger by name; only the ledger's own classes use them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ FactName = Literal[
 
 
 def read_fact(connection: sqlite3.Connection, name: FactName) -> str | None:
-    """The value of a fact, None when it is not known yet."""
+    """Read a fact; None if it was never written."""
     with reading(connection):
         row = connection.execute("SELECT value FROM fact WHERE name=?", (name,)).fetchone()
         return None if row is None else str(json.loads(row[0]))
 
 
 def write_fact(connection: sqlite3.Connection, name: FactName, value: str) -> None:
-    """Write a fact; the newest value wins."""
+    """Write a fact, replacing an earlier value."""
     connection.execute(
         "INSERT INTO fact VALUES (?, ?) ON CONFLICT(name) DO UPDATE SET value=excluded.value",
         (name, json.dumps(value)),
@@ -36,7 +36,7 @@ def write_fact(connection: sqlite3.Connection, name: FactName, value: str) -> No
 
 
 def write_fact_once(connection: sqlite3.Connection, name: FactName, value: str) -> str:
-    """Write a fact unless it is known already; return the value that holds."""
+    """Write a fact unless it has a value already; return its value."""
     connection.execute(
         "INSERT INTO fact VALUES (?, ?) ON CONFLICT(name) DO NOTHING", (name, json.dumps(value))
     )

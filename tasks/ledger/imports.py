@@ -1,4 +1,16 @@
-"""The disconnected side's memory: imported bundles, what was applied, what waits."""
+"""The records of the disconnected side: its imports, and its applied and waiting decisions.
+
+States of an import record:
+
+===========  ==========  =========  ===========================================================
+from         call        to         when
+===========  ==========  =========  ===========================================================
+(no record)  ``begin``   ``begun``  before the first change on the server
+begun        ``begin``   ``begun``  the import is run again; the record stays as it is
+begun        ``finish``  ``done``   at the end of the import; the receipt is made from it
+done         ``begin``   ``done``   the bundle is imported again as a repair; the record stays
+===========  ==========  =========  ===========================================================
+"""
 
 from __future__ import annotations
 
@@ -23,7 +35,15 @@ DecisionState = Literal["applied", "parked", "held"]
 
 
 class ImportRecord(BaseModel):
-    """One bundle that changed, or began to change, the disconnected server."""
+    """A bundle whose import has begun to change the disconnected server.
+
+    Attributes:
+        status: See the table of this module.
+        folder: Path of the bundle's documents in the state folder.
+        created: Time at which the bundle was made, from its header.
+        begun, done: Times of the import's beginning and end.
+        outcome: The receipt's outcome; None until the import is done.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +59,14 @@ class ImportRecord(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RememberedDecision:
-    """One remembered decision: ``body`` is its canonical JSON, ``state`` the set it is in."""
+    """A decision in the ledger.
+
+    Attributes:
+        state: The set that it belongs to.
+        group_path: Its group, or the path of a group, as JSON.
+        body: Its canonical JSON.
+        reason: The reason for which it is parked or held; empty if it is applied.
+    """
 
     state: DecisionState
     update_id: str
@@ -65,32 +92,32 @@ _DECISION = TypeAdapter(RememberedDecision)
 
 
 class Imports:
-    """Imports of one site, as the disconnected side knows them."""
+    """The imports of one site on the disconnected side."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
 
     def by_digest(self, header_digest: Blake3) -> ImportRecord | None:
-        """The import of the bundle with this header digest."""
-        return self._one("SELECT * FROM import WHERE header_digest=?", header_digest.hex)
+        """Find the import of the bundle with a header digest."""
+        return self._find("SELECT * FROM import WHERE header_digest=?", header_digest.hex)
 
     def newest(self) -> ImportRecord | None:
-        """The import with the highest sequence, finished or not."""
-        return self._one("SELECT * FROM import ORDER BY sequence DESC LIMIT 1")
+        """Find the import with the highest sequence number, finished or not."""
+        return self._find("SELECT * FROM import ORDER BY sequence DESC LIMIT 1")
 
     def newest_done(self) -> ImportRecord | None:
-        """The newest finished import."""
-        return self._one("SELECT * FROM import WHERE status='done' ORDER BY sequence DESC LIMIT 1")
+        """Find the finished import with the highest sequence number."""
+        return self._find("SELECT * FROM import WHERE status='done' ORDER BY sequence DESC LIMIT 1")
 
     def all(self) -> list[ImportRecord]:
-        """Every record, oldest first."""
+        """List all records, oldest bundle first."""
         with self._ledger.reading():
             rows = self._connection.execute("SELECT * FROM import ORDER BY sequence")
             return [ImportRecord.model_validate(dict(row)) for row in rows]
 
     def begin(self, record: ImportRecord) -> None:
-        """Remember, before the first change, that this bundle is being imported."""
+        """Record durably that the import of a bundle has begun; call it before the first change."""
         self._connection.execute(
             "INSERT INTO import VALUES (:header_digest,:sequence,:status,:folder,:created,:begun,"
             ":done,:outcome) ON CONFLICT(header_digest) DO NOTHING",
@@ -98,7 +125,7 @@ class Imports:
         )
 
     def finish(self, header_digest: Blake3, *, outcome: ReceiptOutcome, now: datetime) -> None:
-        """Remember the end of an import, durably; the receipt is derived from it."""
+        """Record the end of an import durably; the receipt is made from this record."""
         self._connection.execute(
             "UPDATE import SET status='done', done=?, outcome=?"
             " WHERE header_digest=? AND status='begun'",
@@ -107,18 +134,21 @@ class Imports:
 
     @property
     def lost_bundle(self) -> int | None:
-        """The bundle that later ones counted on and that never came; None when all was brought."""
+        """Number of a bundle that never came, although later ones build on it; None without one.
+
+        It is None again as soon as a later bundle has brought the files of the lost one.
+        """
         with self._ledger.reading():
             text = read_fact(self._connection, "lost_bundle")
             return int(text) if text else None
 
     def remember_lost(self, sequence: int | None) -> None:
-        """Remember that a bundle never came, or that what it carried has been brought since."""
+        """Record the number of a bundle that never came; None once its files were brought."""
         text = "" if sequence is None else str(sequence)
         write_fact(self._connection, "lost_bundle", text)
 
     def remember(self, decisions: Iterable[RememberedDecision]) -> None:
-        """Replace the remembered decisions, in one transaction."""
+        """Replace all decisions in the ledger, in one transaction."""
         with self._ledger.transaction():
             self._connection.execute("DELETE FROM decision")
             self._connection.executemany(
@@ -128,7 +158,7 @@ class Imports:
             )
 
     def decisions(self, state: DecisionState) -> Iterator[RememberedDecision]:
-        """Yield the decisions of one set, in stable order."""
+        """Yield the decisions of one set, always in the same order."""
         with self._ledger.reading():
             rows = self._connection.execute(
                 "SELECT state, update_id, revision, group_path, body, reason FROM decision"
@@ -138,7 +168,7 @@ class Imports:
             for row in rows:
                 yield _DECISION.validate_python(dict(row))
 
-    def _one(self, query: str, *values: object) -> ImportRecord | None:
+    def _find(self, query: str, *values: object) -> ImportRecord | None:
         with self._ledger.reading():
             row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
             return None if row is None else ImportRecord.model_validate(dict(row))

@@ -1,4 +1,4 @@
-"""Runs of commands on this side, for `status` and for the newest report."""
+"""The runs of commands on this side, for ``status`` and for the newest report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.ledger.store import Ledger
 
 
 class RunRecord(BaseModel):
-    """One run of a command. ``ended`` is None while it runs, or when it was killed."""
+    """A run of a command; ``ended`` is None while it runs, and stays None if it is killed."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,13 +26,13 @@ class RunRecord(BaseModel):
 
 
 class Runs:
-    """The list of runs."""
+    """The records of all runs."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._connection = ledger.connection
 
     def write(self, record: RunRecord) -> None:
-        """Remember a run, or how it ended."""
+        """Write the record of a run; at its end it replaces the record of its beginning."""
         self._connection.execute(
             "INSERT OR REPLACE INTO run VALUES (:id,:command,:started,:ended,:outcome,:exit_code,"
             ":bundle,:report)",
@@ -40,7 +40,7 @@ class Runs:
         )
 
     def newest(self, count: int) -> list[RunRecord]:
-        """The newest runs, newest first."""
+        """List up to ``count`` runs, newest first."""
         with reading(self._connection):
             rows = self._connection.execute(
                 "SELECT * FROM run ORDER BY started DESC LIMIT ?", (count,)

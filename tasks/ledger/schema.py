@@ -1,9 +1,8 @@
-"""The ledger's tables, and the migrations that bring an older ledger up to them.
+"""The tables of the ledger, and the migrations that bring an older ledger up to date.
 
-``PRAGMA user_version`` is the number of migrations that a ledger has been through. Version 0.1.0
-made its ledgers with 0 there; what it made is what the first migration makes, so that such a
-ledger only gets its number. A migration that was released is never changed: a change of the
-tables is another one at the end.
+``PRAGMA user_version`` is the number of migrations that were applied to a ledger. Version 0.1.0
+left it at 0, but made the same tables as the first migration, which therefore only sets the number.
+Never change a released migration: append a new one for every change of the tables.
 """
 
 from __future__ import annotations
@@ -45,22 +44,22 @@ MIGRATIONS: tuple[Migration, ...] = (_TABLES,)
 def migrate(
     connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS
 ) -> None:
-    """Bring a ledger up to the newest migration, in one transaction: all of it or nothing.
+    """Apply the missing migrations to a ledger, in one transaction.
 
-    Reads only when there is nothing to do.
+    An up-to-date ledger is only read.
 
     Args:
-        connection: To the ledger, in autocommit mode.
-        path: Where it lies, for the error.
-        migrations: All there are, oldest first.
+        connection: The ledger, in autocommit mode.
+        path: Path of the ledger, for the error.
+        migrations: All migrations, oldest first.
 
     Raises:
-        SafetyError: A later version of the product wrote it; it is left as it is.
+        SafetyError: A later version of the product wrote the ledger; it is left unchanged.
     """
     if _version(connection) == len(migrations):
         return
     with transaction(connection):
-        version = _version(connection)  # another process may have been first
+        version = _version(connection)  # another process may have migrated it meanwhile
         if version > len(migrations):
             raise SafetyError(
                 reason=f"the ledger {path} has schema version {version}; this version of the "
@@ -76,12 +75,12 @@ def migrate(
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do all or nothing; what is done is durable when it returns."""
+    """Run the block in a transaction, which is durable when the block ends without an error."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
-        if connection.in_transaction:  # SQLite ends it by itself when the disk is full
+        if connection.in_transaction:  # SQLite rolls back by itself when the disk is full
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")

@@ -1,7 +1,7 @@
-"""Finished steps of one piece of work, which a later run need not repeat.
+"""The finished steps of one piece of work, which a later run need not repeat.
 
-Each result stands in the table ``step`` as JSON of the type that its accessor names. The caller
-proves anew that what a step made is still there.
+The table ``step`` has each result as JSON; the accessor of the step names its type. The caller must
+check that the files of a finished step still exist.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ _Result = TypeVar("_Result")
 
 
 class Attempt(BaseModel):
-    """One start of wsusutil for a piece of work; written before it starts.
+    """A start of wsusutil for a piece of work, recorded before wsusutil starts.
 
     Attributes:
-        verb: export or import.
-        package, log, job: Paths on the server: package, wsusutil's log, job folder.
+        verb: ``export`` or ``import``.
+        package, log, job: Paths on the server of the package, of wsusutil's log, and of the job
+            folder.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,7 +42,7 @@ class Attempt(BaseModel):
 
     @property
     def job_name(self) -> str:
-        """Name of its job folder."""
+        """Name of the job folder."""
         return re.split(r"[\\/]", self.job)[-1]
 
 
@@ -49,10 +50,10 @@ class ExportedPackage(BaseModel):
     """A metadata package that was exported, judged, fetched and read to its end.
 
     Attributes:
-        path: Its place in our state folder.
+        path: Path in our state folder.
         revisions: Number of revisions in it.
-        counts: The server's own counts of that moment (updates, declined, approved): while they
-            stand, the package does too.
+        counts: The server's counts of updates, declined updates and approved updates before the
+            export. The package is up to date as long as the server has the same counts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,7 +70,8 @@ class Confirmation(BaseModel):
 
     Attributes:
         digest: The plan's digest, hex.
-        takes_away: What the plan deletes, removes or declines: canonical requests and file names.
+        takes_away: The plan's requests (canonical JSON) and file names that delete, remove or
+            decline something.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,7 +80,7 @@ class Confirmation(BaseModel):
     takes_away: tuple[str, ...]
 
 
-# Made once: an adapter compiles its type.
+# Module constants, because making an adapter compiles its type.
 _ATTEMPT = TypeAdapter(Attempt)
 _PACKAGE = TypeAdapter(ExportedPackage)
 _CONFIRMATION = TypeAdapter(Confirmation)
@@ -93,44 +95,44 @@ class Steps:
         self._work = work
 
     def attempt(self, verb: Verb) -> Attempt | None:
-        """The start of wsusutil that nobody judged yet; None when there is none."""
+        """Read the start of wsusutil that is not judged yet; None if there is none."""
         return self._read(_ATTEMPT_STEP[verb], _ATTEMPT)
 
     def begin_attempt(self, attempt: Attempt, *, now: datetime) -> None:
-        """Remember durably that wsusutil is about to be started."""
+        """Record durably that wsusutil is about to be started."""
         self._write(_ATTEMPT_STEP[attempt.verb], _ATTEMPT, attempt, now)
 
     def forget_attempt(self, verb: Verb) -> None:
-        """Forget an attempt that was judged."""
+        """Delete the record of an attempt that was judged."""
         self._connection.execute(
             "DELETE FROM step WHERE work=? AND name=?", (self._work, _ATTEMPT_STEP[verb])
         )
 
     @property
     def package(self) -> ExportedPackage | None:
-        """The package that was exported; None while it is not."""
+        """The exported package; None before the export."""
         return self._read("package", _PACKAGE)
 
     def finish_package(self, package: ExportedPackage, *, now: datetime) -> None:
-        """Remember that the package was exported, fetched and read."""
+        """Record that the package was exported, fetched and read."""
         self._write("package", _PACKAGE, package, now)
 
     @property
     def loaded_package(self) -> Blake3 | None:
-        """The digest of the package whose metadata wsusutil imported; None while it did not."""
+        """The digest of the package that wsusutil imported; None before."""
         return self._read("metadata", _DIGEST)
 
     def finish_loading(self, package: Blake3, *, now: datetime) -> None:
-        """Remember that wsusutil imported the package with this digest."""
+        """Record that wsusutil imported the package with this digest."""
         self._write("metadata", _DIGEST, package, now)
 
     @property
     def confirmation(self) -> Confirmation | None:
-        """The plan that a person confirmed last; None when there is none."""
+        """The plan that a person confirmed last; None if none was confirmed."""
         return self._read("confirmed", _CONFIRMATION)
 
     def confirm(self, confirmation: Confirmation, *, now: datetime) -> None:
-        """Remember durably which plan a person confirmed."""
+        """Record durably the plan that a person confirmed."""
         self._write("confirmed", _CONFIRMATION, confirmation, now)
 
     def _read(self, name: _StepName, result: TypeAdapter[_Result]) -> _Result | None:
@@ -148,7 +150,7 @@ class Steps:
 
 
 def read_attempts(connection: sqlite3.Connection, verb: Verb) -> tuple[Attempt, ...]:
-    """Read the starts of wsusutil that nobody judged yet, in all pieces of work."""
+    """Read the starts of wsusutil that are not judged yet, of all pieces of work."""
     with reading(connection):
         rows = connection.execute(
             "SELECT result FROM step WHERE name=? ORDER BY 1", (_ATTEMPT_STEP[verb],)

@@ -1,4 +1,4 @@
-"""Opens the ledger of one side, and keeps what is known of the side itself."""
+"""The ledger of one side, and the facts of the side itself."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _SERVER_FACT: dict[Side, FactName] = {
 
 
 class Ledger:
-    """The ledger of one side. One connection, used by one thread; open it anew where needed.
+    """The ledger of one side, with one connection; open another ledger for another thread.
 
     Attributes:
         path: The SQLite file.
-        machine: A random id of this state folder (32 hex digits), drawn when it is first opened;
-            it stands in locks instead of a host's name.
+        machine: A random id of this state folder (32 hex digits), drawn when the ledger is first
+            opened. Locks name it instead of the machine's host name.
     """
 
     def __init__(self, state_dir: Path) -> None:
-        """Open or create the ledger below ``state_dir``; the folder is made, for us alone.
+        """Open or create the ledger in ``state_dir``; a missing folder is made for this user only.
 
-        A ledger of an older version of the product is brought up to this one.
+        A ledger of an older version of the product is migrated.
 
         Raises:
-            HostFileError: It cannot be made, or is no ledger.
-            SafetyError: A later version of the product wrote it; it is left as it is.
+            HostFileError: The ledger cannot be made, or the file is not a ledger.
+            SafetyError: A later version of the product wrote the ledger; it is left unchanged.
         """
         self.path = state_dir / "ledger.sqlite"
         try:
@@ -67,7 +67,7 @@ class Ledger:
         self.connection.close()
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Do all or nothing; what is done is durable when it returns."""
+        """Run the block in a transaction, which is durable when the block ends without an error."""
         return transaction(self.connection)
 
     def reading(self) -> AbstractContextManager[None]:
@@ -75,59 +75,62 @@ class Ledger:
         return reading(self.connection)
 
     def claim(self, owner: str) -> str:
-        """Remember whose state this is unless it is known; return the owner that holds."""
+        """Record the owner of this state folder unless it has one; return the owner."""
         return write_fact_once(self.connection, "owner", owner)
 
     @property
     def chain(self) -> str | None:
-        """The id of the chain that this side makes or follows; None before its first bundle."""
+        """Id of the chain that this side makes or follows; None before its first bundle."""
         return read_fact(self.connection, "chain")
 
     def adopt_chain(self, chain: str) -> str:
-        """Remember a chain unless one is known; return the chain that holds."""
+        """Record a chain unless there is one; return the recorded chain."""
         return write_fact_once(self.connection, "chain", chain)
 
     def server_id(self, side: Side) -> str | None:
-        """The id of a side's server as this site knows it; None while it does not."""
+        """Read the recorded id of a side's server; None if none is recorded yet."""
         return read_fact(self.connection, _SERVER_FACT[side])
 
     def adopt_server(self, side: Side, server_id: str) -> None:
-        """Remember the id of a side's server unless one is known."""
+        """Record the id of a side's server unless one is recorded."""
         write_fact_once(self.connection, _SERVER_FACT[side], server_id)
 
     @property
     def content_dir(self) -> str | None:
-        """The path of WsusContent on the server when a run last looked; None before."""
+        """Path of WsusContent on the server, as the last run read it; None before the first run."""
         return read_fact(self.connection, "content_dir")
 
     def remember_content_dir(self, path: str) -> None:
-        """Remember where WsusContent lies on the server."""
+        """Record the path of WsusContent on the server."""
         write_fact(self.connection, "content_dir", path)
 
     @property
     def newest_time(self) -> datetime | None:
-        """The latest trusted moment (UTC) that this side has seen; None before its first bundle."""
+        """The latest trusted time (UTC) of this side; None before its first bundle."""
         with self.reading():
             text = read_fact(self.connection, "latest_time")
             return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
     def latest_time(self, now: datetime) -> datetime:
-        """``now``, or the latest time ever seen here: the clock never runs backwards for us."""
+        """Return ``now`` or ``newest_time``, whichever is later.
+
+        A clock that was set back must not make an old bundle look young.
+        """
         return max(now, self.newest_time or now)
 
     def note_time(self, moment: datetime) -> None:
-        """Remember a trusted moment if it is later than all before."""
+        """Record a trusted time if it is later than ``newest_time``."""
         self.replace_time(self.latest_time(moment))
 
     def replace_time(self, moment: datetime) -> None:
-        """Remember a moment as the latest, also where a later one was remembered by mistake."""
+        """Record a time as the latest one, even if a later one was recorded by mistake."""
         text = moment.astimezone(UTC).isoformat()
         write_fact(self.connection, "latest_time", text)
 
     def steps(self, work: str) -> Steps:
-        """The steps of a piece of work."""
+        """Return the steps of a piece of work, for example ``export-7``."""
         return Steps(self.connection, work)
 
     def attempts(self, verb: Verb) -> tuple[Attempt, ...]:
-        """The starts of wsusutil that nobody judged yet, in all pieces of work."""
+        """Read the starts of wsusutil that are not judged yet, of all pieces of work."""
         return read_attempts(self.connection, verb)

@@ -1,7 +1,8 @@
-"""Names of runs and of pieces of work.
+"""The names of runs and of pieces of work.
 
-The ledger keeps steps under them, and folders on the server end in them: whoever cleans up there
-parses what others built. Names that version 0.1.0 gave are names of this form.
+The ledger stores steps under them, and names of folders on the server end in them. The clean-up of
+the server parses the names of these folders, so all names are built and parsed here. Names of
+version 0.1.0 have the same form.
 """
 
 from __future__ import annotations
@@ -29,20 +30,21 @@ def new_run_id(command: str, *, now: datetime) -> str:
 
 
 def is_run_id(text: str) -> bool:
-    """Tell whether a text is the id of a run."""
+    """Return True if a text is the id of a run."""
     return _RUN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkId:
-    """One piece of work that may take several runs.
+    """A piece of work, which may take several runs.
 
     Attributes:
-        kind: What is done.
-        sequence: Number of the bundle that it is about.
-        bundle: First 16 digits of the bundle's header digest; an import has them, so that another
-            bundle of the same number is other work.
-        plan: First 16 digits of the digest of the approvals plan that a folder is for, or empty.
+        kind: The kind of work.
+        sequence: Number of the bundle.
+        bundle: First 16 digits of the bundle's header digest for an import, else empty. They tell
+            apart the imports of two bundles with the same number.
+        plan: First 16 digits of the digest of an approvals plan, if this names the folder of one
+            plan; else empty.
     """
 
     kind: WorkKind
@@ -57,7 +59,7 @@ class WorkId:
 
     @classmethod
     def parse(cls, text: str) -> WorkId | None:
-        """Read a name; None when it is none of ours."""
+        """Parse a name; None if it is not the name of a piece of work."""
         match = _WORK.fullmatch(text)
         if match is None:
             return None
@@ -67,10 +69,10 @@ class WorkId:
         )
 
     def for_plan(self, digest: str) -> WorkId:
-        """The part of this work that carries out one plan, by the plan's digest (hex)."""
+        """Name the part of this work that applies one plan, by the plan's digest (hex)."""
         return replace(self, plan=digest[:_DIGITS])
 
     @property
     def whole(self) -> WorkId:
-        """This work, whichever plan of it is meant."""
+        """The name of the work without a plan."""
         return replace(self, plan="")

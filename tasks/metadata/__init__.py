@@ -1,5 +1,6 @@
-"""The metadata package: made, loaded, read and compared with content.
+"""The metadata package: exported, imported, read, and compared with content.
 
-Reading order: model.py (what a package holds), gunzip.py and package.py (how it is read), index.py
-(what is kept of it), closure.py (which files a revision needs), audit.py (which of them miss).
+Reading order: model.py (the parts of a package), gzip_stream.py and package.py (reading it),
+index.py (the database made from it), catalogue.py (questions to that database), closure.py (the
+files that a revision needs), audit.py (the files that are missing).
 """

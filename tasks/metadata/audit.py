@@ -1,8 +1,8 @@
-"""Compare what revisions need with what lies in WsusContent, and say why something misses.
+"""Compare the files that revisions need with the files in WsusContent, and explain each gap.
 
-Pure apart from reading the index: what lies there, and what manifests and records say of a file,
-comes in as functions. Staging uses it before the trip (approved there but not downloaded), the
-disconnected side after an import, for every approved or parked revision.
+Pure apart from reading the index: the files in WsusContent and the provenance of a file are passed
+in as functions. The staging side audits before the trip (approved there, but not downloaded); the
+disconnected side audits after an import, for every approved or parked revision.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.revision import RevisionId
 
 
 class MissingReason(StrEnum):
-    """Why a content file is not there: the closed list of the JSON document."""
+    """The reasons for a missing content file: the closed list of the JSON document."""
 
     NEVER_DOWNLOADED = "never-downloaded"
     NOT_CARRIED = "not-carried"
@@ -62,6 +62,7 @@ REASON_TEXTS: dict[MissingReason, str] = {
         "The staging server does not keep express files, the disconnected one does: make both "
         "settings equal."
     ),
+    # WSUS checks hash and signature of a file and deletes an invalid one (seen in its log).
     MissingReason.REJECTED_BY_WSUS: (
         "WSUS deleted this file after it was placed, mostly for a signature that it cannot trust: "
         "look at the root certificates here before the next bundle brings it."
@@ -74,14 +75,14 @@ REASON_TEXTS: dict[MissingReason, str] = {
 
 
 class Provenance(StrEnum):
-    """What manifests and our own records say of a digest, the most telling one first.
+    """The last trace of a file in manifests and in our own records, the most telling one first.
 
     Attributes:
-        REJECTED: It was in place before metadata were loaded, and gone after.
-        PLACED: It was in place here before.
-        IN_LOST_BUNDLE: A bundle that was never imported carried it.
-        HELD_BY_STAGING: The newest manifest names it, and no bundle brought it here.
-        NEVER_HELD: No manifest names it.
+        REJECTED: The file was in place before metadata were loaded, and gone afterwards.
+        PLACED: The file was in place here at an earlier time.
+        IN_LOST_BUNDLE: A bundle that was never imported carried the file.
+        HELD_BY_STAGING: The newest manifest names the file, and no bundle brought it here.
+        NEVER_HELD: No manifest names the file.
     """
 
     REJECTED = "rejected"
@@ -103,8 +104,9 @@ ProvenanceLookup = Callable[[ContentDigest], Provenance]
 
 
 class MissingFile(BaseModel):
-    """One file that one update waits for; ``file`` is null where the files are not known.
+    """A file that an update waits for.
 
+    ``file`` is null if the package does not have the revision, so that its files are unknown.
     ``title`` is foreign text.
     """
 
@@ -122,7 +124,12 @@ class MissingFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RevisionContent:
-    """How one wanted revision stands: how much it needs, and what of that misses."""
+    """The result of the audit for one revision.
+
+    Attributes:
+        files, bytes: Number and size of all files that it needs; unknown sizes count as 0.
+        missing: The needed files that are missing or wrong.
+    """
 
     key: RevisionId
     files: int
@@ -131,19 +138,20 @@ class RevisionContent:
 
     @property
     def is_complete(self) -> bool:
-        """Whether an approval of it may be applied."""
+        """True if no file is missing, so that an approval of the revision may be applied."""
         return not self.missing
 
 
 @dataclass(frozen=True, slots=True)
 class ContentView:
-    """One server's WsusContent as the audit sees it.
+    """The WsusContent of the audited server.
 
     Attributes:
-        choice: What the server that is looked at keeps.
-        find: Looks up the file that lies there under a digest.
-        provenance: Where a file that does not could have come from.
-        staging: What the staging server keeps, when it is not the one that is looked at.
+        choice: The languages and express files that the audited server keeps.
+        find: Returns the file with a digest in WsusContent, or None.
+        provenance: Returns the last trace of a file that is not in WsusContent.
+        staging: The languages and express files that the staging server keeps; None if it is the
+            audited server, or if they are unknown.
     """
 
     choice: ContentChoice
@@ -153,15 +161,14 @@ class ContentView:
 
 
 def audit_revisions(
-    index: PackageIndex, wanted: Iterable[RevisionId], view: ContentView
+    index: PackageIndex, revisions: Iterable[RevisionId], view: ContentView
 ) -> Iterator[RevisionContent]:
-    """Yield one entry for every wanted revision, in the order given, one in memory.
+    """Yield one result for each revision, in the given order; only one is in memory at a time.
 
-    Several approvals of one revision are one entry: pass each revision once. A revision that
-    needs no file is complete.
+    Pass each revision once, however many approvals it has. A revision without files is complete.
     """
-    for closure in read_closures(index, wanted, view.choice):
-        reasons = [(needed, _judge(needed, view)) for needed in closure.files]
+    for closure in read_closures(index, revisions, view.choice):
+        reasons = [(needed, _missing_reason(needed, view)) for needed in closure.files]
         gaps = [(needed, reason) for needed, reason in reasons if reason is not None]
         yield RevisionContent(
             key=closure.key,
@@ -172,21 +179,21 @@ def audit_revisions(
 
 
 def find_missing(
-    index: PackageIndex, wanted: Iterable[RevisionId], view: ContentView
+    index: PackageIndex, revisions: Iterable[RevisionId], view: ContentView
 ) -> Iterator[MissingFile]:
-    """Yield all that the wanted revisions wait for, in their order, then by SHA-1."""
-    for revision in audit_revisions(index, wanted, view):
-        yield from revision.missing
+    """Yield the missing files of revisions, in the order of the revisions, then by SHA-1."""
+    for content in audit_revisions(index, revisions, view):
+        yield from content.missing
 
 
-def _judge(needed: NeededFile, view: ContentView) -> MissingReason | None:
-    """Why a file does not count as being there; None when it does."""
+def _missing_reason(needed: NeededFile, view: ContentView) -> MissingReason | None:
+    """Find the reason for which a file counts as missing; None if it is there and good."""
     present = view.find(needed.name.digest)
     if present is not None:
         return None if _is_good(present, needed) else MissingReason.WRONG_DIGEST
-    known = _REASONS.get(view.provenance(needed.name.digest))
-    if known is not None:
-        return known
+    reason = _REASONS.get(view.provenance(needed.name.digest))
+    if reason is not None:
+        return reason
     staging = view.staging
     if staging is not None and not staging.takes_language(needed.language):
         return MissingReason.LANGUAGE_EXCLUDED

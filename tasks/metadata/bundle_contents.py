@@ -1,4 +1,4 @@
-"""What a bundle brings, by update: for the people who carry it, sign it and install from it."""
+"""The updates that a bundle brings files of: for the people who carry, sign and import it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tasks.revision import RevisionId
 
 @dataclass(frozen=True, slots=True)
 class BroughtUpdate:
-    """One approved revision of which a bundle carries files. All texts are foreign.
+    """An approved revision with files in a bundle. All texts are foreign.
 
     Attributes:
-        files, bytes: What the bundle carries of what the revision needs; files that two revisions
-            share count for both.
+        files, bytes: Number and size of the revision's files that the bundle carries. A file that
+            two revisions share counts for both.
     """
 
     key: RevisionId
@@ -32,12 +32,12 @@ class BroughtUpdate:
 
 def describe_brought(
     index: PackageIndex,
-    wanted: Iterable[RevisionId],
+    revisions: Iterable[RevisionId],
     choice: ContentChoice,
     is_carried: Callable[[ContentDigest], bool],
 ) -> Iterator[BroughtUpdate]:
-    """Yield those wanted revisions of whose files the bundle carries any, in the order given."""
-    for closure in read_closures(index, wanted, choice):
+    """Yield the revisions with at least one file in the bundle, in the given order."""
+    for closure in read_closures(index, revisions, choice):
         carried = [file for file in closure.files if is_carried(file.name.digest)]
         if carried:
             size = sum(file.size_bytes or 0 for file in carried)

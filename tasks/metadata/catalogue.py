@@ -1,4 +1,4 @@
-"""Ask the index of a package: revisions, what supersedes them, what files there are."""
+"""Questions to the index of a package: its revisions, their relations, its content files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CLEARING = ("DELETE FROM wanted WHERE scope = ?", "DELETE FROM chosen WHERE sco
 
 @dataclass(frozen=True, slots=True)
 class RevisionRecord:
-    """What the package says of one revision. Title and words are foreign text."""
+    """One revision in the package. All texts are foreign, apart from the update id."""
 
     update_id: str
     revision: int
@@ -38,13 +38,13 @@ class RevisionRecord:
 
     @property
     def key(self) -> RevisionId:
-        """The revision's name."""
+        """The revision as a key."""
         return RevisionId(self.update_id, self.revision)
 
 
 @dataclass(frozen=True, slots=True)
 class IndexedFile:
-    """A content file that the package names. ``size_bytes`` None where nobody says it."""
+    """A content file that the package names; ``size_bytes`` is None if the size is unknown."""
 
     name: ContentName
     size_bytes: int | None
@@ -52,10 +52,10 @@ class IndexedFile:
 
 
 class PackageIndex:
-    """An index, opened for reading. Keep it within one thread; several may open the same file.
+    """An index, opened for reading. Use it in one thread; several may open the same file.
 
     Raises:
-        PackageError: The file is not there or is no index of this version.
+        PackageError: The file is missing, or it is not an index of this version.
     """
 
     def __init__(self, database: Path) -> None:
@@ -75,12 +75,12 @@ class PackageIndex:
         (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         if version != schema.VERSION:
             raise ValueError(f"expected version {schema.VERSION}, found {version}")
-        # Lists of revisions that are asked about live in temporary tables, on disk when large.
+        # The revisions of a question are stored in temporary tables, which go to disk when large.
         self.connection.executescript("""
             PRAGMA temp_store = FILE;
-            CREATE TEMP TABLE wanted (scope INTEGER NOT NULL, place INTEGER NOT NULL,
+            CREATE TEMP TABLE wanted (scope INTEGER NOT NULL, position INTEGER NOT NULL,
                 update_id BLOB NOT NULL, revision INTEGER NOT NULL, number INTEGER,
-                PRIMARY KEY (scope, place)) WITHOUT ROWID;
+                PRIMARY KEY (scope, position)) WITHOUT ROWID;
             CREATE TEMP TABLE chosen (scope INTEGER NOT NULL, language TEXT NOT NULL,
                 PRIMARY KEY (scope, language)) WITHOUT ROWID;
         """)
@@ -88,21 +88,21 @@ class PackageIndex:
         return PackageSummary.model_validate_json(text)
 
     def revision(self, update_id: str, revision: int) -> RevisionRecord | None:
-        """Look one revision up; None when the package does not have it."""
+        """Look up one revision; None if the package does not have it."""
         return self._one(
             "SELECT * FROM record WHERE update_id = ? AND revision = ?",
             (guid_bytes(update_id), revision),
         )
 
     def latest(self, update_id: str) -> RevisionRecord | None:
-        """Look up the highest revision of an update; None when there is none."""
+        """Look up the highest revision of an update; None if the package has none."""
         return self._one(
             "SELECT * FROM record WHERE update_id = ? ORDER BY revision DESC LIMIT 1",
             (guid_bytes(update_id),),
         )
 
     def superseders(self, update_id: str) -> tuple[RevisionRecord, ...]:
-        """All revisions that say they supersede an update, by update id and revision."""
+        """Look up the revisions that supersede an update, by update id and revision."""
         return self._all(
             """SELECT * FROM record WHERE number IN (
                 SELECT revision FROM relation WHERE other = ? AND kind = 'supersedes')
@@ -111,25 +111,27 @@ class PackageIndex:
         )
 
     def titles_of(self, update_id: str, revision: int, kind: str) -> tuple[str, ...]:
-        """Titles of a revision's ``category`` or ``classification`` entries, sorted."""
-        found = (self.latest(guid_text(raw)) for raw in self._related(update_id, revision, kind))
-        return tuple(sorted(record.title for record in found if record is not None))
+        """Look up the titles of a revision's ``category`` or ``classification`` entries, sorted."""
+        records = (self.latest(guid_text(raw)) for raw in self._related(update_id, revision, kind))
+        return tuple(sorted(record.title for record in records if record is not None))
 
     def revisions(self) -> Iterator[RevisionRecord]:
-        """Every revision, by update id and revision number."""
-        yield from self._each("SELECT * FROM record ORDER BY update_id, revision", ())
+        """Yield all revisions, by update id and revision number."""
+        yield from self._records("SELECT * FROM record ORDER BY update_id, revision", ())
 
     def count_updates(self) -> int:
-        """How many updates there are, bundled children included, categories and detectoids not."""
+        """Count the updates, with bundled children, without categories and detectoids."""
         query = "SELECT count(DISTINCT update_id) FROM revision WHERE NOT is_category"
         (count,) = self.connection.execute(query).fetchone()
         return int(count)
 
     def approvable(self, *, leaving_out: Iterable[RevisionId] = ()) -> Iterator[RevisionId]:
-        """The latest revision of every update that can be approved by itself, by update id.
+        """Yield the latest revision of every update that can be approved, by update id.
 
-        Categories, detectoids and hidden children are none; updates of which any revision is to
-        be left out (approved, parked, declined) are not named either.
+        Categories, detectoids and hidden children cannot be approved.
+
+        Args:
+            leaving_out: Revisions whose updates are left out (approved, parked or declined ones).
         """
         with Scope(self, leaving_out) as scope:
             rows = self.connection.execute(
@@ -143,7 +145,7 @@ class PackageIndex:
                 yield RevisionId(guid_text(update_id), revision)
 
     def files(self) -> Iterator[IndexedFile]:
-        """Every content file that the package names, by SHA-1."""
+        """Yield all content files that the package names, by SHA-1."""
         rows = self.connection.execute(
             "SELECT sha1, extension, size_bytes, has_decryption_key FROM file ORDER BY sha1"
         )
@@ -151,7 +153,7 @@ class PackageIndex:
             yield IndexedFile(ContentName(ContentDigest(sha1), extension), size, bool(has_key))
 
     def file(self, digest: ContentDigest) -> IndexedFile | None:
-        """Look one content file up."""
+        """Look up one content file; None if the package does not name it."""
         row = self.connection.execute(
             "SELECT extension, size_bytes, has_decryption_key FROM file WHERE sha1 = ?",
             (digest.raw,),
@@ -159,7 +161,7 @@ class PackageIndex:
         return row and IndexedFile(ContentName(digest, row[0]), row[1], bool(row[2]))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.connection.close()
 
     def __enter__(self) -> Self:
@@ -174,7 +176,7 @@ class PackageIndex:
         self.close()
 
     def next_scope(self) -> int:
-        """A number under which one question keeps its list, apart from others still open."""
+        """Return a new number for the rows of one question; several may be open at once."""
         self._scopes += 1
         return self._scopes
 
@@ -188,15 +190,15 @@ class PackageIndex:
         return [other for (other,) in rows]
 
     def _one(self, query: str, values: tuple[object, ...]) -> RevisionRecord | None:
-        return next(self._each(query, values), None)
+        return next(self._records(query, values), None)
 
     def _all(self, query: str, values: tuple[object, ...]) -> tuple[RevisionRecord, ...]:
-        return tuple(self._each(query, values))
+        return tuple(self._records(query, values))
 
-    def _each(self, query: str, values: tuple[object, ...]) -> Iterator[RevisionRecord]:
+    def _records(self, query: str, values: tuple[object, ...]) -> Iterator[RevisionRecord]:
         for row in self.connection.execute(query, values):
-            words: tuple[str, ...] = row[2:9]
-            title, kb, update_type, severity, publication, created, license_id = words
+            texts: tuple[str, ...] = row[2:9]
+            title, kb, update_type, severity, publication, created, license_id = texts
             yield RevisionRecord(
                 update_id=guid_text(row[0]),
                 revision=row[1],
@@ -213,31 +215,36 @@ class PackageIndex:
 
 
 class Scope:
-    """Revisions and languages that one question is about, in the index's temporary tables.
+    """The revisions and languages of one question, in the index's temporary tables.
 
-    Revisions keep their order and are looked up once; those that the package does not have stay
-    without a number. Gone again at the end.
+    Within the ``with`` block the table ``wanted`` has the revisions in the given order. ``number``
+    is the number of the revision in the index, NULL if the package does not have it.
     """
 
     def __init__(
         self,
         index: PackageIndex,
-        wanted: Iterable[RevisionId],
+        revisions: Iterable[RevisionId],
         languages: frozenset[str] | None = None,
     ) -> None:
         self._index = index
-        self._wanted = wanted
+        self._revisions = revisions
         self._languages = languages or frozenset()
         self.number = index.next_scope()
 
     def __enter__(self) -> Self:
         connection = self._index.connection
         connection.executemany(
-            """INSERT INTO wanted SELECT :scope, :place, :id, :revision, (
+            """INSERT INTO wanted SELECT :scope, :position, :id, :revision, (
                 SELECT number FROM revision WHERE update_id = :id AND revision = :revision)""",
             (
-                {"scope": self.number, "place": place, "id": guid_bytes(key[0]), "revision": key[1]}
-                for place, key in enumerate(self._wanted)
+                {
+                    "scope": self.number,
+                    "position": position,
+                    "id": guid_bytes(key[0]),
+                    "revision": key[1],
+                }
+                for position, key in enumerate(self._revisions)
             ),
         )
         connection.executemany(
@@ -252,7 +259,8 @@ class Scope:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # A question left half-read may end after its index was closed; the tables are gone then.
+        # A generator that was not read to its end may be closed after its index; the temporary
+        # tables are gone then.
         with suppress(sqlite3.ProgrammingError):
             for statement in _CLEARING:
                 self._index.connection.execute(statement, (self.number,))
@@ -263,7 +271,7 @@ def _unreadable(database: Path, error: Exception) -> PackageError:
 
 
 def read_titles(index_path: Path, update_ids: Iterable[str]) -> dict[str, str]:
-    """Titles of updates as the package has them; foreign text."""
+    """Look up the titles of updates, by update id; foreign text."""
     with PackageIndex(index_path) as index:
-        found = ((each, index.latest(each)) for each in sorted(set(update_ids)))
-        return {each: record.title for each, record in found if record is not None}
+        records = ((update_id, index.latest(update_id)) for update_id in sorted(set(update_ids)))
+        return {update_id: record.title for update_id, record in records if record is not None}

@@ -1,9 +1,13 @@
-"""Which files must lie in WsusContent so that a revision can be installed.
+"""The files that must be in WsusContent so that a revision can be installed: its closure.
 
-The revision's own files, those of its bundled children to any depth, and licence terms, as far as
-the site keeps them: express files only where the server uses them, files, licence terms and
-children in a language only where that language is enabled. Prerequisites are updates of their own
-and not part of it: WSUS too calls a revision ready without them.
+A closure has the files of the revision, of its bundled children to any depth, and of the licence
+terms of all of them. Left out are express files if the server does not use them, and files, licence
+terms and children in languages that are not enabled.
+
+A bundle has no files of its own; they belong to its children (observed). Licence terms count,
+because ``AcceptLicenseAgreement`` fails without their file (Microsoft's description of the API).
+Prerequisites are updates of their own and not part of the closure. WSUS agrees: by MS-WSUSAR
+2.2.5.11 a revision is ready when all files of it and of its children are there.
 """
 
 from __future__ import annotations
@@ -21,13 +25,18 @@ from tasks.revision import RevisionId
 
 @dataclass(frozen=True, slots=True)
 class ContentChoice:
-    """What a server keeps: ``languages`` None means all of them; codes like ``en``, ``zh-tw``."""
+    """The files that a server keeps, by its settings.
+
+    Attributes:
+        languages: Codes like ``en`` or ``zh-tw``; None means all languages.
+        express: True if it keeps express files (``DownloadExpressPackages``).
+    """
 
     languages: frozenset[str] | None
     express: bool
 
     def takes_language(self, language: str) -> bool:
-        """Whether files in this language are kept; no language is every language."""
+        """Return True if files in this language are kept; "" is a file for all languages."""
         if not language or self.languages is None:
             return True
         return language.lower() in {code.lower() for code in self.languages}
@@ -35,7 +44,7 @@ class ContentChoice:
 
 @dataclass(frozen=True, slots=True)
 class NeededFile:
-    """One file that a wanted revision needs; ``size_bytes`` None where the package is silent."""
+    """A file that a revision needs; ``size_bytes`` is None if the package does not give it."""
 
     name: ContentName
     size_bytes: int | None
@@ -45,13 +54,12 @@ class NeededFile:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """All that one wanted revision needs.
+    """The files that one revision needs.
 
     Attributes:
-        key: The wanted revision.
-        files: By SHA-1, each once.
-        unknown: The revision itself, or children below it, that the package does not have. A child
-            that is bundled without a revision number has the number 0.
+        files: Sorted by SHA-1, without duplicates.
+        unknown: The revision itself, or children to any depth, if the package does not have them.
+            A child that is bundled without a revision number has the number 0.
     """
 
     key: RevisionId
@@ -59,13 +67,13 @@ class Closure:
     unknown: tuple[RevisionId, ...]
 
 
-# family: every wanted revision with all that is bundled below it. UNION, not UNION ALL, so that
-# bundles that contain each other end.
+# family: every revision in question with all revisions that are bundled below it. UNION, not UNION
+# ALL, ends the recursion if bundles contain each other.
 _FAMILY = """
-WITH RECURSIVE family (place, member) AS (
-    SELECT place, number FROM wanted WHERE scope = :scope AND number IS NOT NULL
+WITH RECURSIVE family (position, member) AS (
+    SELECT position, number FROM wanted WHERE scope = :scope AND number IS NOT NULL
     UNION
-    SELECT family.place, bundle.child FROM family
+    SELECT family.position, bundle.child FROM family
     JOIN bundle ON bundle.parent = family.member
     WHERE bundle.child IS NOT NULL AND (:all_languages
         OR NOT EXISTS (SELECT 1 FROM revision_language AS of WHERE of.revision = bundle.child)
@@ -76,7 +84,7 @@ WITH RECURSIVE family (place, member) AS (
 """
 
 _NEEDED = f"""{_FAMILY}
-SELECT family.place, needs.sha1, file.extension, file.size_bytes,
+SELECT family.position, needs.sha1, file.extension, file.size_bytes,
     needs.kind, needs.language, min(needs.revision)
 FROM family
 JOIN needs ON needs.revision = family.member
@@ -84,51 +92,53 @@ JOIN file ON file.sha1 = needs.sha1
 WHERE (:express OR needs.kind <> 'express')
 AND (:all_languages OR needs.language = '' OR needs.language IN (
     SELECT language FROM chosen WHERE scope = :scope))
-GROUP BY family.place, needs.sha1
-ORDER BY family.place, needs.sha1
+GROUP BY family.position, needs.sha1
+ORDER BY family.position, needs.sha1
 """  # noqa: S608 # constants of this module only
 
 _UNKNOWN = f"""{_FAMILY}
-SELECT place, update_id, revision FROM wanted WHERE scope = :scope AND number IS NULL
+SELECT position, update_id, revision FROM wanted WHERE scope = :scope AND number IS NULL
 UNION
-SELECT family.place, bundle.child_id, coalesce(bundle.child_revision, 0) FROM family
+SELECT family.position, bundle.child_id, coalesce(bundle.child_revision, 0) FROM family
 JOIN bundle ON bundle.parent = family.member AND bundle.child IS NULL
 ORDER BY 1, 2, 3
 """  # noqa: S608 # constants of this module only
 
-_WANTED = "SELECT place, update_id, revision FROM wanted WHERE scope = :scope ORDER BY place"
+_WANTED = "SELECT position, update_id, revision FROM wanted WHERE scope = :scope ORDER BY position"
 
 
 def read_closures(
-    index: PackageIndex, wanted: Iterable[RevisionId], choice: ContentChoice
+    index: PackageIndex, revisions: Iterable[RevisionId], choice: ContentChoice
 ) -> Iterator[Closure]:
-    """Yield what each wanted revision needs, in the order given, one revision in memory."""
-    with Scope(index, wanted, choice.languages) as scope:
+    """Yield the closure of each revision in the given order; one is in memory at a time."""
+    with Scope(index, revisions, choice.languages) as scope:
         values = {
             "scope": scope.number,
             "all_languages": choice.languages is None,
             "express": choice.express,
         }
-        needed = _ByPlace(index.connection.execute(_NEEDED, values))
-        unknown = _ByPlace(index.connection.execute(_UNKNOWN, values))
-        for place, update_id, revision in index.connection.execute(_WANTED, values):
+        needed = _RowsByPosition(index.connection.execute(_NEEDED, values))
+        unknown = _RowsByPosition(index.connection.execute(_UNKNOWN, values))
+        for position, update_id, revision in index.connection.execute(_WANTED, values):
             yield Closure(
                 key=RevisionId(guid_text(update_id), revision),
-                files=tuple(map(_needed_file, needed.take(place))),
-                unknown=tuple(RevisionId(guid_text(row[1]), row[2]) for row in unknown.take(place)),
+                files=tuple(map(_needed_file, needed.take(position))),
+                unknown=tuple(
+                    RevisionId(guid_text(row[1]), row[2]) for row in unknown.take(position)
+                ),
             )
 
 
-class _ByPlace:
-    """Rows that begin with a place, in its order, taken place by place."""
+class _RowsByPosition:
+    """Rows sorted by their first column, the position, and read one position after another."""
 
     def __init__(self, rows: Iterator[tuple[Any, ...]]) -> None:
         self._rows = rows
         self._next = next(rows, None)
 
-    def take(self, place: int) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of one place; places are asked for in order, none left out."""
-        while self._next is not None and self._next[0] == place:
+    def take(self, position: int) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a position; ask for every position, in ascending order."""
+        while self._next is not None and self._next[0] == position:
             yield self._next
             self._next = next(self._rows, None)
 

@@ -1,7 +1,7 @@
-"""Gzip to its very end, within limits, in pieces of bounded size.
+"""Decompress a gzip file to its end, within limits, in pieces of bounded size.
 
-Written on zlib rather than on ``gzip.GzipFile``: the limits must hold inside one compressed block
-(a bomb makes a thousand bytes of one), and the package is hashed on its way through.
+It uses zlib instead of ``gzip.GzipFile``, because the limits must hold inside one compressed block
+(a gzip bomb turns one byte into a thousand), and because the package is hashed as it is read.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from tasks.content.names import Blake3
 from tasks.errors import PackageError
 from tasks.progress import Progress
 
-_GZIP = 31  # zlib's window size for "a gzip member, checked against its CRC and length"
+_GZIP = 31  # zlib's window size for a gzip member with a check of its CRC and length
 _READ_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a package may make us do before it counts as hostile.
+    """Limits above which a package counts as hostile.
 
     Attributes:
-        plain_bytes: Of XML in all. Full catalogues passed 2 GB in 2013; thirty times that is left.
-        ratio: XML bytes per package byte. XML of this kind packs to 1:10, or 1:40 where it is very
-            dull; gzip can do 1:1032, so what is above 200 was made to.
-        free_bytes: Below this the ratio is not looked at, since small files may be very regular.
-        element_bytes: Of XML between the ends of two elements that we take; bounds the memory for
-            one update. WSUS hands a client at most 5 MiB of update XML in one answer, which
-            escaped and as UTF-16 stays below this; a tree of it takes up to thirty times that.
-        prolog_bytes: Before the root element's start tag ends.
-        piece_bytes: Of XML in memory at once.
-        languages, mapped_files, revisions: Elements of each kind.
-        name_characters: Of a file's name or address, or a language's code.
+        plain_bytes: Bytes of XML in all. Full catalogues passed 2 GB in 2013 (WSUS product team
+            blog, 2013-04-09); the limit is thirty times as high.
+        ratio: Bytes of XML per byte of package. Such XML compresses to 1:10, very regular XML to
+            1:40; gzip can reach 1:1032, so a ratio above 200 is deliberate.
+        free_bytes: Bytes of XML up to which the ratio is ignored, since small files may be very
+            regular.
+        element_bytes: Bytes of XML between the ends of two elements that we read; limits the memory
+            for one update. WSUS sends a client at most 5 MiB of update XML in one answer, which
+            stays below this even escaped and as UTF-16. A tree of it takes up to thirty times as
+            much memory.
+        prolog_bytes: Bytes up to the end of the root element's start tag.
+        piece_bytes: Bytes of XML in memory at once.
+        languages, mapped_files, revisions: Number of elements of each kind.
+        name_characters: Characters of a file's name or address, or of a language's code.
     """
 
     plain_bytes: int = 64 * 1024**3
@@ -52,7 +55,7 @@ class Limits:
 
 
 class GzipStream:
-    """Reads one package; after the last piece the totals and the digest stand."""
+    """A package being read; totals and digest are complete after the last piece."""
 
     def __init__(self, package: Path, *, limits: Limits, progress: Progress) -> None:
         self._package = package
@@ -64,22 +67,23 @@ class GzipStream:
 
     @property
     def blake3(self) -> Blake3:
-        """Over the package's bytes as read so far."""
+        """The digest of the package's bytes that were read so far."""
         return Blake3(self._hasher.digest())
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the XML in pieces of at most ``piece_bytes``.
 
         Raises:
-            PackageError: Not gzip, damaged, truncated, followed by something else, or too much.
+            PackageError: The file is not gzip, damaged, truncated, followed by other bytes, or
+                above a limit.
         """
         member = zlib.decompressobj(_GZIP)
-        has_member = False  # a member begun, its end not seen yet
+        has_member = False  # True between the beginning and the end of a member
         for raw in self._raw():
             rest = raw
             while rest:
                 if not has_member and rest[:1] == b"\0":
-                    rest = rest.lstrip(b"\0")  # gzip allows zeros after its end, tapes need them
+                    rest = rest.lstrip(b"\0")  # gzip allows zeros after its end
                     continue
                 has_member = True
                 if piece := self._inflate(member, rest):

@@ -1,7 +1,7 @@
-"""Keep of a metadata package what content, approvals and reports ask for, in one SQLite file.
+"""Build the index of a metadata package: an SQLite file for content, approvals and reports.
 
-The package is read once, in its own order, in memory that does not grow with it; what is built is
-found under its name only when it is whole.
+The package is read once, in its own order, in constant memory. The index gets its name only when it
+is complete.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tasks.metadata.package import read_package
 from tasks.progress import Progress
 
 INDEX = "index.sqlite"
-"""What an index is called, beside the documents of its bundle."""
+"""File name of an index, beside the documents of its bundle."""
 
 _EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
 _CATEGORY_TYPES = frozenset({"category", "detectoid"})
@@ -54,15 +54,16 @@ _INSERTS = {
 
 
 class PackageSummary(BaseModel):
-    """What a package holds, in numbers. Unverified unless the package's own digest was compared.
+    """A package in numbers. Untrusted until ``blake3`` is compared with a trusted digest.
 
     Attributes:
         languages: Codes of the languages that the staging server has enabled, sorted.
-        revisions: All ``Update`` elements: categories, detectoids, children, older ones included.
-        updates: Distinct update ids among them.
-        files: Distinct content files that the map or an update names.
-        unmapped_files: Those of them that the package's file map does not have.
-        blake3: Over the package's bytes.
+        revisions: Number of ``Update`` elements, including categories, detectoids, children and
+            older revisions.
+        updates: Number of distinct update ids among them.
+        files: Number of distinct content files that the file map or an update names.
+        unmapped_files: Number of these that the package's file map does not have.
+        blake3: Digest of the package's bytes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,13 +84,14 @@ class PackageSummary(BaseModel):
 def index_package(
     package: Path, database: Path, *, progress: Progress | None = None
 ) -> PackageSummary:
-    """Read a package and write its index, replacing an older one of that name.
+    """Read a package and write its index, replacing an older index of that name.
 
-    Writes beside, under ``<database>.partial``, and renames. May be killed and run again.
+    It writes to ``<database>.partial`` and renames the file at the end. May be killed and run
+    again.
 
     Raises:
-        PackageError: The package is not what wsusutil writes when it succeeds.
-        DiskFullError: No room for the index.
+        PackageError: The package is not the complete output of a successful wsusutil.
+        DiskFullError: The disk has no room for the index.
         HostFileError: The index cannot be written for another reason.
     """
     partial = database.with_name(database.name + ".partial")
@@ -104,7 +106,7 @@ def index_package(
 
 @contextmanager
 def _storing(partial: Path) -> Iterator[None]:
-    """Turn what SQLite and the disk say into our words; leave nothing half-made behind."""
+    """Translate errors of SQLite and of the disk into ours, and remove an incomplete index."""
     try:
         yield
     except sqlite3.Error as error:
@@ -114,7 +116,7 @@ def _storing(partial: Path) -> Iterator[None]:
     except OSError as error:
         raise file_fault("write", partial, error) from error
     finally:
-        with suppress(OSError):  # what cannot be removed now is replaced by the next run
+        with suppress(OSError):  # the next run replaces a file that cannot be removed now
             partial.unlink(missing_ok=True)
 
 
@@ -183,23 +185,23 @@ class _Writer:
     def _add_update(self, update: PackageUpdate) -> None:
         self._revisions += 1
         number = self._revisions
-        said = update.metadata
-        is_category = said.update_type.lower() in _CATEGORY_TYPES
+        metadata = update.metadata
+        is_category = metadata.update_type.lower() in _CATEGORY_TYPES
         self._add(
             "revision",
             (
-                number, update.update_id, update.revision, said.title, said.kb, said.update_type,
-                said.severity, said.publication, said.created, said.license_id,
-                said.is_deployable, is_category,
+                number, update.update_id, update.revision, metadata.title, metadata.kb,
+                metadata.update_type, metadata.severity, metadata.publication, metadata.created,
+                metadata.license_id, metadata.is_deployable, is_category,
             ),
         )  # fmt: skip
-        for child in said.bundled:
+        for child in metadata.bundled:
             self._add("bundle", (number, child.update_id, child.revision))
-        for language in said.languages:
+        for language in metadata.languages:
             self._add("revision_language", (number, language))
         for kind, others in (
-            ("supersedes", said.supersedes),
-            ("requires", said.requires),
+            ("supersedes", metadata.supersedes),
+            ("requires", metadata.requires),
             ("category", update.categories),
             ("classification", update.classifications),
         ):
@@ -208,16 +210,18 @@ class _Writer:
         self._add_files(number, update)
 
     def _add_files(self, number: int, update: PackageUpdate) -> None:
-        """A revision needs what it lists and what its XML describes, each file once."""
+        """Add the files that a revision lists or that its XML describes, each once."""
         needs: dict[bytes, tuple[FileKind | str, str]] = dict.fromkeys(update.sha1s, ("", ""))
         for file in update.metadata.files:
             self._add_described(file)
-            known = needs.get(file.sha1)
-            # One text for several languages is needed when any of them is: no language then.
-            is_shared = known is not None and known[0] == file.kind and known[1] != file.language
+            earlier = needs.get(file.sha1)
+            # A file that several languages share is needed for any of them, so it gets no language.
+            is_shared = (
+                earlier is not None and earlier[0] == file.kind and earlier[1] != file.language
+            )
             needs[file.sha1] = (file.kind, "" if is_shared else file.language)
         for sha1, (kind, language) in needs.items():
-            if not kind:  # listed only: it may stand neither in the XML nor in the map
+            if not kind:  # only listed: neither the XML nor the file map may have it
                 self._add("seen_file", (sha1, "", None, None, False, False))
             self._add("seen_need", (number, sha1, kind, language))
 
@@ -257,7 +261,7 @@ class _Writer:
 
 
 def extension_of(name: str) -> str:
-    """Take the extension as WsusContent uses it: short, letters and digits, else none."""
+    """Return the extension of a file name in WsusContent: up to 8 letters and digits, else ""."""
     match = _EXTENSION.search(name)
     return match[1] if match else ""
 
@@ -265,15 +269,15 @@ def extension_of(name: str) -> str:
 def _last_step(url: str) -> str:
     try:
         return urlsplit(url).path.rpartition("/")[2]
-    except ValueError:  # what is written there is no address
+    except ValueError:  # the text is not an address
         return ""
 
 
 def guid_bytes(update_id: str) -> bytes:
-    """16 bytes of a GUID in any usual form; a ``ValueError`` when it is none."""
+    """Convert a GUID in any usual form to 16 bytes (``ValueError`` if it is not a GUID)."""
     return UUID(update_id).bytes
 
 
 def guid_text(raw: bytes) -> str:
-    """Lower case with dashes, as everywhere outside the index."""
+    """Convert 16 bytes to a GUID in lower case with dashes, the form outside the index."""
     return str(UUID(bytes=raw))

@@ -1,7 +1,9 @@
-"""What a metadata package holds, as it comes from the reader, one piece at a time.
+"""The parts of a metadata package, as the reader yields them one after another.
 
-All of it is foreign: it was parsed within limits and its identifiers have the right form, but
-titles, names and addresses are whatever their author wrote. Escape them where they are shown.
+All of them are foreign. They were parsed within limits, and their identifiers have the right form,
+but titles, names and addresses are unchecked text of their authors: escape them in every output.
+
+Element and attribute names are constants in Microsoft's WSUS assemblies (10.0.14393).
 """
 
 from __future__ import annotations
@@ -26,7 +28,12 @@ class PackageHeader:
 
 @dataclass(frozen=True, slots=True)
 class PackageLanguage:
-    """One ``Language``: whether the staging server has it enabled. ``code`` like ``zh-tw``."""
+    """A ``Language`` element.
+
+    Attributes:
+        code: For example ``zh-tw``.
+        is_enabled: True if the staging server has the language enabled.
+    """
 
     code: str
     is_enabled: bool
@@ -34,7 +41,7 @@ class PackageLanguage:
 
 @dataclass(frozen=True, slots=True)
 class MappedFile:
-    """One ``File`` of the global map. ``sha1`` has 20 bytes; ``name`` may be empty."""
+    """A ``File`` element of the package's file map; ``sha1`` has 20 bytes, ``name`` may be ""."""
 
     sha1: bytes
     name: str
@@ -44,7 +51,7 @@ class MappedFile:
 
 @dataclass(frozen=True, slots=True)
 class DescribedFile:
-    """A file as the update's own XML describes it. What it does not say is None or empty."""
+    """A file in the update's own XML; missing values are None or empty."""
 
     sha1: bytes
     name: str
@@ -56,7 +63,7 @@ class DescribedFile:
 
 @dataclass(frozen=True, slots=True)
 class BundledChild:
-    """An update that is installed as part of another; ``revision`` None means its latest."""
+    """An update that is installed as part of another; ``revision`` None means the latest one."""
 
     update_id: bytes
     revision: int | None
@@ -64,9 +71,10 @@ class BundledChild:
 
 @dataclass(frozen=True, slots=True)
 class UpdateMetadata:
-    """What the XML inside ``MetaData`` says. Update ids are 16 bytes, relations are by id.
+    """The contents of a ``MetaData`` element. Update ids have 16 bytes; relations are update ids.
 
-    ``identity`` is None where the XML does not repeat whose it is.
+    Attributes:
+        identity: Update id and revision number; None if the XML does not repeat them.
     """
 
     identity: tuple[bytes, int] | None
@@ -87,7 +95,7 @@ class UpdateMetadata:
 
 @dataclass(frozen=True, slots=True)
 class PackageUpdate:
-    """One ``Update``: a revision, the digests listed for it, its categories and its own XML."""
+    """An ``Update`` element: a revision, its listed file digests, its categories, its own XML."""
 
     update_id: bytes
     revision: int
@@ -99,7 +107,7 @@ class PackageUpdate:
 
 @dataclass(frozen=True, slots=True)
 class PackageEnd:
-    """Yielded last and only when gzip and XML both ended as they must."""
+    """The end of a package: yielded last, and only if gzip and XML both end correctly."""
 
     package_bytes: int
     xml_bytes: int

@@ -1,15 +1,16 @@
-"""Read what ``wsusutil export`` wrote, as a stream, trusting nothing in it.
+"""Read an untrusted package that ``wsusutil export`` wrote, as a stream.
 
-Certain and therefore demanded (constants and messages of the WSUS assemblies): gzip around one XML
-document, its root ``ExportPackage`` with ``FormatVersion`` 1.0, ``Languages`` and ``Files`` before
-``Updates``, a ``Digest`` and ``MUUrl`` on every mapped file, ``UpdateId``, ``RevisionNumber`` and
-``MetaData`` on every update.
-Unknown and therefore tolerated: the order of children inside ``Update``, MetaData as escaped text,
-CDATA or inline XML, the encoding, a byte order mark, line ends, elements that we have no name for.
+Required, because constants and messages of the WSUS assemblies (10.0.14393) prove it: gzip around
+one XML document; its root ``ExportPackage`` with ``FormatVersion`` 1.0; ``Languages`` and ``Files``
+before ``Updates``; a ``Digest`` and ``MUUrl`` on every mapped file; ``UpdateId``,
+``RevisionNumber`` and ``MetaData`` on every update.
+Tolerated, because no document describes it: any order of children inside ``Update``; MetaData as
+escaped text, CDATA or inline XML; any encoding, byte order mark and line ends; unknown elements.
 
-libxml2's own limits stay on (no ``huge_tree``): 256 levels, 10 MB for one text or attribute. WSUS
-gives clients at most 5 MiB of update XML in one answer, so no update that installs comes near.
-A DOCTYPE is refused before anything behind it is parsed, so entities never come into being.
+libxml2's own limits stay on (no ``huge_tree``): 256 levels, and 10 MB for one text or attribute.
+WSUS sends a client at most 5 MiB of update XML in one answer, so every update that can be installed
+is far below them. A DOCTYPE is refused before anything behind it is parsed, so no entity is ever
+defined.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ def read_package(
 ) -> Iterator[PackageItem]:
     """Yield header, languages, mapped files and updates of a package, then its end.
 
-    Memory does not grow with the package. Without a ``PackageEnd`` nothing that was yielded counts:
-    whoever keeps it must throw it away.
+    Memory does not grow with the package. The caller must discard all items unless a
+    ``PackageEnd`` follows them.
 
     Raises:
-        PackageError: What is certain about the format does not hold, or a limit was passed.
+        PackageError: The package breaks a rule of the format, or exceeds a limit.
     """
     shown = progress if progress is not None else Silence()
     try:
@@ -88,15 +89,15 @@ class _Reader:
         yield self._header(root)
         parser = etree.XMLPullParser(events=("end",), tag=tuple(_SECTIONS), **GUARDS)
         yield from self._feed(parser, prolog)
-        taken_at = 0
+        last_item_end = 0
         for piece in pieces:
-            found = False
+            has_item = False
             for item in self._feed(parser, piece):
-                found = True
+                has_item = True
                 yield item
-            if found:
-                taken_at = self._stream.plain_bytes
-            elif self._stream.plain_bytes - taken_at > self._limits.element_bytes:
+            if has_item:
+                last_item_end = self._stream.plain_bytes
+            elif self._stream.plain_bytes - last_item_end > self._limits.element_bytes:
                 self._refuse(f"one element is larger than {self._limits.element_bytes} bytes")
         self._finish(parser)
         yield PackageEnd(
@@ -106,16 +107,19 @@ class _Reader:
         )
 
     def _read_root(self, pieces: Iterator[bytes]) -> tuple[bytes, etree._Element]:
-        """Parse as little as shows the root's start tag; also return all bytes taken so far."""
+        """Parse up to the root's start tag; return all bytes that were read so far, and the root.
+
+        The parser is fed in small parts, so that little is parsed before a DOCTYPE is refused.
+        """
         parser = etree.XMLPullParser(events=("start",), **GUARDS)
-        taken = bytearray()
+        prolog = bytearray()
         for piece in pieces:
-            begin = len(taken)
-            taken += piece
-            for offset in range(begin, len(taken), _PROLOG_PIECE):
-                parser.feed(bytes(taken[offset : offset + _PROLOG_PIECE]))
+            begin = len(prolog)
+            prolog += piece
+            for offset in range(begin, len(prolog), _PROLOG_PIECE):
+                parser.feed(bytes(prolog[offset : offset + _PROLOG_PIECE]))
                 for root in _elements(parser):
-                    return bytes(taken), root
+                    return bytes(prolog), root
                 if offset > self._limits.prolog_bytes:
                     self._refuse(f"no root element within {self._limits.prolog_bytes} bytes")
         parser.close()
@@ -138,9 +142,9 @@ class _Reader:
     def _feed(self, parser: etree.XMLPullParser, piece: bytes) -> Iterator[PackageItem]:
         parser.feed(piece)
         for element in _elements(parser):
-            if _is_ours(element):
+            if _is_package_element(element):
                 yield self._item(element)
-                _forget(element)
+                _discard(element)
 
     def _finish(self, parser: etree.XMLPullParser) -> None:
         try:
@@ -163,17 +167,17 @@ class _Reader:
 
     def _count(self, tag: str) -> None:
         limits = self._limits
-        most = {
+        largest = {
             "Language": limits.languages,
             "File": limits.mapped_files,
             "Update": limits.revisions,
         }
         self._counts[tag] += 1
-        if self._counts[tag] > most[tag]:
-            self._refuse(f"it has more than {most[tag]} {tag} elements")
+        if self._counts[tag] > largest[tag]:
+            self._refuse(f"it has more than {largest[tag]} {tag} elements")
 
     def _short(self, name: str) -> str:
-        """Take a name of a length that can be kept; the index keeps thousands in memory."""
+        """Return a name; refuse a very long one, since the index has thousands in memory."""
         if len(name) > self._limits.name_characters:
             self._refuse(f"a name in it has more than {self._limits.name_characters} characters")
         return name
@@ -192,17 +196,17 @@ class _Reader:
     def _update(self, element: etree._Element) -> PackageUpdate:
         update_id = self._guid(element, "UpdateId")
         number = element.get("RevisionNumber", "")
-        # Nine digits hold every revision number; more would not fit SQLite's integers for ever.
+        # The API has revision numbers as Int32, which nine digits fit.
         if not (number.isascii() and number.isdigit() and len(number) <= 9):
             self._refuse(f"update {update_id} has RevisionNumber {number[:40]!r}")
         sha1s = tuple(dict.fromkeys(self._sha1(file) for file in element.iterfind("Files/File")))
         if sha1s and not self._counts["File"]:
             self._refuse(f"there is no file map, but update {update_id} has files")
-        held = element.find("MetaData")
-        if held is None:
+        metadata_element = element.find("MetaData")
+        if metadata_element is None:
             self._refuse(f"update {update_id} revision {number} has no MetaData")
         try:
-            metadata = read_update_xml(held)
+            metadata = read_update_xml(metadata_element)
         except (MetadataError, etree.XMLSyntaxError) as error:
             reason = f"MetaData of update {update_id} revision {number}: {str(error)[:300]}"
             raise PackageError(path=self._package, reason=reason) from error
@@ -221,7 +225,8 @@ class _Reader:
         )
 
     def _values(self, element: etree._Element, path: str) -> frozenset[bytes]:
-        return frozenset(_guid_bytes(self._guid(one, "Value")) for one in element.iterfind(path))
+        values = element.iterfind(path)
+        return frozenset(_guid_bytes(self._guid(value, "Value")) for value in values)
 
     def _guid(self, element: etree._Element, name: str) -> str:
         match = _GUID.fullmatch(element.get(name, "").strip())
@@ -254,7 +259,7 @@ class _Reader:
 
 def _elements(parser: etree.XMLPullParser) -> Iterator[etree._Element]:
     for _, element in parser.read_events():
-        if isinstance(element, etree._Element):  # noqa: SLF001 # what lxml calls an element
+        if isinstance(element, etree._Element):  # noqa: SLF001 # lxml's type has no public name
             yield element
 
 
@@ -262,8 +267,8 @@ def _guid_bytes(text: str) -> bytes:
     return bytes.fromhex(text.replace("-", ""))
 
 
-def _is_ours(element: etree._Element) -> bool:
-    """Whether an element stands at its place below the root, not somewhere inside an update."""
+def _is_package_element(element: etree._Element) -> bool:
+    """Return True if an element is in its section below the root, not inside an update's XML."""
     section = element.getparent()
     if section is None or section.tag != _SECTIONS.get(str(element.tag)):
         return False
@@ -271,8 +276,8 @@ def _is_ours(element: etree._Element) -> bool:
     return root is not None and root.getparent() is None
 
 
-def _forget(element: etree._Element) -> None:
-    """Empty an element and remove all that stands before it and its section."""
+def _discard(element: etree._Element) -> None:
+    """Empty an element and remove everything before it, so that the tree does not grow."""
     element.clear()
     node: etree._Element | None = element
     while node is not None:

@@ -1,11 +1,12 @@
-"""The tables of a package's index. An update id has 16 bytes here, a ``sha1`` 20."""
+"""The tables of a package's index, in which an update id has 16 bytes and a ``sha1`` has 20."""
 
 from __future__ import annotations
 
 VERSION = 1
 
-# Written once, in the order of the package, never changed in place: no journal, no waiting. The
-# file has a temporary name until it is whole. Sorting may use files: memory stays flat.
+# The index is written once, in the order of the package, and has a temporary name until it is
+# complete. It therefore needs no journal and no flush. Sorting may use temporary files, so that
+# memory does not grow.
 WRITING = """
 PRAGMA page_size = 8192;
 PRAGMA journal_mode = OFF;
@@ -19,14 +20,14 @@ TABLES = """
 CREATE TABLE package (summary TEXT NOT NULL);
 CREATE TABLE language (code TEXT NOT NULL, is_enabled INTEGER NOT NULL);
 CREATE TABLE revision (
-    number INTEGER PRIMARY KEY,          -- place in the package, from 1
+    number INTEGER PRIMARY KEY,          -- position in the package, from 1
     update_id BLOB NOT NULL,
     revision INTEGER NOT NULL,
     title TEXT NOT NULL,
     kb TEXT NOT NULL,                    -- KB5031234, or empty
-    update_type TEXT NOT NULL,           -- Software, Driver, Category, Detectoid as written
+    update_type TEXT NOT NULL,           -- Software, Driver, Category, Detectoid: unchanged
     severity TEXT NOT NULL,
-    publication TEXT NOT NULL,           -- Published, Expired as written
+    publication TEXT NOT NULL,           -- Published, Expired: unchanged
     created TEXT NOT NULL,
     license_id TEXT NOT NULL,
     is_deployable INTEGER NOT NULL,
@@ -37,9 +38,9 @@ CREATE TABLE file (
     sha1 BLOB PRIMARY KEY,
     name TEXT NOT NULL,
     extension TEXT NOT NULL,
-    size_bytes INTEGER,                  -- NULL: nowhere said, or said differently twice
+    size_bytes INTEGER,                  -- NULL: not given, or different sizes given
     sha256 BLOB,
-    is_mapped INTEGER NOT NULL,          -- stands in the package's own file map
+    is_mapped INTEGER NOT NULL,          -- the package's own file map has it
     has_decryption_key INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE needs (
@@ -62,8 +63,8 @@ CREATE TEMP TABLE seen_file (sha1 BLOB, name TEXT, size_bytes INTEGER, sha256 BL
 CREATE TEMP TABLE seen_need (revision INTEGER, sha1 BLOB, kind TEXT, language TEXT);
 """
 
-# What the update's own XML says of a file goes before the name in the map. Sizes or SHA-256s that
-# contradict each other are worth nothing.
+# A file's name in an update's own XML takes precedence over its name in the file map. Sizes or
+# SHA-256s that contradict each other are dropped.
 _FILES = """
 INSERT INTO file
 SELECT sha1, name, extension_of(name), size_bytes, sha256, is_mapped, has_decryption_key FROM (
@@ -78,7 +79,7 @@ SELECT sha1, name, extension_of(name), size_bytes, sha256, is_mapped, has_decryp
 );
 """
 
-# A digest that an update lists and its XML does not describe: the name decides, as in the XML.
+# The kind of a file that an update lists, but its XML does not describe, follows from the name.
 _NEEDS = """
 INSERT INTO needs
 SELECT seen.revision, seen.sha1,

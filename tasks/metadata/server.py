@@ -1,4 +1,4 @@
-"""What a WSUS server is and how it is set, and whether that fits a crossing."""
+"""The facts and settings of a WSUS server, and the rules for taking part in a crossing."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tasks.names import Count, Side
 
 Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
 Int32Count = Annotated[Count, Field(lt=2**31)]
-"""What the API counts in an Int32."""
+"""A count that the API returns as an Int32."""
 Bytes = Annotated[int, Field(ge=0, lt=2**63)]
 ShortText = Annotated[str, Field(min_length=1, max_length=100)]
 _POWERSHELL = "$c = (Get-WsusServer).GetConfiguration(); {change}; $c.Save()"
 
 
 class ServerSettings(BaseModel):
-    """The settings that must be equal on both sides, and those that name the server.
+    """The server's identity, and the settings that must be equal on both sides.
 
     Attributes:
-        languages: Codes like ``en`` or ``zh-tw``; without meaning where ``all_languages`` is set.
+        languages: Codes like ``en`` or ``zh-tw``; meaningless if ``all_languages`` is True.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -36,7 +36,7 @@ class ServerSettings(BaseModel):
 
 
 class ContentVolume(BaseModel):
-    """The volume of the content folder, as the server sees it."""
+    """The volume of the content folder on the server."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -45,16 +45,18 @@ class ContentVolume(BaseModel):
 
 
 class ServerFacts(ServerSettings):
-    """What the script ``read-server`` says of a server; times are aware and UTC.
+    """The answer of the script ``read-server``; times are aware and UTC.
 
-    Its server is remembered and its counts are sealed, so neither may be what no server has.
+    The types have narrow ranges, because the server's id is remembered and its counts are sealed
+    into the bundle.
 
     Attributes:
-        update_count: Updates that the API shows. It shows no categories, detectoids, bundled
-            children or older revisions, so it is never equal to a package's count.
-        arrived_since: How many arrived at or after the time asked for; None when not asked.
-        service_status: None when Windows does not say.
-        content_volume: None where Windows does not say.
+        update_count: Number of updates that the API shows. It shows no categories, detectoids,
+            bundled children (inferred) or older revisions (observed), so a package has more.
+        arrived_since: Number of updates that arrived at or after the requested time; None if no
+            time was requested.
+        service_status: None if Windows does not report it.
+        content_volume: None if Windows does not report it.
     """
 
     server_id: Guid
@@ -88,7 +90,7 @@ class ServerFacts(ServerSettings):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A setting that differs, and how to make it equal on the disconnected server."""
+    """A setting that differs, with the remedy on the disconnected server."""
 
     setting: str
     staging: str
@@ -97,13 +99,13 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        """Both values."""
+        """The setting and both values."""
         return f"{self.setting}: staging {self.staging}, disconnected {self.disconnected}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """Why a server cannot be used for a crossing as it is, and what to do about it."""
+    """The reason for which a server cannot take part in a crossing, and the remedy."""
 
     reason: str
     remedy: str
@@ -112,10 +114,15 @@ class Unfit:
 def compare_settings(
     staging: ServerSettings, disconnected: ServerSettings
 ) -> tuple[Difference, ...]:
-    """Say which settings must be equal and are not; empty when the bundle may be imported."""
-    found: list[Difference] = []
+    """Find the settings that must be equal and are not; none if the bundle may be imported.
+
+    Microsoft's guides for disconnected networks (TechNet cc720512 and dd939911) want equal express
+    and language settings. ``wsusutil import`` itself refuses a package of another protocol version
+    (a message in the WSUS assemblies).
+    """
+    differences: list[Difference] = []
     if staging.protocol_version != disconnected.protocol_version:
-        found.append(
+        differences.append(
             Difference(
                 "protocol version",
                 f"{staging.protocol_version} (WSUS {staging.version})",
@@ -126,7 +133,7 @@ def compare_settings(
         )
     if staging.download_express != disconnected.download_express:
         change = f"$c.DownloadExpressPackages = ${str(staging.download_express).lower()}"
-        found.append(
+        differences.append(
             Difference(
                 "express installation files",
                 _switch(staging.download_express),
@@ -137,7 +144,7 @@ def compare_settings(
             )
         )
     if _languages(staging) != _languages(disconnected):
-        found.append(
+        differences.append(
             Difference(
                 "languages",
                 _languages(staging),
@@ -145,13 +152,13 @@ def compare_settings(
                 _language_remedy(staging),
             )
         )
-    return tuple(found)
+    return tuple(differences)
 
 
 def unfit_reasons(facts: ServerFacts, side: Side) -> tuple[Unfit, ...]:
-    """Say why a server cannot take part now; empty when it can.
+    """List the reasons for which a server cannot take part now; empty if it can.
 
-    A replica can be exported from: it only cannot be imported into.
+    A replica may be the staging server; only an import into a replica is impossible.
     """
     disconnected = side is Side.DISCONNECTED
     return tuple(
@@ -187,6 +194,9 @@ def _language_remedy(staging: ServerSettings) -> str:
     )
 
 
+# TechNet cc720512: "You cannot import updates to a server that is being centrally managed." Seen in
+# practice: after an import into a server with an upstream server, its next synchronisation fails
+# (UssInternalError).
 _RULES: tuple[tuple[Literal["both", "disconnected"], Callable[[ServerFacts], bool], Unfit], ...] = (
     (
         "disconnected",
@@ -226,8 +236,8 @@ _RULES: tuple[tuple[Literal["both", "disconnected"], Callable[[ServerFacts], boo
         "both",
         lambda facts: facts.content_dir.startswith(("\\\\", "//")),
         Unfit(
-            "its content folder is a network share, where neither permissions nor renames are "
-            "what they are on its own disk",
+            "its content folder is a network share, on which permissions and renames do not work "
+            "as on a local disk",
             "Set server.content_dir in the site file to the folder as the file server itself sees "
             "it, or move the content with `wsusutil movecontent`.",
         ),

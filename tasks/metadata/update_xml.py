@@ -1,12 +1,13 @@
-"""What one update's own XML says: the part of Microsoft's schema that content depends on.
+"""Read the XML of one update: the part of Microsoft's schema on which content depends.
 
-Elements lie in the namespace of the update's root, usually
-``http://schemas.microsoft.com/msus/2002/12/Update``; only that one is looked at, since rules and
-handlers below bring elements of the same names in other namespaces. Names of identity, properties,
-titles, relationships and files are seen in public material. Where licence terms stand
-(``EulaFiles`` with a ``Language`` in each ``File``), ``PatchingType`` and ``.psf`` as the mark of
-an express file, and ``Language`` elements in ``Properties`` as the languages that an update is
-for, are inferred: all of them may be missing.
+Only elements in the namespace of the update's root are read, usually
+``http://schemas.microsoft.com/msus/2002/12/Update``; rules and handlers use the same element names
+in other namespaces.
+
+The names of identity, properties, titles, relationships and files were observed in public
+material. Inferred, and therefore optional, are: ``EulaFiles`` with a ``Language`` in each ``File``
+as the licence terms; ``PatchingType`` and ``.psf`` as the signs of an express file; ``Language`` in
+``Properties`` as the languages of an update.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ _ANY_LANGUAGE = frozenset({"", "all", "neutral"})
 
 
 class MetadataError(ValueError):
-    """The XML of one update lacks what it must have; the reader names update and package."""
+    """A required part of an update's XML is missing; the caller adds update and package."""
 
 
-def read_update_xml(held: etree._Element) -> UpdateMetadata:
-    """Read a ``MetaData`` element that holds escaped text, CDATA, or the XML itself.
+def read_update_xml(metadata: etree._Element) -> UpdateMetadata:
+    """Read a ``MetaData`` element that contains escaped text, CDATA, or the XML itself.
 
     Raises:
-        MetadataError: It is empty, or a file in it has no SHA-1.
+        MetadataError: The element is empty, a file in it has no SHA-1, or an identity is no GUID.
         lxml.etree.XMLSyntaxError: The text is not XML, or has a DOCTYPE.
     """
-    view = _View(held if len(held) else _parse(held.text or ""))
+    view = _View(metadata if len(metadata) else _parse(metadata.text or ""))
     properties = view.first("Properties")
     attributes = (
         {} if properties is None else {str(k): str(v) for k, v in properties.attrib.items()}
@@ -67,8 +68,8 @@ def read_update_xml(held: etree._Element) -> UpdateMetadata:
 
 
 def _parse(text: str) -> etree._Element:
-    """Parse escaped text inside an element of ours, so that a DOCTYPE in it is a syntax error."""
-    body = text[_DECLARATION.match(text).end() :]  # type: ignore[union-attr] # matches always
+    """Parse escaped text inside a new root element, so that a DOCTYPE in it is a syntax error."""
+    body = text[_DECLARATION.match(text).end() :]  # type: ignore[union-attr] # always matches
     if not body.strip():
         raise MetadataError("it is empty")
     return etree.fromstring(f"<MetaData>{body}</MetaData>".encode(), etree.XMLParser(**GUARDS))
@@ -76,20 +77,20 @@ def _parse(text: str) -> etree._Element:
 
 @lru_cache(maxsize=256)
 def _path(space: str, text: str) -> str:
-    """Put every step into the namespace; few paths are asked for again and again."""
+    """Put every step of a path into a namespace; cached, because few paths are used often."""
     return "/".join(space + step for step in text.split("/"))
 
 
 class _View:
-    """Paths below an update, each step in the update's own namespace."""
+    """Access to the elements of an update by path, in the update's own namespace."""
 
-    def __init__(self, held: etree._Element) -> None:
-        if len(held) == 0:
+    def __init__(self, metadata: etree._Element) -> None:
+        if len(metadata) == 0:
             raise MetadataError("it holds no element")
-        space, _, name = str(held[0].tag).rpartition("}")
+        space, _, name = str(metadata[0].tag).rpartition("}")
         self._space = space + "}" if space else ""
-        # Parts that stand side by side without a common root are children of what holds them.
-        self._update = held[0] if name == "Update" else held
+        # Without a root element of its own, the parts of the update are children of MetaData.
+        self._update = metadata[0] if name == "Update" else metadata
 
     def first(self, path: str) -> etree._Element | None:
         return self._update.find(_path(self._space, path))
@@ -98,11 +99,11 @@ class _View:
         return (self._update if below is None else below).iterfind(_path(self._space, path))
 
     def text(self, path: str) -> str:
-        found = self.first(path)
-        return "" if found is None else (found.text or "").strip()
+        element = self.first(path)
+        return "" if element is None else (element.text or "").strip()
 
     def texts(self, path: str) -> Iterator[str]:
-        return ((found.text or "").strip() for found in self.all(path))
+        return ((element.text or "").strip() for element in self.all(path))
 
     def child_text(self, element: etree._Element, name: str) -> str:
         return (element.findtext(self._space + name) or "").strip()
@@ -115,7 +116,7 @@ def _title(view: _View, default_language: str) -> str:
         titles.setdefault(language, view.child_text(properties, "Title"))
     for language in (_language(default_language), "en", *titles):
         if title := titles.get(language):
-            # A title is one line for us; the limit keeps one update from filling every report.
+            # Reports show a title on one line; the limit stops one update from filling a report.
             return " ".join(title.split())[:TITLE_CHARACTERS]
     return ""
 
@@ -182,7 +183,7 @@ def _children(view: _View) -> Iterator[BundledChild]:
 
 
 def _revision_number(element: etree._Element) -> int:
-    """The number, or 0 where there is none that makes sense."""
+    """Read the revision number; 0 if it is missing or not a number."""
     number = element.get("RevisionNumber", "")
     return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
 
@@ -192,9 +193,9 @@ def _ids(view: _View, relation: str) -> frozenset[bytes]:
 
 
 def _identities(view: _View, relation: str) -> Iterator[etree._Element]:
-    """Identities in a relation, also those inside ``AtLeastOne``."""
-    for place in ("UpdateIdentity", "AtLeastOne/UpdateIdentity"):
-        yield from view.all(f"Relationships/{relation}/{place}")
+    """Yield the identities of a relation, with the ones inside ``AtLeastOne``."""
+    for path in ("UpdateIdentity", "AtLeastOne/UpdateIdentity"):
+        yield from view.all(f"Relationships/{relation}/{path}")
 
 
 def _guid(element: etree._Element) -> bytes:

@@ -1,8 +1,16 @@
-"""``wsusutil export`` and ``import``: how they are called, and whether they succeeded.
+"""``wsusutil export`` and ``wsusutil import``: their commands, and a judgement of their success.
 
-No single signal is believed. The program succeeded when its exit code, its log, the package, the
-service and the API's answers all agree; what it prints is localised and proves nothing. Where
-signals disagree, the judgement names those that said success and were wrong.
+The program succeeded if five signals all speak for it: its exit code, its log, the package, the
+service and the API's answers. No single signal is enough:
+
+* Exit code 0 is the observed code of success, but Microsoft documents no code. An export of more
+  than 2 GB into a cabinet made an empty file (WSUS product team blog, 2013-04-09).
+* The log is XML, and its element names are not translated (constants in the WSUS assemblies).
+* Standard output is translated into the language of Windows, so it is ignored.
+* An import of a truncated package leaves half of the updates imported (observed), so the API is
+  asked for the expected revisions.
+
+If signals disagree, the judgement names the signals for success that the others contradict.
 """
 
 from __future__ import annotations
@@ -19,38 +27,42 @@ from tasks.metadata.wsusutil_log import LogSummary
 
 Verb = Literal["export", "import"]
 SignalName = Literal["exit code", "package", "log", "service", "API"]
-# Nobody documents the zone of the time in a package.
+# A package may be this much older than the export. The zone of its time is not documented.
 _OLDEST = timedelta(days=1)
 _ROOTS: dict[Verb, str] = {"export": "ExportLog", "import": "ImportLog"}
 
 
 @dataclass(frozen=True, slots=True)
 class FileNames:
-    """Names of one start: WSUS wants both to be new in their folder, so they are never reused."""
+    """File names of one start of wsusutil, never used twice.
+
+    ConfigMgr's "Synchronize software updates from a disconnected software update point": the names
+    of package and log must be new in their folder.
+    """
 
     stem: str
 
     @property
     def package(self) -> str:
-        """Name of the package that an export writes."""
+        """File name of the package that an export writes."""
         return f"{self.stem}.xml.gz"
 
     @property
     def log(self) -> str:
-        """Name of the log."""
+        """File name of the log."""
         return f"{self.stem}.log.xml"
 
 
 @dataclass(frozen=True, slots=True)
 class PackageSignal:
-    """What we read of the package ourselves.
+    """Our own observation of the package.
 
     Attributes:
-        size_bytes: None when there is no file, or none that can be read.
-        revisions: ``Update`` elements in it, once it was read to its end.
-        problem: Why it could not be read to its end, or what in it contradicts the server; empty
-            when neither is so.
-        changed: It has other bytes than before ``wsusutil`` ran (import only).
+        size_bytes: None if there is no file, or it cannot be read.
+        revisions: Number of ``Update`` elements; 0 if the package was not read to its end.
+        problem: The error that stopped the reading, or a contradiction with the server; empty if
+            there is none.
+        changed: True if its bytes changed while ``wsusutil`` ran (import only).
     """
 
     size_bytes: int | None
@@ -61,12 +73,13 @@ class PackageSignal:
 
 @dataclass(frozen=True, slots=True)
 class ApiSignal:
-    """What the server's API answered before and after; None when it did not answer.
+    """The answers of the server's API before and after the run.
 
     Attributes:
-        before, after: The server's facts.
-        unresolved: Revisions with an incoming decision that the server cannot find (import).
-        first_unresolved: One of them, for the sentence.
+        before, after: The server's facts; None if the API did not answer.
+        unresolved: Number of revisions with an incoming decision that the server does not find
+            (import only).
+        first_unresolved: The first of these revisions, for the sentence.
     """
 
     before: ServerFacts | None
@@ -77,7 +90,7 @@ class ApiSignal:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """All that was observed of one run. ``service`` is what Windows said afterwards, or None."""
+    """The observations of one run; ``service`` is the service's state afterwards, or None."""
 
     exit_code: int | None
     package: PackageSignal
@@ -88,7 +101,12 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One signal, judged: ``good`` speaks for success. ``detail`` is a sentence's end."""
+    """A judged signal.
+
+    Attributes:
+        good: True if the signal speaks for success.
+        detail: A clause for the report, for example ``WsusService is Stopped``.
+    """
 
     name: SignalName
     good: bool
@@ -97,11 +115,12 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether it succeeded, by every signal.
+    """The judgement of a run of wsusutil by all signals.
 
     Attributes:
         signals: All five, in a fixed order, for the report.
-        liars: The signals that a disagreement proves wrong.
+        contradicted: The signals that speak for success and that other signals prove wrong; or
+            the exit code, if it alone speaks against success.
     """
 
     verb: Verb
@@ -110,46 +129,53 @@ class Judgement:
 
     @property
     def succeeded(self) -> bool:
-        """Only when all signals agree that it did."""
+        """True if all signals speak for success."""
         return all(signal.good for signal in self.signals)
 
     @property
     def reason(self) -> str:
-        """What went wrong and who said otherwise; empty after a success."""
-        bad = "; ".join(f"{each.name}: {each.detail}" for each in self.signals if not each.good)
+        """The signals against success and the signals that they contradict; "" after a success."""
+        bad = [signal for signal in self.signals if not signal.good]
+        details = "; ".join(f"{signal.name}: {signal.detail}" for signal in bad)
         if not self.contradicted:
-            return bad
-        if self.contradicted == tuple(each.name for each in self.signals if not each.good):
-            return f"{bad}, although every other signal speaks for success"
-        return f"{bad} (so the {' and the '.join(self.contradicted)} did not tell the truth)"
+            return details
+        if self.contradicted == tuple(signal.name for signal in bad):
+            return f"{details}, although every other signal speaks for success"
+        names = " and the ".join(self.contradicted)
+        return f"{details} (this contradicts the {names})"
 
 
 def new_file_names(verb: Verb, *, run: str) -> FileNames:
-    """Names that no other start has: the id of the run, which begins with its time, and 64 bits."""
+    """Make unique names from the id of the run, which begins with its time, and 64 random bits."""
     return FileNames(f"{verb}-{run}-{secrets.token_hex(8)}")
 
 
 def export_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]:
-    """The command; ``.xml.gz`` because a cabinet cannot hold more than 2 GB."""
+    """Return the command of an export.
+
+    The package's name ends in ``.gz``, because with any other name wsusutil writes a cabinet,
+    which cannot have more than 2 GB. Server 2012 needs KB2819484 to write gzip.
+    """
     return [*wsusutil, "export", package, log]
 
 
 def import_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]:
-    """The command; the log is optional to WSUS and never to us."""
+    """Return the command of an import. wsusutil accepts it without a log; we always need one."""
     return [*wsusutil, "import", package, log]
 
 
 def contradiction(index: PackageIndex, facts: ServerFacts, approved: Iterable[str]) -> str:
-    """Say how a package contradicts the server that is said to have written it, or nothing.
+    """Describe a contradiction between a package and the server that wrote it; "" if none.
 
-    Another server's package, an older one, one with half the updates: each is whole in itself.
-    Only what must be so whatever the API hides is asked for. It shows no more updates than there
-    are; declined ones are left out, since nobody documents that they are exported.
+    It finds packages that are well-formed, but wrong: of another server, of an earlier export, or
+    with half of the updates. The package must have at least as many updates as the API shows
+    without the declined ones: the API hides some updates, and no document states that declined
+    updates are exported.
 
     Args:
         index: The package's index.
-        facts: What the API said before the export began.
-        approved: Update ids that were approved then.
+        facts: The API's answer before the export began.
+        approved: Ids of the updates that were approved then.
     """
     package = index.summary
     if package.server_id.lower() != facts.server_id.lower():
@@ -161,59 +187,68 @@ def contradiction(index: PackageIndex, facts: ServerFacts, approved: Iterable[st
         )
     if facts.clock - package.created > _OLDEST:
         return f"it was made on {package.created:%Y-%m-%d %H:%M} UTC, before this export"
-    lacking = sorted({each for each in approved if index.latest(each) is None})
-    if lacking:
-        return f"it lacks {len(lacking)} updates that are approved, first {lacking[0]}"
-    shown, held = facts.update_count - facts.declined_count, index.count_updates()
-    if held < shown:
-        return f"it holds {held} updates, the API shows {shown}"
+    missing = sorted({update_id for update_id in approved if index.latest(update_id) is None})
+    if missing:
+        return f"it lacks {len(missing)} updates that are approved, first {missing[0]}"
+    expected, exported = facts.update_count - facts.declined_count, index.count_updates()
+    if exported < expected:
+        return f"it holds {exported} updates, the API shows {expected}"
     return ""
 
 
 def _numbers(version: str) -> str:
-    """A version without the noughts at its end: nobody documents how many parts a package names."""
+    """Strip zeros from the end of a version: the number of its parts is not documented."""
     return version.removesuffix(".0").removesuffix(".0")
 
 
 def judge_export(signals: Signals) -> Judgement:
     """Judge an export after it ended."""
-    judged = (
+    judged_signals = (
         _judge_exit_code(signals.exit_code),
         _judge_exported(signals.package, signals.log),
         _judge_log("export", signals.log),
         _judge_service(signals.service),
         _judge_api(signals.api),
     )
-    return Judgement("export", judged, _find_contradicted(judged))
+    return Judgement("export", judged_signals, _find_contradicted(judged_signals))
 
 
 def judge_import(signals: Signals) -> Judgement:
     """Judge an import after it ended."""
-    judged = (
+    judged_signals = (
         _judge_exit_code(signals.exit_code),
         _judge_imported(signals.package),
         _judge_inserted(signals.package, signals.log),
         _judge_service(signals.service),
         _judge_api(signals.api),
     )
-    return Judgement("import", judged, _find_contradicted(judged))
+    return Judgement("import", judged_signals, _find_contradicted(judged_signals))
 
 
 def _find_contradicted(signals: Sequence[Signal]) -> tuple[SignalName, ...]:
-    """Who was proved wrong, when they disagree.
+    """Find the signals that the others prove wrong; none if all signals agree.
 
-    Exit code and log speak for the whole run, so whatever else went wrong makes a liar of each
-    that said success. Package, service and API speak for themselves alone. An exit code that
-    stands alone against all others is the liar.
+    =============================================  ===========================================
+    signals against success                        contradicted
+    =============================================  ===========================================
+    the exit code alone                            the exit code
+    the service alone, or it and the exit code     none
+    any other                                      exit code and log, if they speak for success
+    =============================================  ===========================================
+
+    Exit code and log report on the whole run, so a fault of package or API contradicts them.
+    Package, service and API report only on themselves. A stopped service does not prove that the
+    run failed: wsusutil stops it for an import, and it may only have failed to start again.
     """
     bad = {signal.name for signal in signals if not signal.good}
     if not bad or len(bad) == len(signals):
         return ()
     if bad == {"exit code"}:
         return ("exit code",)
-    facts = bad - {"service"}  # a service that stays down is a fault of its own
-    speakers: tuple[SignalName, ...] = ("exit code", "log")
-    return tuple(name for name in speakers if name not in bad and facts - {"exit code"})
+    if not bad - {"service", "exit code"}:
+        return ()
+    whole_run: tuple[SignalName, ...] = ("exit code", "log")
+    return tuple(name for name in whole_run if name not in bad)
 
 
 def _good(name: SignalName, detail: str) -> Signal:
@@ -249,7 +284,7 @@ def _judge_imported(package: PackageSignal) -> Signal:
     if package.size_bytes is None:
         return _bad("package", "the package is gone")
     if package.changed:
-        return _bad("package", "the package is not the one that was verified any more")
+        return _bad("package", "the package has changed since it was verified")
     if package.problem:
         return _bad("package", package.problem)
     return _good("package", f"unchanged, {package.revisions} revisions")
@@ -262,8 +297,8 @@ def _judge_log(verb: Verb, log: LogSummary) -> Signal:
         return _bad("log", "the log is empty")
     if log.errors:
         first = log.messages[0] if log.messages else "without a message"
-        named = "an error" if log.errors == 1 else f"{log.errors} errors, first"
-        return _bad("log", f"the log names {named}: {first}")
+        count = "an error" if log.errors == 1 else f"{log.errors} errors, first"
+        return _bad("log", f"the log names {count}: {first}")
     if log.state == "unreadable":
         return _bad("log", f"the log cannot be read to its end: {log.problem}")
     if log.root != _ROOTS[verb]:
@@ -272,7 +307,10 @@ def _judge_log(verb: Verb, log: LogSummary) -> Signal:
 
 
 def _judge_inserted(package: PackageSignal, log: LogSummary) -> Signal:
-    """An import log that names updates names all of them, new and existing."""
+    """Judge the log of an import: if it names any updates, it must name all of the package's.
+
+    It has an ``UpdateInserted`` for new and existing updates (constants in the WSUS assemblies).
+    """
     signal = _judge_log("import", log)
     if signal.good and 0 < log.updates < package.revisions:
         detail = f"the log names {log.updates} updates of the package's {package.revisions}"

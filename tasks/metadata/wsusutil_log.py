@@ -1,10 +1,12 @@
-"""The XML log that ``wsusutil`` writes at its end, streamed.
+"""Read the XML log of ``wsusutil`` as a stream.
 
 Export: root ``ExportLog``, an ``Update`` element per update, ``ExportError`` with ``Message``.
 Import: root ``ImportLog``, ``UpdateInserted`` per update, ``ImportError`` with ``Message``.
-Element names are not translated; messages are, so only the name of an element counts: any that
-ends in ``Error`` is one. The log is written when the program ends, so while it runs an empty or
-absent log means nothing.
+These names are constants in the WSUS assemblies (10.0.14393) and are not translated; messages are.
+Any element whose name ends in ``Error`` therefore counts as an error, whatever its message.
+
+The log is written when the program ends (documented for ConfigMgr 2007), so an empty or absent log
+means nothing while the program runs.
 """
 
 from __future__ import annotations
@@ -18,22 +20,23 @@ from lxml import etree
 from tasks.metadata.xml_options import GUARDS
 
 LogState = Literal["absent", "empty", "unreadable", "read"]
-KEPT_MESSAGES = 20
+MOST_MESSAGES = 20
 _MESSAGE_LENGTH = 500
 _UPDATE_ELEMENTS = frozenset({"Update", "UpdateInserted"})
 
 
 @dataclass(frozen=True, slots=True)
 class LogSummary:
-    """What a log says.
+    """The contents of a log.
 
     Attributes:
-        state: Whether there is one, and whether it could be read to its end.
-        root: Name of the root element; empty when none was read.
-        updates: How many updates it names.
-        errors: How many elements name an error.
-        messages: The first of their messages; foreign text, localised.
-        problem: Why it is unreadable.
+        state: ``absent``: no file. ``empty``: no bytes but white space. ``unreadable``: not read to
+            its end. ``read``: read to its end.
+        root: Name of the root element; empty if none was read.
+        updates: Number of elements that name an update.
+        errors: Number of elements that name an error.
+        messages: Messages of the first errors; foreign, localised text.
+        problem: The parser's error if the state is ``unreadable``.
     """
 
     state: LogState
@@ -45,10 +48,10 @@ class LogSummary:
 
 
 def read_log(chunks: Iterable[bytes | memoryview] | None) -> LogSummary:
-    """Read a log in constant memory; what is wrong with it stands in the summary.
+    """Read a log in constant memory; a broken log is reported in the summary, not raised.
 
     Args:
-        chunks: The file's bytes in order; None when there is no file.
+        chunks: The file's bytes in order; None if there is no file.
     """
     if chunks is None:
         return LogSummary("absent")
@@ -63,7 +66,7 @@ def read_log(chunks: Iterable[bytes | memoryview] | None) -> LogSummary:
 
 
 class _DoctypeError(Exception):
-    """A log with a document type: WSUS writes none, and one can hold entities."""
+    """A log with a document type, which WSUS never writes and which could define entities."""
 
 
 class _Reader:
@@ -72,27 +75,27 @@ class _Reader:
         self._updates = 0
         self._errors = 0
         self._messages: list[str] = []
-        self._fed = False
+        self._has_content = False
         self._parser = etree.XMLPullParser(events=("start", "end"), **GUARDS)
 
     def feed(self, chunk: bytes) -> None:
-        if not self._fed and not chunk.strip():
+        if not self._has_content and not chunk.strip():
             return
-        self._fed = True
+        self._has_content = True
         self._parser.feed(chunk)
-        self._take()
+        self._read_events()
 
     def finish(self) -> None:
-        if self._fed:
+        if self._has_content:
             self._parser.close()
-            self._take()
+            self._read_events()
 
     def summary(self, state: LogState, *, problem: str = "") -> LogSummary:
         return LogSummary(
             state, self.root, self._updates, self._errors, tuple(self._messages), problem
         )
 
-    def _take(self) -> None:
+    def _read_events(self) -> None:
         for event, element in self._events():
             if event == "start":
                 if not self.root:
@@ -102,13 +105,14 @@ class _Reader:
             self._updates += name in _UPDATE_ELEMENTS
             if name.endswith("Error"):
                 self._errors += 1
-                self._keep(element.get("Message") or str(element.text or ""))
+                self._add_message(element.get("Message") or str(element.text or ""))
             if element.getparent() is not None:
-                _forget(element)
+                _discard(element)
 
     def _events(self) -> Iterator[tuple[str, etree._Element]]:
         for event, element in self._parser.read_events():
-            if isinstance(element, etree._Element) and isinstance(element.tag, str):  # noqa: SLF001  # what lxml calls an element
+            # lxml's type of an element has no public name.
+            if isinstance(element, etree._Element) and isinstance(element.tag, str):  # noqa: SLF001
                 yield event, element
 
     def _begin(self, root: etree._Element) -> None:
@@ -116,12 +120,12 @@ class _Reader:
             raise _DoctypeError("it has a document type, which WSUS never writes")
         self.root = etree.QName(root).localname
 
-    def _keep(self, message: str) -> None:
-        if len(self._messages) < KEPT_MESSAGES:
+    def _add_message(self, message: str) -> None:
+        if len(self._messages) < MOST_MESSAGES:
             self._messages.append(" ".join(message.split())[:_MESSAGE_LENGTH])
 
 
-def _forget(element: etree._Element) -> None:
+def _discard(element: etree._Element) -> None:
     element.clear()
     parent = element.getparent()
     while parent is not None and (before := element.getprevious()) is not None:

@@ -1,7 +1,8 @@
-"""Which run a ``wsusutil`` on a server belongs to: by its command line, or by its job folder.
+"""Find the run to which a ``wsusutil`` process on a server belongs.
 
-Every log of ours lies in ``<work folder>/runs/<site>-<piece of work>/`` under a name that no other
-run has. So whoever sees the process, of whatever site and work folder, knows whose it is.
+Our logs are in ``<work folder>/runs/<site>-<piece of work>/``, and their names contain the id of
+the run. So the command line of the process, which names the log, identifies site and run; runs of
+other sites and other work folders are recognised too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from tasks.refusals import WsusutilRunningError
 
 _FOLDER = re.compile(r"(?P<site>.+)-(?:export|import)-\d+(?:-[0-9a-f]{16}){0,2}")
-# Before the names told the run, they told the time.
+# Version 0.1.0 put the time into the names instead of the id of the run.
 _STEM = (
     r"(?P<verb>export|import)-(?:(?P<run>\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{6})|\d{8}T\d{6}Z)"
     r"-[0-9a-f]{16}"
@@ -23,6 +24,8 @@ _STEM = (
 _NAMES = re.compile(_STEM)
 _LOG = re.compile(rf"[\\/]runs[\\/](?P<folder>[^\\/]+)[\\/](?P<stem>{_STEM})\.log\.xml")
 _COMMAND_CHARACTERS = 200
+# TechNet dd939911: the service is shut down during an import or export. Messages of wsusutil 10.0
+# name only the import.
 REMEDY = (
     "Let it end; until then leave WsusService alone, which wsusutil stops and starts itself. "
     "Then run the same command again."
@@ -30,7 +33,7 @@ REMEDY = (
 
 
 class Process(BaseModel):
-    """A ``wsusutil`` in the server's process list, as ``control-service`` names it. Untrusted."""
+    """A ``wsusutil`` in the server's process list, from ``control-service``. Untrusted."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,9 +46,9 @@ class Running(BaseModel):
     """A ``wsusutil`` at work on the server.
 
     Attributes:
-        what: The subject of a sentence: whose it is, and what it does.
-        since: When it was started, by the server's clock; None when the server does not say.
-        stem: What the names of its job folder and log share; empty when it is not ours.
+        what: The subject of a sentence, with the verb and the run of the process.
+        since: Time of its start, by the server's clock; None if the server does not report it.
+        stem: The common stem of the names of job folder and log; empty if it is not ours.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,27 +59,27 @@ class Running(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """The fact, as a person reads it."""
+        """A sentence for a person."""
         since = "" if self.since is None else f" since {self.since:%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.what} is still working{since}"
 
 
 def of_job(folder: str, stem: str, since: datetime | None) -> Running:
-    """Name a job of ours by its run folder and the stem of its names."""
-    names, of_site = _NAMES.fullmatch(stem), _FOLDER.fullmatch(folder)
-    verb = f" {names['verb']}" if names else ""
-    run = names["run"] if names and names["run"] else folder
-    site = f" of site {of_site['site']}" if of_site else ""
+    """Describe a job of ours by its run folder and the stem of its names."""
+    stem_match, folder_match = _NAMES.fullmatch(stem), _FOLDER.fullmatch(folder)
+    verb = f" {stem_match['verb']}" if stem_match else ""
+    run = stem_match["run"] if stem_match and stem_match["run"] else folder
+    site = f" of site {folder_match['site']}" if folder_match else ""
     return Running(what=f"wsusutil{verb} of run {run}{site}", since=since, stem=stem)
 
 
 def of_process(process: Process) -> Running:
-    """Name a process: a job of ours by its log, any other by its command line."""
+    """Describe a process: a job of ours by its log, any other by its command line."""
     log = _LOG.search(process.command_line)
     if log is not None:
         return of_job(log["folder"], log["stem"], process.since)
-    told = process.command_line[:_COMMAND_CHARACTERS]
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in told)
+    shortened = process.command_line[:_COMMAND_CHARACTERS]
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shortened)
     command = f": {shown}" if shown else ""
     return Running(
         what=f"a wsusutil that is not ours (process {process.process_id}{command})",
@@ -85,5 +88,6 @@ def of_process(process: Process) -> Running:
 
 
 def refusal(running: Sequence[Running]) -> WsusutilRunningError:
-    """Make the refusal to go on beside these, of which there is at least one."""
-    return WsusutilRunningError(reason="; ".join(each.sentence for each in running), remedy=REMEDY)
+    """Make the refusal to go on while these run; there is at least one."""
+    reason = "; ".join(process.sentence for process in running)
+    return WsusutilRunningError(reason=reason, remedy=REMEDY)

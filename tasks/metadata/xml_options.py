@@ -1,4 +1,4 @@
-"""What every XML parser here is made with, whoever wrote the XML."""
+"""The options of every XML parser, since all XML is untrusted."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ GUARDS = Guards(
     resolve_entities=False,
     no_network=True,
     load_dtd=False,
-    # Off: libxml2 then stops at 256 levels, at 10 MB of one text or attribute, and at entities
-    # that grow.
+    # False keeps libxml2's limits: 256 levels, 10 MB for one text or attribute, and a limit on the
+    # expansion of entities.
     huge_tree=False,
     remove_comments=True,
     remove_pis=True,

@@ -186,7 +186,11 @@ def deletes_section(plan: DeletePlan) -> Section:
         facts=(
             Fact(label="Files", value=len(plan.files), kind="count"),
             Fact(label="Size", value=plan.size_bytes, kind="bytes"),
-            Fact(label="Kept because an update here needs them", value=plan.kept, kind="count"),
+            Fact(
+                label="Kept because an update here needs them",
+                value=plan.still_needed,
+                kind="count",
+            ),
         ),
         columns=(Column(label="File"), Column(label="Size", kind="bytes")),
         rows=tuple((file.name.text, file.size_bytes) for file in plan.files),
@@ -222,7 +226,7 @@ def faults_section(faults: Faults) -> Section:
     """What is wrong with a bundle's files on the media, and what of it another copy made good."""
 
     def row(fault: Fault, recovered: str = "") -> tuple[Cell, ...]:
-        return _FAULTS[fault.verdict] + recovered, fault.path, fault.expected, fault.found
+        return _FAULTS[fault.verdict] + recovered, fault.path, fault.expected, fault.actual
 
     recovered = ", taken from another copy"
     return Section(

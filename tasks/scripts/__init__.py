@@ -14,7 +14,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimits:
-    """How much of a script's answer is read; whatever it writes beyond is refused.
+    """The most that is read of a script's answer; a longer answer is refused.
 
     Attributes:
         size_bytes: Of the whole answer. 200,000 approvals with their updates and as many declines

@@ -33,7 +33,7 @@ def prove_content(run: RunContext, listing: ContentListing, *, everything: bool 
     try:
         for batch in copy_files(run.server, None, items(), progress=run.progress):
             results = [(waiting.pop(result.item), result.digests) for result in batch]
-            listing.settle(results)
+            listing.record_digests(results)
             run.hash_cache.remember(
                 ((file, digests) for file, digests in results if digests), now=run.clock()
             )

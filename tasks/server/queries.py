@@ -157,8 +157,8 @@ def read_all_approvals(run: RunContext, facts: ServerFacts) -> ServerDecisions:
         ScriptFailedError: They are fewer. What changed in between is seen alike by the next run.
     """
     found = read_approvals(run)
-    approved = {each.update_id for each in found.decisions.approvals}
-    declined = found.decisions.declined_ids()
+    approved = {each.update_id for each in found.approval_set.approvals}
+    declined = found.approval_set.declined_ids()
     for what, counted, named in (
         ("approved", facts.approved_count, len(approved)),
         ("declined", facts.declined_count, len(declined)),

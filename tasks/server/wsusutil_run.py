@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from blake3 import blake3
-
+from tasks.content.digest import blake3_of_chunks
 from tasks.content.names import Blake3
 from tasks.errors import AirGapError, HostFileError, PackageError, ServiceDownError, WsusutilError
 from tasks.hosts.host import JobStatus
@@ -289,13 +288,10 @@ def fetch_package(run: RunContext, source: HostPath, target: Path) -> int | None
 
 def digest_on_server(run: RunContext, path: HostPath) -> Blake3 | None:
     """BLAKE3 of a file as the server gives it to us now; None when there is none to be read."""
-    hasher = blake3()
     try:
-        for view in run.server.read(path):
-            hasher.update(view)
+        return blake3_of_chunks(run.server.read(path))
     except _UNREADABLE:
         return None
-    return Blake3(hasher.digest())
 
 
 def _read_log(run: RunContext, attempt: Attempt) -> LogSummary:

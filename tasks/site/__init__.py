@@ -1,1 +1,1 @@
-"""The site file: what one side of one site is told about itself."""
+"""The site file: the settings of one side of one site."""

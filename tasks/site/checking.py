@@ -1,4 +1,4 @@
-"""Faults of a site file that show only in the files that it names: keys and pinned host keys."""
+"""Checks of the files that a site file names: keys, host keys and SSH identities."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from tasks.site.settings import Site
 
 
 def require_keys(site: Site) -> None:
-    """See that every key that a site file names is one, before hours of work need it.
+    """Check that every key file of a site file contains a key, before hours of work need it.
 
     Raises:
-        SiteFileError: All that are not.
+        SiteFileError: At least one does not; the error names all.
     """
     if faults := list(_key_faults(site)):
         raise site_file_error(site.path, faults)
 
 
 def require_sound(site: Site) -> None:
-    """Check all that can be checked of a site file without its server.
+    """Check everything in a site file that can be checked without the server.
 
-    Beyond ``require_keys`` these are things with which most commands could still work: this side's
-    own key among the trusted ones, and files that would keep SSH from connecting.
+    In addition to ``require_keys``, this finds faults with which most commands could still work:
+    this side's own key among the trusted keys, and files that would stop SSH from connecting.
 
     Raises:
-        SiteFileError: All faults.
+        SiteFileError: There is a fault; the error names all.
     """
     if faults := [*_key_faults(site), *_own_key_faults(site), *_ssh_faults(site)]:
         raise site_file_error(site.path, faults)
@@ -40,7 +40,7 @@ def require_sound(site: Site) -> None:
 
 def _key_faults(site: Site) -> Iterator[Fault]:
     trust = site.trust
-    named: list[tuple[KeyPath, Path | None, Callable[[Path], object]]] = [
+    key_files: list[tuple[KeyPath, Path | None, Callable[[Path], object]]] = [
         (("signing_key",), trust.signing_key, load_signing_key),
         *(
             (("trusted_keys", number), path, load_public_key)
@@ -48,7 +48,7 @@ def _key_faults(site: Site) -> Iterator[Fault]:
         ),
         (("receipt_secret",), trust.receipt_secret, load_receipt_secret),
     ]
-    for key, path, load in named:
+    for key, path, load in key_files:
         try:
             if path is not None:
                 load(path)
@@ -57,16 +57,19 @@ def _key_faults(site: Site) -> Iterator[Fault]:
 
 
 def _own_key_faults(site: Site) -> Iterator[Fault]:
-    """Find this side's own key among the trusted: it would stand for the other side's seal."""
+    """Find this side's own key among the trusted keys.
+
+    With it there, this side would accept its own bundles as bundles of the other side.
+    """
     try:
         own = load_signing_key(site.trust.signing_key).public
     except UsageError:
-        return  # told by the faults of keys
+        return  # _key_faults reports it
     for number, path in enumerate(site.trust.trusted_keys):
         try:
             is_own = load_public_key(path) == own
         except UsageError:
-            continue  # told too
+            continue  # _key_faults reports it
         if is_own:
             sentence = f"{path} is this side's own key; name the other side's public key"
             yield Fault(("trust", "trusted_keys", number), sentence)
@@ -76,10 +79,10 @@ def _ssh_faults(site: Site) -> Iterator[Fault]:
     server = site.server
     if server.address == LOCAL or server.known_hosts is None:
         return
-    if sentence := _unpinned(server.known_hosts, parse_ssh_address(server.address).known_name):
+    if sentence := _pinning_fault(server.known_hosts, parse_ssh_address(server.address).known_name):
         yield Fault(("server", "known_hosts"), sentence)
     if server.identity_file is not None:
-        # paramiko takes a while to load, and a site without SSH never needs it.
+        # Imported here, because paramiko takes a while to load and only sites with SSH need it.
         from tasks.hosts.ssh_identity import load_identity  # noqa: PLC0415
 
         try:
@@ -88,8 +91,8 @@ def _ssh_faults(site: Site) -> Iterator[Fault]:
             yield Fault(("server", "identity_file"), error.message)
 
 
-def _unpinned(known_hosts: Path, name: str) -> str | None:
-    """Say why a file pins no host key for a server; None when it pins one."""
+def _pinning_fault(known_hosts: Path, name: str) -> str | None:
+    """Explain why a file pins no host key for a server; None if it pins one."""
     try:
         if any(not key.revoked for key in pinned_keys(known_hosts, name)):
             return None

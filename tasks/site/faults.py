@@ -1,4 +1,4 @@
-"""Faults of a site file in plain sentences, each with its line, its key and a suggestion."""
+"""The faults of a site file as plain sentences, with line, key and a suggestion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     for name, field in Site.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
-# By pydantic's type of the error: the thing that was expected.
+# The expected value, by the type of pydantic's error.
 _EXPECTED: Mapping[str, str] = {
     "string_type": "text in quotes",
     "path_type": "a path in quotes",
@@ -41,7 +41,7 @@ _EXPECTED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: the path of its key, and a sentence about it."""
+    """A fault: the path of its key, and a sentence."""
 
     key: KeyPath
     sentence: str
@@ -51,25 +51,26 @@ def site_file_error(path: Path, faults: Iterable[Fault]) -> SiteFileError:
     """Make one error of all faults, in the order of the file's lines.
 
     Args:
-        path: The site file; read again for the lines, and named without them where it cannot be.
-        faults: At least one.
+        path: The site file. It is read again to find the lines; if that fails, the error has none.
+        faults: At least one fault.
     """
     try:
         lines = key_lines(read_text(path))
     except (OSError, ValueError):
         lines = {}
-    placed = [(line_of(fault.key, lines), fault) for fault in faults]
-    placed.sort(key=lambda entry: entry[0] or 0)
-    return SiteFileError(path=path, problems=tuple(_problem(line, fault) for line, fault in placed))
+    by_line = [(line_of(fault.key, lines), fault) for fault in faults]
+    by_line.sort(key=lambda entry: entry[0] or 0)
+    problems = tuple(_problem(line, fault) for line, fault in by_line)
+    return SiteFileError(path=path, problems=problems)
 
 
 def read_text(path: Path) -> str:
-    """Read a site file's text; editors on Windows begin UTF-8 with a byte order mark."""
+    """Read a site file as UTF-8; a byte order mark, which editors on Windows write, is skipped."""
     return path.read_text(encoding="utf-8-sig")
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Say in our words what pydantic found."""
+    """Translate pydantic's errors into plain sentences."""
     return [Fault(problem["loc"], _sentence(problem)) for problem in error.errors()]
 
 
@@ -89,14 +90,14 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         return str(problem["ctx"]["error"])
     if kind not in _EXPECTED:
         return str(problem["msg"])
-    found = problem["input"]
+    value = problem["input"]
     limits = {name: _plain(limit) for name, limit in problem.get("ctx", {}).items()}
     expected = _EXPECTED[kind].format(**limits)
-    return f"expected {expected}, found {_shown(found)}{_value_hint(expected, found)}"
+    return f"expected {expected}, found {_shown(value)}{_value_hint(expected, value)}"
 
 
 def _unknown_hint(key: KeyPath) -> str:
-    """Suggest the key that was meant, or the table in which this key belongs."""
+    """Suggest a similar key, or the table to which this key belongs."""
     name = str(key[-1])
     owner = next((table for table, model in _SECTIONS.items() if name in model.model_fields), None)
     if owner is not None:
@@ -104,23 +105,23 @@ def _unknown_hint(key: KeyPath) -> str:
     return _did_you_mean(name, _SECTIONS if len(key) == 1 else _SECTIONS[str(key[0])].model_fields)
 
 
-def _value_hint(expected: str, found: object) -> str:
-    values = expected.split("'")[1::2]
-    return _did_you_mean(found, values) if isinstance(found, str) else ""
+def _value_hint(expected: str, value: object) -> str:
+    choices = expected.split("'")[1::2]
+    return _did_you_mean(value, choices) if isinstance(value, str) else ""
 
 
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    matches = get_close_matches(name.lower(), list(known), n=1)
+def _did_you_mean(name: str, choices: Iterable[str]) -> str:
+    matches = get_close_matches(name.lower(), list(choices), n=1)
     return f"; did you mean {matches[0]}?" if matches else ""
 
 
 def _plain(limit: object) -> object:
-    """Write a limit of a share or of hours as a site file does: 1, not 1.0."""
+    """Return a whole number without its decimal point, as a site file has it: 1, not 1.0."""
     return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _shown(value: object) -> str:
-    """Show a value of a TOML file on one line, cut where it is long."""
+    """Format a value of a TOML file on one line, and shorten a long one."""
     if isinstance(value, dict):
         return "a table"
     if isinstance(value, list | tuple):

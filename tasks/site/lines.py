@@ -1,7 +1,7 @@
-"""The line on which each key of a TOML text stands.
+"""Find the line of each key in a TOML text, because ``tomllib`` reports no positions.
 
-``tomllib`` gives no positions. It is the parser here too: the text is cut into statements (a
-table's header, or a key with its value), each the fewest lines that ``tomllib`` takes alone.
+The text is cut into statements, each the header of a table or a key with its value. A statement
+ends with the first line up to which ``tomllib`` can parse it alone.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 KeyPath = tuple[str | int, ...]
-"""The keys that lead to a value, and the index of an entry of a list: ``("trust", "keys", 0)``."""
+"""The keys and list indexes that lead to a value, for example ``("trust", "keys", 0)``."""
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
     """Map each key path of a valid TOML text to its line, counted from 1.
 
-    Entries of a list have no path of their own, and tables of an array of tables share one.
+    Entries of a list have no path; the tables of an array of tables share one path.
     """
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
@@ -35,13 +35,13 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
-    """Find the line of a key, else of the nearest table around it; None when none is written."""
+    """Find the line of a key, or of the nearest table around it; None if the text has neither."""
     lengths = range(len(path), 0, -1)
     return next((lines[path[:length]] for length in lengths if path[:length] in lines), None)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
-    """Yield each statement with the number of its first line and what it alone means."""
+    """Yield the number of each statement's first line, its text, and its parsed content."""
     statement, first = "", 1
     for number, line in enumerate(text.split("\n"), 1):
         if not statement:
@@ -50,7 +50,7 @@ def _statements(text: str) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
         try:
             content = tomllib.loads(statement)
         except tomllib.TOMLDecodeError:
-            continue  # its value goes on in the next line
+            continue  # the value continues on the next line
         if content:
             yield first, statement, content
         statement = ""

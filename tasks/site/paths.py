@@ -1,8 +1,10 @@
-"""Paths in a site file: made absolute and checked while it is read.
+"""Types for the paths in a site file; validation makes them absolute and checks them.
 
-Each type reads its folder from pydantic's validation context, ``{"folder": <the site file's>}``.
-Paths of this machine are relative to that folder. Paths of the server are too where its platform is
-posix; on Windows they stay as they stand. Their sections name ``address`` and ``platform`` first.
+Pydantic's validation context must be ``{"folder": <folder of the site file>}``. Relative paths of
+this machine start at that folder, and so do paths of the server if its ``platform`` is ``posix``.
+Paths of a Windows server stay unchanged.
+
+A section with paths of the server must have its fields ``address`` and ``platform`` before them.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def _existing_file(path: Path) -> Path:
             return path
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except OSError as error:  # a folder that we may not enter, a name too long
+    except OSError as error:  # for example a folder without permission, or a name too long
         raise ValueError(f"file cannot be reached: {path}: {error.strerror}") from error
     raise ValueError(f"file not found: {path}")
 
@@ -57,7 +59,8 @@ def _on_server(text: str, info: ValidationInfo[Any]) -> str:
 
 
 def _with_entries(values: tuple[Value, ...]) -> tuple[Value, ...]:
-    # Not `min_length`: pydantic counts only entries without a fault, and tells one fault twice.
+    # Not `min_length`: pydantic counts only entries without a fault, so it would report a fault
+    # in the only entry twice.
     if not values:
         raise ValueError("expected a list with at least one entry, found none")
     return values
@@ -66,28 +69,29 @@ def _with_entries(values: tuple[Value, ...]) -> tuple[Value, ...]:
 def _program(command: tuple[str, ...], info: ValidationInfo[Any]) -> tuple[str, ...]:
     program = command[0]
     if "/" not in program and "\\" not in program:
-        return command  # a bare name is looked up on the server's PATH
+        return command  # the server finds a bare name on its PATH
     program = _on_server(program, info)
-    is_here = info.data.get("address") == LOCAL and Path(program).is_absolute()
-    if is_here and not os.path.exists(program):  # noqa: PTH110  pathlib raises where this says no
+    is_local = info.data.get("address") == LOCAL and Path(program).is_absolute()
+    # os.path.exists returns False for paths for which pathlib raises an error.
+    if is_local and not os.path.exists(program):  # noqa: PTH110
         raise ValueError(f"program not found: {program}")
     return (program, *command[1:])
 
 
 LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
-"""A file or folder of this machine; it need not be there yet."""
+"""A file or folder of this machine, which need not exist yet."""
 
 LocalFile = Annotated[LocalPath, AfterValidator(_existing_file)]
-"""A file of this machine that has to be there."""
+"""A file of this machine, which must exist."""
 
 MountPath = Annotated[LocalPath, AfterValidator(_without_links)]
-"""A mount point, which may be reached by a link; below it no link is followed."""
+"""A mount point with links in its path resolved; below it no link is followed."""
 
 ServerPath = Annotated[str, AfterValidator(_on_server)]
 """A folder of the server."""
 
 LocalFiles = Annotated[tuple[LocalFile, ...], Field(strict=False), AfterValidator(_with_entries)]
-"""Files of this machine, one at least."""
+"""At least one file of this machine; all must exist."""
 
 ServerCommand = Annotated[
     tuple[str, ...],
@@ -95,4 +99,4 @@ ServerCommand = Annotated[
     AfterValidator(_with_entries),
     AfterValidator(_program),
 ]
-"""A program of the server with arguments of its own. On this machine it has to be there."""
+"""A program of the server with its first arguments. On this machine it must exist."""

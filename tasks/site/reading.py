@@ -1,4 +1,4 @@
-"""Read a site file: all that is wrong with it at once, each with its line and key path."""
+"""Read a site file, and report all its faults at once, each with its line and key."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tasks.site.settings import Site
 
 _SITES_VARIABLE = "WSUS_AIRGAP_SITES"
 _NAME_IT = "Name the site's file with --site, or in the variable WSUS_AIRGAP_SITE."
-_at_hand: dict[str, Path] = {}
+_registered_sites: dict[str, Path] = {}
 
 
 def read_site(path: Path) -> Site:
-    """Read and judge a site file.
+    """Read and validate a site file.
 
     Raises:
         PathMissingError: There is no such file.
-        SiteFileError: Everything that is wrong with it, files that it names and that are not
-            there included.
+        SiteFileError: The file cannot be read, or has faults; missing files that it names are
+            faults too.
     """
     path = Path(os.path.abspath(path))
     try:
@@ -50,39 +50,39 @@ def read_site(path: Path) -> Site:
 
 
 def require_side(site: Site, side: Side, command: str) -> None:
-    """Refuse a command of the other side (``WrongSideError``)."""
+    """Check that a command is one of this side (``WrongSideError`` if not)."""
     if site.side is not side:
         raise WrongSideError(
             command=command, expected=side.value, found=site.side.value, path=site.path
         )
 
 
-def lay_out_site(path: Path) -> Site:
-    """Read a site file and keep it at hand for the runs of this process, by its name."""
+def register_site(path: Path) -> Site:
+    """Read a site file and register its name for the runs of this process."""
     site = read_site(path)
-    _at_hand[site.name] = site.path
+    _registered_sites[site.name] = site.path
     return site
 
 
 def find_site(name: str) -> Site:
-    """Find a site by name: one laid out by this process, else in the worker's sites folder.
+    """Read a site by name: registered by this process, or else from the worker's sites folder.
 
-    The folder is named by the environment of the worker (``WSUS_AIRGAP_SITES``), never by a
-    parameter of a run, so that whoever may start runs cannot point them at another file.
+    Only the environment of the worker names that folder (``WSUS_AIRGAP_SITES``), and no parameter
+    of a run does, because people who may start runs must not choose other files.
 
     Raises:
-        PathMissingError: No such folder is named, or it has no file of this site.
-        SiteFileError: The file is wrong, or is another site's.
+        PathMissingError: The variable is not set, or the folder has no file of this site.
+        SiteFileError: The file has faults, or is the file of another site.
     """
-    if name in _at_hand:
-        return read_site(_at_hand[name])
+    if name in _registered_sites:
+        return read_site(_registered_sites[name])
     folder = os.environ.get(_SITES_VARIABLE)
     if not folder:
         raise PathMissingError(what=f"the folder of site files ({_SITES_VARIABLE})", path="(unset)")
     if Path(name).name != name or name in {"", ".", ".."} or not name.isprintable():
         raise PathMissingError(what="the site", path=repr(name))
     site = read_site(Path(folder) / f"{name}.toml")
-    if site.name != name:  # a copy that was put aside: not the site that was asked for
+    if site.name != name:  # for example a copy of another site's file under a new name
         problem = f"{site.name!r}, and the file is called after {name!r}"
         raise site_file_error(site.path, [Fault(("site", "name"), problem)])
     return site

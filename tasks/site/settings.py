@@ -1,6 +1,6 @@
-"""The site file as frozen models. Unknown keys and wrong types are errors; defaults stand here.
+"""The site file as frozen models, with all defaults. Unknown keys and wrong types are errors.
 
-Validated with the context that ``tasks.site.paths`` describes; all paths are absolute once read.
+Validation needs the context that ``tasks.site.paths`` describes, and makes all paths absolute.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def _server_address(address: str) -> str:
 
 
 def _pinned(known_hosts: Path | None, info: ValidationInfo) -> Path | None:
-    # An address that was refused is one that was meant for SSH.
+    # The address is missing from ``info.data`` if it was refused; it was then meant for SSH.
     if known_hosts is None and info.data.get("address") != LOCAL:
         raise ValueError("needed with an ssh:// address (strict host keys)")
     return known_hosts
@@ -49,13 +49,13 @@ def _web_address(url: str) -> str:
 
 
 class Section(BaseModel):
-    """A table of the site file: frozen, with no key but those of its model."""
+    """A table of the site file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
 
 class SiteSection(Section):
-    """``[site]``: who we are."""
+    """``[site]``: the name of the site, this side, and its state folder."""
 
     name: SiteName
     side: Annotated[Side, Field(strict=False)]
@@ -63,11 +63,13 @@ class SiteSection(Section):
 
 
 class ServerSection(Section):
-    """``[server]``: the WSUS server of this side and how to reach it.
+    """``[server]``: the WSUS server of this side and the way to reach it.
 
-    ``command_limit_hours`` is when a running wsusutil raises an alarm; nothing is killed.
-    ``script_limit_minutes`` is how long one question to the server may take.
-    ``service_wait_seconds`` is how long a service that was started may take to run.
+    Attributes:
+        command_limit_hours: Time after which the report warns of a running wsusutil; it is never
+            killed.
+        script_limit_minutes: Longest time for one script on the server.
+        service_wait_seconds: Longest time for a started service to reach its running state.
     """
 
     address: Annotated[str, AfterValidator(_server_address)] = LOCAL
@@ -85,7 +87,7 @@ class ServerSection(Section):
 
 
 class MediaSection(Section):
-    """``[media]``: where media are mounted on the orchestrator."""
+    """``[media]``: the mount point of the media on the orchestrator, and limits for them."""
 
     path: MountPath
     return_path: LocalPath | None = None
@@ -95,7 +97,7 @@ class MediaSection(Section):
 
 
 class TrustSection(Section):
-    """``[trust]``: our own key, whom we believe, and how old a bundle may be."""
+    """``[trust]``: this side's key, the trusted keys, and the largest age of a bundle."""
 
     signing_key: LocalFile
     trusted_keys: LocalFiles
@@ -106,9 +108,9 @@ class TrustSection(Section):
 
 
 class PolicySection(ApprovalPolicy, Section):
-    """``[policy]``: what to do where there is a choice; the default is the careful one.
+    """``[policy]``: choices and limits, with cautious defaults.
 
-    Of approvals it says what ``ApprovalPolicy`` says, under the same names.
+    The keys for approvals are those of ``ApprovalPolicy``.
     """
 
     mode: Annotated[Mode, Field(strict=False)] = Mode.INCREMENTAL
@@ -120,7 +122,7 @@ class PolicySection(ApprovalPolicy, Section):
 
 
 class PrefectSection(Section):
-    """``[prefect]``: the API to run flows against; left out, an embedded server is used."""
+    """``[prefect]``: address of Prefect's API; without it an embedded server is started."""
 
     api_url: Annotated[str, AfterValidator(_web_address)] | None = None
 
@@ -138,20 +140,20 @@ class Site(Section):
 
     @property
     def name(self) -> str:
-        """The site's name, which names its bundles too."""
+        """The site's name, with which the names of its bundles begin."""
         return self.site.name
 
     @property
     def side(self) -> Side:
-        """The network that this file is for."""
+        """The side that this file is for."""
         return self.site.side
 
     @property
     def state_dir(self) -> Path:
-        """Absolute folder of state, reports and locks of this side."""
+        """The folder of this side's state, reports and locks; absolute."""
         return self.site.state_dir
 
     @property
     def receipts_dir(self) -> Path:
-        """Where receipts are written: the return medium, else below the state folder."""
+        """The folder for receipts: on the return medium, or else below the state folder."""
         return self.media.return_path or self.state_dir / "receipts"

@@ -14,7 +14,7 @@ from tasks.approvals.apply import (
     operations,
     read_outcomes,
 )
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import Action, ApprovalSet
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
@@ -41,7 +41,7 @@ PRESENT = decisions(approval(3), decline(4), approval(5), groups=[SERVERS])
 
 
 def made() -> ApprovalPlan:
-    situation = Situation(LAST, INCOMING, PRESENT, Facts(known=KNOWN))
+    situation = Situation(LAST, INCOMING, PRESENT, UpdateStates(on_server=KNOWN))
     return plan_approvals(situation, ApprovalPolicy(), now=NOW)
 
 
@@ -133,28 +133,32 @@ def test_what_the_server_does_not_show_was_not_done_whatever_the_script_said() -
 
 def test_another_decision_than_the_one_asked_for_was_not_done_and_is_nobodys_own() -> None:
     asked, other = approval(1, RING, deadline=FAR), approval(1, RING)
-    situation = Situation(ApprovalSet(), decisions(asked), decisions(), Facts(known=KNOWN))
+    situation = Situation(
+        ApprovalSet(), decisions(asked), decisions(), UpdateStates(on_server=KNOWN)
+    )
     plan = plan_approvals(situation, ApprovalPolicy(), now=NOW)
     said = read_outcomes(plan, [outcome(1)])
     (failure,) = keep_what_server_shows(said, decisions(other)).failed
-    assert (failure.error, failure.left) == (NOT_SEEN, other)
+    assert (failure.error, failure.made_instead) == (NOT_SEEN, other)
 
     last = next_applied(
         ApprovalSet(), decisions(asked), plan, keep_what_server_shows(said, decisions(other))
     )
     assert last.approvals == (other,)
-    again = Situation(last, decisions(asked), decisions(other), Facts(known=KNOWN))
+    again = Situation(last, decisions(asked), decisions(other), UpdateStates(on_server=KNOWN))
     (mended,) = plan_approvals(again, ApprovalPolicy(), now=NOW).actions
     assert mended.approval == asked
 
 
 def test_an_approval_that_was_not_replaced_is_left_by_nobody() -> None:
     before, asked = approval(1), approval(1, deadline=FAR)
-    situation = Situation(ApprovalSet(), decisions(asked), decisions(before), Facts(known=KNOWN))
+    situation = Situation(
+        ApprovalSet(), decisions(asked), decisions(before), UpdateStates(on_server=KNOWN)
+    )
     last = decisions(before)
     plan = plan_approvals(replace(situation, last=last), ApprovalPolicy(), now=NOW)
     (failure,) = keep_what_server_shows(read_outcomes(plan, [outcome(1)]), decisions(before)).failed
-    assert failure.left is None
+    assert failure.made_instead is None
 
 
 def test_without_an_answer_only_what_the_server_shows_was_done() -> None:
@@ -222,8 +226,8 @@ def test_what_waits_or_is_overruled_keeps_its_earlier_entry() -> None:
     incoming = decisions(approval(1, deadline=FAR), approval(2, deadline=FAR), approval(6))
     present = decisions(approval(1), approval(2, optional=True))
     missing = frozenset({RevisionId(u(1), 100), RevisionId(u(6), 100)})
-    facts = Facts(known=KNOWN, content_missing=missing)
-    plan = plan_approvals(Situation(last, incoming, present, facts), ApprovalPolicy(), now=NOW)
+    states = UpdateStates(on_server=KNOWN, content_missing=missing)
+    plan = plan_approvals(Situation(last, incoming, present, states), ApprovalPolicy(), now=NOW)
     after = next_applied(last, incoming, plan, read_outcomes(plan, []))
     assert after.approvals == last.approvals
 
@@ -231,7 +235,9 @@ def test_what_waits_or_is_overruled_keeps_its_earlier_entry() -> None:
 def test_what_was_in_place_is_ours_from_now_on() -> None:
     here = decisions(approval(1))
     plan = plan_approvals(
-        Situation(ApprovalSet(), here, here, Facts(known=KNOWN)), ApprovalPolicy(), now=NOW
+        Situation(ApprovalSet(), here, here, UpdateStates(on_server=KNOWN)),
+        ApprovalPolicy(),
+        now=NOW,
     )
     assert next_applied(ApprovalSet(), here, plan, read_outcomes(plan, [])).approvals == (
         approval(1),

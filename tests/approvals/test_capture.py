@@ -47,14 +47,14 @@ LINES: list[dict[str, Any]] = [
 
 def test_decisions_are_captured_with_accepted_licence_terms_alone() -> None:
     captured = read_decisions(LINES)
-    assert captured.decisions.approvals == (approval(1), approval(2))
-    assert captured.decisions.declines == (decline(3),)
-    assert captured.decisions.licenses == (license_of(1),)
-    assert captured.decisions.groups == (("All Computers",), SERVERS)
+    assert captured.approval_set.approvals == (approval(1), approval(2))
+    assert captured.approval_set.declines == (decline(3),)
+    assert captured.approval_set.licenses == (license_of(1),)
+    assert captured.approval_set.groups == (("All Computers",), SERVERS)
 
 
 def test_who_approved_and_when_does_not_travel() -> None:
-    written = b"".join(read_decisions(LINES).decisions.encoded())
+    written = b"".join(read_decisions(LINES).approval_set.encoded())
     assert b"Administrator" not in written
     assert b"2031-01-01" not in written
 
@@ -66,7 +66,7 @@ def test_approved_updates_that_lack_files_are_named() -> None:
 
 def test_a_server_without_decisions_is_one_too() -> None:
     captured = read_decisions([])
-    assert captured.decisions.approvals == ()
+    assert captured.approval_set.approvals == ()
     assert captured.unready() == ()
 
 

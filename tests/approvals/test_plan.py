@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     UNASSIGNED_COMPUTERS,
@@ -45,11 +45,11 @@ def plan(
     incoming: ApprovalSet = NOTHING,
     present: ApprovalSet = NOTHING,
     policy: ApprovalPolicy | None = None,
-    **facts: Any,
+    **states: Any,
 ) -> ApprovalPlan:
-    if "superseded_by" in facts:
-        facts["superseded_by"] = looked_up(facts["superseded_by"])
-    situation = Situation(last, incoming, present, Facts(**({"known": KNOWN} | facts)))
+    if "superseded_by" in states:
+        states["superseded_by"] = looked_up(states["superseded_by"])
+    situation = Situation(last, incoming, present, UpdateStates(**({"on_server": KNOWN} | states)))
     return plan_approvals(situation, policy or ApprovalPolicy(), now=NOW)
 
 
@@ -347,9 +347,9 @@ class TestSuccessors:
 
     CHAIN = {u(1): {u(2)}, u(2): {u(3)}}  # noqa: RUF012  # a table that nobody writes to
 
-    def decline_plan(self, *incoming: Approval | Decline, **facts: Any) -> ApprovalPlan:
-        facts = {"superseded_by": {u(1): {u(2)}}} | facts
-        return plan(ONE, decisions(decline(1), *incoming), ONE, **facts)
+    def decline_plan(self, *incoming: Approval | Decline, **states: Any) -> ApprovalPlan:
+        states = {"superseded_by": {u(1): {u(2)}}} | states
+        return plan(ONE, decisions(decline(1), *incoming), ONE, **states)
 
     def test_a_decline_waits_while_its_successor_is_parked(self) -> None:
         made = self.decline_plan(approval(2), content_missing=ids(2))
@@ -522,7 +522,7 @@ def test_five_thousand_decisions_are_planned_in_a_moment() -> None:
         looked_up_ids.append(update_id)
         return chain.get(update_id, ())
 
-    facts = Facts(known=known, superseded_by=superseded_by)
-    made = plan_approvals(Situation(NOTHING, incoming, NOTHING, facts), ApprovalPolicy(), now=NOW)
+    states = UpdateStates(on_server=known, superseded_by=superseded_by)
+    made = plan_approvals(Situation(NOTHING, incoming, NOTHING, states), ApprovalPolicy(), now=NOW)
     assert len(made.actions) == 10_000
     assert len(looked_up_ids) == len(chain) + 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.approvals.apply import next_applied
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     Action,
@@ -67,9 +67,9 @@ def sides(draw: st.DrawFn) -> ApprovalSet:
 
 
 revisions = st.frozensets(st.sampled_from(EVERY_REVISION), max_size=3)
-facts = st.builds(
-    Facts,
-    known=st.one_of(st.just(frozenset(EVERY_REVISION)), revisions),
+states = st.builds(
+    UpdateStates,
+    on_server=st.one_of(st.just(frozenset(EVERY_REVISION)), revisions),
     expired=revisions,
     license_pending=revisions,
     content_missing=revisions,
@@ -85,7 +85,7 @@ policies = st.builds(
     min_deadline_days=st.sampled_from([0, 7]),
 )
 situations = st.one_of(
-    st.builds(Situation, sides(), sides(), sides(), facts),
+    st.builds(Situation, sides(), sides(), sides(), states),
     # Mostly as it is in life: little has changed since the last time.
     sides().flatmap(
         lambda same: st.builds(
@@ -93,7 +93,7 @@ situations = st.one_of(
             st.just(same),
             st.one_of(st.just(same), sides()),
             st.one_of(st.just(same), sides()),
-            facts,
+            states,
         )
     ),
 )
@@ -116,12 +116,12 @@ def cross(
     server = ModelServer.holding(situation.present)
     outcome = server.carry_out(made, fail=fail)
     after = server.decisions()
-    pending = frozenset(situation.facts.license_pending) - server.accepted
+    pending = frozenset(situation.states.license_pending) - server.accepted
     again = Situation(
         last=next_applied(situation.last, situation.incoming, made, outcome),
         incoming=situation.incoming,
         present=after,
-        facts=replace(situation.facts, license_pending=pending),
+        states=replace(situation.states, license_pending=pending),
     )
     return Crossing(made, situation.present, after, again)
 
@@ -219,7 +219,7 @@ def test_nothing_waiting_or_near_its_deadline_is_ever_applied(
     for action in made.actions:
         if action.operation != "approve" or action.action is Action.NOT_APPROVED:
             continue
-        assert action.id not in situation.facts.content_missing
+        assert action.id not in situation.states.content_missing
         assert action.group != ALL_COMPUTERS
         assert action.deadline is None or action.deadline >= limit
 

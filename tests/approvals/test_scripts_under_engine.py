@@ -17,7 +17,7 @@ import pytest
 
 import deploy.lab
 from tasks.approvals.apply import ApplyOutcome, next_applied, operations, read_outcomes
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import Action, Approval, ApprovalSet, GroupPath
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
@@ -68,7 +68,7 @@ def state(side: Side) -> dict[str, Any]:
     return deploy.lab.state(side.lab, side.name)
 
 
-def facts_of(side: Side, incoming: ApprovalSet) -> Facts:
+def states_of(side: Side, incoming: ApprovalSet) -> UpdateStates:
     asked = {decision.id for decision in (*incoming.approvals, *incoming.declines)}
     lines = [{"update_id": each.update_id, "revision": each.revision} for each in sorted(asked)]
     answers = side.run("read-updates", {"kind": "settings"}, *lines)
@@ -76,8 +76,8 @@ def facts_of(side: Side, incoming: ApprovalSet) -> Facts:
         (each.update_id, each.revision) for each in sorted(asked)
     ]
     by_id = dict(zip(sorted(asked), answers, strict=True))
-    return Facts(
-        known={id_ for id_, each in by_id.items() if each["found"]},
+    return UpdateStates(
+        on_server={id_ for id_, each in by_id.items() if each["found"]},
         license_pending={
             id_
             for id_, each in by_id.items()
@@ -88,8 +88,8 @@ def facts_of(side: Side, incoming: ApprovalSet) -> Facts:
 
 
 def plan(side: Side, incoming: ApprovalSet, last: ApprovalSet | None = None) -> ApprovalPlan:
-    present = side.decisions().decisions
-    situation = Situation(last or ApprovalSet(), incoming, present, facts_of(side, incoming))
+    present = side.decisions().approval_set
+    situation = Situation(last or ApprovalSet(), incoming, present, states_of(side, incoming))
     return plan_approvals(situation, ACCEPT, now=NOW)
 
 
@@ -109,7 +109,7 @@ def approvable(side: Side, count: int) -> list[tuple[str, int]]:
     captured = side.decisions()
     found = {
         approval.id: None
-        for approval in captured.decisions.approvals
+        for approval in captured.approval_set.approvals
         if approval.action is Action.INSTALL
         and captured.updates[approval.id].latest
         and not captured.updates[approval.id].license_required
@@ -129,25 +129,25 @@ def approve(update: tuple[str, int], group: GroupPath, **changes: Any) -> dict[s
 def test_what_is_read_is_what_the_server_holds(staging: Side) -> None:
     captured = staging.decisions()
     held = state(staging)
-    read = [approval.as_json() for approval in captured.decisions.approvals]
+    read = [approval.as_json() for approval in captured.approval_set.approvals]
     assert sorted(read, key=json.dumps) == sorted(held["approvals"], key=json.dumps)
-    assert [each.as_json() for each in captured.decisions.declines] == held["declines"]
-    assert {each.id for each in captured.decisions.approvals} == captured.updates.keys()
-    assert all(path[0] == "All Computers" for path in captured.decisions.groups)
-    assert any(path[-1] == "Unassigned Computers" for path in captured.decisions.groups)
-    assert any(not "".join(path).isascii() for path in captured.decisions.groups)
+    assert [each.as_json() for each in captured.approval_set.declines] == held["declines"]
+    assert {each.id for each in captured.approval_set.approvals} == captured.updates.keys()
+    assert all(path[0] == "All Computers" for path in captured.approval_set.groups)
+    assert any(path[-1] == "Unassigned Computers" for path in captured.approval_set.groups)
+    assert any(not "".join(path).isascii() for path in captured.approval_set.groups)
 
 
 def test_a_server_without_approvals_is_read_too(disconnected: Side) -> None:
     captured = disconnected.decisions()
-    assert captured.decisions.approvals == ()
+    assert captured.approval_set.approvals == ()
     assert not captured.updates
 
 
 def test_a_round_trip_ends_equal_and_a_second_one_changes_nothing(
     staging: Side, disconnected: Side
 ) -> None:
-    incoming = staging.decisions().decisions
+    incoming = staging.decisions().approval_set
     first = plan(disconnected, incoming)
     outcome = apply(disconnected, first)
     assert outcome.failed == ()
@@ -300,17 +300,17 @@ def test_a_new_revision_takes_the_place_of_the_old_one(imported: Path, tmp_path:
     )
     newest = answer["latest_revision"]
     assert newest > old.revision
-    approval = next(a for a in side.decisions().decisions.approvals if a.id == old.id)
+    approval = next(a for a in side.decisions().approval_set.approvals if a.id == old.id)
     moved = replace(approval, revision=newest)
     assert ask(side, {"op": "approve", **moved.as_json()}) == [("done", None)]
-    after = [a for a in side.decisions().decisions.approvals if a.key == approval.key]
+    after = [a for a in side.decisions().approval_set.approvals if a.key == approval.key]
     assert after == [moved]
 
 
 def test_a_run_killed_anywhere_is_finished_by_the_next_one(
     staging: Side, disconnected: Side
 ) -> None:
-    incoming = staging.decisions().decisions
+    incoming = staging.decisions().approval_set
     made = plan(disconnected, incoming)
     disconnected.ask("apply-approvals", operations(made))
     answer = disconnected.answer("apply-approvals")

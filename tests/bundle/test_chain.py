@@ -115,8 +115,8 @@ def test_a_done_bundle_is_a_repair_whatever_its_age() -> None:
     found = verdict(bundle(6), memory(5, 6), now=NOW + 400 * timedelta(days=1))
 
     assert (found.kind, found.is_newest) == ("repair", True)
-    assert found.known is not None
-    assert found.known.done == NOW - MONTH
+    assert found.earlier_import is not None
+    assert found.earlier_import.done == NOW - MONTH
 
 
 def test_an_older_done_bundle_is_a_repair_that_is_not_newest() -> None:

@@ -19,7 +19,7 @@ from tasks.bundle.manifest import read_entries
 from tasks.bundle.opened_bundle import open_bundle
 from tasks.bundle.plan import MediaLimits
 from tasks.bundle.receipt import read_receipt, seal_receipt
-from tasks.bundle.receipt_code import Awaited, make_code, match_code
+from tasks.bundle.receipt_code import AwaitedBundle, make_code, match_code
 from tasks.bundle.seal import Trust
 from tasks.bundle.unpack import Intake, unpack_content, unpack_documents
 from tasks.bundle.verify import prove_bundle
@@ -109,7 +109,7 @@ def test_the_golden_receipt_and_its_code_are_read(tmp_path: Path, trust: Trust) 
     assert (receipt.outcome, receipt.sequence) == ("partial", 2)
     assert receipt.header_digest.hex == DIGESTS[2]
     assert make_code(receipt, secret) == code
-    awaited = Awaited(receipt.site, receipt.chain, receipt.sequence, receipt.header_digest)
+    awaited = AwaitedBundle(receipt.site, receipt.chain, receipt.sequence, receipt.header_digest)
     assert match_code(code, [awaited], secret).outcome == "partial"
     # Ed25519 is deterministic: whoever seals the same receipt writes the same envelope but for
     # the key; its length is part of the format.

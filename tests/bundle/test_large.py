@@ -58,10 +58,10 @@ def test_a_long_manifest_is_written_read_and_compared_in_flat_memory(tmp_path: P
         pairs = compare_sorted(
             read_entries(one),
             read_entries(other),
-            left_order=lambda entry: entry.order,
-            right_order=lambda entry: entry.order,
+            first_order=lambda entry: entry.order,
+            second_order=lambda entry: entry.order,
         )
-        found = Counter((pair.left is not None, pair.right is not None) for pair in pairs)
+        found = Counter((pair.first is not None, pair.second is not None) for pair in pairs)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

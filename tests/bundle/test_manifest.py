@@ -91,13 +91,13 @@ def test_a_comparison_is_disjoint_complete_and_in_order(
     shared = one[::2]
     right = sorted({e.order: e for e in [*shared, *other]}.values(), key=lambda e: e.order)
 
-    found = list(compare_sorted(one, right, left_order=_order, right_order=_order))
+    found = list(compare_sorted(one, right, first_order=_order, second_order=_order))
 
-    assert [d.left for d in found if d.left is not None] == one
-    assert [d.right for d in found if d.right is not None] == right
-    orders = [(d.left or d.right).order for d in found if (d.left or d.right)]  # type: ignore[union-attr]
+    assert [d.first for d in found if d.first is not None] == one
+    assert [d.second for d in found if d.second is not None] == right
+    orders = [(d.first or d.second).order for d in found if (d.first or d.second)]  # type: ignore[union-attr]
     assert orders == sorted(set(orders))
-    both = {d.left.order for d in found if d.left is not None and d.right is not None}
+    both = {d.first.order for d in found if d.first is not None and d.second is not None}
     assert both == {e.order for e in one} & {e.order for e in right}
 
 

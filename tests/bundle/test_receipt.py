@@ -23,7 +23,7 @@ from tasks.bundle.receipt import (
 )
 from tasks.bundle.receipt_code import (
     _ALPHABET,
-    Awaited,
+    AwaitedBundle,
     looks_like_code,
     make_code,
     match_code,
@@ -145,7 +145,9 @@ def test_the_largest_receipt_stays_below_its_cap(key: SigningKey) -> None:
 
 # --- the typed code -------------------------------------------------------------------------------
 
-AWAITED = [Awaited("alpha", CHAIN, number, Blake3(bytes([number]) * 32)) for number in range(1, 9)]
+AWAITED = [
+    AwaitedBundle("alpha", CHAIN, number, Blake3(bytes([number]) * 32)) for number in range(1, 9)
+]
 _OUTCOMES = st.sampled_from(["complete", "partial", "unlisted"])
 
 

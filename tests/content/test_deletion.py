@@ -29,7 +29,7 @@ def plan(count: int, *, present: int, needed: int = 0) -> DeletePlan:
 def test_a_file_that_an_update_here_still_needs_is_kept_and_counted() -> None:
     made = plan(5, present=100, needed=2)
     assert [each.name.digest for each in made.files] == [file(n).name.digest for n in (2, 3, 4)]
-    assert (made.kept, made.size_bytes) == (2, 21)
+    assert (made.still_needed, made.size_bytes) == (2, 21)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_a_second_run_moves_nothing_and_finds_everything(tmp_path: Path) -> None
 
     placed = _place(tmp_path, items)
 
-    assert sum(len(result.found) for result in placed) == len(items)
+    assert sum(len(result.already_placed) for result in placed) == len(items)
     assert not any(result.moved or result.failed for result in placed)
 
 

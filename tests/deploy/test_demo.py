@@ -1,4 +1,4 @@
-"""What the demo needs is asked for before anything is made, and what it says can be printed."""
+"""The demo checks its needs before it makes anything, and its output can be printed anywhere."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def test_a_demo_over_ssh_without_sshd_names_the_package_and_makes_nothing(
 
     code = run(["demo", str(tmp_path / "lab"), "--ssh"])
 
-    said = capsys.readouterr().err.splitlines()
+    errors = capsys.readouterr().err.splitlines()
     assert code == 64
-    assert "OpenSSH server (sshd), which is not on this machine" in said[-2]
-    assert "apt install openssh-server" in said[-1]
+    assert "OpenSSH server (sshd), which is not on this machine" in errors[-2]
+    assert "apt install openssh-server" in errors[-1]
     assert not (tmp_path / "lab").exists()
 
 

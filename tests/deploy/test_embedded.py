@@ -37,10 +37,10 @@ def _ask(
     server: EmbeddedServer, path: str, method: str = "GET", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(
         method, path, body="{}" if method == "POST" else None,
-        headers={"Content-Type": "application/json", **named},
+        headers={"Content-Type": "application/json", **fields},
     )  # fmt: skip
     answer = connection.getresponse()
     body = answer.read()
@@ -114,8 +114,8 @@ def test_the_server_listens_on_loopback_only_and_talks_to_nobody_else(
     process = psutil.Process(server._child.pid)
     connections = [
         connection
-        for each in (process, *process.children(recursive=True))
-        for connection in each.net_connections(kind="inet")
+        for member in (process, *process.children(recursive=True))
+        for connection in member.net_connections(kind="inet")
     ]
 
     assert any(connection.status == psutil.CONN_LISTEN for connection in connections)
@@ -320,7 +320,7 @@ def test_a_server_that_is_killed_again_and_again_is_lost_in_one_sentence(tmp_pat
             _ask(server, "/api/health")
 
     assert "killed by signal 9" in caught.value.message
-    assert [each.message for each in told] == [caught.value.message]
+    assert [fault.message for fault in told] == [caught.value.message]
 
 
 def test_an_api_that_does_not_answer_is_said(tmp_path: Path) -> None:

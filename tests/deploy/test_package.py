@@ -42,10 +42,10 @@ def test_the_wheel_holds_every_file_of_the_three_folders(wheel: Path) -> None:
     command = ["git", "ls-files", "flows", "tasks", "deploy"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     with zipfile.ZipFile(wheel) as archive:
-        held = set(archive.namelist())
+        shipped = set(archive.namelist())
 
-    assert {name for name in listed.stdout.splitlines() if (ROOT / name).exists()} <= held
-    assert {name.split("/")[0] for name in held} == {
+    assert {name for name in listed.stdout.splitlines() if (ROOT / name).exists()} <= shipped
+    assert {name.split("/")[0] for name in shipped} == {
         "flows", "tasks", "deploy", wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"
     }  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_an_installed_copy_answers_without_its_checkout(wheel: Path, tmp_path: P
 
 def test_every_dependency_is_locked_at_a_version_that_is_allowed() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = {
+    requested = {
         ("requirements.lock",): [
             *project["project"]["dependencies"],
             *project["dependency-groups"]["build"],
@@ -76,7 +76,7 @@ def test_every_dependency_is_locked_at_a_version_that_is_allowed() -> None:
         ),
     }
 
-    for names, requirements in wanted.items():
+    for names, requirements in requested.items():
         locked = _locked(*names)
         for requirement in map(Requirement, requirements):
             version, _ = locked[canonicalize_name(requirement.name)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -30,11 +32,12 @@ from tasks.errors import PrefectServerError
 from tasks.flow_run import report_of
 from tasks.reports.model import CommandReport
 from tasks.run_page import show_text
+from tests.test_architecture import module_of, sources, tree_of
 
 
 @pytest.fixture(autouse=True)
 def one_retry() -> Iterator[None]:
-    """As our commands have it: what is waited for is waited for by us."""
+    """Set Prefect's own retries as our commands do, which wait by themselves."""
     with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
         yield
 
@@ -66,7 +69,7 @@ def answering(port: int) -> Iterator[None]:
 
 @contextmanager
 def silent() -> Iterator[int]:
-    """A port where connections are taken and nothing is ever said."""
+    """A port that accepts connections and never answers."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -81,8 +84,17 @@ def free_port() -> int:
 
 
 def test_the_members_that_prefect_does_not_document_are_those_of_the_installed_version() -> None:
-    # With another version: read what the module says it uses, there, then name that version.
-    assert f"Prefect ({version('prefect')})" in str(prefect_api.__doc__)
+    hidden = re.compile(r"\bprefect\._|_active_services")
+    documents = {
+        module_of(path): str(ast.get_docstring(tree_of(path)))
+        for path in sources("flows", "tasks", "deploy")
+        if hidden.search(path.read_text(encoding="utf-8"))
+    }
+
+    assert documents.keys() == {"tasks.prefect_api", "deploy.prefect_server.application"}
+    for document in documents.values():
+        # With another version: read what the module says it uses, there, then name that version.
+        assert f"Prefect ({version('prefect')})" in " ".join(document.split())
 
 
 def test_a_call_waits_for_a_server_that_comes_back() -> None:

@@ -81,11 +81,11 @@ def _lay_out(folder: Path) -> Path:
 
 
 def _environment(project: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-    kept.pop("WSUS_AIRGAP_VENV", None)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    inherited.pop("WSUS_AIRGAP_VENV", None)
     # No other index is asked, whatever this machine's pip is set up with.
     settings = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(project / "index")}
-    return {**kept, **settings, "PIP_CONFIG_FILE": os.devnull}
+    return {**inherited, **settings, "PIP_CONFIG_FILE": os.devnull}
 
 
 def _start(project: Path, *arguments: str) -> subprocess.Popen[str]:

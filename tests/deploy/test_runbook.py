@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _below(error: type[AirGapError]) -> Iterator[type[AirGapError]]:
-    for each in error.__subclasses__():
-        yield each
-        yield from _below(each)
+    for kind in error.__subclasses__():
+        yield kind
+        yield from _below(kind)
 
 
 def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:

@@ -59,9 +59,9 @@ def wait_for_end(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
     """Wait until a run has ended, one way or the other."""
     limit = time.monotonic() + 150
     while time.monotonic() < limit:
-        found = client.read_flow_run(run.id)
-        if found.state is not None and found.state.is_final():
-            return found
+        current = client.read_flow_run(run.id)
+        if current.state is not None and current.state.is_final():
+            return current
         time.sleep(0.5)
     raise AssertionError(f"run {run.name} does not end")
 

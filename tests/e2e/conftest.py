@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.labs import shared_api, small_lab, stand_in
+from tests.support.labs import small_lab, stand_in
 
-__all__ = ["shared_api", "small_lab", "stand_in"]
+__all__ = ["small_lab", "stand_in"]

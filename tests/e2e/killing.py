@@ -173,9 +173,9 @@ def _bundle_faults(site: Path, media: Path) -> tuple[str, ...]:
     from tasks.errors import AirGapError
     from tasks.importing.incoming import open_incoming, prove
     from tasks.run.context import open_run_context
-    from tasks.site.reading import lay_out_site
+    from tasks.site.reading import register_site
 
-    name = lay_out_site(site).name
+    name = register_site(site).name
     found = []
     for bundle in sorted(media.glob("alpha-*")):
         with open_run_context(name, command="verify", side=None, clock=_now) as place:

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from deploy.lab.rules import agent, approving
+from deploy.lab.rules import approval_actions, content_agent
 from tests.support.labs import Lab, Result, decision, equal_servers
 
 
@@ -101,7 +101,7 @@ def test_a_download_that_failed_is_taken_up_again_once_its_file_is_put_back(
     update_id, revision, name = _an_applied_update(small_lab, first)
     small_lab.content("disconnected", name).unlink()
     with small_lab.server("disconnected") as server:
-        agent.require(server, update_id, revision)  # as when it is approved once more
+        content_agent.require(server, update_id, revision)  # as when it is approved once more
     assert _state(small_lab, update_id, revision) == "Failed"
 
     mended = small_lab.import_(1, expect=first.exit_code)
@@ -117,7 +117,9 @@ def _an_applied_update(lab: Lab, crossed: Result) -> tuple[str, int, str]:
     with lab.server("disconnected") as server:
         for line in crossed.document["approvals"]["applied"]:
             key = line["update_id"], line["revision"]
-            needed = [names[sha1] for sha1 in agent.needed_files(server, *key) if sha1 in names]
+            needed = [
+                names[sha1] for sha1 in content_agent.needed_files(server, *key) if sha1 in names
+            ]
             if line["action"] == "Install" and needed:
                 return (*key, needed[0])
     raise AssertionError("no update with files was approved")
@@ -125,8 +127,8 @@ def _an_applied_update(lab: Lab, crossed: Result) -> tuple[str, int, str]:
 
 def _state(lab: Lab, update_id: str, revision: int) -> str:
     with lab.server("disconnected") as server:
-        agent.catch_up(server)
-        return agent.state_of(server, update_id, revision)
+        content_agent.catch_up(server)
+        return content_agent.state_of(server, update_id, revision)
 
 
 def test_an_export_of_nothing_new_answers_with_the_bundle_that_was_made(small_lab: Lab) -> None:
@@ -160,7 +162,7 @@ def test_an_export_of_nothing_new_answers_with_the_bundle_that_was_made(small_la
     # What was declined on staging outdates the bundle, although no update came.
     with small_lab.server("staging") as server:
         update = small_lab.state("staging")["approvals"][0]["update_id"]
-        approving.decline(server, update)
+        approval_actions.decline(server, update)
     changed = small_lab.export()
     assert changed.document["sequence"] == 5
     assert small_lab.export().document["sequence"] == 5

@@ -7,10 +7,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from deploy.lab.rules import approving, groups, searching
+from deploy.lab.rules import approval_actions, groups, update_search
 from deploy.lab.rules.scope import Scope
-from deploy.lab.rules.searching import UpdateRow
 from deploy.lab.rules.server import Server
+from deploy.lab.rules.update_search import UpdateRow
 from deploy.lab.store.database import ALL_COMPUTERS
 from tests.support.labs import Lab, Result, decision, equal_servers
 
@@ -46,7 +46,7 @@ def _keep_plain_approvals(lab: Lab) -> list[UpdateRow]:
     with lab.server("staging") as server:
         plain = {
             (row.update_id, row.revision): row
-            for row in searching.search_updates(server, Scope())
+            for row in update_search.search_updates(server, Scope())
             if row.state == "Ready"
             and row.approved
             and not row.has_license
@@ -80,7 +80,7 @@ def test_groups_that_wsus_will_not_make_fail_alone_until_they_are_cured(small_la
             group_id = _add_group(server, name)
             added += [group_id, _add_group(server, f"Below {number}", group_id)]
             for each in added[-2:]:
-                approving.approve(server, key, "Install", each)
+                approval_actions.approve(server, key, "Install", each)
     lab.export(expect=0)
 
     bad = {("All Computers", name): said for name, said in BAD_NAMES.items()}

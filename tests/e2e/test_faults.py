@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tasks.content.hash_cache import HashCache
 from tests.support.labs import Lab, Result, equal_servers, make_lab
 
 
@@ -96,16 +94,6 @@ def _wait_for(folder: Path, pattern: str) -> Path:
         assert time.monotonic() < limit
         time.sleep(0.05)
     return found[0]
-
-
-def test_what_cannot_be_remembered_for_the_next_run_does_not_change_how_this_one_ended(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def disk_is_full(memory: HashCache) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
-
-    monkeypatch.setattr(HashCache, "close", disk_is_full)
-    assert ground.lab.export("--new", expect=0).document["report"]
 
 
 def _sealed(lab: Lab) -> set[Path]:

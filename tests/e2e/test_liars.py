@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from deploy.lab.rules import approving, groups, searching
+from deploy.lab.rules import approval_actions, groups, update_search
 from deploy.lab.rules.scope import Scope
 from tasks.visible import visible
 from tests.support.labs import ROOT, Lab, decision, equal_servers
@@ -38,7 +38,7 @@ def _undecided(lab: Lab) -> str:
     state = lab.state("staging")
     decided = {each["update_id"] for kind in ("approvals", "declines") for each in state[kind]}
     with lab.server("staging") as server:
-        shown = [row.update_id for row in searching.search_updates(server, Scope())]
+        shown = [row.update_id for row in update_search.search_updates(server, Scope())]
     return next(each for each in shown if each not in decided)
 
 
@@ -209,21 +209,23 @@ lab.tune(Path(sys.argv[1]), "disconnected", "IsReplicaServer", sys.argv[2] == "t
 def _decide_in_all_ways(lab: Lab) -> None:
     """Decide on staging whatever can be decided, each once."""
     with lab.server("staging") as server:
-        rows = [row for row in searching.search_updates(server, Scope()) if row.is_latest]
+        rows = [row for row in update_search.search_updates(server, Scope()) if row.is_latest]
         current = [row for row in rows if row.publication != "Expired" and not row.superseded]
         plain = [row for row in current if row.state == "Ready" and not row.has_license]
         approved, blocked, removed, declined = [(row.update_id, row.revision) for row in plain[:4]]
         group_id = groups.create(server, "Brand new", None).id
-        approving.approve(server, approved, "Install", group_id, deadline="2044-02-29T23:59:58Z")
-        approving.approve(server, blocked, "NotApproved", group_id)
-        for approval in searching.update_approvals(server, *removed):
-            approving.delete_approval(server, approval.id)
-        approving.decline(server, declined[0])
+        approval_actions.approve(
+            server, approved, "Install", group_id, deadline="2044-02-29T23:59:58Z"
+        )
+        approval_actions.approve(server, blocked, "NotApproved", group_id)
+        for approval in update_search.update_approvals(server, *removed):
+            approval_actions.delete_approval(server, approval.id)
+        approval_actions.decline(server, declined[0])
         back = next(row for row in current if row.declined)
         server.connection.execute("DELETE FROM decline WHERE update_id = ?", (back.update_id,))
         terms = next(row for row in current if row.license_required and not row.declined)
-        approving.accept_license(server, terms.update_id, terms.revision)
-        approving.approve(server, (terms.update_id, terms.revision), "Install", group_id)
+        approval_actions.accept_license(server, terms.update_id, terms.revision)
+        approval_actions.approve(server, (terms.update_id, terms.revision), "Install", group_id)
 
 
 def test_whatever_the_server_refuses_is_named_and_done_once_it_is_cured(small_lab: Lab) -> None:

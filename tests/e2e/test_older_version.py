@@ -1,6 +1,6 @@
 """What version 0.1.0 left behind is opened, finished and gone on with by this version.
 
-``tests/data/v0.1.0`` was made by ``tests/support/make_older_labs.py`` on the code of 0.1.0. The
+``tests/data/v0.1.0`` was made by its ``make_labs.py.txt`` on the code of 0.1.0. The
 machine that made it is gone, so the locks of its killed runs are taken over, as after a move.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from tasks.exporting.export_bundle import seal
 from tasks.hosts.host import Outcome
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
-from tasks.ledger.exports import Exports
 from tasks.names import Mode
 from tasks.run.context import RunContext
 from tasks.run.stored_documents import PAYLOAD
@@ -55,28 +55,33 @@ def draft_of(run: RunContext, workshop: Workshop) -> Draft:
     )
 
 
+class NotingHost(LocalHost):
+    """This machine, with a note of every file that was made durable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flushed: set[str] = set()
+
+    def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+        self.flushed.update(path.text for path in paths)
+        return super().flush_files(paths)
+
+
 def test_what_a_committed_bundle_is_made_of_is_durable_before_it_is_committed(
-    staging: RunContext, workshop: Workshop, packed: Packed, monkeypatch: pytest.MonkeyPatch
+    staging: RunContext, workshop: Workshop, packed: Packed
 ) -> None:
-    flushed: set[str] = set()
+    media = NotingHost()
     lacking: list[set[str]] = []
-    flush, commit = LocalHost.flush_files, Exports.commit
 
-    def flush_and_note(host: LocalHost, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        flushed.update(path.text for path in paths)
-        return flush(host, paths)
+    def look(statement: str) -> None:
+        if "status='committed'" in statement:
+            kept = {str(path) for path in workshop.folder(1).iterdir() if path.is_file()}
+            lacking.append(kept - media.flushed - {str(workshop.folder(1) / PAYLOAD)})
+            assert not (workshop.volume(1) / "header.json").exists()
 
-    def commit_and_look(
-        exports: Exports, sequence: int, *, header_digest: Blake3, fingerprint: str
-    ) -> None:
-        kept = {str(path) for path in workshop.folder(1).iterdir() if path.is_file()}
-        lacking.append(kept - flushed - {str(workshop.folder(1) / PAYLOAD)})
-        assert not (workshop.volume(1) / "header.json").exists()
-        commit(exports, sequence, header_digest=header_digest, fingerprint=fingerprint)
-
-    monkeypatch.setattr(LocalHost, "flush_files", flush_and_note)
-    monkeypatch.setattr(Exports, "commit", commit_and_look)
-    digest = seal(staging, draft_of(staging, workshop), packed, FACTS)
+    draft = draft_of(staging, workshop)
+    staging.ledger.connection.set_trace_callback(look)
+    digest = seal(replace(staging, media=media), draft, packed, FACTS)
 
     assert lacking == [set()]
     payload = (workshop.folder(1) / PAYLOAD).read_bytes()

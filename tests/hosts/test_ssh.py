@@ -133,7 +133,7 @@ def test_a_hashed_name_and_a_second_key_are_understood(own_sshd: Sshd) -> None:
 def test_a_user_key_that_the_server_does_not_know_is_said_at_once(own_sshd: Sshd) -> None:
     (own_sshd.folder / "authorized_keys").write_text("", encoding="ascii")
     host = open_host(ssh_address(own_sshd))
-    with pytest.raises(ConnectionLostError, match="not let in"):
+    with pytest.raises(ConnectionLostError, match="the server refuses user"):
         host.stat(host.path("/"))
 
 
@@ -195,17 +195,17 @@ def test_threads_that_take_turns_keep_to_the_channels_that_a_server_allows(
     ssh_host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[SftpChannel] = []
-    ask, give = SftpChannel.ask_limits, SshConnection.give_sftp
+    read, give = SftpChannel.read_limits, SshConnection.give_sftp
 
-    def ask_and_count(sftp: SftpChannel) -> None:
+    def count_and_read(sftp: SftpChannel) -> None:
         opened.append(sftp)
-        ask(sftp)
+        read(sftp)
 
     def give_slowly(connection: SshConnection, sftp: SftpChannel) -> None:
         time.sleep(0.02)  # as a thread does that the system does not let on
         give(connection, sftp)
 
-    monkeypatch.setattr(SftpChannel, "ask_limits", ask_and_count)
+    monkeypatch.setattr(SftpChannel, "read_limits", count_and_read)
     monkeypatch.setattr(SshConnection, "give_sftp", give_slowly)
     with ThreadPoolExecutor(2 * MOST_CHANNELS) as pool:
         found = list(pool.map(lambda _: ssh_host.stat(ssh_host.path("/")), range(60)))
@@ -240,7 +240,7 @@ def test_a_server_that_answers_with_less_than_was_asked_for_is_asked_on(
     ssh_host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # OpenSSH gives at most 255 KiB for one request, whatever it is asked for.
-    monkeypatch.setattr(SftpChannel, "ask_limits", lambda _: None)
+    monkeypatch.setattr(SftpChannel, "read_limits", lambda _: None)
     monkeypatch.setattr(SftpChannel, "limits", Limits(read_bytes=700_000, write_bytes=32_768))
     content = random.Random(1).randbytes(5_000_001)
     (tmp_path / "file").write_bytes(content)

@@ -118,7 +118,7 @@ def test_a_command_that_is_asked_again_survives_a_stall_under_it(
     with reached_through(sshd, lambda _: next(limits, float("inf"))) as (host, proxy):
         # More output than the first connection lets through: its end never comes.
         text = "x" * 50_000
-        result = host.ask(shell(f"sleep 0.3; printf {text}"), timeout_seconds=60)  # type: ignore[attr-defined]
+        result = host.run_repeatable(shell(f"sleep 0.3; printf {text}"), timeout_seconds=60)  # type: ignore[attr-defined]
         assert result.stdout == text
         assert proxy.connections == 2
     assert "(1 in a row, given up at 3)" in lines_of(caplog)

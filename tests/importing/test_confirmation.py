@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import Action, Approval, ApprovalSet, Decline
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
@@ -26,7 +26,7 @@ DIGEST = "ab" * 32
 
 
 def plan(here: ApprovalSet, *incoming: Approval | Decline) -> ApprovalPlan:
-    situation = Situation(here, decisions(*incoming), here, Facts(known=KNOWN))
+    situation = Situation(here, decisions(*incoming), here, UpdateStates(on_server=KNOWN))
     return plan_approvals(situation, ApprovalPolicy(max_removals=1), now=NOW)
 
 

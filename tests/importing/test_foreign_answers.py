@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.errors import AirGapError
@@ -42,7 +42,7 @@ Lines = list[Any]
 INCOMING = decisions(approval(1, RING), approval(2, CLIENTS, optional=True), decline(3))
 PRESENT = decisions(approval(4), decline(5))
 PLAN = plan_approvals(
-    Situation(PRESENT, INCOMING, PRESENT, Facts(known=set(INCOMING.revisions()))),
+    Situation(PRESENT, INCOMING, PRESENT, UpdateStates(on_server=set(INCOMING.revisions()))),
     ApprovalPolicy(),
     now=NOW,
 )
@@ -149,7 +149,7 @@ WORK = WorkId("audit", 1)
 STEPS: list[Callable[[RunContext], object]] = [
     _check,
     _apply,
-    lambda run: b"".join(queries.read_approvals(run).decisions.encoded()),
+    lambda run: b"".join(queries.read_approvals(run).approval_set.encoded()),
     lambda run: queries.read_revisions(run, [RevisionId(u(4), 100)]),
     lambda run: approval_run.last_applied(run).digest(),
 ]

@@ -33,10 +33,10 @@ def powershell(
     )
 
 
-def said(lab: Path, name: str, *arguments: str, side: str = "staging") -> list[str]:
-    """Run a script of ``admin/`` after its common beginning; gives the lines that it says.
+def run_admin_script(lab: Path, name: str, *arguments: str, side: str = "staging") -> list[str]:
+    """Run a script of ``admin/`` after its common beginning; gives the lines of its output.
 
-    It must end well and say nothing on the error stream.
+    It must succeed and write nothing to the error stream.
     """
     begin, body = ((ADMIN / f"{part}.ps1").read_text(encoding="utf-8") for part in ("begin", name))
     # Parameters are declared before anything else.

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from deploy import lab
 from deploy.lab import pair
 from deploy.lab.store import groups
-from tests.lab.script_bench import Bench, count
+from tests.lab.lab_pair import LabPair, count
 
 
 def test_one_seed_makes_the_same_lab_twice_and_another_seed_another(tmp_path: Path) -> None:
@@ -36,9 +36,9 @@ def test_months_follow_from_the_seed_too(tmp_path: Path) -> None:
     assert states[0] == states[1]
 
 
-def test_the_folder_is_laid_out_with_executables_keys_and_site_files(bench: Bench) -> None:
+def test_the_folder_is_laid_out_with_executables_keys_and_site_files(lab_pair: LabPair) -> None:
     for side, other in (("staging", "disconnected"), ("disconnected", "staging")):
-        folder = bench.folder / side
+        folder = lab_pair.folder / side
         site = tomllib.loads((folder / "site.toml").read_text(encoding="utf-8"))
         assert site["site"]["side"] == side
         assert site["trust"]["trusted_keys"] == [f"../keys/{other}.pub"]
@@ -48,14 +48,14 @@ def test_the_folder_is_laid_out_with_executables_keys_and_site_files(bench: Benc
             assert site["server"][program] == [str(folder / program)]
         assert (folder / "WsusContent" / "anonymousCheckFile.txt").stat().st_size == 0
         assert (folder / "state").is_dir()
-        private = bench.folder / "keys" / f"{side}.key"
+        private = lab_pair.folder / "keys" / f"{side}.key"
         assert private.stat().st_mode & 0o777 == 0o600
         key = serialization.load_pem_private_key(private.read_bytes(), None)
-        public = bench.folder.joinpath("keys", f"{side}.pub").read_bytes()
+        public = lab_pair.folder.joinpath("keys", f"{side}.pub").read_bytes()
         assert public == key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-    assert re.fullmatch(r"[0-9a-f]{64}\n", (bench.folder / "keys/receipt.secret").read_text())
+    assert re.fullmatch(r"[0-9a-f]{64}\n", (lab_pair.folder / "keys/receipt.secret").read_text())
 
 
 def test_sizes_are_as_asked_with_a_long_tail(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_sizes_and_languages_that_make_no_sense_are_refused(
         lab.create(tmp_path / "lab", **wrong)  # type: ignore[arg-type]
 
 
-def test_a_fresh_lab_is_as_the_contract_says(bench: Bench) -> None:
-    state = bench.state("staging")
-    with bench.server("staging") as server:
+def test_a_fresh_lab_is_as_the_contract_says(lab_pair: LabPair) -> None:
+    state = lab_pair.state("staging")
+    with lab_pair.server("staging") as server:
         visible = count(
             server,
             "SELECT count(DISTINCT update_id) FROM revision"
@@ -120,13 +120,13 @@ def test_a_fresh_lab_is_as_the_contract_says(bench: Bench) -> None:
     assert state["declines"]
 
 
-def test_a_fresh_disconnected_server_is_empty_with_the_same_groups(bench: Bench) -> None:
-    assert bench.state("disconnected") == {
+def test_a_fresh_disconnected_server_is_empty_with_the_same_groups(lab_pair: LabPair) -> None:
+    assert lab_pair.state("disconnected") == {
         "revisions": [], "declines": [], "approvals": [], "files": [],
     }  # fmt: skip
     trees = []
     for side in pair.SIDES:
-        with bench.server(side) as server:
+        with lab_pair.server(side) as server:
             query = "SELECT g.name, p.name FROM target_group g LEFT JOIN target_group p ON"
             query += " p.id = g.parent_id ORDER BY 1, 2"
             trees.append([tuple(row) for row in server.connection.execute(query)])
@@ -135,14 +135,14 @@ def test_a_fresh_disconnected_server_is_empty_with_the_same_groups(bench: Bench)
     assert any(not name.isascii() for name, _ in trees[0])
 
 
-def test_content_files_are_named_by_their_own_bytes(bench: Bench) -> None:
-    for file in bench.state("staging")["files"]:
-        content = bench.content("staging", file["name"]).read_bytes()
+def test_content_files_are_named_by_their_own_bytes(lab_pair: LabPair) -> None:
+    for file in lab_pair.state("staging")["files"]:
+        content = lab_pair.content("staging", file["name"]).read_bytes()
         assert hashlib.sha1(content).hexdigest().upper() == file["name"][:40]
         assert len(content) == file["size_bytes"]
 
 
-def test_the_catalogue_has_what_catalogues_have(bench: Bench) -> None:
+def test_the_catalogue_has_what_catalogues_have(lab_pair: LabPair) -> None:
     questions = {
         "bundles": "SELECT count(*) FROM relation WHERE kind = 'bundles'",
         "supersedence": "SELECT count(*) FROM relation WHERE kind = 'supersedes'",
@@ -164,7 +164,7 @@ def test_the_catalogue_has_what_catalogues_have(bench: Bench) -> None:
         " AND license_id NOT IN (SELECT id FROM license)",
         "accepted terms": "SELECT count(*) FROM license",
     }
-    with bench.server("staging") as server:
+    with lab_pair.server("staging") as server:
         missing = [name for name, query in questions.items() if not count(server, query)]
         titles = "".join(row[0] for row in server.connection.execute("SELECT title FROM revision"))
     assert missing == []
@@ -189,12 +189,12 @@ def test_two_thousand_updates_take_seconds(tmp_path: Path) -> None:
 
 def test_a_german_lab_calls_its_groups_in_german_and_state_does_not(tmp_path: Path) -> None:
     lab.create(tmp_path / "lab", updates=20, content_bytes=200_000, language="de")
-    bench = Bench(tmp_path / "lab")
-    with bench.server("staging") as server:
+    lab_pair = LabPair(tmp_path / "lab")
+    with lab_pair.server("staging") as server:
         names = {row[0] for row in server.connection.execute("SELECT name FROM target_group")}
     assert {"Alle Computer", "Nicht zugewiesene Computer"} <= names
-    assert all(a["group"][0] == "All Computers" for a in bench.state("staging")["approvals"])
-    told = bench.wsusutil("staging", "checkhealth")
+    assert all(a["group"][0] == "All Computers" for a in lab_pair.state("staging")["approvals"])
+    told = lab_pair.wsusutil("staging", "checkhealth")
     assert told.returncode == 0
     assert told.stdout.startswith("Fertig.")
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
-from tests.lab.scripts import said
+from tests.lab.scripts import run_admin_script
 from tests.support import needs
 
 pytestmark = needs.pwsh
@@ -34,7 +34,7 @@ def staging(pair: Path) -> Server:
 
 
 def test_no_type_has_a_member_that_wsus_lacks(pair: Path) -> None:
-    lines = said(pair, "list-members")
+    lines = run_admin_script(pair, "list-members")
     assert len(lines) > 70
     for line in lines:
         full_name, above, members = line.split("|")
@@ -46,44 +46,53 @@ def _check_type(full_name: str, above: list[str], members: set[str]) -> None:
     if namespace == "Microsoft.UpdateServices.Internal.BaseApi":
         interfaces = [interface for interface in above if interface in MEMBERS]
         assert interfaces, name
-        known = set(KNOWN["concrete_classes"].get(name, ()))
+        documented = set(KNOWN["concrete_classes"].get(name, ()))
         for interface in interfaces:
-            known |= set(MEMBERS[interface])
+            documented |= set(MEMBERS[interface])
     elif name in KNOWN["enumeration_values"]:
         values = KNOWN["enumeration_values"][name]
-        known = {f"{member}={value}" for member, value in values.items()}
+        documented = {f"{member}={value}" for member, value in values.items()}
     else:
         assert namespace == "Microsoft.UpdateServices.Administration"
         # Of some collections hardly more than the name is known; all others are alike.
         is_bare = name.endswith("Collection") and len(MEMBERS[name]) == 1
         listed = MEMBERS["UpdateCollection" if is_bare else name]
-        known = {member.replace("[]", "Item") for member in listed}
-    assert members <= known | _ANYBODY_HAS, (name, members - known)
+        documented = {member.replace("[]", "Item") for member in listed}
+    assert members <= documented | _ANYBODY_HAS, (name, members - documented)
 
 
 def test_everything_declared_by_an_interface_can_be_read(pair: Path) -> None:
-    assert said(pair, "read-everything") == ["read", "Microsoft.UpdateServices.Administration"]
+    assert run_admin_script(pair, "read-everything") == [
+        "read",
+        "Microsoft.UpdateServices.Administration",
+    ]
 
 
 def test_collections_enumerate_count_and_index_with_many_one_and_none(pair: Path) -> None:
     expected = ["1", "0", "one", "Install", "1", "60", "True", "True", "False"]
-    assert said(pair, "use-collections") == expected
+    assert run_admin_script(pair, "use-collections") == expected
 
 
 def test_an_approval_with_a_deadline_comes_back_to_the_second(pair: Path) -> None:
     expected = ["2044-02-29T23:59:58", "True", "True", "True", "True", "True", "False", "NotNeeded"]
-    assert said(pair, "approve-with-deadline") == expected
+    assert run_admin_script(pair, "approve-with-deadline") == expected
 
 
 def test_the_content_agent_alone_makes_an_approved_update_ready(pair: Path) -> None:
     with_agent = staging(pair)
     with_agent.set_setting("agent_seconds", 1.5)
     with_agent.close()
-    assert said(pair, "wait-until-ready") == ["Pending", "NotReady", "Ready", "Active", "0"]
+    assert run_admin_script(pair, "wait-until-ready") == [
+        "Pending",
+        "NotReady",
+        "Ready",
+        "Active",
+        "0",
+    ]
 
 
 def test_what_wsus_does_not_allow_is_refused_with_its_own_type_of_error(pair: Path) -> None:
-    assert said(pair, "try-what-is-refused") == [
+    assert run_admin_script(pair, "try-what-is-refused") == [
         "InvalidOperationException",
         "allowed",
         "InvalidOperationException",
@@ -103,7 +112,7 @@ def test_what_wsus_does_not_allow_is_refused_with_its_own_type_of_error(pair: Pa
 
 
 def test_licence_terms_come_first_and_need_their_file(pair: Path) -> None:
-    assert said(pair, "accept-license") == [
+    assert run_admin_script(pair, "accept-license") == [
         "InvalidOperationException",
         "WsusObjectNotFoundException",
         "WsusObjectNotFoundException",
@@ -118,7 +127,7 @@ def test_licence_terms_come_first_and_need_their_file(pair: Path) -> None:
 
 
 def test_revisions_do_not_meet_in_a_group_and_refreshing_moves_them(pair: Path) -> None:
-    assert said(pair, "approve-two-revisions") == [
+    assert run_admin_script(pair, "approve-two-revisions") == [
         "False True",
         "InvalidOperationException",
         "InvalidOperationException",
@@ -133,7 +142,7 @@ def test_revisions_do_not_meet_in_a_group_and_refreshing_moves_them(pair: Path) 
 
 
 def test_declining_takes_approvals_and_children_and_an_approval_brings_it_back(pair: Path) -> None:
-    assert said(pair, "decline-bundle") == [
+    assert run_admin_script(pair, "decline-bundle") == [
         "True True 0 NotNeeded",
         "False False False",
         "True",
@@ -146,7 +155,13 @@ def test_a_replica_decides_nothing_itself(pair: Path) -> None:
     server.set_setting("IsReplicaServer", value=True)
     server.close()
     invalid = "InvalidOperationException"
-    assert said(pair, "act-on-replica") == ["True", invalid, invalid, "allowed", invalid]
+    assert run_admin_script(pair, "act-on-replica") == [
+        "True",
+        invalid,
+        invalid,
+        "allowed",
+        invalid,
+    ]
 
 
 def test_only_updates_are_found_and_children_by_their_id(pair: Path) -> None:
@@ -155,38 +170,38 @@ def test_only_updates_are_found_and_children_by_their_id(pair: Path) -> None:
         "SELECT count(*) FROM revision"
         " WHERE kind IN ('software', 'driver') AND is_latest AND NOT hidden"
     )
-    (expected,) = server.connection.execute(visible).fetchone()
+    (visible_count,) = server.connection.execute(visible).fetchone()
     child = server.connection.execute("SELECT update_id FROM revision WHERE hidden").fetchone()[0]
     category = "SELECT update_id FROM revision WHERE kind = 'product'"
     product = server.connection.execute(category).fetchone()[0]
     server.close()
-    number = str(expected)
-    found = [number, number, number, "0", child, "WsusObjectNotFoundException", "Product"]
-    assert said(pair, "find-hidden", "-Child", child, "-Product", product) == found
+    number = str(visible_count)
+    expected = [number, number, number, "0", child, "WsusObjectNotFoundException", "Product"]
+    assert run_admin_script(pair, "find-hidden", "-Child", child, "-Product", product) == expected
 
 
 def test_scopes_select_as_their_fields_say(pair: Path) -> None:
-    assert said(pair, "search-scopes") == [
+    assert run_admin_script(pair, "search-scopes") == [
         *["True"] * 14,
         *("0", "0", "True", "0", "True", "0", "0", "0"),
     ]
 
 
 def test_declining_superseded_updates_as_the_well_known_script_does(pair: Path) -> None:
-    assert said(pair, "decline-superseded") == ["True 0 True"]
+    assert run_admin_script(pair, "decline-superseded") == ["True 0 True"]
 
 
 def test_approving_per_group_with_a_deadline_as_poshwsus_does(pair: Path) -> None:
-    assert said(pair, "approve-for-group") == ["True True"]
+    assert run_admin_script(pair, "approve-for-group") == ["True True"]
 
 
 def test_a_bundle_answers_with_the_files_of_its_children(pair: Path) -> None:
     expected = ["True False", "20 32 True", "True download.windowsupdate.com", "True", "all all"]
-    assert said(pair, "list-files") == expected
+    assert run_admin_script(pair, "list-files") == expected
 
 
 def test_what_reports_ask_for_is_there_and_nobody_reports(pair: Path) -> None:
-    assert said(pair, "report") == [
+    assert run_admin_script(pair, "report") == [
         "True",
         "True",
         "0 0",
@@ -205,7 +220,7 @@ def test_what_reports_ask_for_is_there_and_nobody_reports(pair: Path) -> None:
 
 
 def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
-    assert said(pair, "change-settings") == [
+    assert run_admin_script(pair, "change-settings") == [
         "False",
         "True en Client Ready",
         "True svc True StatusOnly 3.00:00:00",
@@ -220,7 +235,7 @@ def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
 
 
 def test_approval_rules_are_made_saved_applied_and_deleted(pair: Path) -> None:
-    assert said(pair, "use-rules") == [
+    assert run_admin_script(pair, "use-rules") == [
         "False Critical Updates, Security Updates All Computers",
         "Definitions True Definition Updates True",
         "True 0 0",
@@ -231,7 +246,7 @@ def test_approval_rules_are_made_saved_applied_and_deleted(pair: Path) -> None:
 def test_built_in_groups_speak_german_on_a_german_server(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     lab.create(folder, updates=12, content_bytes=100_000, language="de")
-    assert said(folder, "use-groups") == [
+    assert run_admin_script(folder, "use-groups") == [
         "Alle Computer",
         "Nicht zugewiesene Computer",
         "Büro 本社 🎉",
@@ -251,7 +266,7 @@ def test_times_carry_no_kind_and_are_utc_in_any_zone(
         "SELECT deadline FROM approval WHERE deadline IS NOT NULL ORDER BY created, update_id"
     ).fetchone()
     server.close()
-    assert said(pair, "read-deadline") == [f"{row['deadline']} Unspecified"]
+    assert run_admin_script(pair, "read-deadline") == [f"{row['deadline']} Unspecified"]
 
 
 def facts(pair: Path) -> dict[str, Any]:
@@ -260,7 +275,7 @@ def facts(pair: Path) -> dict[str, Any]:
 
 def test_what_a_script_approves_is_what_the_lab_says_it_holds(pair: Path) -> None:
     before = facts(pair)["approvals"]
-    (update_id,) = said(pair, "approve-for-all")
+    (update_id,) = run_admin_script(pair, "approve-for-all")
     added = [approval for approval in facts(pair)["approvals"] if approval not in before]
     assert [(a["update_id"], a["group"], a["action"]) for a in added] == [
         (update_id, ["All Computers"], "Install")

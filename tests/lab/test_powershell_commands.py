@@ -1,4 +1,4 @@
-"""The WSUS cmdlets, and what scripts ask of Windows itself."""
+"""The WSUS cmdlets, and the commands of Windows itself that scripts use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deploy import lab
 from deploy.lab.rules import windows
-from tests.lab.scripts import said
+from tests.lab.scripts import run_admin_script
 from tests.support import needs
 
 
@@ -26,7 +26,7 @@ def pair(tmp_path: Path) -> Path:
 
 @needs.pwsh
 def test_cmdlets_find_approve_and_decline(pair: Path) -> None:
-    assert said(pair, "use-cmdlets") == [
+    assert run_admin_script(pair, "use-cmdlets") == [
         "wsus-staging",
         "8530",
         "True",
@@ -53,12 +53,12 @@ def test_cmdlets_find_approve_and_decline(pair: Path) -> None:
 @needs.pwsh
 def test_clean_up_declines_and_frees_and_leaves_what_is_needed(pair: Path) -> None:
     nothing = "Obsolete Updates Declined:0"
-    assert said(pair, "clean-up") == [nothing, "True", "True", "True", "0", "0 0 0"]
+    assert run_admin_script(pair, "clean-up") == [nothing, "True", "True", "True", "0", "0 0 0"]
 
 
 @needs.pwsh
 def test_the_service_stops_and_starts_and_disks_are_ntfs(pair: Path) -> None:
-    assert said(pair, "use-windows") == [
+    assert run_admin_script(pair, "use-windows") == [
         "Running WsusService WSUS Service",
         "Stopped",
         "Running",
@@ -77,7 +77,7 @@ def test_the_service_stops_and_starts_and_disks_are_ntfs(pair: Path) -> None:
 def test_faults_keep_the_service_down_and_the_disk_full(pair: Path) -> None:
     for fault in ("service-down", "disk-full"):
         lab.set_fault(pair, "staging", fault, on=True)
-    assert said(pair, "use-faulty-windows") == [
+    assert run_admin_script(pair, "use-faulty-windows") == [
         "Stopped",
         "Failed to start service 'WSUS Service (WsusService)'.",
         "Stopped",
@@ -89,20 +89,25 @@ def test_faults_keep_the_service_down_and_the_disk_full(pair: Path) -> None:
 def test_scripts_find_the_computer_and_the_assembly_where_windows_has_them(pair: Path) -> None:
     if sys.platform == "win32":
         pytest.skip("Windows has its own places")
-    *found, health, code = said(pair, "use-places")
-    assert found == ["wsus-staging", "8530", "3"]
+    *paths, health, code = run_admin_script(pair, "use-places")
+    assert paths == ["wsus-staging", "8530", "3"]
     assert (health.startswith("Done."), code) == (True, "0")
 
 
 @needs.pwsh
 def test_a_found_update_says_what_replaces_it_or_none(pair: Path) -> None:
-    assert said(pair, "find-superseded") == ["True True True", "True True", "False", "None False"]
+    assert run_admin_script(pair, "find-superseded") == [
+        "True True True",
+        "True True",
+        "False",
+        "None False",
+    ]
 
 
 @needs.pwsh
 def test_a_process_made_through_cim_outlives_the_script(pair: Path, tmp_path: Path) -> None:
     mark = tmp_path / "the mark"
-    lines = said(pair, "start-process", "-Python", sys.executable, "-Mark", str(mark))
+    lines = run_admin_script(pair, "start-process", "-Python", sys.executable, "-Mark", str(mark))
     assert lines == ["0 True", "9"]
     limit = time.monotonic() + 20
     while not mark.exists() or mark.read_text() != "two words":

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import deploy
-from tests.lab.script_bench import Bench
+from tests.lab.lab_pair import LabPair
 from tests.support import needs
 
 pytestmark = needs.sshd
@@ -25,9 +25,9 @@ _PROGRAM = (
 )
 
 
-def _start(bench: Bench) -> subprocess.Popen[str]:
+def _start(lab_pair: LabPair) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(bench.folder)],
+        [sys.executable, "-c", _PROGRAM, str(lab_pair.folder)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=os.environ | {"PYTHONPATH": str(Path(deploy.__file__).parent.parent)},
     )  # fmt: skip
@@ -40,8 +40,8 @@ def _start(bench: Bench) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def served(bench: Bench) -> Iterator[subprocess.Popen[str]]:
-    process = _start(bench)
+def served(lab_pair: LabPair) -> Iterator[subprocess.Popen[str]]:
+    process = _start(lab_pair)
     yield process
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
@@ -49,12 +49,12 @@ def served(bench: Bench) -> Iterator[subprocess.Popen[str]]:
     process.stdout.close()
 
 
-def _command(bench: Bench, side: str, *command: str) -> list[str]:
-    site = bench.folder / side / "site-ssh.toml"
+def _command(lab_pair: LabPair, side: str, *command: str) -> list[str]:
+    site = lab_pair.folder / side / "site-ssh.toml"
     server = tomllib.loads(site.read_text(encoding="utf-8"))["server"]
     user, _, rest = server["address"].removeprefix("ssh://").partition("@")
     host, _, port = rest.partition(":")
-    keys = bench.folder / side
+    keys = lab_pair.folder / side
     return [
         "ssh", "-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes",
         "-o", f"UserKnownHostsFile={keys / server['known_hosts']}",
@@ -63,37 +63,37 @@ def _command(bench: Bench, side: str, *command: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _ssh(bench: Bench, side: str, *command: str) -> subprocess.CompletedProcess[str]:
+def _ssh(lab_pair: LabPair, side: str, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        _command(bench, side, *command), capture_output=True, text=True, check=False, timeout=30
+        _command(lab_pair, side, *command), capture_output=True, text=True, check=False, timeout=30
     )
 
 
 @pytest.mark.usefixtures("served")
-def test_each_sides_own_wsusutil_runs_over_ssh(bench: Bench) -> None:
+def test_each_sides_own_wsusutil_runs_over_ssh(lab_pair: LabPair) -> None:
     for side in ("staging", "disconnected"):
-        outcome = _ssh(bench, side, str(bench.folder / side / "wsusutil"), "checkhealth")
+        outcome = _ssh(lab_pair, side, str(lab_pair.folder / side / "wsusutil"), "checkhealth")
         assert outcome.returncode == 0, outcome.stderr
         assert "Done." in outcome.stdout
 
 
 @pytest.mark.usefixtures("served")
-def test_another_host_key_is_shown_while_the_fault_is_set(bench: Bench) -> None:
-    bench.fault("staging", "host-key", on=True)
-    outcome = _ssh(bench, "staging", "true")
+def test_another_host_key_is_shown_while_the_fault_is_set(lab_pair: LabPair) -> None:
+    lab_pair.fault("staging", "host-key", on=True)
+    outcome = _ssh(lab_pair, "staging", "true")
     assert outcome.returncode == 255
     assert "IDENTIFICATION HAS CHANGED" in outcome.stderr
-    assert _ssh(bench, "disconnected", "true").returncode == 0
-    bench.fault("staging", "host-key", on=False)
-    assert _ssh(bench, "staging", "true").returncode == 0
+    assert _ssh(lab_pair, "disconnected", "true").returncode == 0
+    lab_pair.fault("staging", "host-key", on=False)
+    assert _ssh(lab_pair, "staging", "true").returncode == 0
 
 
 @pytest.mark.usefixtures("served")
-def test_connections_are_cut_five_times_and_then_no_more(bench: Bench) -> None:
-    bench.fault("staging", "connection-drops", on=True)
+def test_connections_are_cut_five_times_and_then_no_more(lab_pair: LabPair) -> None:
+    lab_pair.fault("staging", "connection-drops", on=True)
     long = [
         subprocess.Popen(
-            _command(bench, "staging", "sleep 4; echo survived"),
+            _command(lab_pair, "staging", "sleep 4; echo survived"),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for _ in range(6)
@@ -102,13 +102,13 @@ def test_connections_are_cut_five_times_and_then_no_more(bench: Bench) -> None:
     assert sorted(outcomes) == [""] * 5 + ["survived\n"]
 
 
-def test_ports_and_keys_stay_when_a_lab_is_served_again(bench: Bench) -> None:
+def test_ports_and_keys_stay_when_a_lab_is_served_again(lab_pair: LabPair) -> None:
     seen = []
     for _ in range(2):
-        process = _start(bench)
+        process = _start(lab_pair)
         seen.append(
             [
-                (bench.folder / name).read_text(encoding="utf-8")
+                (lab_pair.folder / name).read_text(encoding="utf-8")
                 for name in ("staging/site-ssh.toml", "keys/known_hosts", "keys/ssh_client")
             ]
         )
@@ -119,14 +119,14 @@ def test_ports_and_keys_stay_when_a_lab_is_served_again(bench: Bench) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a child dies with its parent on Linux alone")
-def test_no_sshd_outlives_a_server_that_was_killed(bench: Bench) -> None:
-    process = _start(bench)
-    held = subprocess.Popen(
-        _command(bench, "staging", "sleep 60"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+def test_no_sshd_outlives_a_server_that_was_killed(lab_pair: LabPair) -> None:
+    process = _start(lab_pair)
+    connection = subprocess.Popen(
+        _command(lab_pair, "staging", "sleep 60"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     time.sleep(1)
-    assert held.poll() is None
+    assert connection.poll() is None
     process.kill()
     process.communicate()
-    held.communicate(timeout=10)
-    assert held.returncode == 255
+    connection.communicate(timeout=10)
+    assert connection.returncode == 255

@@ -19,7 +19,7 @@ from deploy import lab
 from deploy.lab import pair
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.powershell import launcher, stand_in
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from tests.lab.scripts import answer, powershell
 from tests.support import needs
 
@@ -42,7 +42,7 @@ class Twins:
     def both(
         self, script: str, lines: Sequence[Mapping[str, Any]], side: str = "staging"
     ) -> tuple[Lines, Lines]:
-        """The answers of both, without what passes, each with its own folder called the same."""
+        """The answers of both, without times, and with the same name for both folders."""
         path = SCRIPTS / f"{script}.ps1"
         answers = []
         for folder, is_stand_in in ((self.first, False), (self.second, True)):
@@ -54,7 +54,7 @@ class Twins:
     def agree(
         self, script: str, lines: Sequence[Mapping[str, Any]], side: str = "staging"
     ) -> Lines:
-        """What both answer, which is the same, and leaves both servers the same."""
+        """Check that both give the same answer and leave equal servers; gives the answer."""
         first, second = self.both(script, lines, side)
         assert second == first
         for name in pair.SIDES:
@@ -132,15 +132,15 @@ def _plan(decisions: Lines) -> Lines:
     declines = [line for line in decisions if line["kind"] == "decline"]
     installs = [a for a in approvals if a["action"] == "Install" and not a["optional"]]
     new = ["All Computers", "Neu 本社", "Unten"]
-    one, two, three = installs[0], installs[1], installs[2]
-    bad, taken = ["All Computers", "a/b"], [*new, one["group"][-1].upper()]
-    key = {name: one[name] for name in ("update_id", "revision")}
+    first, two, three = installs[0], installs[1], installs[2]
+    bad, taken = ["All Computers", "a/b"], [*new, first["group"][-1].upper()]
+    key = {name: first[name] for name in ("update_id", "revision")}
     asked = {**key, "action": "Install", "deadline": None, "optional": False}
     operations: Lines = [{"op": "group", "path": new}, {"op": "group", "path": new[:2]}]
     for refused in (bad, [*bad, "Below"], taken, [*new[:2], ""], [*new[:2], "n" * 300]):
         operations.append({"op": "group", "path": refused})
         operations.append({"op": "approve", **asked, "group": refused})
-    for approval in (one, two):
+    for approval in (first, two):
         key = {name: approval[name] for name in ("update_id", "revision")}
         same = {name: approval[name] for name in ("group", "action", "deadline", "optional")}
         moved = {"group": new, "action": "Install", "deadline": "2044-02-29T23:59:58Z"}
@@ -203,12 +203,12 @@ def test_what_the_server_refuses_reads_the_same(twins: Twins) -> None:
 
 def test_single_updates_read_the_same(twins: Twins) -> None:
     decisions, _ = twins.both("read-approvals", [{"kind": "settings"}])
-    known = [line for line in decisions if line["kind"] in {"update", "decline"}]
-    asked = [{"update_id": u["update_id"], "revision": u["revision"]} for u in known]
+    listed = [line for line in decisions if line["kind"] in {"update", "decline"}]
+    asked = [{"update_id": u["update_id"], "revision": u["revision"]} for u in listed]
     asked += [{**asked[0], "revision": 7}, {"update_id": "0" * 8 + "-0000-0000-0000-" + "0" * 12,
                                           "revision": 1}]  # fmt: skip
     lines = twins.agree("read-updates", [{"kind": "settings"}, *asked])
-    assert [line["found"] for line in lines[:-1]] == [True] * len(known) + [False, False]
+    assert [line["found"] for line in lines[:-1]] == [True] * len(listed) + [False, False]
 
 
 def test_the_service_answers_the_same_up_and_down(twins: Twins) -> None:
@@ -250,9 +250,9 @@ def test_a_service_that_wsusutil_has_stopped_is_left_alone_by_both(twins: Twins)
             (twins.first, twins.second), programs, (False, True), strict=True
         ):
             script = SCRIPTS / "control-service.ps1"
-            said = answer(folder, script, [{**asked, "action": "status"}], stand_in=stand_in)
-            assert said[0]["wsusutil"][0]["process_id"] == program.pid
-            since = datetime.fromisoformat(said[0]["wsusutil"][0]["since"])
+            lines = answer(folder, script, [{**asked, "action": "status"}], stand_in=stand_in)
+            assert lines[0]["wsusutil"][0]["process_id"] == program.pid
+            since = datetime.fromisoformat(lines[0]["wsusutil"][0]["since"])
             assert timedelta(0) <= before - since < timedelta(minutes=2)
         assert _service(twins.first) == _service(twins.second) == "Stopped"
     finally:
@@ -323,8 +323,8 @@ def test_detached_programs_are_started_once_and_found_again(twins: Twins) -> Non
     assert absent["state"] == "absent"
     started = twins.agree("start-detached", [{**settings, "command": command}])[0]
     assert started["state"] == "started"
-    found = twins.agree("start-detached", [{**settings, "command": command}])[0]
-    assert found["state"] == "found"
+    outcome = twins.agree("start-detached", [{**settings, "command": command}])[0]
+    assert outcome["state"] == "found"
     limit = time.monotonic() + 30
     for folder in (twins.first, twins.second):
         while not (folder / "job" / "exit-code").exists():

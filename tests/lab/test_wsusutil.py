@@ -10,20 +10,20 @@ from xml.etree import ElementTree
 
 from deploy import lab
 from deploy.lab.rules import configuration
-from tests.lab.script_bench import Bench, count, package_root
+from tests.lab.lab_pair import LabPair, count, package_root
 
 _UPDATE = "{http://schemas.microsoft.com/msus/2002/12/Update}"
 
 
-def _exported(bench: Bench, name: str = "export") -> tuple[Path, Path]:
-    package, log = bench.folder / f"{name}.xml.gz", bench.folder / f"{name}.log"
-    outcome = bench.wsusutil("staging", "export", package, log)
+def _exported(lab_pair: LabPair, name: str = "export") -> tuple[Path, Path]:
+    package, log = lab_pair.folder / f"{name}.xml.gz", lab_pair.folder / f"{name}.log"
+    outcome = lab_pair.wsusutil("staging", "export", package, log)
     assert outcome.returncode == 0, outcome.stdout
     return package, log
 
 
-def test_a_package_is_written_in_the_vocabulary_of_wsus(bench: Bench) -> None:
-    package, _ = _exported(bench)
+def test_a_package_is_written_in_the_vocabulary_of_wsus(lab_pair: LabPair) -> None:
+    package, _ = _exported(lab_pair)
     root = package_root(package)
     assert root.tag == "ExportPackage"
     assert set(root.attrib) == {"ServerID", "CreationTime", "FormatVersion", "ProtocolVersion"}
@@ -38,8 +38,8 @@ def test_a_package_is_written_in_the_vocabulary_of_wsus(bench: Bench) -> None:
     assert all(len(base64.b64decode(digest)) == 20 for digest in mapped)
     for update in root.iterfind("Updates/Update"):
         assert {e.attrib["Digest"] for e in update.iterfind("Files/File")} <= mapped
-        held = ElementTree.fromstring(update.findtext("MetaData") or "")
-        identity = held.find(f"{_UPDATE}UpdateIdentity")
+        metadata = ElementTree.fromstring(update.findtext("MetaData") or "")
+        identity = metadata.find(f"{_UPDATE}UpdateIdentity")
         assert identity is not None
         assert identity.attrib == {
             "UpdateID": update.attrib["UpdateId"],
@@ -47,52 +47,56 @@ def test_a_package_is_written_in_the_vocabulary_of_wsus(bench: Bench) -> None:
         }
 
 
-def test_the_package_holds_every_revision_declined_and_unapproved_ones_too(bench: Bench) -> None:
-    package, _ = _exported(bench)
-    held = {
+def test_the_package_holds_every_revision_declined_and_unapproved_ones_too(
+    lab_pair: LabPair,
+) -> None:
+    package, _ = _exported(lab_pair)
+    packed = {
         (e.attrib["UpdateId"], int(e.attrib["RevisionNumber"]))
         for e in package_root(package).iterfind("Updates/Update")
     }
-    state = bench.state("staging")
-    known = {(r["update_id"], r["revision"]) for r in state["revisions"]}
-    assert known <= held
-    with bench.server("staging") as server:
-        assert len(held) == count(server, "SELECT count(*) FROM revision")
+    state = lab_pair.state("staging")
+    stored = {(r["update_id"], r["revision"]) for r in state["revisions"]}
+    assert stored <= packed
+    with lab_pair.server("staging") as server:
+        assert len(packed) == count(server, "SELECT count(*) FROM revision")
 
 
-def test_the_export_log_names_each_update_with_the_paths_of_its_files(bench: Bench) -> None:
-    _, log = _exported(bench)
+def test_the_export_log_names_each_update_with_the_paths_of_its_files(lab_pair: LabPair) -> None:
+    _, log = _exported(lab_pair)
     root = ElementTree.parse(log).getroot()
     assert root.tag == "ExportLog"
     assert "Time" in root.attrib
     paths = [e.attrib["Path"] for e in root.iterfind("Update/Files/File")]
-    for file in bench.state("staging")["files"]:
-        assert str(bench.content("staging", file["name"])) in paths
-    with bench.server("staging") as server:
+    for file in lab_pair.state("staging")["files"]:
+        assert str(lab_pair.content("staging", file["name"])) in paths
+    with lab_pair.server("staging") as server:
         titles = [row[0] for row in server.connection.execute("SELECT title FROM revision")]
     assert sorted(e.attrib["Title"] for e in root.iterfind("Update")) == sorted(titles)
 
 
-def test_names_that_exist_and_wrong_words_are_refused(bench: Bench) -> None:
-    package, log = _exported(bench)
+def test_names_that_exist_and_wrong_words_are_refused(lab_pair: LabPair) -> None:
+    package, log = _exported(lab_pair)
     for words in (
-        ("export", package, bench.folder / "new.log"),
-        ("export", bench.folder / "new.xml.gz", log),
+        ("export", package, lab_pair.folder / "new.log"),
+        ("export", lab_pair.folder / "new.xml.gz", log),
         ("import", package, log),
-        ("import", bench.folder / "nowhere.xml.gz"),
-        ("export", bench.folder / "new.xml.gz"),
+        ("import", lab_pair.folder / "nowhere.xml.gz"),
+        ("export", lab_pair.folder / "new.xml.gz"),
         ("explode",),
         (),
     ):
-        assert bench.wsusutil("staging", *words).returncode == 1, words
-    assert not (bench.folder / "new.xml.gz").exists()
+        assert lab_pair.wsusutil("staging", *words).returncode == 1, words
+    assert not (lab_pair.folder / "new.xml.gz").exists()
 
 
-def test_an_import_brings_all_revisions_and_a_second_one_finds_them_there(bench: Bench) -> None:
-    package, _ = _exported(bench)
+def test_an_import_brings_all_revisions_and_a_second_one_finds_them_there(
+    lab_pair: LabPair,
+) -> None:
+    package, _ = _exported(lab_pair)
     for name, existing in (("first", "False"), ("second", "True")):
-        log = bench.folder / f"{name}.log"
-        outcome = bench.wsusutil("disconnected", "import", package, log)
+        log = lab_pair.folder / f"{name}.log"
+        outcome = lab_pair.wsusutil("disconnected", "import", package, log)
         assert outcome.returncode == 0
         assert "service was stopped" in outcome.stdout
         inserted = ElementTree.parse(log).getroot()
@@ -102,16 +106,16 @@ def test_an_import_brings_all_revisions_and_a_second_one_finds_them_there(bench:
             e.attrib["ExistingUpdate"] for e in entries if e.attrib["RevisionNumber"] != "100"
         }
         assert states == {existing}
-    assert bench.state("disconnected")["revisions"] == bench.state("staging")["revisions"]
-    with bench.server("disconnected") as server:
+    assert lab_pair.state("disconnected")["revisions"] == lab_pair.state("staging")["revisions"]
+    with lab_pair.server("disconnected") as server:
         assert server.setting("service_status") == "Running"
 
 
-def test_what_was_imported_exports_as_it_came(bench: Bench) -> None:
-    first, _ = _exported(bench)
-    bench.wsusutil("disconnected", "import", first)
-    second = bench.folder / "again.xml.gz"
-    bench.wsusutil("disconnected", "export", second, bench.folder / "again.log")
+def test_what_was_imported_exports_as_it_came(lab_pair: LabPair) -> None:
+    first, _ = _exported(lab_pair)
+    lab_pair.wsusutil("disconnected", "import", first)
+    second = lab_pair.folder / "again.xml.gz"
+    lab_pair.wsusutil("disconnected", "export", second, lab_pair.folder / "again.log")
     before, after = package_root(first), package_root(second)
     for path in ("Files/File", "Updates/Update"):
         texts = [
@@ -122,91 +126,91 @@ def test_what_was_imported_exports_as_it_came(bench: Bench) -> None:
 
 
 def test_a_truncated_package_leaves_half_an_import_and_the_whole_one_mends_it(
-    bench: Bench,
+    lab_pair: LabPair,
 ) -> None:
-    package, _ = _exported(bench)
-    broken = bench.folder / "broken.xml.gz"
+    package, _ = _exported(lab_pair)
+    broken = lab_pair.folder / "broken.xml.gz"
     broken.write_bytes(package.read_bytes()[: package.stat().st_size // 2])
-    log = bench.folder / "broken.log"
-    outcome = bench.wsusutil("disconnected", "import", broken, log)
+    log = lab_pair.folder / "broken.log"
+    outcome = lab_pair.wsusutil("disconnected", "import", broken, log)
     assert outcome.returncode == 1
     assert ElementTree.parse(log).getroot().find("ImportError") is not None
-    total = len(bench.state("staging")["revisions"])
-    assert 0 < len(bench.state("disconnected")["revisions"]) < total
-    assert bench.wsusutil("disconnected", "import", package).returncode == 0
-    assert len(bench.state("disconnected")["revisions"]) == total
+    total = len(lab_pair.state("staging")["revisions"])
+    assert 0 < len(lab_pair.state("disconnected")["revisions"]) < total
+    assert lab_pair.wsusutil("disconnected", "import", package).returncode == 0
+    assert len(lab_pair.state("disconnected")["revisions"]) == total
 
 
 def test_broken_compression_fails_an_import_in_words_and_the_service_comes_back(
-    bench: Bench,
+    lab_pair: LabPair,
 ) -> None:
-    package, log = bench.folder / "broken.xml.gz", bench.folder / "broken.log"
+    package, log = lab_pair.folder / "broken.xml.gz", lab_pair.folder / "broken.log"
     package.write_bytes(gzip.compress(b"")[:10] + b"\xff" * 50)
-    told = bench.wsusutil("disconnected", "import", package, log)
+    told = lab_pair.wsusutil("disconnected", "import", package, log)
     assert (told.returncode, told.stderr) == (1, "")
     assert "<ImportError" in log.read_text(encoding="utf-8")
-    with bench.server("disconnected") as server:
+    with lab_pair.server("disconnected") as server:
         assert configuration.service_status(server) == "Running"
 
 
-def test_a_replica_and_another_protocol_refuse_an_import(bench: Bench) -> None:
-    package, _ = _exported(bench)
-    lab.tune(bench.folder, "disconnected", "protocol_version", "1.8")
-    outcome = bench.wsusutil("disconnected", "import", package, bench.folder / "version.log")
+def test_a_replica_and_another_protocol_refuse_an_import(lab_pair: LabPair) -> None:
+    package, _ = _exported(lab_pair)
+    lab.tune(lab_pair.folder, "disconnected", "protocol_version", "1.8")
+    outcome = lab_pair.wsusutil("disconnected", "import", package, lab_pair.folder / "version.log")
     assert outcome.returncode == 1
     assert "different version" in outcome.stdout
-    lab.tune(bench.folder, "disconnected", "protocol_version", "1.20")
-    lab.tune(bench.folder, "disconnected", "IsReplicaServer", True)
-    outcome = bench.wsusutil("disconnected", "import", package)
+    lab.tune(lab_pair.folder, "disconnected", "protocol_version", "1.20")
+    lab.tune(lab_pair.folder, "disconnected", "IsReplicaServer", True)
+    outcome = lab_pair.wsusutil("disconnected", "import", package)
     assert outcome.returncode == 1
     assert "centrally managed" in outcome.stdout
-    assert bench.state("disconnected")["revisions"] == []
+    assert lab_pair.state("disconnected")["revisions"] == []
 
 
-def test_another_format_version_is_refused_with_its_sentence(bench: Bench) -> None:
-    package, _ = _exported(bench)
-    other = bench.folder / "other.xml.gz"
+def test_another_format_version_is_refused_with_its_sentence(lab_pair: LabPair) -> None:
+    package, _ = _exported(lab_pair)
+    other = lab_pair.folder / "other.xml.gz"
     text = gzip.decompress(package.read_bytes()).decode()
     other.write_bytes(
         gzip.compress(text.replace('FormatVersion="1.0"', 'FormatVersion="2.0"').encode())
     )
-    log = bench.folder / "other.log"
-    assert bench.wsusutil("disconnected", "import", other, log).returncode == 1
+    log = lab_pair.folder / "other.log"
+    assert lab_pair.wsusutil("disconnected", "import", other, log).returncode == 1
     error = ElementTree.parse(log).getroot().find("ImportError")
     assert error is not None
     assert "Expected export package version of 1.0" in error.attrib["Message"]
 
 
-def test_an_import_that_is_killed_leaves_the_service_stopped(bench: Bench) -> None:
-    package, _ = _exported(bench)
-    bench.fault("disconnected", "wsusutil-hang", on=True)
+def test_an_import_that_is_killed_leaves_the_service_stopped(lab_pair: LabPair) -> None:
+    package, _ = _exported(lab_pair)
+    lab_pair.fault("disconnected", "wsusutil-hang", on=True)
     process = subprocess.Popen(
-        [bench.folder / "disconnected" / "wsusutil", "import", package], stdout=subprocess.PIPE
+        [lab_pair.folder / "disconnected" / "wsusutil", "import", package], stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     process.stdout.readline()
     time.sleep(0.3)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    with bench.server("disconnected") as server:
+    with lab_pair.server("disconnected") as server:
         assert server.setting("service_status") == "Stopped"
-    bench.fault("disconnected", "wsusutil-hang", on=False)
-    assert bench.wsusutil("disconnected", "import", package).returncode == 0
-    with bench.server("disconnected") as server:
+    lab_pair.fault("disconnected", "wsusutil-hang", on=False)
+    assert lab_pair.wsusutil("disconnected", "import", package).returncode == 0
+    with lab_pair.server("disconnected") as server:
         assert server.setting("service_status") == "Running"
 
 
-def test_it_takes_as_long_as_told(bench: Bench) -> None:
-    lab.tune(bench.folder, "staging", "wsusutil_seconds", 1.0)
+def test_it_takes_as_long_as_told(lab_pair: LabPair) -> None:
+    lab.tune(lab_pair.folder, "staging", "wsusutil_seconds", 1.0)
     began = time.monotonic()
-    _exported(bench)
+    _exported(lab_pair)
     assert time.monotonic() - began >= 1.0
 
 
-def test_health_and_inactive_approvals_answer(bench: Bench) -> None:
-    healthy = bench.wsusutil("staging", "CheckHealth")
+def test_health_and_inactive_approvals_answer(lab_pair: LabPair) -> None:
+    healthy = lab_pair.wsusutil("staging", "CheckHealth")
     assert healthy.returncode == 0
     assert "Windows Server Update Services" in healthy.stdout
-    assert bench.wsusutil("staging", "listinactiveapprovals").returncode == 0
-    bench.fault("staging", "service-down", on=True)
-    assert bench.wsusutil("staging", "checkhealth").returncode == 1
+    assert lab_pair.wsusutil("staging", "listinactiveapprovals").returncode == 0
+    lab_pair.fault("staging", "service-down", on=True)
+    assert lab_pair.wsusutil("staging", "checkhealth").returncode == 1

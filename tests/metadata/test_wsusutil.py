@@ -136,7 +136,7 @@ EXPORT_FAULTS = {
 
 
 @pytest.mark.parametrize("name", EXPORT_FAULTS)
-def test_an_export_fails_by_one_signal_alone_and_names_who_lied(name: str) -> None:
+def test_an_export_fails_by_one_signal_alone_and_names_the_contradicted(name: str) -> None:
     changes, contradicted, sentence = EXPORT_FAULTS[name]
     judgement = wsusutil.judge_export(replace(EXPORTED, **changes))  # type: ignore[arg-type]
     assert not judgement.succeeded
@@ -156,7 +156,7 @@ IMPORT_FAULTS = {
     "a package that is gone": ({"package": PackageSignal(None)}, "the package is gone"),
     "a package that changed on the way": (
         {"package": PackageSignal(4096, revisions=12, changed=True)},
-        "not the one that was verified",
+        "changed since it was verified",
     ),
     "an unreadable package": (
         {"package": PackageSignal(4096, problem="no closing ExportPackage")},
@@ -193,7 +193,7 @@ def test_counts_may_grow_and_never_have_to_equal_those_of_the_package() -> None:
     assert wsusutil.judge_import(grown).succeeded
 
 
-def test_when_every_signal_is_bad_nobody_lied() -> None:
+def test_when_every_signal_is_bad_none_is_contradicted() -> None:
     judgement = wsusutil.judge_export(
         Signals(1, PackageSignal(None), LogSummary("absent"), "Stopped", ApiSignal(None, None))
     )

@@ -47,7 +47,7 @@ def test_faults_on_the_media_are_all_listed_with_what_another_copy_made_good() -
     faults.missing(HostPath("volume-001/content/AB/x.cab", Platform.POSIX))
     one = Faults()
     one.size(HostPath("volume-001/SHA1SUMS", Platform.POSIX), 5, 6)
-    faults.settle(one, recovered=True)
+    faults.merge(one, recovered=True)
 
     section = faults_section(faults)
 

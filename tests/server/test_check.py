@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tasks.refusals import ServerUnfitError
+from tasks.metadata.server import ServerFacts
+from tasks.names import Side
+from tasks.refusals import RoomError, ServerChangedError, ServerUnfitError
 from tasks.run.context import RunContext
-from tasks.server import check, queries
-from tests.metadata.facts import server_facts
+from tasks.server import check
+from tests.metadata.facts import LINE
+from tests.support.runs import on_memory_server
+
+CONTENT_DIR = "/srv/WsusContent"
 
 
-def _look(run: RunContext, monkeypatch: pytest.MonkeyPatch, content_dir: object) -> None:
-    facts = server_facts(content_dir=str(content_dir))
-    monkeypatch.setattr(queries, "read_running_server", lambda *_, **__: facts)
-    check.check_server(run)
+def _look(run: RunContext, **changes: object) -> ServerFacts:
+    line = {**LINE, "content_dir": CONTENT_DIR, **changes}
+    on_server = on_memory_server(run, {"read-server": lambda _: [line]})
+    on_server.server.make_folder(on_server.server.path(CONTENT_DIR))
+    return check.check_server(on_server)
 
 
-def test_a_content_folder_that_wsus_made_is_taken(
-    disconnected: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "WsusContent").mkdir()
-    _look(disconnected, monkeypatch, tmp_path / "WsusContent")
+def test_a_content_folder_that_wsus_made_is_taken(disconnected: RunContext) -> None:
+    assert _look(disconnected).content_dir == CONTENT_DIR
 
 
 @pytest.mark.parametrize(
@@ -38,8 +39,23 @@ def test_a_content_folder_that_wsus_made_is_taken(
     ],
 )
 def test_no_content_is_looked_for_or_placed_in_any_other(
-    disconnected: RunContext, monkeypatch: pytest.MonkeyPatch, named: str, reason: str
+    disconnected: RunContext, named: str, reason: str
 ) -> None:
     with pytest.raises(ServerUnfitError) as caught:
-        _look(disconnected, monkeypatch, named)
+        _look(disconnected, content_dir=named)
     assert reason in caught.value.message
+
+
+def test_a_server_is_known_by_the_id_that_was_adopted(disconnected: RunContext) -> None:
+    disconnected.ledger.adopt_server(Side.DISCONNECTED, LINE["server_id"])
+    _look(disconnected)
+    with pytest.raises(ServerChangedError):
+        _look(disconnected, server_id="00000000-86a3-4f65-a4a1-94a8d7ba3b5c")
+
+
+def test_a_content_disk_that_is_as_good_as_full_stops_before_anything_is_read(
+    disconnected: RunContext,
+) -> None:
+    with pytest.raises(RoomError):
+        _look(disconnected, content_volume={"free_bytes": 1_000_000, "file_system": "NTFS"})
+    _look(disconnected, content_volume=None)

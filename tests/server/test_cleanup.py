@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
 from tasks.content.names import Blake3
+from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import ExportStatus
 from tasks.ledger.imports import ImportRecord
 from tasks.ledger.work_id import WorkId, new_run_id
+from tasks.metadata.index import INDEX
 from tasks.run.context import RunContext
-from tasks.server.cleanup import clean_up_server, remove_work
+from tasks.server.cleanup import clean_up_server, drop_old_packages, remove_work
 from tests.support.bundles import NOW
+from tests.support.memory_host import MemoryHost
 from tests.support.runs import reserved
 
 BUNDLE = Blake3.from_hex("ab" * 32)
@@ -103,3 +109,71 @@ def test_finished_work_takes_the_folders_of_its_plans_with_it(disconnected: RunC
     runs = make_folders(disconnected, *own, *others)
     remove_work(disconnected, IMPORT)
     assert names_in(runs) == others
+
+
+# --- scripts that an earlier run left running -----------------------------------------------------
+
+
+def with_script(
+    run: RunContext, folder: str, script: str
+) -> tuple[RunContext, MemoryHost, HostPath]:
+    """A server on which a script of an earlier run still works in a folder below ``runs``."""
+    host = MemoryHost(start_detached=lambda _: None)
+    on_server = replace(run, server=host)
+    on_server.make_folders()
+    job = on_server.folders.runs.joined(folder, f"{script}.job-1")
+    host.make_folder(job.parent)
+    host.start_detached(["powershell"], job=job)
+    assert host.poll_detached(job).state == "running"
+    return on_server, host, job
+
+
+@pytest.mark.parametrize("script", ["apply-approvals", "read-updates"])
+def test_a_script_that_still_works_is_waited_for_before_its_folder_goes(
+    disconnected: RunContext, script: str
+) -> None:
+    folder = f"alpha-{WorkId('audit', 2).text}"
+    run, host, job = with_script(disconnected, folder, script)
+    timer = threading.Timer(0.3, host.finish_job, [job, 0])
+    timer.start()
+    clean_up_server(run)
+    timer.join()
+    assert host.list_folder(run.folders.runs) == []
+
+
+@pytest.mark.parametrize("name", ["alpha-notes", "beta-audit-2"])
+def test_nobody_waits_for_what_works_in_a_folder_that_is_not_ours(
+    disconnected: RunContext, name: str
+) -> None:
+    run, host, job = with_script(disconnected, name, "apply-approvals")
+    clean_up_server(run)
+    assert host.poll_detached(job).state == "running"
+
+
+def test_a_script_whose_server_restarted_is_not_waited_for(disconnected: RunContext) -> None:
+    run, host, _ = with_script(disconnected, "alpha-audit-2", "apply-approvals")
+    host.lose_power(seed=1)
+    run.make_folders()
+    clean_up_server(run)
+    assert host.list_folder(run.folders.runs) == []
+
+
+# --- packages of earlier bundles ------------------------------------------------------------------
+
+
+def test_only_the_newest_bundle_keeps_package_and_index_and_every_one_its_manifest(
+    tmp_path: Path,
+) -> None:
+    for number in (1, 2, 3):
+        folder = tmp_path / f"alpha-{number}"
+        folder.mkdir()
+        for name in (PACKAGE, INDEX, MANIFEST, APPROVALS):
+            (folder / name).touch()
+    drop_old_packages(tmp_path / "alpha-2")
+    left = {folder.name: {path.name for path in folder.iterdir()} for folder in tmp_path.iterdir()}
+    documents = {MANIFEST, APPROVALS}
+    assert left == {
+        "alpha-1": documents,
+        "alpha-2": documents | {PACKAGE, INDEX},
+        "alpha-3": documents,
+    }

@@ -23,7 +23,7 @@ def sites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(site, tmp_path / "alpha.toml")
     site.rename(folder / "alpha.toml")
     monkeypatch.setenv("WSUS_AIRGAP_SITES", str(folder))
-    monkeypatch.setattr(reading, "_at_hand", {})
+    monkeypatch.setattr(reading, "_registered_sites", {})
     return folder
 
 

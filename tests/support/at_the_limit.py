@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tasks.approvals.apply import keep_what_server_shows, next_applied, operations, read_outcomes
 from tasks.approvals.columns import revision_set
-from tasks.approvals.comparison import Facts, Situation
+from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import (
     MOST_APPROVALS,
     MOST_DECLINES,
@@ -97,13 +97,13 @@ def approvals(folder: Path, share: float) -> dict[str, int]:
         return ApprovalSet.collect(groups=incoming.groups, approvals=changed)
 
     newest = _update(int((MOST_APPROVALS + MOST_DECLINES) * share))
-    facts = Facts(
-        known=revision_set(incoming.revisions()),
+    states = UpdateStates(
+        on_server=revision_set(incoming.revisions()),
         superseded_by=lambda update_id: {min(_update(int(update_id[:8], 16) + 1), newest)},
     )
     last, present = other(), other()
-    plan = plan_approvals(Situation(last, incoming, present, facts), ApprovalPolicy(), now=NOW)
-    del present, facts  # as the import lets them go
+    plan = plan_approvals(Situation(last, incoming, present, states), ApprovalPolicy(), now=NOW)
+    del present, states  # as the import lets them go
     done = {"kind": "outcome", "result": "done"}
     lines = (done | {"n": line.get("n", 0)} for line in operations(plan))
     outcome = keep_what_server_shows(read_outcomes(plan, lines), _read(path))

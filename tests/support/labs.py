@@ -1,6 +1,7 @@
 """Labs for tests of whole commands: a pair of simulated servers, and ways to run a command on it.
 
-Fixtures live here and are named in ``tests/e2e/conftest.py``. All commands of a session share one
+Fixtures live here and are named in ``tests/conftest.py`` (the Prefect server, which the tests of
+steps and flows use too) and ``tests/e2e/conftest.py``. All commands of a session share one
 Prefect server, which the labs' site files name; a test of the embedded one makes its lab with
 ``make_lab`` and no ``api_url``.
 """
@@ -23,7 +24,7 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.prefect_server.embedded import EmbeddedServer
 

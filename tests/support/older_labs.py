@@ -1,4 +1,4 @@
-"""Unpack a lab of an older version; ``make_older_labs`` made it, with that version's code."""
+"""Labs of an older version, unpacked; ``make_labs.py.txt`` beside them made them, on its code."""
 
 from __future__ import annotations
 

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tasks.bundle.keys import generate_keys
+from tasks.hosts.host import Json
+from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import ExportRecord
 from tasks.names import Mode
 from tasks.run.context import RunContext, open_run_context
-from tasks.site.reading import lay_out_site
+from tasks.scripts import Script
+from tasks.site.reading import register_site
 from tests.support.bundles import NOW
+from tests.support.memory_host import MemoryHost
+
+Answer = Callable[[list[Json]], Iterable[Json]]
 
 _SITE = """
 [site]
@@ -79,6 +86,21 @@ def say(site: Path, script: str, *lines: object) -> None:
     site.with_name(f"{script}.said").write_text(text, encoding="utf-8")
 
 
+def on_memory_server(run: RunContext, answers: Mapping[str, Answer]) -> RunContext:
+    """The same run on a server in memory.
+
+    Args:
+        run: The run; it stays as it is, and closes both.
+        answers: By the name of a script, the lines that it answers to the lines it is asked.
+    """
+
+    def answer(script: Script, request: list[Json], _folder: HostPath) -> Iterator[Json]:
+        yield from answers[script.name](request)
+        yield {"kind": "end"}
+
+    return replace(run, server=MemoryHost(run_script=answer))
+
+
 def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportRecord:
     """A sequence number that was taken and for which nothing is committed."""
     return ExportRecord(
@@ -100,7 +122,7 @@ def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportR
 
 def open_test_run(site: Path, *, command: str = "test", now: datetime = NOW) -> RunContext:
     """Open a run; the caller closes it (a ``with`` block)."""
-    return open_run_context(lay_out_site(site).name, command=command, side=None, clock=lambda: now)
+    return open_run_context(register_site(site).name, command=command, side=None, clock=lambda: now)
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""A catalogue like Microsoft's, from a seed: update by update, each from its number alone.
+"""A catalogue like Microsoft's, generated from a seed.
 
-Update ``i`` is the same whichever others are made, so a catalogue of any size streams, and a later
-month goes on where the first ended. What an update is for follows from its number: every third is
-to be approved (and rich in files), every sixth was approved once (its files are still there), some
-are declined, some expired, and the rest are only in the catalogue, without content.
+Each update follows from the seed and its own number alone. So a catalogue of any size can be
+streamed, and a later month continues the numbers of the first. The number also determines the
+role of an update: every third is to be approved and has many files; every sixth was approved once
+and its files still exist; some are declined, some expired; the rest have no content.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from statistics import NormalDist
 from deploy.lab.generate import content_bytes, taxonomy
 from deploy.lab.store.records import File, Revision
 
-# Visible updates of a later month are numbered from here on, month by month.
+# The visible updates of month ``m`` are numbered from ``m`` times this.
 MONTH_NUMBERS = 1_000_000
 # Files on staging's disk per visible update, over a cycle of shapes and roles.
 FILES_ON_DISK = 1.7
@@ -33,7 +33,7 @@ _SPREAD = 1.6
 _NORMAL = NormalDist()
 _LANGUAGES = ("en", "de", "ja", "fr")
 
-# Titles that have broken scripts: {kb} stands for the article.
+# Titles of kinds that broke scripts; {kb} stands for the article.
 _ODD_TITLES = (
     "2024-05 x64 ベース システム用 Windows Server 2019 の累積更新プログラム ({kb})",
     'Update for "Contoso $Agent" `beta` & <tools> 100% ({kb})',
@@ -51,8 +51,9 @@ class Entry:
     """One visible update.
 
     Attributes:
-        role: ``approved``, ``kept``, ``declined`` or ``listed``; what staging does with it.
-        revisions: Children first, then the update's own revisions, the newest last.
+        role: The decision of staging's administrators: ``approved``, ``kept`` (approved once),
+            ``declined`` or ``listed`` (none).
+        revisions: First the bundled children, then the update's own revisions, the newest last.
     """
 
     number: int
@@ -68,7 +69,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The generator.
+    """The generator of a catalogue.
 
     Attributes:
         mean_bytes: The mean size of a file.
@@ -93,11 +94,11 @@ class Catalogue:
         return str(uuid.UUID(bytes=raw, version=4))
 
     def later_revision(self, newest: Revision, created: str, arrived: str) -> Revision:
-        """The next revision of an update: new bytes for its first file, and a new description."""
+        """Make an update's next revision: new bytes in its first file, and a new description."""
         draft = _Draft(self, int(newest.details["number"]), rich=True)
         files = newest.files
         if files:
-            # Sorted by name, so that it is the same file whatever order they come in.
+            # Sorted by name: the choice must not depend on the order in which the files come.
             first, *others = sorted(files, key=lambda file: file.name)
             files = (draft.file(f"r{newest.revision + 1}-{first.name}", created=created), *others)
         return replace(
@@ -110,7 +111,7 @@ class Catalogue:
         )
 
     def expired_revision(self, newest: Revision, created: str, arrived: str) -> Revision:
-        """The revision by which Microsoft withdraws an update: the same files, expired."""
+        """Make the revision by which Microsoft withdraws an update: the same files, expired."""
         return replace(
             newest,
             revision=newest.revision + 1,
@@ -120,8 +121,8 @@ class Catalogue:
         )
 
     def size_bytes(self, serial: int) -> int:
-        """The size of a file: log-normal, evenly spread so that few files come to the mean too."""
-        # The part of the golden section that is left spreads any run of numbers evenly.
+        """The size of a file: log-normal, spread so that even a few files have the mean size."""
+        # The fractional parts of multiples of the golden ratio spread any run of numbers evenly.
         share = (serial * _GOLDEN + _start(self.seed)) % 1.0
         share = min(max(share, 0.0005), 0.9995)
         middle = math.log(self.mean_bytes) - _SPREAD**2 / 2
@@ -142,7 +143,7 @@ def _role(number: int) -> str:
 
 
 class _Draft:
-    """An update in the making: numbers its files and knows its dates."""
+    """An update in the making, with the count of its files and its dates."""
 
     def __init__(self, catalogue: Catalogue, number: int, *, rich: bool) -> None:
         self.catalogue = catalogue
@@ -166,7 +167,7 @@ class _Draft:
         return self.catalogue.guid(f"update {self.number}")
 
     def previous(self) -> tuple[str, ...]:
-        """The id of the update that one of this shape replaces."""
+        """The id of an older update, for this update to supersede."""
         before = self.number - 3 * len(_SHAPES)
         return (self.catalogue.guid(f"update {before}"),) if before >= 0 else ()
 
@@ -176,7 +177,7 @@ class _Draft:
         return f"{plain} (KB{self.kb})"
 
     def file(self, name: str, *, kind: str = "payload", created: str | None = None) -> File:
-        """A binary file with bytes of its own."""
+        """Make a binary file with unique bytes."""
         self._serial += 1
         key = f"{self.number}-{name}"
         size = self.catalogue.size_bytes(self._serial)
@@ -184,14 +185,14 @@ class _Draft:
         return _described(recipe, name, created or self.created, kind=kind)
 
     def esd(self, name: str) -> File:
-        """An encrypted file, whose key travels in the package."""
+        """Make an encrypted file, whose key stands in the package."""
         key = base64.b64encode(self.draw.randbytes(32)).decode()
         return replace(self.file(name), decryption_key=key)
 
     def license(self) -> tuple[str, tuple[File, ...]]:
-        """Licence terms, shared by a few updates, a file per language.
+        """Make licence terms: a file per language, shared by a few updates.
 
-        What is to be approved has terms of its own, so that others stay unaccepted.
+        Updates to be approved share no terms with others, so that the others' stay unaccepted.
         """
         group = f"{'approved' if self.rich else 'other'}{self.number // (9 * len(_SHAPES))}"
         files = []
@@ -202,7 +203,7 @@ class _Draft:
         return self.catalogue.guid(f"license {group}"), tuple(files)
 
     def revision(self, title: str, product: str, classification: str) -> Revision:
-        """The update's first revision, without files."""
+        """Make the update's first revision, without files."""
         security = classification in {"Security Updates", "Critical Updates"}
         details: dict[str, object] = {"number": self.number}
         if security:
@@ -230,7 +231,7 @@ class _Draft:
     def child(
         self, parent: Revision, name: str, files: tuple[File, ...], languages: tuple[str, ...] = ()
     ) -> Revision:
-        """A bundled child that holds files."""
+        """Make a bundled child with files."""
         return replace(
             parent,
             update_id=self.catalogue.guid(f"child {self.number} {name}"),
@@ -248,17 +249,17 @@ class _Draft:
 def _described(
     recipe: str, name: str, modified: str, *, kind: str, language: str | None = None
 ) -> File:
-    found = content_bytes.digests(recipe)
+    digests = content_bytes.digests(recipe)
     stem, _, suffix = name.rpartition(".")
     url = (
         "http://download.windowsupdate.com/d/msdownload/update/software/secu/"
-        f"{modified[:4]}/{modified[5:7]}/{stem}_{found.sha1.lower()}.{suffix}"
+        f"{modified[:4]}/{modified[5:7]}/{stem}_{digests.sha1.lower()}.{suffix}"
     )
     return File(
-        sha1=found.sha1,
+        sha1=digests.sha1,
         name=name,
-        size_bytes=found.size_bytes,
-        sha256=found.sha256,
+        size_bytes=digests.size_bytes,
+        sha256=digests.sha256,
         url=url,
         decryption_key=None,
         kind=kind,

@@ -1,8 +1,9 @@
-"""File bytes from a recipe: fast, unique, always the same for the same recipe.
+"""The bytes of content files, generated from recipes.
 
-A recipe is one line, ``<kind>:<seed>:<key>:<size>``. Bytes of kind ``block`` are slices of one
-random block, each piece behind a digest of its own, so that no two files and no two pieces are
-alike, at about the speed of copying memory. Kind ``text`` makes licence terms.
+A recipe is one line, ``<kind>:<seed>:<key>:<size>``, and always gives the same bytes. Kind
+``block`` makes a binary file from slices of one random block. A digest precedes each slice, so
+that no two pieces are equal; this is about as fast as copying memory. Kind ``text`` makes licence
+terms.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _CLAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What the catalogue says of some bytes; both in upper-case hex."""
+    """The size and digests of a file's bytes, as the catalogue has them; upper-case hex."""
 
     sha1: str
     sha256: str
@@ -51,22 +52,22 @@ def pieces(recipe: str) -> Iterator[bytes | memoryview]:
         yield _text(seed, key, rest)
         return
     block = memoryview(_block(seed))
-    left = int(rest)
+    remaining = int(rest)
     number = 0
-    while left:
-        head = hashlib.blake2b(f"{recipe}#{number}".encode(), digest_size=32).digest()[:left]
+    while remaining:
+        head = hashlib.blake2b(f"{recipe}#{number}".encode(), digest_size=32).digest()[:remaining]
         yield head
-        left -= len(head)
+        remaining -= len(head)
         start = int.from_bytes(head[:3], "big") % (_BLOCK_BYTES - _PIECE_BYTES)
-        body = min(left, _PIECE_BYTES)
+        body = min(remaining, _PIECE_BYTES)
         if body:
             yield block[start : start + body]
-        left -= body
+        remaining -= body
         number += 1
 
 
 def digests(recipe: str) -> Digests:
-    """What the bytes of a recipe are called."""
+    """The size and digests of a recipe's bytes."""
     sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
     for piece in pieces(recipe):
         sha1.update(piece)
@@ -76,7 +77,7 @@ def digests(recipe: str) -> Digests:
 
 
 def write(recipe: str, path: Path) -> None:
-    """Write a recipe's bytes below a temporary name, as BITS does, and rename."""
+    """Write a recipe's bytes under a temporary name, as BITS does, and rename the file."""
     partial = path.with_name(f"BIT{path.name[:8]}.tmp")
     try:
         file = partial.open("wb")

@@ -1,4 +1,4 @@
-"""The executables of a server: small scripts that start this Python on the lab's programs."""
+"""The executables of a server: small scripts that run the lab's programs with this Python."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 import deploy
 
-# Program in the server's folder: module that plays it.
+# From the name of a program in the server's folder to its module.
 _PROGRAMS = {"wsusutil": "deploy.lab.wsusutil", "powershell": "deploy.lab.powershell"}
 
 
 def write_launchers(side_folder: Path) -> None:
     """Write ``wsusutil`` and ``powershell`` into ``DIR/<side>``, on Windows as ``.cmd``.
 
-    They name the interpreter and this installation by absolute path, and start Python without its
-    site packages, of which the lab needs none.
+    They name the interpreter and this installation by absolute path. They start Python without its
+    site packages, because the lab needs none.
     """
     root = Path(deploy.__file__).resolve().parent.parent
     for name, module in _PROGRAMS.items():

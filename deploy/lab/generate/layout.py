@@ -1,4 +1,4 @@
-"""Laying out a lab: two servers, their executables and site files, keys and folders."""
+"""The folders of a new lab: two servers, their executables and site files, keys and media."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DEFAULT_RULE_NAMES = {
     "en": "Default Automatic Approval Rule",
     "de": "Automatische Standardgenehmigungsregel",
 }
-# Below this many updates those that were approved once are approved still, so that enough are.
+# In a smaller lab the updates that were approved once are still approved, so that enough are.
 _FEW = 20
 _COMMIT_EVERY = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large: visible updates, and bytes in staging's WsusContent."""
+    """The size of a lab: visible updates, and bytes in staging's WsusContent."""
 
     updates: int
     content_bytes: int
@@ -52,19 +52,19 @@ def _lay_out(folder: Path, size: Size, seed: int, language: str) -> None:
         (folder / name).mkdir(parents=True)
     _write_keys(folder / "keys")
     for side in SIDES:
-        place = folder / side
+        side_folder = folder / side
         for name in ("WsusContent", "state", "server"):
-            (place / name).mkdir(parents=True)
-        (place / "WsusContent" / content_paths.CHECK_FILE).touch()
-        write_launchers(place)
-        (place / "site.toml").write_text(site_file(folder, side), encoding="utf-8")
-        connection = database.create(place / "server")
+            (side_folder / name).mkdir(parents=True)
+        (side_folder / "WsusContent" / content_paths.CHECK_FILE).touch()
+        write_launchers(side_folder)
+        (side_folder / "site.toml").write_text(site_file(folder, side), encoding="utf-8")
+        connection = database.create(side_folder / "server")
         try:
-            # Only while it is made: a lab that was not finished is thrown away.
+            # Fast and unsafe until the lab is complete: an unfinished lab is useless anyway.
             connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute("PRAGMA synchronous = OFF")
             connection.execute("PRAGMA cache_size = -100000")
-            _Filler(connection, place / "WsusContent", size, seed).fill(side, language)
+            _Filler(connection, side_folder / "WsusContent", size, seed).fill(side, language)
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
@@ -105,13 +105,17 @@ def write_secret(path: Path, content: bytes) -> None:
 
 
 def site_file(folder: Path, side: str, address: str = "local", extra: str = "") -> str:
-    """A side's site file, which keeps every default.
+    """The text of a side's site file, with every default.
 
-    The server has ``address``; ``extra`` are further lines of the table ``[server]``.
+    Args:
+        folder: The lab.
+        side: The side.
+        address: The server's address.
+        extra: Further lines of the table ``[server]``.
     """
     other = SIDES[1 - SIDES.index(side)]
-    place = folder / side
-    ending = "" if Path("/").anchor == place.anchor else ".cmd"
+    side_folder = folder / side
+    ending = "" if Path("/").anchor == side_folder.anchor else ".cmd"
 
     def text(value: object) -> str:
         return json.dumps(str(value), ensure_ascii=False)
@@ -119,10 +123,10 @@ def site_file(folder: Path, side: str, address: str = "local", extra: str = "") 
     return (
         f'[site]\nname = "{SITE}"\nside = "{side}"\nstate_dir = "state"\n\n'
         f'[server]\naddress = {text(address)}\nplatform = "posix"\n{extra}'
-        f"content_dir = {text(place / 'WsusContent')}\n"
-        f"wsusutil = [{text(place / f'wsusutil{ending}')}]\n"
-        f"powershell = [{text(place / f'powershell{ending}')}]\n"
-        f"work_dir = {text(place / 'server' / 'work')}\n\n"
+        f"content_dir = {text(side_folder / 'WsusContent')}\n"
+        f"wsusutil = [{text(side_folder / f'wsusutil{ending}')}]\n"
+        f"powershell = [{text(side_folder / f'powershell{ending}')}]\n"
+        f"work_dir = {text(side_folder / 'server' / 'work')}\n\n"
         '[media]\npath = "../media"\nreturn_path = "../return"\n\n'
         f'[trust]\nsigning_key = "../keys/{side}.key"\n'
         f'trusted_keys = ["../keys/{other}.pub"]\nreceipt_secret = "../keys/receipt.secret"\n'
@@ -130,7 +134,7 @@ def site_file(folder: Path, side: str, address: str = "local", extra: str = "") 
 
 
 class _Filler:
-    """Fills the database of one server, and staging's WsusContent."""
+    """The first content of a server's database, and of staging's WsusContent."""
 
     def __init__(
         self, connection: sqlite3.Connection, content_dir: Path, size: Size, seed: int
@@ -141,7 +145,7 @@ class _Filler:
         self._seed = seed
         self._mean_bytes = size.content_bytes / (size.updates * FILES_ON_DISK)
         self._tree = groups.plant(seed)
-        # Licence terms are what several updates share; written once.
+        # Several updates share licence terms; they are written once.
         self._shared: set[str] = set()
 
     def fill(self, side: str, language: str) -> None:
@@ -219,7 +223,7 @@ class _Filler:
 
 
 def _downloaded(revision: Revision) -> list[File]:
-    """The files of a revision that the default settings fetch."""
+    """The files of a revision that WSUS downloads with its default settings."""
     enabled = set(configuration.DEFAULTS["EnabledUpdateLanguages"])
     if revision.languages and enabled.isdisjoint(revision.languages):
         return []
@@ -231,7 +235,7 @@ def _downloaded(revision: Revision) -> list[File]:
 
 
 def write_default_rule(connection: sqlite3.Connection, language: str) -> None:
-    """Write the approval rule that every server comes with, which is off."""
+    """Write the approval rule that every new server has; it is disabled."""
     classifications = [
         taxonomy.CLASSIFICATIONS[name] for name in ("Critical Updates", "Security Updates")
     ]

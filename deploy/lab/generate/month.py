@@ -1,7 +1,7 @@
-"""A month passes on the staging server: what Microsoft publishes, and what administrators do.
+"""A month on the staging server: Microsoft publishes updates, and administrators decide.
 
-Everything follows from the seed and the month's number. The approved updates that it touches are
-taken in the order of their numbers, those that earlier months touched left out.
+Everything follows from the seed and the month's number. A month changes approved updates in the
+order of their numbers, and skips those that an earlier month changed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from pathlib import Path
 from deploy.lab.generate.catalogue import MONTH_NUMBERS, Catalogue
 from deploy.lab.generate.layout import write_synchronizations
 from deploy.lab.pair import server_folder
-from deploy.lab.rules import agent, ingest
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules import content_agent, ingest
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server, as_text
 from deploy.lab.store import content_paths, database, decisions, groups, revision_store
 from deploy.lab.store.records import Revision
 
-# Enough for all that a month brings.
+# Enough new updates for every kind of change.
 _FEWEST = 12
 _FIRST_MONTH = datetime(2025, 1, 14, 17, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ class _Month:
         self._arrived = as_text(moment + timedelta(hours=9))
 
     def pass_by(self) -> None:
-        """Do all of it, and let the content agent finish."""
+        """Make the changes of the month, and let the content agent finish."""
         server = self._server
         with database.transaction(server.connection):
             revised, expired, declined, superseded = self._choose()
@@ -62,25 +62,25 @@ class _Month:
             self._publish(superseded)
             write_synchronizations(server.connection, 1)
             server.set_setting("month", self._number)
-            # What was approved a month ago has long been fetched.
+            # The files of updates that were approved a month ago have long been downloaded.
             server.connection.execute("UPDATE agent_job SET due = 0")
-        agent.catch_up(server)
+        content_agent.catch_up(server)
         if declined is not None:
             self._clean_up(declined)
 
     def _choose(self) -> list[str | None]:
-        """What is revised, expired, declined and superseded; None where too few are left."""
+        """The updates to revise, expire, decline and supersede; None where too few remain."""
         touched = [] if self._number == 1 else list(self._server.setting("touched"))
-        left = [guid for guid in self._candidates() if guid not in touched]
-        # New bytes need a file of the update's own; a bundle has none.
-        revised = next((guid for guid in left if self._newest(guid).files), None)
-        others = [guid for guid in left if guid != revised]
+        candidates = [guid for guid in self._candidates() if guid not in touched]
+        # A revision changes a file of the update itself, and a bundle has none.
+        revised = next((guid for guid in candidates if self._newest(guid).files), None)
+        others = [guid for guid in candidates if guid != revised]
         chosen = [revised, *others[:3]]
         self._server.set_setting("touched", touched + [guid for guid in chosen if guid])
         return [*chosen, *[None] * (4 - len(chosen))]
 
     def _candidates(self) -> list[str]:
-        """Approved updates whose content is there, by number, without licence terms."""
+        """Approved updates with all content and without licence terms, in the order of numbers."""
         rows = self._server.connection.execute(
             "SELECT update_id, details FROM revision JOIN update_state"
             " USING (update_id, revision) WHERE is_latest AND license_id IS NULL"
@@ -90,7 +90,7 @@ class _Month:
         return [guid for _, guid in numbered if self._has_files(guid)]
 
     def _has_files(self, update_id: str) -> bool:
-        return bool(agent.needed_files(self._server, *self._newest(update_id).key))
+        return bool(content_agent.needed_files(self._server, *self._newest(update_id).key))
 
     def _newest(self, update_id: str) -> Revision:
         row = self._server.connection.execute(
@@ -99,13 +99,13 @@ class _Month:
         return revision_store.get(self._server.connection, update_id, row["revision"])
 
     def _revise(self, update_id: str) -> None:
-        """A new revision of an approved update: WSUS moves the approvals."""
+        """Publish a new revision of an approved update, to which WSUS moves the approvals."""
         newest = self._newest(update_id)
         revised = self._catalogue.later_revision(newest, self._created, self._arrived)
         ingest.insert(self._server, revised)
 
     def _expire(self, update_id: str) -> None:
-        """Microsoft withdraws an update: a revision that is expired, which WSUS declines."""
+        """Publish an expired revision, by which Microsoft withdraws an update; WSUS declines it."""
         newest = self._newest(update_id)
         ingest.insert(
             self._server,
@@ -113,7 +113,10 @@ class _Month:
         )
 
     def _publish(self, superseded: str | None) -> None:
-        """New updates, a third of them approved; the first replaces one, one lacks its file."""
+        """Publish new updates and approve a third.
+
+        The first supersedes ``superseded``, and one of the approved lacks a file.
+        """
         server = self._server
         group_ids = groups.read(server.connection)
         custom = [
@@ -121,7 +124,7 @@ class _Month:
             for path, group_id in group_ids.items()
             if group_id not in {database.ALL_COMPUTERS, database.UNASSIGNED_COMPUTERS}
         ]
-        tree = groups.plant(server.setting("seed")).standing(custom)
+        tree = groups.plant(server.setting("seed")).remaining(custom)
         count = max(_FEWEST, int(server.setting("updates")) // 8)
         is_withheld = False
         for number in range(self._first, self._first + count):
@@ -135,19 +138,19 @@ class _Month:
             if not is_withheld and number > self._first + 2 and newest.license_id is None:
                 is_withheld = self._withhold(newest)
             decisions.write_approvals(server.connection, entry, tree, group_ids)
-            agent.require(server, *newest.key)
+            content_agent.require(server, *newest.key)
 
     def _withhold(self, revision: Revision) -> bool:
-        """Let Microsoft not serve one file of an update any more, so that it never comes."""
-        files = agent.needed_files(self._server, *revision.key)
+        """Take one file of an update from Microsoft's servers, so that no download succeeds."""
+        files = content_agent.needed_files(self._server, *revision.key)
         if files:
             self._server.connection.execute("DELETE FROM source WHERE sha1 = ?", (min(files),))
         return bool(files)
 
     def _clean_up(self, update_id: str) -> None:
-        """The cleanup wizard removes the content that a declined update alone needed."""
+        """Remove the content that only a declined update needed, as the clean-up wizard does."""
         server = self._server
-        for sha1 in agent.needed_files(server, *self._newest(update_id).key):
+        for sha1 in content_agent.needed_files(server, *self._newest(update_id).key):
             row = server.connection.execute(
                 "SELECT name, state FROM file LEFT JOIN content_state USING (sha1) WHERE sha1 = ?",
                 (sha1,),
@@ -158,14 +161,14 @@ class _Month:
 
 
 def _arrive(server: Server, revisions: Sequence[Revision]) -> None:
-    """A new update comes, and the approval rules that administrators enabled apply to it."""
+    """Insert a new update, and apply the enabled approval rules to it."""
     for revision in revisions:
         ingest.insert(server, revision)
     ingest.apply_rules(server, [revision.key for revision in revisions])
 
 
 def add_update(server: Server) -> None:
-    """One more update comes by synchronisation."""
+    """Let a synchronisation bring one more update."""
     count = server.connection.execute("SELECT count(*) FROM synchronization").fetchone()[0]
     catalogue = Catalogue(server.setting("seed"), server.setting("mean_bytes"))
     entry = catalogue.entry(900 * MONTH_NUMBERS + 3 * int(count) + 2)

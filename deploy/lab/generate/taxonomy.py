@@ -1,7 +1,7 @@
 """Companies, product families, products, classifications and detectoids.
 
-The ids of classifications, and of those products whose ids Microsoft has published, are the real
-ones, since scripts name them.
+Scripts name ids. So the ids of classifications, and of products whose ids Microsoft has
+published, are the real ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SQL_FAMILY = "0a4c6c73-8887-4d7f-9cbe-d08fa8fa9d1e"
 DEVELOPER_FAMILY = "0a07aea1-9d09-4c1e-8dc7-7469228d8195"
 INFRASTRUCTURE = "5964c9f1-8e72-4891-a03a-2aed1c4115d2"
 
-# product id: (name, family)
+# From the product's id to its name and family.
 PRODUCTS = {
     "a3c2375d-0c8a-42f9-bce0-28333e198407": ("Windows 10", WINDOWS_FAMILY),
     "72e7624a-5b00-45d2-b92f-e561c0a6a160": ("Windows 11", WINDOWS_FAMILY),
@@ -64,18 +64,18 @@ _CREATED = "2019-03-12T17:00:00Z"
 
 def product(name: str) -> str:
     """The id of a product by its name."""
-    return next(guid for guid, (known, _) in PRODUCTS.items() if known == name)
+    return next(guid for guid, (product_name, _) in PRODUCTS.items() if product_name == name)
 
 
 def built_in() -> Iterator[Revision]:
-    """What a server knows before its first synchronisation or import."""
+    """The revisions of a fresh server, before its first synchronisation or import."""
     yield _entry(MICROSOFT, "category", "Microsoft", {"category_type": "Company"})
     for name, guid in CLASSIFICATIONS.items():
         yield _entry(guid, "classification", name, {})
 
 
 def synchronized() -> Iterator[Revision]:
-    """What comes with the first catalogue."""
+    """The revisions of this module that come with the first catalogue."""
     for guid, name in FAMILIES.items():
         yield _entry(
             guid, "category", name, {"category_type": "ProductFamily", "parent": MICROSOFT}

@@ -1,7 +1,7 @@
-"""The typed API as an assembly, compiled once per engine and source and kept in a cache.
+"""The WSUS API as a .NET assembly, compiled once per engine and source, and cached.
 
-The C# files in ``types/`` are compiled by the engine's own ``Add-Type``; the typed collections and
-most exceptions differ in names alone and are made from two templates.
+The engine's own ``Add-Type`` compiles the C# files in ``types/``. The typed collections and most
+exceptions differ only in names, so they are made from two templates.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class BuildError(Exception):
 
 
 def compiled(engine: Path, server_folder: Path) -> Path:
-    """The assembly for an engine, compiled if the cache has none for it.
+    """Give the assembly for an engine, from the cache or newly compiled.
 
     Args:
         engine: The PowerShell to compile with and for.
-        server_folder: Where the assembly is kept when the user's cache cannot be written.
+        server_folder: The folder for the assembly if the user's cache cannot be written.
 
     Raises:
-        BuildError: It does not compile.
+        BuildError: The source does not compile.
     """
     name = f"types-{_digest(engine)}"
     for cache in (user_cache(), server_folder):
@@ -82,8 +82,8 @@ def user_cache() -> Path:
 
 
 def sources() -> dict[str, str]:
-    """Every C# file by name, the generated one included."""
-    found = {
+    """Every C# file by name, including the generated one."""
+    texts = {
         path.name: path.read_text(encoding="utf-8")
         for path in sorted(_SOURCES.glob("*.cs"))
         if not path.name.endswith(".template.cs")
@@ -97,7 +97,7 @@ def sources() -> dict[str, str]:
     classes += [exception.replace("NAME", name) for name in _EXCEPTIONS]
     body = "\n".join(classes)
     head = "using System;\n\nnamespace Microsoft.UpdateServices.Administration\n{\n"
-    return found | {"generated.cs": f"{head}{body}}}\n"}
+    return texts | {"generated.cs": f"{head}{body}}}\n"}
 
 
 def _digest(engine: Path) -> str:
@@ -113,7 +113,7 @@ def _compile(engine: Path, folder: Path) -> None:
     for name, text in sources().items():
         (folder / name).write_text(text, encoding="utf-8")
     names = ",".join(f"'{name}'" for name in sources())
-    # The .NET Framework has the pipes in an assembly that is not referenced unless named.
+    # The .NET Framework has the pipes in an assembly that Add-Type references only by name.
     more = " -ReferencedAssemblies System.Core" if engine.stem.lower() == "powershell" else ""
     command = (
         f"$ErrorActionPreference='Stop'; Add-Type -Path {names} -OutputAssembly {ASSEMBLY}{more}"
@@ -126,12 +126,12 @@ def _compile(engine: Path, folder: Path) -> None:
         check=False,
     )
     if outcome.returncode or not (folder / ASSEMBLY).is_file():
-        said = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()
-        raise BuildError(f"{engine} does not compile the types of the WSUS API:\n{said}")
+        output = (outcome.stderr or outcome.stdout).decode(errors="replace").strip()
+        raise BuildError(f"{engine} does not compile the types of the WSUS API:\n{output}")
 
 
 def _publish(folder: Path, final: Path) -> None:
-    """Give a finished folder its name; another process may have been first, which is as good."""
+    """Rename a finished folder; if another process was first, its result is as good."""
     for source in folder.glob("*.cs"):
         source.unlink()
     try:

@@ -1,4 +1,4 @@
-"""The arguments that PowerShell takes: what they mean, and how to begin a command differently."""
+"""The arguments of PowerShell: their meaning on Windows, and a prefix for their command."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-# Options of powershell.exe that take a value, by the shortest beginning that means them.
+# Options of powershell.exe that take a value, each by its shortest unique beginning.
 _WITH_VALUE = ("-ex", "-ep", "-inp", "-o", "-w", "-v", "-psc", "-config", "-settings")
-# After these everything belongs to them; each may be shortened to any beginning.
+# Options that take all arguments after them; each may be shortened to any beginning.
 _TO_THE_END = ("-command", "-file", "-encodedcommand", "-ec")
 _PARAMETER = re.compile(r"-[A-Za-z_]\w*:?")
 
 
 def as_windows_takes_them(arguments: Sequence[str]) -> list[str]:
-    """Arguments for ``pwsh`` that mean what they mean to ``powershell.exe``.
+    """Arguments for ``pwsh`` with the meaning that they have for ``powershell.exe``.
 
-    Text without an option is a command there, and a script file here.
+    Text without an option is a command for ``powershell.exe``, but a script file for ``pwsh``.
     """
     position = _last_option(arguments)
     if position < len(arguments) and not _option(arguments[position]).startswith("-"):
@@ -26,10 +26,10 @@ def as_windows_takes_them(arguments: Sequence[str]) -> list[str]:
 
 
 def with_prefix(arguments: Sequence[str], prefix: str) -> list[str]:
-    """The same arguments, with PowerShell text that runs before the script or command.
+    """Put PowerShell text before the script or command of some arguments.
 
-    A script keeps its parameters and its exit code. One that does not exist stays as it was
-    given, so that the engine says so.
+    A script keeps its parameters and its exit code. The arguments for a missing script stay
+    unchanged, so that the engine reports it.
     """
     position = _last_option(arguments)
     options, rest = list(arguments[:position]), list(arguments[position + 1 :])
@@ -50,19 +50,19 @@ def with_prefix(arguments: Sequence[str], prefix: str) -> list[str]:
 
 
 def quoted(text: str) -> str:
-    """Text as a PowerShell string that nothing is expanded in."""
+    """Text as a PowerShell string without expansion."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _script_call(words: Sequence[str]) -> str:
     arguments = " ".join(map(_argument, words[1:]))
-    # After a script $? is false only when it ended with another code than 0.
+    # After a script $? is false only if its exit code is not 0.
     ending = "if ($?) { exit 0 }; if ($LASTEXITCODE) { exit $LASTEXITCODE }; exit 1"
     return f"& {quoted(words[0])} {arguments}; {ending}"
 
 
 def _argument(word: str) -> str:
-    """A word after -File: the name of a parameter as it is, anything else as text."""
+    """A word after -File as PowerShell text: the name of a parameter, or a quoted string."""
     if _PARAMETER.fullmatch(word):
         return word
     name, colon, value = word.partition(":")
@@ -73,7 +73,7 @@ def _argument(word: str) -> str:
 
 
 def _last_option(arguments: Sequence[str]) -> int:
-    """Where the option stands that takes the rest, or the text that stands without one."""
+    """The position of the option that takes the rest, or of the first text without an option."""
     position = 0
     while position < len(arguments):
         option = _option(arguments[position])

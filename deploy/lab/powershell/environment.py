@@ -1,4 +1,4 @@
-"""The variables that scripts for Windows take for granted, where this machine has them not."""
+"""The environment variables that scripts for Windows expect, on a machine without them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy.lab.powershell import assembly
 
 
 def of_windows(side_folder: Path, types: Path) -> dict[str, str]:
-    """The environment for a script: this process's own, and what Windows would add to it.
+    """The environment for a script: this process's own, with the variables of Windows added.
 
     Args:
         side_folder: ``DIR/<side>``.
@@ -22,10 +22,10 @@ def of_windows(side_folder: Path, types: Path) -> dict[str, str]:
     if sys.platform == "win32":
         return environment
     for name, value in _taken_for_granted(side_folder, types).items():
-        known = environment.get(name, value)
-        # Names know no case on Windows, and scripts write them as they like.
+        existing = environment.get(name, value)
+        # Windows ignores the case of names, so scripts use any spelling.
         for spelling in (name, name.upper(), name.lower(), name.capitalize()):
-            environment.setdefault(spelling, known)
+            environment.setdefault(spelling, existing)
     return environment
 
 
@@ -41,7 +41,7 @@ def _taken_for_granted(side_folder: Path, types: Path) -> Mapping[str, str]:
 
 
 def _program_files(side_folder: Path, types: Path) -> Path:
-    """A folder as Windows has it: ``Add-Type`` is often given the path of the API's assembly."""
+    """Make a folder like ``Program Files``: scripts give ``Add-Type`` the assembly's path there."""
     folder = side_folder / "server" / "Program Files"
     installed = folder / "Update Services"
     _link(installed / "Api" / assembly.ASSEMBLY, types)
@@ -49,15 +49,15 @@ def _program_files(side_folder: Path, types: Path) -> Path:
     return folder
 
 
-def _link(place: Path, target: Path) -> None:
+def _link(link: Path, target: Path) -> None:
     try:
-        if place.is_symlink() and place.readlink() == target:
+        if link.is_symlink() and link.readlink() == target:
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # Another process may be at it too: a new link under a name of its own, then renamed.
-        fresh = place.with_name(f".{place.name}.{os.getpid()}")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        # Another process may do the same now, so make the link under a unique name and rename it.
+        fresh = link.with_name(f".{link.name}.{os.getpid()}")
         fresh.symlink_to(target)
-        fresh.replace(place)
+        fresh.replace(link)
     except OSError:
-        # Scripts that name the path fail on it, and all others run.
+        # Only scripts that name the path fail without the link.
         return

@@ -1,12 +1,12 @@
-"""Starts a PowerShell engine as the server's own, with the rules behind a pipe.
+"""The start of a PowerShell engine as a server's own, with the rules behind a pipe.
 
-Which engine: ``pwsh`` from the PATH, on Windows else ``powershell``. Without one, or when
-``WSUS_LAB_POWERSHELL`` is ``stand-in``, the stand-in answers. Standard streams, exit code and
-signals of the engine are ours.
+The engine is ``pwsh`` from the PATH, or else ``powershell`` on Windows. Without an engine, or if
+``WSUS_LAB_POWERSHELL`` is ``stand-in``, the stand-in answers. The engine shares our standard
+streams; we pass on its exit code, and signals to it.
 
-The types are loaded by .NET's start-up hook, and the arguments stay as they came. On Windows (or
-when ``WSUS_LAB_POWERSHELL`` is ``prefix``) that is not enough: Windows PowerShell knows no hook,
-and Windows has commands of the names of ours. There the command gets a beginning that loads both.
+.NET's start-up hook loads the types, so that the arguments stay unchanged. That is not enough on
+Windows: Windows PowerShell has no such hook, and Windows has commands with the names of ours. There
+(or if ``WSUS_LAB_POWERSHELL`` is ``prefix``) a prefix to the command loads types and commands.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STAND_IN = "stand-in"
 PREFIX = "prefix"
 _PIPE = "WSUS_LAB_PIPE"
 _MODULES = Path(__file__).parent / "modules"
-# How long a call that was under way when the engine ended may still take.
+# The limit for the last call of an engine that has ended.
 _LAST_CALL_SECONDS = 5.0
 
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run as ``DIR/<side>/powershell``; gives the exit code.
 
     Args:
-        arguments: ``DIR/<side>``, then what PowerShell takes.
+        arguments: ``DIR/<side>``, then the arguments of PowerShell.
     """
     side_folder, given = Path(arguments[0]), list(arguments[1:])
     choice, engine = os.environ.get(CHOICE), answering_engine()
@@ -57,20 +57,20 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def answering_engine() -> Path | None:
-    """The engine that answers; None where the stand-in does, by choice or for want of one."""
+    """The engine that answers; None if the stand-in does, by choice or without an engine."""
     return None if os.environ.get(CHOICE) == STAND_IN else find_engine()
 
 
 def find_engine() -> Path | None:
     """The PowerShell engine of this machine, if it has one."""
-    found = shutil.which("pwsh")
-    if found is None and sys.platform == "win32":
-        found = shutil.which("powershell")
-    return None if found is None else Path(found)
+    program = shutil.which("pwsh")
+    if program is None and sys.platform == "win32":
+        program = shutil.which("powershell")
+    return None if program is None else Path(program)
 
 
 def _prefix(types: Path) -> str:
-    """What a command begins with so that it finds the types, and our commands before Windows'."""
+    """The prefix by which a command finds the types, and our commands before those of Windows."""
     return (
         f"[void][Reflection.Assembly]::LoadFrom({command_line.quoted(str(types))});"
         " Import-Module LabWindows -DisableNameChecking;"
@@ -90,7 +90,7 @@ def _run(
     process = subprocess.Popen(
         [str(engine), *arguments],
         env=_environment(variables, _handle(answers_end), _handle(requests_end)),
-        # Windows inherits every handle that may be inherited, or none.
+        # On Windows a child inherits all inheritable handles or none.
         close_fds=sys.platform != "win32",
         pass_fds=() if sys.platform == "win32" else (requests_end, answers_end),
     )
@@ -108,7 +108,7 @@ def _run(
 
 def _environment(variables: Mapping[str, str], reads: int, writes: int) -> dict[str, str]:
     environment = dict(variables)
-    # Ours, for this Python alone.
+    # This variable is meant for this Python only.
     environment.pop("PYTHONPATH", None)
     paths = [str(_MODULES), environment.get("PSModulePath", "")]
     environment |= {
@@ -129,7 +129,7 @@ def _handle(descriptor: int) -> int:
 
 
 def _share_signals(process: subprocess.Popen[bytes]) -> None:
-    """Ctrl-C reaches the engine by itself; what is meant for us alone is handed on."""
+    """Ignore Ctrl-C, which the engine gets itself, and pass on signals that only we get."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -139,19 +139,19 @@ def _share_signals(process: subprocess.Popen[bytes]) -> None:
 def _answer_all(side_folder: Path, requests: int, answers: int) -> None:
     """Answer until the engine and all that it started have closed the pipe."""
     from deploy.lab.rules import dispatch
-    from deploy.lab.rules.opening import open_server
+    from deploy.lab.rules.opened_server import open_server
 
     with (
-        open(requests, encoding="utf-8", newline="\n") as asked,
-        open(answers, "w", encoding="utf-8", newline="\n") as told,
+        open(requests, encoding="utf-8", newline="\n") as request_lines,
+        open(answers, "w", encoding="utf-8", newline="\n") as answer_lines,
     ):
         server = None
         try:
-            for request in asked:
-                # Opened for the first call: most of a script's life may have nothing to do with it.
+            for request in request_lines:
+                # Opened at the first call: a script may never call the API.
                 server = server or open_server(side_folder)
-                told.writelines(dispatch.answer(server, request))
-                told.flush()
+                answer_lines.writelines(dispatch.answer(server, request))
+                answer_lines.flush()
         except BrokenPipeError:
             pass
         finally:

@@ -1,4 +1,4 @@
-"""Automatic approval rules: which they are, and what running one approves."""
+"""Automatic approval rules: reading, changing and running them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import sqlite3
 from typing import NamedTuple
 
-from deploy.lab.rules import groups, ingest, searching
+from deploy.lab.rules import groups, ingest, update_search
 from deploy.lab.rules.server import RuleError, Server
 from deploy.lab.store import database
 
 
 class RuleRow(NamedTuple):
-    """One rule as ``IAutomaticUpdateApprovalRule`` shows it; no deadline when both are None."""
+    """One rule as ``IAutomaticUpdateApprovalRule`` shows it; without a deadline both are None."""
 
     id: int
     name: str
@@ -25,7 +25,7 @@ class RuleRow(NamedTuple):
 
 
 class Revision(NamedTuple):
-    """What a rule approved."""
+    """A revision that a rule approved."""
 
     update_id: str
     revision: int
@@ -38,7 +38,7 @@ def all_rules(server: Server) -> list[RuleRow]:
 
 
 def create(server: Server, name: str | None) -> RuleRow:
-    """``CreateInstallApprovalRule``: off, for every update and no group."""
+    """``CreateInstallApprovalRule``: make a disabled rule for every update and no group."""
     groups.refuse_on_replica(server)
     if not name or not name.strip():
         raise RuleError("ArgumentException", "An approval rule must have a name.")
@@ -55,10 +55,10 @@ def create(server: Server, name: str | None) -> RuleRow:
 
 
 def get_rule(server: Server, rule_id: int) -> RuleRow:
-    """The rule of an id.
+    """Read a rule by its id.
 
     Raises:
-        RuleError: There is none (``WsusObjectNotFoundException``).
+        RuleError: There is no such rule (``WsusObjectNotFoundException``).
     """
     query = "SELECT * FROM approval_rule WHERE id = ?"
     row = server.connection.execute(query, (rule_id,)).fetchone()
@@ -90,12 +90,12 @@ def delete(server: Server, rule_id: int) -> None:
 
 
 def apply_rule(server: Server, rule_id: int) -> list[Revision]:
-    """``ApplyRule``: approve what the rule is for; gives what is approved now and was not."""
+    """``ApplyRule``: approve the rule's updates; gives the newly approved revisions."""
     get_rule(server, rule_id)
     groups.refuse_on_replica(server)
     connection = server.connection
     rule = connection.execute("SELECT * FROM approval_rule WHERE id = ?", (rule_id,)).fetchone()
-    rows = connection.execute(f"SELECT * FROM revision r WHERE {searching.VISIBLE}").fetchall()
+    rows = connection.execute(f"SELECT * FROM revision r WHERE {update_search.VISIBLE}").fetchall()
     with database.transaction(connection):
         return [
             Revision(row["update_id"], row["revision"])
@@ -109,7 +109,7 @@ def _rule_row(server: Server, row: sqlite3.Row) -> RuleRow:
         id=row["id"],
         name=row["name"],
         enabled=bool(row["enabled"]),
-        group_ids=groups.still_there(server, json.loads(row["group_ids"])),
+        group_ids=groups.existing(server, json.loads(row["group_ids"])),
         category_ids=json.loads(row["category_ids"]),
         classification_ids=json.loads(row["classification_ids"]),
         deadline_days=row["deadline_days"],

@@ -1,4 +1,4 @@
-"""Categories and classifications, and which of them a server subscribes to."""
+"""Categories and classifications, and a server's subscription to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deploy.lab.rules.server import RuleError, Server
 
 _CATEGORIES = "kind IN ('category', 'product')"
 _CLASSIFICATIONS = "kind = 'classification'"
-# Settings of the lab: the ids that the subscription names; absent when it names everything.
+# The lab's own settings: the ids that the subscription names; absent means all of them.
 CATEGORIES_SETTING = "subscribed_categories"
 CLASSIFICATIONS_SETTING = "subscribed_classifications"
 
@@ -44,17 +44,17 @@ def all_classifications(
 
 
 def get_category(server: Server, category_id: str) -> CategoryRow:
-    """``GetUpdateCategory``; ``WsusObjectNotFoundException`` when there is none."""
+    """``GetUpdateCategory``; raises ``WsusObjectNotFoundException`` if there is none."""
     return _get(server, _CATEGORIES, category_id)
 
 
 def get_classification(server: Server, classification_id: str) -> CategoryRow:
-    """``GetUpdateClassification``; ``WsusObjectNotFoundException`` when there is none."""
+    """``GetUpdateClassification``; raises ``WsusObjectNotFoundException`` if there is none."""
     return _get(server, _CLASSIFICATIONS, classification_id)
 
 
 def children(server: Server, category_id: str | None) -> list[CategoryRow]:
-    """``GetSubcategories``, or with None ``GetRootUpdateCategories``."""
+    """``GetSubcategories`` of a category; with None ``GetRootUpdateCategories``."""
     return [row for row, parent in _with_parents(server, _CATEGORIES, []) if parent == category_id]
 
 
@@ -66,23 +66,23 @@ def parent(server: Server, category_id: str) -> CategoryRow | None:
 
 
 def of_update(server: Server, update_id: str, revision: int) -> list[CategoryRow]:
-    """``IUpdate.GetUpdateCategories``: its product and what lies above it."""
+    """``IUpdate.GetUpdateCategories``: the update's product and the categories above it."""
     row = server.connection.execute(
         "SELECT product_id FROM revision WHERE update_id = ? AND revision = ?",
         (update_id, revision),
     ).fetchone()
-    found = []
+    ancestors = []
     current = None
     if row is not None and row["product_id"] is not None:
         current = get_category(server, row["product_id"])
     while current is not None:
-        found.append(current)
+        ancestors.append(current)
         current = parent(server, current.update_id)
-    return found
+    return ancestors
 
 
 def below(marks: str) -> str:
-    """A query for the ids of some categories, named by its question marks, and all below them."""
+    """A query for the ids of some categories and of all below; ``marks`` are their placeholders."""
     return (
         f"WITH RECURSIVE below (id) AS (SELECT update_id FROM revision WHERE update_id IN ({marks})"
         f" AND {_CATEGORIES} UNION SELECT update_id FROM revision JOIN below"
@@ -91,13 +91,13 @@ def below(marks: str) -> str:
 
 
 def subscribed(server: Server, setting: str) -> list[CategoryRow]:
-    """What the subscription names in one of its two settings; everything when it was never set."""
+    """The rows that one setting of the subscription names; all if it was never set."""
     rows = (all_categories if setting == CATEGORIES_SETTING else all_classifications)(server)
     try:
-        wanted = set(server.setting(setting))
+        subscribed_ids = set(server.setting(setting))
     except KeyError:
         return rows
-    return [row for row in rows if row.update_id in wanted]
+    return [row for row in rows if row.update_id in subscribed_ids]
 
 
 def _search(

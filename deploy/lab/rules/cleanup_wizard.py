@@ -1,4 +1,4 @@
-"""The server's own numbers, and the clean-up wizard."""
+"""The server's own statistics, and the clean-up wizard."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from deploy.lab.generate import taxonomy
-from deploy.lab.rules import approving, groups, searching
-from deploy.lab.rules import server as opened_server
+from deploy.lab.rules import approval_actions, groups, update_search
 from deploy.lab.rules.scope import ANY, DECLINED, LATEST_APPROVED, NOT_APPROVED, STALE, Scope
-from deploy.lab.rules.server import Server
+from deploy.lab.rules.server import Server, as_text
 from deploy.lab.store import content_paths
 
-# A superseded update is cleaned up when it has been here this long without an approval, and one
-# that replaces it is approved.
+# The wizard declines a superseded update after this many days without an approval, if an update
+# that supersedes it is approved.
 _SUPERSEDED_DAYS = 30
 _REPLACED_BY_APPROVED = (
     "SELECT 1 FROM relation s JOIN approval a ON a.update_id = s.update_id"
     " AND a.revision = s.revision WHERE s.other_id = ? AND s.kind = 'supersedes'"
     " AND a.action = 'Install'"
 )
-# Updates whose files, or whose licence terms, did not come; what is declined needs neither.
+# Updates that lack files or licence terms; a declined update needs neither.
 _SERVER_ERRORS = (
     "SELECT count(*) FROM (SELECT update_id FROM update_state WHERE state = 'Failed' UNION"
     " SELECT update_id FROM content_state JOIN file USING (sha1) JOIN revision_file USING (sha1)"
@@ -30,7 +29,7 @@ _SECURITY = ("Critical Updates", "Security Updates")
 
 
 class StatusRow(NamedTuple):
-    """``UpdateServerStatus``, as far as it does not count computers."""
+    """``UpdateServerStatus`` without the counts of computers."""
 
     updates: int
     approved: int
@@ -46,7 +45,7 @@ class StatusRow(NamedTuple):
 
 
 class CleanupRow(NamedTuple):
-    """``CleanupResults``. Nothing in a lab is old enough to be obsolete or compressed."""
+    """``CleanupResults``; no update of a lab is old enough to be obsolete or compressed."""
 
     superseded: int
     expired: int
@@ -56,16 +55,16 @@ class CleanupRow(NamedTuple):
 
 
 def status(server: Server) -> StatusRow:
-    """``GetStatus``; declined updates count as declined alone."""
+    """``GetStatus``; a declined update counts as nothing but declined."""
 
     def count(states: int = ANY, **more: object) -> int:
-        return searching.count_updates(server, Scope(states=states, **more))  # type: ignore[arg-type]
+        return update_search.count_updates(server, Scope(states=states, **more))  # type: ignore[arg-type]
 
     def number(query: str) -> int:
         return int(server.connection.execute(query).fetchone()[0])
 
     security = [taxonomy.CLASSIFICATIONS[name] for name in _SECURITY]
-    visible = f"SELECT count(*) FROM revision r WHERE {searching.VISIBLE} AND "
+    visible = f"SELECT count(*) FROM revision r WHERE {update_search.VISIBLE} AND "
     undeclined = "NOT EXISTS (SELECT 1 FROM decline d WHERE d.update_id = r.update_id)"
     return StatusRow(
         updates=count(),
@@ -85,11 +84,11 @@ def status(server: Server) -> StatusRow:
 def clean_up(
     server: Server, *, superseded: bool = False, expired: bool = False, files: bool = False
 ) -> CleanupRow:
-    """``PerformCleanup``, in the order of its wizard."""
+    """``PerformCleanup``, in the order of WSUS's wizard."""
     groups.refuse_on_replica(server)
-    before = opened_server.as_text(datetime.now(UTC) - timedelta(days=_SUPERSEDED_DAYS))
+    before = as_text(datetime.now(UTC) - timedelta(days=_SUPERSEDED_DAYS))
     done = {"superseded": 0, "expired": 0}
-    for row in list(searching.search_updates(server, Scope(states=NOT_APPROVED))):
+    for row in list(update_search.search_updates(server, Scope(states=NOT_APPROVED))):
         is_old = superseded and row.superseded and row.arrived < before
         if is_old and _is_replaced(server, row.update_id):
             kind = "superseded"
@@ -97,7 +96,7 @@ def clean_up(
             kind = "expired"
         else:
             continue
-        approving.decline(server, row.update_id)
+        approval_actions.decline(server, row.update_id)
         done[kind] += 1
     freed = _remove_unneeded_files(server) if files else 0
     return CleanupRow(done["superseded"], done["expired"], 0, 0, freed)
@@ -108,7 +107,7 @@ def _is_replaced(server: Server, update_id: str) -> bool:
 
 
 def _remove_unneeded_files(server: Server) -> int:
-    """Delete content that neither an approved update nor licence terms hold."""
+    """Delete content that neither an approved update nor licence terms need."""
     freed = 0
     for folder in sorted(server.content_dir.iterdir()):
         if not folder.is_dir():

@@ -1,7 +1,7 @@
 """A server's configuration, its service, and its history of synchronisations.
 
-Configuration properties are kept under the names that ``IUpdateServerConfiguration`` and its
-concrete class give them, so that the dispatch reads and writes them by name.
+Properties have the names of ``IUpdateServerConfiguration`` and its concrete class, so that the
+dispatch reads and writes them by name.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from deploy.lab.rules import server as opened_server
-from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.rules.server import RuleError, Server, now
 from deploy.lab.store import database
 
 VERSION = "10.0.14393.7155"
@@ -22,7 +21,7 @@ _LANGUAGE_CODES = (
 )
 SUPPORTED_LANGUAGES = tuple(_LANGUAGE_CODES.split())
 
-# What both servers of a fresh lab have; spans of time in seconds.
+# The settings of both servers of a fresh lab; spans of time in seconds.
 DEFAULTS: dict[str, Any] = {
     "AllowProxyCredentialsOverNonSsl": False,
     "AllUpdateLanguagesDssEnabled": False,
@@ -72,7 +71,7 @@ DEFAULTS: dict[str, Any] = {
     "UpstreamWsusServerUseSsl": False,
     "UseProxy": False,
     "UseSeparateProxyForSsl": False,
-    # The lab's own.
+    # Settings of the lab, which WSUS does not have.
     "agent_seconds": 1.0,
     "wsusutil_seconds": 0.0,
     "slow_calls": False,
@@ -80,7 +79,7 @@ DEFAULTS: dict[str, Any] = {
     "version": VERSION,
     "protocol_version": PROTOCOL_VERSION,
 }
-# What the event log says of synchronisations, by the number of the event.
+# The texts of the event log on synchronisations, by the number of the event.
 EVENT_TEXTS = {
     381: "A scheduled synchronization was started.",
     382: "A manual synchronization was started.",
@@ -91,7 +90,7 @@ EVENT_TEXTS = {
 
 
 def read(server: Server, name: str) -> Any:
-    """A configuration property by its name in the API."""
+    """Read a configuration property by its name in the API."""
     if name == "LocalContentCachePath":
         return str(server.content_dir)
     if name == "SupportedUpdateLanguages":
@@ -100,15 +99,15 @@ def read(server: Server, name: str) -> Any:
 
 
 def save(server: Server, changes: dict[str, Any]) -> None:
-    """``Save()`` of the properties that a script changed."""
+    """``Save``: write the properties that a script changed."""
     with database.transaction(server.connection):
         for name, value in changes.items():
             server.set_setting(name, value)
-        server.set_setting("LastConfigChange", opened_server.now())
+        server.set_setting("LastConfigChange", now())
 
 
 def service_status(server: Server) -> str:
-    """``Running`` or ``Stopped``, as ``Get-Service`` says."""
+    """``Running`` or ``Stopped``, the status that ``Get-Service`` shows."""
     return "Stopped" if server.fault("service-down") else str(server.setting("service_status"))
 
 
@@ -119,7 +118,7 @@ def stop_service(server: Server) -> None:
 
 
 def start_service(server: Server) -> bool:
-    """Start WsusService; False when it does not come up."""
+    """Start WsusService; gives False if it does not start."""
     if server.fault("service-down"):
         server.record_event(507, "Update Services failed its initialization and stopped.")
         return False
@@ -129,7 +128,7 @@ def start_service(server: Server) -> bool:
 
 
 def last_synchronization(server: Server) -> dict[str, Any] | None:
-    """The newest synchronisation as a row of its table, or None when it never ran."""
+    """The newest synchronisation as a row of its table, or None before the first."""
     rows = synchronizations(server)
     return rows[0] if rows else None
 
@@ -141,20 +140,20 @@ def synchronizations(server: Server) -> list[dict[str, Any]]:
 
 
 def synchronization_status(server: Server) -> str:
-    """By the name of ``SynchronizationStatus``."""
+    """The name of a value of ``SynchronizationStatus``."""
     query = "SELECT count(*) FROM synchronization WHERE ended IS NULL"
     return "Running" if server.connection.execute(query).fetchone()[0] else "NotProcessing"
 
 
 def synchronize(server: Server, *, manual: bool) -> None:
-    """``StartSynchronization``: a connected server finds that nothing is new, a cut-off one fails.
+    """``StartSynchronization``: it brings nothing new, and fails on the disconnected server.
 
     Raises:
-        RuleError: One is running.
+        RuleError: A synchronisation is running.
     """
     if synchronization_status(server) == "Running":
         raise RuleError("InvalidOperationException", "A synchronization is already in progress.")
-    present = opened_server.now()
+    present = now()
     started = (382, EVENT_TEXTS[382]) if manual else (381, EVENT_TEXTS[381])
     if server.setting("is_connected"):
         outcome = ("Succeeded", "NotApplicable", "")

@@ -1,9 +1,9 @@
-"""What comes over the pipe: operations by name, and the rules that answer them.
+"""The operations of the pipe by name, and the rules that answer them.
 
-A request is a line ``["operation", {arguments}]``, whose arguments are the parameters of the rule
-by name. The answer is one line: ``{"ok": value}``, where
-several rows are ``{"columns": [...], "rows": [[...], ...]}``, or ``{"error": ".NET type",
-"message": "..."}``. Rows are written as they are found, so an answer of any length needs no room.
+A request is a line ``["operation", {arguments}]``; the arguments are the parameters of the rule by
+name. The answer is one line, ``{"ok": value}`` or ``{"error": ".NET type", "message": "..."}``. A
+value of several rows is ``{"columns": [...], "rows": [[...], ...]}``. Rows are written while they
+are read, so a long answer needs no memory.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from itertools import islice
 from typing import Any
 
 from deploy.lab.rules import (
-    agent,
+    approval_actions,
     approval_rules,
-    approving,
     categories,
     cleanup_wizard,
     configuration,
-    exporting,
+    content_agent,
     groups,
     mail,
+    package_export,
     revisions,
-    searching,
     subscription,
     update_files,
+    update_search,
     windows,
 )
 from deploy.lab.rules.scope import Scope
 from deploy.lab.rules.server import RuleError, Server
 
 _ROWS_AT_ONCE = 200
-# What every call costs on a server with slow calls.
+# The additional duration of every call on a server with slow calls.
 _SLOW_SECONDS = 0.002
 
 
 def answer(server: Server, request: str) -> Iterator[str]:
-    """Carry out a request; gives the answer's line in pieces, line end included."""
+    """Carry out a request; gives the line of the answer in pieces, with its line end."""
     try:
         operation, arguments = json.loads(request)
-        agent.catch_up(server)
+        content_agent.catch_up(server)
         if server.setting("slow_calls"):
             time.sleep(_SLOW_SECONDS)
         if "scope" in arguments:
@@ -89,11 +89,11 @@ def _json(value: Any) -> str:
 
 def _approve(
     server: Server, update_id: str, revision: int, *, action: int, **more: Any
-) -> searching.ApprovalRow:
-    return approving.approve(
+) -> update_search.ApprovalRow:
+    return approval_actions.approve(
         server,
         (update_id, revision),
-        approving.ACTIONS.get(action, "All"),
+        approval_actions.ACTIONS.get(action, "All"),
         more["group_id"],
         deadline=_whole_seconds(more["deadline"]),
         optional=more["optional"],
@@ -106,55 +106,55 @@ def _whole_seconds(time_text: str | None) -> str | None:
 
 def _update_approvals(
     server: Server, update_id: str, revision: int, *, group_id: str | None, **more: Any
-) -> list[searching.ApprovalRow]:
-    action = approving.ACTIONS.get(more["action"])
-    found = searching.update_approvals(
+) -> list[update_search.ApprovalRow]:
+    action = approval_actions.ACTIONS.get(more["action"])
+    approvals = update_search.update_approvals(
         server, update_id, revision, group_id=group_id, action=action
     )
     earliest, latest = more["earliest"] or "", more["latest"] or "~"
-    return [row for row in found if earliest <= row.created <= latest]
+    return [row for row in approvals if earliest <= row.created <= latest]
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "server.facts": subscription.facts,
     "server.status": cleanup_wizard.status,
     "server.clean_up": cleanup_wizard.clean_up,
-    "server.export": exporting.export_updates,
+    "server.export": package_export.export_updates,
     "configuration.read": subscription.configuration_values,
     "configuration.save": configuration.save,
     "configuration.state": subscription.configuration_state,
     "mail.read": mail.read,
     "mail.save": mail.save,
-    "content.cancel_all": agent.cancel_all,
-    "content.resume_all": agent.resume_all,
-    "content.reset": agent.reset,
+    "content.cancel_all": content_agent.cancel_all,
+    "content.resume_all": content_agent.resume_all,
+    "content.reset": content_agent.reset,
     "content.progress": subscription.progress,
-    "content.failed_count": agent.failed_count,
-    "update.get": searching.get_update,
-    "update.present": searching.is_present,
-    "update.delete": approving.delete_update,
+    "content.failed_count": content_agent.failed_count,
+    "update.get": update_search.get_update,
+    "update.present": update_search.is_present,
+    "update.delete": approval_actions.delete_update,
     "update.approve": _approve,
-    "update.accept_license": approving.accept_license,
-    "update.cancel_download": agent.cancel,
-    "update.resume_download": agent.resume,
-    "update.decline": approving.decline,
-    "update.expire": approving.expire_package,
-    "update.refresh_approvals": approving.refresh_approvals,
+    "update.accept_license": approval_actions.accept_license,
+    "update.cancel_download": content_agent.cancel,
+    "update.resume_download": content_agent.resume,
+    "update.decline": approval_actions.decline,
+    "update.expire": approval_actions.expire_package,
+    "update.refresh_approvals": approval_actions.refresh_approvals,
     "update.approvals": _update_approvals,
     "update.files": update_files.installable_items,
     "update.size": update_files.size_bytes,
     "update.export_metadata": revisions.export_metadata,
     "update.changes": revisions.changes,
     "update.license": update_files.license_agreement,
-    "update.related": searching.related_updates,
+    "update.related": update_search.related_updates,
     "update.categories": categories.of_update,
-    "updates.all": searching.all_updates,
-    "updates.search": searching.search_updates,
-    "updates.text": searching.search_text,
-    "updates.count": searching.count_updates,
-    "approval.get": searching.get_approval,
-    "approval.delete": approving.delete_approval,
-    "approvals.search": searching.search_approvals,
+    "updates.all": update_search.all_updates,
+    "updates.search": update_search.search_updates,
+    "updates.text": update_search.search_text,
+    "updates.count": update_search.count_updates,
+    "approval.get": update_search.get_approval,
+    "approval.delete": approval_actions.delete_approval,
+    "approvals.search": update_search.search_approvals,
     "rules.all": approval_rules.all_rules,
     "rule.create": approval_rules.create,
     "rule.save": lambda server, **rule: approval_rules.save(server, approval_rules.RuleRow(**rule)),

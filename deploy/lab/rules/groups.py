@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from deploy.lab.rules import agent
+from deploy.lab.rules import content_agent
 from deploy.lab.rules.server import RuleError, Server
 from deploy.lab.store import database
 
@@ -31,7 +31,7 @@ def is_valid_name(name: str | None) -> bool:
 
 
 def all_groups(server: Server) -> list[GroupRow]:
-    """``GetComputerTargetGroups``: the built-in ones too, by name."""
+    """``GetComputerTargetGroups``: all groups by name, including the built-in ones."""
     rows = server.connection.execute("SELECT id, name FROM target_group ORDER BY name, id")
     return [GroupRow(**row) for row in rows]
 
@@ -40,14 +40,14 @@ def get_group(server: Server, group_id: str) -> GroupRow:
     """``GetComputerTargetGroup``.
 
     Raises:
-        RuleError: There is none (``WsusObjectNotFoundException``).
+        RuleError: There is no such group (``WsusObjectNotFoundException``).
     """
     row = _find(server, group_id)
     return GroupRow(row["id"], row["name"])
 
 
-def still_there(server: Server, group_ids: Sequence[str]) -> list[str]:
-    """Those of some groups that nobody has deleted."""
+def existing(server: Server, group_ids: Sequence[str]) -> list[str]:
+    """The ids of those groups that still exist."""
     present = {row["id"] for row in server.connection.execute("SELECT id FROM target_group")}
     return [group_id for group_id in group_ids if group_id in present]
 
@@ -61,16 +61,16 @@ def children(server: Server, group_id: str) -> list[GroupRow]:
 
 
 def parent(server: Server, group_id: str) -> GroupRow | None:
-    """``GetParentTargetGroup``; None of All Computers."""
+    """``GetParentTargetGroup``; None for All Computers."""
     above = _find(server, group_id)["parent_id"]
     return None if above is None else get_group(server, above)
 
 
 def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
-    """``CreateComputerTargetGroup``, below All Computers when no parent is named.
+    """``CreateComputerTargetGroup``; without a parent the group lies below All Computers.
 
     Raises:
-        RuleError: The name is not valid or taken, the parent does not exist or may have no
+        RuleError: The name is invalid or taken, the parent does not exist or may have no
             children, or the server is a replica.
     """
     refuse_on_replica(server)
@@ -96,7 +96,7 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
 
 
 def delete(server: Server, group_id: str) -> None:
-    """``IComputerTargetGroup.Delete``: with its child groups and all their approvals."""
+    """``IComputerTargetGroup.Delete``: delete a group, those below it, and their approvals."""
     refuse_on_replica(server)
     if group_id in _BUILT_IN:
         raise RuleError("InvalidOperationException", "A built-in computer group cannot be deleted.")
@@ -104,27 +104,27 @@ def delete(server: Server, group_id: str) -> None:
     with database.transaction(server.connection) as connection:
         for child in children(server, group_id):
             delete(server, child.id)
-        held = connection.execute(
+        approved = connection.execute(
             "SELECT DISTINCT update_id, revision FROM approval WHERE group_id = ?", (group_id,)
         ).fetchall()
         connection.execute("DELETE FROM approval WHERE group_id = ?", (group_id,))
-        for row in held:
+        for row in approved:
             release_if_unapproved(server, row["update_id"], row["revision"])
         connection.execute("DELETE FROM target_group WHERE id = ?", (group_id,))
 
 
 def release_if_unapproved(server: Server, update_id: str, revision: int) -> None:
-    """Forget the content of a revision whose last effective approval has gone."""
+    """Delete the content states of a revision without an effective approval."""
     row = server.connection.execute(
         "SELECT 1 FROM approval WHERE update_id = ? AND revision = ? AND action != 'NotApproved'",
         (update_id, revision),
     ).fetchone()
     if row is None:
-        agent.release(server, update_id, revision)
+        content_agent.release(server, update_id, revision)
 
 
 def refuse_on_replica(server: Server) -> None:
-    """Raise what WSUS throws when a replica is told to decide for itself."""
+    """Raise the error of WSUS for a decision on a replica."""
     if server.setting("IsReplicaServer"):
         raise RuleError(
             "InvalidOperationException", "This operation cannot be performed on a replica server."

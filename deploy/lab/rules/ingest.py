@@ -1,9 +1,9 @@
-"""What happens to a server when revisions reach it, by synchronisation or by import.
+"""The insertion of new revisions into a server, by synchronisation or by import.
 
-WSUS decides some things by itself then: the approvals of an update move to its new revision
-(``AutoRefreshUpdateApprovals``), an update that a new revision expires is declined
-(``AutoRefreshUpdateApprovalsDeclineExpired``), updates of its own infrastructure are approved
-(``AutoApproveWsusInfrastructureUpdates``), and approval rules that are enabled apply.
+WSUS then makes decisions by itself. It moves the approvals of an update to its new revision
+(``AutoRefreshUpdateApprovals``), declines an update with a new expired revision
+(``AutoRefreshUpdateApprovalsDeclineExpired``), approves updates of its own infrastructure
+(``AutoApproveWsusInfrastructureUpdates``), and applies the enabled approval rules.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from deploy.lab.generate import taxonomy
-from deploy.lab.rules import agent, categories, groups
+from deploy.lab.rules import categories, content_agent, groups
 from deploy.lab.rules.server import Server, as_text, now
 from deploy.lab.store import database, revision_store
 from deploy.lab.store.records import TAXONOMY, Revision
 
-# Whom WSUS names for what it approves by itself.
+# The administrator that WSUS names in its own approvals.
 SERVER_ITSELF = "WSUS Server"
 
 
 def insert(server: Server, revision: Revision) -> bool:
-    """Put a revision into the database with all that follows; True when it was there already."""
+    """Insert a revision and make WSUS's own decisions on it; gives True if it existed."""
     connection = server.connection
     if revision_store.has(connection, *revision.key):
         return True
     with database.transaction(connection):
         revision_store.put(connection, revision)
         if revision.license_id is not None:
-            agent.require_license(server, *revision.key)
+            content_agent.require_license(server, *revision.key)
         if not revision.hidden and revision.kind not in TAXONOMY:
             _refresh_approvals(server, revision)
             _approve_infrastructure(server, revision)
@@ -41,7 +41,7 @@ def insert(server: Server, revision: Revision) -> bool:
 
 
 def move_approvals(server: Server, update_id: str, revision: int) -> None:
-    """Let the approvals of an update's older revisions hold for a new one."""
+    """Move the approvals of an update's older revisions to a new one."""
     connection = server.connection
     older = [
         row["revision"]
@@ -55,14 +55,14 @@ def move_approvals(server: Server, update_id: str, revision: int) -> None:
         (revision, update_id),
     )
     for number in older:
-        agent.release(server, update_id, number)
+        content_agent.release(server, update_id, number)
     _require_if_wanted(server, update_id, revision)
 
 
 def approve_for_group(
     server: Server, key: tuple[str, int], group_id: str, deadline: str | None
 ) -> None:
-    """Write an Install approval that WSUS makes by itself."""
+    """Write an Install approval by WSUS itself."""
     server.connection.execute(
         "INSERT INTO approval VALUES (?, ?, ?, ?, 'Install', ?, 0, ?, ?)",
         (str(uuid.uuid4()), *key, group_id, deadline, now(), SERVER_ITSELF),
@@ -71,19 +71,19 @@ def approve_for_group(
 
 
 def apply_rules(server: Server, arrived: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Apply the enabled approval rules to updates that just arrived; gives what was approved.
+    """Apply the enabled approval rules to new updates; gives the approved revisions.
 
-    A new revision of an update that was there is none of their business.
+    The rules do not apply to a new revision of an update that existed before.
     """
     rules = server.connection.execute("SELECT * FROM approval_rule WHERE enabled").fetchall()
     if not rules:
         return []
     approved = []
     arrivals = Counter(update_id for update_id, _ in arrived)
-    known = "SELECT count(*) FROM revision WHERE update_id = ?"
+    count_revisions = "SELECT count(*) FROM revision WHERE update_id = ?"
     with database.transaction(server.connection):
         for key in arrived:
-            if server.connection.execute(known, key[:1]).fetchone()[0] > arrivals[key[0]]:
+            if server.connection.execute(count_revisions, key[:1]).fetchone()[0] > arrivals[key[0]]:
                 continue
             row = server.connection.execute(
                 "SELECT * FROM revision WHERE update_id = ? AND revision = ?", key
@@ -95,7 +95,7 @@ def apply_rules(server: Server, arrived: Sequence[tuple[str, int]]) -> list[tupl
 
 
 def apply_rule(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool:
-    """Approve a revision for a rule's groups if the rule means it; False when it does not."""
+    """Approve a revision for the groups of a rule that covers it; gives True on a change."""
     key = (revision["update_id"], revision["revision"])
     if not _is_meant(server, rule, revision):
         return False
@@ -106,24 +106,24 @@ def apply_rule(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool
         deadline = as_text(midnight + timedelta(days=rule["deadline_days"], minutes=minutes))
     changed = False
     for group_id in _groups_of(server, rule):
-        there = server.connection.execute(
+        existing = server.connection.execute(
             "SELECT 1 FROM approval WHERE update_id = ? AND revision = ? AND group_id = ?",
             (*key, group_id),
         ).fetchone()
-        if there is None:
+        if existing is None:
             approve_for_group(server, key, group_id, deadline)
             changed = True
     return changed
 
 
 def _groups_of(server: Server, rule: sqlite3.Row) -> list[str]:
-    """All computers for a rule that names none; none for one whose groups were all deleted."""
-    named = json.loads(rule["group_ids"])
-    return groups.still_there(server, named) if named else [database.ALL_COMPUTERS]
+    """The groups of a rule: All Computers if it names none; none if all were deleted."""
+    group_ids = json.loads(rule["group_ids"])
+    return groups.existing(server, group_ids) if group_ids else [database.ALL_COMPUTERS]
 
 
 def _is_meant(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool:
-    wanted = json.loads(rule["category_ids"])
+    category_ids = json.loads(rule["category_ids"])
     classifications = json.loads(rule["classification_ids"])
     if revision["kind"] in TAXONOMY or revision["hidden"] or not revision["is_latest"]:
         return False
@@ -131,14 +131,14 @@ def _is_meant(server: Server, rule: sqlite3.Row, revision: sqlite3.Row) -> bool:
         return False
     if revision["license_id"] and not _is_accepted(server, revision["license_id"]):
         return False
-    if wanted and not _is_below(server, revision["product_id"], wanted):
+    if category_ids and not _is_below(server, revision["product_id"], category_ids):
         return False
     return not classifications or revision["classification_id"] in classifications
 
 
-def _is_below(server: Server, product_id: str | None, wanted: list[str]) -> bool:
-    query = f"SELECT ? IN ({categories.below(', '.join('?' * len(wanted)))})"
-    row = server.connection.execute(query, (product_id, *wanted)).fetchone()
+def _is_below(server: Server, product_id: str | None, category_ids: list[str]) -> bool:
+    query = f"SELECT ? IN ({categories.below(', '.join('?' * len(category_ids)))})"
+    row = server.connection.execute(query, (product_id, *category_ids)).fetchone()
     return bool(row[0])
 
 
@@ -167,7 +167,7 @@ def _refresh_approvals(server: Server, revision: Revision) -> None:
 
 
 def decline(server: Server, update_id: str) -> None:
-    """Decline an update: all approvals of all its revisions go."""
+    """Decline an update and delete the approvals of all its revisions."""
     connection = server.connection
     approved = connection.execute(
         "SELECT DISTINCT revision FROM approval WHERE update_id = ?", (update_id,)
@@ -175,7 +175,7 @@ def decline(server: Server, update_id: str) -> None:
     connection.execute("DELETE FROM approval WHERE update_id = ?", (update_id,))
     connection.execute("INSERT OR IGNORE INTO decline VALUES (?)", (update_id,))
     for row in approved:
-        agent.release(server, update_id, row["revision"])
+        content_agent.release(server, update_id, row["revision"])
 
 
 def _approve_infrastructure(server: Server, revision: Revision) -> None:
@@ -183,19 +183,19 @@ def _approve_infrastructure(server: Server, revision: Revision) -> None:
     if not is_meant or not server.setting("AutoApproveWsusInfrastructureUpdates"):
         return
     query = "SELECT 1 FROM approval WHERE update_id = ? AND group_id = ?"
-    there = (revision.update_id, database.ALL_COMPUTERS)
-    is_decided = server.connection.execute(query, there).fetchone() is not None
+    key = (revision.update_id, database.ALL_COMPUTERS)
+    is_decided = server.connection.execute(query, key).fetchone() is not None
     if not is_decided and not _is_declined(server, revision.update_id):
         approve_for_group(server, revision.key, database.ALL_COMPUTERS, None)
 
 
 def _require_if_wanted(server: Server, update_id: str, revision: int) -> None:
-    wanted = server.connection.execute(
+    approval = server.connection.execute(
         "SELECT 1 FROM approval WHERE update_id = ? AND revision = ? AND action != 'NotApproved'",
         (update_id, revision),
     ).fetchone()
-    if wanted is not None:
-        agent.require(server, update_id, revision)
+    if approval is not None:
+        content_agent.require(server, update_id, revision)
 
 
 def _is_declined(server: Server, update_id: str) -> bool:

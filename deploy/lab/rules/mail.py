@@ -1,14 +1,13 @@
-"""Whom a server writes to: kept as scripts set it, and never sent."""
+"""The settings of e-mail notifications; the lab stores them and sends nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from deploy.lab.rules import configuration, subscription
-from deploy.lab.rules import server as opened_server
-from deploy.lab.rules.server import Server
+from deploy.lab.rules.server import Server, now
 
-# A setting of the lab; absent until somebody saves it.
+# A setting of the lab; absent until a script saves it.
 _SETTING = "mail"
 _DEFAULTS: dict[str, Any] = {
     "EmailLanguage": "en",
@@ -29,23 +28,23 @@ _DEFAULTS: dict[str, Any] = {
 
 
 def read(server: Server) -> dict[str, Any]:
-    """``GetEmailNotificationConfiguration``, its properties by name."""
+    """``GetEmailNotificationConfiguration``: the properties by name."""
     try:
-        kept = server.setting(_SETTING)
+        stored = server.setting(_SETTING)
     except KeyError:
-        kept = {"LastModifiedBy": "", "LastModifiedTime": server.setting("LastConfigChange")}
+        stored = {"LastModifiedBy": "", "LastModifiedTime": server.setting("LastConfigChange")}
     return {
         **_DEFAULTS,
-        **kept,
+        **stored,
         "SupportedEmailLanguages": list(configuration.SUPPORTED_LANGUAGES),
     }
 
 
 def save(server: Server, values: dict[str, Any]) -> None:
     """``IEmailNotificationConfiguration.Save``."""
-    kept = {name: values[name] for name in _DEFAULTS}
-    kept |= {
+    stored = {name: values[name] for name in _DEFAULTS}
+    stored |= {
         "LastModifiedBy": subscription.ADMINISTRATOR,
-        "LastModifiedTime": opened_server.now(),
+        "LastModifiedTime": now(),
     }
-    server.set_setting(_SETTING, kept)
+    server.set_setting(_SETTING, stored)

@@ -1,28 +1,28 @@
-"""One revision by itself: its metadata as a file, and what it changed."""
+"""A single revision: its metadata as a file, and its changes against the one before."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.lab.rules import searching
+from deploy.lab.rules import update_search
 from deploy.lab.rules.server import Server
 from deploy.lab.store import revision_store
 from deploy.lab.store.records import Revision
 from deploy.lab.wsusutil import update_xml
 
-# RevisionChanges
+# Values of RevisionChanges.
 _EXPIRED, _FILES, _DESCRIPTION, _TERMS, _SUPERSEDED = 1, 4, 16, 32, 64
 
 
 def export_metadata(server: Server, update_id: str, revision: int, file_name: str) -> None:
-    """``ExportPackageMetadata``: the update's XML, over whatever the file held."""
-    row = searching.get_update(server, update_id, revision)
-    found = revision_store.get(server.connection, row.update_id, row.revision)
-    Path(file_name).write_text(update_xml.write(found), encoding="utf-8")
+    """``ExportPackageMetadata``: write the update's XML to a file, existing or not."""
+    row = update_search.get_update(server, update_id, revision)
+    stored = revision_store.get(server.connection, row.update_id, row.revision)
+    Path(file_name).write_text(update_xml.write(stored), encoding="utf-8")
 
 
 def changes(server: Server, update_id: str, revision: int) -> int:
-    """``GetChangesFromPreviousRevision``, as flags of ``RevisionChanges``; a first one has none."""
+    """``GetChangesFromPreviousRevision``: flags of ``RevisionChanges``; 0 for a first revision."""
     earlier = server.connection.execute(
         "SELECT max(revision) FROM revision WHERE update_id = ? AND revision < ?",
         (update_id, revision),

@@ -1,4 +1,4 @@
-"""``UpdateScope``: what a search asks for, as a condition of SQL on ``revision r``."""
+"""``UpdateScope``, the conditions of a search, as SQL on ``revision r``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 from deploy.lab.generate import taxonomy
 from deploy.lab.rules import categories
 
-# ApprovedStates, UpdateTypes, UpdateSources, UpdateApprovalActions, UpdateInstallationStates
+# Values of ApprovedStates, UpdateTypes, UpdateSources, UpdateInstallationStates and
+# UpdateApprovalActions.
 LATEST_APPROVED, STALE, NOT_APPROVED, DECLINED, ANY = 1, 2, 4, 8, -1
 _DRIVERS, _SOFTWARE = 1, 2
 _MICROSOFT_UPDATE = 1
 _UNKNOWN = 1
 _ACTIONS = {1: "Install", 2: "Uninstall"}
 
-# An approval that lets something be installed or removed; NotApproved only blocks.
+# An effective approval installs or removes something; NotApproved only blocks.
 _EFFECTIVE = "a.action != 'NotApproved'"
 _ANY_APPROVAL = (
     f"EXISTS (SELECT 1 FROM approval a WHERE a.update_id = r.update_id AND {_EFFECTIVE})"
@@ -38,12 +39,13 @@ DECLINED_NOW = "EXISTS (SELECT 1 FROM decline d WHERE d.update_id = r.update_id)
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """``UpdateScope``; bounds are inclusive, None where a range is open.
+    """``UpdateScope``; bounds are inclusive, and None opens a range.
 
     Attributes:
-        approved_groups: ``ApprovedComputerTargetGroups``: only what is approved for one of them.
-        approval_groups: ``UpdateApprovalScope.ComputerTargetGroups``; None when it is not set.
-        included: ``IncludedInstallationStates`` of some computer, and ``excluded``, of none.
+        approved_groups: ``ApprovedComputerTargetGroups``: updates approved for one of these.
+        approval_groups: ``UpdateApprovalScope.ComputerTargetGroups``; None if it is not set.
+        included: ``IncludedInstallationStates``: the state of at least one computer.
+        excluded: ``ExcludedInstallationStates``: the state of no computer.
     """
 
     states: int = ANY
@@ -67,7 +69,7 @@ class Scope:
 
 
 def conditions(scope: Scope) -> tuple[str, list[Any]]:
-    """The scope as a condition on ``revision r``, and the values of its question marks."""
+    """The scope as a condition on ``revision r``, with the values of its placeholders."""
     parts: list[str] = [_of_states(scope.states), _of_flags(scope)]
     values: list[Any] = []
     for column, bound, sign in (
@@ -77,7 +79,7 @@ def conditions(scope: Scope) -> tuple[str, list[Any]]:
         ("created", scope.created_to, "<="),
     ):
         if bound is not None:
-            # Fractions of seconds: the columns have none, and text with one sorts wrongly.
+            # The columns have no fractions of seconds, and a bound with one would compare wrongly.
             parts.append(f"r.{column} {'>' if '.' in bound and sign == '>=' else sign} ?")
             values.append(bound.split(".")[0].rstrip("Z") + "Z")
     for text, sign in ((scope.includes, ""), (scope.not_includes, "NOT ")):
@@ -112,8 +114,8 @@ def _of_states(states: int) -> str:
         NOT_APPROVED: f"(NOT {DECLINED_NOW} AND NOT {_ANY_APPROVAL})",
         DECLINED: DECLINED_NOW,
     }
-    wanted = [condition for flag, condition in kinds.items() if states & flag]
-    return f"({' OR '.join(wanted)})" if wanted else "0"
+    alternatives = [condition for flag, condition in kinds.items() if states & flag]
+    return f"({' OR '.join(alternatives)})" if alternatives else "0"
 
 
 def _of_flags(scope: Scope) -> str:
@@ -126,14 +128,14 @@ def _of_flags(scope: Scope) -> str:
         parts.append(f"r.product_id = '{taxonomy.INFRASTRUCTURE}'")
     if scope.exclude_optional:
         parts.append(f"NOT {_ONLY_OPTIONAL}")
-    # No computer reports to the lab, so that nothing is known of any update there.
+    # No computer reports to the lab, so the state of every update there is unknown.
     if not scope.included & _UNKNOWN or scope.excluded & _UNKNOWN:
         parts.append("0")
     return " AND ".join(parts)
 
 
 def approval_conditions(scope: Scope) -> tuple[str, list[Any]]:
-    """What the scope asks of an approval ``a``; empty when it asks nothing."""
+    """The scope's conditions on an approval ``a``; empty if it has none."""
     text, values = "", []
     if scope.actions != ANY:
         names = [name for flag, name in _ACTIONS.items() if scope.actions & flag]

@@ -1,9 +1,4 @@
-"""One simulated server, opened.
-
-Functions of the sibling modules take a ``Server`` first: ``configuration`` (settings, services,
-synchronisation history), ``agent`` (content), ``loading`` (what an import does), ``approving``,
-``searching``, ``groups``.
-"""
+"""An open simulated server: its database, settings, faults and event log."""
 
 from __future__ import annotations
 
@@ -16,7 +11,7 @@ from typing import Any
 
 
 class RuleError(Exception):
-    """What WSUS would throw.
+    """An error that WSUS throws.
 
     Attributes:
         type_name: The exception's .NET name, for example ``InvalidOperationException`` or
@@ -34,7 +29,7 @@ class Server:
 
     Attributes:
         folder: ``DIR/<side>``.
-        connection: Its database, in autocommit; write inside ``database.transaction``.
+        connection: The database in autocommit mode; write inside ``database.transaction``.
     """
 
     folder: Path
@@ -47,11 +42,11 @@ class Server:
 
     @property
     def server_folder(self) -> Path:
-        """Where the database lies, and what the lab keeps beside it."""
+        """The folder of the database and of the lab's other files of this server."""
         return self.folder / "server"
 
     def setting(self, name: str) -> Any:
-        """A setting by name; ``KeyError`` when there is none."""
+        """Read a setting by its name; raises ``KeyError`` if there is none."""
         row = self.connection.execute(
             "SELECT value FROM setting WHERE name = ?", (name,)
         ).fetchone()
@@ -67,7 +62,7 @@ class Server:
         )
 
     def fault(self, name: str) -> Any:
-        """The value of a fault that is set, else None."""
+        """Read the value of a fault; None if it is not set."""
         row = self.connection.execute("SELECT value FROM fault WHERE name = ?", (name,)).fetchone()
         return None if row is None else json.loads(row["value"])
 
@@ -83,10 +78,10 @@ class Server:
 
 
 def now() -> str:
-    """The present, as the database writes it."""
+    """The present time in the database's format."""
     return as_text(datetime.now(UTC))
 
 
 def as_text(moment: datetime) -> str:
-    """An aware time as the database writes it, to the second."""
+    """An aware time in the database's format, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

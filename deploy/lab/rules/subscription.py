@@ -1,4 +1,4 @@
-"""What a server says of itself and of its upstream: facts, settings, schedule, synchronisations."""
+"""A server's own description: facts, settings, and its subscription with its history."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import platform
 import uuid
 from typing import Any, NamedTuple
 
-from deploy.lab.rules import agent, categories, configuration
+from deploy.lab.rules import categories, configuration, content_agent
 from deploy.lab.rules.server import RuleError, Server
 
-# The lab's own, beside the properties of the API.
+# A setting of the lab beside the properties of the API.
 _SCHEDULE = "schedule"
 _COMPUTED = ("LocalContentCachePath", "SupportedUpdateLanguages")
 _DATABASE_SERVER = "MICROSOFT##WID"
@@ -18,7 +18,7 @@ PORT, SECURE_PORT = 8530, 8531
 
 
 class FactsRow(NamedTuple):
-    """What ``IUpdateServer`` knows without asking further."""
+    """The properties of ``IUpdateServer``."""
 
     name: str
     port: int
@@ -37,7 +37,7 @@ class ProgressRow(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """When a server synchronises by itself; ``time_of_day`` in seconds after midnight."""
+    """The schedule of synchronisations; ``time_of_day`` in seconds after midnight."""
 
     per_day: int = 1
     automatic: bool = False
@@ -45,7 +45,7 @@ class Schedule(NamedTuple):
 
 
 class SubscriptionRow(NamedTuple):
-    """``ISubscription``; ``synchronized`` is None when it never was."""
+    """``ISubscription``; ``synchronized`` is None before the first synchronisation."""
 
     per_day: int
     automatic: bool
@@ -56,7 +56,7 @@ class SubscriptionRow(NamedTuple):
 
 
 class SynchronizationRow(NamedTuple):
-    """``ISynchronizationInfo``; ``ended`` None while it runs."""
+    """``ISynchronizationInfo``; ``ended`` is None while the synchronisation runs."""
 
     id: str
     started: str
@@ -81,7 +81,7 @@ class EventRow(NamedTuple):
 
 
 class SynchronizationProgressRow(NamedTuple):
-    """``SynchronizationProgress`` and the status beside it."""
+    """``SynchronizationProgress`` and ``SynchronizationStatus``."""
 
     status: str
     phase: str
@@ -90,7 +90,7 @@ class SynchronizationProgressRow(NamedTuple):
 
 
 def facts(server: Server, name: str | None, port: int, *, secure: bool) -> FactsRow:
-    """Whom ``AdminProxy.GetUpdateServer`` connects to; without a name this server.
+    """The server that ``AdminProxy.GetUpdateServer`` connects to; without a name this one.
 
     Raises:
         RuleError: No server of that name and port answers (``WsusInvalidServerException``).
@@ -98,9 +98,9 @@ def facts(server: Server, name: str | None, port: int, *, secure: bool) -> Facts
     own = f"wsus-{server.folder.name}"
     ports = (SECURE_PORT, 443) if secure else (PORT, 80)
     if name is not None:
-        here = {own, "localhost", platform.node().partition(".")[0].casefold()}
+        own_names = {own, "localhost", platform.node().partition(".")[0].casefold()}
         plain = name.casefold().partition(".")[0]
-        if name not in {".", "127.0.0.1", "::1"} and plain not in here:
+        if name not in {".", "127.0.0.1", "::1"} and plain not in own_names:
             raise RuleError("WsusInvalidServerException", f"The server {name} does not answer.")
         if port not in ports:
             raise RuleError("WsusInvalidServerException", f"Nothing answers on port {port}.")
@@ -116,20 +116,20 @@ def facts(server: Server, name: str | None, port: int, *, secure: bool) -> Facts
 
 
 def configuration_values(server: Server) -> dict[str, Any]:
-    """Every property of ``IUpdateServerConfiguration`` that the lab has, by name."""
+    """The lab's properties of ``IUpdateServerConfiguration`` by name."""
     names = [*configuration.DEFAULTS, "ServerId", *_COMPUTED]
     return {name: configuration.read(server, name) for name in names if name[0].isupper()}
 
 
 def configuration_state(server: Server) -> str:
-    """``GetUpdateServerConfigurationState``, by the name of its value."""
+    """``GetUpdateServerConfigurationState``: the name of its value."""
     is_running = configuration.synchronization_status(server) == "Running"
     return "SynchronizationInProgress" if is_running else "Ready"
 
 
 def progress(server: Server) -> ProgressRow:
     """``GetContentDownloadProgress``."""
-    return ProgressRow(*agent.download_progress(server))
+    return ProgressRow(*content_agent.download_progress(server))
 
 
 def read(server: Server) -> SubscriptionRow:
@@ -150,7 +150,7 @@ def save(
     classification_ids: list[str] | None,
     **schedule: Any,
 ) -> None:
-    """``ISubscription.Save``: the schedule, and what is synchronised where that was set."""
+    """``ISubscription.Save``: write the schedule, and the categories that a script set."""
     if not 1 <= schedule["per_day"] <= 24:
         raise RuleError(
             "ArgumentOutOfRangeException", "A server synchronizes between 1 and 24 times a day."
@@ -165,7 +165,7 @@ def save(
 
 
 def last_synchronization(server: Server) -> SynchronizationRow:
-    """``GetLastSynchronizationInfo``; one that says so when there never was any."""
+    """``GetLastSynchronizationInfo``; a row with the result NeverRun before the first."""
     last = configuration.last_synchronization(server)
     if last is None:
         none = "00000000-0000-0000-0000-000000000000"
@@ -200,15 +200,15 @@ def get_synchronization(server: Server, synchronization_id: str) -> Synchronizat
 def events(
     server: Server, earliest: str | None = None, latest: str | None = None
 ) -> list[EventRow]:
-    """``GetEventHistory``: start and end of each synchronisation, settings saved; newest first."""
-    found = [row for entry in configuration.synchronizations(server) for row in _events_of(entry)]
+    """``GetEventHistory``: starts and ends of synchronisations and saved settings; newest first."""
+    events = [row for entry in configuration.synchronizations(server) for row in _events_of(entry)]
     namespace = uuid.UUID(server.setting("ServerId"))
     saved = "SELECT id, time, text FROM event WHERE event_id = 389"
     for row in server.connection.execute(saved):
         key = str(uuid.uuid5(namespace, str(row["id"])))
         modified = (key, row["time"], "SubscriptionModification", 389, "NotApplicable", "")
-        found.append(EventRow(*modified, row["text"], ADMINISTRATOR))
-    inside = [row for row in found if (earliest or "") <= row.created <= (latest or "~")]
+        events.append(EventRow(*modified, row["text"], ADMINISTRATOR))
+    inside = [row for row in events if (earliest or "") <= row.created <= (latest or "~")]
     return sorted(inside, key=lambda row: (row.created, row.event_id), reverse=True)
 
 
@@ -225,13 +225,13 @@ def get_event(server: Server, event_id: str) -> EventRow:
 
 
 def _events_of(entry: dict[str, Any]) -> list[EventRow]:
-    """The events of one synchronisation, whose ids follow from its own."""
+    """The events of one synchronisation; their ids follow from its id."""
     start = 382 if entry["manual"] else 381
-    found = [_event(entry, "Start", start, entry["started"])]
+    events = [_event(entry, "Start", start, entry["started"])]
     if entry["ended"] is not None:
         end = 384 if entry["result"] == "Succeeded" else 386
-        found.append(_event(entry, "Completion", end, entry["ended"]))
-    return found
+        events.append(_event(entry, "Completion", end, entry["ended"]))
+    return events
 
 
 def _event(entry: dict[str, Any], kind: str, number: int, moment: str) -> EventRow:

@@ -1,11 +1,11 @@
-"""What an update brings: its files, those of its bundled children, its licence terms."""
+"""The files of an update and of its bundled children, and its licence terms."""
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple
 
-from deploy.lab.rules import approving, searching
+from deploy.lab.rules import approval_actions, update_search
 from deploy.lab.rules.server import RuleError, Server
 from deploy.lab.store import content_paths
 
@@ -16,7 +16,8 @@ class FileRow(NamedTuple):
     """A file of an installable item, or an item without files (``name`` is None).
 
     Attributes:
-        item: Number of the item; ``parent`` that of the item that bundles it, None at the top.
+        item: Number of the item.
+        parent: Number of the item that bundles it; None at the top.
         type: A name of ``FileType``.
     """
 
@@ -49,20 +50,20 @@ class LicenseRow(NamedTuple):
 def installable_items(
     server: Server, update_id: str, revision: int, host_url: str
 ) -> list[FileRow]:
-    """``GetInstallableItems``: the update's own item, or those of what it bundles.
+    """``GetInstallableItems``: the update's own item, or the items of its children.
 
-    A bundle has no files of its own: its items are those of its children, and what these bundle
-    lies below them.
+    A bundle without files has the items of its children; the items of their children lie below
+    these.
 
     Args:
-        server: Where.
-        update_id: Whose.
+        server: The server.
+        update_id: The update.
         revision: Its revision.
         host_url: Scheme, host and port of the server, as in ``http://wsus:8530``.
     """
     content_url = f"{host_url}/Content"
-    searching.get_update(server, update_id, revision)
-    found: list[FileRow] = []
+    update_search.get_update(server, update_id, revision)
+    files: list[FileRow] = []
     waiting: list[tuple[int | None, str, int]] = [(None, update_id, revision)]
     number = 0
     while waiting:
@@ -75,15 +76,15 @@ def installable_items(
         own = _item(server, (number, above), (current, current_revision), content_url)
         is_hollow = bool(children) and own[0].name is None
         if not is_hollow:
-            found += own
+            files += own
         below = above if number == 0 or is_hollow else number
         waiting += [(below, row["other_id"], row["other_revision"]) for row in children]
         number += 1
-    return found
+    return files
 
 
 def size_bytes(server: Server, update_id: str, revision: int) -> int:
-    """``Size``: the bytes of all files of a revision and of what it bundles."""
+    """``Size``: the bytes of all files of a revision and of its bundled children."""
     rows = installable_items(server, update_id, revision, "http://localhost")
     return sum({row.sha1: row.size_bytes or 0 for row in rows}.values())
 
@@ -92,8 +93,8 @@ def license_agreement(server: Server, update_id: str, revision: int) -> LicenseR
     """``GetLicenseAgreement``.
 
     Raises:
-        RuleError: The update has no terms (``InvalidOperationException``), or they are not on disk
-            (``WsusObjectNotFoundException``).
+        RuleError: The update has no terms (``InvalidOperationException``), or their files are not
+            on disk (``WsusObjectNotFoundException``).
     """
     row = server.connection.execute(
         "SELECT license_id, license.* FROM revision LEFT JOIN license ON license.id = license_id"
@@ -102,7 +103,7 @@ def license_agreement(server: Server, update_id: str, revision: int) -> LicenseR
     ).fetchone()
     if row is None or row["license_id"] is None:
         raise RuleError("InvalidOperationException", "The update has no license agreement.")
-    paths = approving.license_files(server, update_id, revision)
+    paths = approval_actions.license_files(server, update_id, revision)
     if not paths or not all(path.is_file() for path in paths):
         raise RuleError(
             "WsusObjectNotFoundException",
@@ -122,7 +123,7 @@ def _item(
 ) -> list[FileRow]:
     query = "SELECT languages FROM revision WHERE update_id = ? AND revision = ?"
     row = server.connection.execute(query, update).fetchone()
-    languages = searching.shown_languages([] if row is None else json.loads(row["languages"]))
+    languages = update_search.shown_languages([] if row is None else json.loads(row["languages"]))
     files = server.connection.execute(
         "SELECT file.* FROM revision_file JOIN file USING (sha1)"
         " WHERE update_id = ? AND revision = ? ORDER BY file.name, sha1",

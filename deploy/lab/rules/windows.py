@@ -1,4 +1,4 @@
-"""The Windows around WSUS, as far as scripts ask for it: service, volumes, processes."""
+"""The parts of Windows that scripts for WSUS use: the service, volumes and processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from deploy.lab.rules import configuration
 from deploy.lab.rules.server import RuleError, Server
 
-# What a full disk still has.
+# The free bytes of a full disk.
 _LAST_BYTES = 4096
 _NOT_DISKS = {"proc", "sysfs", "devpts", "cgroup", "cgroup2", "mqueue", "devtmpfs", "securityfs"}
 
@@ -51,7 +51,7 @@ def service(server: Server) -> ServiceRow:
 
 
 def start_service(server: Server) -> None:
-    """``Start-Service WsusService``; an error when it does not come up."""
+    """``Start-Service WsusService``; an error if it does not start."""
     is_running = configuration.service_status(server) == "Running"
     if not is_running and not configuration.start_service(server):
         raise RuleError(
@@ -67,11 +67,11 @@ def stop_service(server: Server) -> None:
 
 
 def volumes(server: Server) -> list[VolumeRow]:
-    """``Get-CimInstance Win32_Volume``: the real disks, said to be NTFS.
+    """``Get-CimInstance Win32_Volume``: the real disks, shown as NTFS.
 
-    With the fault ``disk-full`` none has room.
+    With the fault ``disk-full`` all of them are full.
     """
-    found = []
+    volume_rows = []
     for name in _mount_points(server.folder):
         try:
             usage = shutil.disk_usage(name)
@@ -81,32 +81,35 @@ def volumes(server: Server) -> list[VolumeRow]:
             full = server.fault("disk-full") is not None
             free = min(usage.free, _LAST_BYTES) if full else usage.free
             label = name if name.endswith(os.sep) else name + os.sep
-            found.append(VolumeRow(label, usage.total, free, "NTFS"))
-    return found
+            volume_rows.append(VolumeRow(label, usage.total, free, "NTFS"))
+    return volume_rows
 
 
 def processes(server: Server) -> list[ProcessRow]:
-    """``Get-CimInstance Win32_Process``: each ``wsusutil`` of this server, whoever started it.
+    """``Get-CimInstance Win32_Process``: every ``wsusutil`` of this server.
 
-    Read from ``/proc``: without one (macOS, Windows) the simulated server shows none.
+    They are read from ``/proc``. On systems without it (macOS, Windows) there are none.
     """
-    found = []
+    process_rows = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             words = (path / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
             arguments = _arguments_of_wsusutil(words, server.folder)
             if arguments is not None:
                 line = subprocess.list2cmdline([str(server.folder / "wsusutil"), *arguments])
-                found.append(ProcessRow(int(path.name), "WsusUtil.exe", line, _created(path)))
+                process_rows.append(
+                    ProcessRow(int(path.name), "WsusUtil.exe", line, _created(path))
+                )
         except OSError:
             continue  # it has ended
-    return found
+    return process_rows
 
 
 def _arguments_of_wsusutil(words: Sequence[str], folder: Path) -> Sequence[str] | None:
-    """What this server's ``wsusutil`` was called with, if the process is one.
+    """The arguments of a process if it is this server's ``wsusutil``, else None.
 
-    Its launcher is a shell for an instant, and then Python with the server's folder first.
+    The launcher is a shell for a moment, and then Python with the server's folder as first
+    argument.
     """
     if len(words) > 1 and _is_same(words[1], folder / "wsusutil"):
         return words[2:]
@@ -125,7 +128,7 @@ def _is_same(path: str, expected: Path) -> bool:
 
 
 def _created(process: Path) -> str:
-    """When a process was started, from its ticks since the machine was."""
+    """The time of a process's start, from its clock ticks since the start of the machine."""
     if sys.platform == "win32":
         return ""  # it has no /proc
     ticks = int((process / "stat").read_text(errors="replace").rpartition(")")[2].split()[19])
@@ -136,7 +139,7 @@ def _created(process: Path) -> str:
 
 
 def create_process(command_line: str, folder: str | None) -> int:
-    """``Win32_Process.Create``: start a program that outlives whoever asked; its process id.
+    """``Win32_Process.Create``: start a program that outlives its caller; gives its process id.
 
     Raises:
         OSError: The program could not be started.
@@ -157,9 +160,10 @@ def create_process(command_line: str, folder: str | None) -> int:
 
 
 def split_command_line(text: str) -> list[str]:
-    """Take a command line apart as programs on Windows do.
+    """Split a command line as programs on Windows do.
 
-    Backslashes count only before a quote: two are one, an odd one makes the quote plain.
+    Backslashes are special only before a quote: two stand for one, and an odd one escapes the
+    quote.
     """
     arguments: list[str] = []
     current: list[str] = []

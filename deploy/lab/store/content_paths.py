@@ -1,4 +1,4 @@
-"""Where a content file lies, in the lab's own words."""
+"""The names of content files, written without code of the product."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 
 CONTENT_NAME = re.compile(r"[0-9A-F]{40}(\.[A-Za-z0-9]{1,8})?", re.IGNORECASE)
-# WSUS's own file in the root of WsusContent, empty, for the check of the web server.
+# An empty file that WSUS puts in the root of WsusContent, for its check of the web server.
 CHECK_FILE = "anonymousCheckFile.txt"
 
 
 def content_name(sha1: str, file_name: str) -> str:
-    """``<40 hex>.<ext>``, the extension as in the file's own name."""
+    """The name ``<40 hex>.<ext>`` of a content file, with the extension of the file's own name."""
     return sha1 + Path(file_name).suffix
 
 
 def content_path(content_dir: Path, sha1: str, file_name: str) -> Path:
-    """Where WSUS keeps a file: in the folder of its digest's last byte."""
+    """The path of a file in WsusContent: in the folder named after its digest's last byte."""
     return content_dir / sha1[-2:] / content_name(sha1, file_name)

@@ -1,11 +1,11 @@
-"""The simulated server's database: its schema, and how it is opened.
+"""The simulated server's database: its schema, opening and transactions.
 
-One SQLite file per server, ``DIR/<side>/server/susdb.sqlite``, shared by every process that plays
-a part (``wsusutil``, the PowerShell module behind its pipe, ``lab state``). It is in WAL mode, and
-connections are in autocommit: what belongs together is written inside ``transaction``.
+Each server has one SQLite file, ``DIR/<side>/server/susdb.sqlite``. All processes of the lab share
+it: ``wsusutil``, the rules behind PowerShell's pipe, ``lab state``. It is in WAL mode. Connections
+are in autocommit mode, so related changes are written inside ``transaction``.
 
-Kept in it: update ids and group ids as lower-case GUIDs with dashes, SHA-1 as 40 upper-case hex
-digits, times as ``yyyy-MM-ddTHH:mm:ssZ``, booleans as 0 and 1.
+Update ids and group ids are lower-case GUIDs with dashes, SHA-1 has 40 upper-case hex digits, times
+are ``yyyy-MM-ddTHH:mm:ssZ``, booleans 0 and 1.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ ALL_COMPUTERS = "a0a08746-4dbe-4a37-9adf-9e7652c0b421"
 UNASSIGNED_COMPUTERS = "b73ca6ed-5727-47f3-84de-015e03f6a88a"
 
 SCHEMA = """
--- Configuration under the property names of IUpdateServerConfiguration (PascalCase); what is the
--- lab's own (how long the agent takes, the seed) in lower_case. The value is JSON.
+-- Configuration under the property names of IUpdateServerConfiguration (PascalCase), and settings
+-- of the lab (the duration of the agent, the seed) in lower_case. The value is JSON.
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
--- Every revision that came through the catalogue. `hidden`: a bundled child, not offered by
--- itself. Categories, classifications and detectoids are revisions as well.
+-- Every revision of the catalogue. `hidden` marks a bundled child, which is not offered by itself.
+-- Categories, classifications and detectoids are revisions as well.
 -- kind: software, driver, category (product family or company), product, classification, detectoid
 -- `details` is JSON: {"titles": {language: title}, "bulletins": [..], "cves": [..],
 -- "infrastructure": true, "parent": guid, ...}; every key may be absent.
@@ -113,8 +113,8 @@ CREATE TABLE license (
     id TEXT PRIMARY KEY, accepted_at TEXT NOT NULL, accepted_by TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- What the content agent last found of a file that something needs (an approved update, or
--- licence terms): NotReady, Ready, Failed, Canceled.
+-- The state of each file that an approved update or licence terms need, as the content agent last
+-- wrote it: NotReady, Ready, Failed, Canceled.
 CREATE TABLE content_state (sha1 TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX content_state_by_state ON content_state (state);
 -- The same for a revision that has an Install or Uninstall approval.
@@ -127,7 +127,7 @@ CREATE INDEX update_state_by_state ON update_state (state);
 -- The agent's next run: at most one row. `due` is seconds since 1970.
 CREATE TABLE agent_job (due REAL NOT NULL);
 
--- What Microsoft would serve to a connected server: the recipe that makes the bytes again.
+-- The files that Microsoft serves to a connected server, each with the recipe of its bytes.
 CREATE TABLE source (sha1 TEXT PRIMARY KEY, recipe TEXT NOT NULL) WITHOUT ROWID;
 
 -- The event log (source "Windows Server Update Services") and subscription events.
@@ -158,7 +158,7 @@ CREATE TABLE approval_rule (
     deadline_minutes INTEGER
 );
 
--- Faults that are set: whoever plays the part that a fault is about reads it here.
+-- Faults that are set. Each simulated program reads the faults that concern it.
 CREATE TABLE fault (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -176,7 +176,7 @@ def opened(server_folder: Path) -> sqlite3.Connection:
     """Open the database of a server's folder (``DIR/<side>/server``).
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: The folder has no database.
     """
     path = server_folder / FILE_NAME
     if not path.is_file():
@@ -185,10 +185,11 @@ def opened(server_folder: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Autocommit, so that transactions are ours; a writer waits for another, as SQL Server would.
+    # In autocommit mode ``transaction`` alone begins transactions. A writer waits for another, as
+    # in SQL Server.
     connection = sqlite3.connect(path, timeout=60.0, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    # SQLite itself knows no case beyond ASCII.
+    # SQLite's own functions ignore case in ASCII only.
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
@@ -196,7 +197,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Write all of a block or nothing; a block inside another belongs to the outer one."""
+    """Write all changes of a block or none; an inner block belongs to the outer one."""
     if connection.in_transaction:
         yield connection
         return

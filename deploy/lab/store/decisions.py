@@ -1,4 +1,4 @@
-"""What staging's administrators decided: approvals, blocks, deadlines, licence terms, declines."""
+"""The approvals, blocks, deadlines and accepted licence terms of staging's administrators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADMINISTRATOR = "CONTOSO\\wsus-admin"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One approval of the update that it is about; ``group`` is a path below All Computers."""
+    """One approval of an update; ``group`` is a path below All Computers."""
 
     group: tuple[str, ...]
     action: str = "Install"
@@ -24,7 +24,7 @@ class Decision:
 
 
 def decide(entry: Entry, tree: Tree) -> Iterator[Decision]:
-    """The approvals of an update, from its number: nearly all for groups below All Computers."""
+    """The approvals that follow from an update's number, most of them below All Computers."""
     turn = entry.number // 3
     if not tree.paths:
         yield Decision(())
@@ -58,9 +58,9 @@ def write_approvals(
     tree: Tree,
     group_ids: dict[tuple[str, ...], str],
 ) -> None:
-    """Write an update's approvals, and that its licence terms were accepted.
+    """Write an update's approvals and the acceptance of its licence terms.
 
-    They replace those that an approval rule made for the same groups.
+    The approvals replace those of approval rules for the same groups.
     """
     newest = entry.newest
     approvals = [(decision, group_ids[decision.group]) for decision in decide(entry, tree)]

@@ -1,4 +1,4 @@
-"""Target groups of a lab: names in several scripts, nested, from the seed."""
+"""Target groups of a lab, generated from the seed: nested, with names in several scripts."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ class Tree:
 
     paths: tuple[tuple[str, ...], ...]
 
-    def standing(self, present: Collection[tuple[str, ...]]) -> Tree:
-        """What is left where administrators deleted groups; if none is, the groups they made."""
-        left = tuple(path for path in self.paths if path in present)
-        return Tree(left or tuple(sorted(present, key=lambda path: (len(path), path))))
+    def remaining(self, present: Collection[tuple[str, ...]]) -> Tree:
+        """The groups of this tree among the present ones; if none remains, all present ones."""
+        remaining = tuple(path for path in self.paths if path in present)
+        return Tree(remaining or tuple(sorted(present, key=lambda path: (len(path), path))))
 
     @property
     def is_nested(self) -> bool:
-        """Whether any group has another below it."""
+        """True if any group has another below it."""
         return any(len(path) > 1 for path in self.paths)
 
     def parent_and_child(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """A group and one below it."""
+        """A group and its child, chosen by a number."""
         children = [path for path in self.paths if len(path) > 1]
         child = children[number % len(children)]
         return child[:-1], child
 
 
 def plant(seed: int) -> Tree:
-    """The groups that follow from a seed."""
+    """Make the groups of a seed."""
     draw = random.Random(f"groups {seed}")
     top = draw.sample(_TOP, 3)
     paths: list[tuple[str, ...]] = [(name,) for name in top]
     below = draw.sample(_BELOW, len(_BELOW))
-    paths += [(top[place % 3], name) for place, name in enumerate(below[:5])]
+    paths += [(top[index % 3], name) for index, name in enumerate(below[:5])]
     paths += [(top[1], below[6]), (top[0], below[0], below[5])]
     return Tree(tuple(sorted(set(paths), key=lambda path: (len(path), path))))
 
 
 def write(connection: sqlite3.Connection, tree: Tree, language: str) -> dict[tuple[str, ...], str]:
-    """Write the built-in groups and a tree; gives the ids by path, new ones on each server."""
+    """Write the built-in groups and a tree; gives the ids by path, which differ on each server."""
     everybody, unassigned = BUILT_IN_NAMES[language]
     ids: dict[tuple[str, ...], str] = {(): ALL_COMPUTERS}
     rows: list[tuple[str, str, str | None]] = [
@@ -76,7 +76,7 @@ def write(connection: sqlite3.Connection, tree: Tree, language: str) -> dict[tup
 
 
 def read(connection: sqlite3.Connection) -> dict[tuple[str, ...], str]:
-    """The ids of all groups by their path below All Computers."""
+    """Read the ids of all groups by their path below All Computers."""
     rows = {row["id"]: row for row in connection.execute("SELECT * FROM target_group")}
 
     def path(group_id: str) -> tuple[str, ...]:

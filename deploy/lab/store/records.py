@@ -1,11 +1,11 @@
-"""What the catalogue says of updates: the form in which generator, package and database agree."""
+"""Updates and files of the catalogue, as generator, package and database exchange them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-# Kinds of revision that say how updates are sorted; the others can be installed.
+# Kinds of revision that classify updates; the others can be installed.
 TAXONOMY = ("category", "product", "classification", "detectoid")
 
 
@@ -14,11 +14,13 @@ class File:
     """One file of the catalogue.
 
     Attributes:
-        sha1: 40 upper-case hex digits; sha256 64 of them, or None where the catalogue has none.
+        sha1: 40 upper-case hex digits.
+        sha256: 64 upper-case hex digits; None if the catalogue has none.
         kind: ``payload``, ``express`` or ``license``.
-        language: Of licence terms; None otherwise.
+        language: The language of licence terms; None for other files.
         modified: ``yyyy-MM-ddTHH:mm:ssZ``.
-        recipe: What ``filling`` makes the bytes from; None when they are not to be had.
+        recipe: The recipe of the bytes for ``content_bytes``; None if Microsoft does not serve
+            the file.
     """
 
     sha1: str
@@ -40,12 +42,12 @@ class Revision:
     Attributes:
         kind: ``software``, ``driver``, ``category``, ``product``, ``classification``,
             ``detectoid``.
-        hidden: A bundled child.
-        languages: Those that it is made for; empty when for all.
-        requires: Update ids of detectoids that must hold.
-        bundles: Children by id and revision.
-        supersedes: Update ids.
-        details: As the database's column of that name.
+        hidden: True for a bundled child.
+        languages: The languages that it is made for; empty for all.
+        requires: Ids of the detectoids that are prerequisites.
+        bundles: Bundled children by id and revision.
+        supersedes: Ids of the superseded updates.
+        details: The database's column of that name.
     """
 
     update_id: str

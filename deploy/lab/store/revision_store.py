@@ -1,4 +1,4 @@
-"""Revisions between records and database."""
+"""The revisions and files in the database, read and written as records."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from deploy.lab.store.records import File, Revision
 
 
 def put(connection: sqlite3.Connection, revision: Revision) -> None:
-    """Write a revision that is not there yet, with its files; it becomes its update's latest.
+    """Insert a new revision with its files.
 
-    Older revisions stop being the latest; a newer one that is there already stays it.
+    It becomes its update's latest, unless the database has a newer one.
     """
     newest = connection.execute(
         "SELECT max(revision) FROM revision WHERE update_id = ?", (revision.update_id,)
@@ -89,13 +89,13 @@ def _put_files(connection: sqlite3.Connection, revision: Revision) -> None:
 
 
 def has(connection: sqlite3.Connection, update_id: str, revision: int) -> bool:
-    """Whether a revision is in the database."""
+    """True if a revision is in the database."""
     query = "SELECT 1 FROM revision WHERE update_id = ? AND revision = ?"
     return connection.execute(query, (update_id, revision)).fetchone() is not None
 
 
 def get(connection: sqlite3.Connection, update_id: str, revision: int) -> Revision:
-    """One revision; ``KeyError`` when it is not there."""
+    """Read a revision; raises ``KeyError`` if there is none."""
     row = connection.execute(
         "SELECT * FROM revision WHERE update_id = ? AND revision = ?", (update_id, revision)
     ).fetchone()
@@ -105,7 +105,7 @@ def get(connection: sqlite3.Connection, update_id: str, revision: int) -> Revisi
 
 
 def everything(connection: sqlite3.Connection) -> Iterator[Revision]:
-    """All revisions: what others rest on first, so taxonomy, then children, then the rest."""
+    """Read all revisions, dependencies first: taxonomy, then children, then the rest."""
     rows = connection.execute(
         "SELECT * FROM revision ORDER BY kind IN ('software', 'driver'), hidden DESC, created,"
         " update_id, revision"
@@ -115,14 +115,14 @@ def everything(connection: sqlite3.Connection) -> Iterator[Revision]:
 
 
 def files(connection: sqlite3.Connection) -> Iterator[File]:
-    """All files, by digest."""
+    """Read all files in the order of their digests."""
     for row in connection.execute("SELECT * FROM file ORDER BY sha1"):
         yield File(**dict(row))
 
 
 def _whole(connection: sqlite3.Connection, row: sqlite3.Row) -> Revision:
     key = (row["update_id"], row["revision"])
-    held = connection.execute(
+    files = connection.execute(
         "SELECT file.* FROM revision_file JOIN file USING (sha1)"
         " WHERE update_id = ? AND revision = ? ORDER BY sha1",
         key,
@@ -141,7 +141,7 @@ def _whole(connection: sqlite3.Connection, row: sqlite3.Row) -> Revision:
         **values,
         languages=tuple(json.loads(row["languages"])),
         details=json.loads(row["details"]),
-        files=tuple(File(**dict(file)) for file in held),
+        files=tuple(File(**dict(file)) for file in files),
         bundles=tuple((r["other_id"], r["other_revision"]) for r in _of(relations, "bundles")),
         supersedes=tuple(r["other_id"] for r in _of(relations, "supersedes")),
         requires=tuple(r["other_id"] for r in _of(relations, "requires")),

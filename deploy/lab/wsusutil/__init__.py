@@ -1,1 +1,5 @@
-"""The simulated wsusutil: its command, its package, its log and its wording."""
+"""The simulated wsusutil.
+
+``command`` is the program, ``package`` the metadata package with each update as ``update_xml``,
+``log`` the logs, and ``text`` the sentences on standard output.
+"""

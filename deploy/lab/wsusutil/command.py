@@ -1,7 +1,7 @@
 """The program ``wsusutil``: ``python -m deploy.lab.wsusutil DIR/<side> VERB ...``.
 
-What it prints is localised and proves nothing; the log is XML and is written at the end. 0 is
-success. That every failure is 1 is an assumption: Microsoft documents no other code.
+Its output is localised and proves nothing. The log is XML and is written at the end. The exit code
+of success is 0; the lab takes 1 for every failure, because Microsoft documents no other code.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from deploy.lab.rules import agent, configuration, exporting, ingest
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules import configuration, content_agent, ingest, package_export
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server, now
 from deploy.lab.store.records import File
 from deploy.lab.wsusutil.log import ImportLog, saved
@@ -22,9 +22,9 @@ from deploy.lab.wsusutil.text import DISK_FULL, text
 
 _SUCCESS = 0
 _FAILURE = 1
-# Updates that an import writes at once; a killed one loses no more.
+# Updates of one transaction; a killed import loses at most so many.
 _COMMIT_EVERY = 100
-# How often a hang looks whether it is over.
+# Interval at which a hanging run reads whether the fault is cleared.
 _POLL_SECONDS = 0.2
 
 
@@ -60,7 +60,7 @@ def _export(server: Server, arguments: list[str], say: Callable[[str], None]) ->
         return _FAILURE
     say("export-start")
     _take_time(server)
-    is_good = exporting.export(server, package, log)
+    is_good = package_export.export(server, package, log)
     failed = not is_good or bool(server.fault("exit-code"))
     say("export-failed" if failed else "export-done")
     return _FAILURE if failed else _SUCCESS
@@ -81,19 +81,19 @@ def _import(server: Server, arguments: list[str], say: Callable[[str], None]) ->
     configuration.stop_service(server)
     say("import-start")
     _take_time(server)
-    kept = ImportLog(now())
+    import_log = ImportLog(now())
     try:
-        _load_package(server, package, kept)
+        _load_package(server, package, import_log)
         is_good = True
     except _WrongVersionError:
         say("version-mismatch")
-        kept.note_error(text("en", "version-mismatch"))
+        import_log.note_error(text("en", "version-mismatch"))
         is_good = False
     except (OSError, PackageError) as error:
-        kept.note_error(str(error))
+        import_log.note_error(str(error))
         is_good = False
     configuration.start_service(server)
-    if log is not None and not saved(kept, log):
+    if log is not None and not saved(import_log, log):
         is_good = False
     failed = not is_good or bool(server.fault("exit-code"))
     say("import-failed" if failed else "import-done")
@@ -105,14 +105,14 @@ class _WrongVersionError(Exception):
 
 
 def _load_package(server: Server, package: Path, log: ImportLog) -> None:
-    """Insert update by update; what stands before the place where a package breaks stays."""
+    """Insert update by update; those before a break in the package stay."""
     if server.fault("disk-full"):
         raise OSError(DISK_FULL)
     remembered = _FileMap(server.connection)
     reader = Reader(package, now(), remembered.put, remembered.get)
     arrived: list[tuple[str, int]] = []
-    # With the fault, one update is left out, the log names it, and everything else looks well.
-    left_out = 1 if server.fault("log-error") else 0
+    # The fault omits one update: only the log shows it, and every other signal looks good.
+    to_omit = 1 if server.fault("log-error") else 0
     connection = server.connection
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -120,8 +120,8 @@ def _load_package(server: Server, package: Path, log: ImportLog) -> None:
             if isinstance(item, Header):
                 _check(server, item)
                 continue
-            if left_out and item.kind == "software":
-                left_out = 0
+            if to_omit and item.kind == "software":
+                to_omit = 0
                 log.note_error(f"spImportUpdate caught a deadlock SqlException. {item.update_id}")
                 continue
             existing = ingest.insert(server, item)
@@ -149,7 +149,7 @@ def _check(server: Server, header: Header) -> None:
 
 
 class _FileMap:
-    """A package's file map, in a temporary table: it grows with the catalogue."""
+    """The file map of a package, in a temporary table because it grows with the catalogue."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -174,9 +174,9 @@ class _FileMap:
 
 
 def _reset(server: Server, arguments: list[str], say: Callable[[str], None]) -> int:
-    del say  # it says nothing: the work goes on in the service
+    del say  # it prints nothing: the service does the work later
     _refuse_more(arguments)
-    agent.reset(server)
+    content_agent.reset(server)
     server.record_event(361, "Content synchronization started.")
     return _SUCCESS
 
@@ -186,7 +186,7 @@ def _check_health(server: Server, arguments: list[str], say: Callable[[str], Non
     if configuration.service_status(server) != "Running":
         say("health-no-service")
         return _FAILURE
-    if agent.failed_count(server):
+    if content_agent.failed_count(server):
         server.record_event(10032, "The server is failing to download some updates.")
     else:
         server.record_event(10000, "WSUS is working correctly.")
@@ -205,7 +205,7 @@ def _list_inactive(server: Server, arguments: list[str], say: Callable[[str], No
         " USING (update_id, revision) WHERE languages != '[]' ORDER BY title"
     )
     for row in rows:
-        # Permanently inactive: approved, for languages only that this server does not serve.
+        # Permanently inactive: approved, but only for languages that the server does not serve.
         if all(f'"{code}"' not in row["languages"] for code in enabled):
             print(row["title"])
     return _SUCCESS

@@ -1,4 +1,4 @@
-"""The logs of ``wsusutil``: XML, kept aside during the run and written at its end."""
+"""The logs of ``wsusutil``: XML, collected during a run and written at its end."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from deploy.lab.wsusutil.update_xml import attribute
 
 
 class _Log:
-    """A log in the making, in a temporary file."""
+    """A log in the making, stored in a temporary file."""
 
     root = ""
     error_element = ""
 
     def __init__(self, started: str) -> None:
-        # Closed when the log is saved, at the end of the run.
+        # ``save`` closes it at the end of the run.
         self._spool = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n")  # noqa: SIM115
         self._spool.write('<?xml version="1.0" encoding="utf-8"?>\n')
         self._spool.write(f'<{self.root} Time="{started}">\n')
 
     def note_error(self, message: str) -> None:
-        """Add the element that says what went wrong."""
+        """Add an element with an error's message."""
         self._add(f'<{self.error_element} Message="{attribute(message)}" />')
 
     def save(self, path: Path) -> None:
-        """End the document and write it; ``OSError`` when the name exists or it cannot be."""
+        """End the document and write it; raises ``OSError`` if it exists or cannot be written."""
         self._add(f"</{self.root}>")
         self._spool.seek(0)
         with path.open("x", encoding="utf-8", newline="\n") as file:
@@ -42,13 +42,13 @@ class _Log:
 
 
 class ExportLog(_Log):
-    """Names each update with the paths of its files on the export machine."""
+    """The log of an export: each update, with the paths of its files on the exporting machine."""
 
     root = "ExportLog"
     error_element = "ExportError"
 
     def follow(self, revisions: Iterable[Revision], content_dir: Path) -> Iterator[Revision]:
-        """Pass revisions on and log each."""
+        """Pass on revisions, logging each."""
         for revision in revisions:
             title = attribute(revision.title or "** Title not available **")
             files = "".join(
@@ -66,7 +66,7 @@ class ExportLog(_Log):
 
 
 class ImportLog(_Log):
-    """Names each update that was inserted or was there already."""
+    """The log of an import: each update, inserted now or existing before."""
 
     root = "ImportLog"
     error_element = "ImportError"
@@ -79,10 +79,10 @@ class ImportLog(_Log):
         )
 
 
-def saved(kept: ExportLog | ImportLog, log: Path) -> bool:
-    """Write a log; False, and the reason on standard error, when it cannot be."""
+def saved(entries: ExportLog | ImportLog, log: Path) -> bool:
+    """Write a log; on a failure give False and print the reason on standard error."""
     try:
-        kept.save(log)
+        entries.save(log)
     except OSError as error:
         print(error, file=sys.stderr)
         return False

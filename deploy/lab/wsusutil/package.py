@@ -1,4 +1,4 @@
-"""The metadata package (``.xml.gz``): written as ``wsusutil export`` does, read as import does."""
+"""The metadata package (``.xml.gz``), which ``export`` writes and ``import`` reads."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LONG_NAMES = {"en": "English", "de": "German", "ja": "Japanese", "fr": "French"
 
 
 class PackageError(Exception):
-    """The package cannot be read; the text is the message that goes into the log."""
+    """An unreadable package; the text is the message for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The root's attributes."""
+    """The attributes of the root element."""
 
     server_id: str
     creation_time: str
@@ -34,10 +34,10 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What goes into a package.
+    """The contents of a package.
 
     Attributes:
-        languages: Code and whether it is enabled.
+        languages: Codes, each with True if the language is enabled.
     """
 
     header: Header
@@ -50,7 +50,7 @@ def write(path: Path, contents: Contents) -> None:
     """Write a package as a stream.
 
     Raises:
-        OSError: It cannot be written, or the name exists.
+        OSError: The package cannot be written, or it exists.
     """
     with path.open("xb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb") as packed:
         text = io.TextIOWrapper(packed, "utf-8", newline="\n")
@@ -106,12 +106,12 @@ def _update(revision: Revision) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads a package as a stream, and so gives what stands before the place where it breaks.
+    """The reader of a package: a stream, so that it gives the revisions before a break.
 
     Attributes:
-        arrived: The arrival date that the revisions get.
-        remember: Called with each file of the package's map, whose size is not known there.
-        lookup: Gives such a file back by its digest.
+        arrived: The arrival date for the revisions.
+        remember: Stores a file of the package's map, which has no sizes.
+        lookup: Gives a stored file by its digest.
     """
 
     path: Path
@@ -120,14 +120,14 @@ class Reader:
     lookup: Callable[[str], File | None]
 
     def items(self) -> Iterator[Header | Revision]:
-        """The header, then the revisions in their order.
+        """Read the header, then the revisions in their order.
 
         Raises:
-            PackageError: As WSUS would word it, where it is known.
+            PackageError: The package cannot be read; the message is that of WSUS if it is known.
         """
         try:
             with gzip.open(self.path, "rb") as stream:
-                # What a lab's server wrote, or a test broke: nothing here comes from outside.
+                # The input comes from a lab's server or a test, never from outside.
                 events = ElementTree.iterparse(stream, ("start", "end"))  # noqa: S314
                 yield from self._parsed(events)
         except (EOFError, OSError, zlib.error) as error:

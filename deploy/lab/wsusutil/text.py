@@ -1,4 +1,4 @@
-"""What ``wsusutil`` prints. The English is WSUS's own; the German is a translation of ours."""
+"""The sentences of ``wsusutil``: the English is WSUS's own, the German a translation of ours."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ _TEXTS = {"en": _ENGLISH, "de": _GERMAN}
 
 
 def text(language: str, name: str) -> str:
-    """A sentence in a language."""
+    """Give a sentence in a language by its name."""
     return _TEXTS[language][name]

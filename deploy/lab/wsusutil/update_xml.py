@@ -1,7 +1,7 @@
-"""An update's own XML, as it stands in the ``MetaData`` of a package: written and read.
+"""An update's own XML, which is the ``MetaData`` of a package, written and read.
 
 Names of elements and attributes are Microsoft's (``http://schemas.microsoft.com/msus/2002/12/
-Update``), as far as public material shows them; where licence terms stand is inferred.
+Update``) as far as public material shows them. The position of licence terms is inferred.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _ENTITIES = {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 
 
 def attribute(value: str) -> str:
-    """A value inside double quotes, so that line ends and tabs survive."""
+    """A value for double quotes, escaped so that line ends and tabs survive."""
     return escape(value, _ENTITIES)
 
 
 def base64_of(digest_hex: str) -> str:
-    """A digest as packages write it."""
+    """A digest in the base64 of packages, from the database's hex."""
     return base64.b64encode(bytes.fromhex(digest_hex)).decode()
 
 
 def hex_of(digest_base64: str) -> str:
-    """A digest as the database writes it."""
+    """A digest in the database's hex, from the base64 of packages."""
     return base64.b64decode(digest_base64, validate=True).hex().upper()
 
 
 def write(revision: Revision) -> str:
-    """The XML of one revision."""
+    """Write the XML of one revision."""
     identity = f'UpdateID="{revision.update_id}" RevisionNumber="{revision.revision}"'
     parts = [
         f'<upd:Update xmlns:upd="{NAMESPACE}">',
@@ -107,12 +107,12 @@ def _relationships(revision: Revision) -> str:
     )
     replaced = "".join(f'<upd:UpdateIdentity UpdateID="{guid}" />' for guid in revision.supersedes)
     inner = ""
-    for name, held in (
+    for name, elements in (
         ("Prerequisites", required),
         ("SupersededUpdates", replaced),
         ("BundledUpdates", bundled),
     ):
-        inner += f"<upd:{name}>{held}</upd:{name}>" if held else ""
+        inner += f"<upd:{name}>{elements}</upd:{name}>" if elements else ""
     return f"<upd:Relationships>{inner}</upd:Relationships>" if inner else ""
 
 
@@ -141,24 +141,24 @@ def _category(revision: Revision) -> str:
         return ""
     kind = revision.details.get("category_type", "UpdateClassification")
     parent = revision.details.get("parent")
-    held = f' ParentCategoryID="{parent}"' if parent else ""
+    extra = f' ParentCategoryID="{parent}"' if parent else ""
     return (
         "<upd:HandlerSpecificData>"
-        f'<upd:CategoryInformation CategoryType="{kind}"{held} /></upd:HandlerSpecificData>'
+        f'<upd:CategoryInformation CategoryType="{kind}"{extra} /></upd:HandlerSpecificData>'
     )
 
 
 def read(text: str, arrived: str) -> Revision:
-    """Read the XML of one revision; its files have no URL yet, which the package's map has.
+    """Read the XML of one revision; the URLs of its files stand in the package's map instead.
 
     Raises:
-        xml.etree.ElementTree.ParseError, KeyError, ValueError: It is not such XML.
+        xml.etree.ElementTree.ParseError, KeyError, ValueError: The text is not such XML.
     """
     root = ElementTree.fromstring(text)  # noqa: S314 - what a lab's server wrote
     identity, properties = _one(root, "UpdateIdentity"), _one(root, "Properties")
     titles = {
-        _text(held, "Language"): _text(held, "Title")
-        for held in root.iterfind(_path("LocalizedPropertiesCollection/LocalizedProperties"))
+        _text(localized, "Language"): _text(localized, "Title")
+        for localized in root.iterfind(_path("LocalizedPropertiesCollection/LocalizedProperties"))
     }
     kind, details = _kind(root, properties)
     details |= _lists(properties)
@@ -193,21 +193,21 @@ def _kind(
     written = properties.attrib["UpdateType"]
     if written != "Category":
         return written.lower(), {}
-    said = _one(root, "HandlerSpecificData/CategoryInformation")
-    category_type = said.attrib["CategoryType"]
+    information = _one(root, "HandlerSpecificData/CategoryInformation")
+    category_type = information.attrib["CategoryType"]
     if category_type == "UpdateClassification":
         return "classification", {}
     details: dict[str, object] = {"category_type": category_type}
-    if parent := said.get("ParentCategoryID"):
+    if parent := information.get("ParentCategoryID"):
         details["parent"] = parent
     return ("product" if category_type == "Product" else "category"), details
 
 
 def _lists(properties: ElementTree.Element) -> dict[str, object]:
     return {
-        key: found
+        key: values
         for key, tag in _LISTS.items()
-        if (found := [element.text or "" for element in properties.iterfind(_path(tag))])
+        if (values := [element.text or "" for element in properties.iterfind(_path(tag))])
     }
 
 
@@ -230,8 +230,8 @@ def _with_relationships(revision: Revision, root: ElementTree.Element) -> Revisi
 
 def _read_files(root: ElementTree.Element) -> Iterable[File]:
     kinds = {"SelfContained": "payload", "Express": "express"}
-    for place in ("Files", "EulaFiles"):
-        for element in root.iterfind(_path(f"{place}/File")):
+    for list_name in ("Files", "EulaFiles"):
+        for element in root.iterfind(_path(f"{list_name}/File")):
             sha256 = element.find(_path("AdditionalDigest"))
             kind = kinds.get(element.get("PatchingType", ""), "payload")
             yield File(
@@ -241,7 +241,7 @@ def _read_files(root: ElementTree.Element) -> Iterable[File]:
                 sha256=None if sha256 is None else hex_of(sha256.text or ""),
                 url="",
                 decryption_key=None,
-                kind="license" if place == "EulaFiles" else kind,
+                kind="license" if list_name == "EulaFiles" else kind,
                 language=_text(element, "Language") or None,
                 modified=element.attrib["Modified"],
             )
@@ -253,10 +253,10 @@ def _path(path: str) -> str:
 
 
 def _one(element: ElementTree.Element, path: str) -> ElementTree.Element:
-    found = element.find(_path(path))
-    if found is None:
+    child = element.find(_path(path))
+    if child is None:
         raise KeyError(path)
-    return found
+    return child
 
 
 def _text(element: ElementTree.Element, name: str) -> str:

@@ -1,8 +1,8 @@
-"""Answers the product's scripts on a machine without a PowerShell engine.
+"""The stand-in, which answers the product's scripts on a machine without a PowerShell engine.
 
-It knows the scripts by file name and gives what each would write, through the same rules as the
-typed API. It reads no script: a test under a real engine keeps both alike. Anything else than one
-of these scripts it refuses, and says why.
+It knows the scripts by file name and writes the output of each through the same rules as the API.
+It does not read the scripts; a test with a real engine shows that both outputs agree. It refuses
+anything but these scripts, and gives the reason.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from deploy.lab.powershell.stand_in import applying, files, jobs, reading
+from deploy.lab.powershell.stand_in import apply_approvals, files, jobs, read_scripts
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
 from deploy.lab.rules.server import RuleError
 
 SCRIPTS: dict[str, Callable[[Run], None]] = {
-    "apply-approvals.ps1": applying.apply_approvals,
+    "apply-approvals.ps1": apply_approvals.apply_approvals,
     "control-service.ps1": jobs.control_service,
     "hash-files.ps1": files.hash_files,
     "place-files.ps1": files.place_files,
     "prepare-folder.ps1": files.prepare_folder,
-    "read-approvals.ps1": reading.read_approvals,
-    "read-server.ps1": reading.read_server,
-    "read-updates.ps1": reading.read_updates,
+    "read-approvals.ps1": read_scripts.read_approvals,
+    "read-server.ps1": read_scripts.read_server,
+    "read-updates.ps1": read_scripts.read_updates,
     "read-volume.ps1": files.read_volume,
     "resume-downloads.ps1": jobs.resume_downloads,
     "start-detached.ps1": jobs.start_detached,
@@ -61,7 +61,7 @@ def main(side_folder: Path, arguments: Sequence[str]) -> int:
 
 
 def _script(arguments: Sequence[str]) -> tuple[Path, dict[str, str]] | None:
-    """The script of ``-File``, and its parameters by name in lower case; None without one."""
+    """The script of ``-File`` and its parameters by lower-case name; None without a script."""
     for position, argument in enumerate(arguments):
         if argument.lower() in {"-file", "-f"} and position + 1 < len(arguments):
             rest = iter(arguments[position + 2 :])

@@ -1,4 +1,4 @@
-"""What the scripts about files and volumes do."""
+"""The scripts about files and volumes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deploy.lab.rules.windows import VolumeRow
 
 
 def hash_files(run: Run) -> None:
-    """``hash-files.ps1``."""
+    """Answer ``hash-files.ps1``."""
     run.begin()
     for asked in run.asked():
         path = Path(asked["path"])
@@ -34,7 +34,7 @@ def hash_files(run: Run) -> None:
 
 
 def place_files(run: Run) -> None:
-    """``place-files.ps1``; permissions are reset on Windows alone, where no stand-in is needed."""
+    """Answer ``place-files.ps1``, but set no permissions, which only Windows has."""
     run.begin()
     for move in run.asked():
         source, target = Path(move["from"]), Path(move["to"])
@@ -54,12 +54,12 @@ def place_files(run: Run) -> None:
 
 
 def prepare_folder(_run: Run) -> None:
-    """``prepare-folder.ps1``, which is about permissions of Windows."""
+    """Refuse ``prepare-folder.ps1``, which sets permissions of Windows."""
     raise ScriptError("this script needs Windows")
 
 
 def read_volume(run: Run) -> None:
-    """``read-volume.ps1``."""
+    """Answer ``read-volume.ps1``."""
     path = str(run.settings["path"])
     volume = volume_of(run.server, path)
     if volume is None:
@@ -69,7 +69,7 @@ def read_volume(run: Run) -> None:
 
 
 def volume_of(server: Server, path: str) -> VolumeRow | None:
-    """The volume with the longest name that begins a path."""
+    """The volume of a path: the one with the longest name that the path begins with."""
     ending = "\\" if sys.platform == "win32" else "/"
     whole = f"{path}{ending}".casefold()
     holding = [v for v in windows.volumes(server) if whole.startswith(v.name.casefold())]

@@ -1,4 +1,4 @@
-"""What the scripts about the service and about detached programs do."""
+"""The scripts about the service, downloads and detached programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
-from deploy.lab.rules import agent, configuration, windows
+from deploy.lab.rules import configuration, content_agent, windows
 from deploy.lab.rules.server import RuleError
 
 _POLL_SECONDS = 0.2
@@ -23,7 +23,7 @@ _STATE, _USER, _SYSTEM, _START = 0, 11, 12, 19
 
 
 def control_service(run: Run) -> None:
-    """``control-service.ps1``."""
+    """Answer ``control-service.ps1``."""
     action, problem = run.settings["action"], None
     wsusutil = [
         {"process_id": row.process_id, "command_line": row.command_line, "since": row.created}
@@ -53,14 +53,14 @@ def control_service(run: Run) -> None:
 
 
 def resume_downloads(run: Run) -> None:
-    """``resume-downloads.ps1``."""
-    agent.resume_all(run.server)
+    """Answer ``resume-downloads.ps1``."""
+    content_agent.resume_all(run.server)
     run.write(kind="resumed")
     run.end()
 
 
 def start_detached(run: Run) -> None:
-    """``start-detached.ps1``."""
+    """Answer ``start-detached.ps1``."""
     job = Path(run.settings["job"])
     command = run.settings["command"]
     if (job / "started").is_file():
@@ -75,7 +75,7 @@ def start_detached(run: Run) -> None:
 
 
 def supervise_job(run: Run) -> None:
-    """``supervise-job.ps1``."""
+    """Answer ``supervise-job.ps1``."""
     job, request = run.parameter("jobfolder"), run.parameter("requestfile")
     own = job / f"started-{os.getpid()}"
     own.write_text(_identity(os.getpid()), encoding="utf-8")
@@ -155,13 +155,13 @@ def _read(path: Path) -> str:
 
 
 def _identity(process_id: int) -> str:
-    """Process id and start time: another process may get the number, not the time as well."""
+    """Process id and start time: a later process may get the same number, but not the same time."""
     fields = _statistics(process_id)
     return f"{process_id} {fields[_START] if fields else 0}\n"
 
 
 def _process(identity: str) -> list[str] | None:
-    """What Linux says of the process of an identity, or None when it has ended."""
+    """The fields of ``/proc/PID/stat`` of an identity's process; None if it has ended."""
     parts = identity.split()
     if len(parts) != 2:
         return None

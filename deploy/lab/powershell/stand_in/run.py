@@ -1,4 +1,4 @@
-"""One run of a script: its input, its output, and the server that it speaks to."""
+"""One run of a script: its input, its output, and its server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.lab.rules import agent
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules import content_agent
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 
 
 class ScriptError(Exception):
-    """What a script throws itself."""
+    """An error that a script of the product throws itself."""
 
 
 class Run:
@@ -24,7 +24,7 @@ class Run:
     Attributes:
         side_folder: ``DIR/<side>``.
         script: The script's file.
-        parameters: What was given, by name in lower case.
+        parameters: The parameters by lower-case name.
     """
 
     def __init__(self, side_folder: Path, script: Path, parameters: dict[str, str]) -> None:
@@ -35,7 +35,7 @@ class Run:
 
     @cached_property
     def server(self) -> Server:
-        """The server, opened when it is first asked."""
+        """The server, opened at its first use."""
         return open_server(self.side_folder)
 
     def parameter(self, name: str) -> Path:
@@ -50,11 +50,11 @@ class Run:
         return json.loads(next(self._lines(), "{}"))  # type: ignore[no-any-return]
 
     def asked(self) -> Iterator[dict[str, Any]]:
-        """The other lines of the input."""
+        """The lines of the input after the first, parsed."""
         return map(json.loads, self.asked_lines())
 
     def asked_lines(self) -> Iterator[str]:
-        """The same, unread."""
+        """The lines of the input after the first, as text."""
         lines = self._lines()
         next(lines, None)
         return lines
@@ -66,27 +66,27 @@ class Run:
                     yield line
 
     def begin(self, *, keep: bool = False) -> IO[str]:
-        """Open the output before the first line is known."""
+        """Open the output; with ``keep`` its earlier lines stay."""
         path = self.parameter("outputfile")
         self._output = path.open("a" if keep else "w", encoding="utf-8", newline="\n")
         return self._output
 
     def write(self, **line: Any) -> None:
-        """Append a line to the output, flushed."""
+        """Append a line to the output and flush it."""
         output = self._output or self.begin()
         output.write(json.dumps(line, ensure_ascii=False) + "\n")
         output.flush()
 
     def end(self) -> None:
-        """Append the last line."""
+        """Append the line that ends the output."""
         self.write(kind="end")
 
     def catch_up(self) -> None:
-        """Let the content agent do what is due, as every call of the API does."""
-        agent.catch_up(self.server)
+        """Let the content agent do its due work, as every call of the API does."""
+        content_agent.catch_up(self.server)
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the output and the server if they are open."""
         if self._output is not None:
             self._output.close()
         if "server" in self.__dict__:

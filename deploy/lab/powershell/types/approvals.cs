@@ -127,7 +127,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         public override int GetHashCode() { return Id.GetHashCode(); }
     }
 
-    /// <summary>A rule as edited here; Save writes it.</summary>
+    /// <summary>A rule with unsaved changes; Save writes it.</summary>
     public class AutomaticUpdateApprovalRule : IAutomaticUpdateApprovalRule
     {
         readonly UpdateServer server;

@@ -1,5 +1,5 @@
-// The base of all collections of the API. The typed ones, and the exceptions, differ in names
-// alone: the build makes them from the two templates beside this file.
+// The base of all collections of the API. The typed collections and the exceptions differ only in
+// names: the build makes them from the two templates beside this file.
 using System;
 using System.Collections;
 

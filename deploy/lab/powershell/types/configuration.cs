@@ -6,7 +6,7 @@ using Microsoft.UpdateServices.Administration;
 
 namespace Microsoft.UpdateServices.Internal.BaseApi
 {
-    /// <summary>Settings as they were read; Save writes those that were set here.</summary>
+    /// <summary>Settings as they were read; Save writes those that a script set.</summary>
     public partial class UpdateServerConfiguration : IUpdateServerConfiguration
     {
         readonly Dictionary<string, object> values;

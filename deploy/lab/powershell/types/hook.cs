@@ -1,5 +1,5 @@
-// .NET calls this before the engine's own Main, so that the types are there for the first line of
-// any script while the engine's arguments stay untouched.
+// .NET calls this before the engine's Main. So the types exist for the first line of any script, and
+// the engine's arguments stay unchanged.
 using System;
 using System.Reflection;
 
@@ -7,12 +7,12 @@ internal class StartupHook
 {
     public static void Initialize()
     {
-        // Programs that a script starts are nobody's business.
+        // Programs that a script starts must not load the hook.
         Environment.SetEnvironmentVariable("DOTNET_STARTUP_HOOKS", null);
         AppDomain.CurrentDomain.AssemblyResolve += Resolve;
     }
 
-    // Scripts also name an assembly with its version and key, and WSUS has our types in two.
+    // Scripts also name assemblies by version and key, and WSUS spreads these types over two.
     static Assembly Resolve(object sender, ResolveEventArgs request)
     {
         string name = new AssemblyName(request.Name).Name;

@@ -1,5 +1,5 @@
-// Interfaces of the WSUS administration API, as far as the lab plays them: what is left out here
-// does not exist for a script, and nothing is here that WSUS lacks.
+// Interfaces of the WSUS administration API, with the members that the lab implements. Other members
+// do not exist for a script, and WSUS has every member of this file.
 using System;
 using System.Collections.ObjectModel;
 using System.Collections.Specialized;

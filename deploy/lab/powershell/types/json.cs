@@ -1,4 +1,4 @@
-// JSON as the pipe needs it: no library serves both .NET Framework and .NET without a package.
+// JSON for the pipe. Without an additional package no library serves both .NET Framework and .NET.
 using System;
 using System.Collections;
 using System.Collections.Generic;
@@ -56,7 +56,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             foreach (char c in words)
             {
                 if (c == '"' || c == '\\') { text.Append('\\').Append(c); }
-                // Half a surrogate pair would not survive UTF-8, so everything odd is escaped.
+                // Half a surrogate pair would not survive UTF-8, so only printable ASCII stays as it is.
                 else if (c < ' ' || c > '~') { text.Append("\\u").Append(((int)c).ToString("x4")); }
                 else { text.Append(c); }
             }
@@ -64,7 +64,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         }
     }
 
-    /// <summary>Reads one value after the other; an answer of any length is never one string.</summary>
+    /// <summary>Reads value by value, so that a long answer is never one string.</summary>
     internal sealed class JsonReader
     {
         readonly TextReader source;
@@ -80,7 +80,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             return c;
         }
 
-        // StreamReader.Peek says -1 also where the pipe only has not delivered yet.
+        // StreamReader.Peek gives -1 also if the pipe has only not delivered yet.
         int Peek()
         {
             if (ahead == -2) { ahead = source.Read(); }

@@ -1,4 +1,4 @@
-// Who is written to about synchronisations and states. The lab keeps what is set and sends nothing.
+// E-mail notifications on synchronisations and states. The lab stores settings and sends nothing.
 using System;
 using System.Collections.Generic;
 using System.Collections.Specialized;
@@ -55,7 +55,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         }
     }
 
-    /// <summary>Settings as they were read and set here; Save writes them.</summary>
+    /// <summary>Settings with unsaved changes; Save writes them.</summary>
     public class EmailNotificationConfiguration : IEmailNotificationConfiguration
     {
         readonly Dictionary<string, object> values;
@@ -174,7 +174,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             throw new InvalidOperationException("The e-mail server could not be reached.");
         }
 
-        // No password is kept, only that there is one.
+        // The password is not stored, only the fact that there is one.
         public void SetSmtpUserPassword(string password)
         {
             values["HasSmtpUserPassword"] = !string.IsNullOrEmpty(password);

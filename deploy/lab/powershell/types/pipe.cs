@@ -1,5 +1,5 @@
-// The way to the rules of the simulated server: one line of JSON out, one value of JSON back.
-// Everything here is internal: a script sees no type and no member that WSUS lacks.
+// The pipe to the rules of the simulated server: one line of JSON out, one value of JSON back.
+// All types are internal: a script must see no type and no member that WSUS lacks.
 using System;
 using System.Collections.Generic;
 using System.Collections.Specialized;
@@ -11,16 +11,16 @@ using Microsoft.UpdateServices.Administration;
 
 namespace Microsoft.UpdateServices.Internal.BaseApi
 {
-    /// <summary>One conversation with the rules, shared by all objects of this process.</summary>
+    /// <summary>The connection to the rules, shared by all objects of this process.</summary>
     internal static class Pipe
     {
-        // Two inherited handles, "READ,WRITE", put there by the launcher.
+        // The launcher sets this variable to two inherited handles, "READ,WRITE".
         const string Variable = "WSUS_LAB_PIPE";
         static readonly object gate = new object();
         static Stream output;
         static JsonReader answers;
 
-        /// <summary>Asks for an operation; names and values of its arguments alternate.</summary>
+        /// <summary>Calls an operation; names and values of its arguments alternate.</summary>
         internal static object Call(string operation, params object[] arguments)
         {
             StringBuilder line = new StringBuilder(160);
@@ -118,7 +118,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         }
     }
 
-    /// <summary>One row of an answer; the columns are named once for all rows.</summary>
+    /// <summary>One row of an answer; all rows share the names of the columns.</summary>
     internal sealed class Row
     {
         readonly Dictionary<string, int> columns;
@@ -154,13 +154,13 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
         }
     }
 
-    /// <summary>How values look on the wire.</summary>
+    /// <summary>The format of values in JSON.</summary>
     internal static class Wire
     {
         const string Form = "yyyy-MM-ddTHH:mm:ss.FFFFFFFZ";
 
-        // Times of WSUS are UTC and do not say so (Kind is Unspecified), as columns of its
-        // database are; no time at all is DateTime.MaxValue.
+        // Times of WSUS are UTC, but their Kind is Unspecified, as of columns of its database. A
+        // missing time is DateTime.MaxValue.
         internal static DateTime Time(object text)
         {
             return text == null
@@ -176,7 +176,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             return time == DateTime.MaxValue ? null : time.ToString(Form, CultureInfo.InvariantCulture);
         }
 
-        // DateTime.MinValue and MaxValue are the open ends of a range.
+        // DateTime.MinValue and MaxValue stand for the open ends of a range.
         internal static string Bound(DateTime time)
         {
             return time == DateTime.MinValue ? null : Text(time);

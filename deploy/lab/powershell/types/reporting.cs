@@ -1,5 +1,5 @@
-// What computers, other servers and events report. No computer reports to a server of the lab and
-// no server synchronises from it: counts are nought, and what would hold them is empty.
+// Reports of computers, downstream servers and events. No computer reports to a server of the lab,
+// and no server synchronises from it: counts are 0, and collections are empty.
 using System;
 using System.Collections.Generic;
 using System.Collections.ObjectModel;

@@ -1,4 +1,4 @@
-// The server object that Get-WsusServer and AdminProxy answer, and what hangs on it directly.
+// The server object that Get-WsusServer and AdminProxy give, and the objects that it gives.
 using System;
 using System.Collections.Generic;
 using Microsoft.UpdateServices.Administration;
@@ -96,13 +96,13 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             return Convert.ToInt32(Pipe.Call("content.failed_count"));
         }
 
-        // Of the class alone, not of the interface.
+        // A member of the class, not of the interface.
         public void ExportUpdates(string packagePath, string logPath)
         {
             Pipe.Call("server.export", "package", packagePath, "log", logPath);
         }
 
-        // Reported broken on real servers, with these words.
+        // Real servers were reported to fail here with this message.
         public void ImportUpdates(string packagePath, string logPath)
         {
             throw new NullReferenceException();
@@ -330,9 +330,9 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
 
         public string DatabaseName { get { return "SUSDB"; } }
         public string ServerName { get { return facts.Text("database_server"); } }
-        // Real servers say so on the Windows Internal Database as well.
+        // Real servers give this value for the Windows Internal Database too.
         public bool IsUsingWindowsInternalDatabase { get { return false; } }
-        // Throws where the database cannot be reached; whoever got here has reached it.
+        // WSUS throws here if the database cannot be reached, but this object has reached it already.
         public void ConnectToDatabase() { }
     }
 
@@ -340,7 +340,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
     {
         internal CleanupManager() { }
 
-        // A clean-up here is over before there is progress to tell.
+        // A clean-up of the lab ends before there is any progress to report.
         public event CleanupProgressEventHandler ProgressHandler { add { } remove { } }
 
         public CleanupResults PerformCleanup(CleanupScope cleanupScope)

@@ -1,4 +1,4 @@
-// The settings that nothing in the lab acts upon: a script reads back what it saved.
+// The settings without effect in the lab: a script reads the values that it saved.
 using System;
 using System.Collections.Specialized;
 using System.Security;
@@ -123,7 +123,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             set { Set("ServerString", value); }
         }
 
-        // Of the class alone, not of the interface.
+        // A member of the class, not of the interface.
         public bool AllUpdateLanguagesDssEnabled
         {
             get { return Flag("AllUpdateLanguagesDssEnabled"); }
@@ -156,7 +156,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
 
         public StringCollection GetUssEnabledUpdateLanguages() { return GetEnabledUpdateLanguages(); }
 
-        // The password itself goes nowhere.
+        // The password itself is not stored.
         public void SetProxyPassword(string password)
         {
             Set("HasProxyPassword", !string.IsNullOrEmpty(password));

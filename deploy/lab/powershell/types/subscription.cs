@@ -9,7 +9,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
     {
         readonly UpdateServer server;
         readonly Row row;
-        // What was set here and not saved yet; null: nothing.
+        // Unsaved changes; null if there are none.
         List<object> categories;
         List<object> classifications;
 
@@ -122,7 +122,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
 
         public void StartSynchronization() { Pipe.Call("synchronization.start"); }
         public void StartSynchronizationForCategoryOnly() { Pipe.Call("synchronization.start"); }
-        // One that was started has ended before its call returns.
+        // A synchronisation of the lab ends before the call that starts it returns.
         public void StopSynchronization() { }
     }
 

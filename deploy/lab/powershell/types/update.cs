@@ -7,7 +7,7 @@ using Microsoft.UpdateServices.Administration;
 
 namespace Microsoft.UpdateServices.Internal.BaseApi
 {
-    /// <summary>A revision as it was read; it changes by Refresh alone.</summary>
+    /// <summary>A revision as it was read; only Refresh changes it.</summary>
     public partial class Update : IUpdate
     {
         readonly UpdateServer server;
@@ -84,10 +84,10 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
                 Enumeration.Parse<RebootBehavior>(reboot), false);
         }
 
-        // The bytes of all its files, licence terms and bundled children included.
+        // The bytes of all its files, including licence terms and bundled children.
         public long Size { get { return Convert.ToInt64(Pipe.Call("update.size", WithKey(new object[0]))); } }
 
-        // Approving
+        // Approvals
         public IUpdateApproval Approve(UpdateApprovalAction action,
             IComputerTargetGroup targetGroup)
         {
@@ -173,7 +173,7 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
                 "earliest", Wire.Bound(from), "latest", Wire.Bound(to)), server);
         }
 
-        // What belongs to it
+        // Files, categories and related updates
         public ReadOnlyCollection<IInstallableItem> GetInstallableItems()
         {
             return InstallableItem.Collect(Pipe.Rows("update.files", "update_id", Id.UpdateId,
@@ -272,8 +272,8 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             return new ReadOnlyCollection<IInstallableItem>(children);
         }
 
-        // The rows name the item of each file, and that item's parent; items come before
-        // their children, and one without files has a row without a name.
+        // Each row names the item of a file and the parent of that item. Items come before their
+        // children, and an item without files has a row without a file name.
         internal static ReadOnlyCollection<IInstallableItem> Collect(List<Row> rows)
         {
             Dictionary<long, InstallableItem> items = new Dictionary<long, InstallableItem>();

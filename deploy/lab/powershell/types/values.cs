@@ -1,4 +1,4 @@
-// Classes that carry values and know no server: scopes, ids, files, progress, exceptions.
+// Classes of values without a server: scopes, ids, files, progress, exceptions.
 using System;
 using System.Collections;
 using System.Collections.Specialized;

@@ -1,16 +1,17 @@
-# What scripts for WSUS ask of Windows itself: the service, the volumes, processes that outlive
-# their session. Answered by the rules of the simulated server, for WsusService alone.
+# The commands of Windows itself that scripts for WSUS use: for the service, the volumes, and
+# processes that outlive their session. The rules of the simulated server answer them, and the only
+# service is WsusService.
 
-# The pipe is internal to the types of the API, so that no script sees it by accident.
+# The pipe is an internal type of the API's assembly, so that no script sees it by accident.
 $bridge = [Microsoft.UpdateServices.Administration.AdminProxy].Assembly.GetType('Microsoft.UpdateServices.Internal.BaseApi.Pipe')
 $call = $bridge.GetMethod('Call', [Reflection.BindingFlags]'Static, NonPublic')
 
 function Invoke-Rule([string]$Operation, [object[]]$Arguments = @()) {
-    # The comma keeps a list whole on its way out.
+    # The comma keeps PowerShell from unrolling a list.
     return , $script:call.Invoke($null, [object[]]@($Operation, $Arguments))
 }
 
-# Rows as objects with the columns as properties.
+# Turns rows into objects with the columns as properties.
 function Read-Rows([string]$Operation) {
     $table = Invoke-Rule $Operation
     foreach ($values in $table['rows']) {
@@ -135,7 +136,7 @@ function Get-CimInstance {
         }
         'Win32_Process' {
             foreach ($row in Read-Rows 'machine.processes') {
-                # Windows gives the time of this machine's zone.
+                # Windows gives the local time of the machine.
                 $created = [DateTime]::Parse($row.created, [Globalization.CultureInfo]::InvariantCulture)
                 [PSCustomObject]@{ ProcessId = $row.process_id; Name = $row.name; CommandLine = $row.command_line; CreationDate = $created }
             }
@@ -143,7 +144,7 @@ function Get-CimInstance {
         default { throw "Invalid class: the simulated server has no $ClassName." }
     }
     if (-not $Filter) { return $found }
-    # WQL as scripts write it here: Name = 'value', joined by AND.
+    # The part of WQL that the scripts use: Name = 'value', joined by AND.
     foreach ($part in $Filter -split '\s+and\s+') {
         if ($part -notmatch '^\s*(\w+)\s*=\s*[''"]?([^''"]*)[''"]?\s*$') { throw "Invalid query: $Filter" }
         $name = $Matches[1]

@@ -1,9 +1,9 @@
-# The WSUS cmdlets over the typed API, with the parameters and the objects of the real ones: a
-# WsusUpdate has its IUpdate in .Update, a WsusClassification in .Classification, a WsusProduct its
-# category in .Product.
+# The WSUS cmdlets over the typed API, with the parameters and the objects of the real ones. A
+# WsusUpdate has its IUpdate in .Update, a WsusClassification its classification in .Classification,
+# and a WsusProduct its category in .Product.
 
 $namespace = 'Microsoft.UpdateServices.Administration'
-# The four classifications of -Classification; the others are in All alone.
+# The four classifications of -Classification; only All includes the others.
 $classes = @{
     Critical = 'e6cf1350-c01b-414d-a61f-263d14d133b4'
     Security = '0fa1201d-4330-4fa8-8ae9-b877473b6441'
@@ -26,8 +26,8 @@ function Get-WsusServer {
     return [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer($Name, [bool]$UseSsl, $PortNumber)
 }
 
-# The titles of what replaces an update, or of what it replaces. A real WsusUpdate says None where
-# there is nothing, which is what scripts compare with.
+# The titles of the updates that an update supersedes, or that supersede it. Without any, a real
+# WsusUpdate has the text None, and scripts compare with it.
 function Get-RelatedTitle($Update, [bool]$Any, [string]$Relationship) {
     $titles = New-Object Collections.Specialized.StringCollection
     if ($Any) {
@@ -84,7 +84,8 @@ function New-UpdateScope([string]$Classification, [string]$Approval, $Server) {
     return $scope
 }
 
-# -Status speaks of computers. A server that none reports to finds updates for Any and NoStatus.
+# -Status is a state of computers. No computer reports to the lab, so only Any and NoStatus find
+# updates.
 function Get-WsusUpdate {
     [CmdletBinding(DefaultParameterSetName = 'Scope')]
     param(
@@ -114,7 +115,7 @@ function Get-TargetGroup($Server, [string]$Name) {
     return $group
 }
 
-# Whoever wants terms accepted calls AcceptLicenseAgreement first, as scripts in public do.
+# This accepts no licence terms: public scripts call AcceptLicenseAgreement first.
 function Approve-WsusUpdate {
     [CmdletBinding(SupportsShouldProcess = $true)]
     param(
@@ -184,7 +185,7 @@ function Get-WsusComputer {
         [Parameter(ParameterSetName = 'Scoped')][switch]$IncludeDownstreamComputerTargets,
         [Parameter(ParameterSetName = 'Scoped')][Collections.Specialized.StringCollection]$RequestedTargetGroupNames
     )
-    # No computer reports to a server of the lab, so that there is nothing to choose from.
+    # No computer reports to a server of the lab, so there is none to choose.
     process { foreach ($computer in (Get-LocalServer $UpdateServer).GetComputerTargets()) { $computer } }
 }
 
@@ -227,7 +228,7 @@ function Invoke-WsusServerCleanup {
     }
 }
 
-# What Set-WsusProduct and Set-WsusClassification do to the subscription: an element more or less.
+# Adds an element to the subscription or removes it, for Set-WsusProduct and Set-WsusClassification.
 function Set-Subscribed($Server, [string]$Kind, $Element, [bool]$Disable) {
     $subscription = $Server.GetSubscription()
     $kept = New-Object "$namespace.$($Kind)Collection"

@@ -1,8 +1,8 @@
-"""Finding updates and approvals: what ``UpdateScope`` means, and what stays hidden.
+"""Searches for updates and approvals.
 
-Categories, classifications, detectoids and bundled children never appear in a search; a child is
-found by its id alone, a category not at all. Searches answer with the newest revision of each
-update; an older one is found by its own number.
+Categories, classifications, detectoids and bundled children never appear in a search.
+``get_update`` gives a child by its id, but no category. A search gives the newest revision of each
+update; an older one can be read by its number only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from deploy.lab.generate import taxonomy
-from deploy.lab.rules import agent
+from deploy.lab.rules import content_agent
 from deploy.lab.rules.scope import (
     APPROVED_NOW,
     DECLINED_NOW,
@@ -26,7 +26,7 @@ from deploy.lab.rules.scope import (
 )
 from deploy.lab.rules.server import RuleError, Server
 
-# UpdateRelationship
+# Values of UpdateRelationship.
 _BUNDLED_BY, _BUNDLES, _REQUIRED_BY, _REQUIRES, _SUPERSEDED_BY, _SUPERSEDES, _REVISIONS = range(
     1, 8
 )
@@ -60,7 +60,7 @@ SELECT a.*, CASE WHEN a.action != 'NotApproved' AND EXISTS (SELECT 1 FROM update
 
 
 class UpdateRow(NamedTuple):
-    """One revision as ``IUpdate`` shows it; names of enumeration values, times as text."""
+    """One revision as ``IUpdate`` shows it; enumeration values by name, times as text."""
 
     update_id: str
     revision: int
@@ -98,10 +98,10 @@ class UpdateRow(NamedTuple):
 
 
 class ApprovalRow(NamedTuple):
-    """One approval as ``IUpdateApproval`` shows it; ``deadline`` None when there is none.
+    """One approval as ``IUpdateApproval`` shows it; ``deadline`` is None without a deadline.
 
     Attributes:
-        state: A name of ``UpdateApprovalState``: ``Pending`` until the update's files are there.
+        state: A name of ``UpdateApprovalState``: ``Pending`` until the update's files exist.
     """
 
     id: str
@@ -136,7 +136,7 @@ def get_update(server: Server, update_id: str, revision: int) -> UpdateRow:
 
 
 def all_updates(server: Server) -> Iterator[UpdateRow]:
-    """``GetUpdates()``: everything, which takes its time on a large catalogue."""
+    """``GetUpdates()``: all updates, slowly on a large catalogue."""
     per_thousand = 5.0 if server.setting("slow_calls") else 0.25
     time.sleep(per_thousand * count_updates(server) / 1000)
     return search_updates(server, Scope())
@@ -164,7 +164,7 @@ def count_updates(server: Server, scope: Scope | None = None) -> int:
 
 
 def is_present(server: Server, update_id: str) -> bool:
-    """``IsPrerequisitePresent``: whether an update of any kind is known."""
+    """``IsPrerequisitePresent``: True if the server has an update, of any kind."""
     query = "SELECT 1 FROM revision WHERE update_id = ? LIMIT 1"
     return server.connection.execute(query, (update_id,)).fetchone() is not None
 
@@ -172,7 +172,7 @@ def is_present(server: Server, update_id: str) -> bool:
 def related_updates(
     server: Server, update_id: str, revision: int, relationship: int
 ) -> list[UpdateRow]:
-    """``GetRelatedUpdates``; prerequisites that are detectoids or categories stay hidden."""
+    """``GetRelatedUpdates`` without detectoids and categories."""
     mine = "SELECT other_id, other_revision FROM relation WHERE update_id = ? AND revision = ?"
     theirs = "SELECT update_id, revision FROM relation WHERE other_id = ?"
     kind = {
@@ -192,19 +192,19 @@ def related_updates(
         raise RuleError(
             "ArgumentOutOfRangeException", f"{relationship} is no relationship between updates."
         )
-    found: list[UpdateRow] = []
+    updates: list[UpdateRow] = []
     for other_id, other_revision in server.connection.execute(query, values).fetchall():
         try:
-            found.append(get_update(server, other_id, other_revision or 0))
+            updates.append(get_update(server, other_id, other_revision or 0))
         except RuleError:
             continue
-    return found
+    return updates
 
 
 def search_approvals(server: Server, scope: Scope) -> Iterator[ApprovalRow]:
     """``GetUpdateApprovals(scope)``: the approvals of the updates that the scope finds.
 
-    Those of older revisions belong to it unless the scope leaves stale ones out.
+    Approvals of older revisions are included unless the scope excludes stale ones.
     """
     condition, values = conditions(scope)
     narrower, more = approval_conditions(scope)
@@ -227,7 +227,7 @@ def update_approvals(
     group_id: str | None = None,
     action: str | None = None,
 ) -> list[ApprovalRow]:
-    """``IUpdate.GetUpdateApprovals``: those of this very revision; of all when it is None."""
+    """``IUpdate.GetUpdateApprovals``: the approvals of a revision; of all if it is None."""
     rows = server.connection.execute(
         f"{_SELECT_APPROVALS} WHERE update_id = ? AND (? IS NULL OR revision = ?)"
         " AND (? IS NULL OR group_id = ?) AND (? IS NULL OR action = ?)"
@@ -251,13 +251,13 @@ def get_approval(server: Server, approval_id: str) -> ApprovalRow:
 
 
 def _approval_row(row: sqlite3.Row) -> ApprovalRow:
-    """A row of the table as the API shows it."""
+    """An approval from its row in the table."""
     values: dict[str, Any] = {name: row[name] for name in ApprovalRow._fields}
     return ApprovalRow(**values | {"optional": bool(row["optional"])})
 
 
 def shown_languages(languages: list[str]) -> list[str]:
-    """The languages of an update or item as the API shows them: ``all`` where it has none."""
+    """The languages of an update or item as the API shows them: ``all`` if it has none."""
     return languages or ["all"]
 
 
@@ -285,7 +285,7 @@ def _update_row(server: Server, row: sqlite3.Row) -> UpdateRow:
         publication=row["publication"],
         created=row["created"],
         arrived=row["arrived"],
-        state=agent.state_of(server, row["update_id"], row["revision"]),
+        state=content_agent.state_of(server, row["update_id"], row["revision"]),
         reboot=str(details.get("reboot", "CanRequestReboot")),
         uninstallable=bool(details.get("uninstallable", True)),
         approved=bool(row["approved"]),

@@ -1,11 +1,11 @@
-"""The content agent: what WSUS knows of content, and when it finds out.
+"""The content agent, which checks and downloads content and keeps its states.
 
-States live in the database and change only by an approval, ``ResumeDownload``, a reset, and the
-agent's run, which is due some time after one of these and takes place when anybody next opens the
-server while its service runs. A file that comes or goes changes nothing until then; ``Failed``
-stays until resumed. On its run the agent hashes the files that it is asked for, fetches what
-Microsoft would serve to a connected server, and deletes a file whose bytes are not what its name
-says.
+The database holds a state for each file and update. A state changes by an approval,
+``ResumeDownload``, a reset or a cancellation, and by the agent's run. The first three make a run
+due after a settable time; it takes place when the server is next opened while its service runs. A
+file that appears or disappears changes no state before a run. On a run the agent hashes the files
+of updates and terms that are ``NotReady``, downloads the missing files that Microsoft serves, and
+deletes a file whose digest differs from its name. ``Failed`` stays until it is resumed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deploy.lab.rules import configuration
 from deploy.lab.rules.server import Server
 from deploy.lab.store import content_paths, database
 
-# Updates that the agent looks at before it writes down what it found.
+# Updates that the agent checks before it writes their states.
 _BATCH = 200
 _FAILED_REASON = "HTTP status 404: The requested URL does not exist on the server."
 
@@ -29,8 +29,10 @@ _FAILED_REASON = "HTTP status 404: The requested URL does not exist on the serve
 def schedule(server: Server, *, anew: bool = True) -> None:
     """Let the agent run after its settable time.
 
-    What is asked for anew puts off a run that is due, or that run would find an update that was
-    approved a moment ago verified at once. Asked again for the same, it stands.
+    Args:
+        server: The server.
+        anew: True postpones a run that is due already. Otherwise that run would verify at once an
+            update that was approved a moment ago.
     """
     with database.transaction(server.connection) as connection:
         if not anew and connection.execute("SELECT 1 FROM agent_job").fetchone() is not None:
@@ -42,9 +44,9 @@ def schedule(server: Server, *, anew: bool = True) -> None:
 
 
 def require(server: Server, update_id: str, revision: int) -> None:
-    """An update was approved for Install or Uninstall: its files are to be verified.
+    """Let the agent verify the files of an update that was approved for Install or Uninstall.
 
-    Without files there is nothing to verify, and the update is Ready at once.
+    An update without files is Ready at once.
     """
     files = needed_files(server, update_id, revision)
     state = "NotReady" if files else "Ready"
@@ -58,7 +60,7 @@ def require(server: Server, update_id: str, revision: int) -> None:
 
 
 def release(server: Server, update_id: str, revision: int) -> None:
-    """A revision has no approval any more: nothing is known of its content from now on."""
+    """Delete the states of a revision that has lost its last approval."""
     with database.transaction(server.connection) as connection:
         connection.execute(
             "DELETE FROM update_state WHERE update_id = ? AND revision = ?", (update_id, revision)
@@ -69,7 +71,7 @@ def release(server: Server, update_id: str, revision: int) -> None:
 
 
 def require_license(server: Server, update_id: str, revision: int) -> None:
-    """A revision with licence terms arrived: its files are fetched whether approved or not."""
+    """Let the agent fetch the licence terms of a new revision, approved or not."""
     for sha1 in _own_files(server, update_id, revision, ("license",)):
         with database.transaction(server.connection) as connection:
             added = connection.execute(
@@ -80,7 +82,7 @@ def require_license(server: Server, update_id: str, revision: int) -> None:
 
 
 def resume(server: Server, update_id: str, revision: int) -> None:
-    """``ResumeDownload``: a Failed or Canceled update, and its licence terms, are tried again."""
+    """``ResumeDownload``: try again a Failed or Canceled update and its licence terms."""
     with database.transaction(server.connection) as connection:
         resumed = connection.execute(
             "UPDATE update_state SET state = 'NotReady' WHERE update_id = ? AND revision = ?"
@@ -97,7 +99,7 @@ def resume(server: Server, update_id: str, revision: int) -> None:
 
 
 def cancel(server: Server, update_id: str, revision: int) -> None:
-    """``CancelDownload``: what is NotReady becomes Canceled."""
+    """``CancelDownload``: change NotReady states of an update and its files to Canceled."""
     with database.transaction(server.connection) as connection:
         connection.execute(
             "UPDATE update_state SET state = 'Canceled' WHERE state = 'NotReady'"
@@ -116,13 +118,13 @@ def cancel_all(server: Server) -> None:
 
 
 def resume_all(server: Server) -> None:
-    """``ResumeAllDownloads``: takes up what was canceled; Failed stays Failed."""
+    """``ResumeAllDownloads``: resume canceled downloads; Failed stays Failed."""
     with database.transaction(server.connection):
         schedule(server, anew=_change_all(server, "Canceled", "NotReady") > 0)
 
 
 def reset(server: Server) -> None:
-    """``wsusutil reset``: everything that is needed is verified anew, and fetched if it can be."""
+    """``wsusutil reset``: verify all needed files again, and fetch missing ones if possible."""
     with database.transaction(server.connection) as connection:
         changed = 0
         for table in ("update_state", "content_state"):
@@ -132,10 +134,10 @@ def reset(server: Server) -> None:
 
 
 def needed_files(server: Server, update_id: str, revision: int) -> list[str]:
-    """The digests of all files that a revision needs on this server, bundled children included.
+    """The SHA-1 of all files that a revision and its bundled children need on this server.
 
-    Licence terms count, other languages than the server's and (unless switched on) express files
-    do not.
+    Licence terms are included. Files of languages that the server does not serve are not, nor
+    express files unless they are switched on.
     """
     kinds = (
         ("payload", "license", "express")
@@ -145,12 +147,12 @@ def needed_files(server: Server, update_id: str, revision: int) -> list[str]:
             "license",
         )
     )
-    found: dict[str, None] = {}
+    needed: dict[str, None] = {}
     waiting = [(update_id, revision)]
     seen = set(waiting)
     while waiting:
         current = waiting.pop()
-        found.update(dict.fromkeys(_own_files(server, *current, kinds)))
+        needed.update(dict.fromkeys(_own_files(server, *current, kinds)))
         rows = server.connection.execute(
             "SELECT other_id, other_revision, languages FROM relation JOIN revision ON"
             " revision.update_id = other_id AND revision.revision = other_revision"
@@ -162,7 +164,7 @@ def needed_files(server: Server, update_id: str, revision: int) -> list[str]:
             if child not in seen and _is_spoken(server, json.loads(row["languages"])):
                 seen.add(child)
                 waiting.append(child)
-    return list(found)
+    return list(needed)
 
 
 def state_of(server: Server, update_id: str, revision: int) -> str:
@@ -209,14 +211,14 @@ def download_progress(server: Server) -> tuple[int, int]:
 
 
 def catch_up(server: Server) -> None:
-    """Do the agent's run if it is due, its service runs, and no other process is at it."""
+    """Run the agent if a run is due, the service runs, and no other process runs the agent."""
     row = server.connection.execute("SELECT due FROM agent_job").fetchone()
     if row is None or row["due"] > time.time():
         return
     if configuration.service_status(server) != "Running":
         return
-    with _alone(server) as alone:
-        if alone:
+    with _agent_lock(server) as is_ours:
+        if is_ours:
             _run(server, row["due"])
 
 
@@ -238,13 +240,13 @@ def _run(server: Server, due: float) -> None:
         )
     ]
     for start in range(0, len(waiting), _BATCH):
-        _settle(server, waiting[start : start + _BATCH], checked)
+        _update_states(server, waiting[start : start + _BATCH], checked)
     with database.transaction(server.connection) as connection:
         _write_files(connection, ((sha1, checked[sha1]) for sha1 in licenses))
         connection.execute("DELETE FROM agent_job WHERE due = ?", (due,))
 
 
-def _settle(server: Server, updates: list[tuple[str, int]], checked: dict[str, str]) -> None:
+def _update_states(server: Server, updates: list[tuple[str, int]], checked: dict[str, str]) -> None:
     outcome: list[tuple[str, str, int]] = []
     files: dict[str, str] = {}
     for update_id, revision in updates:
@@ -256,7 +258,7 @@ def _settle(server: Server, updates: list[tuple[str, int]], checked: dict[str, s
         outcome.append(("Ready" if ready else "Failed", update_id, revision))
     with database.transaction(server.connection) as connection:
         _write_files(connection, files.items())
-        # Only what still waits: an approval may have come or gone while the files were read.
+        # Only states that are still NotReady: approvals may have changed while files were read.
         connection.executemany(
             "UPDATE update_state SET state = ?"
             " WHERE update_id = ? AND revision = ? AND state = 'NotReady'",
@@ -307,22 +309,22 @@ def _is_spoken(server: Server, languages: list[str]) -> bool:
 
 
 def _is_needed(connection: sqlite3.Connection, sha1: str) -> bool:
-    """Whether licence terms, or an approved update or the bundle of one, hold a file."""
+    """True if a file is one of licence terms, of an approved update, or of its children."""
     row = connection.execute(
         "SELECT 1 FROM file WHERE sha1 = :sha1 AND kind = 'license' UNION ALL"
         " SELECT 1 FROM revision_file JOIN update_state USING (update_id, revision)"
         " WHERE sha1 = :sha1 UNION ALL"
-        " SELECT 1 FROM revision_file AS held JOIN relation ON relation.kind = 'bundles'"
-        " AND other_id = held.update_id AND other_revision = held.revision"
+        " SELECT 1 FROM revision_file AS bundled JOIN relation ON relation.kind = 'bundles'"
+        " AND other_id = bundled.update_id AND other_revision = bundled.revision"
         " JOIN update_state ON update_state.update_id = relation.update_id"
-        " AND update_state.revision = relation.revision WHERE held.sha1 = :sha1 LIMIT 1",
+        " AND update_state.revision = relation.revision WHERE bundled.sha1 = :sha1 LIMIT 1",
         {"sha1": sha1},
     ).fetchone()
     return row is not None
 
 
 def _change_all(server: Server, before: str, after: str) -> int:
-    """Change a state of all updates and files that have it; gives how many had."""
+    """Change one state of all updates and files to another; gives the number of changes."""
     with database.transaction(server.connection) as connection:
         return sum(
             connection.execute(
@@ -333,7 +335,7 @@ def _change_all(server: Server, before: str, after: str) -> int:
 
 
 def _mark_files(connection: sqlite3.Connection, files: Iterable[str], state: str) -> None:
-    # A file that another approved update proved already stays proved until its own run.
+    # A file that is Ready for another update stays Ready until the agent's run.
     connection.executemany(
         "INSERT INTO content_state VALUES (?, ?) ON CONFLICT (sha1) DO UPDATE"
         " SET state = excluded.state WHERE content_state.state != 'Ready'",
@@ -349,8 +351,11 @@ def _write_files(connection: sqlite3.Connection, files: Iterable[tuple[str, str]
 
 
 @contextmanager
-def _alone(server: Server) -> Iterator[bool]:
-    """Hold the agent's lock: a database of its own, which the system frees when we die."""
+def _agent_lock(server: Server) -> Iterator[bool]:
+    """Take the agent's lock; gives False if another process has it.
+
+    The lock is a SQLite database of its own, because the system frees it when a process dies.
+    """
     lock = sqlite3.connect(server.server_folder / "agent.lock", timeout=0, isolation_level=None)
     try:
         try:

@@ -1,22 +1,21 @@
-"""What the reading scripts answer: the server, its decisions, how single updates stand."""
+"""The scripts that read: the server, its approvals, and the states of updates."""
 
 from __future__ import annotations
 
 from deploy.lab.powershell.stand_in.files import volume_of
 from deploy.lab.powershell.stand_in.run import Run
 from deploy.lab.rules import (
-    agent,
     approval_rules,
     configuration,
+    content_agent,
     groups,
-    searching,
     subscription,
+    update_search,
     windows,
 )
-from deploy.lab.rules import server as opened_server
 from deploy.lab.rules.scope import DECLINED, LATEST_APPROVED, STALE, Scope
-from deploy.lab.rules.searching import UpdateRow
-from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.rules.server import RuleError, Server, now
+from deploy.lab.rules.update_search import UpdateRow
 from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 
 BUILT_IN_PATHS = {
@@ -27,7 +26,7 @@ _APPROVED = LATEST_APPROVED | STALE
 
 
 def read_server(run: Run) -> None:
-    """``read-server.ps1``."""
+    """Answer ``read-server.ps1``."""
     server = run.server
     values = subscription.configuration_values(server)
     facts = subscription.facts(server, None, 0, secure=False)
@@ -54,37 +53,37 @@ def read_server(run: Run) -> None:
         content_volume=None
         if volume is None
         else {"free_bytes": volume.free_bytes, "file_system": volume.file_system},
-        update_count=searching.count_updates(server),
-        declined_count=searching.count_updates(server, Scope(states=DECLINED)),
-        approved_count=searching.count_updates(server, Scope(states=_APPROVED)),
+        update_count=update_search.count_updates(server),
+        declined_count=update_search.count_updates(server, Scope(states=DECLINED)),
+        approved_count=update_search.count_updates(server, Scope(states=_APPROVED)),
         arrived_since=None
         if since is None
-        else searching.count_updates(server, Scope(arrived_from=since)),
+        else update_search.count_updates(server, Scope(arrived_from=since)),
         synchronization=configuration.synchronization_status(server),
         last_sync_result=last.result,
         last_sync_end=None if last.result == "NeverRun" else last.ended,
         service_status=windows.service(server).status,
-        failed_downloads=agent.failed_count(server),
+        failed_downloads=content_agent.failed_count(server),
         bytes_to_download=total,
         bytes_downloaded=downloaded,
         active_rules=sum(rule.enabled for rule in approval_rules.all_rules(server)),
         auto_approve_infrastructure=values["AutoApproveWsusInfrastructureUpdates"],
         auto_refresh_approvals=values["AutoRefreshUpdateApprovals"],
         auto_decline_expired=values["AutoRefreshUpdateApprovalsDeclineExpired"],
-        clock=opened_server.now(),
+        clock=now(),
     )
     run.end()
 
 
 def read_approvals(run: Run) -> None:
-    """``read-approvals.ps1``."""
+    """Answer ``read-approvals.ps1``."""
     server = run.server
     paths = group_paths(server)
     for group in groups.all_groups(server):
         run.write(kind="group", id=group.id, path=paths[group.id])
-    wanted: dict[tuple[str, int], None] = {}
-    for approval in searching.search_approvals(server, Scope()):
-        wanted[approval.update_id, approval.revision] = None
+    approved: dict[tuple[str, int], None] = {}
+    for approval in update_search.search_approvals(server, Scope()):
+        approved[approval.update_id, approval.revision] = None
         run.write(
             kind="approval",
             update_id=approval.update_id,
@@ -96,19 +95,19 @@ def read_approvals(run: Run) -> None:
             administrator=approval.administrator,
             created=approval.created,
         )
-    for update in searching.search_updates(server, Scope(states=_APPROVED)):
-        if (update.update_id, update.revision) in wanted:
-            del wanted[update.update_id, update.revision]
+    for update in update_search.search_updates(server, Scope(states=_APPROVED)):
+        if (update.update_id, update.revision) in approved:
+            del approved[update.update_id, update.revision]
             _write_update(run, update)
-    for update_id, revision in wanted:
-        _write_update(run, searching.get_update(server, update_id, revision))
-    for update in searching.search_updates(server, Scope(states=DECLINED)):
+    for update_id, revision in approved:
+        _write_update(run, update_search.get_update(server, update_id, revision))
+    for update in update_search.search_updates(server, Scope(states=DECLINED)):
         run.write(kind="decline", update_id=update.update_id, revision=update.revision)
     run.end()
 
 
 def read_updates(run: Run) -> None:
-    """``read-updates.ps1``."""
+    """Answer ``read-updates.ps1``."""
     run.begin()
     for asked in run.asked():
         update_id = asked["update_id"]
@@ -130,28 +129,28 @@ def read_updates(run: Run) -> None:
 
 
 def group_paths(server: Server) -> dict[str, list[str]]:
-    """The path of every group by its id, the built-in ones under their English names."""
+    """The path of every group by its id; built-in groups have their English names."""
     rows = server.connection.execute("SELECT id, name, parent_id FROM target_group").fetchall()
-    known = {row["id"]: row for row in rows}
+    rows_by_id = {row["id"]: row for row in rows}
     paths = {group_id: list(path) for group_id, path in BUILT_IN_PATHS.items()}
 
     def path_of(group_id: str) -> list[str]:
         if group_id not in paths:
-            row = known[group_id]
+            row = rows_by_id[group_id]
             paths[group_id] = [*path_of(row["parent_id"]), row["name"]]
         return paths[group_id]
 
-    return {group_id: path_of(group_id) for group_id in known}
+    return {group_id: path_of(group_id) for group_id in rows_by_id}
 
 
 def is_accepted(update: UpdateRow) -> bool:
-    """Whether the licence terms of an update, which has some, are accepted."""
+    """True if the licence terms of an update with terms are accepted."""
     return update.has_license and not update.license_required
 
 
 def _find(server: Server, update_id: str, revision: int) -> UpdateRow | None:
     try:
-        return searching.get_update(server, update_id, revision)
+        return update_search.get_update(server, update_id, revision)
     except RuleError:
         return None
 

@@ -1,17 +1,16 @@
-"""Approving, declining, licence terms: what WSUS lets an administrator do, and what follows."""
+"""The decisions of an administrator: approvals, declines, licence terms, and their effects."""
 
 from __future__ import annotations
 
 import uuid
 from pathlib import Path
 
-from deploy.lab.rules import agent, groups, ingest, searching
-from deploy.lab.rules import server as opened_server
-from deploy.lab.rules.searching import ApprovalRow, UpdateRow
-from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.rules import content_agent, groups, ingest, update_search
+from deploy.lab.rules.server import RuleError, Server, now
+from deploy.lab.rules.update_search import ApprovalRow, UpdateRow
 from deploy.lab.store import content_paths, database
 
-# UpdateApprovalAction; All is for searching alone.
+# Values of UpdateApprovalAction; All is valid in searches only.
 ACTIONS = {0: "Install", 1: "Uninstall", 3: "NotApproved"}
 ADMINISTRATOR = "LAB\\Administrator"
 
@@ -25,23 +24,23 @@ def approve(
     deadline: str | None = None,
     optional: bool = False,
 ) -> ApprovalRow:
-    """``Approve`` and ``ApproveForOptionalInstall``; replaces this revision's own approval there.
+    """``Approve`` and ``ApproveForOptionalInstall``: approve a revision for a group.
 
-    A declined update is declined no longer. A revision is ``NotReady`` from here on until the
-    content agent has verified its files.
+    The new approval replaces the revision's old one for the group, and takes a decline away. The
+    revision is ``NotReady`` until the content agent has verified its files.
 
     Args:
         update: Id and revision; revision 0 is the newest.
-        server: Where.
+        server: The server.
         action: A name of ``ACTIONS``.
-        group_id: For which group.
-        deadline: ``yyyy-MM-ddTHH:mm:ssZ``, or None when there is none.
-        optional: Offered, not installed by itself.
+        group_id: The group.
+        deadline: ``yyyy-MM-ddTHH:mm:ssZ``; None for no deadline.
+        optional: True if computers only offer the update instead of installing it.
 
     Raises:
-        RuleError: WSUS does not allow it.
+        RuleError: WSUS does not allow the approval.
     """
-    row = searching.get_update(server, *update)
+    row = update_search.get_update(server, *update)
     groups.get_group(server, group_id)
     groups.refuse_on_replica(server)
     _refuse_by_state(server, row, action, group_id)
@@ -58,19 +57,19 @@ def approve(
             (
                 *(approval_id, row.update_id, row.revision, group_id, action),
                 None if action == "NotApproved" else deadline,
-                *(int(optional), opened_server.now(), ADMINISTRATOR),
+                *(int(optional), now(), ADMINISTRATOR),
             ),
         )
         if action == "NotApproved":
             groups.release_if_unapproved(server, row.update_id, row.revision)
         else:
-            agent.require(server, row.update_id, row.revision)
-    return searching.get_approval(server, approval_id)
+            content_agent.require(server, row.update_id, row.revision)
+    return update_search.get_approval(server, approval_id)
 
 
 def delete_approval(server: Server, approval_id: str) -> None:
     """``IUpdateApproval.Delete``."""
-    approval = searching.get_approval(server, approval_id)
+    approval = update_search.get_approval(server, approval_id)
     groups.refuse_on_replica(server)
     with database.transaction(server.connection) as connection:
         connection.execute("DELETE FROM approval WHERE id = ?", (approval_id,))
@@ -80,8 +79,8 @@ def delete_approval(server: Server, approval_id: str) -> None:
 def decline(
     server: Server, update_id: str, revision: int = 0, *, fail_if_replica: bool = True
 ) -> None:
-    """``Decline``: takes all revisions' approvals away, and declines bundled children too."""
-    row = searching.get_update(server, update_id, revision)
+    """``Decline``: decline an update and its bundled children; all their approvals go."""
+    row = update_search.get_update(server, update_id, revision)
     if fail_if_replica:
         groups.refuse_on_replica(server)
     with database.transaction(server.connection) as connection:
@@ -91,19 +90,19 @@ def decline(
 
 
 def expire_package(server: Server, update_id: str, revision: int) -> None:
-    """``ExpirePackage``: for locally published updates alone, of which the lab has none."""
-    searching.get_update(server, update_id, revision)
+    """``ExpirePackage``: refuse; it is for locally published updates, and the lab has none."""
+    update_search.get_update(server, update_id, revision)
     raise RuleError("InvalidOperationException", "Only a locally published update can be expired.")
 
 
 def accept_license(server: Server, update_id: str, revision: int) -> None:
-    """``AcceptLicenseAgreement``: for every update with the same terms.
+    """``AcceptLicenseAgreement``: accept terms, for every update that has the same ones.
 
     Raises:
-        RuleError: The update has no terms or they are not on disk
+        RuleError: The update has no terms or their files are not on disk
             (``WsusObjectNotFoundException``), or the server is a replica.
     """
-    searching.get_update(server, update_id, revision)
+    update_search.get_update(server, update_id, revision)
     groups.refuse_on_replica(server)
     license_id = _license_id(server, update_id, revision)
     if license_id is None:
@@ -116,12 +115,12 @@ def accept_license(server: Server, update_id: str, revision: int) -> None:
         )
     server.connection.execute(
         "INSERT OR IGNORE INTO license VALUES (?, ?, ?)",
-        (license_id, opened_server.now(), ADMINISTRATOR),
+        (license_id, now(), ADMINISTRATOR),
     )
 
 
 def license_files(server: Server, update_id: str, revision: int) -> list[Path]:
-    """Where the licence terms of a revision lie, in the server's languages."""
+    """The paths of a revision's licence terms in the server's languages."""
     rows = server.connection.execute(
         "SELECT sha1, name, language FROM revision_file JOIN file USING (sha1)"
         " WHERE update_id = ? AND revision = ? AND kind = 'license' ORDER BY language, sha1",
@@ -137,11 +136,11 @@ def license_files(server: Server, update_id: str, revision: int) -> list[Path]:
 
 
 def refresh_approvals(server: Server, update_id: str) -> None:
-    """``RefreshUpdateApprovals``: approvals of older revisions move to the newest one.
+    """``RefreshUpdateApprovals``: move the approvals of older revisions to the newest.
 
-    Where the newest revision has an approval for the same group, the older one only goes.
+    If the newest revision has an approval for the same group, the older approval is deleted.
     """
-    newest = searching.get_update(server, update_id, 0)
+    newest = update_search.get_update(server, update_id, 0)
     groups.refuse_on_replica(server)
     with database.transaction(server.connection) as connection:
         stale = connection.execute(
@@ -149,7 +148,8 @@ def refresh_approvals(server: Server, update_id: str) -> None:
             (update_id, newest.revision),
         ).fetchall()
         taken = {
-            row.group_id for row in searching.update_approvals(server, update_id, newest.revision)
+            row.group_id
+            for row in update_search.update_approvals(server, update_id, newest.revision)
         }
         for row in stale:
             if row["group_id"] in taken:
@@ -160,17 +160,17 @@ def refresh_approvals(server: Server, update_id: str) -> None:
 
 
 def delete_update(server: Server, update_id: str) -> None:
-    """``DeleteUpdate``: what is approved, or held by another update, stays."""
-    row = searching.get_update(server, update_id, 0)
+    """``DeleteUpdate``: delete an update; refused if it is approved or another update needs it."""
+    row = update_search.get_update(server, update_id, 0)
     groups.refuse_on_replica(server)
     if row.approved or row.stale:
         raise RuleError("InvalidOperationException", "An approved update cannot be deleted.")
     with database.transaction(server.connection) as connection:
-        held = connection.execute(
+        referrer = connection.execute(
             "SELECT 1 FROM relation WHERE other_id = ? AND kind IN ('bundles', 'requires')",
             (update_id,),
         ).fetchone()
-        if held is not None:
+        if referrer is not None:
             raise RuleError(
                 "InvalidOperationException", "Other updates need this one; it cannot be deleted."
             )
@@ -212,7 +212,11 @@ def _is_bundled(server: Server, row: UpdateRow) -> bool:
 
 
 def _refuse_other_revision(server: Server, row: UpdateRow, action: str, group_id: str) -> None:
-    """Two revisions never meet in a group, nor with two actions where one is for all computers."""
+    """Refuse an approval that contradicts the approval of another revision.
+
+    A group has approvals of one revision only; so have groups with different actions if one of
+    them is All Computers.
+    """
     query = "SELECT revision, group_id, action FROM approval WHERE update_id = ? AND revision != ?"
     for other in server.connection.execute(query, (row.update_id, row.revision)):
         groups_of_both = {group_id, other["group_id"]}
@@ -233,7 +237,7 @@ def _undecline(server: Server, update_id: str, revision: int) -> None:
 
 
 def _children(server: Server, update_id: str, revision: int) -> list[str]:
-    """The ids of bundled children, and of theirs."""
+    """The ids of bundled children at any depth."""
     rows = server.connection.execute(
         "WITH RECURSIVE below (id, revision) AS (SELECT ?, ? UNION"
         " SELECT other_id, other_revision FROM relation JOIN below"

@@ -1,4 +1,4 @@
-"""Writing the metadata package and its log: what ``wsusutil export`` and ``ExportUpdates`` do."""
+"""The export of metadata package and log, for ``wsusutil export`` and ``ExportUpdates``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from deploy.lab.wsusutil.text import DISK_FULL, text
 
 
 def export(server: Server, package: Path, log: Path) -> bool:
-    """Write both; False when something went wrong, which the log names if it could be written."""
-    kept = ExportLog(now())
+    """Write package and log; gives False on a failure, which the log names if possible."""
+    export_log = ExportLog(now())
     try:
-        _write_package(server, package, kept)
+        _write_package(server, package, export_log)
         _spoil(server, package)
         if server.fault("catalogue-changes"):
             from deploy.lab.generate import month
@@ -24,18 +24,18 @@ def export(server: Server, package: Path, log: Path) -> bool:
             month.add_update(server)
         is_good = True
     except OSError as error:
-        kept.note_error(str(error))
+        export_log.note_error(str(error))
         is_good = False
     if server.fault("log-error"):
-        kept.note_error("Timeout expired. The timeout period elapsed prior to completion.")
-    return saved(kept, log) and is_good
+        export_log.note_error("Timeout expired. The timeout period elapsed prior to completion.")
+    return saved(export_log, log) and is_good
 
 
 def export_updates(server: Server, package: str, log: str) -> None:
     """``ExportUpdates`` of the API.
 
     Raises:
-        RuleError: A name is taken, or the log says what went wrong.
+        RuleError: A name is taken, or the export failed; the log names the reason.
     """
     if Path(package).exists() or Path(log).exists():
         raise RuleError("ArgumentException", text("en", "name-exists"))
@@ -56,7 +56,7 @@ def _write_package(server: Server, package: Path, log: ExportLog) -> None:
     enabled = set(server.setting("EnabledUpdateLanguages"))
     everything = bool(server.setting("AllUpdateLanguagesEnabled"))
     languages = [(c, everything or c in enabled) for c in configuration.SUPPORTED_LANGUAGES]
-    # One snapshot of the catalogue, whatever is written meanwhile.
+    # A transaction, so that the package shows one state of the catalogue.
     server.connection.execute("BEGIN")
     try:
         revisions = log.follow(revision_store.everything(server.connection), server.content_dir)

@@ -1,4 +1,4 @@
-"""What ``apply-approvals.ps1`` does: a plan, operation by operation."""
+"""The script ``apply-approvals.ps1``, which carries out a plan operation by operation."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deploy.lab.powershell.stand_in.reading import group_paths
+from deploy.lab.powershell.stand_in.read_scripts import group_paths
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
-from deploy.lab.rules import agent, approving, groups, searching
-from deploy.lab.rules.searching import ApprovalRow
+from deploy.lab.rules import approval_actions, content_agent, groups, update_search
 from deploy.lab.rules.server import RuleError, Server
+from deploy.lab.rules.update_search import ApprovalRow
 from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
 
 Operation = dict[str, Any]
@@ -20,7 +20,7 @@ _NUMBER = re.compile(r'\s*\{\s*"n"\s*:\s*([0-9]{1,9})\s*[,}]')
 
 
 def apply_approvals(run: Run) -> None:
-    """``apply-approvals.ps1``."""
+    """Answer ``apply-approvals.ps1``."""
     earlier = _earlier_outcomes(run)
     run.begin(keep=True)
     plan = _Plan(run.server)
@@ -35,7 +35,7 @@ def apply_approvals(run: Run) -> None:
         except ScriptError as error:
             result, error_type, message = "failed", "RuntimeException", str(error)
         except (LookupError, RecursionError, TypeError, ValueError) as error:
-            # No line of the product; the engine has words of its own for each.
+            # The product writes no such line; the engine has another message for each error.
             result, error_type, message = "failed", "ArgumentException", str(error)
         if result == "already" and earlier.get(number) in _REPEATED:
             continue
@@ -50,17 +50,17 @@ def apply_approvals(run: Run) -> None:
 
 
 def _number(line: str) -> int:
-    """The number of an operation, 0 without one, also where the rest cannot be read."""
+    """The number of an operation, even of an unreadable one; 0 if it has none."""
     match = _NUMBER.match(line)
     return int(match[1]) if match else 0
 
 
 def _earlier_outcomes(run: Run) -> dict[int, str]:
-    """Keep an earlier run's outcomes: a line cut off by a kill goes, and so does its end line."""
+    """Reduce an earlier run's output to its outcomes, without a torn line and the end line."""
     path = run.parameter("outputfile")
     if not path.is_file():
         return {}
-    kept: list[str] = []
+    earlier_lines: list[str] = []
     earlier: dict[int, str] = {}
     for line in path.read_text(encoding="utf-8").split("\n"):
         try:
@@ -69,9 +69,9 @@ def _earlier_outcomes(run: Run) -> dict[int, str]:
             continue
         if isinstance(outcome, dict) and outcome.keys() >= {"n", "result"}:
             earlier[outcome["n"]] = outcome["result"]
-            kept.append(f"{line}\n")
+            earlier_lines.append(f"{line}\n")
     part = path.with_name(f"{path.name}.part")
-    part.write_text("".join(kept), encoding="utf-8", newline="\n")
+    part.write_text("".join(earlier_lines), encoding="utf-8", newline="\n")
     part.replace(path)
     return earlier
 
@@ -81,7 +81,7 @@ def _path_key(path: Sequence[str]) -> tuple[str, ...]:
 
 
 class _Plan:
-    """The operations on a server; groups are looked up once, approvals each time."""
+    """The operations on a server; groups are read once, approvals for every operation."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -98,11 +98,11 @@ class _Plan:
         }
 
     def carry_out(self, operation: Operation) -> str:
-        """Do one operation; ``done`` or ``already``."""
-        known = self._operations.get(operation["op"])
-        if known is None:
+        """Carry out an operation; gives ``done`` or ``already``."""
+        apply = self._operations.get(operation["op"])
+        if apply is None:
             raise ScriptError(f"no operation of this name: {operation['op']}")
-        return known(operation)
+        return apply(operation)
 
     def _make_group(self, operation: Operation) -> str:
         path, result = operation["path"], "already"
@@ -129,23 +129,23 @@ class _Plan:
         raise ScriptError(f"no target group {' / '.join(path)}{why}")
 
     def _present(self, operation: Operation, group_id: str) -> list[ApprovalRow]:
-        """The approvals of an update for a group: one in all but broken databases."""
+        """The approvals of an update for a group; only a damaged database has more than one."""
         update_id = operation["update_id"]
-        return searching.update_approvals(self._server, update_id, None, group_id=group_id)
+        return update_search.update_approvals(self._server, update_id, None, group_id=group_id)
 
-    def _update(self, operation: Operation) -> searching.UpdateRow:
-        return searching.get_update(self._server, operation["update_id"], operation["revision"])
+    def _update(self, operation: Operation) -> update_search.UpdateRow:
+        return update_search.get_update(self._server, operation["update_id"], operation["revision"])
 
     def _approve(self, operation: Operation) -> str:
         group_id = self._group(operation["group"])
         present = self._present(operation, group_id)
-        wanted = (
+        planned = (
             operation["revision"],
             operation["action"],
             bool(operation["optional"]),
             operation["deadline"],
         )
-        if any((a.revision, a.action, a.optional, a.deadline) == wanted for a in present):
+        if any((a.revision, a.action, a.optional, a.deadline) == planned for a in present):
             return "already"
         self._update(operation)
         others = [a for a in present if a.revision != operation["revision"]]
@@ -158,16 +158,16 @@ class _Plan:
     def _set(self, operation: Operation, group_id: str) -> None:
         update = (operation["update_id"], operation["revision"])
         if operation["optional"]:
-            approving.approve(self._server, update, "Install", group_id, optional=True)
+            approval_actions.approve(self._server, update, "Install", group_id, optional=True)
         else:
             deadline = operation["deadline"]
             action = operation["action"]
-            approving.approve(self._server, update, action, group_id, deadline=deadline)
+            approval_actions.approve(self._server, update, action, group_id, deadline=deadline)
 
     def _move(self, old: ApprovalRow, operation: Operation, group_id: str) -> None:
-        """The old approval has to go first; should the new one fail, it is put back."""
-        searching.get_update(self._server, old.update_id, old.revision)
-        approving.delete_approval(self._server, old.id)
+        """Delete the old approval before the new one is made; restore it if that fails."""
+        update_search.get_update(self._server, old.update_id, old.revision)
+        approval_actions.delete_approval(self._server, old.id)
         try:
             self._set(operation, group_id)
         except RuleError:
@@ -178,10 +178,10 @@ class _Plan:
         group_id = self._group(operation["group"])
         result = "already"
         for approval in self._present(operation, group_id):
-            named = (operation["revision"], operation["action"])
-            if (approval.revision, approval.action) != named:
+            planned = (operation["revision"], operation["action"])
+            if (approval.revision, approval.action) != planned:
                 raise ScriptError("the approval on the server is another one than the plan names")
-            approving.delete_approval(self._server, approval.id)
+            approval_actions.delete_approval(self._server, approval.id)
             result = "done"
         return result
 
@@ -189,14 +189,14 @@ class _Plan:
         update = self._update(operation)
         if not update.license_required:
             return "already"
-        approving.accept_license(self._server, update.update_id, update.revision)
+        approval_actions.accept_license(self._server, update.update_id, update.revision)
         return "done"
 
     def _decline(self, operation: Operation) -> str:
         update = self._update(operation)
         if update.declined:
             return "already"
-        approving.decline(self._server, update.update_id, update.revision)
+        approval_actions.decline(self._server, update.update_id, update.revision)
         return "done"
 
     def _undecline(self, operation: Operation) -> str:
@@ -206,14 +206,14 @@ class _Plan:
         key = (update.update_id, update.revision)
         group_id = ALL_COMPUTERS
         try:
-            approving.approve(self._server, key, "NotApproved", group_id)
+            approval_actions.approve(self._server, key, "NotApproved", group_id)
         except RuleError:
             group_id = UNASSIGNED_COMPUTERS
-            approving.approve(self._server, key, "NotApproved", group_id)
-        left = searching.update_approvals(self._server, *key, group_id=group_id)
-        for approval in left:
+            approval_actions.approve(self._server, key, "NotApproved", group_id)
+        remaining = update_search.update_approvals(self._server, *key, group_id=group_id)
+        for approval in remaining:
             if approval.action == "NotApproved":
-                approving.delete_approval(self._server, approval.id)
+                approval_actions.delete_approval(self._server, approval.id)
         if self._update(operation).declined:
             raise ScriptError("the update is still declined")
         return "done"
@@ -222,5 +222,5 @@ class _Plan:
         update = self._update(operation)
         if update.state == "Ready":
             return "already"
-        agent.resume(self._server, update.update_id, update.revision)
+        content_agent.resume(self._server, update.update_id, update.revision)
         return "done"

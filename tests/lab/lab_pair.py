@@ -1,4 +1,4 @@
-"""A lab as tests handle it."""
+"""A lab with the actions that tests perform on it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from deploy import lab
-from deploy.lab.rules.opening import open_server
+from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class LabPair:
     folder: Path
 
     def wsusutil(self, side: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -47,7 +47,7 @@ class Bench:
         return self.folder / side / "WsusContent" / name[38:40] / name
 
     def copy_content(self) -> None:
-        """What robocopy would do."""
+        """Copy all content to the disconnected server, as robocopy does."""
         shutil.copytree(
             self.folder / "staging" / "WsusContent",
             self.folder / "disconnected" / "WsusContent",
@@ -55,7 +55,7 @@ class Bench:
         )
 
     def cross(self, name: str) -> None:
-        """Content and metadata, by hand."""
+        """Carry content and metadata to the disconnected server by hand."""
         package = self.folder / "media" / f"{name}.xml.gz"
         exported = self.wsusutil("staging", "export", package, package.with_suffix(".log"))
         assert exported.returncode == 0, exported.stdout
@@ -64,7 +64,7 @@ class Bench:
         assert imported.returncode == 0, imported.stdout
 
     def let_agent_run(self, side: str) -> None:
-        """Wait for the content agent to have nothing more to do."""
+        """Wait until the content agent has no due work."""
         for _ in range(100):
             with self.server(side) as server:
                 query = "SELECT count(*) FROM agent_job"

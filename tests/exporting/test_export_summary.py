@@ -1,0 +1,82 @@
+"""What a bundle brings, and what will be missing over there, said before the trip."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tasks.approvals.model import Action, Approval
+from tasks.exporting.export_summary import describe_bundle, predict_missing
+from tasks.metadata.audit import MissingReason
+from tests.approvals.building import SERVERS
+from tests.exporting.staging_side import StagingSide
+from tests.metadata.writing import File, Update, guid
+
+A, B, ROTTEN, LACKING = (File(f"{name}.cab", size=5) for name in "abrl")
+SHARED = File("s.cab", size=5)
+
+
+def install(number: int) -> Approval:
+    return Approval(update_id=guid(number), revision=1, group=SERVERS, action=Action.INSTALL)
+
+
+@pytest.fixture
+def catalogue(side: StagingSide) -> StagingSide:
+    """Updates with a file in place, a rotten one, one that never came, and none; one unapproved."""
+    side.updates = [
+        Update(1, title="whole", files=(A, SHARED)),
+        Update(2, title="rotten", files=(ROTTEN, SHARED)),
+        Update(3, title="lacking", files=(LACKING,)),
+        Update(4, title="no files"),
+        Update(5, title="unapproved", files=(B,)),
+    ]
+    side.decided = [install(number) for number in (1, 2, 3, 4)]
+    for file in (A, B, SHARED):
+        side.write_file(file)
+    path = side.write_file(ROTTEN)
+    path.write_bytes(b"rot!!")
+    os.utime(path, (1, 1))
+    return side
+
+
+def test_what_approved_updates_lack_is_named_with_its_reason_before_the_trip(
+    catalogue: StagingSide,
+) -> None:
+    draft = catalogue.seal()
+    missing = predict_missing(catalogue.run, draft, catalogue.look())
+    assert [(each.title, each.file, each.reason) for each in missing] == [
+        ("rotten", ROTTEN.content_name, MissingReason.WRONG_DIGEST),
+        ("lacking", LACKING.content_name, MissingReason.NEVER_DOWNLOADED),
+    ]
+
+
+def test_a_bundle_is_described_by_the_approved_updates_whose_files_it_carries(
+    catalogue: StagingSide,
+) -> None:
+    draft = catalogue.seal()
+    describe_bundle(catalogue.run, draft)
+    (section,) = catalogue.run.report.sections
+    assert {row[0]: row[5:7] for row in section.rows} == {"whole": (2, 10), "rotten": (1, 5)}
+    notes = catalogue.run.report.notes
+    # All that staging holds is carried, approved or not, but the rotten file.
+    assert (notes["files"], notes["bytes"]) == (4, 20)
+
+
+def test_what_the_base_has_is_not_brought_again_and_nothing_of_it_is_missing(
+    catalogue: StagingSide,
+) -> None:
+    first = catalogue.seal()
+    catalogue.run.exports.accept(first.sequence, receipt=None, now=catalogue.now)
+    catalogue.updates.append(Update(6, title="new", files=(File("n.cab", size=5),)))
+    catalogue.decided.append(install(6))
+    catalogue.write_file(File("n.cab"))
+
+    draft = catalogue.seal()
+    describe_bundle(catalogue.run, draft)
+
+    assert draft.base == 1
+    (section,) = catalogue.run.report.sections
+    assert [row[0] for row in section.rows] == ["new"]
+    titles = {each.title for each in predict_missing(catalogue.run, draft, catalogue.look())}
+    assert titles == {"rotten", "lacking"}

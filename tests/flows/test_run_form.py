@@ -1,0 +1,72 @@
+"""The form that starts a run in Prefect's pages: its fields, types, and what must be given."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from prefect import Flow
+
+from flows.accept_receipt import accept_receipt
+from flows.audit_content import audit_content
+from flows.export_bundle import export_bundle
+from flows.import_bundle import import_bundle
+from flows.verify_bundle import verify_bundle
+
+TEXT = "string"
+TEXTS = "array of string"
+CHOICE = "incremental, mirror or null"
+MAYBE_TEXT = "string or null"
+YES_NO = "boolean"
+# Name of the flow, its fields in their order with their types, and those that must be given.
+FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
+    "export": (
+        export_bundle,
+        {"site": TEXT, "mode": CHOICE, "full": YES_NO, "new": YES_NO, "take_over": MAYBE_TEXT},
+        {"site"},
+    ),
+    "import": (
+        import_bundle,
+        {"site": TEXT, "bundles": TEXTS, "confirm": MAYBE_TEXT, "take_over": MAYBE_TEXT},
+        {"site", "bundles"},
+    ),
+    "verify": (verify_bundle, {"site": TEXT, "bundles": TEXTS}, {"site", "bundles"}),
+    "accept": (accept_receipt, {"site": TEXT, "receipt": TEXT}, {"site", "receipt"}),
+    "audit": (
+        audit_content,
+        {"site": TEXT, "every_update": YES_NO, "take_over": MAYBE_TEXT},
+        {"site"},
+    ),
+}
+
+
+def type_of(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """The type of one field in words."""
+    if "$ref" in schema:
+        return ", ".join(definitions[schema["$ref"].rpartition("/")[2]]["enum"])
+    if "anyOf" in schema:
+        return " or ".join(type_of(option, definitions) for option in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"array of {type_of(schema['items'], definitions)}"
+    return str(schema["type"])
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_form_of_a_flow_has_its_fields_types_and_what_must_be_given(name: str) -> None:
+    flow, fields, required = FORMS[name]
+    form = flow.parameters.model_dump()
+    ordered = sorted(form["properties"].items(), key=lambda item: item[1]["position"])
+    assert flow.name == name
+    assert {key: type_of(schema, form["definitions"]) for key, schema in ordered} == fields
+    assert [key for key, _ in ordered] == list(fields)
+    assert set(form["required"]) == required
+    assert flow.flow_run_name == f"{{site}} {name}"
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_field_of_a_form_is_explained(name: str) -> None:
+    flow, fields, _ = FORMS[name]
+    form = flow.parameters.model_dump()
+    assert [key for key in fields if not form["properties"][key].get("description")] == []
+    assert inspect.getdoc(flow.fn)

@@ -1,0 +1,139 @@
+"""Applying an import: what counts as loaded, and content that is placed once and proved there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tasks.approvals.model import Action, Approval
+from tasks.content.names import Blake3
+from tasks.errors import BatchFailedError
+from tasks.importing.approval_run import PlanInputs
+from tasks.importing.import_apply import begin, is_loaded, list_placed, place_content
+from tasks.importing.import_plan import plan_import
+from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.names import Side
+from tasks.revision import RevisionId
+from tests.approvals.building import SERVERS
+from tests.importing.disconnected_side import DisconnectedSide, superseded
+from tests.metadata.writing import Update, guid
+from tests.support.bundles import CHAIN, fill_content
+
+REVISIONS = {RevisionId(guid(number), 1) for number in (1, 2)}
+
+
+def install(number: int) -> Approval:
+    return Approval(update_id=guid(number), revision=1, group=SERVERS, action=Action.INSTALL)
+
+
+@pytest.fixture
+def delivery(side: DisconnectedSide) -> TrustedBundle:
+    """Three files and three approvals, one of an update that the package does not have."""
+    side.workshop.updates = [Update(1), Update(2), Update(3)]
+    fill_content(side.workshop.content, 3)
+    return side.take_in(side.make_bundle(decided=[install(1), install(2), install(9)]))
+
+
+@pytest.fixture
+def sources(side: DisconnectedSide, delivery: TrustedBundle) -> PlanInputs:
+    return plan_import(side.run, delivery, side.facts, side.list_content()).sources
+
+
+# --- what counts as loaded -----------------------------------------------------------------------
+
+
+def remember_loaded(side: DisconnectedSide, delivery: TrustedBundle, digest: Blake3) -> None:
+    side.run.ledger.steps(delivery.work.text).finish_loading(digest, now=side.run.clock())
+
+
+def never(_: DisconnectedSide, __: TrustedBundle) -> None:
+    """No package was loaded."""
+
+
+def another(side: DisconnectedSide, delivery: TrustedBundle) -> None:
+    remember_loaded(side, delivery, Blake3(bytes(32)))
+
+
+def this(side: DisconnectedSide, delivery: TrustedBundle) -> None:
+    remember_loaded(side, delivery, delivery.header.package.blake3)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "known", "expected", "asked"),
+    [
+        pytest.param(never, REVISIONS, False, False, id="never loaded"),
+        pytest.param(another, REVISIONS, False, False, id="another package was loaded"),
+        pytest.param(this, REVISIONS, True, True, id="loaded and known"),
+        pytest.param(this, {RevisionId(guid(1), 1)}, False, True, id="one was taken away since"),
+        pytest.param(
+            this, {RevisionId(guid(1), 1), RevisionId(guid(2), 2)}, False, True,
+            id="another revision of one",
+        ),
+        pytest.param(this, set(), False, True, id="the server was set back"),
+    ],
+)  # fmt: skip
+def test_a_package_counts_as_loaded_when_the_ledger_and_the_server_say_so(
+    side: DisconnectedSide,
+    delivery: TrustedBundle,
+    sources: PlanInputs,
+    *,
+    loaded: Callable[[DisconnectedSide, TrustedBundle], None],
+    known: set[RevisionId],
+    expected: bool,
+    asked: bool,
+) -> None:
+    loaded(side, delivery)
+    side.known = known
+    side.asked.clear()
+    assert is_loaded(side.run, delivery, sources) == expected
+    # Only what the package has is asked for, and nothing where the ledger says no already.
+    assert set(side.asked) == (REVISIONS if asked else set())
+
+
+def test_a_superseded_bundle_has_nothing_to_load(
+    side: DisconnectedSide, delivery: TrustedBundle, sources: PlanInputs
+) -> None:
+    assert is_loaded(side.run, superseded(delivery), sources)
+    assert side.asked == []
+
+
+# --- the first change ----------------------------------------------------------------------------
+
+
+def test_what_an_import_goes_by_is_remembered_before_its_first_change(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    begin(side.run, delivery, side.facts)
+    record = side.run.imports.newest()
+    assert record is not None
+    assert (record.sequence, record.status) == (1, "begun")
+    assert side.run.ledger.chain == CHAIN
+    assert side.run.ledger.server_id(Side.STAGING) == delivery.header.server.id
+    assert side.run.ledger.server_id(Side.DISCONNECTED) == side.facts.server_id
+    begin(side.run, delivery, side.facts)
+    assert len(side.run.imports.all()) == 1
+
+
+def test_content_is_placed_once_and_counts_as_proved_there(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    assert place_content(side.run, delivery, side.list_content()) == 3
+    listing = list_placed(side.run, delivery, side.list_content())
+    for entry in delivery.manifest.entries():
+        present = listing.look_up(entry.name)
+        assert present is not None
+        assert present.is_valid
+    assert place_content(side.run, delivery, listing) == 0
+    assert listing.totals()[0] == 3
+
+
+def test_content_that_is_not_in_the_intake_any_more_fails_and_the_rest_stays_placed(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    intake = side.run.folders.on_content_disk(side.content_dir).intake
+    first = next(iter(delivery.manifest.entries())).name
+    side.run.server.remove([intake.joined(first.folder, first.text)])
+    with pytest.raises(BatchFailedError, match="1 of 3"):
+        place_content(side.run, delivery, side.list_content())
+    assert side.list_content().totals()[0] == 2
