@@ -1,8 +1,8 @@
 """Refusals: errors for trust (exit code 3) and for safety (exit code 4).
 
 They are two branches of the tree in ``tasks/errors.py``. A refused command stops before its next
-change. Nothing that WSUS or its clients see has changed by then, unless an earlier step of the import
-placed content or loaded metadata (``wsusutil-running`` before a later step is such a case).
+change. Nothing that WSUS or its clients see has changed by then, unless an earlier step of the
+import placed content or loaded metadata (``wsusutil-running`` may refuse a later step).
 """
 
 from __future__ import annotations
