@@ -19,7 +19,7 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http import HTTPStatus
 from threading import Lock
 
@@ -32,11 +32,13 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL
 
 from tasks.errors import PrefectServerError
+from tasks.hosts.waiting import watched
 from tasks.logs import log
 
 _AWAY_SECONDS = 45.0
 _PAUSE_SECONDS = 0.5
 _LINE_SECONDS = 20.0
+_REPORT_SECONDS = 60.0
 _DRAIN_SECONDS = 10.0
 _ABANDON_SECONDS = 2.0
 _REMEDY = "See that this server runs and answers, then run the same command again."
@@ -59,10 +61,13 @@ class _Server:
         self._fault: PrefectServerError | None = None
         self._line_at = -_LINE_SECONDS
         self.away_seconds = _AWAY_SECONDS
+        self.report_every_seconds = _REPORT_SECONDS
 
-    def begin(self, away_seconds: float) -> None:
+    def begin(self, away_seconds: float, report_every_seconds: float = _REPORT_SECONDS) -> None:
         with self._lock:
-            self._fault, self.away_seconds = None, away_seconds
+            self._fault, self._line_at = None, -_LINE_SECONDS
+            self.away_seconds = away_seconds
+            self.report_every_seconds = report_every_seconds
 
     def lose(self, fault: PrefectServerError) -> PrefectServerError:
         """Count the server as lost, and return the fault that was given first."""
@@ -78,8 +83,9 @@ class _Server:
         """Claim a line about waiting; True if one is due, since many calls may wait at once."""
         now = time.monotonic()
         with self._lock:
-            before, self._line_at = self._line_at, now
-        return now - before > _LINE_SECONDS
+            is_due = now - self._line_at > _LINE_SECONDS
+            self._line_at = now if is_due else self._line_at
+        return is_due
 
     @property
     def is_lost(self) -> bool:
@@ -91,14 +97,17 @@ lose_server = _server.lose
 
 
 @contextmanager
-def server_within(away_seconds: float = _AWAY_SECONDS) -> Iterator[None]:
+def server_within(
+    away_seconds: float = _AWAY_SECONDS, *, report_every_seconds: float = _REPORT_SECONDS
+) -> Iterator[None]:
     """Limit the time that calls wait for a server that is away; at the end send what is queued.
 
     Args:
         away_seconds: Longest wait of a call. After it, or after ``lose_server``, the server is
             lost, and queued logs and events are dropped.
+        report_every_seconds: Interval of the lines about a call that is not answered.
     """
-    _server.begin(away_seconds)
+    _server.begin(away_seconds, report_every_seconds)
     # Prefect's log thread would print on stderr the records that it could not send.
     before, logging.raiseExceptions = logging.raiseExceptions, False
     try:
@@ -161,6 +170,14 @@ class _Attempts:
         self._began = time.monotonic()
         _server.require()
 
+    def watched(self) -> AbstractContextManager[object]:
+        """Report a try that the server accepts and does not answer, as long as it lasts."""
+        return watched(
+            f"Prefect's server at {self._address}",
+            report_every_seconds=_server.report_every_seconds,
+            report=_report_wait,
+        )
+
     def require_retry(self, error: Exception) -> None:
         """Require that the call may be repeated after this error.
 
@@ -182,6 +199,11 @@ class _Attempts:
         ) from error
 
 
+def _report_wait(sentence: str) -> None:
+    if _server.claim_line():
+        log.warning(sentence)
+
+
 def _is_away(error: Exception) -> bool:
     if isinstance(error, PrefectHTTPStatusError):
         return error.response.status_code in _AWAY
@@ -200,7 +222,8 @@ def _keep_trying(send: Callable[..., httpx.Response]) -> Callable[..., httpx.Res
         attempts = _Attempts(self.base_url)
         while True:
             try:
-                return send(self, request, *args, **kwargs)
+                with attempts.watched():
+                    return send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
                 attempts.require_retry(error)
             time.sleep(_PAUSE_SECONDS)
@@ -218,7 +241,8 @@ def _keep_trying_async(
         attempts = _Attempts(self.base_url)
         while True:
             try:
-                return await send(self, request, *args, **kwargs)
+                with attempts.watched():
+                    return await send(self, request, *args, **kwargs)
             except httpx.HTTPError as error:
                 attempts.require_retry(error)
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -151,7 +151,9 @@ def predict_missing(
     """Report the approved updates whose files the staging server itself lacks, before the trip."""
     run = current_run()
     snapshot = ServerSnapshot(server, decisions, content)
-    missing = export_summary.predict_missing(draft, snapshot, run.look_up_in(draft.entries()))
+    missing = export_summary.predict_missing(
+        run.report, draft, snapshot, run.look_up_in(draft.entries())
+    )
     run.report.note(missing=missing)
     for file in missing:
         log.warning("%s lacks %s (%s)", file.title, file.file, file.reason.value)

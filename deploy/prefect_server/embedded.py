@@ -240,13 +240,14 @@ class EmbeddedServer:
         first.
 
         Raises:
-            HostFileError: The home folder cannot be made.
+            HostFileError: The home folder cannot be made or written; the port is free again.
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._child = self._spawn()
         except OSError as error:
+            self._socket.close()
             raise HostFileError(operation="make", path=self.home, reason=str(error)) from None
-        self._child = self._spawn()
         threading.Thread(target=self._follow, args=(self._child,), daemon=True).start()
         return self
 
@@ -337,7 +338,8 @@ class EmbeddedServer:
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1.0)
         try:
             connection.request("GET", "/api/health")
-            return connection.getresponse().status == http.client.OK
+            with connection.getresponse() as answer:  # it owns the socket once it is to close
+                return answer.status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
         finally:

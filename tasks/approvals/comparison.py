@@ -61,6 +61,7 @@ class Comparison:
             WSUS declines those by itself (setting ``AutoRefreshUpdateApprovalsDeclineExpired``).
         approved_here: Updates with an approval to install on the server now.
         approved_locally: Updates with an approval that a person on this side made.
+        unavailable: Updates that are declined or expired once the plan is carried out.
     """
 
     def __init__(self, situation: Situation, policy: ApprovalPolicy, now: datetime) -> None:
@@ -91,7 +92,7 @@ class Comparison:
             if approval.action is not Action.NOT_APPROVED and not self.is_untouched(key):
                 self.approved_locally.add(key[0])
         declined = (self.present_declined.keys() - self.undeclined) | self.incoming_declined.keys()
-        self._unavailable = declined | expired
+        self.unavailable = declined | expired
 
     def is_untouched(self, key: Key) -> bool:
         """Return True if no person changed the approval of this key since we applied it.
@@ -103,17 +104,3 @@ class Comparison:
         if last is None or present is None:
             return last is None and present is None
         return present.terms == last.terms and present.revision >= last.revision
-
-    def successors(self, update_id: str) -> set[str]:
-        """Find the updates that supersede an update, directly or through others.
-
-        Declined and expired successors are left out: they will not be approved.
-        """
-        successors: set[str] = set()
-        pending = list(self.states.superseded_by(update_id))
-        while pending:
-            successor = pending.pop()
-            if successor not in successors and successor != update_id:
-                successors.add(successor)
-                pending.extend(self.states.superseded_by(successor))
-        return successors - self._unavailable

@@ -57,10 +57,13 @@ from tasks.approvals.model import (
 from tasks.approvals.plan_model import ApprovalPlan, Change, PlannedAction, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
+from tasks.approvals.successors import Successors
 from tasks.revision import RevisionId
 
 __all__ = ["Situation", "UpdateStates", "plan_approvals"]
 
+# The traits of an update that a decline or removal of the one it supersedes depends on.
+_TO_BE_HAD, _APPROVED, _WAITING = 1, 2, 4
 _BUILT_IN = frozenset(fold(path) for path in BUILT_IN_GROUPS)
 
 
@@ -134,6 +137,19 @@ class _PlanBuilder:
             if decision.subject == "approval"
         }
 
+    @cached_property
+    def successors(self) -> Successors:
+        """Successors of updates that could still be had. Asked as late."""
+        comparison, approved, waiting = self.comparison, self.approved, self.waiting
+
+        def traits(update_id: str) -> int:
+            if update_id in comparison.unavailable:
+                return 0
+            is_approved, is_waiting = update_id in approved, update_id in waiting
+            return _TO_BE_HAD | is_approved * _APPROVED | is_waiting * _WAITING
+
+        return Successors(comparison.states.superseded_by, traits)
+
 
 def _plan_approval(builder: _PlanBuilder, key: Key, incoming: Approval) -> None:
     comparison = builder.comparison
@@ -192,7 +208,7 @@ def _find_deadline_obstacle(comparison: Comparison, incoming: Approval) -> Reaso
         return None
     if deadline <= comparison.now:
         return Reason.DEADLINE_PAST
-    if deadline < comparison.now + timedelta(days=comparison.policy.min_deadline_days):
+    if (deadline - comparison.now) // timedelta(days=1) < comparison.policy.min_deadline_days:
         return Reason.DEADLINE_NEAR
     return None
 
@@ -258,10 +274,10 @@ def _waits_for_successor(builder: _PlanBuilder, update_id: str, *, unapproved_to
     ``unapproved_too``: wait for any unapproved successor; else only for a successor whose approval
     is parked or held.
     """
-    successors = builder.comparison.successors(update_id)
-    if not successors or successors & builder.approved:
+    traits = builder.successors.traits(update_id)
+    if not traits & _TO_BE_HAD or traits & _APPROVED:
         return False
-    return unapproved_too or bool(successors & builder.waiting)
+    return unapproved_too or bool(traits & _WAITING)
 
 
 def _decline_action(decline: Decline, operation: Literal["decline", "undecline"]) -> PlannedAction:

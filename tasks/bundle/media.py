@@ -41,7 +41,8 @@ class Media:
         """List one folder that was seen before, sorted by name.
 
         Raises:
-            HostFileError: The folder cannot be listed, or does not exist any more.
+            HostFileError: The folder cannot be listed, does not exist any more, or holds too many
+                names.
         """
         with _as_failure("list", folder):
             stats = self.host.list_folder(folder, must_exist=True)
@@ -62,7 +63,7 @@ def _as_failure(operation: str, path: HostPath) -> Iterator[None]:
     try:
         yield
     except (HostFileError, FolderUnsafeError) as error:
-        reason = error.facts["reason"]
+        facts = {"remedy": _REMEDY} | error.facts
         raise HostFileError(
-            operation=operation, path=path, reason=reason, remedy=_REMEDY
+            operation=operation, path=path, reason=facts["reason"], remedy=facts["remedy"]
         ) from error

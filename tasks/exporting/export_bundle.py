@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.model import read_bounded
+from tasks.approvals.model import ApprovalSet, read_bounded
 from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.checksum_files import Documents
@@ -23,7 +23,6 @@ from tasks.bundle.layout import APPROVALS, MANIFEST
 from tasks.bundle.manifest import Entry, read_entries, subtract_missing
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
-from tasks.bundle.receipt import Receipt
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.errors import FailedError, PathMissingError
@@ -76,8 +75,7 @@ def _require_carriable(path: Path) -> None:
     """
     try:
         with path.open("rb") as stream:
-            for _ in read_bounded(stream):
-                pass
+            ApprovalSet.from_lines(read_bounded(stream))  # as the other side reads it
     except ValueError as error:
         raise SafetyError(
             reason=f"the staging server has decided more than a bundle can say: {error}",
@@ -280,8 +278,7 @@ def _baseline_entries(exports: Exports, draft: Draft) -> Iterator[Entry]:
     base = None if draft.base is None else exports.by_sequence(draft.base)
     if base is None:
         return iter(())
-    missing = Receipt.model_validate_json(base.receipt).missing_digests() if base.receipt else ()
-    return subtract_missing(read_entries(base.folder / MANIFEST), frozenset(missing))
+    return subtract_missing(read_entries(base.folder / MANIFEST), exports.missing_after(base))
 
 
 def _count_decisions(path: Path) -> tuple[int, int]:

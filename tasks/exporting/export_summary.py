@@ -44,13 +44,14 @@ def describe_bundle(report: ReportDraft, draft: Draft, manifest: ManifestLookup)
 
 
 def predict_missing(
-    draft: Draft, snapshot: ServerSnapshot, manifest: ManifestLookup
+    report: ReportDraft, draft: Draft, snapshot: ServerSnapshot, manifest: ManifestLookup
 ) -> tuple[MissingFile, ...]:
     """Name the files that approved updates will lack on the disconnected side, before the trip.
 
     A file on the staging server that is not in the manifest was read and its bytes were wrong.
 
     Args:
+        report: The report; it notes when more files are missing than it lists.
         draft: The sealed bundle.
         snapshot: The staging server.
         manifest: Look-up of the bundle's manifest.
@@ -62,4 +63,5 @@ def predict_missing(
 
     with PackageIndex(draft.folder / INDEX) as index:
         approved = approved_revisions(snapshot.decisions.approval_set)
-        return tuple(find_missing(index, approved, snapshot.content_view(find=find)))
+        files = find_missing(index, approved, snapshot.content_view(find=find))
+        return report.list_missing(files)

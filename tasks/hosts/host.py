@@ -26,6 +26,8 @@ from tasks.scripts import Script
 
 # Of a program's standard output and error only the end is stored: messages are usually there.
 OUTPUT_LIMIT_BYTES = 8 * 1_048_576
+# Neither a bundle nor a WSUS server has as many names in one folder; a medium may hold any number.
+MOST_NAMES = 100_000
 
 Item = TypeVar("Item")
 Json = Mapping[str, object]
@@ -174,7 +176,8 @@ class Host(Readable, Protocol):
     def list_folder(self, folder: HostPath, *, must_exist: bool = False) -> list[FileStat]:
         """List one folder, unsorted, links not followed.
 
-        A missing folder gives an empty list, or with ``must_exist`` a ``HostFileError``.
+        A missing folder gives an empty list, or with ``must_exist`` a ``HostFileError``. So does
+        a folder of more than ``MOST_NAMES`` names; this machine stops reading it there.
         """
 
     def stat(self, path: HostPath) -> FileStat | None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +22,7 @@ import psutil
 from tasks.errors import AirGapError
 from tasks.hosts import jobs, local_durable, windows_scripts
 from tasks.hosts.host import (
+    MOST_NAMES,
     CommandResult,
     FileHash,
     FileStat,
@@ -42,7 +44,7 @@ from tasks.hosts.local_files import (
     open_file,
 )
 from tasks.hosts.local_process import launch_detached, probe_job, run_program
-from tasks.hosts.os_errors import file_fault, retry_sharing
+from tasks.hosts.os_errors import file_fault, require_listable, retry_sharing
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
 from tasks.refusals import FolderUnsafeError
@@ -116,7 +118,9 @@ class LocalHost:
         try:
             with self._anchors.folder(folder) as anchor, os.scandir(anchor) as entries:
                 stats = (entry_stat(entry, must_exist=must_exist) for entry in entries)
-                return [stat for stat in stats if stat is not None]
+                listed = list(islice(stats, MOST_NAMES + 1))
+                require_listable(folder, len(listed))
+                return [stat for stat in listed if stat is not None]
         except FileNotFoundError as error:
             if must_exist:
                 raise file_fault("list", folder, error) from error

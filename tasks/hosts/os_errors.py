@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tasks.errors import AirGapError, DiskFullError, HostFileError
+from tasks.hosts.host import MOST_NAMES
+from tasks.hosts.paths import HostPath
 from tasks.hosts.waiting import retry
 from tasks.refusals import FolderUnsafeError
 
@@ -46,3 +48,19 @@ def file_fault(operation: str, path: object, error: OSError) -> AirGapError:
         return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
     reason = error.strerror or str(error) or type(error).__name__
     return HostFileError(operation=operation, path=path, reason=reason)
+
+
+def require_listable(folder: HostPath, count: int) -> None:
+    """See that a folder holds no more names than we list.
+
+    Raises:
+        HostFileError: It does.
+    """
+    if count > MOST_NAMES:
+        raise HostFileError(
+            operation="list",
+            path=folder,
+            reason=f"it holds more than {MOST_NAMES:,} names, which no folder of a bundle or of "
+            "WSUS does",
+            remedy="Take away what does not belong there, then run the same command again.",
+        )

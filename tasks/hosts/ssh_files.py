@@ -20,7 +20,7 @@ import paramiko
 
 from tasks.errors import AirGapError, ConnectionLostError, DiskFullError, HostFileError
 from tasks.hosts.host import FileStat, Item, Outcome
-from tasks.hosts.os_errors import SHARING_DELAYS_SECONDS
+from tasks.hosts.os_errors import SHARING_DELAYS_SECONDS, require_listable
 from tasks.hosts.paths import HostPath, Platform
 from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_sftp import FAILURE, OP_UNSUPPORTED, SftpChannel, SftpStatusError
@@ -140,6 +140,7 @@ class SshFiles:
             if self._look(sftp, folder) is None and not must_exist:
                 return []
             entries = sftp.listdir_attr(folder.sftp)
+            require_listable(folder, len(entries))
             return [_file_stat(str(entry.filename), entry) for entry in entries]
 
         return self.call("list", folder, action)

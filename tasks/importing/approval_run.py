@@ -82,10 +82,15 @@ class PlanInputs:
 
 
 def last_applied(imports: Imports) -> ApprovalSet:
-    """Return the decisions that this site applied last; empty before the first import."""
-    return ApprovalSet.from_lines(
-        json.loads(decision.body) for decision in imports.decisions("applied")
-    )
+    """Return the decisions that this site applied last; empty before the first import.
+
+    Raises:
+        HostFileError: The ledger is damaged.
+    """
+    with imports.reading():
+        return ApprovalSet.from_lines(
+            decision.document for decision in imports.decisions("applied")
+        )
 
 
 def plan_ahead(run: RunContext, inputs: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
@@ -325,8 +330,8 @@ def _report_lines(imports: Imports, outcome: ApplyOutcome) -> ApprovalOutcome:
     """Return the outcome as the report has it, with the decisions that wait in the ledger."""
     return ApprovalOutcome(
         applied=approval_lines(action.as_json() for action in outcome.applied),
-        parked=approval_lines(waiting_decisions(imports, "parked")),
-        held=approval_lines(waiting_decisions(imports, "held")),
+        parked=waiting_decisions(imports, "parked"),
+        held=waiting_decisions(imports, "held"),
         failed=approval_lines(failure.as_json() for failure in outcome.failed),
     )
 

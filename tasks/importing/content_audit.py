@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.columns import revision_set
 from tasks.approvals.model import approved_revisions
 from tasks.bundle.layout import MANIFEST
 from tasks.bundle.manifest import read_entries
@@ -21,8 +25,8 @@ from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import require_newest_import
-from tasks.run.waiting_decisions import waiting_decisions
 from tasks.server import queries
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
@@ -48,7 +52,12 @@ class AuditResult:
 
 
 def find_missing_content(
-    imports: Imports, hash_cache: HashCache, metadata: Metadata, snapshot: ServerSnapshot
+    imports: Imports,
+    hash_cache: HashCache,
+    report: ReportDraft,
+    *,
+    metadata: Metadata,
+    snapshot: ServerSnapshot,
 ) -> tuple[MissingFile, ...]:
     """Find every file that an approved or parked update lacks, with the reason."""
     manifest_lookup = metadata.manifest_lookup
@@ -63,40 +72,49 @@ def find_missing_content(
 
     with PackageIndex(metadata.index) as index:
         revisions = _approved_or_parked(imports, snapshot.decisions)
-        return tuple(find_missing(index, revisions, snapshot.content_view(provenance=provenance)))
+        files = find_missing(index, revisions, snapshot.content_view(provenance=provenance))
+        return report.list_missing(files)
 
 
-def _approved_or_parked(imports: Imports, present: ServerDecisions) -> list[RevisionId]:
-    """Return the approved and the parked revisions, each once, ascending."""
-    parked = {
-        RevisionId(str(line["update_id"]), int(str(line["revision"])))
-        for line in waiting_decisions(imports, "parked")
-    }
-    return sorted({*approved_revisions(present.approval_set), *parked})
+def _approved_or_parked(imports: Imports, present: ServerDecisions) -> Collection[RevisionId]:
+    """Return the approved and the parked revisions, each once."""
+    parked = (
+        RevisionId(decision.update_id, decision.revision)
+        for decision in imports.decisions("parked")
+    )
+    return revision_set(chain(approved_revisions(present.approval_set), parked))
 
 
 def count_unapproved(
-    imports: Imports, metadata: Metadata, snapshot: ServerSnapshot, *, listed: bool
+    imports: Imports,
+    report: ReportDraft,
+    metadata: Metadata,
+    snapshot: ServerSnapshot,
+    *,
+    listed: bool,
 ) -> tuple[int, tuple[MissingFile, ...]]:
     """Count the other updates that lack files, which is normal with deferred download.
 
     Returns:
         The number of these updates, and with ``listed`` the files that they lack.
     """
-    declines = snapshot.decisions.approval_set.declines
-    left_out = [
-        *_approved_or_parked(imports, snapshot.decisions),
-        *(decline.id for decline in declines),
-    ]
+    declined = (decline.id for decline in snapshot.decisions.approval_set.declines)
+    left_out = chain(_approved_or_parked(imports, snapshot.decisions), declined)
     count = 0
-    files: list[MissingFile] = []
-    with PackageIndex(metadata.index) as index:
-        others = list(index.approvable(leaving_out=left_out))
+
+    def incomplete() -> Iterator[MissingFile]:
+        nonlocal count
         for audited in audit_revisions(index, others, snapshot.content_view()):
             if not audited.is_complete:
                 count += 1
-                files += audited.missing if listed else ()
-    return count, tuple(files)
+                yield from audited.missing if listed else ()
+
+    with PackageIndex(metadata.index) as index:
+        others = revision_set(index.approvable(leaving_out=left_out))
+        remaining = incomplete()
+        files = report.list_missing(remaining)
+        deque(remaining, maxlen=0)  # the count needs every update, also those not listed
+    return count, files
 
 
 def resume_downloads(run: RunContext, index_path: Path, snapshot: ServerSnapshot) -> int:
@@ -165,8 +183,12 @@ def _audit(
 ) -> AuditResult:
     snapshot = ServerSnapshot(facts, queries.read_approvals(run), listing)
     run.report.changes["downloads resumed"] += resume_downloads(run, metadata.index, snapshot)
-    missing = find_missing_content(run.imports, run.hash_cache, metadata, snapshot)
-    count, others = count_unapproved(run.imports, metadata, snapshot, listed=every_update)
+    missing = find_missing_content(
+        run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
+    )
+    count, others = count_unapproved(
+        run.imports, run.report, metadata, snapshot, listed=every_update
+    )
     run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
     run.report.flagged_missing = missing  # unapproved updates normally lack files
     return AuditResult(missing)

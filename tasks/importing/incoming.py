@@ -160,9 +160,12 @@ def _list_neighbours(host: Host, report: ReportDraft, bundles: list[HostPath]) -
     """Report the names beside the bundle's folder on the media, without opening them."""
     entries: list[tuple[HostPath, FileStat]] = []
     for folder in sorted({bundle.parent for bundle in bundles}, key=lambda path: path.text):
-        with suppress(HostFileError):  # some folders may be passed through, but not listed
+        try:
             stats = Media(host).list_folder(folder)
-            entries += ((folder.joined(stat.name), stat) for stat in stats)
+        except HostFileError as error:  # it may be passed through and not listed, or is too full
+            report.lines.append(f"what lies beside the bundle is not shown: {error.message}")
+            continue
+        entries += ((folder.joined(stat.name), stat) for stat in stats)
     others = [(path, stat) for path, stat in entries if path not in bundles]
     if others:
         report.sections.append(neighbours_section(others))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.columns import revision_set
 from tasks.approvals.model import approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.manifest import compare_sorted
@@ -138,14 +140,13 @@ def _has_local_update(run: RunContext, index: PackageIndex, snapshot: ServerSnap
     compared with the number of the package's updates that it has.
     """
     newest = (RevisionId(key.update_id, 0) for key in index.approvable())
-    return snapshot.facts.update_count > len(
-        {key for key, _ in queries.read_revisions(run, newest)}
-    )
+    present = revision_set(key for key, _ in queries.read_revisions(run, newest))
+    return snapshot.facts.update_count > len(present)
 
 
 def _needed_revisions(
     index: PackageIndex, inputs: PlanInputs, present: ServerDecisions, approvals: ApprovalPlan
-) -> list[RevisionId]:
+) -> Collection[RevisionId]:
     """Return the revisions whose files must stay.
 
     They are the newest revision of every update, and every revision that is approved here or in
@@ -154,8 +155,9 @@ def _needed_revisions(
     declined = present.approval_set.declined_ids().keys() | inputs.incoming.declined_ids().keys()
     declined -= {waiting.update_id for waiting in (*approvals.held, *approvals.kept)}
     approved = approved_revisions(present.approval_set, inputs.incoming)
-    keys: set[RevisionId] = {*index.approvable(), *approved}
-    return sorted(key for key in keys if key[0] not in declined)
+    return revision_set(
+        key for key in chain(index.approvable(), approved) if key[0] not in declined
+    )
 
 
 def _needed_files(

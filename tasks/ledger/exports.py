@@ -30,10 +30,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tasks.bundle.receipt import Receipt
 from tasks.content.fields import Blake3Field
-from tasks.content.names import Blake3
+from tasks.content.names import Blake3, ContentDigest
 from tasks.ledger.store import Ledger
 from tasks.names import Mode
 
@@ -66,10 +67,10 @@ class ExportRecord(BaseModel):
     fingerprint: str | None
     bundle: Path
     folder: Path
-    created: datetime
-    sealed: datetime | None
+    created: AwareDatetime
+    sealed: AwareDatetime | None
     receipt: str | None
-    accepted: datetime | None
+    accepted: AwareDatetime | None
 
 
 class Exports:
@@ -109,11 +110,12 @@ class Exports:
 
     def void_since(self, sequence: int) -> list[int]:
         """List the numbers above ``sequence`` that never became a bundle."""
-        rows = self._connection.execute(
-            "SELECT sequence FROM export WHERE status='void' AND sequence>? ORDER BY sequence",
-            (sequence,),
-        )
-        return [row["sequence"] for row in rows]
+        with self._ledger.reading():
+            rows = self._connection.execute(
+                "SELECT sequence FROM export WHERE status='void' AND sequence>? ORDER BY sequence",
+                (sequence,),
+            )
+            return [row["sequence"] for row in rows]
 
     def reserve(self, record: ExportRecord) -> None:
         """Write the record of a new sequence number, durably."""
@@ -172,13 +174,23 @@ class Exports:
             (receipt, now.isoformat(), sequence),
         )
 
+    def missing_after(self, record: ExportRecord) -> frozenset[ContentDigest]:
+        """The content that the receipt of a bundle lists as missing."""
+        if record.receipt is None:
+            return frozenset()
+        with self._ledger.reading():
+            return Receipt.model_validate_json(record.receipt).missing_digests()
+
     def all(self) -> list[ExportRecord]:
         """List all records, oldest first."""
-        return [_record(row) for row in self._connection.execute("SELECT * FROM export ORDER BY 1")]
+        with self._ledger.reading():
+            rows = self._connection.execute("SELECT * FROM export ORDER BY 1")
+            return [_record(row) for row in rows]
 
     def _find(self, query: str, *values: object) -> ExportRecord | None:
-        row = self._connection.execute(query, values).fetchone()
-        return None if row is None else _record(row)
+        with self._ledger.reading():
+            row = self._connection.execute(query, values).fetchone()
+            return None if row is None else _record(row)
 
 
 def _record(row: sqlite3.Row) -> ExportRecord:

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from typing import Literal
 
+from tasks.ledger.damage import reading
+
 FactName = Literal[
     "owner",
     "machine",
@@ -20,8 +22,9 @@ FactName = Literal[
 
 def read_fact(connection: sqlite3.Connection, name: FactName) -> str | None:
     """Read a fact; None if it was never written."""
-    row = connection.execute("SELECT value FROM fact WHERE name=?", (name,)).fetchone()
-    return None if row is None else str(json.loads(row[0]))
+    with reading(connection):
+        row = connection.execute("SELECT value FROM fact WHERE name=?", (name,)).fetchone()
+        return None if row is None else str(json.loads(row[0]))
 
 
 def write_fact(connection: sqlite3.Connection, name: FactName, value: str) -> None:

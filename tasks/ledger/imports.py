@@ -14,14 +14,16 @@ done         ``begin``   ``done``   the bundle is imported again as a repair; th
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 from tasks.bundle.receipt import ReceiptOutcome
 from tasks.content.fields import Blake3Field
@@ -50,9 +52,9 @@ class ImportRecord(BaseModel):
     sequence: int
     status: ImportStatus
     folder: Path
-    created: datetime
-    begun: datetime
-    done: datetime | None
+    created: AwareDatetime
+    begun: AwareDatetime
+    done: AwareDatetime | None
     outcome: ReceiptOutcome | None
 
 
@@ -74,6 +76,21 @@ class RememberedDecision:
     body: str
     reason: str = ""
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body, read.
+
+        Raises:
+            ValueError: It is no JSON object.
+        """
+        document = json.loads(self.body)
+        if not isinstance(document, dict):
+            raise ValueError("the body of a decision is no JSON object")  # noqa: TRY004  of a file
+        return document
+
+
+_DECISION = TypeAdapter(RememberedDecision)
+
 
 class Imports:
     """The imports of one site on the disconnected side."""
@@ -81,6 +98,10 @@ class Imports:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._connection = ledger.connection
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Read rows lazily; a damaged one is a ``HostFileError`` that names the ledger."""
+        return self._ledger.reading()
 
     def by_digest(self, header_digest: Blake3) -> ImportRecord | None:
         """Find the import of the bundle with a header digest."""
@@ -96,8 +117,9 @@ class Imports:
 
     def all(self) -> list[ImportRecord]:
         """List all records, oldest bundle first."""
-        rows = self._connection.execute("SELECT * FROM import ORDER BY sequence")
-        return [ImportRecord.model_validate(dict(row)) for row in rows]
+        with self._ledger.reading():
+            rows = self._connection.execute("SELECT * FROM import ORDER BY sequence")
+            return [ImportRecord.model_validate(dict(row)) for row in rows]
 
     def begin(self, record: ImportRecord) -> None:
         """Record durably that the import of a bundle has begun; call it before the first change."""
@@ -121,8 +143,9 @@ class Imports:
 
         It is None again as soon as a later bundle has brought the files of the lost one.
         """
-        text = read_fact(self._connection, "lost_bundle")
-        return int(text) if text else None
+        with self._ledger.reading():
+            text = read_fact(self._connection, "lost_bundle")
+            return int(text) if text else None
 
     def remember_lost(self, sequence: int | None) -> None:
         """Record the number of a bundle that never came; None once its files were brought."""
@@ -141,13 +164,16 @@ class Imports:
 
     def decisions(self, state: DecisionState) -> Iterator[RememberedDecision]:
         """Yield the decisions of one set, always in the same order."""
-        rows = self._connection.execute(
-            "SELECT state, update_id, revision, group_path, body, reason FROM decision"
-            " WHERE state=? ORDER BY update_id, revision, group_path, body",
-            (state,),
-        )
-        return (RememberedDecision(*row) for row in rows)
+        with self._ledger.reading():
+            rows = self._connection.execute(
+                "SELECT state, update_id, revision, group_path, body, reason FROM decision"
+                " WHERE state=? ORDER BY update_id, revision, group_path, body",
+                (state,),
+            )
+            for row in rows:
+                yield _DECISION.validate_python(dict(row))
 
     def _find(self, query: str, *values: object) -> ImportRecord | None:
-        row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
-        return None if row is None else ImportRecord.model_validate(dict(row))
+        with self._ledger.reading():
+            row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+            return None if row is None else ImportRecord.model_validate(dict(row))

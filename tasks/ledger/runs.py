@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from tasks.ledger.damage import reading
 from tasks.ledger.store import Ledger
 
 
@@ -17,8 +17,8 @@ class RunRecord(BaseModel):
 
     id: str
     command: str
-    started: datetime
-    ended: datetime | None = None
+    started: AwareDatetime
+    ended: AwareDatetime | None = None
     outcome: str | None = None
     exit_code: int | None = None
     bundle: Path | None = None
@@ -41,5 +41,8 @@ class Runs:
 
     def newest(self, count: int) -> list[RunRecord]:
         """List up to ``count`` runs, newest first."""
-        rows = self._connection.execute("SELECT * FROM run ORDER BY started DESC LIMIT ?", (count,))
-        return [RunRecord.model_validate(dict(row)) for row in rows]
+        with reading(self._connection):
+            rows = self._connection.execute(
+                "SELECT * FROM run ORDER BY started DESC LIMIT ?", (count,)
+            )
+            return [RunRecord.model_validate(dict(row)) for row in rows]

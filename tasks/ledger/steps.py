@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
+from tasks.ledger.damage import reading
 from tasks.metadata.wsusutil import Verb
 
 _StepName = Literal["export-attempt", "import-attempt", "package", "metadata", "confirmed"]
@@ -135,10 +136,11 @@ class Steps:
         self._write("confirmed", _CONFIRMATION, confirmation, now)
 
     def _read(self, name: _StepName, result: TypeAdapter[_Result]) -> _Result | None:
-        row = self._connection.execute(
-            "SELECT result FROM step WHERE work=? AND name=?", (self._work, name)
-        ).fetchone()
-        return None if row is None else result.validate_json(row[0])
+        with reading(self._connection):
+            row = self._connection.execute(
+                "SELECT result FROM step WHERE work=? AND name=?", (self._work, name)
+            ).fetchone()
+            return None if row is None else result.validate_json(row[0])
 
     def _write(
         self, name: _StepName, result: TypeAdapter[_Result], value: _Result, now: datetime
@@ -149,7 +151,8 @@ class Steps:
 
 def read_attempts(connection: sqlite3.Connection, verb: Verb) -> tuple[Attempt, ...]:
     """Read the starts of wsusutil that are not judged yet, of all pieces of work."""
-    rows = connection.execute(
-        "SELECT result FROM step WHERE name=? ORDER BY 1", (_ATTEMPT_STEP[verb],)
-    )
-    return tuple(_ATTEMPT.validate_json(row[0]) for row in rows)
+    with reading(connection):
+        rows = connection.execute(
+            "SELECT result FROM step WHERE name=? ORDER BY 1", (_ATTEMPT_STEP[verb],)
+        )
+        return tuple(_ATTEMPT.validate_json(row[0]) for row in rows)

@@ -9,17 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from tasks.errors import HostFileError
+from tasks.ledger.damage import ledger_fault, reading
 from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
 from tasks.ledger.schema import migrate, transaction
 from tasks.ledger.steps import Attempt, Steps, read_attempts
 from tasks.metadata.wsusutil import Verb
 from tasks.names import Side
 
-_REMEDY = (
-    "Check the disk and the account's rights there. If the file is damaged, restore the state "
-    "folder from its backup; do not begin an empty one, it guards what may be imported."
-)
 _SERVER_FACT: dict[Side, FactName] = {
     Side.STAGING: "staging_server",
     Side.DISCONNECTED: "disconnected_server",
@@ -54,9 +50,7 @@ class Ledger:
                 self.connection.close()
                 raise
         except (OSError, sqlite3.Error) as error:
-            raise HostFileError(
-                operation="open", path=self.path, reason=str(error), remedy=_REMEDY
-            ) from None
+            raise ledger_fault("open", self.path, str(error)) from None
 
     def _prepare(self) -> str:
         self.connection.row_factory = sqlite3.Row
@@ -75,6 +69,10 @@ class Ledger:
     def transaction(self) -> AbstractContextManager[None]:
         """Run the block in a transaction, which is durable when the block ends without an error."""
         return transaction(self.connection)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Read rows; a damaged one is a ``HostFileError`` that names the ledger."""
+        return reading(self.connection)
 
     def claim(self, owner: str) -> str:
         """Record the owner of this state folder unless it has one; return the owner."""
@@ -109,8 +107,9 @@ class Ledger:
     @property
     def newest_time(self) -> datetime | None:
         """The latest trusted time (UTC) of this side; None before its first bundle."""
-        text = read_fact(self.connection, "latest_time")
-        return datetime.fromisoformat(text) if text else None
+        with self.reading():
+            text = read_fact(self.connection, "latest_time")
+            return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
     def latest_time(self, now: datetime) -> datetime:
         """Return ``now`` or ``newest_time``, whichever is later.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -12,6 +14,9 @@ from pydantic import JsonValue
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.reports.model import ApprovalOutcome, Section
+
+# Of all pairs of an update and a file that it lacks: a package may have billions of them.
+MOST_MISSING_LISTED = 100_000
 
 
 class Notes(TypedDict, total=False):
@@ -54,6 +59,15 @@ class ReportDraft:
         """Log a sentence that a person should know, and add it to the report."""
         log.warning(sentence)
         self.notices.append(sentence)
+
+    def list_missing(self, files: Iterable[MissingFile]) -> tuple[MissingFile, ...]:
+        """Take as many missing files as a report lists, and say so when there are more."""
+        listed = tuple(islice(files, MOST_MISSING_LISTED + 1))
+        if len(listed) > MOST_MISSING_LISTED:
+            self.lines.append(
+                f"more than {MOST_MISSING_LISTED:,} files are missing; the others are not listed"
+            )
+        return listed[:MOST_MISSING_LISTED]
 
     def note(self, **values: Unpack[Notes]) -> None:
         """Set fields of the report."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Literal
 
 from tasks.ledger.imports import Imports
+from tasks.reports.model import ApprovalLine, approval_lines
 
 
 def waiting_decisions(
     imports: Imports, state: Literal["parked", "held"]
-) -> Iterator[dict[str, object]]:
-    """Yield the parked or the held decisions, each with its reason."""
-    return (
-        {**json.loads(decision.body), "reason": decision.reason}
-        for decision in imports.decisions(state)
-    )
+) -> tuple[ApprovalLine, ...]:
+    """Read the parked or the held decisions, as the report has them.
+
+    Raises:
+        HostFileError: The ledger is damaged.
+    """
+    with imports.reading():
+        return approval_lines(
+            {**decision.document, "reason": decision.reason}
+            for decision in imports.decisions(state)
+        )

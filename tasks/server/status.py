@@ -20,7 +20,6 @@ from tasks.reports.model import (
     CommandReport,
     Fact,
     Section,
-    approval_lines,
 )
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.waiting_decisions import waiting_decisions
@@ -41,8 +40,8 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             _last_runs(run.ledger),
         )
         approvals = ApprovalOutcome(
-            parked=approval_lines(waiting_decisions(run.imports, "parked")),
-            held=approval_lines(waiting_decisions(run.imports, "held")),
+            parked=waiting_decisions(run.imports, "parked"),
+            held=waiting_decisions(run.imports, "held"),
         )
         newest = run.exports.newest_sealed()
         imported = run.imports.newest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -267,10 +268,11 @@ def test_what_stands_already_does_not_wait(name: str) -> None:
 def test_a_deadline_just_far_enough_is_applied() -> None:
     soon = approval(1, deadline=NOW + timedelta(days=7))
     assert changes(plan(incoming=decisions(soon))) == [("add", u(1))]
-    strict = ApprovalPolicy(min_deadline_days=8)
-    assert reasons(plan(incoming=decisions(soon), policy=strict)) == {
-        "held": [Reason.DEADLINE_NEAR]
-    }
+    for min_days in (8, 10**7, 10**30):
+        strict = ApprovalPolicy(min_deadline_days=min_days)
+        assert reasons(plan(incoming=decisions(soon), policy=strict)) == {
+            "held": [Reason.DEADLINE_NEAR]
+        }
 
 
 def test_a_block_needs_no_files_no_terms_and_has_no_deadline() -> None:
@@ -513,6 +515,14 @@ def test_every_reason_has_its_sentence() -> None:
 def test_five_thousand_decisions_are_planned_in_a_moment() -> None:
     known = frozenset(RevisionId(u(n), 100) for n in range(10_000))
     incoming = decisions(*many(5_000), *[decline(n) for n in range(5_000, 10_000)])
-    chain = {u(n): {u(n + 1)} for n in range(5_000, 5_200)}
-    made = plan(incoming=incoming, on_server=known, superseded_by=chain)
+    chain = {u(n): {u(n + 1)} for n in range(5_000, 10_000)}
+    looked_up_ids: list[str] = []
+
+    def superseded_by(update_id: str) -> Collection[str]:
+        looked_up_ids.append(update_id)
+        return chain.get(update_id, ())
+
+    states = UpdateStates(on_server=known, superseded_by=superseded_by)
+    made = plan_approvals(Situation(NOTHING, incoming, NOTHING, states), ApprovalPolicy(), now=NOW)
     assert len(made.actions) == 10_000
+    assert len(looked_up_ids) == len(chain) + 1

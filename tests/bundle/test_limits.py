@@ -22,6 +22,7 @@ from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.manifest import LINE_LIMIT_BYTES, MOST_PARTS, Entry, line_bytes, read_entries
 from tasks.bundle.seal import BUNDLE_TYPE, seal_payload
 from tasks.content.names import Blake3, ContentDigest, ContentName
+from tasks.hosts.host import MOST_NAMES
 from tasks.importing.incoming import require_countable
 from tasks.metadata import update_xml
 from tasks.metadata.gzip_stream import Limits
@@ -37,6 +38,7 @@ LIMITS = {
     "numbers from the newest imported bundle to the next": chain.LARGEST_JUMP,
     "voided numbers in a header": header.MOST_VOIDED,
     "volumes": header.MOST_VOLUMES,
+    "names in one folder of a medium, those included that do not belong there": MOST_NAMES,
     "content files in a manifest": header.MOST_FILES,
     "content files in one folder of a manifest": manifest.MOST_FILES_IN_FOLDER,
     "bytes of a manifest": header.MANIFEST_LIMIT_BYTES,

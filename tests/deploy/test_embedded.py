@@ -20,7 +20,7 @@ import pytest
 
 from deploy.prefect_server.embedded import EmbeddedServer
 from deploy.prefect_server.settings import clean_environment
-from tasks.errors import PrefectServerError
+from tasks.errors import HostFileError, PrefectServerError
 from tests.support import needs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,8 @@ def test_a_websocket_of_a_foreign_origin_is_refused(server: EmbeddedServer) -> N
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     names = {name.replace("_", "-"): value for name, value in {**upgrade, **own}.items()}
     connection.request("GET", "/api/events/out", headers=names)
-    assert connection.getresponse().status == 101
+    with connection.getresponse() as answer:
+        assert answer.status == 101
     connection.close()
 
 
@@ -256,6 +257,15 @@ def test_a_second_server_of_the_same_home_works_on_the_same_database(
 def test_a_port_that_is_taken_is_said_at_once(server: EmbeddedServer, tmp_path: Path) -> None:
     with pytest.raises(PrefectServerError, match=str(server.port)):
         EmbeddedServer(tmp_path, port=server.port)
+
+
+def test_a_server_that_has_no_home_lets_its_port_go(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    server = EmbeddedServer(tmp_path / "file" / "prefect")
+    with pytest.raises(HostFileError, match="prefect"), server:
+        pytest.fail("it has no home")
+    with socket.create_server(("127.0.0.1", server.port)):
+        pass
 
 
 def test_a_server_that_ends_is_said_with_its_last_words(tmp_path: Path) -> None:

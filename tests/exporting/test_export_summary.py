@@ -44,7 +44,9 @@ def test_what_approved_updates_lack_is_named_with_its_reason_before_the_trip(
     catalogue: StagingSide,
 ) -> None:
     draft = catalogue.seal()
-    missing = predict_missing(draft, catalogue.look(), catalogue.run.look_up_in(draft.entries()))
+    missing = predict_missing(
+        catalogue.run.report, draft, catalogue.look(), catalogue.run.look_up_in(draft.entries())
+    )
     assert [(each.title, each.file, each.reason) for each in missing] == [
         ("rotten", ROTTEN.content_name, MissingReason.WRONG_DIGEST),
         ("lacking", LACKING.content_name, MissingReason.NEVER_DOWNLOADED),
@@ -81,7 +83,7 @@ def test_what_the_base_has_is_not_brought_again_and_nothing_of_it_is_missing(
     titles = {
         each.title
         for each in predict_missing(
-            draft, catalogue.look(), catalogue.run.look_up_in(draft.entries())
+            catalogue.run.report, draft, catalogue.look(), catalogue.run.look_up_in(draft.entries())
         )
     }
     assert titles == {"rotten", "lacking"}

@@ -18,12 +18,12 @@ import pytest
 from tasks.bundle.checksum_files import Documents
 from tasks.bundle.plan import MediaLimits
 from tasks.content.content_listing import ContentListing
-from tasks.errors import AirGapError
+from tasks.errors import AirGapError, HostFileError
 from tasks.importing.incoming import open_incoming, prove
 from tasks.importing.trusted_bundle import unpack
 from tasks.run.context import RunContext
 from tests.metadata import writing
-from tests.support.bad_disk import CALLS, BadDisk, Call, failing
+from tests.support.bad_disk import CALLS, BadDisk, Call, endless, failing
 from tests.support.bundles import FACTS, Workshop, fill_content, write_content
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names descriptors by /proc")
@@ -101,6 +101,26 @@ def test_media_that_cannot_be_read_are_a_failure_and_never_refused_for_trust(
             failed.add(disk.path)
     assert len(failed) >= 5
     work(disconnected, bundle)
+
+
+@pytest.mark.parametrize("inside", ["", "volume-001", "volume-001/content", "a content folder"])
+def test_a_bundle_with_names_without_end_is_refused_by_name(
+    disconnected: RunContext, bundle: Path, inside: str
+) -> None:
+    content = bundle / "volume-001" / "content"
+    folder = next(content.iterdir()) if inside == "a content folder" else bundle / inside
+    with endless(folder), pytest.raises(HostFileError, match="more than 100,000 names") as refused:
+        _verify(disconnected, bundle)
+    assert str(folder) in refused.value.message
+    assert "Take away what does not belong there" in refused.value.next_step
+
+
+def test_names_without_end_beside_a_bundle_do_not_stop_it(
+    disconnected: RunContext, bundle: Path
+) -> None:
+    with endless(bundle.parent):
+        _verify(disconnected, bundle)
+    assert any("more than 100,000 names" in line for line in disconnected.report.lines)
 
 
 def _error_of(work: Work, run: RunContext, bundle: Path, disk: BadDisk) -> Exception | None:

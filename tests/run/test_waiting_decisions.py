@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tasks.ledger.imports import DecisionState, RememberedDecision
+from tasks.reports.model import ApprovalLine
 from tasks.run.context import RunContext
 from tasks.run.waiting_decisions import waiting_decisions
 
@@ -25,14 +26,14 @@ def test_each_state_has_its_own_decisions_with_the_reason_beside_them(
             decision("held", "a", "deadline"),
         ]
     )
-    rest = {"revision": 1, "group": ["All Computers"]}
-    assert list(waiting_decisions(disconnected.imports, "parked")) == [
-        {"update_id": "a", **rest, "reason": "content-missing"}
-    ]
-    assert list(waiting_decisions(disconnected.imports, "held")) == [
-        {"update_id": "a", **rest, "reason": "deadline"},
-        {"update_id": "b", **rest, "reason": "licence"},
-    ]
+    group = ("All Computers",)
+    assert waiting_decisions(disconnected.imports, "parked") == (
+        ApprovalLine("a", 1, group, reason="content-missing"),
+    )
+    assert waiting_decisions(disconnected.imports, "held") == (
+        ApprovalLine("a", 1, group, reason="deadline"),
+        ApprovalLine("b", 1, group, reason="licence"),
+    )
 
 
 def test_nothing_waits_before_the_first_import(disconnected: RunContext) -> None:

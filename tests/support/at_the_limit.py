@@ -87,7 +87,7 @@ def _read(path: Path) -> ApprovalSet:
 
 
 def approvals(folder: Path, share: float) -> dict[str, int]:
-    """Three sides at the limit, of which the bundle changes everything."""
+    """Three sides at the limit, of which the bundle changes everything; each supersedes one."""
     path = folder / "approvals.jsonl"
     _write_approvals(path, share)
     incoming = _read(path)
@@ -96,7 +96,11 @@ def approvals(folder: Path, share: float) -> dict[str, int]:
         changed = (replace(each, deadline=None) for each in incoming.approvals)
         return ApprovalSet.collect(groups=incoming.groups, approvals=changed)
 
-    states = UpdateStates(on_server=revision_set(incoming.revisions()))
+    newest = _update(int((MOST_APPROVALS + MOST_DECLINES) * share))
+    states = UpdateStates(
+        on_server=revision_set(incoming.revisions()),
+        superseded_by=lambda update_id: {min(_update(int(update_id[:8], 16) + 1), newest)},
+    )
     last, present = other(), other()
     plan = plan_approvals(Situation(last, incoming, present, states), ApprovalPolicy(), now=NOW)
     del present, states  # as the import lets them go

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,6 +108,36 @@ def failing(disk: BadDisk) -> Iterator[None]:
         patch.setattr(os, "fdopen", bad_fdopen)
         patch.setattr(os, "scandir", bad_scandir)
         yield
+
+
+@contextmanager
+def endless(folder: Path) -> Iterator[None]:
+    """Have one folder hold names without end."""
+    real_scandir = os.scandir
+
+    @contextmanager
+    def endless_scandir(path: Any = ".") -> Iterator[Iterator[_StrayEntry]]:
+        with real_scandir(path) as entries:
+            if _full(path, None) == str(folder):
+                yield (_StrayEntry(f"stray-{number:09}") for number in count())
+            else:
+                yield entries  # type: ignore[misc]  # real entries, for all other folders
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "scandir", endless_scandir)
+        yield
+
+
+@dataclass(frozen=True)
+class _StrayEntry:
+    name: str
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        del follow_symlinks
+        return _STRAY
+
+
+_STRAY = os.stat_result((0o100644, 1, 1, 1, 0, 0, 0, 0, 0, 0))
 
 
 def _full(path: Any, within: int | None) -> str:

@@ -1,0 +1,132 @@
+"""A ledger that SQLite opens and whose rows are not ours is named; nothing foreign comes out."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+import pytest
+
+from tasks.approvals.model import Action, Approval
+from tasks.content.names import Blake3
+from tasks.errors import HostFileError
+from tasks.importing.approval_run import last_applied
+from tasks.ledger.imports import DecisionState, ImportRecord, RememberedDecision
+from tasks.ledger.runs import RunRecord, Runs
+from tasks.ledger.steps import Attempt, Confirmation, ExportedPackage
+from tasks.run.context import RunContext
+from tasks.run.waiting_decisions import waiting_decisions
+from tests.approvals.building import u
+from tests.support.bundles import NOW
+from tests.support.runs import reserved
+
+DIGEST = Blake3(bytes(32))
+GROUP = ("All Computers", "Servers")
+JUNK: tuple[object, ...] = ("", "junk", b"\xff\xfe", -1, "[1]", '{"a":1}', "2031-05-01T00:00:00")
+READERS: tuple[Callable[[RunContext], object], ...] = (
+    lambda run: run.exports.all(),
+    lambda run: run.exports.newest(),
+    lambda run: [run.exports.missing_after(record) for record in run.exports.all()],
+    lambda run: run.imports.all(),
+    lambda run: run.imports.newest_done(),
+    lambda run: run.imports.lost_bundle,
+    lambda run: last_applied(run.imports),
+    lambda run: waiting_decisions(run.imports, "parked"),
+    lambda run: waiting_decisions(run.imports, "held"),
+    lambda run: list(run.imports.decisions("parked")),
+    lambda run: Runs(run.ledger).newest(5),
+    lambda run: run.ledger.attempts("import"),
+    lambda run: run.ledger.steps("import-1").attempt("import"),
+    lambda run: run.ledger.steps("import-1").package,
+    lambda run: run.ledger.steps("import-1").loaded_package,
+    lambda run: run.ledger.steps("import-1").confirmation,
+    lambda run: run.ledger.latest_time(NOW),
+    lambda run: run.ledger.chain,
+)
+
+
+@dataclass
+class Damage:
+    """One value in one column of a row."""
+
+    table: str
+    column: str
+    value: object
+
+
+@pytest.fixture
+def run(disconnected: RunContext) -> RunContext:
+    """A side that remembers one of everything."""
+    folder = disconnected.site.state_dir
+    disconnected.exports.reserve(reserved(1, folder))
+    disconnected.imports.begin(
+        ImportRecord(
+            header_digest=DIGEST, sequence=1, status="done", folder=folder, created=NOW,
+            begun=NOW, done=NOW, outcome="complete",
+        )
+    )  # fmt: skip
+    approval = Approval(update_id=u(1), revision=1, group=GROUP, action=Action.INSTALL)
+    states: tuple[DecisionState, ...] = ("applied", "parked", "held")
+    body = json.dumps(approval.as_json() | {"kind": "approval"})
+    disconnected.imports.remember(
+        RememberedDecision(state, approval.update_id, 1, "/".join(GROUP), body) for state in states
+    )
+    disconnected.imports.remember_lost(3)
+    Runs(disconnected.ledger).write(RunRecord(id="1", command="import", started=NOW))
+    steps = disconnected.ledger.steps("import-1")
+    steps.begin_attempt(Attempt(verb="import", package="p", log="l", job="j"), now=NOW)
+    package = ExportedPackage(
+        path=folder, blake3=DIGEST, size_bytes=1, revisions=1, counts=(1, 1, 1)
+    )
+    steps.finish_package(package, now=NOW)
+    steps.finish_loading(DIGEST, now=NOW)
+    steps.confirm(Confirmation(digest="d", takes_away=()), now=NOW)
+    disconnected.ledger.note_time(NOW)
+    disconnected.ledger.adopt_chain("0" * 32)
+    for reader in READERS:
+        reader(disconnected)
+    return disconnected
+
+
+def damages(run: RunContext) -> Iterator[Damage]:
+    """Every value of junk in every column of every table."""
+    connection = run.ledger.connection
+    for (table,) in connection.execute("SELECT name FROM sqlite_schema WHERE type='table'"):
+        for row in connection.execute(f"PRAGMA table_info({table})").fetchall():
+            yield from (Damage(table, row["name"], value) for value in JUNK)
+
+
+def test_a_damaged_row_is_named_as_a_fault_of_the_ledger(run: RunContext) -> None:
+    named: set[int] = set()
+    for damage in list(damages(run)):  # an open question would go on seeing what was there before
+        with closing(sqlite3.connect(run.ledger.path, isolation_level=None)) as other:
+            before = list(other.execute(f"SELECT * FROM {damage.table}"))  # noqa: S608  our names
+            with suppress(sqlite3.IntegrityError):  # two rows of one name
+                other.execute(
+                    f"UPDATE {damage.table} SET {damage.column} = ?",  # noqa: S608  our names
+                    (damage.value,),
+                )
+            for number, reader in enumerate(READERS):
+                if (error := _error_of(reader, run)) is not None:
+                    named.add(number)
+                    assert isinstance(error, HostFileError), (damage, number, error)
+                    assert "ledger.sqlite" in error.message, damage
+                    assert "restore the state folder" in error.next_step, damage
+            other.execute(f"DELETE FROM {damage.table}")  # noqa: S608  our names
+            marks = ",".join("?" * len(before[0]))
+            other.executemany(
+                f"INSERT INTO {damage.table} VALUES ({marks})",  # noqa: S608  our names
+                before,
+            )
+    assert named == set(range(len(READERS)))
+
+
+def _error_of(reader: Callable[[RunContext], object], run: RunContext) -> Exception | None:
+    try:
+        reader(run)
+    except Exception as error:  # noqa: BLE001  what is none of ours is what the test looks for
+        return error
+    return None
