@@ -1,7 +1,8 @@
 """Refusals: errors for trust (exit code 3) and for safety (exit code 4).
 
-They are two branches of the tree in ``tasks/errors.py``. A refused command has changed nothing that
-WSUS or its clients see.
+They are two branches of the tree in ``tasks/errors.py``. A refused command stops before its next
+change. Nothing that WSUS or its clients see has changed by then, unless an earlier step of the
+import placed content or loaded metadata (``wsusutil-running`` may refuse a later step).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from tasks.errors import AirGapError
 
 
 class TrustError(AirGapError):
-    """Refused, and nothing was changed: a bundle, receipt or server cannot be trusted."""
+    """Refused before the next change: a bundle, receipt or server cannot be trusted."""
 
     kind = "trust"
     exit_code = 3
@@ -87,7 +88,7 @@ class ScriptDigestError(TrustError):
 
 
 class SafetyError(AirGapError):
-    """Refused, and nothing was changed: going on could do harm."""
+    """Refused before the next change: going on could do harm."""
 
     kind = "safety"
     exit_code = 4

@@ -19,6 +19,7 @@ from tasks.hosts.ssh_login import KEEP_ALIVE_SECONDS
 from tasks.hosts.ssh_transfer import WINDOW_BYTES
 from tasks.hosts.waiting import Patience
 from tasks.server.queries import BATCH_SECONDS
+from tasks.server.wsusutil_run import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from tasks.site.settings import ServerSection
 from tests.test_architecture import ROOT, module_of, sources, tree_of
 
@@ -192,7 +193,10 @@ def test_times_of_a_lost_connection_are_those_of_the_code() -> None:
             *(tries, *pauses, sum(pauses), patience.connect_seconds),
             *(patience.most_stalls, patience.steady_seconds),
         ),
-        "script poll": (ScriptSetup().pace.longest_seconds, minutes, BATCH_SECONDS / 3_600),
+        "script poll": (
+            *(ScriptSetup().pace.longest_seconds, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),
+            *(minutes, BATCH_SECONDS / 3_600),
+        ),
         "Prefect retry": (retries, *delays),
         "the next run": (),
     }

@@ -21,9 +21,10 @@ anything else                                 declines         declined, or held
 declined by us, not expired                   no decline now   decline taken back
 ============================================  ===============  =================================
 
-"As we left it" includes the same terms on a newer revision, because WSUS moves approvals by itself
-(``Comparison.is_untouched``). On the first import we have applied nothing yet, so every decision on
-the server is a local one, and the plan only adds.
+"As we left it" means also: we applied nothing, and there is nothing. It includes the same terms on
+a newer revision, because WSUS moves approvals by itself (``Comparison.is_untouched``). On the first
+import we have applied nothing yet, so all decisions found there count as local, and the plan takes
+none of them away.
 
 A removal or a decline is held while the updates that supersede its update are not approved here.
 Declined and expired successors do not count, because they will not be approved. The decline of an
@@ -69,7 +70,7 @@ _BUILT_IN = frozenset(fold(path) for path in BUILT_IN_GROUPS)
 def plan_approvals(situation: Situation, policy: ApprovalPolicy, *, now: datetime) -> ApprovalPlan:
     """Decide what an import does with approvals and declines.
 
-    After the plan is applied, a second plan is empty and has the same parked, held and kept.
+    Planning again after applying gives no actions, and the same parked, held and kept.
 
     Args:
         situation: The three sides and the states of the updates.
@@ -107,8 +108,8 @@ class _PlanBuilder:
     def approved(self) -> set[str]:
         """Updates that are approved to install once the planned approvals are applied.
 
-        An update that is about to lose its approval is not among them. Computed once, so read it
-        only after all incoming approvals are planned.
+        An update that is about to lose its approval is not among them. Cached at the first read: do
+        not read it before all incoming approvals are planned.
         """
         comparison = self.comparison
         leaving = comparison.last.keys() - comparison.incoming.keys()
@@ -126,7 +127,10 @@ class _PlanBuilder:
 
     @cached_property
     def waiting(self) -> set[str]:
-        """Updates with a parked or held approval. Read it as late as ``approved``."""
+        """Updates with a parked or held approval.
+
+        Cached at the first read: do not read it before all incoming approvals are planned.
+        """
         return {
             decision.update_id
             for decision in (*self.parked, *self.held)
@@ -267,7 +271,8 @@ def _plan_removals(builder: _PlanBuilder) -> None:
 def _waits_for_successor(builder: _PlanBuilder, update_id: str, *, unapproved_too: bool) -> bool:
     """Return True if an update has successors and none of them is approved yet.
 
-    With ``unapproved_too`` False it waits only for a successor with a parked or held approval.
+    ``unapproved_too``: wait for any unapproved successor; else only for a successor whose approval
+    is parked or held.
     """
     traits = builder.successors.traits(update_id)
     if not traits & _TO_BE_HAD or traits & _APPROVED:

@@ -1,7 +1,7 @@
 """Compare a bundle's content folders on media with its manifest, without opening a file.
 
 Folders and manifest are read together, folder by folder (``00`` to ``FF``), so memory holds the
-names of one folder. Links are never followed; links and devices are only listed.
+names of one folder. Links and devices are listed, never followed or opened.
 
 What the survey of a content folder shows for one copy of a volume:
 
@@ -26,7 +26,7 @@ from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 
 VolumeFolders = Mapping[int, Sequence[HostPath]]
-"""The folders that contain a volume, by its number; several folders if there are copies."""
+"""By volume number: the folder of each copy of that volume."""
 
 FolderNames = Mapping[str, FileStat]
 
@@ -40,14 +40,14 @@ class FolderSurvey:
         entries: Entries of the manifest whose files belong into this folder.
         listings: The names in it, by volume folder; empty where the folder does not exist.
         volume_folders: The folders of all volumes.
-        folders: The content folder's own stat, by volume folder, where the folder exists.
+        folder_stats: The content folder's own stat, by volume folder, where the folder exists.
     """
 
     folder: str
     entries: tuple[Entry, ...]
     listings: Mapping[HostPath, FolderNames]
     volume_folders: VolumeFolders
-    folders: Mapping[HostPath, FileStat]
+    folder_stats: Mapping[HostPath, FileStat]
 
     def path_in(self, volume_folder: HostPath, piece: Piece) -> HostPath:
         """Return the path of a piece in a folder of its volume, whether or not it exists."""
@@ -61,7 +61,10 @@ class FolderSurvey:
         ]
 
     def extras(self) -> Iterator[tuple[HostPath, FileStat]]:
-        """Yield names that belong to no entry, then the folder itself if it has no pieces."""
+        """Yield, by volume folder, the names that no entry has in this volume.
+
+        The content folder itself follows if no entry has a piece there.
+        """
         for number, copies in self.volume_folders.items():
             declared = {
                 piece.file_name
@@ -73,9 +76,9 @@ class FolderSurvey:
                 for name, stat in self.listings[volume_folder].items():
                     if name not in declared:
                         yield volume_folder.joined(CONTENT, self.folder, name), stat
-                if not declared and volume_folder in self.folders:
+                if not declared and volume_folder in self.folder_stats:
                     path = volume_folder.joined(CONTENT, self.folder)
-                    yield path, self.folders[volume_folder]
+                    yield path, self.folder_stats[volume_folder]
 
 
 def survey_content(
@@ -105,8 +108,8 @@ def survey_content(
 def content_names(media: Media, volume_folder: HostPath) -> list[FileStat]:
     """List the names directly in a volume's ``content``; none if the volume has no such folder.
 
-    The volume's listing decides whether ``content`` exists. A stat of ``content`` could not tell a
-    folder that never existed from a folder that has just disappeared.
+    The volume's listing decides whether ``content`` exists. If ``content`` disappears after that,
+    listing it fails; a stat would only say that it is absent.
     """
     has_content = any(
         stat.name == CONTENT and stat.kind == "folder" for stat in media.list_folder(volume_folder)

@@ -1,4 +1,4 @@
-"""Copy or prove content bytes; both sides of the gap use this module for all content.
+"""Copy or prove content files, on both sides of the gap; files in parts: ``bundle/parts``.
 
 Each byte is read once, and both digests are taken on the way. Every batch goes through the same
 steps, and their order makes them safe:

@@ -1,7 +1,9 @@
-"""Draft of a bundle: the sequence number that an export works on, and the bundle it makes.
+"""The bundle that an export is about: a new one, an unfinished one, or the sealed one.
 
-A sequence number never gets other bytes. Therefore ``open_draft`` starts from the newest record of
-the ledger:
+A sequence number never gets other bytes. An unfinished export goes on under its number;
+``export_bundle.seal`` gives the number up if the committed header can no longer be made. If the
+last bundle is whole and nothing changed since, the export returns it instead of making another.
+``open_draft`` starts from the newest record of the ledger:
 
 =========  ========================================================  ==============================
 record     condition                                                 the export
@@ -11,7 +13,7 @@ reserved   server or medium show a bundle with this number or above  voids it, r
 reserved   otherwise                                                 continues it, on today's base
 committed  our seal of it lies on the media                          records it as sealed: see there
 committed  otherwise                                                 continues it as committed
-sealed     not ``new``, nothing changed, and whole on the media      answers with this bundle
+sealed     not ``new``, nothing changed, and whole on the media      returns this bundle
 sealed     otherwise                                                 reserves the next number
 void                                                                 reserves the next number
 =========  ========================================================  ==============================
@@ -54,15 +56,17 @@ from tasks.site.settings import Site
 
 
 class Draft(BaseModel):
-    """A bundle in the making, or the sealed bundle with which the export answers.
+    """A bundle in the making, or the finished one that the export returns.
 
     Attributes:
         sequence: Number of the bundle in its chain.
         folder: Our own folder of this bundle: package, index, plan, manifest.
         bundle: The bundle's folder on the media.
-        parent, base: Sequence numbers of parent and base; None: there is none.
-        voided: Numbers after the parent that never got a bundle.
-        fingerprint: Digest of the server's state and the options; equal: nothing changed.
+        chain: Id of the site's line of bundles.
+        parent: Number of the bundle sealed before; None: there is none.
+        base: Number of the bundle whose holdings are subtracted; None: everything is carried.
+        voided: Numbers after the parent that were reserved and then given up.
+        fingerprint: Digest of the server's state, base and mode; equal if nothing changed.
         is_sealed: True if it lies whole on the media; nothing is left to do.
         is_committed: True if its header was built and committed; the seal may be missing.
     """
@@ -83,7 +87,10 @@ class Draft(BaseModel):
 
     @property
     def work(self) -> WorkId:
-        """Key of this export's steps in the ledger, and name of its folder on the server."""
+        """Name under which the ledger keeps this bundle's steps.
+
+        Its folder on the server has the same name.
+        """
         return _work_of(self.sequence)
 
     def entries(self) -> Iterator[Entry]:
@@ -100,8 +107,8 @@ def open_draft(
         run: The run.
         snapshot: The staging server at this moment.
         mode: Mode of the bundle; None: the mode of the site's policy.
-        full: Ignore the baseline, so that everything is carried.
-        new: Do not answer with the bundle that was made before.
+        full: Carry everything, as if the other side held nothing.
+        new: Make another bundle even if the last one is still up to date.
 
     Raises:
         ServerUnfitError: The mark on the server, which bounds the next number, cannot be read.
@@ -139,9 +146,10 @@ def unfinished_work(exports: Exports) -> WorkId | None:
 
 
 def record_seal(run: RunContext, header: Header) -> None:
-    """Record that a bundle is sealed, move a ``sent`` baseline, and clean up its work.
+    """Record that a bundle is sealed; remove its work folder and the packages of older bundles.
 
-    If the run is killed in the middle, the next export finds the seal on the media and repeats it.
+    With ``baseline = "sent"`` the bundle becomes the baseline. If the run is killed here, the next
+    export repeats this.
     """
     sequence = header.sequence
     record = run.exports.by_sequence(sequence)
@@ -161,9 +169,10 @@ def _work_of(sequence: int) -> WorkId:
 
 
 def _usable_baseline(exports: Exports, report: ReportDraft) -> ExportRecord | None:
-    """Return the baseline, or None with a notice if its manifest is lost or damaged.
+    """Return the baseline; None, with a notice, if its manifest is lost or changed.
 
-    Without the manifest the holdings of the other side are unknown, so all content is carried.
+    The manifest lies in the state folder. Without it we do not know what the other side
+    holds, so all content is carried.
     """
     base = exports.baseline()
     if base is None:
@@ -203,9 +212,9 @@ def _reserve(run: RunContext, mode: Mode, base: ExportRecord | None) -> ExportRe
 
 
 def _void_if_made(run: RunContext, newest: ExportRecord | None) -> ExportRecord | None:
-    """Void a reserved number that has a bundle already; return the newest record then.
+    """Void the reserved number if a bundle of that number exists; return the newest record then.
 
-    Such a number shows that the state folder was set back.
+    Such a bundle means that the state folder was set back.
     """
     if newest is None or newest.status != "reserved":
         return newest
@@ -216,17 +225,17 @@ def _void_if_made(run: RunContext, newest: ExportRecord | None) -> ExportRecord 
 
 
 def _free_number(run: RunContext) -> int:
-    """Return the next number that ledger, mark and medium all show as free."""
+    """Return the next number above all that ledger, mark on the server or medium know."""
     newest = run.exports.newest()
     recorded = newest.sequence if newest else 0
     return max(recorded, _highest_made(run, above=recorded)) + 1
 
 
 def _highest_made(run: RunContext, *, above: int) -> int:
-    """Return the highest number above ``above`` that has a bundle, or 0.
+    """Return the highest number of a bundle that this state folder does not know; else 0.
 
-    The mark on the server names the bundle that was committed last. On the medium only bundles
-    with our own seal count. A number other than 0 gets a notice, since the ledger lacks its bundle.
+    Only numbers greater than ``above`` count, by our seal on the medium or by the mark on the
+    server, which names the bundle committed last. A number other than 0 gets a notice.
     """
     media = run.media.path(str(run.site.media.path))
     own = re.compile(rf"{re.escape(run.site.name)}-([1-9]\d{{0,8}})")
@@ -309,11 +318,10 @@ def _adopt_seal(run: RunContext, record: ExportRecord) -> ExportRecord:
 
 
 def _base_for_comparison(exports: Exports, site: Site, record: ExportRecord) -> ExportRecord | None:
-    """Return the base by which to judge whether anything changed since a bundle was made.
+    """Return the baseline to compare with when asking whether a bundle is still up to date.
 
-    It is the baseline of now, except for two changes of it that would not alter the bundle. With
-    ``baseline = "sent"``, sealing a bundle makes it the baseline. And a ``--full`` bundle is
-    independent of any baseline that existed when it was made.
+    Two new baselines do not outdate it: the bundle itself (with ``baseline = "sent"``), and, for a
+    bundle made with ``--full``, one accepted before it was made.
     """
     base = exports.baseline()
     is_own = site.policy.baseline == "sent" and base == record
@@ -326,9 +334,9 @@ def _base_for_comparison(exports: Exports, site: Site, record: ExportRecord) -> 
 def _answering_header(
     run: RunContext, record: ExportRecord, snapshot: ServerSnapshot, fingerprint: str
 ) -> Header | None:
-    """Return the header of a sealed bundle that answers this export, else None.
+    """Return the header of the last sealed bundle if the export may return it; else None.
 
-    A bundle answers if nothing has changed since it was made and it lies whole on the media.
+    It may if nothing changed since the bundle was made and it lies whole on the media.
     """
     if record.fingerprint != fingerprint or snapshot.facts.arrived_since:
         return None
@@ -353,9 +361,9 @@ def _whole_header(media: Host, site: Site, record: ExportRecord) -> Header | Non
 
 
 def _is_mended(server: Host, record: ExportRecord, snapshot: ServerSnapshot) -> bool:
-    """Return True if a file that the bundle had to leave out is good now.
+    """Return True if a file that was left out as wrong is right now.
 
-    Only the left-out files are read. A file can be repaired without a change of size or time.
+    Only such files are read: size and time need not show the repair.
     """
     pairs = compare_sorted(
         snapshot.content,

@@ -274,7 +274,7 @@ def _reference(exports: Exports, sequence: int | None) -> BundleReference | None
 
 
 def _baseline_entries(exports: Exports, draft: Draft) -> Iterator[Entry]:
-    """Yield the base's manifest entries without the files that its receipt lists as missing."""
+    """Yield the base's manifest entries, without the files that its receipt names as missing."""
     base = None if draft.base is None else exports.by_sequence(draft.base)
     if base is None:
         return iter(())

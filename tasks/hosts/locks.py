@@ -1,15 +1,16 @@
 """Locks of a server or of a medium, each as a file on it.
 
-The file names the lock's owner: a random id of the orchestrating machine, its boot, process number
-and process start, and the run. It contains no name of a host, user or computer, because the lock
-of a medium crosses the gap if a run is cut off.
+The file names the lock's owner: a random id of the orchestrating machine, the id of its boot, the
+process number and start, and the run. It names no host or user: if a run is killed, the medium's
+lock file travels over the gap with it.
 
-An owner is proved gone if it ran on this machine, and the machine has booted since, or the process
-does not exist any more, or its number belongs to a process with another start. Age alone never
+An owner is proved gone if it ran on this machine and one of these holds: the machine has booted
+since; no such process exists; that number is now a process with another start. Age alone never
 frees a lock.
 
-Takeover first locks a claim file named after the stale lock, then renames a new lock over it. So
-exactly one of several concurrent takeovers succeeds:
+To take over, lock a claim file named after the stale lock's content; then rename a new lock file
+over the stale one. So exactly one of several concurrent takeovers succeeds. A claim may itself be
+stale and is taken over the same way, four levels at most:
 
 | lock file | its owner | next step | result |
 |---|---|---|---|
@@ -91,7 +92,7 @@ def current_owner(*, machine: str, run: str, now: datetime) -> LockOwner:
 
 
 def is_gone(owner: LockOwner, us: LockOwner) -> bool:
-    """Return True if an owner is proved gone; False if that is unknown."""
+    """Return True if an owner is proved gone; False if it lives or that is unknown."""
     if owner.machine != us.machine:
         return False
     if owner.boot != us.boot:
@@ -160,7 +161,7 @@ class Lock:
         """Remove the lock if it is ours.
 
         The file is moved aside and read again before it is removed, because another run may take
-        the lock over between the first look and the removal.
+        the lock over between the first look and the removal; if it did, its lock is put back.
         """
         if not self.is_ours():
             return
@@ -279,7 +280,7 @@ def _tidy(lock: Lock) -> None:
 
 
 def _replace(host: Host, path: HostPath, owner: LockOwner) -> None:
-    """Rename our lock over another; at no moment is there no lock."""
+    """Rename our lock over another; a lock file exists at every moment."""
     beside = path.parent.joined(f"{path.name}.{owner.token}.new")
     host.create(beside, owner.content())
     host.rename([(beside, path)]).require_all()

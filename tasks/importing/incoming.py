@@ -1,4 +1,4 @@
-"""Incoming bundle: open it, judge its place in the chain, and prove its bytes.
+"""Open a bundle, judge its place in the chain, and prove it; nothing is changed.
 
 Opening checks one thing after the other, each before anything that it protects is read:
 
@@ -63,12 +63,14 @@ _NEIGHBOURS_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class IncomingBundle:
-    """A bundle on media whose seal is valid; its files are not proved yet.
+    """A bundle on media whose seal is good; its files are not proved yet.
+
+    For an import its place in the chain is known too.
 
     Attributes:
         opened: The opened bundle.
         folder: Our own folder of this bundle, for copies of its documents.
-        verdict: Its place in the chain; None if it is only verified.
+        verdict: Its place in the chain; None for the command ``verify``.
     """
 
     opened: OpenedBundle
@@ -87,7 +89,10 @@ class IncomingBundle:
 
     @property
     def work(self) -> WorkId:
-        """Key of this import's steps in the ledger, and name of its folder on the server."""
+        """Name under which the ledger keeps this import's steps.
+
+        Its folder on the server has the same name.
+        """
         return WorkId("import", self.header.sequence, bundle=self.digest.short)
 
     @property
@@ -102,12 +107,12 @@ class IncomingBundle:
 
     @property
     def is_superseded(self) -> bool:
-        """True if a newer bundle was imported since, so that this one only puts content back."""
+        """True if a newer bundle was imported since; then this import only restores content."""
         return self.verdict is not None and not self.verdict.is_newest
 
 
 def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> IncomingBundle:
-    """Open a bundle: check its seal and site and, to import it, its place in the chain.
+    """Open a bundle and check its seal and site; with ``to_import``, its place in the chain too.
 
     Args:
         run: The run.
@@ -122,7 +127,9 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
         SafetyError: The bundle has a later format.
         WrongSiteError: It is another site's, or the folders are not of one bundle.
         TrustError: It counts more approvals or declines than the format allows.
-        ChainError, BundleAgeError, ClockError: It is to be imported and does not fit the chain.
+        ChainError: It does not follow what was imported here (with ``to_import``).
+        BundleAgeError: It is older than the site accepts (with ``to_import``).
+        ClockError: It was made after now, or before its predecessor (with ``to_import``).
     """
     if "" in folders:
         raise PathMissingError(what="the bundle's folder", path="")
@@ -168,10 +175,9 @@ def _list_neighbours(host: Host, report: ReportDraft, bundles: list[HostPath]) -
 
 
 def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
-    """Judge a bundle's place in the chain; if it does not fit, look at the server's mark too.
+    """Judge a bundle; if it does not fit, compare the mark on the server as well.
 
-    The bundle may not fit because the state folder was lost or set back. The mark reveals that,
-    and then no other bundle would fit either, so the error names it.
+    The cause may be a lost or restored state folder, which another bundle would not help.
     """
     try:
         return _judge(run, opened)
@@ -194,11 +200,11 @@ def _judge(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
 
 
 def judge_again(run: RunContext, incoming: IncomingBundle) -> None:
-    """Judge the bundle again under the server's lock, since another import may have ended.
+    """Judge the bundle again: another import may have ended before we held the lock.
 
     Raises:
         ChainError: The bundle does not fit any more.
-        SafetyError: It still fits, with another verdict.
+        SafetyError: It still fits, but the verdict changed.
     """
     before, now = incoming.verdict, _judge(run, incoming.opened)
     if before is None or (now.kind, now.skipped, now.gap, now.is_newest) != (
@@ -215,7 +221,7 @@ def prove(run: RunContext, incoming: IncomingBundle) -> None:
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: The media differ
             from the seal; the report lists every fault.
-        TrustError: A sealed document breaks the format.
+        TrustError: A sealed document is not in the format.
     """
     folder = run.scratch / "verify"
     folder.mkdir()
@@ -250,10 +256,10 @@ def refuse_faults(report: ReportDraft, incoming: IncomingBundle) -> None:
 
 
 def require_countable(header: Header) -> None:
-    """Require, before anything is copied, that a header's counts are within the format's limits.
+    """Refuse a bundle with more decisions than the format allows, before anything is copied.
 
     Raises:
-        TrustError: It counts more approvals or declines than the format allows.
+        TrustError: Its header counts too many approvals or declines.
     """
     counts = header.counts
     for what, count, most in (

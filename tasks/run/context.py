@@ -44,7 +44,9 @@ MakeLookup = Callable[[Iterable[Entry]], ManifestLookup]
 
 @dataclass
 class RunContext:
-    """Resources that one run of a command has open. Used by one thread; closed by the run.
+    """Resources that one run of a command has open.
+
+    Used by one thread. Whoever opened it closes it.
 
     Attributes:
         site: The site file.
@@ -54,11 +56,13 @@ class RunContext:
         clock: Gives the time now, UTC.
         ledger: State of this side.
         server: The WSUS server.
-        media: This machine, where media are mounted.
+        media: The host on which media are mounted: always this machine.
         progress: Receives the progress of long steps.
         report: The report so far.
-        take_over: Reason for which a lock may be taken over; None: never.
-        waits_for: The wsusutil that the run waits for. It keeps working when the run is stopped.
+        take_over: A person's reason to take a lock from an owner who is not proved gone; None: take
+            it only from an owner who is.
+        waits_for: The wsusutil that this run waits for now, or None. It keeps working if the run is
+            stopped.
         wait_line_seconds: Interval at which a wait for wsusutil logs a line.
     """
 
@@ -108,7 +112,10 @@ class RunContext:
 
     @property
     def known_disk(self) -> ContentDiskFolders | None:
-        """Our folders on the content disk of the newest scan; None before the first scan."""
+        """Our folders on the content disk; None if nothing names the content folder yet.
+
+        The folder is ``server.content_dir``, else the one that the last scan remembered.
+        """
         content_dir = self.site.server.content_dir or self.ledger.content_dir
         return self.folders.on_content_disk(self.server.path(content_dir)) if content_dir else None
 
@@ -136,7 +143,7 @@ class RunContext:
 
     @cached_property
     def scratch(self) -> Path:
-        """Folder on this machine for this run alone; removed when the run ends."""
+        """Temporary folder of this run, on this machine; removed when the run ends."""
         folder = make_scratch(
             self.site.state_dir / "work",
             machine=self.ledger.machine,
@@ -153,7 +160,7 @@ class RunContext:
         return listing
 
     def look_up_in(self, entries: Iterable[Entry]) -> ManifestLookup:
-        """Make a look-up of manifest entries by digest; removed when the run ends."""
+        """Store manifest entries so that they are found by digest; removed when the run ends."""
         lookup = ManifestLookup(self._scratch_file())
         self._open.callback(lookup.close)
         return lookup.fill(entries)
@@ -240,7 +247,7 @@ def open_run_context(
 
 
 def _require_owner(ledger: Ledger, site: Site) -> None:
-    """Require that a state folder belongs to this site and side, since chains must not mix.
+    """Require that the state folder belongs to this site and side, so that two chains never mix.
 
     Raises:
         SiteFileError: The folder holds the state of another site or side.

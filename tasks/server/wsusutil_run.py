@@ -41,8 +41,8 @@ from tasks.run.report import ReportDraft
 from tasks.server.queries import read_revisions, read_running_server
 from tasks.server.running_wsusutil import find_running, job_name, require_no_wsusutil, running_job
 
-_FIRST_PAUSE_SECONDS = 0.05
-_LONGEST_PAUSE_SECONDS = 10.0
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 10.0
 _SETTLE_SECONDS = 15
 # A process that has ended may stand in the process list a little longer.
 _SEEN_GONE_SECONDS = 0.2
@@ -155,7 +155,7 @@ def wait_for(run: RunContext, attempt: Attempt) -> Ending:
     """
     job = run.server.path(attempt.job)
     run.waits_for = running_job(run.server, job)
-    pause = _FIRST_PAUSE_SECONDS
+    pause = FIRST_PAUSE_SECONDS
     notice_at = time.monotonic() + run.site.server.command_limit_hours * 3_600
     line_at = time.monotonic() + run.wait_line_seconds
     while (status := run.server.poll_detached(job)).state == "running":
@@ -169,7 +169,7 @@ def wait_for(run: RunContext, attempt: Attempt) -> Ending:
             )
             notice_at = float("inf")
         time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS, run.wait_line_seconds)
+        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS, run.wait_line_seconds)
     run.waits_for = None
     return Ending(status, _read_log(run.server, attempt))
 
