@@ -2,8 +2,8 @@
 
 A script runs as a detached job in a folder, so that neither a broken connection nor a kill of this
 process stops it half-way. A rerun in the same folder first waits for a script that still runs, so
-that two never work there at the same time. ``place-files`` and ``hash-files`` over SSH to Windows
-have a new folder for each call, so that a rerun of them does not wait.
+that two never work there at the same time. ``hash-files`` and ``place-files`` have a new folder for
+each call, so that a rerun of them does not wait.
 """
 
 from __future__ import annotations
