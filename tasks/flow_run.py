@@ -54,7 +54,7 @@ class FlowRun:
         self._side = side
         self._take_over = take_over
         self._context: RunContext | None = None
-        self._refusal: Exception | None = None
+        self._opening_error: Exception | None = None
 
     @property
     def context(self) -> RunContext:
@@ -63,8 +63,8 @@ class FlowRun:
         Raises:
             Exception: The error that kept the run from opening.
         """
-        if self._refusal is not None:
-            raise self._refusal
+        if self._opening_error is not None:
+            raise self._opening_error
         if self._context is None:
             raise LookupError("the run is not open")
         return self._context
@@ -82,13 +82,13 @@ class FlowRun:
                 take_over=self._take_over,
             )
         except (AirGapError, OSError, sqlite3.Error) as refusal:
-            self._refusal = refusal
+            self._opening_error = refusal
             return self
         try:
             begin_run(self._context)
             name_run(None, self._context.site.name)
         except Exception as fault:  # noqa: BLE001  __exit__ reports it like an error of a step
-            self._refusal = fault
+            self._opening_error = fault
         return self
 
     def __exit__(
@@ -97,7 +97,7 @@ class FlowRun:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        """Write and show the report of any end, and let the flow go on to ``final_state``.
+        """Write the report of every end, show it unless a person stopped the run, and go on.
 
         A stop by a person (Ctrl-C, a signal, a cancel in the pages) is an end too. Any other
         ``BaseException`` that is not an ``Exception`` propagates.
@@ -108,7 +108,7 @@ class FlowRun:
         if error is not None and not isinstance(error, Exception):
             self._close()
             return False
-        self.report = self._end(error or self._refusal)
+        self.report = self._end(error or self._opening_error)
         _reports.get([]).append(self.report)
         if _was_stopped(self.report):
             return True  # Prefect's server may be stopping too; the final state has the message
@@ -139,8 +139,8 @@ class FlowRun:
 
     def _end(self, error: Exception | None) -> CommandReport:
         if self._context is None:
-            refusal = error or self._refusal or RuntimeError("the run was never opened")
-            return failure_report(self._command, refusal, site=self._site)
+            cause = error or self._opening_error or RuntimeError("the run was never opened")
+            return failure_report(self._command, cause, site=self._site)
         fault = None if error is None else server_fault(error) or error
         report = close_run(self._context, fault)
         self._close()
@@ -152,8 +152,8 @@ class FlowRun:
         try:
             self._context.close()
         except (AirGapError, OSError, sqlite3.Error) as fault:
-            # Neither a lock that was not released (it is free once this process has ended) nor a
-            # digest that was not cached (its file is read again) changes how the run ended.
+            # A lock that was not released is taken over by the next run on this machine; a file
+            # whose digest was not cached is read again. Neither changes how the run ended.
             log.warning("%s", fault)
 
 

@@ -1,8 +1,9 @@
 """Step of a flow: a Prefect task under a name that a person understands.
 
 Prefect caches no results, because a cached result says nothing about the disk that is plugged in
-now. The ledger records finished steps, and a step checks on server or disk that its result is still
-there; then it returns ``already_done``, and the page shows the state ``Found done``.
+now. Open draft, Export metadata and Load metadata check in the ledger, and on server or disk, that
+their result of an earlier run is still there; then they return ``already_done``, and the page shows
+the state ``Found done``.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def step(name: str) -> Callable[[Callable[P, R | State[R]]], Step[P, R]]:
             persist_result=False,
             retries=_RETRIES,
             retry_delay_seconds=_RETRY_DELAY_SECONDS,
-            retry_condition_fn=_may_pass,
+            retry_condition_fn=_is_retryable,
         )
 
     return decorate
@@ -91,7 +92,7 @@ def already_done(result: R) -> State[R]:
     return Completed(name="Found done", message="done before", data=result)
 
 
-def _may_pass(_task: object, _run: TaskRun, state: State[object]) -> bool:
+def _is_retryable(_task: object, _run: TaskRun, state: State[object]) -> bool:
     error = state.result(raise_on_failure=False)
     return isinstance(error, AirGapError) and error.retryable
 

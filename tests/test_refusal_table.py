@@ -18,6 +18,7 @@ from tasks.hosts.script_run import ScriptSetup
 from tasks.hosts.ssh_login import KEEP_ALIVE_SECONDS
 from tasks.hosts.ssh_transfer import WINDOW_BYTES
 from tasks.hosts.waiting import Patience
+from tasks.server import cleanup
 from tasks.server.queries import BATCH_SECONDS
 from tasks.server.wsusutil_run import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from tasks.site.settings import ServerSection
@@ -195,7 +196,7 @@ def test_times_of_a_lost_connection_are_those_of_the_code() -> None:
         ),
         "script poll": (
             *(ScriptSetup().pace.longest_seconds, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),
-            *(minutes, BATCH_SECONDS / 3_600),
+            *(minutes, BATCH_SECONDS / 3_600, cleanup._READ_SECONDS / 60),
         ),
         "Prefect retry": (retries, *delays),
         "the next run": (),

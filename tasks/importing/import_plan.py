@@ -44,13 +44,13 @@ from tasks.server.snapshot import ServerSnapshot, content_choice
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """All changes of an import, decided before the first of them.
+    """Approvals and deletions of an import, as planned before its first change.
 
     Attributes:
         approvals: Plan of approvals and declines.
         deletes: Files that a mirror deletes.
         inputs: Inputs of the approval plan.
-        confirmed: Digest by which a person confirmed the plan; None if no confirmation is needed.
+        confirmed: Digest by which a person confirmed the plan; None before that, or if not needed.
     """
 
     approvals: ApprovalPlan

@@ -32,7 +32,7 @@ _SPARE_ROOM_BYTES = 64 * 1_048_576
 class TrustedBundle:
     """A bundle that is proved to its last byte.
 
-    Its documents are copied to our own disk, its content lies in the intake.
+    Its documents are copied to our own disk; its content lies in the intake, or in place already.
 
     Attributes:
         incoming: The bundle as it was opened.

@@ -238,8 +238,7 @@ _RULES: tuple[tuple[Literal["both", "disconnected"], Callable[[ServerFacts], boo
         Unfit(
             "its content folder is a network share, on which permissions and renames do not work "
             "as on a local disk",
-            "Set server.content_dir in the site file to the folder as the file server itself sees "
-            "it, or move the content with `wsusutil movecontent`.",
+            "Move the content to a disk of the server itself with `wsusutil movecontent`.",
         ),
     ),
 )
