@@ -49,7 +49,8 @@ class HashCache:
             HostFileError: The file cannot be opened.
         """
         self._path = path
-        self._pending: list[tuple[str, int, int, str, bytes, bytes, str]] = []
+        # Rows by path. A scan of the same run sees them too: its files count as proved only then.
+        self._pending: dict[str, tuple[str, int, int, str, bytes, bytes, str]] = {}
         try:
             self._connection = _open(path)
         except sqlite3.DatabaseError as error:
@@ -66,13 +67,16 @@ class HashCache:
 
     def lookup(self, file: ContentFile) -> FileDigests | None:
         """Return the digests of a file that has not changed since it was hashed; else None."""
-        row = self._first(_LOOKUP, (file.path.text, file.size_bytes, file.mtime_ns, file.file_id))
+        key = (file.path.text, file.size_bytes, file.mtime_ns, file.file_id)
+        pending = self._pending.get(file.path.text)
+        row = self._first(_LOOKUP, key) if pending is None or pending[:4] != key else pending[4:6]
         if row is None:
             return None
         return FileDigests(ContentDigest(row[0]), Blake3(row[1]), file.size_bytes)
 
     def knows(self, digest: ContentDigest) -> bool:
         """Return True if any file with this digest was ever hashed here."""
+        self.flush()
         query = "SELECT 1 FROM hashed WHERE sha1 = ? LIMIT 1"
         return self._first(query, (digest.raw,)) is not None
 
@@ -80,16 +84,14 @@ class HashCache:
         """Add digests that were just computed from these files' bytes."""
         hashed_at = now.isoformat()
         for file, digests in files:
-            self._pending.append(
-                (
-                    file.path.text,
-                    file.size_bytes,
-                    file.mtime_ns,
-                    file.file_id,
-                    digests.sha1.raw,
-                    digests.blake3.raw,
-                    hashed_at,
-                )
+            self._pending[file.path.text] = (
+                file.path.text,
+                file.size_bytes,
+                file.mtime_ns,
+                file.file_id,
+                digests.sha1.raw,
+                digests.blake3.raw,
+                hashed_at,
             )
             if len(self._pending) >= BATCH_FILES:
                 self.flush()
@@ -101,7 +103,8 @@ class HashCache:
         try:
             self._connection.execute("BEGIN")
             self._connection.executemany(
-                "INSERT OR REPLACE INTO hashed VALUES (?, ?, ?, ?, ?, ?, ?)", self._pending
+                "INSERT OR REPLACE INTO hashed VALUES (?, ?, ?, ?, ?, ?, ?)",
+                self._pending.values(),
             )
             self._connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:

@@ -27,6 +27,7 @@ from tasks.names import Side
 from tasks.revision import RevisionId
 from tasks.run.context import MakeLookup, RunContext
 from tasks.server import queries, wsusutil_run
+from tasks.server.content_scan import prove_content
 from tasks.server.running_wsusutil import require_no_wsusutil
 
 # If a hundredth of the package is missing, such a sample misses it once in five hundred million.
@@ -124,7 +125,8 @@ def _to_place(imports: Imports, bundle: TrustedBundle, make_lookup: MakeLookup) 
 def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> ContentListing:
     """List WsusContent anew, and cache the digests of the files that were just placed.
 
-    Their bytes were proved on the way from the media.
+    Their bytes were proved on the way from the media. A file that changed meanwhile is read: the
+    receipt must not call a file missing that was not looked at.
     """
     after = run.new_listing(listing.content_dir)
     after.fill(scan(run.server, listing.content_dir, remembered=run.hash_cache.lookup))
@@ -144,6 +146,7 @@ def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing)
     ]
     run.hash_cache.remember(batch, now=run.clock())
     after.record_digests(batch)
+    prove_content(run, after)
     return after
 
 

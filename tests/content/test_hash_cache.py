@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,19 @@ def test_a_memory_that_cannot_be_opened_is_thrown_away(
         memory.flush()
     with HashCache(path) as memory:
         assert memory.knows(first.name.digest)
+
+
+def test_a_digest_is_seen_as_soon_as_it_is_remembered(tmp_path: Path) -> None:
+    """Else a second scan of the run counts the file as not proved, and a receipt as missing."""
+    path, (first, second, *_) = _filled(tmp_path)
+    path.unlink()
+    with HashCache(path) as memory:
+        memory.remember([(first, _digests(first))], now=NOW)
+        assert memory.lookup(first) == _digests(first)
+        assert memory.lookup(replace(first, mtime_ns=first.mtime_ns + 1)) is None
+        assert memory.lookup(second) is None
+        assert memory.knows(first.name.digest)
+        assert not memory.knows(second.name.digest)
 
 
 def _look_up(memory: HashCache, found: list[ContentFile]) -> None:

@@ -128,6 +128,19 @@ def test_content_is_placed_once_and_counts_as_proved_there(
     assert listing.totals()[0] == 3
 
 
+def test_a_file_that_lay_there_before_counts_as_proved_after_placing_too(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    """Else the receipt of an import that was killed here calls it missing."""
+    earlier = side.write_content(b"of an earlier bundle")
+    place_content(side.run, delivery, side.list_content())
+
+    present = list_placed(side.run, delivery, side.list_content()).look_up(earlier)
+
+    assert present is not None
+    assert present.is_valid
+
+
 def test_content_that_is_not_in_the_intake_any_more_fails_and_the_rest_stays_placed(
     side: DisconnectedSide, delivery: TrustedBundle
 ) -> None:
