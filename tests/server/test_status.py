@@ -152,7 +152,7 @@ def test_a_wsusutil_at_work_is_named_and_is_the_next_step(tmp_path: Path) -> Non
     process = {"process_id": 7, "command_line": "WsusUtil.exe reset", "since": None}
     report = status_of(tmp_path, Side.DISCONNECTED, wsusutil=[process])
     assert "process 7" in str(report.details["At work on the server"])
-    assert "WSUS is not asked beside it" in str(report.details["At work on the server"])
+    assert "WSUS is not queried beside it" in str(report.details["At work on the server"])
     assert report.next_step == REMEDY
 
 
