@@ -226,6 +226,19 @@ def _decide_in_all_ways(lab: Lab) -> None:
         terms = next(row for row in current if row.license_required and not row.declined)
         approval_actions.accept_license(server, terms.update_id, terms.revision)
         approval_actions.approve(server, (terms.update_id, terms.revision), "Install", group_id)
+    _wait_for_content(lab, terms.update_id)  # an approval without its content would be parked
+
+
+def _wait_for_content(lab: Lab, update_id: str) -> None:
+    """Wait until the content agent of staging has fetched the files of an approved update."""
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        with lab.server("staging") as server:
+            rows = update_search.search_updates(server, Scope())
+            if any(row.state == "Ready" for row in rows if row.update_id == update_id):
+                return
+        time.sleep(0.5)
+    raise AssertionError(f"the files of {update_id} were not fetched")
 
 
 def test_whatever_the_server_refuses_is_named_and_done_once_it_is_cured(small_lab: Lab) -> None:
