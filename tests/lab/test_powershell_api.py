@@ -239,11 +239,14 @@ def test_the_settings_of_synchronisation_and_proxy_can_be_read_and_saved(pair: P
         "True|False|https://sws.update.microsoft.com|4002||8530|False|False||80|True|False|False"
         "||443|False|False|False"
     )
+    after = (
+        "False|True|https://fe2.update.microsoft.com|4000|wsus0|8531|True|True|proxy|3128|False"
+        "|True|True|proxy-ssl|8443|True|True|True"
+    )
     assert run_admin_script(pair, "change-network-settings") == [
         before,
         before,
-        "False|True|https://fe2.update.microsoft.com|4000|wsus0|8531|True|True|proxy|3128|False"
-        "|True|True|proxy-ssl|8443|True|True|True",
+        after,
         "https://sws.update.microsoft.com 4002 Int64",
     ]
 
