@@ -25,7 +25,7 @@ from tasks.content.names import Blake3, ContentDigest, ContentName
 from tasks.hosts.host import MOST_NAMES
 from tasks.importing.incoming import require_countable
 from tasks.metadata import update_xml
-from tasks.metadata.gzip_stream import Limits
+from tasks.metadata.limits import Limits
 from tasks.refusals import SafetyError, SealError, TrustError
 from tests.support.bundles import Workshop
 

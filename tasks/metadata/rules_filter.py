@@ -1,0 +1,238 @@
+"""Leave the applicability rules of updates out of a package's XML before it is parsed.
+
+Rules are almost all of a package: one cumulative update carries 47 MB of them. Nobody here needs
+them, and a parser is some twenty times slower than the search for their end tag.
+
+The filter drops bytes only where the parser itself has just reported the start tag of
+``ApplicabilityRules`` as a child of an update. From there on it looks for the end tag with the same
+name. In XML a bare ``<`` begins a tag, a comment, a CDATA section or an instruction and nothing
+else, and in escaped text the same holds for ``&lt;``. So the end tag is exact as long as comments,
+sections and instructions are jumped over and nested elements of that name are counted, which this
+does. Not checked is whether the rules are well-formed: they are WSUS's to read.
+
+Rules that stand in a CDATA section or are written otherwise (``&#60;``, UTF-16) are not recognised
+and go to the parser, which is slower and gives the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+RULES = "ApplicabilityRules"
+TEXTS = "LocalizedPropertiesCollection"
+
+# Names whose tags can end what is needed, each with True if it is the end tag.
+_SIGNS = {RULES.encode(): False, b"LocalizedProperties": True}
+_BEFORE = re.compile(rb"(<|&lt;)(/?)([A-Za-z_][\w.-]{0,60}:)?\Z")
+_NAME_CHARACTER = re.compile(rb"[\w.:-]")
+# Bytes before a name that belong to its tag: "&lt;/" and the longest prefix that is recognised.
+_BEFORE_BYTES = 5 + 62
+# Bytes that are always kept for the next piece, so that nothing that is searched for is cut.
+_TAIL_BYTES = _BEFORE_BYTES + max(len(RULES), len(TEXTS)) + 5
+_LONGEST_TAG = 8 * 1024
+
+
+class RulesError(ValueError):
+    """The rules do not end, or hold a DOCTYPE; the caller adds update and package."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One way to write markup: as it is, or escaped."""
+
+    less: bytes
+    ends: tuple[bytes, ...]
+
+    def jumps(self) -> dict[bytes, tuple[bytes, ...]]:
+        """Beginnings of what can contain any text, and the ends of each."""
+        return {
+            self.less + b"!--": tuple(b"--" + end for end in self.ends),
+            self.less + b"![CDATA[": tuple(b"]]" + end for end in self.ends),
+            self.less + b"?": tuple(b"?" + end for end in self.ends),
+        }
+
+
+_FORMS = {b"<": _Form(b"<", (b">",)), b"&lt;": _Form(b"&lt;", (b"&gt;", b">"))}
+_JUMPS = {less: form.jumps() for less, form in _FORMS.items()}
+
+
+@dataclass(slots=True)
+class _Part:
+    """The rest of an element, which is being left out.
+
+    Attributes:
+        name: Local name of the element.
+        prefix: The prefix of the tag with its colon, or empty.
+        nested: Number of open elements of the same name inside.
+        until: Ends of the comment, section or instruction that the position is in.
+    """
+
+    name: bytes
+    form: _Form
+    prefix: bytes
+    nested: int = 0
+    until: tuple[bytes, ...] = ()
+
+
+class RulesFilter:
+    """A filter between the bytes of a package and its parser.
+
+    Args:
+        parse: Takes bytes; everything they contain is reported before it returns.
+        find_needless: Tells the local name of the open element whose rest nobody needs, judged by
+            the last thing that was reported; "" if there is none. It is told whether the tag is
+            escaped.
+    """
+
+    def __init__(self, parse: Callable[[bytes], None], find_needless: Callable[[bool], str]) -> None:
+        self._parse = parse
+        self._find_needless = find_needless
+        self._rest = b""
+        self._part: _Part | None = None
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes; the last few are kept until more come.
+
+        Raises:
+            RulesError: The part does not end, or holds a DOCTYPE.
+        """
+        data, self._rest = self._rest + piece, b""
+        at: int | None = 0
+        signs = dict.fromkeys(_SIGNS, -1)
+        while at is not None:
+            at = self._pass_on(data, at, signs) if self._part is None else self._skip(data, at)
+
+    def close(self) -> None:
+        """Pass on what was kept.
+
+        Raises:
+            RulesError: A part does not end.
+        """
+        if self._part is not None:
+            raise RulesError(f"its {self._part.name.decode()} does not end")
+        self._parse(self._rest)
+
+    def _pass_on(self, data: bytes, begin: int, signs: dict[bytes, int]) -> int | None:
+        """Parse up to the next tag behind which something may be needless.
+
+        Args:
+            signs: The next position of each name that such a tag has, to find it only once.
+
+        Returns:
+            The position, or None if all of the bytes are used or kept.
+        """
+        for sign, found in signs.items():
+            if found < begin:
+                at = data.find(sign, begin)
+                signs[sign] = at if at >= 0 else len(data)
+        name = min(signs, key=signs.__getitem__)
+        at = signs[name]
+        if at == len(data):
+            self._pass_and_keep(data, begin, len(data) - _TAIL_BYTES)
+            return None
+        after = at + len(name)
+        before = _BEFORE.search(data, max(begin, at - _BEFORE_BYTES), at)
+        if before is None or bool(before[2]) != _SIGNS[name]:
+            self._parse(data[begin:after])
+            return after
+        form = _FORMS[before[1]]
+        end = _find_first(data, form.ends, at)
+        if end is None:  # the tag is not complete
+            if len(data) - at < _LONGEST_TAG:
+                self._pass_and_keep(data, begin, before.start())
+                return None
+            end = after
+        # In two steps, because the parser must change its mind by this tag alone: inside a comment,
+        # for example, what looks like a tag is none.
+        is_escaped = form.less != b"<"
+        self._parse(data[begin : before.start()])
+        was_needless = self._find_needless(is_escaped)
+        self._parse(data[before.start() : end])
+        needless = self._find_needless(is_escaped)
+        if needless and not was_needless:
+            self._part = _Part(needless.encode(), form, before[3] or b"")
+        return end
+
+    def _pass_and_keep(self, data: bytes, begin: int, end: int) -> None:
+        if end > begin:
+            self._parse(data[begin:end])
+        self._rest = data[max(begin, end) :]
+
+    def _skip(self, data: bytes, begin: int) -> int | None:
+        """Leave out bytes up to the end tag or a jump; return the position, or None at the end."""
+        part = self._part
+        assert part is not None  # noqa: S101 # the caller has looked
+        if part.until:
+            end = _find_first(data, part.until, begin)
+            self._require_text(data, begin, len(data) if end is None else end)
+            if end is None:
+                return self._keep(data, begin, len(data))
+            part.until = ()
+            return end
+        name = data.find(part.name, begin)
+        stop = name if name >= 0 else len(data)
+        self._require_text(data, begin, stop)
+        at = _find_declaration(data, part.form.less, begin, stop)
+        if at is not None:
+            return self._jump(data, at, part)
+        if name < 0 or name + len(part.name) == len(data):
+            return self._keep(data, begin, stop)
+        return self._meet_name(data, name, part)
+
+    def _keep(self, data: bytes, begin: int, end: int) -> None:
+        """Keep the bytes around ``end``, which the next piece may complete."""
+        self._rest = data[max(begin, end - _TAIL_BYTES) :]
+
+    def _require_text(self, data: bytes, begin: int, end: int) -> None:
+        """Refuse markup of the package inside rules that are escaped: their text ends there."""
+        if self._part is not None and self._part.form.less != b"<":
+            if data.find(b"<", begin, end) >= 0:
+                raise RulesError(f"its {self._part.name.decode()} does not end")
+
+    def _jump(self, data: bytes, at: int, part: _Part) -> int | None:
+        """Begin a comment, section or instruction."""
+        for opening, ends in _JUMPS[part.form.less].items():
+            if data.startswith(opening, at):
+                part.until = ends
+                return at + len(opening)
+        if len(data) - at < _TAIL_BYTES:
+            return self._keep(data, at, at)
+        raise RulesError(f"its {part.name.decode()} has a declaration, which no document of WSUS has")
+
+    def _meet_name(self, data: bytes, name: int, part: _Part) -> int | None:
+        """Look whether a name belongs to the end tag, or to an element of the same name inside."""
+        after = name + len(part.name)
+        closing = part.form.less + b"/" + part.prefix
+        opening = part.form.less + part.prefix
+        if _NAME_CHARACTER.match(data, after):
+            return after
+        if data.endswith(closing, 0, name):
+            if part.nested == 0:
+                self._part = None
+                return name - len(closing)
+            part.nested -= 1
+        elif data.endswith(opening, 0, name):
+            end = _find_first(data, part.form.ends, after)
+            if end is None:
+                return self._keep(data, 0, name)
+            part.nested += not data[after:end].rstrip(b">").removesuffix(b"&gt;").endswith(b"/")
+        return after
+
+
+def _find_first(data: bytes, needles: tuple[bytes, ...], begin: int) -> int | None:
+    """Find the first end of any needle."""
+    ends = [at + len(needle) for needle in needles if (at := data.find(needle, begin)) >= 0]
+    return min(ends, default=None)
+
+
+def _find_declaration(data: bytes, less: bytes, begin: int, end: int) -> int | None:
+    """Find the first ``<!`` or ``<?``, in the form that ``less`` has."""
+    positions = (
+        data.find(less + sign, begin, end)
+        for sign in (b"!", b"?")
+        # Both signs are rare, and one byte is found much faster than five.
+        if data.find(sign, begin, end) >= 0
+    )
+    return min((at for at in positions if at >= 0), default=None)
