@@ -215,8 +215,8 @@ class PackageLimitError(PackageError):
     kind = "package-limit"
     template = "metadata package {path}: {where} exceeds a limit of this program: {reason}"
     remedy = (
-        "wsusutil and the package may be sound: tell the authors of this program the update and the "
-        "limit; to go on without that update, decline it and delete it with the Server Cleanup "
+        "wsusutil and the package may be sound: tell the authors of this program the update and "
+        "the limit; to go on without that update, decline it, delete it with the Server Cleanup "
         "Wizard of the staging server, then export again."
     )
 

@@ -96,6 +96,6 @@ class GzipStream:
         allowed = max(limits.free_bytes, limits.ratio * self.package_bytes)
         if self.plain_bytes > allowed:
             raise StreamLimitError(
-                f"it has more than {limits.ratio} bytes of XML per byte of package, like a gzip bomb"
+                f"it has more than {limits.ratio} bytes of XML per byte of package: a gzip bomb?"
             )
         return piece

@@ -9,9 +9,9 @@ the package's list of an update's files. The reader takes them from all of these
 * The API marks such a file with ``IsEula``, and its type is ``None``.
 
 The language is therefore the one that the XML writes, else the one of the original name. Where
-neither tells it, it is ``UNKNOWN_LANGUAGE``: nobody can tell from the package which server needs the
-file, so it is not counted as needed. The server is asked instead, whose state of the update says
-whether its licence terms are there.
+neither tells it, it is ``UNKNOWN_LANGUAGE``, and the file is not counted as needed. The staging
+server answers instead: WSUS downloads licence terms only in its enabled languages, so a file that
+it has is needed, and a file that it never had is not.
 """
 
 from __future__ import annotations
@@ -47,18 +47,17 @@ def language_in_name(name: str) -> str:
 def recognise(files: Iterable[DescribedFile], *, has_license: bool) -> Iterator[DescribedFile]:
     """Yield the files of an update, with kind and language of its licence terms.
 
-    Args:
-        has_license: True if the update names licence terms (``EulaID``).
+    ``has_license`` is True if the update names licence terms (``EulaID``).
     """
     for file in files:
-        is_license = file.kind == "license" or is_terms(file.name, has_license=has_license)
+        is_license = file.kind == "license" or is_terms(file.name, has_license)
         if is_license:
             yield replace(file, kind="license", language=terms_language(file.language, file.name))
         else:
             yield replace(file, language="" if file.language in _ANY_LANGUAGE else file.language)
 
 
-def is_terms(name: str, *, has_license: bool) -> bool:
+def is_terms(name: str, has_license: bool) -> bool:  # noqa: FBT001 # SQLite calls it too
     """Return True if a file that nothing else marks is one with licence terms, by its name."""
     return has_license and name.lower().endswith(_EXTENSIONS)
 

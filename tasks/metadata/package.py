@@ -36,8 +36,8 @@ from tasks.metadata.model import (
     PackageUpdate,
     UpdateMetadata,
 )
-from tasks.metadata.rules_filter import RulesError, RulesFilter
-from tasks.metadata.update_xml import Attributes, MetadataError, MetadataLimitError
+from tasks.metadata.xml_filter import FilterError, XmlFilter
+from tasks.metadata.update_files import Attributes, MetadataError, MetadataLimitError
 from tasks.metadata.xml_parser import MetadataParser, XmlError, XmlLimitError, XmlParser
 from tasks.progress import Progress, Silence
 
@@ -106,7 +106,7 @@ class _Reader:
         self._metadata: MetadataParser | None = None  # while MetaData is open
         self._metadata_parser = MetadataParser(limits)
         self._parser = XmlParser(self, limits)
-        self._filter = RulesFilter(self._parser.feed, self._find_needless)
+        self._filter = XmlFilter(self._parser.feed, self._find_needless)
         self._last_item_end = 0
 
     def items(self) -> Iterator[PackageItem]:
@@ -123,7 +123,7 @@ class _Reader:
             self._close()
         except (StreamLimitError, XmlLimitError, MetadataLimitError) as error:
             self._stop_at_limit(str(error))
-        except (MetadataError, RulesError) as error:
+        except (MetadataError, FilterError) as error:
             self._refuse(f"{self._where()}: {error}")
         except XmlError as error:
             where = "" if self._metadata is None else f"{self._where()}: "

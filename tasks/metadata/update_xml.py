@@ -12,8 +12,6 @@ as the signs of an express file are inferred.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,38 +19,26 @@ from functools import lru_cache
 
 from tasks.metadata import license_files
 from tasks.metadata.limits import Limits
-from tasks.metadata.model import BundledChild, DescribedFile, FileKind, UpdateMetadata
-from tasks.metadata.rules_filter import RULES, TEXTS
+from tasks.metadata.model import BundledChild, DescribedFile, UpdateMetadata
+from tasks.metadata.xml_filter import RULES, TEXTS
+from tasks.metadata.update_files import (
+    Attributes,
+    MetadataError,
+    MetadataLimitError,
+    OpenFile,
+    described,
+    language,
+    word,
+)
 
 _GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 _KB_NUMBER = re.compile(r"(?:KB)?(\d{5,8})", re.IGNORECASE)
 _KB_IN_TITLE = re.compile(r"\bKB(\d{5,8})\b", re.IGNORECASE)
 TITLE_CHARACTERS = 1_000
-_WORD_CHARACTERS = 100
 _DEFAULT_LANGUAGE = "DefaultPropertiesLanguage"
 # More text than this is read of no element; a title may be indented and is cut afterwards.
 _TEXT_CHARACTERS = 16 * TITLE_CHARACTERS
 ANY_LANGUAGE = frozenset({"", "all", "neutral"})
-
-Attributes = dict[str, str]
-
-
-class MetadataError(ValueError):
-    """A required part of an update's XML is missing; the caller adds update and package."""
-
-
-class MetadataLimitError(MetadataError):
-    """An update's XML exceeds a limit; the caller adds update and package."""
-
-
-@dataclass(slots=True)
-class _File:
-    """A file element that is open."""
-
-    attributes: Attributes
-    is_license: bool
-    language: str = ""
-    digests: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -102,7 +88,7 @@ class UpdateReader:
         self._rules_name = ""
         self._has_begun = False
         self._language, self._title = "", ""
-        self._file: _File | None = None
+        self._file: OpenFile | None = None
         self._entries = 0
         self.depth = 0
         self._is_rules = False  # the last event is the start of the update's rules
@@ -119,7 +105,7 @@ class UpdateReader:
         if self._skipped or not self._stack or self._stack[-1] is not self._texts:
             return ""
         properties = self._read.properties
-        is_titled = bool(self._read.titles.get(_language(properties.get(_DEFAULT_LANGUAGE, ""))))
+        is_titled = bool(self._read.titles.get(language(properties.get(_DEFAULT_LANGUAGE, ""))))
         return TEXTS if is_titled and "EulaID" not in properties else ""
 
     def open(self) -> None:
@@ -142,9 +128,8 @@ class UpdateReader:
             self._skipped += 1
             self._is_rules = False
             return
-        if not self._stack:
-            if self._begin(name):
-                return
+        if not self._stack and self._begin(name):
+            return
         node = self._stack[-1].children.get(name)
         if node is None:
             self._skipped = 1
@@ -159,6 +144,10 @@ class UpdateReader:
         """Take text."""
         if not self._skipped and len(self._parts) < _TEXT_CHARACTERS:
             self._parts.append(data[:_TEXT_CHARACTERS])
+
+    def doctype(self) -> None:
+        """Refuse a DOCTYPE; inside the root that updates share the parser itself refuses it."""
+        raise MetadataError("it has a DOCTYPE")
 
     def end(self, _name: str) -> None:
         """Take the end of an element.
@@ -192,15 +181,15 @@ class UpdateReader:
         read = self._read
         properties = read.properties
         title = _choose_title(read.titles, properties.get(_DEFAULT_LANGUAGE, ""))
-        license_id = _word(properties.get("EulaID", ""))
+        license_id = word(properties.get("EulaID", ""))
         return UpdateMetadata(
             identity=read.identity,
             title=title,
             kb=_kb(read.kb, title),
-            update_type=_word(properties.get("UpdateType", "")),
-            severity=_word(properties.get("MsrcSeverity", "")),
-            publication=_word(properties.get("PublicationState", "")),
-            created=_word(properties.get("CreationDate", "")),
+            update_type=word(properties.get("UpdateType", "")),
+            severity=word(properties.get("MsrcSeverity", "")),
+            publication=word(properties.get("PublicationState", "")),
+            created=word(properties.get("CreationDate", "")),
             is_deployable=properties.get("ExplicitlyDeployable", "").lower() in {"true", "1"},
             license_id=license_id,
             languages=frozenset(read.languages) - ANY_LANGUAGE,
@@ -244,7 +233,7 @@ class UpdateReader:
     def take_language(self, text: str) -> None:
         """Take a language of the update."""
         self._count()
-        self._read.languages.add(_language(text))
+        self._read.languages.add(language(text))
 
     def begin_localized(self, _attributes: Attributes) -> None:
         """Begin the texts of one language."""
@@ -252,7 +241,7 @@ class UpdateReader:
 
     def take_localized_language(self, text: str) -> None:
         """Take the language of localised texts."""
-        self._language = self._language or _language(text)
+        self._language = self._language or language(text)
 
     def take_title(self, text: str) -> None:
         """Take a localised title."""
@@ -282,11 +271,11 @@ class UpdateReader:
 
     def begin_file(self, attributes: Attributes) -> None:
         """Begin a file of the update."""
-        self._file = _File(attributes, is_license=False)
+        self._file = OpenFile(attributes, is_license=False)
 
     def begin_license(self, attributes: Attributes) -> None:
         """Begin a file with licence terms; inside localised texts it has their language."""
-        self._file = _File(attributes, is_license=True, language=self._language)
+        self._file = OpenFile(attributes, is_license=True, language=self._language)
 
     def begin_digest(self, attributes: Attributes) -> None:
         """Begin another digest of the open file."""
@@ -312,7 +301,7 @@ class UpdateReader:
         """End a file."""
         self._count()
         if self._file is not None:
-            self._read.files.append(_described(self._file, self._limits))
+            self._read.files.append(described(self._file, self._limits))
         self._file = None
 
 
@@ -320,7 +309,7 @@ class UpdateReader:
 def _update_node(space: str) -> _Node:
     """Make the tree of the elements that are read, in one namespace."""
 
-    def node(begin: _Begin | None = None, end: _End | None = None, **children: _Node) -> _Node:
+    def node(begin: _Begin | None = None, end: _End | None = None, /, **children: _Node) -> _Node:
         return _Node(begin, end, {space + name: child for name, child in children.items()})
 
     reader = UpdateReader
@@ -339,16 +328,17 @@ def _update_node(space: str) -> _Node:
     localized = node(
         reader.begin_localized,
         reader.end_localized,
-        Language=node(end=reader.take_localized_language),
-        Title=node(end=reader.take_title),
+        Language=node(None, reader.take_localized_language),
+        Title=node(None, reader.take_title),
         **licenses,
     )
     return node(
         UpdateIdentity=node(reader.take_identity),
         Properties=node(
             reader.take_properties,
-            KBArticleID=node(end=reader.take_kb),
-            Language=node(end=reader.take_language),
+            None,
+            KBArticleID=node(None, reader.take_kb),
+            Language=node(None, reader.take_language),
             **licenses,
         ),
         LocalizedPropertiesCollection=node(LocalizedProperties=localized),
@@ -363,8 +353,8 @@ def _update_node(space: str) -> _Node:
 
 
 def _choose_title(titles: dict[str, str], default_language: str) -> str:
-    for language in (_language(default_language), "en", *titles):
-        if title := titles.get(language):
+    for code in (language(default_language), "en", *titles):
+        if title := titles.get(code):
             # Reports show a title on one line; the limit stops one update from filling a report.
             return " ".join(title.split())[:TITLE_CHARACTERS]
     return ""
@@ -373,41 +363,6 @@ def _choose_title(titles: dict[str, str], default_language: str) -> str:
 def _kb(article: str, title: str) -> str:
     match = _KB_NUMBER.fullmatch(article) or _KB_IN_TITLE.search(title)
     return f"KB{match[1]}" if match else ""
-
-
-def _described(file: _File, limits: Limits) -> DescribedFile:
-    attributes = file.attributes
-    digests = {attributes.get("DigestAlgorithm", "SHA1").upper(): attributes.get("Digest", "")}
-    digests = file.digests | digests
-    name = attributes.get("FileName", "")
-    sha1 = _digest(digests.get("SHA1", ""), 20)
-    if sha1 is None:
-        raise MetadataError(f"file {name[:100]!r} has no SHA-1")
-    if len(name) > limits.name_characters:
-        raise MetadataLimitError(f"a name in it has more than {limits.name_characters} characters")
-    size = attributes.get("Size", "")
-    return DescribedFile(
-        sha1=sha1,
-        name=name,
-        size_bytes=int(size) if size.isascii() and size.isdigit() and len(size) <= 18 else None,
-        sha256=_digest(digests.get("SHA256", ""), 32),
-        kind="license" if file.is_license else _kind(attributes.get("PatchingType", ""), name),
-        language=_language(file.language or attributes.get("Language", "")),
-    )
-
-
-def _kind(patching_type: str, name: str) -> FileKind:
-    if patching_type:
-        return "express" if patching_type.lower() == "express" else "payload"
-    return "express" if name.lower().endswith(".psf") else "payload"
-
-
-def _digest(text: str, length: int) -> bytes | None:
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return raw if len(raw) == length else None
 
 
 def _revision_number(attributes: Attributes) -> int:
@@ -421,11 +376,3 @@ def _guid(attributes: Attributes) -> bytes:
     if _GUID.fullmatch(text) is None:
         raise MetadataError(f"an UpdateIdentity names {text[:60]!r}, which is no GUID")
     return bytes.fromhex(text.strip("{}").replace("-", ""))
-
-
-def _language(text: str) -> str:
-    return _word(text).lower()
-
-
-def _word(text: str) -> str:
-    return text.strip()[:_WORD_CHARACTERS]

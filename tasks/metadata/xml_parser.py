@@ -6,12 +6,13 @@ more. The limits on both are checked after each piece of bytes, so a piece can e
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 from xml.parsers import expat
 
 from tasks.metadata.limits import Limits
 from tasks.metadata.model import UpdateMetadata
-from tasks.metadata.update_xml import Attributes, MetadataError, UpdateReader
+from tasks.metadata.update_files import Attributes, MetadataError
+from tasks.metadata.update_xml import UpdateReader
 
 _TEXT_BYTES = 64 * 1024
 _DECLARATION_CHARACTERS = 1_024
@@ -56,7 +57,7 @@ class XmlParser:
     def __init__(self, receiver: Receiver, limits: Limits, encoding: str | None = None) -> None:
         self._limits = limits
         self._receiver = receiver
-        self._names: dict[str | None, str | None] = {}
+        self._names: dict[str, Any] = {}
         self._counted = 0
         self._fed_bytes = 0
         parser = expat.ParserCreate(encoding, " ", self._names)

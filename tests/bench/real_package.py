@@ -25,10 +25,7 @@ from xml.sax.saxutils import escape
 Shape = Literal["windows-11", "defender"]
 
 _SPACE = "http://schemas.microsoft.com/msus/2002/12/"
-_LANGUAGES = (
-    "en ar bg zh-tw cs da de el es fi fr he hu it ja ko nl no pl pt-br ro ru hr sk sv th tr uk sl et"
-    " lv lt hi zh-cn pt sr zh-hk ja-nec"
-).split()
+_LANGUAGES = ["en", "ar", "bg", "zh-tw", "cs", "da", "de", "el", "es", "fi", "fr", "he", "hu", "it", "ja", "ko", "nl", "no", "pl", "pt-br", "ro", "ru", "hr", "sk", "sv", "th", "tr", "uk", "sl", "et", "lv", "lt", "hi", "zh-cn", "pt", "sr", "zh-hk", "ja-nec"]
 _DETECTOIDS, _CATEGORIES, _BUNDLES, _CHILDREN = 3_710, 448, 561, 534
 _TREE_BYTES = (
     46_887_043, *([41_000_000] * 9), *([20_600_000] * 36), *([700_000] * 6), *([167_067] * 92)
@@ -76,10 +73,10 @@ class _Generator:
         make = self._windows if shape == "windows-11" else self._defender
         self._files = [self._new_file(number) for number in range(self._count(7_000))]
         yield (
-            '<?xml version="1.0" encoding="utf-8"?><ExportPackage'
-            ' ServerID="0f0e0d0c-0b0a-4908-8706-050403020100" CreationTime="2026-10-05T04:05:06Z"'
-            ' FormatVersion="1.0" ProtocolVersion="1.20"><Languages>'
-        ).encode()
+            b'<?xml version="1.0" encoding="utf-8"?><ExportPackage'
+            b' ServerID="0f0e0d0c-0b0a-4908-8706-050403020100" CreationTime="2026-10-05T04:05:06Z"'
+            b' FormatVersion="1.0" ProtocolVersion="1.20"><Languages>'
+        )
         for number, code in enumerate(_LANGUAGES):
             enabled = int(code == "en")
             yield (
@@ -167,7 +164,9 @@ class _Generator:
             size += len(opening) + len(closing)
             while size < tree_bytes:
                 # Runs of lines recur, so that the package packs as real ones do.
-                begins = self._seed.choices(range(0, len(self._tree), 5), k=min(80, 1 + tree_bytes // 1_500))
+                begins = self._seed.choices(
+                    range(0, len(self._tree), 5), k=min(80, 1 + tree_bytes // 1_500)
+                )
                 lines = "".join(line for at in begins for line in self._tree[at : at + 5])
                 size += len(lines)
                 yield escape(lines).encode()

@@ -189,7 +189,7 @@ def test_a_giant_title_costs_no_memory_and_is_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["escaped", "inline"])
 def test_names_without_number_are_refused(form: str, tmp_path: Path) -> None:
     # The parser keeps every different name, so these would fill the memory.
-    junk = "".join(f'<junk{n:090}/>' for n in range(50_000))
+    junk = "".join(f"<junk{n:090}/>" for n in range(50_000))
     xml = f"<Update>{junk}</Update>"
     metadata = escape(xml) if form == "escaped" else xml
     body = f"<Updates>{writing.update_element(Update(1), metadata)}</Updates>"

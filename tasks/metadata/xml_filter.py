@@ -1,17 +1,18 @@
-"""Leave the applicability rules of updates out of a package's XML before it is parsed.
+"""Leave the needless parts of updates out of a package's XML before it is parsed.
 
-Rules are almost all of a package: one cumulative update carries 47 MB of them. Nobody here needs
-them, and a parser is some twenty times slower than the search for their end tag.
+Applicability rules are almost all of a package: one cumulative update carries 47 MB of them. Titles
+and descriptions in 38 languages are most of the rest. Nobody here needs them, and a parser is some
+twenty times slower than the search for their end tag.
 
-The filter drops bytes only where the parser itself has just reported the start tag of
-``ApplicabilityRules`` as a child of an update. From there on it looks for the end tag with the same
-name. In XML a bare ``<`` begins a tag, a comment, a CDATA section or an instruction and nothing
-else, and in escaped text the same holds for ``&lt;``. So the end tag is exact as long as comments,
-sections and instructions are jumped over and nested elements of that name are counted, which this
-does. Not checked is whether the rules are well-formed: they are WSUS's to read.
+The filter drops bytes only after one tag has changed the answer of the update's reader to: the rest
+of this element is needless. From there on it looks for the end tag with the name of that element.
+In XML a bare ``<`` begins a tag, a comment, a CDATA section or an instruction and nothing else, and
+in escaped text the same holds for ``&lt;``. So the end tag is exact as long as comments, sections
+and instructions are jumped over and nested elements of that name are counted, which this does. Not
+checked is whether the rest is well-formed: it is WSUS's to read.
 
-Rules that stand in a CDATA section or are written otherwise (``&#60;``, UTF-16) are not recognised
-and go to the parser, which is slower and gives the same.
+Parts inside a CDATA section, or written otherwise (``&#60;``, UTF-16), are not recognised and go to
+the parser, which is slower and gives the same.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _TAIL_BYTES = _BEFORE_BYTES + max(len(RULES), len(TEXTS)) + 5
 _LONGEST_TAG = 8 * 1024
 
 
-class RulesError(ValueError):
-    """The rules do not end, or hold a DOCTYPE; the caller adds update and package."""
+class FilterError(ValueError):
+    """A needless part does not end, or has a DOCTYPE; the caller adds update and package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class _Part:
     until: tuple[bytes, ...] = ()
 
 
-class RulesFilter:
+class XmlFilter:
     """A filter between the bytes of a package and its parser.
 
     Args:
@@ -86,7 +87,9 @@ class RulesFilter:
             escaped.
     """
 
-    def __init__(self, parse: Callable[[bytes], None], find_needless: Callable[[bool], str]) -> None:
+    def __init__(
+        self, parse: Callable[[bytes], None], find_needless: Callable[[bool], str]
+    ) -> None:
         self._parse = parse
         self._find_needless = find_needless
         self._rest = b""
@@ -96,7 +99,7 @@ class RulesFilter:
         """Take the next bytes; the last few are kept until more come.
 
         Raises:
-            RulesError: The part does not end, or holds a DOCTYPE.
+            FilterError: The part does not end, or holds a DOCTYPE.
         """
         data, self._rest = self._rest + piece, b""
         at: int | None = 0
@@ -108,20 +111,17 @@ class RulesFilter:
         """Pass on what was kept.
 
         Raises:
-            RulesError: A part does not end.
+            FilterError: A part does not end.
         """
         if self._part is not None:
-            raise RulesError(f"its {self._part.name.decode()} does not end")
+            raise FilterError(f"its {self._part.name.decode()} does not end")
         self._parse(self._rest)
 
     def _pass_on(self, data: bytes, begin: int, signs: dict[bytes, int]) -> int | None:
         """Parse up to the next tag behind which something may be needless.
 
-        Args:
-            signs: The next position of each name that such a tag has, to find it only once.
-
-        Returns:
-            The position, or None if all of the bytes are used or kept.
+        It returns the position, or None if all of the bytes are used or kept. ``signs`` has the
+        next position of each name that such a tag has, to find it only once.
         """
         for sign, found in signs.items():
             if found < begin:
@@ -168,7 +168,8 @@ class RulesFilter:
             end = _find_first(data, part.until, begin)
             self._require_text(data, begin, len(data) if end is None else end)
             if end is None:
-                return self._keep(data, begin, len(data))
+                self._keep(data, begin, len(data))
+                return None
             part.until = ()
             return end
         name = data.find(part.name, begin)
@@ -178,7 +179,8 @@ class RulesFilter:
         if at is not None:
             return self._jump(data, at, part)
         if name < 0 or name + len(part.name) == len(data):
-            return self._keep(data, begin, stop)
+            self._keep(data, begin, stop)
+            return None
         return self._meet_name(data, name, part)
 
     def _keep(self, data: bytes, begin: int, end: int) -> None:
@@ -187,9 +189,9 @@ class RulesFilter:
 
     def _require_text(self, data: bytes, begin: int, end: int) -> None:
         """Refuse markup of the package inside rules that are escaped: their text ends there."""
-        if self._part is not None and self._part.form.less != b"<":
-            if data.find(b"<", begin, end) >= 0:
-                raise RulesError(f"its {self._part.name.decode()} does not end")
+        part = self._part
+        if part is not None and part.form.less != b"<" and data.find(b"<", begin, end) >= 0:
+            raise FilterError(f"its {part.name.decode()} does not end")
 
     def _jump(self, data: bytes, at: int, part: _Part) -> int | None:
         """Begin a comment, section or instruction."""
@@ -198,8 +200,11 @@ class RulesFilter:
                 part.until = ends
                 return at + len(opening)
         if len(data) - at < _TAIL_BYTES:
-            return self._keep(data, at, at)
-        raise RulesError(f"its {part.name.decode()} has a declaration, which no document of WSUS has")
+            self._keep(data, at, at)
+            return None
+        raise FilterError(
+            f"its {part.name.decode()} has a declaration, which no document of WSUS has"
+        )
 
     def _meet_name(self, data: bytes, name: int, part: _Part) -> int | None:
         """Look whether a name belongs to the end tag, or to an element of the same name inside."""
@@ -216,7 +221,8 @@ class RulesFilter:
         elif data.endswith(opening, 0, name):
             end = _find_first(data, part.form.ends, after)
             if end is None:
-                return self._keep(data, 0, name)
+                self._keep(data, 0, name)
+                return None
             part.nested += not data[after:end].rstrip(b">").removesuffix(b"&gt;").endswith(b"/")
         return after
 
