@@ -29,6 +29,7 @@ class Finding(BaseModel):
         document: The document that the finding rests on.
         consequence_of: Ids of the findings in the same check that explain this one; empty if it is
             a cause itself, or nothing explains it.
+        accepted: Reason of the person who accepted it (``--accept-finding``); None if nobody did.
     """
 
     model_config = ConfigDict(
@@ -42,6 +43,7 @@ class Finding(BaseModel):
     next_step: str
     document: str | None = None
     consequence_of: tuple[str, ...] = ()
+    accepted: str | None = None
 
 
 def finding_of(
@@ -80,5 +82,7 @@ def is_at_least(severity: FindingSeverity, limit: FindingSeverity) -> bool:
 def gravest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sort by severity; among equals causes come before consequences, else the order stays."""
     return tuple(
-        sorted(findings, key=lambda each: (_RANK[each.severity], bool(each.consequence_of)))
+        sorted(
+            findings, key=lambda finding: (_RANK[finding.severity], bool(finding.consequence_of))
+        )
     )

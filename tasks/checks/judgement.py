@@ -36,7 +36,7 @@ class Judgement:
 
     def finding(self, finding_id: str) -> Finding | None:
         """Return the finding of an id."""
-        return next((each for each in self.findings if each.id == finding_id), None)
+        return next((finding for finding in self.findings if finding.id == finding_id), None)
 
 
 def judge(facts: Facts, rules: Sequence[Rule]) -> Judgement:
@@ -82,7 +82,8 @@ def _related(
     causes: dict[str, dict[str, None]] = {finding_id: {} for finding_id in findings}
     for cause, consequences in explaining:
         for consequence in consequences:
-            if consequence not in findings or consequence == cause:
+            # A finding that stands in its own rule's list is a symptom, and explains no other.
+            if consequence not in findings or cause in consequences:
                 continue
             if is_at_least(findings[cause].severity, findings[consequence].severity):
                 causes[consequence][cause] = None

@@ -52,9 +52,7 @@ def _changed(findings: Sequence[Finding], facts: Facts) -> AirGapError:
 def _folder(findings: Sequence[Finding], facts: Facts) -> AirGapError:
     folder = facts.own.content_folder
     if folder is not None and folder.named_by == "site file" and facts.side is Side.STAGING:
-        return PathMissingError(
-            what="the content folder (server.content_dir)", path=folder.path
-        )
+        return PathMissingError(what="the content folder (server.content_dir)", path=folder.path)
     return ServerUnfitError(
         side=facts.side.value, reason=findings[0].evidence, remedy=findings[0].next_step
     )
@@ -86,12 +84,12 @@ class Requirement:
     Attributes:
         findings: Their ids. Those that are there make one refusal.
         commands: Commands that they stop.
-        refusal: Makes the refusal.
+        make_refusal: Makes the refusal.
     """
 
     findings: tuple[str, ...]
     commands: tuple[str, ...]
-    refusal: Refusal
+    make_refusal: Refusal
 
 
 # In the order in which a command refuses.
@@ -132,11 +130,9 @@ def require(command: str, judgement: Judgement, facts: Facts) -> None:
             the table; the first requirement that is not met refuses.
     """
     for requirement in REQUIREMENTS:
-        findings = [
-            finding for finding in judgement.findings if finding.id in requirement.findings
-        ]
+        findings = [finding for finding in judgement.findings if finding.id in requirement.findings]
         if findings and command in requirement.commands:
-            raise requirement.refusal(findings, facts)
+            raise requirement.make_refusal(findings, facts)
 
 
 def stopping(

@@ -160,13 +160,16 @@ function Write-Synchronisation {
     })
 }
 
-# Null where this is not Windows, or does not answer.
+# Administrators and a high (or the system's) mandatory level: the rights are there and in force.
+# The SIDs are the same in every language. Null where the program does not answer.
 function Get-Administrator {
-    try {
-        $identity = [Security.Principal.WindowsIdentity]::GetCurrent()
-        $principal = New-Object Security.Principal.WindowsPrincipal $identity
-        return $principal.IsInRole([Security.Principal.WindowsBuiltInRole]'Administrator')
-    } catch { return $null }
+    try { $groups = [string](& whoami.exe /groups /fo csv /nh) } catch { return $null }
+    if ($groups -notmatch 'S-1-') { return $null }
+    return ($groups -match 'S-1-5-32-544\b') -and ($groups -match 'S-1-16-(12288|16384)\b')
+}
+
+function Get-WindowsVersion {
+    try { return [string](Get-CimInstance -ClassName Win32_OperatingSystem).Version } catch { return $null }
 }
 
 # The policy that group policy sets for the machine or the user; ours for the process says nothing.
@@ -184,7 +187,7 @@ function Write-Machine {
     Write-Line ([ordered]@{
         kind = 'machine'
         clock = Format-Time ([DateTime]::UtcNow)
-        windows_version = [Environment]::OSVersion.Version.ToString()
+        windows_version = Get-WindowsVersion
         is_administrator = Get-Administrator
         language_mode = $ExecutionContext.SessionState.LanguageMode.ToString()
         execution_policy = Get-PolicyByGroup

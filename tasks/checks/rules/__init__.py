@@ -20,7 +20,7 @@ ALL: tuple[Rule, ...] = (
     *requirements.RULES,
     *machine.RULES,
     *room.RULES,
-    *log.RULES,
     *synchronisation.RULES,
+    *log.RULES,
     *own.RULES,
 )

@@ -28,9 +28,7 @@ _CONTENT = frozenset(
 _JUDGED_ELSEWHERE = frozenset({"tls-protocols", "service-start", "synchronisation-stale"})
 
 
-@rule(
-    "SoftwareDistribution.log since the last success", sides=STAGING, explains=SYNCHRONISATION
-)
+@rule("SoftwareDistribution.log since the last success", sides=STAGING, explains=SYNCHRONISATION)
 def log_signs(facts: Facts) -> Iterable[Finding]:
     """Entries of the log that name a cause or a symptom, since the last synchronisation worked."""
     log = known(facts.log, "SoftwareDistribution.log")

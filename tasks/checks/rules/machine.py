@@ -10,6 +10,7 @@ from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding
 from tasks.checks.rules.rule import SYNCHRONISATION, Rule, rule
 
+_MINUTE = "%Y-%m-%d %H:%M UTC"
 _MOST_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
@@ -90,8 +91,7 @@ def clock(facts: Facts) -> Finding | None:
     return Finding(
         id="clock-differs",
         severity="failure",
-        evidence=f"server {server_clock:%Y-%m-%d %H:%M} UTC, this machine {facts.now:%Y-%m-%d "
-        f"%H:%M} UTC",
+        evidence=f"server {server_clock:{_MINUTE}}, this machine {facts.now:{_MINUTE}}",
         meaning="The clocks of the WSUS server and of this machine differ; a wrong clock makes "
         "good certificates look expired and dates of bundles wrong.",
         next_step="Compare both with a reference; set date, time, time zone and time source of the "

@@ -50,7 +50,8 @@ def medium(facts: Facts) -> Finding | None:
         id="medium-unusable",
         severity="warning",
         evidence=problem,
-        meaning="The medium for the next bundle is not plugged in, not mounted, or write-protected.",
+        meaning="The medium for the next bundle is not plugged in, not mounted, or "
+        "write-protected.",
         next_step="Plug it in and mount it at media.path before the next export.",
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
+from tasks.checks.error_reference import find_in_message
 from tasks.checks.facts.gathered import Facts
-from tasks.checks.facts.synchronisation import Synchronisation
+from tasks.checks.facts.synchronisation import Synchronisation, SynchronisationRun
 from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding, finding_of
-from tasks.checks.rules.rule import DISCONNECTED, STAGING, Rule, rule
+from tasks.checks.rules.rule import DISCONNECTED, STAGING, SYNCHRONISATION, Rule, rule
 
 MOST_DAYS_WITHOUT = 7
 """A staging server that has not synchronised for longer brings nothing new to a crossing."""
@@ -16,16 +18,27 @@ MOST_DAYS_WITHOUT = 7
 _GUIDE = "racknotes.pro, WSUS Sync Failed (verify synchronization succeeded)"
 
 
-@rule("Last synchronisation: succeeded", sides=STAGING)
+@rule("Last synchronisation: succeeded", sides=STAGING, explains=("synchronisation-old",))
 def newest_failed(facts: Facts) -> Finding | None:
     """The result of the newest synchronisation, as the console shows it."""
     history = _history(facts)
     newest = history.newest
     if newest is None or newest.result in {"Succeeded", "Canceled"}:
         return None
-    text = f" {newest.error_text}" if newest.error_text else ""
-    return finding_of(
-        "synchronisation-failed", evidence=f"{newest.result}, {newest.error}:{text}"
+    return finding_of("synchronisation-failed", evidence=_result(newest))
+
+
+@rule("Error of the last synchronisation", sides=STAGING, explains=SYNCHRONISATION)
+def error(facts: Facts) -> Iterable[Finding]:
+    """The causes that the API's error and its text name."""
+    newest = _history(facts).newest
+    if newest is None or newest.result in {"Succeeded", "Canceled"}:
+        return ()
+    matches = find_in_message(f"SynchronizationError: {newest.error}\n{newest.error_text}")
+    return tuple(
+        finding_of(match.entry.id, evidence=_result(newest))
+        for match in matches
+        if match.entry.depth == "cause"
     )
 
 
@@ -97,4 +110,8 @@ def _history(facts: Facts) -> Synchronisation:
     return known(facts.synchronisation, "the history of synchronisations")
 
 
-RULES: tuple[Rule, ...] = (newest_failed, old, subscriptions, scheduled)
+def _result(run: SynchronisationRun) -> str:
+    return f"{run.result}, {run.error}: {run.error_text}".rstrip(": ")
+
+
+RULES: tuple[Rule, ...] = (error, newest_failed, old, subscriptions, scheduled)
