@@ -37,6 +37,7 @@ GROUND = {
     "tasks.logs",
     "tasks.names",
     "tasks.progress",
+    "tasks.quantities",
     "tasks.refusals",
     "tasks.revision",
     "tasks.version",

@@ -113,7 +113,6 @@ ALWAYS = frozenset(name for requirement in REQUIREMENTS for name in requirement.
 # Findings that the command itself cures.
 CURED: Mapping[str, tuple[str, ...]] = {
     "bundle-old": ("export", "import"),
-    "bundle-none": ("export", "import"),
 }
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tasks.quantities import count
 from tasks.reports.check_sections import findings_section
 from tasks.reports.model import CommandReport, Fact, Section
 from tasks.reports.summary import (
@@ -19,7 +20,7 @@ from tasks.reports.summary import (
     next_step,
     summary_facts,
 )
-from tasks.reports.text import cell, count, markdown
+from tasks.reports.text import cell, markdown
 
 MAX_ROWS = 500
 

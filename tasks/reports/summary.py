@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tasks.checks.finding import is_at_least
 from tasks.metadata.audit import MissingFile
+from tasks.quantities import count
 from tasks.reports.check_sections import findings_section
 from tasks.reports.model import (
     ApprovalLine,
@@ -18,7 +19,6 @@ from tasks.reports.model import (
     Section,
 )
 from tasks.reports.sections import MOST_ROWS, cut_note, request_cell
-from tasks.reports.text import count
 
 
 def missing_section(missing: Iterable[MissingFile], unapproved: int | None = None) -> Section:

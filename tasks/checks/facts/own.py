@@ -1,4 +1,4 @@
-"""What this side knows of itself: bundles, mark, media, keys, folders."""
+"""Facts of this side itself: bundles, media, folders, remembered server ids."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding
 from tasks.checks.rules.rule import DISCONNECTED, STAGING, Rule, rule
 
-_LOW_BYTES = 5 * 1_073_741_824
+_LOW_BYTES = 1_073_741_824
 
 
 @rule("Downloads of content: none failed")
