@@ -36,8 +36,8 @@ from tasks.metadata.model import (
     PackageUpdate,
     UpdateMetadata,
 )
-from tasks.metadata.xml_filter import FilterError, XmlFilter
 from tasks.metadata.update_files import Attributes, MetadataError, MetadataLimitError
+from tasks.metadata.xml_filter import FilterError, XmlFilter
 from tasks.metadata.xml_parser import MetadataParser, XmlError, XmlLimitError, XmlParser
 from tasks.progress import Progress, Silence
 

@@ -20,7 +20,6 @@ from functools import lru_cache
 from tasks.metadata import license_files
 from tasks.metadata.limits import Limits
 from tasks.metadata.model import BundledChild, DescribedFile, UpdateMetadata
-from tasks.metadata.xml_filter import RULES, TEXTS
 from tasks.metadata.update_files import (
     Attributes,
     MetadataError,
@@ -30,6 +29,7 @@ from tasks.metadata.update_files import (
     language,
     word,
 )
+from tasks.metadata.xml_filter import RULES, TEXTS
 
 _GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 _KB_NUMBER = re.compile(r"(?:KB)?(\d{5,8})", re.IGNORECASE)

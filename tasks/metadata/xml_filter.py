@@ -77,6 +77,17 @@ class _Part:
     until: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Tag:
+    """A tag between two positions; ``is_cut`` if its end has not come."""
+
+    begin: int
+    end: int
+    form: _Form
+    prefix: bytes
+    is_cut: bool
+
+
 class XmlFilter:
     """A filter between the bytes of a package and its parser.
 
@@ -94,6 +105,7 @@ class XmlFilter:
         self._find_needless = find_needless
         self._rest = b""
         self._part: _Part | None = None
+        self._signs: dict[bytes, int] = {}  # the next position of each name in the bytes
 
     def feed(self, piece: bytes) -> None:
         """Take the next bytes; the last few are kept until more come.
@@ -103,9 +115,9 @@ class XmlFilter:
         """
         data, self._rest = self._rest + piece, b""
         at: int | None = 0
-        signs = dict.fromkeys(_SIGNS, -1)
+        self._signs = dict.fromkeys(_SIGNS, -1)
         while at is not None:
-            at = self._pass_on(data, at, signs) if self._part is None else self._skip(data, at)
+            at = self._pass_on(data, at) if self._part is None else self._skip(data, at)
 
     def close(self) -> None:
         """Pass on what was kept.
@@ -117,43 +129,55 @@ class XmlFilter:
             raise FilterError(f"its {self._part.name.decode()} does not end")
         self._parse(self._rest)
 
-    def _pass_on(self, data: bytes, begin: int, signs: dict[bytes, int]) -> int | None:
-        """Parse up to the next tag behind which something may be needless.
+    def _pass_on(self, data: bytes, begin: int) -> int | None:
+        """Parse up to the first tag behind which something is needless.
 
-        It returns the position, or None if all of the bytes are used or kept. ``signs`` has the
-        next position of each name that such a tag has, to find it only once.
+        It returns the position behind that tag, or None if all of the bytes are used or kept.
         """
-        for sign, found in signs.items():
-            if found < begin:
-                at = data.find(sign, begin)
-                signs[sign] = at if at >= 0 else len(data)
-        name = min(signs, key=signs.__getitem__)
-        at = signs[name]
-        if at == len(data):
-            self._pass_and_keep(data, begin, len(data) - _TAIL_BYTES)
-            return None
-        after = at + len(name)
-        before = _BEFORE.search(data, max(begin, at - _BEFORE_BYTES), at)
-        if before is None or bool(before[2]) != _SIGNS[name]:
-            self._parse(data[begin:after])
-            return after
-        form = _FORMS[before[1]]
-        end = _find_first(data, form.ends, at)
-        if end is None:  # the tag is not complete
-            if len(data) - at < _LONGEST_TAG:
-                self._pass_and_keep(data, begin, before.start())
+        at = begin
+        while (tag := self._find_tag(data, at)) is not None:
+            at = tag.end
+            if tag.is_cut:
+                self._pass_and_keep(data, begin, tag.begin)
                 return None
-            end = after
-        # In two steps, because the parser must change its mind by this tag alone: inside a comment,
-        # for example, what looks like a tag is none.
-        is_escaped = form.less != b"<"
-        self._parse(data[begin : before.start()])
-        was_needless = self._find_needless(is_escaped)
-        self._parse(data[before.start() : end])
-        needless = self._find_needless(is_escaped)
-        if needless and not was_needless:
-            self._part = _Part(needless.encode(), form, before[3] or b"")
-        return end
+            # In two steps, because the parser must change its mind by this tag alone: inside a
+            # comment, for example, what looks like a tag is none.
+            is_escaped = tag.form.less != b"<"
+            self._parse(data[begin : tag.begin])
+            was_needless = self._find_needless(is_escaped)
+            self._parse(data[tag.begin : tag.end])
+            needless = self._find_needless(is_escaped)
+            begin = tag.end
+            if needless and not was_needless:
+                self._part = _Part(needless.encode(), tag.form, tag.prefix)
+                return begin
+        self._pass_and_keep(data, begin, len(data) - _TAIL_BYTES)
+        return None
+
+    def _find_tag(self, data: bytes, begin: int) -> _Tag | None:
+        """Find the next tag behind which something may be needless."""
+        at = begin
+        while True:
+            for sign, position in self._signs.items():
+                if position < at:
+                    found = data.find(sign, at)
+                    self._signs[sign] = found if found >= 0 else len(data)
+            name = min(self._signs, key=self._signs.__getitem__)
+            at = self._signs[name]
+            if at == len(data):
+                return None
+            before = _BEFORE.search(data, max(begin, at - _BEFORE_BYTES), at)
+            at += len(name)
+            if before is None or bool(before[2]) != _SIGNS[name]:
+                continue
+            form = _FORMS[before[1]]
+            end = _find_first(data, form.ends, at)
+            if end is None and len(data) - at > _LONGEST_TAG:
+                continue
+            tag = _Tag(before.start(), end or at, form, before[3] or b"", is_cut=end is None)
+            # Behind most of these tags the element ends at once, and nothing can be left out.
+            if not (before[2] and data.startswith(form.less + b"/", tag.end)):
+                return tag
 
     def _pass_and_keep(self, data: bytes, begin: int, end: int) -> None:
         if end > begin:
@@ -221,7 +245,7 @@ class XmlFilter:
         elif data.endswith(opening, 0, name):
             end = _find_first(data, part.form.ends, after)
             if end is None:
-                self._keep(data, 0, name)
+                self._rest = data[name - len(opening) :]
                 return None
             part.nested += not data[after:end].rstrip(b">").removesuffix(b"&gt;").endswith(b"/")
         return after

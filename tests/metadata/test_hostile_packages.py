@@ -272,14 +272,14 @@ def _big_package() -> Iterator[bytes]:
 
 
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from tasks.metadata.index import index_package
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+from tests.support.memory import peak_mib
 index_package(Path(sys.argv[1]), Path(sys.argv[3]))
-small = peak()
+small = peak_mib()
 summary = index_package(Path(sys.argv[2]), Path(sys.argv[3]))
-print(summary.revisions, summary.xml_bytes, peak() - small)
+print(summary.revisions, summary.xml_bytes, peak_mib() - small)
 """
 
 
