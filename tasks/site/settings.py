@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.policy import ApprovalPolicy, Share
 from tasks.errors import UsageError
 from tasks.hosts.factory import LOCAL
@@ -121,6 +122,13 @@ class PolicySection(ApprovalPolicy, Section):
     max_delete_bytes: Count = 500_000_000_000
 
 
+class GroupsSection(GroupRules, Section):
+    """``[groups]``: the groups of this site for those of staging; the disconnected side reads it.
+
+    The keys are those of ``GroupRules``.
+    """
+
+
 class PrefectSection(Section):
     """``[prefect]``: address of Prefect's API; without it an embedded server is started."""
 
@@ -136,6 +144,7 @@ class Site(Section):
     media: MediaSection
     trust: TrustSection
     policy: PolicySection = PolicySection()
+    groups: GroupsSection = GroupsSection()
     prefect: PrefectSection = PrefectSection()
 
     @property
