@@ -62,6 +62,7 @@ from tasks.server.queries import (
 )
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import content_choice
+from tasks.site.settings import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +86,18 @@ class PlanInputs:
     withheld: Withheld = NOTHING_WITHHELD
 
 
-def take_decisions(run: RunContext, folder: Path) -> Translation:
-    """Read a bundle's decisions, in the terms of this site; name rules that fit no group.
+def take_decisions(site: Site, report: ReportDraft, folder: Path) -> Translation:
+    """Read a bundle's decisions, in the terms of this site; report rules that fit no group.
 
     Args:
-        run: The run.
+        site: The site file.
+        report: The report.
         folder: Our folder of the bundle.
     """
     decisions = read_decisions_file(folder / APPROVALS)
-    translation = translate(decisions, run.site.groups, run.site.policy.deadlines)
+    translation = translate(decisions, site.groups, site.policy.deadlines)
     for key in translation.unused:
-        run.report.lines.append(f"[groups.map] {key}: the staging server has no such group")
+        report.lines.append(f"[groups.map] {key}: the staging server has no such group")
     return translation
 
 
@@ -364,7 +366,7 @@ def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -
         ServerChangedError: The server lacks too much of what was last applied there.
     """
     record = require_newest_import(run.imports)
-    translation = take_decisions(run, record.folder)
+    translation = take_decisions(run.site, run.report, record.folder)
     inputs = PlanInputs(
         incoming=translation.incoming,
         index=record.folder / INDEX,

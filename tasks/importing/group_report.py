@@ -15,7 +15,7 @@ from tasks.approvals.group_rules import BUILT_IN_KEYS
 from tasks.approvals.model import GroupPath, fold
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.reasons import Reason
-from tasks.reports.text import count
+from tasks.quantities import count
 from tasks.run.report import ReportDraft
 
 _KEYS = {fold(path): (path, key) for path, key in BUILT_IN_KEYS.items()}

@@ -137,7 +137,7 @@ def _gather_inputs(
 ) -> PlanInputs:
     record = run.imports.by_digest(bundle.digest)
     folder = newest_folder(run.imports, bundle)
-    translation = take_decisions(run, folder)
+    translation = take_decisions(run.site, run.report, folder)
     return PlanInputs(
         incoming=translation.incoming,
         index=folder / INDEX,

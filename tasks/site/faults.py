@@ -78,9 +78,9 @@ def faults_of(error: ValidationError) -> list[Fault]:
     return [Fault(_key_of(problem["loc"]), _sentence(problem)) for problem in error.errors()]
 
 
-def _key_of(place: KeyPath) -> KeyPath:
+def _key_of(path: KeyPath) -> KeyPath:
     """Return the key that pydantic reports; it marks a fault of the key itself with ``[key]``."""
-    return place[:-1] if place[-1] == "[key]" else place
+    return path[:-1] if path[-1] == "[key]" else path
 
 
 def _problem(line: int | None, fault: Fault) -> str:

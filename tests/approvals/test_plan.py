@@ -557,7 +557,8 @@ def test_another_shift_changes_our_own_deadlines_and_no_one_elses() -> None:
 
 def test_a_group_that_is_left_out_holds_no_decline_back() -> None:
     rules = GroupRules(map={"Servers": ""})
-    newer = {"superseded_by": {u(1): {u(2)}}}
-    made = plan(incoming=decisions(decline(1), approval(2)), rules=rules, **newer)
+    superseded_by = {u(1): {u(2)}}
+    incoming = decisions(decline(1), approval(2))
+    made = plan(incoming=incoming, rules=rules, superseded_by=superseded_by)
     assert changes(made) == [("decline", u(1))]
     assert reasons(made) == {"held": [Reason.GROUP_LEFT_OUT]}
