@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.policy import ApprovalPolicy, Share
+from tasks.checks.finding import FindingSeverity
 from tasks.errors import UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
@@ -129,6 +130,12 @@ class GroupsSection(GroupRules, Section):
     """
 
 
+class CheckSection(Section):
+    """``[check]``: the severity of a finding from which an export or import stops."""
+
+    stop_at: FindingSeverity = "failure"
+
+
 class PrefectSection(Section):
     """``[prefect]``: address of Prefect's API; without it an embedded server is started."""
 
@@ -145,6 +152,7 @@ class Site(Section):
     trust: TrustSection
     policy: PolicySection = PolicySection()
     groups: GroupsSection = GroupsSection()
+    check: CheckSection = CheckSection()
     prefect: PrefectSection = PrefectSection()
 
     @property
