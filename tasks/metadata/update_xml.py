@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from tasks.metadata import license_files
 from tasks.metadata.limits import Limits
@@ -318,13 +318,7 @@ def _update_node(space: str) -> _Node:
         identity = node(take)
         return node(UpdateIdentity=identity, AtLeastOne=node(UpdateIdentity=identity))
 
-    inside_file = {
-        "AdditionalDigest": node(reader.begin_digest, reader.take_digest),
-        "Language": node(reader.begin_file_language, reader.take_file_language),
-    }
-    file = node(reader.begin_file, reader.end_file, **inside_file)
-    terms = node(reader.begin_license, reader.end_file, **inside_file)
-    licenses = {"EulaFiles": node(File=terms, EulaFile=terms), "EulaFile": terms}
+    file, licenses = _file_nodes(space)
     localized = node(
         reader.begin_localized,
         reader.end_localized,
@@ -350,6 +344,24 @@ def _update_node(space: str) -> _Node:
         Files=node(File=file, **licenses),
         **licenses,
     )
+
+
+def _file_nodes(space: str) -> tuple[_Node, dict[str, _Node]]:
+    """Make the node of a file, and the nodes that have licence terms wherever they are."""
+    node, reader = partial(_node, space), UpdateReader
+    inside = {
+        "AdditionalDigest": node(reader.begin_digest, reader.take_digest),
+        "Language": node(reader.begin_file_language, reader.take_file_language),
+    }
+    file = node(reader.begin_file, reader.end_file, **inside)
+    terms = node(reader.begin_license, reader.end_file, **inside)
+    return file, {"EulaFiles": node(File=terms, EulaFile=terms), "EulaFile": terms}
+
+
+def _node(
+    space: str, begin: _Begin | None = None, end: _End | None = None, /, **children: _Node
+) -> _Node:
+    return _Node(begin, end, {space + name: child for name, child in children.items()})
 
 
 def _choose_title(titles: dict[str, str], default_language: str) -> str:

@@ -160,8 +160,8 @@ class XmlFilter:
         while True:
             for sign, position in self._signs.items():
                 if position < at:
-                    found = data.find(sign, at)
-                    self._signs[sign] = found if found >= 0 else len(data)
+                    following = data.find(sign, at)
+                    self._signs[sign] = following if following >= 0 else len(data)
             name = min(self._signs, key=self._signs.__getitem__)
             at = self._signs[name]
             if at == len(data):
