@@ -109,8 +109,8 @@ def strong_cryptography(facts: Facts) -> Finding | None:
     """Strong cryptography of the .NET Framework; it says nothing about the synchronisation."""
     tls = _tls(facts)
     version = known(known(facts.machine, "the version of Windows").windows_version, "its version")
-    strong = known(tls.strong_crypto, "SchUseStrongCrypto")
-    default = known(tls.system_default_tls_versions, "SystemDefaultTlsVersions")
+    strong: RegistryNumber = known(tls.strong_crypto, "SchUseStrongCrypto")
+    default: RegistryNumber = known(tls.system_default_tls_versions, "SystemDefaultTlsVersions")
     if not is_weak(strong, default, windows_version=version):
         return None
     return Finding(
