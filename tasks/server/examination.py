@@ -86,6 +86,7 @@ def _own(run: RunContext, server: ServerFacts | None, *, staging: StagingFacts |
         newest, name = imported.created, f"bundle {imported.sequence}"
     return Own(
         max_quiet_days=site.trust.max_quiet_days,
+        max_sync_age_days=site.check.max_sync_age_days,
         newest_bundle=newest,
         newest_bundle_name=name,
         known_server_id=ledger.server_id(site.side),

@@ -65,6 +65,7 @@ LINES: dict[str, dict[str, Any]] = {
 _LOG = {"path": r"C:\LogFiles\SoftwareDistribution.log", "size_bytes": 9, "read_bytes": 9}
 OWN: dict[str, Any] = {
     "max_quiet_days": 45,
+    "max_sync_age_days": 7,
     "content_folder": {"path": "D:\\WsusContent", "named_by": "server", "problem": None},
     "medium": {"path": "/media", "is_there": True, "is_writable": True, "free_bytes": 10**12},
 }

@@ -46,6 +46,7 @@ class Own(Topic):
 
     Attributes:
         max_quiet_days: The site's limit for the age of the newest bundle.
+        max_sync_age_days: The site's limit for the age of the last successful synchronisation.
         newest_bundle: Time at which the newest bundle was sealed, or on the disconnected side
             made; None if there is none.
         newest_bundle_name: Its name, or its number on the disconnected side.
@@ -55,6 +56,7 @@ class Own(Topic):
     """
 
     max_quiet_days: Count
+    max_sync_age_days: Count
     newest_bundle: AwareDatetime | None = None
     newest_bundle_name: str = ""
     known_server_id: str | None = None
