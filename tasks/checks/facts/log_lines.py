@@ -16,16 +16,19 @@ _START = "service-start"
 def read_log_lines(lines: Sequence[Mapping[str, Any]]) -> Log:
     """Read the log: a line with ``path`` and sizes, and lines with ``text``, oldest text first.
 
-    The text has one character for each byte of the log, so that its encoding is found here.
+    With the encoding ``latin-1`` the text has one character for each byte of the log, so that its
+    encoding is found here; ``utf-16`` was decoded already.
     """
     about = next(line for line in lines if "path" in line)
-    texts = (str(line["text"]) for line in lines if "text" in line)
-    signs = tuple(read_signs(read_log(text.encode("latin-1", "replace") for text in texts)))
+    encoding = "utf-8" if about.get("encoding") == "utf-16" else "latin-1"
+    texts = (str(line["text"]).encode(encoding, "replace") for line in lines if "text" in line)
+    signs = tuple(read_signs(read_log(texts)))
     starts = [sign.time for sign in signs if sign.kind == _START and sign.time]
     return Log(
         path=str(about["path"]),
         size_bytes=about["size_bytes"],
         read_bytes=about["read_bytes"],
+        is_full=about.get("is_full", False),
         service_start=max(starts, default=None),
         signs=signs,
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from deploy.lab.powershell.stand_in.log_reader import read_logs
 from deploy.lab.powershell.stand_in.run import Run
 from deploy.lab.rules import configuration, distribution_log, machine, subscription, windows
 from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
 from deploy.lab.rules.server import now
 
-_LOG_BYTES = 524_288
-_LOG_LINE_BYTES = 65_536
 _MOST_RUNS = 50
 _MOST_EVENTS = 200
 # The properties of the configuration that the script reads, by the key that it writes.
@@ -87,15 +86,17 @@ def _write_machine(run: Run) -> None:
 
 
 def _write_log(run: Run) -> None:
-    path = distribution_log.folder(run.server.server_folder) / distribution_log.NAME
-    size_bytes = path.stat().st_size
-    with path.open("rb") as log:
-        log.seek(max(0, size_bytes - _LOG_BYTES))
-        content = log.read(_LOG_BYTES)
-    run.write(kind="log", path=str(path), size_bytes=size_bytes, read_bytes=len(content))
-    for start in range(0, len(content), _LOG_LINE_BYTES):
-        piece = content[start : start + _LOG_LINE_BYTES]
-        run.write(kind="log", text=piece.decode("latin-1"))
+    answer = read_logs(distribution_log.folder(run.server.server_folder))
+    run.write(
+        kind="log",
+        path=str(answer.path),
+        size_bytes=answer.size_bytes,
+        read_bytes=answer.read_bytes,
+        encoding=answer.encoding,
+        is_full=answer.is_full,
+    )
+    for piece in answer.pieces():
+        run.write(kind="log", text=piece)
 
 
 def _write_events(run: Run) -> None:
