@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(lab: Path) -> Iterator[Path]:
+def folder(lab: Path) -> Path:
     logs = distribution_log.folder(lab / "staging" / "server")
     for path in logs.iterdir():
         path.unlink()

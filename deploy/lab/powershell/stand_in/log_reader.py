@@ -36,7 +36,6 @@ class LogAnswer:
     read_bytes: int = 0
     encoding: str = "latin-1"
     is_full: bool = False
-    is_done: bool = False
     room: int = _ROOM
     kinds: set[str] = field(default_factory=set)
     blocks: list[list[str]] = field(default_factory=list)
@@ -67,18 +66,18 @@ def read_logs(folder: Path) -> LogAnswer:
     answer = LogAnswer(logs[0], logs[0].stat().st_size)
     for path in logs:
         with path.open("rb") as log:
-            _read(log, path.stat().st_size, answer)
-        if answer.is_done:
-            break
+            if _read(log, path.stat().st_size, answer):
+                break
     return answer
 
 
-def _read(log: IO[bytes], size_bytes: int, answer: LogAnswer) -> None:
+def _read(log: IO[bytes], size_bytes: int, answer: LogAnswer) -> bool:
+    """Read one log from its end; gives True at a start of the service or a limit."""
     start = log.read(4_096)
     encoding = "utf-16-le" if 4 * start[1::2].count(0) >= max(len(start), 2) else "latin-1"
     answer.encoding = "utf-16" if encoding == "utf-16-le" else answer.encoding
     carry, end = "", size_bytes
-    while end > 0 and not answer.is_done:
+    while end > 0:
         count = min(end, _CHUNK_BYTES)
         end -= count
         log.seek(end)
@@ -89,10 +88,9 @@ def _read(log: IO[bytes], size_bytes: int, answer: LogAnswer) -> None:
             answer.read_bytes += to - at
             head = _beginning(text) if end + at > 0 else 0
             carry = text[: min(head, _BLOCK_BYTES)]
-            _add_block(text, head, answer)
-            answer.is_done = answer.is_done or answer.read_bytes >= _LIMIT_BYTES
-            if answer.is_done:
-                break
+            if _add_block(text, head, answer) or answer.read_bytes >= _LIMIT_BYTES:
+                return True
+    return False
 
 
 def _beginning(text: str) -> int:
@@ -101,13 +99,14 @@ def _beginning(text: str) -> int:
     return first.start() if first else len(text)
 
 
-def _add_block(text: str, head: int, answer: LogAnswer) -> None:
-    """Take the newest entry of each kind of a block; blocks come newest first."""
+def _add_block(text: str, head: int, answer: LogAnswer) -> bool:
+    """Take the newest entry of each kind of a block; gives True at the last one to read."""
+    is_last = False
     entries: list[str] = []
     taken = -1
     for match in reversed(list(_TELLING.finditer(text, head))):
         if match[0].startswith("EventId=501,"):
-            answer.is_done = True
+            is_last = True
         kind = _NUMBERS.sub("", match[0])
         if kind in answer.kinds or len(answer.kinds) >= _MOST_KINDS:
             continue
@@ -121,11 +120,12 @@ def _add_block(text: str, head: int, answer: LogAnswer) -> None:
         entry = text[start : min(end, start + _ENTRY_CHARACTERS)].rstrip()
         answer.room -= _size(entry)
         if answer.room < 0:
-            answer.is_full = answer.is_done = True
+            answer.is_full = is_last = True
             break
         entries.append(entry)
     if entries:
         answer.blocks.append(entries[::-1])
+    return is_last
 
 
 def _size(entry: str) -> int:
