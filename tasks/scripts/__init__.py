@@ -59,6 +59,12 @@ class Script:
         return f"{self.name}.ps1"
 
 
+def script_names() -> tuple[str, ...]:
+    """Return the names of all scripts that ship with the product."""
+    scripts = (path.name for path in files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".ps1") for name in scripts if name.endswith(".ps1")))
+
+
 @cache
 def load_script(name: str) -> Script:
     """Read a script that ships with the product."""

@@ -1,6 +1,7 @@
 # Says what a WSUS server is, how it is set and how it stands. Changes nothing.
 #
-# Reads   {"kind":"settings","since":"2031-05-01T03:00:00Z"|null,"topics":["log", ...]}
+# Reads   {"kind":"settings","since":"2031-05-01T03:00:00Z"|null,"topics":["log", ...],
+#          "content_work_dir":our folder for content|null}
 # Writes  {"kind":"server", ...} (see Write-Server), for each topic that is asked for its line or
 #         lines, then {"kind":"end"}. The topics, and what each reads, stand at the end of this file.
 #         With topics, a part that cannot be read is {"kind":"unknown","topic","reason"}; without,
@@ -52,7 +53,20 @@ function Get-Volume([string]$Path) {
         }
     } catch { return $null }
     if ($null -eq $best) { return $null }
-    return @{ free_bytes = [long]$best.FreeSpace; file_system = [string]$best.FileSystem }
+    return $best
+}
+
+function Get-Room([string]$Path) {
+    $volume = Get-Volume $Path
+    if ($null -eq $volume) { return $null }
+    return @{ free_bytes = [long]$volume.FreeSpace; file_system = [string]$volume.FileSystem }
+}
+
+function Get-VolumeName([string]$Path) {
+    if ([string]::IsNullOrEmpty($Path)) { return $null }
+    $volume = Get-Volume $Path
+    if ($null -eq $volume) { return $null }
+    return [string]$volume.Name
 }
 
 function Get-ServiceStatus {
@@ -93,7 +107,7 @@ function Write-Server {
         all_languages = [bool]$script:config.AllUpdateLanguagesEnabled
         languages = $languages.ToArray()
         content_dir = [string]$script:config.LocalContentCachePath
-        content_volume = Get-Volume ([string]$script:config.LocalContentCachePath)
+        content_volume = Get-Room ([string]$script:config.LocalContentCachePath)
         update_count = [int]$script:server.GetUpdateCount()
         declined_count = [int](Get-CountInScope 'Declined')
         approved_count = [int](Get-CountInScope 'LatestRevisionApproved, HasStaleUpdateApprovals')
@@ -184,6 +198,8 @@ function Get-PolicyByGroup {
 }
 
 function Write-Machine {
+    $content = $null
+    if ($null -ne $script:config) { $content = Get-VolumeName ([string]$script:config.LocalContentCachePath) }
     Write-Line ([ordered]@{
         kind = 'machine'
         clock = Format-Time ([DateTime]::UtcNow)
@@ -192,6 +208,8 @@ function Write-Machine {
         language_mode = $ExecutionContext.SessionState.LanguageMode.ToString()
         execution_policy = Get-PolicyByGroup
         service_status = Get-ServiceStatus
+        work_volume = Get-VolumeName ([string]$settings.content_work_dir)
+        content_volume = $content
     })
 }
 

@@ -60,10 +60,15 @@ LINES: dict[str, dict[str, Any]] = {
         "language_mode": "FullLanguage",
         "execution_policy": "Undefined",
         "service_status": "Running",
+        "work_volume": "D:\\",
+        "content_volume": "d:\\",
     },
 }
 _LOG = {"path": r"C:\LogFiles\SoftwareDistribution.log", "size_bytes": 9, "read_bytes": 9}
 OWN: dict[str, Any] = {
+    "fingerprint": "1f",
+    "trusted": ("2e",),
+    "at_work": (),
     "max_quiet_days": 45,
     "max_sync_age_days": 7,
     "content_folder": {"path": "D:\\WsusContent", "named_by": "server", "problem": None},

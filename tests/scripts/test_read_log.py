@@ -20,7 +20,7 @@ from tests.support import needs
 
 pytestmark = needs.pwsh
 
-ASKED = {"kind": "settings", "since": None, "topics": ["log"]}
+ASKED = {"kind": "settings", "since": None, "topics": ["log"], "content_work_dir": None}
 MOST_BYTES = 1_048_576
 START = "EventId=501,Type=Information,Category=None,Message=Update Services Service Started"
 PROXY = "WebException: The remote server returned an error: (407) Proxy Authentication Required."

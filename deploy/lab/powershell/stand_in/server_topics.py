@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from deploy.lab.powershell.stand_in.files import volume_of
 from deploy.lab.powershell.stand_in.log_reader import read_logs
 from deploy.lab.powershell.stand_in.run import Run
 from deploy.lab.rules import configuration, distribution_log, machine, subscription, windows
@@ -82,7 +83,14 @@ def _write_machine(run: Run) -> None:
         language_mode="FullLanguage",
         execution_policy=machine.read(run.server, "machine.execution_policy"),
         service_status=windows.service(run.server).status,
+        work_volume=_volume_name(run, run.settings.get("content_work_dir")),
+        content_volume=_volume_name(run, str(run.server.content_dir)),
     )
+
+
+def _volume_name(run: Run, path: str | None) -> str | None:
+    volume = volume_of(run.server, path) if path else None
+    return None if volume is None else volume.name
 
 
 def _write_log(run: Run) -> None:
