@@ -44,7 +44,7 @@ def examine_server(run: RunContext) -> Facts:
     facts = gather(run, answer)
     own = facts.own.model_copy(
         update={
-            "mark": mark_problem(run),
+            "mark_problem": mark_problem(run),
             "at_work": _at_work(run),
             "wrong_scripts": wrong_scripts,
             "staging": _newest_staging(run.imports),

@@ -55,7 +55,7 @@ def test_a_mark_that_disagrees_is_as_grave_as_what_an_import_makes_of_it(
     severity: str,
 ) -> None:
     problem = {"sentence": "it bears bundle 9", "next_step": "Look.", "is_refused": is_refused}
-    finding = the_finding(facts(own={"mark": problem}))
+    finding = the_finding(facts(own={"mark_problem": problem}))
     assert (finding.id, finding.severity) == ("mark-differs", severity)
     assert finding.evidence == "it bears bundle 9"
 

@@ -65,7 +65,7 @@ class Own(Topic):
         known_server_id: The server id that this site remembers; None before the first run.
         known_staging_id: The same of the staging server, on the disconnected side.
         carried_bytes: Size of the content that the newest bundle carried.
-        mark: The mark that disagrees with the state folder; None if they agree, or the command
+        mark_problem: The mark that disagrees with the state folder; None if they agree, or the command
             compares them itself.
         at_work: Sentences on every wsusutil at work; None if it was not asked.
         fingerprint: Fingerprint of the key that this side seals with.
@@ -84,7 +84,7 @@ class Own(Topic):
     content_folder: ContentFolder | None = None
     medium: Medium | None = None
     carried_bytes: Bytes | None = None
-    mark: MarkProblem | None = None
+    mark_problem: MarkProblem | None = None
     at_work: tuple[str, ...] | None = None
     fingerprint: str | None = None
     trusted: tuple[str, ...] = ()

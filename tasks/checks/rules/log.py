@@ -61,6 +61,15 @@ def content_signs(facts: Facts) -> Iterable[Finding]:
     )
 
 
+def signs_since_success(facts: Facts) -> tuple[LogSign, ...]:
+    """Return the signs of the log since the last success, for rules that ask why.
+
+    Raises:
+        NotKnownError: The log, or the history, is not known.
+    """
+    return since_last_success(known(facts.log, "SoftwareDistribution.log").signs, _history(facts))
+
+
 def since_last_success(signs: Iterable[LogSign], history: Synchronisation) -> tuple[LogSign, ...]:
     """Return the signs since the newest synchronisation that succeeded, all if there is none.
 

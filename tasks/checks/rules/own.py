@@ -90,9 +90,9 @@ def medium_room(facts: Facts) -> Finding | None:
 
 
 @rule("Mark on the server against the state folder")
-def mark(facts: Facts) -> Finding | None:
+def mark_agrees(facts: Facts) -> Finding | None:
     """The mark and the ledger tell each other's loss."""
-    problem = facts.own.mark
+    problem = facts.own.mark_problem
     if problem is None:
         return None
     return Finding(
@@ -154,7 +154,7 @@ def wsusutil(facts: Facts) -> Finding | None:
 RULES: tuple[Rule, ...] = (
     scripts,
     own_key,
-    mark,
+    mark_agrees,
     bundle_age,
     medium,
     medium_room,
