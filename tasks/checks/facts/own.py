@@ -65,8 +65,8 @@ class Own(Topic):
         known_server_id: The server id that this site remembers; None before the first run.
         known_staging_id: The same of the staging server, on the disconnected side.
         carried_bytes: Size of the content that the newest bundle carried.
-        mark_problem: The mark that disagrees with the state folder; None if they agree, or the command
-            compares them itself.
+        mark_problem: The mark that disagrees with the state folder; None if they agree, or the
+            command compares them itself.
         at_work: Sentences on every wsusutil at work; None if it was not asked.
         fingerprint: Fingerprint of the key that this side seals with.
         trusted: Fingerprints of the keys that it trusts.
