@@ -50,6 +50,10 @@ def test_what_a_start_of_the_service_ends_is_over_with_it() -> None:
     )
     assert ids(facts(log=broken)) == ["service-failed"]
     assert ids(facts(log=broken + started)) == []
+    event = {"id": 507, "source": "Windows Server Update Services", "time": AFTER, "message": "x"}
+    assert ids(facts(log=started, events=(event,))) == []
+    stopped = entry(AFTER + timedelta(seconds=9), "EventId=502,Type=Information,Message=Stopped")
+    assert ids(facts(log=broken + stopped)) == ["service-failed"]
 
 
 def test_the_newest_of_equal_entries_is_the_evidence() -> None:

@@ -6,7 +6,7 @@ synchronisation that succeeded, a service that started, downloads of which none 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from tasks.checks.facts.gathered import Facts
@@ -38,14 +38,15 @@ _JUDGED_ELSEWHERE = frozenset({"tls-protocols", "service-start", "synchronisatio
 def log_signs(facts: Facts) -> Iterable[Finding]:
     """Entries of the log that name a cause or a symptom, since the last synchronisation worked."""
     log = known(facts.log, "SoftwareDistribution.log")
-    return _findings(log.signs, _history(facts))
+    return _findings(log.signs, _history(facts), log.service_start)
 
 
 @rule("Application event log since the last success", sides=STAGING, explains=SYNCHRONISATION)
 def event_signs(facts: Facts) -> Iterable[Finding]:
     """The same of the event log, which numbers its messages."""
     events = known(facts.events, "the Application event log")
-    return _findings(events.signs, _history(facts))
+    start = facts.log.service_start if facts.log else None
+    return _findings(events.signs, _history(facts), start)
 
 
 @rule("Reasons of failed downloads", sides=BOTH, explains=("content-download", "downloads-failed"))
@@ -85,13 +86,13 @@ def _is_after(sign: LogSign, moment: datetime) -> bool:
     return sign.time is not None and sign.time > moment
 
 
-def _findings(signs: Sequence[LogSign], history: Synchronisation) -> Iterator[Finding]:
+def _findings(
+    signs: Iterable[LogSign], history: Synchronisation, newest_start: datetime | None
+) -> Iterator[Finding]:
     """One finding for each kind of sign, with its newest evidence.
 
     As long as the newest synchronisation has not failed, nothing in a log is graver than a warning.
     """
-    starts = [sign.time for sign in signs if sign.kind == "service-start" and sign.time]
-    newest_start = max(starts, default=None)
     newest: dict[str, LogSign] = {}
     for sign in since_last_success(signs, history):
         if sign.kind not in _JUDGED_ELSEWHERE | CONTENT and not _is_over(sign, newest_start):
