@@ -23,6 +23,7 @@ from deploy.lab import pair
 
 CALLS = "calls.log"
 _SETTLE_SECONDS = 30.0
+_CHANGING = ("wsusutil", "apply-approvals.ps1")
 
 # What differs between any two runs: the time in a run's or an attempt's name, and random digits.
 _RUN = re.compile(r"\d{8}T\d{6}Z")
@@ -50,7 +51,8 @@ class Outcome:
 
     Attributes:
         sealed: Headers, manifests, approvals and receipts, apart from ids, digests of them, times.
-        done: How often each verb of wsusutil ended well, by the lab's own log.
+        done: How often each verb of wsusutil, and what applies decisions, ended well, by the lab's
+            own log. All else that is run on a server only asks, or may be said twice.
     """
 
     exit_code: int
@@ -112,7 +114,9 @@ def observe(folder: Path, ended: Ended, like: Outcome | None = None) -> Outcome:
         faults=_bundle_faults(folder / "disconnected" / "site.toml", folder / "media"),
         sealed=_sealed(folder),
         done=Counter(
-            name for name, end in calls_of(folder) if end == "0" and name.startswith("wsusutil")
+            name
+            for name, end in calls_of(folder)
+            if end == "0" and any(program in name for program in _CHANGING)
         ),
     )
 
