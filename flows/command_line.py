@@ -1,53 +1,35 @@
 """Console script: parse a command, carry it out, print one report, end with one exit code.
 
-A flow, and with it Prefect, is imported only by a command that runs one. The lab's commands are in
-``deploy/demo/lab_commands.py``.
+The commands are in ``flows/commands``; the lab's are in ``deploy/demo/lab_commands.py``.
 """
 
 from __future__ import annotations
 
-import os
 import signal
-import stat
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group
 
 from deploy.demo.lab_commands import demo, lab_app
-from flows.explain_command import explain
-from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
-from tasks.names import Mode, Side
+from flows.commands.crossing import accept, audit, export, import_, verify
+from flows.commands.explanation import explain
+from flows.commands.setup import keygen, site_app
+from flows.commands.state import status
+from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
-from tasks.reports.terminal import (
-    discard_output,
-    open_streams,
-    print_lines,
-    print_report,
-    show_steps,
-)
-from tasks.site.reading import register_site, require_side
-from tasks.site.settings import Site
+from tasks.reports.terminal import discard_output, open_streams, print_lines, print_report
 from tasks.version import VERSION
 from tasks.visible import visible_lines
 
-SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
-Json = Annotated[bool, Parameter(name="--json", negative="")]
-Flag = Annotated[bool, Parameter(negative="")]
-TakeOver = Annotated[str | None, Parameter(name="--take-over")]
-Answer = CommandReport | int
-
 _stopped = threading.Event()
-_SITE = Path("site.toml")
-_KEYGEN_NEXT = (
-    "Carry the public key to the other side and compare its fingerprint there; "
-    "both sides use one receipt secret."
-)
+
+_MONTHLY = Group("Every month", sort_key=1)
+_LOOK = Group("Look", sort_key=2)
+_SET_UP = Group("Set up", sort_key=3)
+_TRY = Group("Try", sort_key=4)
 
 app = App(
     name="wsus-airgap",
@@ -55,11 +37,19 @@ app = App(
     version=VERSION,
     suppress_keyboard_interrupt=False,  # an interrupt ends with our document and exit code
 )
-site_app = App(name="site", help="The site file.")
-app.command(lab_app)
+app.command(export, group=_MONTHLY)
+app.command(verify, group=_MONTHLY)
+app.command(import_, name="import", group=_MONTHLY)
+app.command(accept, group=_MONTHLY)
+app.command(audit, group=_MONTHLY)
+app.command(status, group=_LOOK)
+app.command(explain, group=_LOOK)
+app.command(keygen, group=_SET_UP)
 app.command(site_app)
-app.command(demo)
-app.command(explain)
+app.command(demo, group=_TRY)
+app.command(lab_app)
+site_app.group = (_SET_UP,)
+lab_app.group = (_TRY,)
 
 
 def main() -> None:
@@ -128,265 +118,6 @@ def _require_utf8(words: list[str]) -> None:
                 reason=f"{shown} is not UTF-8",
                 remedy="Rename that folder, or mount the medium so that its names are UTF-8.",
             )
-
-
-# --- commands that are flows -----------------------------------------------------------------
-
-
-@app.command
-def export(
-    *,
-    site: SitePath = _SITE,
-    mode: Mode | None = None,
-    full: Flag = False,
-    new: Flag = False,
-    take_over: TakeOver = None,
-    json: Json = False,
-) -> Answer:
-    """Staging side: make the next bundle on the media.
-
-    Args:
-        site: The site file.
-        mode: incremental brings what the baseline lacks; mirror also plans deletions there.
-        full: Carry everything staging holds, whatever the baseline is.
-        new: Make another bundle even when nothing has changed since the last one.
-        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        json: Print one JSON document.
-    """
-
-    def work(name: str) -> CommandReport:
-        from flows.export_bundle import export_bundle
-        from tasks.flow_run import report_of
-
-        return report_of(
-            export_bundle, site=name, mode=mode, full=full, new=new, take_over=take_over
-        )
-
-    return _flow("export", site, Side.STAGING, work)
-
-
-@app.command
-def verify(
-    bundles: Annotated[list[Path], Parameter(negative="")],
-    /,
-    *,
-    site: SitePath = _SITE,
-    json: Json = False,
-) -> Answer:
-    """Either side: prove a bundle, and change nothing.
-
-    Args:
-        bundles: The bundle's folder; several are its volumes, or copies of it.
-        site: The site file.
-        json: Print one JSON document.
-    """
-
-    def work(name: str) -> CommandReport:
-        from flows.verify_bundle import verify_bundle
-        from tasks.flow_run import report_of
-
-        return report_of(verify_bundle, site=name, bundles=_absolute(bundles))
-
-    return _flow("verify", site, None, work, bundles=bundles)
-
-
-@app.command(name="import")
-def import_(
-    bundles: Annotated[list[Path], Parameter(negative="")],
-    /,
-    *,
-    site: SitePath = _SITE,
-    confirm: str | None = None,
-    take_over: TakeOver = None,
-    json: Json = False,
-) -> Answer:
-    """Disconnected side: verify a bundle and import it.
-
-    Args:
-        bundles: The bundle's folder; several are its volumes, or copies of it.
-        site: The site file.
-        confirm: Digest of the plan that you have read and agree to.
-        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        json: Print one JSON document.
-    """
-
-    def work(name: str) -> CommandReport:
-        from flows.import_bundle import import_bundle
-        from tasks.flow_run import report_of
-
-        return report_of(
-            import_bundle,
-            site=name,
-            bundles=_absolute(bundles),
-            confirm=confirm,
-            take_over=take_over,
-        )
-
-    return _flow("import", site, Side.DISCONNECTED, work, bundles=bundles)
-
-
-@app.command
-def accept(receipt: str, /, *, site: SitePath = _SITE, json: Json = False) -> Answer:
-    """Staging side: accept a receipt and advance the baseline.
-
-    Args:
-        receipt: The receipt's file, or the short code that an operator typed.
-        site: The site file.
-        json: Print one JSON document.
-    """
-    is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
-    given = str(Path(receipt).absolute()) if is_path else receipt
-
-    def work(name: str) -> CommandReport:
-        from flows.accept_receipt import accept_receipt
-        from tasks.flow_run import report_of
-
-        return report_of(accept_receipt, site=name, receipt=given)
-
-    return _flow("accept", site, Side.STAGING, work)
-
-
-@app.command
-def audit(
-    *,
-    site: SitePath = _SITE,
-    every_update: Annotated[bool, Parameter(name="--all", negative="")] = False,
-    take_over: TakeOver = None,
-    json: Json = False,
-) -> Answer:
-    """Disconnected side: report approved or parked updates whose content is missing, and why.
-
-    Args:
-        site: The site file.
-        every_update: List the files that unapproved updates lack too, instead of counting them.
-        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        json: Print one JSON document.
-    """
-
-    def work(name: str) -> CommandReport:
-        from flows.audit_content import audit_content
-        from tasks.flow_run import report_of
-
-        return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
-
-    return _flow("audit", site, Side.DISCONNECTED, work)
-
-
-def _flow(
-    command: str,
-    path: Path,
-    side: Side | None,
-    work: Callable[[str], CommandReport],
-    *,
-    bundles: Sequence[Path] = (),
-) -> CommandReport:
-    """Run one flow in this process, on the site's API or on an embedded server.
-
-    Args:
-        command: Name of the command, for a refusal.
-        path: The site file.
-        side: The side that the command belongs to; None: either.
-        work: Runs the flow for a site's name. It imports flow and Prefect itself, so that the
-            settings that name the server are in force by then.
-        bundles: Folders that have to exist before a server is started.
-    """
-
-    def run_flow(site: Site) -> CommandReport:
-        from deploy.prefect_server.embedded import prefect_for
-
-        for bundle in bundles:
-            _require_folder(bundle)
-        with prefect_for(site.state_dir, api_url=site.prefect.api_url):
-            show_steps()
-            return work(site.name)
-
-    return _at_site(command, path, side, run_flow)
-
-
-def _at_site(
-    command: str, path: Path, side: Side | None, work: Callable[[Site], CommandReport]
-) -> CommandReport:
-    """Do a command's work with its site; a refusal names the site if its file could be read."""
-    site = register_site(path)
-    try:
-        if side is not None:
-            require_side(site, side, command)
-        return work(site)
-    except KeyboardInterrupt:
-        return failure_report(command, StoppedError(command=command), site=site.name)
-    except (AirGapError, OSError) as error:
-        return failure_report(command, error, site=site.name)
-
-
-def _require_folder(bundle: Path) -> None:
-    try:
-        mode = bundle.stat().st_mode  # is_dir would call a broken disk a missing folder
-    except (FileNotFoundError, NotADirectoryError):
-        mode = 0
-    if not stat.S_ISDIR(mode):
-        # Not resolve(): that looks at the disk, which may be broken.
-        raise PathMissingError(what="the bundle's folder", path=os.path.abspath(bundle))
-
-
-def _absolute(bundles: Sequence[Path]) -> list[str]:
-    return [str(bundle.absolute()) for bundle in bundles]
-
-
-# --- commands without Prefect ------------------------------------------------------------------
-
-
-@app.command
-def status(*, site: SitePath = _SITE, json: Json = False) -> Answer:
-    """Show chain, baseline, last runs, parked approvals and locks.
-
-    Args:
-        site: The site file.
-        json: Print one JSON document.
-    """
-    from tasks.server.status import read_status
-
-    show_steps()
-    return _at_site("status", site, None, lambda settings: read_status(settings.name, clock=_now))
-
-
-@app.command
-def keygen(folder: Path, /, *, json: Json = False) -> Answer:
-    """Make an Ed25519 key pair, and the secret for typed receipt codes.
-
-    Args:
-        folder: Folder for the keys; existing keys are never overwritten.
-        json: Print one JSON document.
-    """
-    from tasks.bundle.keys import generate_keys
-
-    made = generate_keys(folder.absolute())
-    lines = (
-        f"signing key      {made.signing_key}",
-        f"public key       {made.public_key}",
-        f"receipt secret   {made.receipt_secret}",
-        f"fingerprint      {made.fingerprint}",
-    )
-    return CommandReport(command="keygen", site=None, lines=lines, next_step=_KEYGEN_NEXT)
-
-
-@site_app.command(name="check")
-def site_check(*, site: SitePath = _SITE, json: Json = False) -> Answer:
-    """List what is wrong with a site file.
-
-    Args:
-        site: The site file.
-        json: Print one JSON document.
-    """
-    from tasks.site.checking import require_sound
-
-    checked = register_site(site)
-    require_sound(checked)
-    line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
-    return CommandReport(command="site check", site=checked.name, lines=(line,))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _command_of(words: list[str]) -> str:

@@ -234,6 +234,23 @@ def test_settings_are_changed_by_saving_alone(pair: Path) -> None:
     ]
 
 
+def test_the_settings_of_synchronisation_and_proxy_can_be_read_and_saved(pair: Path) -> None:
+    before = (
+        "True|False|https://sws.update.microsoft.com|4002||8530|False|False||80|True|False|False"
+        "||443|False|False|False"
+    )
+    after = (
+        "False|True|https://fe2.update.microsoft.com|4000|wsus0|8531|True|True|proxy|3128|False"
+        "|True|True|proxy-ssl|8443|True|True|True"
+    )
+    assert run_admin_script(pair, "change-network-settings") == [
+        before,
+        before,
+        after,
+        "https://sws.update.microsoft.com 4002 Int64",
+    ]
+
+
 def test_approval_rules_are_made_saved_applied_and_deleted(pair: Path) -> None:
     assert run_admin_script(pair, "use-rules") == [
         "False Critical Updates, Security Updates All Computers",

@@ -154,6 +154,12 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             set { Set("MaxSimultaneousFileDownloads", value); }
         }
 
+        public long RedirectorChangeNumber
+        {
+            get { return Convert.ToInt64(values["RedirectorChangeNumber"]); }
+            set { Set("RedirectorChangeNumber", value); }
+        }
+
         public StringCollection GetUssEnabledUpdateLanguages() { return GetEnabledUpdateLanguages(); }
 
         // The password itself is not stored.

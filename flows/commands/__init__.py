@@ -1,0 +1,1 @@
+"""The commands of ``wsus-airgap``, grouped as its help shows them."""

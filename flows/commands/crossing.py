@@ -1,0 +1,151 @@
+"""The commands that are flows: export, verify, import, accept, audit.
+
+A flow, and with it Prefect, is imported only by a command that runs one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from flows.commands.options import DEFAULT_SITE, Answer, Bundles, Flag, Json, SitePath, TakeOver
+from flows.commands.site_work import absolute_paths, run_flow
+from tasks.names import Mode, Side
+from tasks.reports.model import CommandReport
+
+
+def export(
+    *,
+    site: SitePath = DEFAULT_SITE,
+    mode: Mode | None = None,
+    full: Flag = False,
+    new: Flag = False,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Staging side: make the next bundle on the media.
+
+    Args:
+        site: The site file.
+        mode: incremental brings what the baseline lacks; mirror also plans deletions there.
+        full: Carry everything staging holds, whatever the baseline is.
+        new: Make another bundle even when nothing has changed since the last one.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.export_bundle import export_bundle
+        from tasks.flow_run import report_of
+
+        return report_of(
+            export_bundle, site=name, mode=mode, full=full, new=new, take_over=take_over
+        )
+
+    return run_flow("export", site, Side.STAGING, work)
+
+
+def verify(
+    bundles: Bundles,
+    /,
+    *,
+    site: SitePath = DEFAULT_SITE,
+    json: Json = False,
+) -> Answer:
+    """Either side: prove a bundle, and change nothing.
+
+    Args:
+        bundles: The bundle's folder; several are its volumes, or copies of it.
+        site: The site file.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.verify_bundle import verify_bundle
+        from tasks.flow_run import report_of
+
+        return report_of(verify_bundle, site=name, bundles=absolute_paths(bundles))
+
+    return run_flow("verify", site, None, work, bundles=bundles)
+
+
+def import_(
+    bundles: Bundles,
+    /,
+    *,
+    site: SitePath = DEFAULT_SITE,
+    confirm: str | None = None,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Disconnected side: verify a bundle and import it.
+
+    Args:
+        bundles: The bundle's folder; several are its volumes, or copies of it.
+        site: The site file.
+        confirm: Digest of the plan that you have read and agree to.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.import_bundle import import_bundle
+        from tasks.flow_run import report_of
+
+        return report_of(
+            import_bundle,
+            site=name,
+            bundles=absolute_paths(bundles),
+            confirm=confirm,
+            take_over=take_over,
+        )
+
+    return run_flow("import", site, Side.DISCONNECTED, work, bundles=bundles)
+
+
+def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """Staging side: accept a receipt and advance the baseline.
+
+    Args:
+        receipt: The receipt's file, or the short code that an operator typed.
+        site: The site file.
+        json: Print one JSON document.
+    """
+    is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
+    given = str(Path(receipt).absolute()) if is_path else receipt
+
+    def work(name: str) -> CommandReport:
+        from flows.accept_receipt import accept_receipt
+        from tasks.flow_run import report_of
+
+        return report_of(accept_receipt, site=name, receipt=given)
+
+    return run_flow("accept", site, Side.STAGING, work)
+
+
+def audit(
+    *,
+    site: SitePath = DEFAULT_SITE,
+    every_update: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Disconnected side: report approved or parked updates whose content is missing, and why.
+
+    Args:
+        site: The site file.
+        every_update: List the files that unapproved updates lack too, instead of counting them.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.audit_content import audit_content
+        from tasks.flow_run import report_of
+
+        return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
+
+    return run_flow("audit", site, Side.DISCONNECTED, work)

@@ -1,0 +1,18 @@
+"""Options that several commands have, with their names and variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from tasks.reports.model import CommandReport
+
+SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Flag = Annotated[bool, Parameter(negative="")]
+TakeOver = Annotated[str | None, Parameter(name="--take-over")]
+Bundles = Annotated[list[Path], Parameter(negative="")]
+Answer = CommandReport | int
+DEFAULT_SITE = Path("site.toml")

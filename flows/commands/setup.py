@@ -1,0 +1,53 @@
+"""Commands that set up a side: keys and site file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App
+
+from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath
+from tasks.reports.model import CommandReport
+from tasks.site.reading import register_site
+
+_KEYGEN_NEXT = (
+    "Carry the public key to the other side and compare its fingerprint there; "
+    "both sides use one receipt secret."
+)
+
+site_app = App(name="site", help="The site file.")
+
+
+def keygen(folder: Path, /, *, json: Json = False) -> Answer:
+    """Make an Ed25519 key pair, and the secret for typed receipt codes.
+
+    Args:
+        folder: Folder for the keys; existing keys are never overwritten.
+        json: Print one JSON document.
+    """
+    from tasks.bundle.keys import generate_keys
+
+    made = generate_keys(folder.absolute())
+    lines = (
+        f"signing key      {made.signing_key}",
+        f"public key       {made.public_key}",
+        f"receipt secret   {made.receipt_secret}",
+        f"fingerprint      {made.fingerprint}",
+    )
+    return CommandReport(command="keygen", site=None, lines=lines, next_step=_KEYGEN_NEXT)
+
+
+@site_app.command(name="check")
+def site_check(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """List what is wrong with a site file.
+
+    Args:
+        site: The site file.
+        json: Print one JSON document.
+    """
+    from tasks.site.checking import require_sound
+
+    checked = register_site(site)
+    require_sound(checked)
+    line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
+    return CommandReport(command="site check", site=checked.name, lines=(line,))

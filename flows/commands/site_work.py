@@ -1,0 +1,76 @@
+"""The work of a command at its site: a flow with a server of Prefect, or anything else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tasks.errors import AirGapError, PathMissingError, StoppedError
+from tasks.names import Side
+from tasks.reports.model import CommandReport, failure_report
+from tasks.reports.terminal import show_steps
+from tasks.site.reading import register_site, require_side
+from tasks.site.settings import Site
+
+
+def run_flow(
+    command: str,
+    path: Path,
+    side: Side | None,
+    work: Callable[[str], CommandReport],
+    *,
+    bundles: Sequence[Path] = (),
+) -> CommandReport:
+    """Run one flow in this process, on the site's API or on an embedded server.
+
+    Args:
+        command: Name of the command, for a refusal.
+        path: The site file.
+        side: The side that the command belongs to; None: either.
+        work: Runs the flow for a site's name. It imports flow and Prefect itself, so that the
+            settings that name the server are in force by then.
+        bundles: Folders that have to exist before a server is started.
+    """
+
+    def work_at(site: Site) -> CommandReport:
+        from deploy.prefect_server.embedded import prefect_for
+
+        for bundle in bundles:
+            _require_folder(bundle)
+        with prefect_for(site.state_dir, api_url=site.prefect.api_url):
+            show_steps()
+            return work(site.name)
+
+    return at_site(command, path, side, work_at)
+
+
+def at_site(
+    command: str, path: Path, side: Side | None, work: Callable[[Site], CommandReport]
+) -> CommandReport:
+    """Do a command's work with its site; a refusal names the site if its file could be read."""
+    site = register_site(path)
+    try:
+        if side is not None:
+            require_side(site, side, command)
+        return work(site)
+    except KeyboardInterrupt:
+        return failure_report(command, StoppedError(command=command), site=site.name)
+    except (AirGapError, OSError) as error:
+        return failure_report(command, error, site=site.name)
+
+
+def _require_folder(bundle: Path) -> None:
+    try:
+        mode = bundle.stat().st_mode  # is_dir would call a broken disk a missing folder
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if not stat.S_ISDIR(mode):
+        # Not resolve(): that looks at the disk, which may be broken.
+        raise PathMissingError(what="the bundle's folder", path=os.path.abspath(bundle))
+
+
+def absolute_paths(bundles: Sequence[Path]) -> list[str]:
+    """Make paths absolute, without a look at the disk."""
+    return [str(bundle.absolute()) for bundle in bundles]

@@ -1,0 +1,26 @@
+"""Commands that show the state of a side."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath
+from flows.commands.site_work import at_site
+from tasks.reports.terminal import show_steps
+
+
+def status(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """Show chain, baseline, last runs, parked approvals and locks.
+
+    Args:
+        site: The site file.
+        json: Print one JSON document.
+    """
+    from tasks.server.status import read_status
+
+    show_steps()
+    return at_site("status", site, None, lambda checked: read_status(checked.name, clock=_utc_now))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
