@@ -29,9 +29,12 @@ _STEP = re.compile(r"\d\d:\d\d:\d\d  ([A-Z][^,:.]+)")
 _FLOWS = ("export_bundle", "import_bundle", "accept_receipt", "audit_content", "verify_bundle")
 
 _forks = multiprocessing.get_context("forkserver")
+# Prefect imports most of these only when a run begins.
 _forks.set_forkserver_preload(
-    ["flows.command_line", *(f"flows.{name}" for name in _FLOWS), "tests.e2e.kill_trials"]
-)
+    ["flows.command_line", *(f"flows.{name}" for name in _FLOWS), "deploy.prefect_server.embedded",
+     "prefect.flow_engine", "prefect.task_engine", "fastapi", "anyio._backends._asyncio",
+     "tests.e2e.kill_trials"]
+)  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -54,15 +54,14 @@ def launcher(home: Path) -> Iterator[Path]:
     program.chmod(0o755)
     words = [sys.executable, "-m", "tests.e2e.forked_servers", str(address)]
     environment = clean_environment(home / "forks", os.environ)
-    with subprocess.Popen(words, cwd=ROOT, env=environment) as forks:
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdin=subprocess.PIPE):
         while not address.exists():
             time.sleep(0.05)
         yield program
-        forks.terminate()
 
 
 def main(address: str) -> None:
-    """Wait for launchers, and give each a process of its own."""
+    """Wait for launchers until our own standard input ends; give each a process of its own."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes of launchers
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
@@ -71,7 +70,7 @@ def main(address: str) -> None:
 
         import deploy.prefect_server.application  # noqa: F401
 
-        while True:
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             with listener.accept()[0] as asking:
                 if os.fork() == 0:
                     listener.close()
@@ -92,7 +91,7 @@ def _serve(asking: socket.socket) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
     ended = os.pidfd_open(server)
-    ready, _, _ = select.select([asking, ended], [], [])
+    ready, _, _ = select.select([asking.fileno(), ended], [], [])
     if ended not in ready:  # the launcher was killed
         os.kill(server, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(server, 0)[1])

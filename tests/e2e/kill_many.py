@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pickle
 import random
 import shutil
 import sys
@@ -68,7 +69,7 @@ def kill_many(
     home.mkdir(parents=True, exist_ok=True)
     log = home / "trials.jsonl"
     records = read_records(log)
-    ranges = prepare(home, api_url=api_url, wanted=set(stages))
+    ranges = _prepared(home, api_url, stages)
     misses = 0
     while len(records) < times or _wanting(records, ranges, each):
         draw = random.Random(f"{seed} {len(records)} {misses}")
@@ -96,6 +97,19 @@ def kill_many(
             differing = home / f"differs-{record['number']}"
             shutil.copytree(where.made.folder, differing, symlinks=True, dirs_exist_ok=True)
     return records
+
+
+def _prepared(home: Path, api_url: str, stages: Sequence[str]) -> list[Range]:
+    """Disturb what an earlier call with this folder prepared, or prepare it now."""
+    undisturbed = home / "undisturbed.pickle"
+    if undisturbed.exists():
+        ranges: list[Range] = pickle.loads(undisturbed.read_bytes())  # noqa: S301  our own
+        for where in ranges:
+            where.api_url = api_url
+        return [where for where in ranges if where.stage in stages]
+    ranges = prepare(home, api_url=api_url, wanted=set(stages))
+    undisturbed.write_bytes(pickle.dumps(ranges))
+    return ranges
 
 
 def read_records(log: Path) -> list[Record]:

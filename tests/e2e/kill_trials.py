@@ -18,7 +18,7 @@ import psutil
 
 from deploy.lab import pair
 from tests.e2e.forked_commands import Command
-from tests.e2e.killing import CALLS, Ended, Outcome, calls_of, observe
+from tests.e2e.killing import CALLS, Call, Ended, Outcome, calls_of, observe
 from tests.support.labs import Lab, make_lab
 
 # ``tree`` is the command with all that it started, its own Prefect server included; ``work`` is the
@@ -34,6 +34,7 @@ _NEEDLES = {
     "wsusutil": "deploy.lab.wsusutil",
     "script": "deploy.lab.powershell",
 }
+_WAY_OF: dict[str, Way] = {"wsusutil": "wsusutil", "powershell": "script"}
 _PROGRAMS: dict[str, tuple[Way, ...]] = {
     "export": ("supervisor", "wsusutil", "script"),
     "import": ("supervisor", "wsusutil", "script"),
@@ -45,10 +46,10 @@ _DRAWS = 8
 _VERBS = {"wsusutil": 'echo "$1"', "powershell": 'echo "$*" | grep -o "[a-z-]*[.]ps1"'}
 _NOTING = """#!/bin/sh
 name="{name}"
-echo "$name begins" >>"{log}"
+echo "$name begins $(date +%s.%N)" >>"{log}"
 {command}
 code=$?
-echo "$name $code" >>"{log}"
+echo "$name $code $(date +%s.%N)" >>"{log}"
 exit $code
 """
 _COMMAND_SECONDS = 300.0
@@ -60,12 +61,21 @@ def command_of(stage: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Instant:
+    """So long after a step began, or after one of the lab's programs did, by its number."""
+
+    step: str | None
+    call: int | None
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One kill and the runs after it.
 
     Attributes:
         within: The step that was under way.
-        seconds: How long after that step, or the one waited for, had begun.
+        seconds: How long after the step, or the program, had begun.
         reruns: How often the command was run again.
         again: The lab's programs that ended well more often than in the undisturbed run.
         differences: From the undisturbed run, in words.
@@ -86,8 +96,9 @@ class Range:
 
     Attributes:
         steps: The steps of the undisturbed run and how long each took, in seconds.
-        begun: How often it began each of the lab's programs.
+        calls: The lab's programs that it began, in order, and how long each took.
         ended: How often each of them ended well.
+        api_url: The Prefect server of a command that has none of its own.
     """
 
     stage: str
@@ -96,8 +107,9 @@ class Range:
     words: tuple[str, ...]
     reference: Outcome
     steps: dict[str, float]
-    begun: Counter[str]
+    calls: list[tuple[str, float]]
     ended: Counter[str]
+    api_url: str | None
 
     @property
     def ways(self) -> tuple[Way, ...]:
@@ -108,21 +120,20 @@ class Range:
         """Kill at an instant drawn evenly, run again until it ends well, compare.
 
         Args:
-            draw: Draws the instant, over the step or else over the run from first to last step.
-            way: What to kill; a program is killed when there next is one.
+            draw: Draws the instant: over the step, over the run from first to last step, or over
+                the time in which such a program worked.
+            way: What to kill.
             step: Where the kill has to be. One that comes too late is drawn again.
 
         Raises:
             LookupError: No draw met such a process, within the step.
         """
-        names, lengths = [*self.steps], [*self.steps.values()]
         for _ in range(_DRAWS):
-            name = step or draw.choices(names, weights=lengths)[0]
+            instant = self._draw(draw, way, step)
             self._put_back(way)
             before = _reports(self.made, self.words)
             running = Command.start(self.made, self.words)
-            delay = draw.random() * self.steps[name]
-            seconds = _kill(running, self.made.folder, way, step=name, delay_seconds=delay)
+            seconds = _kill(running, self.made.folder, way, instant)
             if way not in _NEEDLES:  # what it said last may be under way to us
                 running.finish()
             within = running.step
@@ -134,6 +145,19 @@ class Range:
             running.finish()
         raise LookupError(f"no {way} was met within {step or 'any step'} of {self.stage}")
 
+    def _draw(self, draw: random.Random, way: Way, step: str | None) -> Instant:
+        if way in LASTING:
+            lengths = self.steps if step is None else {step: self.steps[step]}
+            (name,) = draw.choices([*lengths], weights=[*lengths.values()])
+            return Instant(name, None, draw.random() * lengths[name])
+        able = [
+            (number, length)
+            for number, (name, length) in enumerate(self.calls)
+            if way in {"supervisor", _WAY_OF[name.partition(" ")[0]]}
+        ]
+        ((number, length),) = draw.choices(able, weights=[length for _, length in able])
+        return Instant(None, number, draw.random() * length)
+
     def _after(self, running: Command, way: Way, within: str, seconds: float) -> Trial:
         """Run again until the command ends well, and compare with the undisturbed run."""
         ended = running.finish()
@@ -143,7 +167,8 @@ class Range:
             ended = Command.start(self.made, self.words).finish()
             reruns += 1
             differences += _unforeseen(ended)
-            more = _counted(calls_of(self.made.folder)[before:], "begins") - self.begun
+            begun = _counted(calls_of(self.made.folder)[before:], "begins")
+            more = begun - Counter(name for name, _ in self.calls)
             differences += [f"run more often: {name}" for name in more]
         outcome = observe(self.made.folder, ended, self.reference)
         if way == "supervisor":  # an exit code that nobody took down is no result that stands
@@ -157,15 +182,25 @@ class Range:
 
     def _put_back(self, way: Way) -> None:
         put_back(self.copy, self.made.folder)
-        if way in _WITH_OWN_SERVER:
-            for side in pair.SIDES:
+        for side in pair.SIDES if self.api_url else ():
+            self.made.configure(side, "prefect", api_url=self.api_url)
+            if way in _WITH_OWN_SERVER:
                 site = self.made.site_file(side)
                 text = site.read_text(encoding="utf-8")
                 site.write_text(re.sub(r"(?m)^api_url = .*\n", "", text), encoding="utf-8")
 
 
-def _counted(calls: list[tuple[str, str]], end: str) -> Counter[str]:
-    return Counter(name for name, how in calls if how == end)
+def _counted(calls: list[Call], end: str) -> Counter[str]:
+    return Counter(call.name for call in calls if call.end == end)
+
+
+def _lengths(calls: list[Call]) -> list[tuple[str, float]]:
+    """The programs that were begun, in order, and how long each took, in seconds."""
+    return [
+        (call.name, next(end.at for end in calls[number + 1 :] if end.name == call.name) - call.at)
+        for number, call in enumerate(calls)
+        if call.end == "begins"
+    ]
 
 
 def _reports(made: Lab, words: tuple[str, ...]) -> set[Path]:
@@ -208,9 +243,11 @@ def prepare(home: Path, *, api_url: str | None, wanted: set[str]) -> list[Range]
             receipt = str((ended.document or {})["receipt"])
         if stage in wanted:
             calls = calls_of(folder)[len(calls_of(copy)) :]
-            begun, well = _counted(calls, "begins"), _counted(calls, "0")
+            well = _counted(calls, "0")
             outcome = observe(folder, ended)
-            ranges.append(Range(stage, made, copy, words, outcome, steps, begun, well))
+            ranges.append(
+                Range(stage, made, copy, words, outcome, steps, _lengths(calls), well, api_url)
+            )
     return ranges
 
 
@@ -254,35 +291,44 @@ def _log_calls(folder: Path, side: str) -> None:
         path.write_text(script, encoding="utf-8")
 
 
-def _kill(
-    running: Command, folder: Path, way: Way, *, step: str, delay_seconds: float
-) -> float | None:
-    """Wait until so long after a step's beginning, and kill; None when there is nothing to kill.
+def _kill(running: Command, folder: Path, way: Way, instant: Instant) -> float | None:
+    """Wait for the instant, and kill; None when there is nothing to kill.
 
     Returns:
-        How long after the step's beginning the kill was, in seconds.
+        How long after the beginning of the step, or program, the kill was, in seconds.
     """
     victims: list[psutil.Process] = []
-    begun = None
-    for seconds, name in running.steps():
-        if way in LASTING and not victims:  # sought early, since that takes longer than a step
-            victims = _victims(running, folder, "server" if way == "server" else "command")
-        if name == step:
-            begun = seconds
-            break
+    if instant.step is None:
+        begun = _begin_of_program(running, folder, instant)
+    else:
+        begun = None
+        for seconds, name in running.steps():
+            if way in LASTING and not victims:  # sought early, since that takes longer than a step
+                victims = _victims(running, folder, "server" if way == "server" else "command")
+            if name == instant.step:
+                begun = running.began + seconds
+                break
     if begun is None:
         return None
-    time.sleep(max(0.0, running.began + begun + delay_seconds - time.monotonic()))
+    time.sleep(max(0.0, begun + instant.delay_seconds - time.monotonic()))
     if way in {"tree", "work"}:
         with suppress(psutil.NoSuchProcess):
             victims[0].send_signal(signal.SIGSTOP)
         victims = _victims(running, folder, way)
-    while not _strike(victims):
-        if running.is_over or any("next:" in line for line in running.stderr):
-            return None
-        time.sleep(0.01)
-        victims = _victims(running, folder, way)
-    return time.monotonic() - running.began - begun
+    if not _strike(victims or _victims(running, folder, way)):
+        return None
+    return time.monotonic() - begun
+
+
+def _begin_of_program(running: Command, folder: Path, instant: Instant) -> float | None:
+    """Wait until that one of the lab's programs begins; by the monotonic clock."""
+    before = sum(call.end == "begins" for call in calls_of(folder))
+    while not running.is_over:
+        begun = [call for call in calls_of(folder) if call.end == "begins"][before:]
+        if instant.call is not None and len(begun) > instant.call:
+            return time.monotonic() - (time.time() - begun[instant.call].at)
+        time.sleep(0.005)
+    return None
 
 
 def _strike(victims: list[psutil.Process]) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deploy import lab
 from deploy.lab import pair
@@ -43,6 +43,14 @@ class Ended:
     document: dict[str, Any] | None
     seconds: float
     stderr: str = ""
+
+
+class Call(NamedTuple):
+    """A line in the log of the lab's programs: ``end`` is ``begins`` or the exit code."""
+
+    name: str
+    end: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +123,17 @@ def observe(folder: Path, ended: Ended, like: Outcome | None = None) -> Outcome:
         sealed=_sealed(folder),
         done=Counter(
             name
-            for name, end in calls_of(folder)
+            for name, end, _ in calls_of(folder)
             if end == "0" and any(program in name for program in _CHANGING)
         ),
     )
 
 
-def calls_of(folder: Path) -> list[tuple[str, str]]:
-    """What the lab's programs wrote of their own runs: name, and exit code or ``begins``."""
+def calls_of(folder: Path) -> list[Call]:
+    """What the lab's programs wrote of their own runs."""
     path = folder / CALLS
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [(line.rpartition(" ")[0], line.rpartition(" ")[2]) for line in lines]
+    return [Call(name, end, float(at)) for name, end, at in (line.rsplit(" ", 2) for line in lines)]
 
 
 def _sealed(folder: Path) -> dict[str, Any]:
