@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.known_errors import foreseen
@@ -116,17 +117,6 @@ def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine,
         _APPROVAL_LINE.validate_python({key: line[key] for key in line.keys() & names})
         for line in lines
     )
-
-
-class Finding(Reported):
-    """Finding of a check; ``evidence`` is the value or log line that shows it."""
-
-    id: str
-    severity: Literal["ok", "note", "warning", "failure"]
-    evidence: str
-    meaning: str
-    next_step: str
-    document: str | None = None
 
 
 class Fact(Reported):
