@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from tasks.approvals.reasons import Reason
 from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
@@ -108,6 +109,11 @@ class ApprovalOutcome(Reported):
     parked: tuple[ApprovalLine, ...] = ()
     held: tuple[ApprovalLine, ...] = ()
     failed: tuple[ApprovalLine, ...] = ()
+
+    @property
+    def undecided(self) -> tuple[ApprovalLine, ...]:
+        """Held decisions that need a person; for a group that is left out one has decided."""
+        return tuple(line for line in self.held if line.reason != Reason.GROUP_LEFT_OUT)
 
 
 def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:

@@ -198,7 +198,7 @@ def attention(report: CommandReport) -> tuple[str, ...]:
         (missing, "content file is missing", "content files are missing"),
         (len(approvals.failed), "approval failed", "approvals failed"),
         (len(approvals.parked), "approval is parked", "approvals are parked"),
-        (len(approvals.held), "decision is held", "decisions are held"),
+        (len(approvals.undecided), "decision is held", "decisions are held"),
         (len(severe), "finding needs a look", "findings need a look"),
     )
     reasons = [f"{count(number, noun, plural)}." for number, noun, plural in numbers if number]
@@ -230,7 +230,7 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
         yield "Have the staging server download what is missing and export again, or go without."
     elif report.missing:
         yield "Have the next bundle bring the missing files (shopping-list.json)."
-    if approvals.held:
+    if approvals.undecided:
         yield "Decide on what is held."
     if report.findings:
         yield "Follow the findings."

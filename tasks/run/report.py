@@ -83,5 +83,5 @@ class ReportDraft:
         noted = self.notes.get("missing", ())
         missing = noted if self.flagged_missing is None else self.flagged_missing
         approvals = self.notes.get("approvals", ApprovalOutcome())
-        waiting = approvals.parked or approvals.held or approvals.failed
+        waiting = approvals.parked or approvals.undecided or approvals.failed
         return bool(self.notices or missing or waiting or self.flagged_findings)
