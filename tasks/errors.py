@@ -216,6 +216,18 @@ class PackageError(FailedError):
     remedy = "Run the export again; if it repeats, run `wsusutil export` by hand and read its log."
 
 
+class PackageLimitError(PackageError):
+    """A metadata package is above a limit of its reader; nothing is wrong with it otherwise."""
+
+    kind = "package-limit"
+    template = "metadata package {path}: {where} exceeds a limit of this program: {reason}"
+    remedy = (
+        "wsusutil and the package may be sound: tell the authors of this program the update and "
+        "the limit; to go on without that update, decline it, delete it with the Server Cleanup "
+        "Wizard of the staging server, then export again."
+    )
+
+
 class BundleIncompleteError(FailedError):
     """Files that the seal names have not arrived; files already read are kept."""
 
