@@ -227,7 +227,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
     with path.open("rb", buffering=_WRITE_BUFFER_BYTES) as stream:
         while line := stream.readline(LINE_LIMIT_BYTES + 1):
             number += 1
-            entry = _parse_line(line, path, number)
+            entry = parse_line(line, path, number)
             order = entry.order
             if last is not None and order <= last:
                 raise TrustError(reason=f"manifest {path}, line {number}: out of order")
@@ -237,7 +237,17 @@ def read_entries(path: Path) -> Iterator[Entry]:
             yield entry
 
 
-def _parse_line(line: bytes, path: Path, number: int) -> Entry:
+def parse_line(line: bytes, path: Path, number: int | None = None) -> Entry:
+    """Read one line of a manifest, which must be in the exact form that we write.
+
+    Args:
+        line: The line with its line break.
+        path: The manifest, for the error.
+        number: Number of the line in it; None: one that was looked up.
+
+    Raises:
+        TrustError: The line is too long or wrong.
+    """
     if len(line) > LINE_LIMIT_BYTES:
         raise TrustError(reason=f"manifest {path}, line {number}: too long")
     try:

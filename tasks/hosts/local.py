@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -21,6 +21,7 @@ import psutil
 
 from tasks.errors import AirGapError
 from tasks.hosts import jobs, local_durable, windows_scripts
+from tasks.hosts.folder_states import read_states
 from tasks.hosts.host import (
     MOST_NAMES,
     CommandResult,
@@ -125,6 +126,18 @@ class LocalHost:
             if must_exist:
                 raise file_fault("list", folder, error) from error
             return []
+        except OSError as error:
+            raise file_fault("list", folder, error) from error
+
+    def folder_states(
+        self, folder: HostPath, whole: Sequence[str], names_only: Sequence[str] = ()
+    ) -> Mapping[str, str] | None:
+        """Return a digest of what each subfolder contains; on Windows None: listing is as quick."""
+        try:
+            with self._anchors.folder(folder) as anchor:
+                if not isinstance(anchor, int):
+                    return None
+                return read_states(anchor, whole, names_only, most_names=MOST_NAMES)
         except OSError as error:
             raise file_fault("list", folder, error) from error
 
