@@ -67,7 +67,7 @@ class ManifestLookup:
 
     def _first_line(self, digest: ContentDigest) -> int:
         """Return the start of the first line that does not come before a digest."""
-        wanted = _order(digest.hex.encode())
+        order = _order(digest.hex.encode())
         low, high = 0, len(self._bytes)
         while low < high:
             middle = (low + high) // 2
@@ -75,7 +75,7 @@ class ManifestLookup:
             end = self._bytes.find(b"\n", start) + 1 or len(self._bytes)
             # The last one of the line: parts of a file come before it.
             at = self._bytes.rfind(_SHA1, start, end) + len(_SHA1)
-            if _order(self._bytes[at : at + _SHA1_DIGITS]) < wanted:
+            if _order(self._bytes[at : at + _SHA1_DIGITS]) < order:
                 low = end
             else:
                 high = start

@@ -251,11 +251,11 @@ def _prove_blake3(work: _Work, item: CopyItem, expected: Blake3) -> CopyResult:
         hasher.update(chunk)
         size_bytes += len(chunk)
         work.progress.advance(len(chunk))
-    wanted = f"{item.size_bytes} bytes, BLAKE3 {expected.hex}"
+    sealed = f"{item.size_bytes} bytes, BLAKE3 {expected.hex}"
     actual = f"{size_bytes} bytes, BLAKE3 {hasher.hexdigest()}"
-    if actual == wanted:
+    if actual == sealed:
         return CopyResult(item)
-    raise ContentWrongError(path=item.sources[0], expected=wanted, found=actual)
+    raise ContentWrongError(path=item.sources[0], expected=sealed, found=actual)
 
 
 def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:
