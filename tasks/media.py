@@ -58,7 +58,7 @@ def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
 def describe_bundle(draft: Draft) -> None:
     """Report the updates of which the bundle carries files."""
     run = current_run()
-    export_summary.describe_bundle(run.report, draft, run.look_up_in(draft.entries()))
+    export_summary.describe_bundle(run.report, draft, run.look_up_in(draft.manifest))
 
 
 @step("Open bundle")

@@ -24,6 +24,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 
+from blake3 import blake3
+
 from tasks.content.digest import Digester
 from tasks.content.names import Blake3, ContentDigest, FileDigests
 from tasks.errors import (
@@ -52,7 +54,8 @@ class CopyItem:
         sources: Files with its bytes; several files are read one after another as one.
         size_bytes: Expected size; reading stops beyond it.
         sha1: Expected SHA-1; None: not compared.
-        blake3: Expected BLAKE3; None: not compared, for example because it is not known yet.
+        blake3: Expected BLAKE3; None: not compared, for example because it is not known yet. A file
+            without ``beside`` that is compared with its BLAKE3 alone gets no SHA-1 computed.
         beside: Path for writing; on the same volume as ``final``.
         final: Path after the file is proved and durable. The folder must exist.
         present: True if ``final`` exists with this size. Then that file is proved first, and
@@ -74,7 +77,7 @@ class CopyResult:
 
     Attributes:
         item: The item.
-        digests: Digests of the file's bytes.
+        digests: Digests of the file's bytes; None also if only its BLAKE3 was computed.
         error: A ``ContentWrongError`` if the bytes were read and are wrong, or another error.
         written: False if the file was only proved, or was already present and intact. For a
             failed file: True if bytes may have been written beside; they were removed again.
@@ -225,6 +228,8 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
     try:
         if item.present and (digests := _prove_present(work, item)) is not None:
             return CopyResult(item, digests)
+        if item.beside is None and item.sha1 is None and item.blake3 is not None:
+            return _prove_blake3(work, item, item.blake3)
         digester = Digester()
         chunks = digester.watch(_read_bounded(work.source, item.sources, item.size_bytes))
         if work.destination is None or item.beside is None:
@@ -237,6 +242,20 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
     except (FailedError, FolderUnsafeError) as error:
         # The file beside may exist; `written=True` has it removed.
         return CopyResult(item, None, error, item.beside is not None)
+
+
+def _prove_blake3(work: _Work, item: CopyItem, expected: Blake3) -> CopyResult:
+    """Prove a file by what a seal binds: size and BLAKE3. SHA-1 would take twice the time."""
+    hasher, size_bytes = blake3(), 0
+    for chunk in _read_bounded(work.source, item.sources, item.size_bytes):
+        hasher.update(chunk)
+        size_bytes += len(chunk)
+        work.progress.advance(len(chunk))
+    sealed = f"{item.size_bytes} bytes, BLAKE3 {expected.hex}"
+    actual = f"{size_bytes} bytes, BLAKE3 {hasher.hexdigest()}"
+    if actual == sealed:
+        return CopyResult(item)
+    raise ContentWrongError(path=item.sources[0], expected=sealed, found=actual)
 
 
 def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:

@@ -12,7 +12,6 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import revision_set
 from tasks.approvals.model import approved_revisions
 from tasks.bundle.layout import MANIFEST
-from tasks.bundle.manifest import read_entries
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
@@ -168,7 +167,7 @@ def audit_current(
         FailedError: The stored documents of that import are lost or damaged.
     """
     record = require_newest_import(run.imports)
-    manifest_lookup = run.look_up_in(read_entries(record.folder / MANIFEST))
+    manifest_lookup = run.look_up_in(record.folder / MANIFEST)
     metadata = Metadata(record.folder / INDEX, manifest_lookup)
     return _audit(run, metadata, facts, listing, every_update=every_update)
 

@@ -59,6 +59,10 @@ from tasks.run.stored_documents import read_decisions_file
 from tasks.server.mark import compare_mark
 
 _NEIGHBOURS_NAMED = 5
+_PROVED = (
+    "every byte was compared with its BLAKE3, which the seal binds; that each content file is "
+    "named by its SHA-1 is proved by the import"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,9 @@ def judge_again(run: RunContext, incoming: IncomingBundle) -> None:
 def prove(run: RunContext, incoming: IncomingBundle) -> None:
     """Prove every byte of a bundle and change nothing; copies of its documents are removed again.
 
+    Bytes are proved by their BLAKE3, which the seal binds. The SHA-1 in the name of a content file
+    is computed by the import, before the file gets that name.
+
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: The media differ
             from the seal; the report lists every fault.
@@ -230,6 +237,7 @@ def prove(run: RunContext, incoming: IncomingBundle) -> None:
         prove_bundle(incoming.opened, scratch=folder, progress=run.progress)
         refuse_faults(run.report, incoming)
         read_decisions_file(folder / APPROVALS)
+        run.report.lines.append(_PROVED)
     finally:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)

@@ -128,7 +128,7 @@ def unpack(
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
-        manifest_lookup=run.look_up_in(documents.manifest.entries()),
+        manifest_lookup=run.look_up_in(documents.manifest.path),
     )
     return trusted, unpacked
 
