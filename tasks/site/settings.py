@@ -17,6 +17,7 @@ from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import parse_ssh_address
 from tasks.names import Count, Mode, Side, SiteName
 from tasks.site.paths import LocalFile, LocalFiles, LocalPath, MountPath, ServerCommand, ServerPath
+from tasks.site.schedule import ScheduleSection
 
 
 def _server_address(address: str) -> str:
@@ -137,6 +138,7 @@ class Site(Section):
     trust: TrustSection
     policy: PolicySection = PolicySection()
     prefect: PrefectSection = PrefectSection()
+    schedule: ScheduleSection = ScheduleSection()
 
     @property
     def name(self) -> str:
