@@ -89,8 +89,8 @@ class FlowRun:
             self._opening_error = refusal
             return self
         try:
-            begin_run(self._context)
-            name_run(None, self._context.site.name)
+            flow_run, attempt = name_run(None, self._context.site.name)
+            begin_run(self._context, flow_run=flow_run, attempt=attempt)
         except Exception as fault:  # noqa: BLE001  __exit__ reports it like an error of a step
             self._opening_error = fault
         return self
@@ -129,7 +129,8 @@ class FlowRun:
         """
         report = self.report
         if report.outcome == "done":
-            return Completed(message="done", data=report)
+            name = self._context.report.ended_as if self._context is not None else None
+            return Completed(name=name or "Completed", message=name or "done", data=report)
         if report.outcome == "flagged":
             return Completed(
                 name="Flagged", message="done, and something needs a look", data=report

@@ -47,6 +47,7 @@ PREFECT_MODULES = {
     "tasks.media",
     "tasks.disconnected",
     "tasks.flow_run",
+    "tasks.lost_runs",
     "tasks.prefect_api",
     "tasks.run_page",
     "tasks.step",

@@ -24,6 +24,8 @@ from tasks.errors import PathMissingError, UsageError
 from tasks.site.reading import SITE_VARIABLE, SITES_VARIABLE, read_site
 from tasks.site.settings import Site
 
+_ROUND_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class ServedSites:
@@ -89,11 +91,15 @@ def serve(served: ServedSites, home: Home, *, stop: threading.Event | None = Non
         UsageError: The home lies in a site's state folder.
         HostFileError: The home or a state folder cannot be written.
     """
+    ended = stop or threading.Event()
     with _server(served, home) as (api_url, auth_string):
         # Imported only now, because Prefect reads at its import which server to use.
         from deploy.prefect_server.deployments import deploy
         from deploy.prefect_server.heartbeat import require_automation
+        from tasks.lost_runs import close_what_is_lost
 
+        for site in served.sites:
+            close_what_is_lost(site)
         deploy(served.sites)
         asyncio.run(require_automation())
         settings = worker_settings(home.folder, api_url, auth_string)
@@ -102,7 +108,9 @@ def serve(served: ServedSites, home: Home, *, stop: threading.Event | None = Non
         ):
             for line in _greeting(served, home, api_url):
                 print(line, flush=True)
-            (stop or threading.Event()).wait()
+            while not ended.wait(_ROUND_SECONDS):
+                for site in served.sites:
+                    close_what_is_lost(site)
 
 
 @contextlib.contextmanager

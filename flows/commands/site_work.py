@@ -47,6 +47,9 @@ def run_flow(
             show_steps()
             if sentence is not None:
                 log.info("%s", sentence)
+            from tasks.lost_runs import close_what_is_lost
+
+            close_what_is_lost(site)
             return work(site.name)
 
     return at_site(command, path, side, work_at)
@@ -77,6 +80,6 @@ def _require_folder(bundle: Path) -> None:
         raise PathMissingError(what="the bundle's folder", path=os.path.abspath(bundle))
 
 
-def absolute_paths(bundles: Sequence[Path]) -> list[str]:
-    """Make paths absolute, without a look at the disk."""
-    return [str(bundle.absolute()) for bundle in bundles]
+def absolute_paths(bundles: Sequence[Path] | None) -> list[str] | None:
+    """Make paths absolute, without a look at the disk; None if none was given."""
+    return [str(bundle.absolute()) for bundle in bundles] if bundles else None

@@ -38,7 +38,12 @@ _TABLES: Migration = (
     id TEXT PRIMARY KEY, command TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
     outcome TEXT, exit_code INTEGER, bundle TEXT, report TEXT) WITHOUT ROWID""",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES,)
+_OWNERS_OF_RUNS: Migration = (
+    "ALTER TABLE run ADD COLUMN flow_run TEXT",
+    "ALTER TABLE run ADD COLUMN attempt INTEGER",
+    "ALTER TABLE run ADD COLUMN owner TEXT",
+)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES, _OWNERS_OF_RUNS)
 
 
 def migrate(

@@ -24,7 +24,7 @@ from tests.support.labs import STAND_IN
 from tests.support.runs import write_site_file
 from tests.support.serving import Up, ended, start, up
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 _LINES = """
 [schedule]
 import = { patch_tuesday_plus = 3, at = "03:00", time_zone = "Europe/Berlin" }

@@ -15,7 +15,7 @@ from flows.import_bundle import import_bundle
 from flows.verify_bundle import verify_bundle
 
 TEXT = "string"
-TEXTS = "array of string"
+TEXTS = "array of string or null"
 CHOICE = "incremental, mirror or null"
 MAYBE_TEXT = "string or null"
 YES_NO = "boolean"
@@ -28,10 +28,16 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
     ),
     "import": (
         import_bundle,
-        {"site": TEXT, "bundles": TEXTS, "confirm": MAYBE_TEXT, "take_over": MAYBE_TEXT},
-        {"site", "bundles"},
+        {
+            "site": TEXT,
+            "bundles": TEXTS,
+            "confirm": MAYBE_TEXT,
+            "take_over": MAYBE_TEXT,
+            "if_new": YES_NO,
+        },
+        {"site"},
     ),
-    "verify": (verify_bundle, {"site": TEXT, "bundles": TEXTS}, {"site", "bundles"}),
+    "verify": (verify_bundle, {"site": TEXT, "bundles": TEXTS, "if_new": YES_NO}, {"site"}),
     "accept": (accept_receipt, {"site": TEXT, "receipt": TEXT}, {"site", "receipt"}),
     "audit": (
         audit_content,
