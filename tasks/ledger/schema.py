@@ -38,12 +38,17 @@ _TABLES: Migration = (
     id TEXT PRIMARY KEY, command TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
     outcome TEXT, exit_code INTEGER, bundle TEXT, report TEXT) WITHOUT ROWID""",
 )
+_ACCEPTED_FINDINGS: Migration = (
+    """CREATE TABLE accepted_finding (
+    run TEXT NOT NULL, finding TEXT NOT NULL, evidence TEXT NOT NULL, reason TEXT NOT NULL,
+    accepted TEXT NOT NULL, PRIMARY KEY (run, finding)) WITHOUT ROWID""",
+)
 _OWNERS_OF_RUNS: Migration = (
     "ALTER TABLE run ADD COLUMN flow_run TEXT",
     "ALTER TABLE run ADD COLUMN attempt INTEGER",
     "ALTER TABLE run ADD COLUMN owner TEXT",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _OWNERS_OF_RUNS)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS)
 
 
 def migrate(

@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 
 from pydantic import JsonValue
 
+from tasks.checks.finding import Finding
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.reports.model import ApprovalOutcome, Section
@@ -35,6 +36,7 @@ class Notes(TypedDict, total=False):
     plan_digest: str
     receipt: Path
     receipt_code: str | None
+    findings: tuple[Finding, ...]
 
 
 @dataclass
@@ -45,6 +47,7 @@ class ReportDraft:
         notices: Sentences that a person should know; a run with a notice ends flagged.
         ended_as: The name of the state in which a run without a flag ends; None: ``Completed``.
         flagged_missing: The missing content that flags the run; None: all missing content does.
+        flagged_findings: The findings of a check that flag the run.
         changes: Number of changes made on the server, by kind of change in words.
     """
 
@@ -56,6 +59,7 @@ class ReportDraft:
     changes: Counter[str] = field(default_factory=Counter)
     ended_as: str | None = None
     flagged_missing: tuple[MissingFile, ...] | None = None
+    flagged_findings: tuple[Finding, ...] = ()
 
     def notice(self, sentence: str) -> None:
         """Log a sentence that a person should know, and add it to the report."""
@@ -81,5 +85,5 @@ class ReportDraft:
         noted = self.notes.get("missing", ())
         missing = noted if self.flagged_missing is None else self.flagged_missing
         approvals = self.notes.get("approvals", ApprovalOutcome())
-        waiting = approvals.parked or approvals.held or approvals.failed
-        return bool(self.notices or missing or waiting)
+        waiting = approvals.parked or approvals.undecided or approvals.failed
+        return bool(self.notices or missing or waiting or self.flagged_findings)

@@ -106,6 +106,7 @@ class ScheduleSection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    check: Timing | None = None
     export: Timing | None = None
     verify: Timing | None = None
     import_: Annotated[Timing | None, Field(alias="import")] = None
