@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ class Worker:
     """
 
     def __init__(self, home: Path, environment: Mapping[str, str], *, runs_at_once: int) -> None:
-        self.name = "up"
+        self.name = f"up on {socket.gethostname()}"  # several machines may share one pool
         self._home = home
         self._environment = {**clean_environment(home, os.environ), **environment}
         self._runs_at_once = runs_at_once

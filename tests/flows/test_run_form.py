@@ -26,8 +26,12 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
     "export": (
         export_bundle,
         {
-            **{"site": TEXT, "mode": CHOICE, "full": YES_NO, "new": YES_NO},
-            **{"take_over": MAYBE_TEXT, "accept_findings": REASONS},
+            "site": TEXT,
+            "mode": CHOICE,
+            "full": YES_NO,
+            "new": YES_NO,
+            "take_over": MAYBE_TEXT,
+            "accept_findings": REASONS,
         },
         {"site"},
     ),
