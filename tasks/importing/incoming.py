@@ -184,7 +184,7 @@ def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
     The cause may be a lost or restored state folder, which another bundle would not help.
     """
     try:
-        return _judge(run, opened)
+        return judge_opened(run, opened)
     except ChainError as unfit:
         try:
             with suppress(FailedError, HostKeyError, SafetyError):  # the server is unreachable
@@ -195,7 +195,8 @@ def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
         raise
 
 
-def _judge(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+def judge_opened(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+    """Judge the place of an opened bundle in the chain (raises as ``bundle.chain.judge``)."""
     policy = ChainPolicy(
         max_age_days=run.site.trust.max_bundle_age_days,
         accept_gap=run.site.policy.on_gap == "accept",
@@ -210,7 +211,7 @@ def judge_again(run: RunContext, incoming: IncomingBundle) -> None:
         ChainError: The bundle does not fit any more.
         SafetyError: It still fits, but the verdict changed.
     """
-    before, now = incoming.verdict, _judge(run, incoming.opened)
+    before, now = incoming.verdict, judge_opened(run, incoming.opened)
     if before is None or (now.kind, now.skipped, now.gap, now.is_newest) != (
         before.kind, before.skipped, before.gap, before.is_newest,
     ):  # fmt: skip

@@ -19,6 +19,7 @@ from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import parse_ssh_address
 from tasks.names import Count, Mode, Side, SiteName
 from tasks.site.paths import LocalFile, LocalFiles, LocalPath, MountPath, ServerCommand, ServerPath
+from tasks.site.schedule import ScheduleSection
 
 
 def _server_address(address: str) -> str:
@@ -154,6 +155,7 @@ class Site(Section):
     groups: GroupsSection = GroupsSection()
     check: CheckSection = CheckSection()
     prefect: PrefectSection = PrefectSection()
+    schedule: ScheduleSection = ScheduleSection()
 
     @property
     def name(self) -> str:
