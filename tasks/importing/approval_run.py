@@ -35,7 +35,7 @@ from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentLookup
 from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
-from tasks.importing.group_report import report_groups
+from tasks.importing.group_report import report_empty_groups, report_groups
 from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
@@ -131,6 +131,7 @@ def plan_ahead(run: RunContext, inputs: PlanInputs, present: ServerDecisions) ->
 
 def plan_now(run: RunContext, inputs: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
     """Plan from the server's own answers about every revision with an incoming decision."""
+    report_empty_groups(run.report, inputs.incoming, present.empty_groups)
     loaded, licensed = _gather(), _gather()
     for revision, line in read_revisions(run, inputs.incoming.revisions()):
         loaded.add(revision)

@@ -155,7 +155,6 @@ def plan_section(
 
 def kept_section(overruled: Sequence[Waiting], titles: Mapping[str, str]) -> Section:
     """Table of the staging side's decisions that a local decision overrules."""
-    title = "Local decisions kept"
     note = "The staging side decided otherwise; what was decided here stands."
     return _decisions_section(
         overruled, titles, key="kept", title="Local decisions kept", note=note
