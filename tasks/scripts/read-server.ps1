@@ -195,6 +195,37 @@ function Write-Machine {
     })
 }
 
+# A value of the registry: 'not set' if the value or its key is not there, null if it cannot be read.
+function Get-RegistryValue([string]$Path, [string]$Name) {
+    try {
+        if (-not (Test-Path -LiteralPath $Path)) { return 'not set' }
+        $property = (Get-ItemProperty -LiteralPath $Path -ErrorAction Stop).PSObject.Properties[$Name]
+        if ($null -eq $property) { return 'not set' }
+        return $property.Value
+    } catch { return $null }
+}
+
+function Write-Tls {
+    $policy = 'HKLM:\SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002'
+    $framework = 'HKLM:\SOFTWARE\Microsoft\.NETFramework\v4.0.30319'
+    $framework32 = 'HKLM:\SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319'
+    Write-Line ([ordered]@{
+        kind = 'tls'
+        cipher_suite_policy = Get-RegistryValue $policy 'Functions'
+        strong_crypto = Get-RegistryValue $framework 'SchUseStrongCrypto'
+        strong_crypto_32 = Get-RegistryValue $framework32 'SchUseStrongCrypto'
+        system_default_tls_versions = Get-RegistryValue $framework 'SystemDefaultTlsVersions'
+        system_default_tls_versions_32 = Get-RegistryValue $framework32 'SystemDefaultTlsVersions'
+    })
+}
+
+# Context only: WSUS has a proxy of its own.
+function Write-WinHttp {
+    $text = [string]::Join("`n", @(& netsh.exe winhttp show proxy))
+    if ($text.Length -gt 8192) { $text = $text.Substring(0, 8192) }
+    Write-Line ([ordered]@{ kind = 'winhttp'; text = $text.Trim() })
+}
+
 # The folder of SoftwareDistribution.log: what WSUS says, else the one that its set-up makes.
 function Find-Log {
     $folders = New-Object Collections.Generic.List[string]
@@ -266,6 +297,8 @@ $parts = [ordered]@{
     configuration = { Write-Configuration }
     synchronisation = { Write-Synchronisation }
     machine = { Write-Machine }
+    tls = { Write-Tls }
+    winhttp = { Write-WinHttp }
     log = { Write-Log }
     events = { Write-Events }
 }

@@ -61,6 +61,14 @@ LINES: dict[str, dict[str, Any]] = {
         "execution_policy": "Undefined",
         "service_status": "Running",
     },
+    "tls": {
+        "cipher_suite_policy": "not set",
+        "strong_crypto": 1,
+        "strong_crypto_32": 1,
+        "system_default_tls_versions": "not set",
+        "system_default_tls_versions_32": "not set",
+    },
+    "winhttp": {"text": "Direct access (no proxy server)."},
 }
 _LOG = {"path": r"C:\LogFiles\SoftwareDistribution.log", "size_bytes": 9, "read_bytes": 9}
 OWN: dict[str, Any] = {

@@ -53,6 +53,18 @@ def last_success(facts: Facts) -> datetime | None:
     return success.ended if success else None
 
 
+def signs_since_success(facts: Facts) -> Iterator[LogSign]:
+    """Signs of the log since the last synchronisation that succeeded, for rules that ask why.
+
+    Raises:
+        NotKnownError: The log, or the history, is not known.
+    """
+    since = last_success(facts)
+    for sign in known(facts.log, "SoftwareDistribution.log").signs:
+        if since is None or sign.time is None or sign.time > since:
+            yield sign
+
+
 def _findings(signs: Iterable[LogSign], *, since: datetime | None) -> Iterator[Finding]:
     """One finding for each kind of sign, with its newest evidence, in the reference's order."""
     newest: dict[str, LogSign] = {}

@@ -27,6 +27,16 @@ SYNCHRONISATION = (
     "managed-exception",
 )
 
+# What a connection that does not come about looks like, whatever keeps it from it.
+CONNECTION = (
+    "connection-timeout",
+    "connection-refused",
+    "connection-closed",
+    "name-resolution",
+    "name-resolution-in-context",
+    "direct-test",
+)
+
 Answer = Finding | Iterable[Finding] | None
 Judge = Callable[[Facts], Answer]
 

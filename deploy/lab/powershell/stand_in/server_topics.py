@@ -6,7 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from deploy.lab.powershell.stand_in.run import Run
-from deploy.lab.rules import configuration, distribution_log, machine, subscription, windows
+from deploy.lab.rules import (
+    configuration,
+    distribution_log,
+    machine,
+    registry,
+    subscription,
+    windows,
+)
 from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
 from deploy.lab.rules.server import now
 
@@ -86,6 +93,29 @@ def _write_machine(run: Run) -> None:
     )
 
 
+def _write_tls(run: Run) -> None:
+    framework = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+    framework_32 = r"SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319"
+    policy = r"SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002"
+
+    def value(key: str, name: str) -> Any:
+        return (registry.read_key(run.server, key) or {}).get(name, "not set")
+
+    run.write(
+        kind="tls",
+        cipher_suite_policy=value(policy, "Functions"),
+        strong_crypto=value(framework, "SchUseStrongCrypto"),
+        strong_crypto_32=value(framework_32, "SchUseStrongCrypto"),
+        system_default_tls_versions=value(framework, "SystemDefaultTlsVersions"),
+        system_default_tls_versions_32=value(framework_32, "SystemDefaultTlsVersions"),
+    )
+
+
+def _write_winhttp(run: Run) -> None:
+    text = str(machine.read(run.server, "machine.winhttp_proxy"))
+    run.write(kind="winhttp", text=text.strip())
+
+
 def _write_log(run: Run) -> None:
     path = distribution_log.folder(run.server.server_folder) / distribution_log.NAME
     size_bytes = path.stat().st_size
@@ -114,6 +144,8 @@ _TOPICS: dict[str, Callable[[Run], None]] = {
     "configuration": _write_configuration,
     "synchronisation": _write_synchronisation,
     "machine": _write_machine,
+    "tls": _write_tls,
+    "winhttp": _write_winhttp,
     "log": _write_log,
     "events": _write_events,
 }
