@@ -29,18 +29,14 @@ from tasks.bundle.layout import (
     SHA1SUMS,
     volume_name,
 )
-from tasks.bundle.manifest import (
-    Entry,
-    Piece,
-    SealedManifest,
-    TrustedManifest,
-    verify_manifest,
-)
+from tasks.bundle.manifest import Entry, Piece
 from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import FolderSurvey, survey_content
+from tasks.bundle.trusted_manifest import SealedManifest, TrustedManifest, verify_manifest
+from tasks.content.copy_item import CopyItem, CopyResult
 from tasks.content.place import beside_of, content_path
-from tasks.content.transfer import CopyItem, CopyResult, copy_files
+from tasks.content.transfer import copy_files
 from tasks.errors import HostFileError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost

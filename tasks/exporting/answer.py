@@ -21,7 +21,8 @@ from tasks.bundle.manifest import compare_sorted, read_entries
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.bundle.survey import content_names, is_content_folder
 from tasks.bundle.verify import documents_have_size, looks_complete
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.copy_item import CopyItem
+from tasks.content.transfer import copy_files
 from tasks.errors import AirGapError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.content.content_listing import ContentListing
+from tasks.content.copy_item import CopyItem
 from tasks.content.rescan import refresh_proofs, rescan
 from tasks.content.scan import ContentFile
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.transfer import copy_files
 from tasks.hosts.paths import HostPath
 from tasks.metadata.server import ServerFacts
 from tasks.progress import Progress

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 # Modules of this folder that are no bench.
-SHARED = {"__main__", "frame", "real_package", "trees", "whole_commands"}
+SHARED = {
+    *("__main__", "delay", "frame", "real_package", "sftp_line", "trees", "whole_commands"),
+}
 
 
 def names() -> list[str]:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, CONTENT, HEADER, MANIFEST, PACKAGE, SHA1SUMS
-from tasks.bundle.manifest import Entry, TrustedManifest
+from tasks.bundle.manifest import Entry
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.plan import MediaLimits
+from tasks.bundle.trusted_manifest import TrustedManifest
 from tasks.bundle.unpack import (
     ContentRead,
     Intake,

@@ -15,10 +15,11 @@ import pytest
 from blake3 import blake3
 
 from tasks.content.content_listing import ContentListing
+from tasks.content.copy_item import CopyItem
 from tasks.content.hash_cache import HashCache
 from tasks.content.names import Blake3
 from tasks.content.rescan import refresh_proofs, rescan
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.transfer import copy_files
 from tasks.hosts import folder_states
 from tasks.hosts.host import FileStat, Outcome
 from tasks.hosts.local import LocalHost
