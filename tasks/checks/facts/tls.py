@@ -15,7 +15,7 @@ RegistryText = Annotated[str, Field(max_length=65_536)]
 
 
 class Tls(Topic):
-    """What the registry says of TLS. A value that cannot be read is None.
+    """Settings of TLS in the registry. A value that cannot be read is None.
 
     Attributes:
         cipher_suite_policy: ``Functions`` of group policy's SSL Cipher Suite Order, as it stands
