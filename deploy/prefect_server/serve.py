@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 # The modules of flows/, each with one flow of the same name.
 FLOWS = {
-    Side.STAGING: ("export_bundle", "verify_bundle", "accept_receipt"),
-    Side.DISCONNECTED: ("verify_bundle", "import_bundle", "audit_content"),
+    Side.STAGING: ("check_server", "export_bundle", "verify_bundle", "accept_receipt"),
+    Side.DISCONNECTED: ("check_server", "verify_bundle", "import_bundle", "audit_content"),
 }
 
 

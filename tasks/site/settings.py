@@ -141,9 +141,10 @@ class GroupsSection(GroupRules, Section):
 
 
 class CheckSection(Section):
-    """``[check]``: the severity of a finding from which an export or import stops."""
+    """``[check]``: the severity of a finding from which an export or import stops, and limits."""
 
     stop_at: FindingSeverity = "failure"
+    max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
 class PrefectSection(Section):
