@@ -1,7 +1,7 @@
 """Copy or prove content files, on both sides of the gap; files in parts: ``bundle/parts``.
 
-Each byte is read once, and both digests are taken on the way. Every batch goes through the same
-steps, and their order makes them safe:
+Each byte is read once, and both digests are taken on the way (of what is only compared with a seal
+the BLAKE3 alone). Every batch goes through the same steps, and their order makes them safe:
 
 1. write every file of the batch beside its final name;
 2. make all of them durable, together;
