@@ -270,6 +270,17 @@ class StoppedError(FailedError):
         super().__init__(command=command, beside=beside, remedy=remedy)
 
 
+class RunLostError(FailedError):
+    """The process of a run went away: killed, or its machine was; its finished work stays."""
+
+    kind = "crashed"
+    template = "the process of {command}, begun {started}, is gone, and nobody ended it"
+    remedy = (
+        "Retry it, or run the same command again: it goes on where it stopped, and waits for a "
+        "wsusutil that still works."
+    )
+
+
 class InternalFaultError(FailedError):
     """An unforeseen error; details are in the log file."""
 

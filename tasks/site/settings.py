@@ -27,6 +27,7 @@ from tasks.site.paths import (
     ServerCommand,
     ServerPath,
 )
+from tasks.site.schedule import ScheduleSection
 
 
 def _server_address(address: str) -> str:
@@ -165,6 +166,7 @@ class Site(Section):
     groups: GroupsSection = GroupsSection()
     check: CheckSection = CheckSection()
     prefect: PrefectSection = PrefectSection()
+    schedule: ScheduleSection = ScheduleSection()
 
     @property
     def name(self) -> str:
