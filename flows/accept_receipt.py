@@ -6,11 +6,18 @@ from prefect import State, flow
 
 from tasks import staging
 from tasks.flow_run import open_run
+from tasks.lost_runs import close_run_of
 from tasks.names import Side
 from tasks.reports.model import CommandReport
 
 
-@flow(name="accept", flow_run_name="{site} accept", persist_result=False)
+@flow(
+    name="accept",
+    flow_run_name="{site} accept",
+    persist_result=False,
+    on_crashed=[close_run_of],
+    on_cancellation=[close_run_of],
+)
 def accept_receipt(site: str, receipt: str) -> State[CommandReport]:
     """Accept a receipt.
 

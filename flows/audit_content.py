@@ -6,11 +6,18 @@ from prefect import State, flow
 
 from tasks import disconnected
 from tasks.flow_run import open_run
+from tasks.lost_runs import close_run_of
 from tasks.names import Side
 from tasks.reports.model import CommandReport
 
 
-@flow(name="audit", flow_run_name="{site} audit", persist_result=False)
+@flow(
+    name="audit",
+    flow_run_name="{site} audit",
+    persist_result=False,
+    on_crashed=[close_run_of],
+    on_cancellation=[close_run_of],
+)
 def audit_content(
     site: str, every_update: bool = False, take_over: str | None = None
 ) -> State[CommandReport]:

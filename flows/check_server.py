@@ -9,10 +9,17 @@ from prefect import State, flow
 
 from tasks import examination
 from tasks.flow_run import open_run
+from tasks.lost_runs import close_run_of
 from tasks.reports.model import CommandReport
 
 
-@flow(name="check", flow_run_name="{site} check", persist_result=False)
+@flow(
+    name="check",
+    flow_run_name="{site} check",
+    persist_result=False,
+    on_crashed=[close_run_of],
+    on_cancellation=[close_run_of],
+)
 def check_server(site: str) -> State[CommandReport]:
     """Examine a server, and list what keeps it from a crossing.
 

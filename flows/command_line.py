@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Group
 from deploy.demo.lab_commands import demo, lab_app
 from flows.commands.crossing import accept, audit, check, export, import_, verify
 from flows.commands.explanation import explain
+from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
 from flows.commands.state import status
 from tasks.errors import AirGapError, StoppedError, UsageError
@@ -25,6 +26,8 @@ from tasks.version import VERSION
 from tasks.visible import visible_lines
 
 _stopped = threading.Event()
+
+_ENDED_BY_SIGNALS = {"up"}  # a signal is their right end
 
 _MONTHLY = Group("Every month", sort_key=1)
 _LOOK = Group("Look", sort_key=2)
@@ -45,6 +48,7 @@ app.command(audit, group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(status, group=_LOOK)
 app.command(explain, group=_LOOK)
+app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
 app.command(site_app)
 app.command(demo, group=_TRY)
@@ -71,7 +75,7 @@ def _interrupt(*_: object) -> None:
 def run(words: list[str]) -> int:
     """Carry out a command, print its report, and return its exit code."""
     answer = _carry_out(words, command := _command_of(words))
-    if _stopped.is_set() and not _reports_stop(answer):
+    if _stopped.is_set() and command not in _ENDED_BY_SIGNALS and not _reports_stop(answer):
         # Prefect may have turned the interrupt into another error.
         site = answer.site if isinstance(answer, CommandReport) else None
         answer = failure_report(command, StoppedError(command=command), site=site)

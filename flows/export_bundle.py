@@ -12,11 +12,18 @@ from prefect import State, flow
 
 from tasks import media, staging
 from tasks.flow_run import open_run
+from tasks.lost_runs import close_run_of
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
 
 
-@flow(name="export", flow_run_name="{site} export", persist_result=False)
+@flow(
+    name="export",
+    flow_run_name="{site} export",
+    persist_result=False,
+    on_crashed=[close_run_of],
+    on_cancellation=[close_run_of],
+)
 def export_bundle(
     site: str,
     mode: Mode | None = None,

@@ -12,42 +12,58 @@ from prefect import State, flow
 
 from tasks import disconnected, media
 from tasks.flow_run import open_run
+from tasks.lost_runs import close_run_of
 from tasks.names import Side
 from tasks.reports.model import CommandReport
 
 
-@flow(name="import", flow_run_name="{site} import", persist_result=False)
+@flow(
+    name="import",
+    flow_run_name="{site} import",
+    persist_result=False,
+    on_crashed=[close_run_of],
+    on_cancellation=[close_run_of],
+)
 def import_bundle(
     site: str,
-    bundles: list[str],
+    bundles: list[str] | None = None,
     confirm: str | None = None,
     take_over: str | None = None,
     accept_findings: dict[str, str] | None = None,
+    if_new: bool = False,
 ) -> State[CommandReport]:
     """Import a bundle into the disconnected server.
 
     Args:
         site: Name of the site; its file is looked up by the worker.
-        bundles: The bundle's folder; several are its volumes, or copies of it.
+        bundles: The bundle's folder; several are its volumes, or copies of it. Left out: the next
+            bundle of the chain on the medium.
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_findings: Findings of the check that do not stop this import, by id, each with a
             person's reason.
+        if_new: End without an error if no new bundle lies on the medium, as a scheduled run does.
     """
     with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
-        incoming = media.open_bundle(bundles, to_import=True)
-        disconnected.lock_server(incoming)
-        server = disconnected.check_server(incoming, accepted=accept_findings or {})
-        content = disconnected.scan_content(server, everything=incoming.is_repair)
-        bundle = media.unpack_bundle(incoming, server, content)
-        plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
-
-        # WSUS and its clients have seen no change up to this line.
-        content = disconnected.place_content(bundle, server, content)
-        content = disconnected.load_metadata(bundle, plan, server, content)
-        approvals = disconnected.apply_approvals(bundle, plan, content)
-        content = disconnected.delete_content(bundle, plan, content)
-
-        audit = disconnected.audit_content(bundle, server, content)
-        disconnected.write_receipt(bundle, content, approvals, audit)
+        folders = bundles or media.find_bundle(if_new=if_new)
+        if folders:
+            _bring_in(folders, confirm, accept_findings or {})
     return run.final_state()
+
+
+def _bring_in(folders: list[str], confirm: str | None, accepted: dict[str, str]) -> None:
+    incoming = media.open_bundle(folders, to_import=True)
+    disconnected.lock_server(incoming)
+    server = disconnected.check_server(incoming, accepted=accepted)
+    content = disconnected.scan_content(server, everything=incoming.is_repair)
+    bundle = media.unpack_bundle(incoming, server, content)
+    plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
+
+    # WSUS and its clients have seen no change up to this line.
+    content = disconnected.place_content(bundle, server, content)
+    content = disconnected.load_metadata(bundle, plan, server, content)
+    approvals = disconnected.apply_approvals(bundle, plan, content)
+    content = disconnected.delete_content(bundle, plan, content)
+
+    audit = disconnected.audit_content(bundle, server, content)
+    disconnected.write_receipt(bundle, content, approvals, audit)

@@ -13,7 +13,7 @@ from prefect import State
 from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run
 from tasks.importing import (
-    approval_run,
+    approval_choice,
     content_audit,
     import_apply,
     import_plan,
@@ -159,12 +159,10 @@ def apply_approvals(
     """
     run = current_run()
     approvals = import_plan.plan_approvals(run, bundle, plan, content)
-    outcome = approval_run.apply_plan(
-        run, approvals, work=bundle.work, incoming=plan.inputs.incoming
-    )
+    outcome = approval_choice.apply_choice(run, approvals, work=bundle.work, inputs=plan.inputs)
     run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
-    return approval_run.report_approvals(run.imports, run.report, outcome, plan.inputs.index)
+    return outcome
 
 
 @step("Delete content")
@@ -222,7 +220,7 @@ def apply_parked_approvals(server: ServerFacts, content: ContentListing) -> None
     Refuses: ``server-changed``, ``wsusutil-running``, ``trust``.
     Raises: ``usage`` (nothing was imported yet), ``failed``, ``script-failed``.
     """
-    approval_run.apply_parked(current_run(), server, content)
+    approval_choice.apply_parked(current_run(), server, content)
 
 
 @step("Audit server")

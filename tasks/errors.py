@@ -216,6 +216,18 @@ class PackageError(FailedError):
     remedy = "Run the export again; if it repeats, run `wsusutil export` by hand and read its log."
 
 
+class PackageLimitError(PackageError):
+    """A metadata package is above a limit of its reader; nothing is wrong with it otherwise."""
+
+    kind = "package-limit"
+    template = "metadata package {path}: {where} exceeds a limit of this program: {reason}"
+    remedy = (
+        "wsusutil and the package may be sound: tell the authors of this program the update and "
+        "the limit; to go on without that update, decline it, delete it with the Server Cleanup "
+        "Wizard of the staging server, then export again."
+    )
+
+
 class BundleIncompleteError(FailedError):
     """Files that the seal names have not arrived; files already read are kept."""
 
@@ -256,6 +268,17 @@ class StoppedError(FailedError):
 
     def __init__(self, *, command: str, beside: str = "", remedy: str = "") -> None:
         super().__init__(command=command, beside=beside, remedy=remedy)
+
+
+class RunLostError(FailedError):
+    """The process of a run went away: killed, or its machine was; its finished work stays."""
+
+    kind = "crashed"
+    template = "the process of {command}, begun {started}, is gone, and nobody ended it"
+    remedy = (
+        "Retry it, or run the same command again: it goes on where it stopped, and waits for a "
+        "wsusutil that still works."
+    )
 
 
 class InternalFaultError(FailedError):

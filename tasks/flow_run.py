@@ -6,17 +6,18 @@ A flow opens its run with ``open_run``, calls its steps, and returns the run's `
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from contextvars import ContextVar, Token
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ParamSpec, Self, cast
 
-from prefect import Flow, State
+from prefect import Flow, State, runtime
 from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Completed, Failed
 
-from tasks.errors import AirGapError, StoppedError
+from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.logs import VisibleRecords, log
 from tasks.names import Side
 from tasks.prefect_api import server_fault
@@ -72,7 +73,10 @@ class FlowRun:
     def __enter__(self) -> Self:
         """Open the run. The first step raises an error of the opening, before Prefect starts it."""
         self._token = _current.set(self)
+        # Prefect has read it, and programs that we start must not see it.
+        os.environ.pop("PREFECT_API_AUTH_STRING", None)
         try:
+            _require_own_site(self._site)
             self._context = open_run_context(
                 self._site,
                 command=self._command,
@@ -85,8 +89,8 @@ class FlowRun:
             self._opening_error = refusal
             return self
         try:
-            begin_run(self._context)
-            name_run(None, self._context.site.name)
+            flow_run, attempt = name_run(None, self._context.site.name)
+            begin_run(self._context, flow_run=flow_run, attempt=attempt)
         except Exception as fault:  # noqa: BLE001  __exit__ reports it like an error of a step
             self._opening_error = fault
         return self
@@ -125,7 +129,8 @@ class FlowRun:
         """
         report = self.report
         if report.outcome == "done":
-            return Completed(message="done", data=report)
+            name = self._context.report.ended_as if self._context is not None else None
+            return Completed(name=name or "Completed", message=name or "done", data=report)
         if report.outcome == "flagged":
             return Completed(
                 name="Flagged", message="done, and something needs a look", data=report
@@ -209,6 +214,21 @@ def report_of(
     if report is None:
         return failed
     return report.model_copy(update={"exit_code": failed.exit_code, "errors": failed.errors})
+
+
+def _require_own_site(site: str) -> None:
+    """Require that a run of a deployment is for the deployment's own site.
+
+    Raises:
+        UsageError: It names another one. Prefect's form and check refuse this earlier, but a person
+            may have changed them in the pages.
+    """
+    deployment = runtime.deployment.name
+    if deployment is not None and deployment != site:
+        raise UsageError(
+            reason=f"this deployment is for site {deployment}, and the run names {site}",
+            remedy=f"Start the run from the deployment of site {site}.",
+        )
 
 
 def _was_stopped(report: CommandReport) -> bool:

@@ -1,4 +1,4 @@
-"""Steps that touch media: pack, seal and describe a bundle; open, prove and unpack a bundle.
+"""Steps that touch media: pack, seal, describe a bundle; find, open, prove and unpack one.
 
 "Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
 of its other errors. Every step that works with the server may also refuse with ``host-key``,
@@ -16,11 +16,12 @@ from tasks.exporting.draft import Draft
 from tasks.flow_run import current_run
 from tasks.importing import trusted_bundle
 from tasks.importing.incoming import IncomingBundle, open_incoming, prove
+from tasks.importing.next_bundle import find_next_bundle, require_found
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
-from tasks.run_page import name_run
+from tasks.run_page import is_scheduled, name_run
 from tasks.server.wsusutil_run import report_running_wsusutil
 from tasks.step import step
 
@@ -58,7 +59,24 @@ def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
 def describe_bundle(draft: Draft) -> None:
     """Report the updates of which the bundle carries files."""
     run = current_run()
-    export_summary.describe_bundle(run.report, draft, run.look_up_in(draft.entries()))
+    export_summary.describe_bundle(run.report, draft, run.look_up_in(draft.manifest))
+
+
+@step("Find bundle")
+def find_bundle(*, if_new: bool) -> list[str]:
+    """Find the next bundle of the chain on the medium; give its folder, or nothing.
+
+    A run that a schedule began, or one with ``if_new``, ends without work if there is none.
+    Refuses: ``chain`` and the other kinds of Open bundle, if there are new bundles and none fits.
+    Raises: ``path-missing``, if there is none, ``usage``, if several fit, ``host-file``.
+    """
+    run = current_run()
+    search = find_next_bundle(run)
+    if search.bundle is None and (if_new or is_scheduled()):
+        run.report.ended_as = f"Nothing to {run.command}"
+        run.report.lines.append(f"no new bundle of the chain lies on {search.looked_in}")
+        return []
+    return [require_found(search).text]
 
 
 @step("Open bundle")

@@ -44,6 +44,12 @@ def _show_details(artifacts: list[Artifact]) -> None:
         artifact.show(show_text, show_table)
 
 
+def is_scheduled() -> bool:
+    """Return True if a schedule began this run, and no person."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow_run is not None and context.flow_run.auto_scheduled
+
+
 def is_cancelling() -> bool:
     """Return True if a person cancelled this run in the pages; False without a server."""
     context = FlowRunContext.get()
@@ -57,11 +63,15 @@ def is_cancelling() -> bool:
     return state is not None and state.is_cancelling()
 
 
-def name_run(name: str | None, *labels: str) -> None:
-    """Rename the current flow run (None keeps its name), and add the labels to its tags."""
+def name_run(name: str | None, *labels: str) -> tuple[UUID | None, int | None]:
+    """Rename the current flow run (None keeps its name), and add the labels to its tags.
+
+    Returns:
+        The run's id, and the number of its start, counted from 1; None twice outside a flow.
+    """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
-        return
+        return None, None
     with get_client(sync_client=True) as client:
         current = client.read_flow_run(context.flow_run.id)
         client.update_flow_run(
@@ -69,6 +79,7 @@ def name_run(name: str | None, *labels: str) -> None:
             name=name or current.name,
             tags=sorted({*current.tags, *labels}),
         )
+        return current.id, current.run_count
 
 
 def show_text(key: str, markdown: str, description: str) -> None:

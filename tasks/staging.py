@@ -152,7 +152,7 @@ def predict_missing(
     run = current_run()
     snapshot = ServerSnapshot(server, decisions, content)
     missing = export_summary.predict_missing(
-        run.report, draft, snapshot, run.look_up_in(draft.entries())
+        run.report, draft, snapshot, run.look_up_in(draft.manifest)
     )
     run.report.note(missing=missing)
     for file in missing:

@@ -49,6 +49,7 @@ PREFECT_MODULES = {
     "tasks.disconnected",
     "tasks.examination",
     "tasks.flow_run",
+    "tasks.lost_runs",
     "tasks.prefect_api",
     "tasks.run_page",
     "tasks.step",

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from deploy import lab
 from deploy.lab import pair
 from deploy.lab.powershell.launcher import answering_engine
-from deploy.prefect_server.embedded import EmbeddedServer, prefect_for
+from deploy.prefect_server.connection import prefect_for
+from deploy.prefect_server.embedded import EmbeddedServer
 from tasks.errors import FailedError
 from tasks.quantities import count, size
 from tasks.reports.model import ApprovalLine, CommandReport

@@ -1,17 +1,13 @@
 """The embedded Prefect server: it listens on loopback and lives as long as one command.
 
-A command calls ``prefect_for``. That starts the server as a child process, sets this process's
-environment, and waits until the server answers. Prefect is imported only after that, so it knows
-the embedded server and none of the person's own profiles or variables. Database, results and log
-lie in the server's home folder, ``state_dir/prefect``, and the next command uses them again.
-
-The server listens on a free loopback port and refuses foreign origins. It demands a secret that
-is new for every server and is given only to our own child and client. No data leave the machine.
+The server is a child process. Database and log lie in its home folder, and the next server there
+uses them again. It refuses foreign origins. Unless ``up`` says otherwise, it listens on a free
+loopback port and demands a secret that is new for every server and is given only to our own child
+and client. No data leave the machine.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import logging
 import os
@@ -21,162 +17,44 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 from deploy.prefect_server.embedded_child import ENTER_PATH
 from deploy.prefect_server.settings import (
-    LOOPBACK,
+    Listening,
     clean_environment,
-    client_settings,
+    open_log,
     server_settings,
 )
-from tasks.errors import HostFileError, PathMissingError, PrefectServerError
+from tasks.errors import HostFileError, PrefectServerError
 
 log = logging.getLogger("wsus_airgap")
 
-_AUTH_FILE = "WSUS_AIRGAP_PREFECT_AUTH_FILE"
-_READY_SECONDS = 180.0
+READY_SECONDS = 180.0
 _STOP_SECONDS = 10.0
 _RESTARTS = 3
-_LOG_BYTES = 5_000_000
 
 
-@contextlib.contextmanager
-def prefect_for(
-    state_dir: Path,
-    *,
-    api_url: str | None = None,
-    ui: bool = False,
-) -> Iterator[EmbeddedServer | None]:
-    """Let this process run flows, on the API of ``api_url`` or on an embedded server.
-
-    Prefect must not be imported before the first call in a process; a caller imports modules that
-    need Prefect inside the block. At the end Prefect's pending logs and events are sent before
-    the server stops.
-
-    Args:
-        state_dir: The parent of ``prefect``, which holds the results, and the database and log of
-            an embedded server.
-        api_url: The API of a running server; None starts an embedded one. If the API demands a
-            secret (``name:password``), the variable WSUS_AIRGAP_PREFECT_AUTH_FILE names a file
-            with it.
-        ui: Serve the pages too, and run the services that deployments need.
-
-    Yields:
-        The embedded server; None when ``api_url`` was given.
-
-    Raises:
-        PrefectServerError: The server did not start, or the API does not answer.
-        PathMissingError: The file with the API's secret cannot be read.
-        HostFileError: The folder of the embedded server cannot be made.
-    """
-    home = state_dir.absolute() / "prefect"
-    with contextlib.ExitStack() as stack:
-        server: EmbeddedServer | None = None
-        if api_url is None:
-            server = stack.enter_context(EmbeddedServer(home, ui=ui))
-            api_url, auth_string = server.api_url, server.auth_string
-        else:
-            auth_string = _read_secret()
-        settings = client_settings(home, api_url, auth_string)
-        stack.enter_context(_environment(clean_environment(home, os.environ) | settings))
-        import prefect  # noqa: F401  takes as long as the server takes to start
-
-        # Prefect has read it, and programs that we start must not see it.
-        os.environ.pop("PREFECT_API_AUTH_STRING", None)
-        if server is None:
-            _require_answer(api_url)
-        else:
-            server.wait_ready()
-        stack.enter_context(_settings_in_force(settings, heartbeat=server is None))
-        from tasks import prefect_api  # and Prefect with it
-
-        if server is None:
-            stack.enter_context(prefect_api.server_within())
-        else:
-            stack.enter_context(prefect_api.server_within(_READY_SECONDS))
-            server.when_lost(prefect_api.lose_server)
-        yield server
-
-
-@contextlib.contextmanager
-def _environment(environment: Mapping[str, str]) -> Iterator[None]:
-    """Replace the environment of this process for a while."""
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextlib.contextmanager
-def _settings_in_force(settings: Mapping[str, str], *, heartbeat: bool) -> Iterator[None]:
-    """Apply the settings also if Prefect was imported, and read others, before.
-
-    Args:
-        settings: As ``client_settings`` makes them.
-        heartbeat: True if runs report to the server that they are alive. An embedded server ends
-            with the run, so these reports are useless there, and stopping their thread costs
-            each flow a second. No variable can switch them off.
-    """
-    import prefect.settings as prefect_settings
-
-    names = ("PREFECT_API_AUTH_STRING", *settings)
-    updates: dict[Any, Any] = {
-        getattr(prefect_settings, name): settings.get(name)
-        for name in names
-        if hasattr(prefect_settings, name)
-    }
-    if not heartbeat:
-        updates[prefect_settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
-    with prefect_settings.temporary_settings(updates=updates):
-        yield
-
-
-def _read_secret() -> str | None:
-    """The secret of the API that the site file names; None if no variable names its file."""
-    file = os.environ.get(_AUTH_FILE)
-    if not file:
-        return None
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except OSError:
-        what = f"the file with the secret of Prefect's API ({_AUTH_FILE})"
-        raise PathMissingError(what=what, path=file) from None
-
-
-def _require_answer(api_url: str) -> None:
-    try:
-        with urllib.request.urlopen(f"{api_url}/health", timeout=10):  # noqa: S310  http only
-            pass
-    except OSError as error:
-        remedy = "Start that server, or correct prefect.api_url in the site file."
-        raise PrefectServerError(address=api_url, reason=str(error), remedy=remedy) from error
-
-
-def _listen(port: int | None) -> socket.socket:
-    """Listen on the port before the child starts, so that no other program can take it.
+def _listen(listening: Listening) -> socket.socket:
+    """Listen before the child starts, so that no other program can take it.
 
     On POSIX this process holds the socket until the command ends. While a dead child is being
     replaced, requests wait in the socket's queue, and no other process can listen on the port
     and receive the secret.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in listening.bind_address else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port or 0))
+        listener.bind((listening.bind_address, listening.port or 0))
         listener.listen(128)
     except OSError as error:
         listener.close()
         remedy = "Choose another port, or end what listens there."
-        address = f"{LOOPBACK}:{port}"
+        address = f"{listening.bind_address}:{listening.port}"
         raise PrefectServerError(address=address, reason=str(error), remedy=remedy) from error
     return listener
 
@@ -184,6 +62,11 @@ def _listen(port: int | None) -> socket.socket:
 def _ended(code: int) -> str:
     """A phrase for the end of a child; a negative exit code stands for a signal."""
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def entrance(address: str, auth_string: str | None) -> str:
+    """Make the URL of a page that logs the browser in; it contains the secret."""
+    return f"{address}{ENTER_PATH}" + (f"#{auth_string}" if auth_string else "")
 
 
 class EmbeddedServer:
@@ -194,7 +77,7 @@ class EmbeddedServer:
 
     Attributes:
         home: Folder of database, results and log; made if it is missing.
-        port: The port on loopback.
+        port: The port.
         auth_string: The secret, ``name:password``; None if authentication is switched off.
 
     Raises:
@@ -202,12 +85,20 @@ class EmbeddedServer:
     """
 
     def __init__(
-        self, home: Path, *, ui: bool = False, port: int | None = None, auth: bool = True
+        self,
+        home: Path,
+        *,
+        ui: bool = False,
+        auth: bool = True,
+        listening: Listening | None = None,
     ) -> None:
+        """Listen at once; without ``listening`` on any free port of loopback, with a new secret."""
         self.home = home.absolute()
-        self.auth_string = f"wsus-airgap:{secrets.token_urlsafe(32)}" if auth else None
+        secret = f"wsus-airgap:{secrets.token_urlsafe(32)}" if auth else None
+        self._listening = listening or Listening(auth_string=secret)
+        self.auth_string = self._listening.auth_string
         self._ui = ui
-        self._socket = _listen(port)
+        self._socket = _listen(self._listening)
         self.port: int = self._socket.getsockname()[1]
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()  # guards the attributes that follow
@@ -217,15 +108,19 @@ class EmbeddedServer:
         self._told: Callable[[PrefectServerError], object] = lambda _fault: None
 
     @property
+    def address(self) -> str:
+        """The address of the server for programs of this machine."""
+        return f"http://{self._listening.local_address}:{self.port}"
+
+    @property
     def api_url(self) -> str:
         """The URL of the API, for a client of this server."""
-        return f"http://{LOOPBACK}:{self.port}/api"
+        return f"{self.address}/api"
 
     @property
     def ui_url(self) -> str:
         """The URL of a page that logs the browser in and shows the runs; it contains the secret."""
-        entrance = f"http://{LOOPBACK}:{self.port}{ENTER_PATH}"
-        return f"{entrance}#{self.auth_string}" if self.auth_string else entrance
+        return entrance(self._listening.public_address or self.address, self.auth_string)
 
     @property
     def log_path(self) -> Path:
@@ -255,8 +150,12 @@ class EmbeddedServer:
         command = [sys.executable, "-P", "-m", "deploy.prefect_server.embedded_child", "serve"]
         command += ["--home", str(self.home), "--port", str(self.port)]
         command += ["--ui"] if self._ui else []
+        for host in self._listening.hosts(self.port):
+            command += ["--host", host]
+        if self._listening.public_address is not None:
+            command += ["--origin", self._listening.public_address]
         environment = clean_environment(self.home, os.environ)
-        environment |= server_settings(self.home, self.port, self.auth_string, ui=self._ui)
+        environment |= server_settings(self.home, self.port, self._listening, ui=self._ui)
         environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
         streams: dict[str, Any] = {"stdin": subprocess.PIPE}
         if sys.platform == "win32":
@@ -265,7 +164,7 @@ class EmbeddedServer:
         else:
             command += ["--socket", str(self._socket.fileno())]
             streams |= {"pass_fds": (self._socket.fileno(),), "start_new_session": True}
-        with self._open_log() as words:
+        with open_log(self.log_path) as words:
             streams |= {"stdout": words, "stderr": words}
             return subprocess.Popen(command, env=environment, cwd=self.home, **streams)
 
@@ -309,12 +208,7 @@ class EmbeddedServer:
             if self._fault is not None:
                 tell(self._fault)
 
-    def _open_log(self) -> BinaryIO:
-        if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
-            self.log_path.replace(self.log_path.with_suffix(".log.1"))
-        return self.log_path.open("ab")
-
-    def wait_ready(self, timeout_seconds: float = _READY_SECONDS) -> None:
+    def wait_ready(self, timeout_seconds: float = READY_SECONDS) -> None:
         """Wait until the server answers.
 
         Raises:
@@ -335,7 +229,9 @@ class EmbeddedServer:
 
     def _answers(self) -> bool:
         # Our socket listens before the server runs: a request waits in its queue until then.
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1.0)
+        connection = http.client.HTTPConnection(
+            self._listening.local_address, self.port, timeout=1.0
+        )
         try:
             connection.request("GET", "/api/health")
             with connection.getresponse() as answer:  # it owns the socket once it is to close

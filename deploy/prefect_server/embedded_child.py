@@ -1,6 +1,7 @@
 """The process of the embedded Prefect server, and the template of its database.
 
-    python -m deploy.prefect_server.embedded_child serve --home FOLDER --port N [--socket FD] [--ui]
+    python -m deploy.prefect_server.embedded_child serve --home FOLDER --port N --host NAME…
+        [--origin URL] [--socket FD] [--ui]
     python -m deploy.prefect_server.embedded_child make-template
 
 ``serve`` takes its settings from the environment that ``deploy.prefect_server.embedded`` made,
@@ -18,6 +19,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hashlib
+import hmac
 import os
 import shutil
 import socket
@@ -40,7 +43,12 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 DATABASE = "prefect.db"
 ENTER_PATH = "/enter"
+PROOF_PATH = "/proof"
 _SECONDS_TO_STOP = 5
+_CHALLENGE_BYTES = 64
+_SECRET_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105  its name
+_DATABASE_VARIABLE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+_ADDRESS_VARIABLE = "PREFECT_SERVER_API_HOST"
 
 
 def main(arguments: list[str]) -> int:
@@ -53,10 +61,15 @@ def main(arguments: list[str]) -> int:
     serve.add_argument("--port", type=int, required=True)
     serve.add_argument("--socket", type=int)
     serve.add_argument("--ui", action="store_true")
+    serve.add_argument("--host", action="append", required=True)
+    serve.add_argument("--origin")
     options = parser.parse_args(arguments)
     if options.command == "make-template":
         return 0 if make_template() else 1
-    _Server(options.home, options.port, ui=options.ui).run(options.socket)
+    hosts = [host.encode() for host in options.host]
+    origins = [b"http://" + host for host in hosts]
+    origins += [options.origin.encode()] if options.origin else []
+    _Server(options).run(hosts, origins)
     return 0
 
 
@@ -150,24 +163,27 @@ def _lay_out_database(database: Path) -> None:
 
 
 class _Server:
-    def __init__(self, home: Path, port: int, *, ui: bool) -> None:
-        self._home = home
-        self._port = port
-        self._ui = ui
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._home: Path = options.home
+        self._port: int = options.port
+        self._ui: bool = options.ui
+        self._descriptor: int | None = options.socket
         self._stop: Callable[[], None] = lambda: os._exit(0)
 
-    def run(self, descriptor: int | None) -> None:
+    def run(self, hosts: list[bytes], origins: list[bytes]) -> None:
         """Serve until the parent closes our standard input."""
         threading.Thread(target=self._wait_for_parent, daemon=True).start()
-        _lay_out_database(self._home / DATABASE)
+        database = self._home / DATABASE
+        if os.environ.get(_DATABASE_VARIABLE) == database_url(database):
+            _lay_out_database(database)
         # Imported only now: importing Prefect takes seconds, and nothing else here needs it.
         import uvicorn
 
         from deploy.prefect_server.application import make_application
 
         configuration = uvicorn.Config(
-            Guard(make_application(self._home, ui=self._ui), self._port),
-            host="127.0.0.1",
+            Guard(make_application(self._home, ui=self._ui), hosts, origins),
+            host=os.environ.get(_ADDRESS_VARIABLE, "127.0.0.1"),
             port=self._port,
             access_log=False,
             log_level="warning",
@@ -181,6 +197,7 @@ class _Server:
             os._exit(0)  # an endless request must not delay the end
 
         self._stop = stop
+        descriptor = self._descriptor
         sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
         asyncio.run(server.serve(sockets=sockets))
 
@@ -192,8 +209,16 @@ class _Server:
         os._exit(0)
 
 
+def make_proof(secret: str, challenge: bytes) -> bytes:
+    """Prove knowledge of the secret, for one challenge (64 hex digits of the asker's choice)."""
+    message = b"wsus-airgap " + challenge[:_CHALLENGE_BYTES]
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest().encode()
+
+
 class Guard:
-    """An ASGI layer that refuses requests of foreign pages, and serves the page that logs in.
+    """An ASGI layer that refuses requests of foreign pages, and serves two pages of its own.
+
+    One page logs a browser in; the other proves to our commands that this server knows the secret.
 
     A page of another site in a browser on this machine can send requests to loopback too. Such
     a request shows the foreign page in its header ``Origin``; a foreign name that was pointed at
@@ -201,10 +226,10 @@ class Guard:
     and websockets alike.
     """
 
-    def __init__(self, application: Application, port: int) -> None:
+    def __init__(self, application: Application, hosts: list[bytes], origins: list[bytes]) -> None:
         self._application = application
-        self._hosts = {f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost")}
-        self._origins = {b"http://" + host for host in self._hosts}
+        self._hosts = set(hosts)
+        self._origins = set(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, refuse or pass on one request."""
@@ -214,6 +239,9 @@ class Guard:
             await _refuse(scope, receive, send)
         elif scope["type"] == "http" and scope["path"] == ENTER_PATH:
             await _answer(send, 200, _ENTRANCE, b"text/html; charset=utf-8")
+        elif scope["type"] == "http" and scope["path"] == PROOF_PATH:
+            proof = make_proof(os.environ.get(_SECRET_VARIABLE, ""), scope["query_string"])
+            await _answer(send, 200, proof, b"text/plain")
         else:
             await self._application(scope, receive, send)
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from deploy.prefect_server.embedded_child import DATABASE, database_url, shared_folder
 
 LOOPBACK = "127.0.0.1"
+HEARTBEAT_SECONDS = 30  # Prefect's smallest
+_QUERY_SECONDS = 5
+_LOG_BYTES = 5_000_000
+ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, never bound by itself
 
 # These settings switch off everything in Prefect that calls a host on the internet.
 SILENT = {
@@ -40,6 +47,13 @@ def clean_environment(home: Path, environment: Mapping[str, str]) -> dict[str, s
     }
 
 
+def open_log(path: Path) -> BinaryIO:
+    """Open the log of a child process to append to it; a large one is put aside first."""
+    if path.exists() and path.stat().st_size > _LOG_BYTES:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("ab")
+
+
 def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[str, str]:
     """The settings of this process's Prefect, which must be set before its import.
 
@@ -63,19 +77,59 @@ def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[s
     return settings | ({"PREFECT_API_AUTH_STRING": auth_string} if auth_string else {})
 
 
-def server_settings(home: Path, port: int, auth_string: str | None, *, ui: bool) -> dict[str, str]:
-    """The settings of a server that we start; a served deployment has the same in its profile."""
-    address = f"http://{LOOPBACK}:{port}"
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """The address at which a server listens, and what it demands there.
+
+    Attributes:
+        port: The port; None: any that is free.
+        bind_address: The address of this machine that it listens on.
+        public_address: The address of a proxy with TLS that stands before it, if there is one.
+        auth_string: The secret, ``name:password``; None: nothing is demanded.
+        database_url: The database; None: a SQLite file in the server's home.
+    """
+
+    port: int | None = None
+    bind_address: str = LOOPBACK
+    public_address: str | None = None
+    auth_string: str | None = field(default=None, repr=False)
+    database_url: str | None = field(default=None, repr=False)
+
+    @property
+    def local_address(self) -> str:
+        """The address by which programs of this machine reach the server."""
+        return LOOPBACK if self.bind_address in ANY_ADDRESS else self.bind_address
+
+    def hosts(self, port: int) -> tuple[str, ...]:
+        """List the values of ``Host`` that requests for this server may have."""
+        names = dict.fromkeys((LOOPBACK, "localhost", self.local_address))
+        public = urlsplit(self.public_address or "").netloc
+        return (*(f"{name}:{port}" for name in names), *filter(None, (public,)))
+
+
+def worker_settings(home: Path, api_url: str, auth_string: str | None) -> dict[str, str]:
+    """The settings of a worker and of the flows that it starts."""
+    return client_settings(home, api_url, auth_string) | {
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_WORKER_QUERY_SECONDS": str(_QUERY_SECONDS),
+    }
+
+
+def server_settings(home: Path, port: int, listening: Listening, *, ui: bool) -> dict[str, str]:
+    """The settings of a server that we start on ``port``."""
+    origins = [f"http://{listening.local_address}:{port}", listening.public_address]
     static = (shared_folder() or home) / "ui"
     settings = {
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database_url(home / DATABASE),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": (
+            listening.database_url or database_url(home / DATABASE)
+        ),
         # Two commands of one site may share the database; the second waits instead of failing.
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
-        "PREFECT_SERVER_API_HOST": LOOPBACK,
+        "PREFECT_SERVER_API_HOST": listening.bind_address,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
-        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": address,
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(filter(None, origins)),
         # With leases in memory, a slot in use during a restart would never become free again.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
             "prefect.server.concurrency.lease_storage.filesystem"
@@ -86,4 +140,5 @@ def server_settings(home: Path, port: int, auth_string: str | None, *, ui: bool)
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(static),
     }
-    return settings | ({"PREFECT_SERVER_API_AUTH_STRING": auth_string} if auth_string else {})
+    secret = listening.auth_string
+    return settings | ({"PREFECT_SERVER_API_AUTH_STRING": secret} if secret else {})

@@ -85,17 +85,20 @@ def check(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
 
 
 def verify(
-    bundles: Bundles,
+    bundles: Bundles = None,
     /,
     *,
     site: SitePath = DEFAULT_SITE,
+    if_new: Flag = False,
     json: Json = False,
 ) -> Answer:
     """Either side: prove a bundle, and change nothing.
 
     Args:
-        bundles: The bundle's folder; several are its volumes, or copies of it.
+        bundles: The bundle's folder; several are its volumes, or copies of it. Left out: the next
+            bundle of the chain on the medium.
         site: The site file.
+        if_new: End with 0 if no new bundle lies on the medium; for schedules and triggers.
         json: Print one JSON document.
     """
 
@@ -103,17 +106,18 @@ def verify(
         from flows.verify_bundle import verify_bundle
         from tasks.flow_run import report_of
 
-        return report_of(verify_bundle, site=name, bundles=absolute_paths(bundles))
+        return report_of(verify_bundle, site=name, bundles=absolute_paths(bundles), if_new=if_new)
 
-    return run_flow("verify", site, None, work, bundles=bundles)
+    return run_flow("verify", site, None, work, bundles=bundles or ())
 
 
 def import_(
-    bundles: Bundles,
+    bundles: Bundles = None,
     /,
     *,
     site: SitePath = DEFAULT_SITE,
     confirm: str | None = None,
+    if_new: Flag = False,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
     json: Json = False,
@@ -121,8 +125,10 @@ def import_(
     """Disconnected side: verify a bundle and import it.
 
     Args:
-        bundles: The bundle's folder; several are its volumes, or copies of it.
+        bundles: The bundle's folder; several are its volumes, or copies of it. Left out: the next
+            bundle of the chain on the medium.
         site: The site file.
+        if_new: End with 0 if no new bundle lies on the medium; for schedules and triggers.
         confirm: Digest of the plan that you have read and agree to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_finding: ID=REASON: go on in spite of that finding of the check.
@@ -138,12 +144,13 @@ def import_(
             import_bundle,
             site=name,
             bundles=absolute_paths(bundles),
+            if_new=if_new,
             confirm=confirm,
             take_over=take_over,
             accept_findings=accepted,
         )
 
-    return run_flow("import", site, Side.DISCONNECTED, work, bundles=bundles)
+    return run_flow("import", site, Side.DISCONNECTED, work, bundles=bundles or ())
 
 
 def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:

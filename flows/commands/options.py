@@ -15,7 +15,7 @@ SitePath = Annotated[Path, Parameter(name="--site", env_var="WSUS_AIRGAP_SITE")]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 Flag = Annotated[bool, Parameter(negative="")]
 TakeOver = Annotated[str | None, Parameter(name="--take-over")]
-Bundles = Annotated[list[Path], Parameter(negative="")]
+Bundles = Annotated[list[Path] | None, Parameter(negative="")]
 Answer = CommandReport | int
 DEFAULT_SITE = Path("site.toml")
 AcceptFinding = Annotated[tuple[str, ...], Parameter(name="--accept-finding", negative="")]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tasks.errors import AirGapError, PathMissingError, StoppedError
+from tasks.logs import log
 from tasks.names import Side
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import show_steps
@@ -23,7 +24,7 @@ def run_flow(
     *,
     bundles: Sequence[Path] = (),
 ) -> CommandReport:
-    """Run one flow in this process, on the site's API or on an embedded server.
+    """Run one flow in this process, on the site's API, on the server of ``up``, or on an own one.
 
     Args:
         command: Name of the command, for a refusal.
@@ -35,12 +36,20 @@ def run_flow(
     """
 
     def work_at(site: Site) -> CommandReport:
-        from deploy.prefect_server.embedded import prefect_for
+        from deploy.prefect_server.connection import prefect_for
+        from deploy.prefect_server.machine import find_server
 
         for bundle in bundles:
             _require_folder(bundle)
-        with prefect_for(site.state_dir, api_url=site.prefect.api_url):
+        api_url = site.prefect.api_url
+        up, sentence = (None, None) if api_url else find_server(site.state_dir)
+        with prefect_for(site.state_dir, api_url=api_url, up=up):
             show_steps()
+            if sentence is not None:
+                log.info("%s", sentence)
+            from tasks.lost_runs import close_what_is_lost
+
+            close_what_is_lost(site)
             return work(site.name)
 
     return at_site(command, path, side, work_at)
@@ -71,6 +80,6 @@ def _require_folder(bundle: Path) -> None:
         raise PathMissingError(what="the bundle's folder", path=os.path.abspath(bundle))
 
 
-def absolute_paths(bundles: Sequence[Path]) -> list[str]:
-    """Make paths absolute, without a look at the disk."""
-    return [str(bundle.absolute()) for bundle in bundles]
+def absolute_paths(bundles: Sequence[Path] | None) -> list[str] | None:
+    """Make paths absolute, without a look at the disk; None if none was given."""
+    return [str(bundle.absolute()) for bundle in bundles] if bundles else None

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 from tasks.approvals.model import (
     ApprovalSet,
     Decision,
+    GroupPath,
     LicenseAcceptance,
 )
 from tasks.revision import RevisionId
@@ -32,6 +33,7 @@ class ApprovedUpdate(Decision):
         license_accepted: True if they are accepted on this server.
         superseded, expired: The API's ``IsSuperseded``, and True if Microsoft withdrew the update.
         latest: True if the server has no newer revision.
+        local: True if it was published on that server, and not by Microsoft (``UpdateSource``).
     """
 
     state: Annotated[str, AfterValidator(sys.intern)]
@@ -40,6 +42,7 @@ class ApprovedUpdate(Decision):
     superseded: bool
     expired: bool
     latest: bool
+    local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,12 @@ class ServerDecisions:
         approval_set: The decisions that travel: groups, approvals, declines, and the licence terms
             that are accepted for approved updates.
         updates: The state of every revision that has an approval, by revision.
+        empty_groups: Target groups without a computer.
     """
 
     approval_set: ApprovalSet
     updates: Mapping[RevisionId, ApprovedUpdate]
+    empty_groups: frozenset[GroupPath] = frozenset()
 
     def unready(self) -> tuple[ApprovedUpdate, ...]:
         """Return the approved updates that lack files by the server's account, by revision."""
@@ -69,6 +74,7 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
             unknown kind.
     """
     updates: dict[RevisionId, ApprovedUpdate] = {}
+    empty_groups: set[GroupPath] = set()
 
     def decision_lines() -> Iterator[Mapping[str, Any]]:
         for line in lines:
@@ -76,6 +82,8 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
                 update = ApprovedUpdate.read(line)
                 updates[update.id] = update
             else:
+                if line.get("kind") == "group" and line.get("computers") == 0:
+                    empty_groups.add(tuple(line["path"]))
                 yield line
 
     without_licenses = ApprovalSet.from_lines(decision_lines())
@@ -85,4 +93,6 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
         if update.license_required and update.license_accepted
     ]
     accepted = ApprovalSet.collect(licenses=licenses).licenses
-    return ServerDecisions(replace(without_licenses, licenses=accepted), updates)
+    return ServerDecisions(
+        replace(without_licenses, licenses=accepted), updates, frozenset(empty_groups)
+    )

@@ -241,6 +241,9 @@ class ApprovalPlan:
         return hasher.hexdigest()
 
 
+NOTHING_PLANNED = ApprovalPlan((), (), (), (), (), 0, PlanCounts(0, 0, 0, 0, 0, 0))
+
+
 def _joined(items: Iterable[object]) -> Iterator[bytes]:
     """Yield the items of a JSON list as text; only one is in memory at a time."""
     for number, item in enumerate(items):

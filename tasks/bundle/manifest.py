@@ -10,6 +10,7 @@ manifests, are compared by reading both at once, in constant memory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,24 +24,32 @@ from tasks.bundle.header import (
     MOST_FILES,
     MOST_VOLUMES,
     Binding,
-    Header,
     SealedCount,
-    TrustedHeader,
 )
 from tasks.bundle.layout import part_name
 from tasks.content.fields import Blake3Field, Sha1Field
-from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
-from tasks.refusals import SafetyError, TamperError, TrustError
+from tasks.content.names import (
+    MOST_EXTENSION_CHARACTERS,
+    Blake3,
+    ContentDigest,
+    ContentName,
+    FileDigests,
+)
+from tasks.refusals import SafetyError, TrustError
 
 LINE_LIMIT_BYTES = 65_536
 MOST_PARTS = 380  # fit into one line, whatever their sizes
 MOST_PARTS_IN_ALL = 50_000
 MOST_FILES_IN_FOLDER = 16_384
-MOST_EXTENSION_CHARACTERS = 8
 _CHUNK_BYTES = 1_048_576
 _WRITE_BUFFER_BYTES = 262_144
 
 
+# A line without parts in the exact form that ``Entry.line`` writes; most lines are so.
+_LINE = re.compile(
+    r'\{"blake3":"([0-9a-f]{64})","extension":"([A-Za-z0-9]*)","sha1":"([0-9A-F]{40})",'
+    r'"size_bytes":(0|[1-9][0-9]{0,18}),"volume":(null|[1-9][0-9]{0,8})\}\n'
+)
 _Volume = Annotated[int, Field(ge=1, le=MOST_VOLUMES)]
 
 
@@ -68,7 +77,7 @@ class Entry(Sealed):
 
     sha1: Sha1Field
     extension: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9]*$", max_length=MOST_EXTENSION_CHARACTERS)
+        str, Field(pattern=r"^[A-Za-z0-9_-]*$", max_length=MOST_EXTENSION_CHARACTERS)
     ]
     size_bytes: SealedCount
     blake3: Blake3Field
@@ -88,7 +97,8 @@ class Entry(Sealed):
     @property
     def order(self) -> tuple[int, bytes, str]:
         """Sort key of manifests."""
-        return self.name.order
+        raw = self.sha1.raw
+        return raw[-1], raw, self.extension.lower()
 
     @property
     def is_carried(self) -> bool:
@@ -165,21 +175,22 @@ class _Tally:
     files: int = 0
     in_folder: int = 0
     parts: int = 0
-    folder: str = ""
+    folder: int = -1
 
     def add(self, entry: Entry) -> str | None:
         """Count an entry, and describe the limit that it breaks; None if it breaks none."""
-        folder = entry.sha1.folder
+        folder = entry.sha1.raw[-1]
         self.files += 1
         self.in_folder = self.in_folder + 1 if folder == self.folder else 1
         self.parts += len(entry.parts)
         self.folder = folder
-        limits = (
-            ("content files", self.files, MOST_FILES),
-            ("content files in one folder", self.in_folder, MOST_FILES_IN_FOLDER),
-            ("parts", self.parts, MOST_PARTS_IN_ALL),
-        )
-        return next((f"more than {most} {what}" for what, n, most in limits if n > most), None)
+        if self.files > MOST_FILES:
+            return f"more than {MOST_FILES} content files"
+        if self.in_folder > MOST_FILES_IN_FOLDER:
+            return f"more than {MOST_FILES_IN_FOLDER} content files in one folder"
+        if self.parts > MOST_PARTS_IN_ALL:
+            return f"more than {MOST_PARTS_IN_ALL} parts"
+        return None
 
 
 def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
@@ -227,7 +238,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
     with path.open("rb", buffering=_WRITE_BUFFER_BYTES) as stream:
         while line := stream.readline(LINE_LIMIT_BYTES + 1):
             number += 1
-            entry = _parse_line(line, path, number)
+            entry = parse_line(line, path, number)
             order = entry.order
             if last is not None and order <= last:
                 raise TrustError(reason=f"manifest {path}, line {number}: out of order")
@@ -237,10 +248,23 @@ def read_entries(path: Path) -> Iterator[Entry]:
             yield entry
 
 
-def _parse_line(line: bytes, path: Path, number: int) -> Entry:
+def parse_line(line: bytes, path: Path, number: int | None = None) -> Entry:
+    """Read one line of a manifest, which must be in the exact form that we write.
+
+    Args:
+        line: The line with its line break.
+        path: The manifest, for the error.
+        number: Number of the line in it; None: one that was looked up.
+
+    Raises:
+        TrustError: The line is too long or wrong.
+    """
     if len(line) > LINE_LIMIT_BYTES:
         raise TrustError(reason=f"manifest {path}, line {number}: too long")
     try:
+        match = _LINE.fullmatch(line.decode("ascii", "replace"))
+        if match is not None:
+            return _plain_entry(match)
         entry = Entry.model_validate_json(line)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
@@ -248,6 +272,18 @@ def _parse_line(line: bytes, path: Path, number: int) -> Entry:
     if entry.line() != line or not _parts_fit(entry):
         raise TrustError(reason=f"manifest {path}, line {number}: not in its canonical form")
     return entry
+
+
+def _plain_entry(texts: re.Match[str]) -> Entry:
+    """Make an entry of a line without parts; the model checks lengths and limits."""
+    blake3_hex, extension, sha1_hex, size_bytes, volume = texts.groups()
+    return Entry(
+        sha1=ContentDigest(bytes.fromhex(sha1_hex)),
+        extension=extension,
+        size_bytes=int(size_bytes),
+        blake3=Blake3(bytes.fromhex(blake3_hex)),
+        volume=None if volume == "null" else int(volume),
+    )
 
 
 def _parts_fit(entry: Entry) -> bool:
@@ -258,66 +294,6 @@ def _parts_fit(entry: Entry) -> bool:
         and entry.volume == entry.parts[0].volume
         and sum(part.size_bytes for part in entry.parts) == entry.size_bytes
     )
-
-
-# --- trust ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SealedManifest:
-    """A copy of a manifest on our own disk, not yet compared with a header."""
-
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class TrustedManifest:
-    """A copy of a manifest on our own disk whose bytes match the binding of a trusted header."""
-
-    path: Path
-    header: Header
-
-    def entries(self) -> Iterator[Entry]:
-        """Read all entries, in order.
-
-        Raises:
-            TrustError: A line breaks the format, or the counts differ from the header.
-        """
-        files = carried = 0
-        for entry in read_entries(self.path):
-            files += 1
-            carried += entry.is_carried
-            if any(piece.volume > len(self.header.volumes) for piece in pieces_of(entry)):
-                raise TrustError(reason=f"manifest {self.path}: {entry.name.text} has no volume")
-            yield entry
-        counts = self.header.counts
-        if (files, carried) != (counts.files, counts.carried_files):
-            raise TrustError(
-                reason=f"manifest {self.path} has {files} files, {carried} of them carried; "
-                f"its header says {counts.files} and {counts.carried_files}"
-            )
-
-
-def verify_manifest(sealed: SealedManifest, trusted: TrustedHeader) -> TrustedManifest:
-    """Compare a copied manifest with the trusted header that binds it.
-
-    Raises:
-        TamperError: The length or the digest differs.
-    """
-    expected = trusted.header.manifest
-    digest, size_bytes = blake3(), 0
-    with sealed.path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size_bytes += len(chunk)
-    actual = Binding(size_bytes=size_bytes, blake3=Blake3(digest.digest()))
-    if actual != expected:
-        raise TamperError(path=sealed.path, expected=_text(expected), found=_text(actual))
-    return TrustedManifest(sealed.path, trusted.header)
-
-
-def _text(binding: Binding) -> str:
-    return f"{binding.size_bytes} bytes, BLAKE3 {binding.blake3.hex}"
 
 
 # --- comparing ------------------------------------------------------------------------------------

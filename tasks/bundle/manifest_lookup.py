@@ -1,63 +1,87 @@
-"""Look-ups by digest in a bundle's manifest, in an SQLite file."""
+"""Look-ups by digest in a manifest, by halving the file: its lines are sorted."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable
+import mmap
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.bundle.manifest import Entry
+from tasks.bundle.manifest import Entry, parse_line
 from tasks.content.names import ContentDigest
 
-_SCHEMA = """
-DROP TABLE IF EXISTS entry;
-CREATE TABLE entry (sha1 BLOB PRIMARY KEY, size_bytes INTEGER NOT NULL, is_carried INTEGER NOT NULL)
-    WITHOUT ROWID;
-"""
+_SHA1 = b'"sha1":"'
+_SHA1_DIGITS = 40
+# Only at the end of a line: a part of a file has a size and a volume too.
+_CARRIED = re.compile(rb'"size_bytes":([0-9]+),"volume":[0-9]+\}\n')
 
 
 class ManifestLookup:
-    """Look-ups by digest in one manifest; made from a trusted manifest, and cheap to make again."""
+    """Look-ups by digest in one manifest of ours, which was compared with its header before.
+
+    Nothing is built for it and nothing is in memory, so a few look-ups in a manifest of a million
+    lines cost as much as a few dozen lines.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode=OFF")
-        self._connection.execute("PRAGMA synchronous=OFF")
+        """Open the manifest.
 
-    def fill(self, entries: Iterable[Entry]) -> ManifestLookup:
-        """Replace the contents by the entries of a manifest."""
-        self._connection.executescript(_SCHEMA)
-        self._connection.execute("BEGIN")
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO entry VALUES (?,?,?)",
-            ((entry.sha1.raw, entry.size_bytes, entry.is_carried) for entry in entries),
-        )
-        self._connection.execute("COMMIT")
-        return self
+        Raises:
+            OSError: It does not exist, or cannot be read.
+        """
+        self._path = path
+        with path.open("rb") as stream:
+            size_bytes = path.stat().st_size
+            self._bytes: mmap.mmap | bytes = (
+                mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) if size_bytes else b""
+            )
 
     def carried_bytes(self, digest: ContentDigest) -> int | None:
         """Return the size of a file that the bundle carries; None if it does not carry it."""
-        row = self._row(digest)
-        return int(row[0]) if row is not None and row[1] else None
+        return next((e.size_bytes for e in self._entries(digest) if e.is_carried), None)
 
     def carried(self) -> tuple[int, int]:
         """Return the number of files that the bundle carries, and their bytes."""
-        row = self._connection.execute(
-            "SELECT count(*), total(size_bytes) FROM entry WHERE is_carried"
-        ).fetchone()
-        return int(row[0]), int(row[1])
+        sizes = [int(match[1]) for match in _CARRIED.finditer(self._bytes)]
+        return len(sizes), sum(sizes)
 
     def has(self, digest: ContentDigest) -> bool:
         """Return True if the staging server has a file with this digest."""
-        return self._row(digest) is not None
+        return next(self._entries(digest), None) is not None
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        if isinstance(self._bytes, mmap.mmap):
+            self._bytes.close()
 
-    def _row(self, digest: ContentDigest) -> tuple[int, int] | None:
-        row: tuple[int, int] | None = self._connection.execute(
-            "SELECT size_bytes, is_carried FROM entry WHERE sha1=?", (digest.raw,)
-        ).fetchone()
-        return row
+    def _entries(self, digest: ContentDigest) -> Iterator[Entry]:
+        """Yield the entries of a digest; there are several if files differ in extension only."""
+        start = self._first_line(digest)
+        while start < len(self._bytes):
+            end = self._bytes.find(b"\n", start) + 1
+            entry = parse_line(bytes(self._bytes[start:end]), self._path)
+            if entry.sha1 != digest:
+                return
+            yield entry
+            start = end
+
+    def _first_line(self, digest: ContentDigest) -> int:
+        """Return the start of the first line that does not come before a digest."""
+        order = _order(digest.hex.encode())
+        low, high = 0, len(self._bytes)
+        while low < high:
+            middle = (low + high) // 2
+            start = self._bytes.rfind(b"\n", low, middle) + 1 or low
+            end = self._bytes.find(b"\n", start) + 1 or len(self._bytes)
+            # The last one of the line: parts of a file come before it.
+            at = self._bytes.rfind(_SHA1, start, end) + len(_SHA1)
+            if _order(self._bytes[at : at + _SHA1_DIGITS]) < order:
+                low = end
+            else:
+                high = start
+        return low
+
+
+def _order(sha1: bytes) -> tuple[bytes, bytes]:
+    """Return the key by which manifests are sorted: the folder, then the digest."""
+    return sha1[-2:], sha1

@@ -54,8 +54,10 @@ class Media:
         Raises:
             HostFileError: The file cannot be opened or read.
         """
-        with _as_failure("read", path):
+        try:
             yield from self.host.read(path, offset=offset)
+        except (HostFileError, FolderUnsafeError) as error:
+            raise _failure("read", path, error) from error
 
 
 @contextmanager
@@ -63,7 +65,13 @@ def _as_failure(operation: str, path: HostPath) -> Iterator[None]:
     try:
         yield
     except (HostFileError, FolderUnsafeError) as error:
-        facts = {"remedy": _REMEDY} | error.facts
-        raise HostFileError(
-            operation=operation, path=path, reason=facts["reason"], remedy=facts["remedy"]
-        ) from error
+        raise _failure(operation, path, error) from error
+
+
+def _failure(
+    operation: str, path: HostPath, error: HostFileError | FolderUnsafeError
+) -> HostFileError:
+    facts = {"remedy": _REMEDY} | error.facts
+    return HostFileError(
+        operation=operation, path=path, reason=facts["reason"], remedy=facts["remedy"]
+    )

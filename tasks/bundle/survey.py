@@ -41,6 +41,7 @@ class FolderSurvey:
         listings: The names in it, by volume folder; empty where the folder does not exist.
         volume_folders: The folders of all volumes.
         folder_stats: The content folder's own stat, by volume folder, where the folder exists.
+        pieces: The pieces of each entry.
     """
 
     folder: str
@@ -48,6 +49,7 @@ class FolderSurvey:
     listings: Mapping[HostPath, FolderNames]
     volume_folders: VolumeFolders
     folder_stats: Mapping[HostPath, FileStat]
+    pieces: tuple[tuple[Piece, ...], ...]
 
     def path_in(self, volume_folder: HostPath, piece: Piece) -> HostPath:
         """Return the path of a piece in a folder of its volume, whether or not it exists."""
@@ -68,8 +70,8 @@ class FolderSurvey:
         for number, copies in self.volume_folders.items():
             declared = {
                 piece.file_name
-                for entry in self.entries
-                for piece in pieces_of(entry)
+                for pieces in self.pieces
+                for piece in pieces
                 if piece.volume == number
             }
             for volume_folder in copies:
@@ -150,4 +152,5 @@ class _Surveyor:
                 stats = self.media.list_folder(volume_folder.joined(CONTENT, folder))
                 listings[volume_folder] = {stat.name: stat for stat in stats}
                 existing[volume_folder] = folder_stat
-        return FolderSurvey(folder, entries, listings, self.volume_folders, existing)
+        pieces = tuple(map(pieces_of, entries))
+        return FolderSurvey(folder, entries, listings, self.volume_folders, existing, pieces)

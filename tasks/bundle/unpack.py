@@ -29,17 +29,11 @@ from tasks.bundle.layout import (
     SHA1SUMS,
     volume_name,
 )
-from tasks.bundle.manifest import (
-    Entry,
-    Piece,
-    SealedManifest,
-    TrustedManifest,
-    pieces_of,
-    verify_manifest,
-)
+from tasks.bundle.manifest import Entry, Piece
 from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import FolderSurvey, survey_content
+from tasks.bundle.trusted_manifest import SealedManifest, TrustedManifest, verify_manifest
 from tasks.content.copy_item import CopyItem, CopyResult
 from tasks.content.place import beside_of, content_path
 from tasks.content.transfer import copy_files
@@ -287,10 +281,10 @@ def _attempts(reading: _Reading, entries: Iterator[Entry]) -> Iterator[_Attempt]
         for path, stat in survey.extras():
             bundle.faults.undeclared(path, stat)
         present = _intake_sizes(reading.intake, survey)
-        for entry in survey.entries:
+        for entry, pieces in zip(survey.entries, survey.pieces, strict=True):
             if not entry.is_carried:
                 continue
-            attempt = _attempt(reading, survey, entry, present)
+            attempt = _attempt(reading, survey, (entry, pieces), present)
             if attempt is not None:
                 yield attempt
 
@@ -308,14 +302,20 @@ def _surveys(bundle: OpenedBundle, entries: Iterator[Entry]) -> Iterator[FolderS
 
 
 def _attempt(
-    reading: _Reading, survey: FolderSurvey, entry: Entry, present: dict[str, int]
+    reading: _Reading,
+    survey: FolderSurvey,
+    carried: tuple[Entry, tuple[Piece, ...]],
+    present: dict[str, int],
 ) -> _Attempt | None:
+    entry, pieces = carried
     treatment = reading.treatment(entry)
     tried = Faults()
-    choices = _choices(reading.bundle, survey, entry, tried)
+    choices = _choices(reading.bundle, survey, pieces, tried)
     if choices is None:
         return None
-    item = CopyItem(choices[0], entry.size_bytes, entry.sha1, entry.blake3)
+    # The seal binds the BLAKE3. What is not to be placed needs no proof that its name is its SHA-1.
+    sha1 = None if reading.intake is None else entry.sha1
+    item = CopyItem(choices[0], entry.size_bytes, sha1, entry.blake3)
     if treatment == "copy" and reading.intake is not None:
         root = reading.intake.folder
         if survey.folder not in present:
@@ -332,18 +332,18 @@ def _attempt(
 
 
 def _choices(
-    bundle: OpenedBundle, survey: FolderSurvey, entry: Entry, tried: Faults
+    bundle: OpenedBundle, survey: FolderSurvey, pieces: tuple[Piece, ...], tried: Faults
 ) -> tuple[tuple[HostPath, ...], ...] | None:
     """Return the choices of sources for a file: several if there are copies of its volumes.
 
     None, after the faults were added, if any piece has no file of the right size.
     """
-    candidates = [
-        (piece, _candidate_folders(bundle, survey, piece, tried)) for piece in pieces_of(entry)
-    ]
+    candidates = [(piece, _candidate_folders(bundle, survey, piece, tried)) for piece in pieces]
     if not all(folders for _, folders in candidates):
         bundle.faults.merge(tried, recovered=False)
         return None
+    if len(candidates) == len(candidates[0][1]) == 1:  # one whole file on one medium
+        return ((survey.path_in(candidates[0][1][0], pieces[0]),),)
     count = max(len(folders) for _, folders in candidates)
     return tuple(
         tuple(

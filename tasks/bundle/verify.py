@@ -47,7 +47,7 @@ def looks_complete(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
         bundle: The opened bundle.
         entries: The entries of its manifest, from our own copy.
     """
-    if bundle.faults or not all(_documents_have_size(bundle)):
+    if bundle.faults or not all(documents_have_size(bundle)):
         return False
     for survey in survey_content(bundle.media, bundle.volume_folders, entries):
         if any(survey.extras()):
@@ -58,7 +58,8 @@ def looks_complete(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
     return True
 
 
-def _documents_have_size(bundle: OpenedBundle) -> Iterator[bool]:
+def documents_have_size(bundle: OpenedBundle) -> Iterator[bool]:
+    """Yield for each document and list on the media whether it has its sealed size."""
     header = bundle.header
     first = ((MANIFEST, header.manifest), (PACKAGE, header.package), (APPROVALS, header.approvals))
     for volume in header.volumes:

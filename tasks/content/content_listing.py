@@ -1,31 +1,45 @@
 """The files of one scan of WsusContent, with the proof of each, in an SQLite file.
 
+A listing is saved after a scan, and the next scan begins with a copy of it: folders whose state
+(``Host.folder_states``) is the same are not listed again. It only saves time. A copy that was
+damaged, or that belongs to another folder or another cache of digests, is not used.
+
 One row per file. Rows are read in the order of scans and manifests, to compare them; single files
 are found by digest, for an audit. 500,000 files take about 80 MB on disk and no memory.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from blake3 import blake3
 
+from tasks.content.digest import blake3_of_file
+from tasks.content.hash_cache import HashedFile
 from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
 from tasks.content.scan import ContentFile
 from tasks.hosts.paths import HostPath
 
 _SCHEMA = """
 DROP TABLE IF EXISTS content;
+DROP TABLE IF EXISTS folder;
+DROP TABLE IF EXISTS origin;
+CREATE TABLE origin (text TEXT NOT NULL);
+CREATE TABLE folder (
+    folder INTEGER PRIMARY KEY, state TEXT, files INTEGER NOT NULL, digest BLOB);
 CREATE TABLE content (
     folder INTEGER NOT NULL, sha1 BLOB NOT NULL, extension TEXT NOT NULL COLLATE NOCASE,
     size_bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, file_id TEXT NOT NULL,
     blake3 BLOB, is_valid INTEGER,
     PRIMARY KEY (folder, sha1, extension)) WITHOUT ROWID;
 """
+_INSERT = "INSERT INTO content VALUES (?,?,?,?,?,?,?,?)"
 _ROWS_AT_ONCE = 5_000
 _COLUMNS = "sha1, extension, size_bytes, mtime_ns, file_id, blake3"
 
@@ -53,9 +67,11 @@ class ContentListing:
     The column ``is_valid`` has the meaning of ``PresentFile.is_valid``.
     """
 
-    def __init__(self, path: Path, content_dir: HostPath) -> None:
-        """Open a listing; a new one is empty."""
+    def __init__(self, path: Path, content_dir: HostPath, *, saved: Path | None = None) -> None:
+        """Open a listing; a new one is empty, or a copy of a saved one if that is undamaged."""
         path.parent.mkdir(parents=True, exist_ok=True)
+        if saved is not None and _is_undamaged(saved):
+            shutil.copyfile(saved, path)
         self.path = path
         self.content_dir = content_dir
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -64,13 +80,79 @@ class ContentListing:
 
     def fill(self, files: Iterable[ContentFile]) -> Self:
         """Replace the contents by the files of a scan; their cached digests count as proof."""
-        self._connection.executescript(_SCHEMA)
+        self.begin("")
         self._connection.execute("BEGIN")
-        self._connection.executemany(
-            "INSERT INTO content VALUES (?,?,?,?,?,?,?,?)", map(_row, files)
+        self._connection.executemany(_INSERT, map(_row, files))
+        self._connection.execute(
+            "INSERT INTO folder SELECT folder, NULL, count(*), NULL FROM content GROUP BY folder"
         )
         self._connection.execute("COMMIT")
         return self
+
+    @property
+    def origin(self) -> str | None:
+        """Text that ``begin`` was given: folder and cache of digests; None for a new listing."""
+        try:
+            row = self._connection.execute("SELECT text FROM origin").fetchone()
+        except sqlite3.OperationalError:
+            return None  # it has no tables yet
+        return row and str(row[0])
+
+    def begin(self, origin: str) -> None:
+        """Empty the listing, and note where what comes into it is from."""
+        self._connection.executescript(_SCHEMA)
+        self._connection.execute("INSERT INTO origin VALUES (?)", (origin,))
+
+    def folder_states(self) -> dict[int, tuple[str | None, int]]:
+        """Return the state and the number of files of each listed folder, by its number."""
+        rows = self._connection.execute("SELECT folder, state, files FROM folder")
+        return {folder: (state, files) for folder, state, files in rows}
+
+    def replace_folder(self, folder: int, files: Sequence[ContentFile], state: str | None) -> None:
+        """Replace the files of one folder; ``state`` was read before they were listed."""
+        self._connection.execute("BEGIN")
+        self.remove_folder(folder)
+        self._connection.executemany(_INSERT, map(_row, files))
+        self._connection.execute(
+            "INSERT INTO folder VALUES (?, ?, ?, NULL)", (folder, state, len(files))
+        )
+        self._connection.execute("COMMIT")
+
+    def remove_folder(self, folder: int) -> None:
+        """Remove a folder that does not exist any more."""
+        self._connection.execute("DELETE FROM content WHERE folder=?", (folder,))
+        self._connection.execute("DELETE FROM folder WHERE folder=?", (folder,))
+
+    def refresh_proofs(self, hashed: Iterable[tuple[ContentName, HashedFile]]) -> None:
+        """Store the digests of files that were hashed and have not changed since."""
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            "UPDATE content SET blake3=?, is_valid=? WHERE folder=? AND sha1=? AND extension=?"
+            " AND size_bytes=? AND mtime_ns=? AND file_id=?",
+            (
+                (
+                    file.digests.blake3.raw,
+                    file.digests.sha1 == name.digest,
+                    *_key(name),
+                    file.digests.size_bytes,
+                    file.mtime_ns,
+                    file.file_id,
+                )
+                for name, file in hashed
+            ),
+        )
+        self._connection.execute("COMMIT")
+
+    def save(self, path: Path) -> None:
+        """Save a copy for the next scan, durably, and its digest beside it."""
+        beside = path.with_name(path.name + ".new")
+        shutil.copyfile(self.path, beside)
+        with beside.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        digest = blake3_of_file(beside)
+        beside.replace(path)
+        if digest is not None:
+            _digest_path(path).write_text(digest.hex, encoding="utf-8")
 
     def close(self) -> None:
         """Close the file."""
@@ -139,11 +221,31 @@ class ContentListing:
         return int(row[0]), int(row[1])
 
     def digest(self) -> str:
-        """Return the BLAKE3, in hex, of all names, sizes and modification times."""
+        """Return the BLAKE3, in hex, of all names, sizes and modification times.
+
+        It is the digest of the folders' digests, which are computed once for each listed folder.
+        """
         hasher = blake3()
-        for file in self:
-            hasher.update(f"{file.name.text} {file.size_bytes} {file.mtime_ns}\n".encode())
+        rows = self._connection.execute("SELECT folder, files, digest FROM folder ORDER BY folder")
+        for folder, files, digest in rows.fetchall():
+            if files:
+                hasher.update(digest or self._digest_folder(folder))
         return hasher.hexdigest()
+
+    def _digest_folder(self, folder: int) -> bytes:
+        hasher = blake3()
+        rows = self._connection.execute(
+            "SELECT sha1, extension, size_bytes, mtime_ns FROM content WHERE folder=?"
+            " ORDER BY sha1, extension",
+            (folder,),
+        )
+        for sha1, extension, size_bytes, mtime_ns in rows:
+            name = ContentName(ContentDigest(sha1), extension)
+            hasher.update(f"{name.text} {size_bytes} {mtime_ns}\n".encode())
+        self._connection.execute(
+            "UPDATE folder SET digest=? WHERE folder=?", (hasher.digest(), folder)
+        )
+        return hasher.digest()
 
     def _file(self, row: tuple[bytes, str, int, int, str, bytes | None]) -> ContentFile:
         sha1, extension, size_bytes, mtime_ns, file_id, proof = row
@@ -151,6 +253,20 @@ class ContentListing:
         digests = FileDigests(name.digest, Blake3(proof), size_bytes) if proof else None
         path = self.content_dir.joined(name.folder, name.text)
         return ContentFile(name, path, size_bytes, mtime_ns, file_id, digests)
+
+
+def _is_undamaged(saved: Path) -> bool:
+    """Return True if a saved listing has the bytes that were saved."""
+    try:
+        expected = _digest_path(saved).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    digest = blake3_of_file(saved)
+    return digest is not None and digest.hex == expected
+
+
+def _digest_path(saved: Path) -> Path:
+    return saved.with_name(saved.name + ".blake3")
 
 
 def _key(name: ContentName) -> tuple[int, bytes, str]:

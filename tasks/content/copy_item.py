@@ -28,7 +28,8 @@ class CopyItem:
         sources: Files with its bytes; several files are read one after another as one.
         size_bytes: Expected size; reading stops beyond it.
         sha1: Expected SHA-1; None: not compared.
-        blake3: Expected BLAKE3; None: not compared, for example because it is not known yet.
+        blake3: Expected BLAKE3; None: not compared, for example because it is not known yet. A file
+            without ``beside`` that is compared with its BLAKE3 alone gets no SHA-1 computed.
         beside: Path for writing; on the same volume as ``final``.
         final: Path after the file is proved and durable. The folder must exist.
         present: True if ``final`` exists with this size. Then that file is proved first, and
@@ -50,7 +51,7 @@ class CopyResult:
 
     Attributes:
         item: The item.
-        digests: Digests of the file's bytes.
+        digests: Digests of the file's bytes; None also if only its BLAKE3 was computed.
         error: A ``ContentWrongError`` if the bytes were read and are wrong, or another error.
         written: False if the file was only proved, or was already present and intact. For a
             failed file: True if bytes may have been written beside; they were removed again.

@@ -8,11 +8,13 @@ deleted.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tasks.content.names import Blake3, ContentDigest, FileDigests
 from tasks.content.scan import ContentFile
@@ -26,10 +28,28 @@ CREATE TABLE IF NOT EXISTS hashed (
 ) WITHOUT ROWID
 """
 _BY_DIGEST = "CREATE INDEX IF NOT EXISTS by_sha1 ON hashed (sha1)"
+# ``recent``: what was hashed since the last saved listing, so that only this is looked up again.
+_RECENT = "CREATE TABLE IF NOT EXISTS recent (number INTEGER PRIMARY KEY, path TEXT NOT NULL)"
+_IDENTITY = "CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL)"
+_RECENT_ROWS = """
+SELECT recent.path, hashed.size_bytes, hashed.mtime_ns, hashed.file_id, hashed.sha1, hashed.blake3
+FROM recent JOIN hashed ON hashed.path = recent.path WHERE recent.number <= ?
+ORDER BY recent.number
+"""
 _LOOKUP = (
     "SELECT sha1, blake3 FROM hashed"
     " WHERE path = ? AND size_bytes = ? AND mtime_ns = ? AND file_id = ?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class HashedFile:
+    """A file as it was when it was hashed, and its digests."""
+
+    path: str
+    mtime_ns: int
+    file_id: str
+    digests: FileDigests
 
 
 class HashCache:
@@ -72,13 +92,42 @@ class HashCache:
         row = self._first(_LOOKUP, key) if pending is None or pending[:4] != key else pending[4:6]
         if row is None:
             return None
-        return FileDigests(ContentDigest(row[0]), Blake3(row[1]), file.size_bytes)
+        return _digests(row[0], row[1], file.size_bytes)
 
     def knows(self, digest: ContentDigest) -> bool:
         """Return True if any file with this digest was ever hashed here."""
         self.flush()
         query = "SELECT 1 FROM hashed WHERE sha1 = ? LIMIT 1"
         return self._first(query, (digest.raw,)) is not None
+
+    @property
+    def identity(self) -> str:
+        """Random id of this cache; another one after it was lost."""
+        row = self._first("SELECT id, NULL FROM identity", ())
+        if row is not None:
+            return str(row[0])
+        identity = secrets.token_hex(16)
+        self._connection.execute("INSERT INTO identity VALUES (?)", (identity,))
+        return identity
+
+    def recent(self) -> tuple[int, Iterator[HashedFile]]:
+        """Return what was hashed since ``forget_recent``, and the number to call that with."""
+        self.flush()
+        row = self._first("SELECT coalesce(max(number), 0), NULL FROM recent", ())
+        last = 0 if row is None else int(row[0])
+        return last, self._hashed_up_to(last)
+
+    def _hashed_up_to(self, last: int) -> Iterator[HashedFile]:
+        try:
+            for row in self._connection.execute(_RECENT_ROWS, (last,)):
+                path, size_bytes, mtime_ns, file_id, sha1, proof = row
+                yield HashedFile(path, mtime_ns, file_id, _digests(sha1, proof, size_bytes))
+        except sqlite3.DatabaseError as error:
+            raise self._give_up(error) from error
+
+    def forget_recent(self, last: int) -> None:
+        """Forget what was recent up to a number, after a listing that shows it was saved."""
+        self._connection.execute("DELETE FROM recent WHERE number <= ?", (last,))
 
     def remember(self, files: Iterable[tuple[ContentFile, FileDigests]], *, now: datetime) -> None:
         """Add digests that were just computed from these files' bytes."""
@@ -106,6 +155,9 @@ class HashCache:
                 "INSERT OR REPLACE INTO hashed VALUES (?, ?, ?, ?, ?, ?, ?)",
                 self._pending.values(),
             )
+            self._connection.executemany(
+                "INSERT INTO recent (path) VALUES (?)", ((path,) for path in self._pending)
+            )
             self._connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             raise self._give_up(error) from error
@@ -116,9 +168,9 @@ class HashCache:
         self.flush()
         self._connection.close()
 
-    def _first(self, query: str, values: Sequence[object]) -> tuple[bytes, bytes] | None:
+    def _first(self, query: str, values: Sequence[object]) -> tuple[Any, Any] | None:
         try:
-            row: tuple[bytes, bytes] | None = self._connection.execute(query, values).fetchone()
+            row: tuple[Any, Any] | None = self._connection.execute(query, values).fetchone()
         except sqlite3.DatabaseError as error:
             raise self._give_up(error) from error
         return row
@@ -138,6 +190,10 @@ class HashCache:
         )
 
 
+def _digests(sha1: bytes, proof: bytes, size_bytes: int) -> FileDigests:
+    return FileDigests(ContentDigest(sha1), Blake3(proof), size_bytes)
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -145,6 +201,8 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(_SCHEMA)
         connection.execute(_BY_DIGEST)
+        connection.execute(_RECENT)
+        connection.execute(_IDENTITY)
     except sqlite3.Error:
         connection.close()
         raise

@@ -10,7 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_NAME = re.compile(r"([0-9A-Fa-f]{40})(?:\.([A-Za-z0-9]{1,8}))?")
+MOST_EXTENSION_CHARACTERS = 32
+# WSUS takes the extension of the original name, such as cab, msixbundle or x-none. These characters
+# need no escape in JSON, on a file system or in a shell.
+_EXTENSION = rf"[A-Za-z0-9_-]{{1,{MOST_EXTENSION_CHARACTERS}}}"
+_NAME = re.compile(rf"([0-9A-Fa-f]{{40}})(?:\.({_EXTENSION}))?")
+_ORIGINAL_NAME = re.compile(rf"\.({_EXTENSION})\Z")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -108,3 +113,9 @@ class FileDigests:
     sha1: ContentDigest
     blake3: Blake3
     size_bytes: int
+
+
+def extension_of(original_name: str) -> str:
+    """Return the extension that a file has in WsusContent; "" if there is none that it can have."""
+    match = _ORIGINAL_NAME.search(original_name)
+    return match[1] if match else ""

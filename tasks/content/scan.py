@@ -56,18 +56,18 @@ def scan(
         remembered: Looks up earlier digests; without it files have none.
         progress: Advanced by the number of listed files; the caller begins and ends it.
     """
-    for folder in _content_folders(host, content_dir):
-        files = _scan_folder(host, folder)
+    for folder in content_folders(host, content_dir):
+        files = scan_folder(host, folder)
         if progress is not None:
             progress.advance(len(files))
         if remembered is None:
             yield from files
             continue
         for file in files:
-            yield _with_digests(file, remembered(file))
+            yield with_digests(file, remembered(file))
 
 
-def _scan_folder(host: Host, folder: HostPath) -> list[ContentFile]:
+def scan_folder(host: Host, folder: HostPath) -> list[ContentFile]:
     """List the content files of one subfolder (``WsusContent/63``), sorted.
 
     If two names differ only in the case of their extension, the first of them counts.
@@ -81,7 +81,7 @@ def _scan_folder(host: Host, folder: HostPath) -> list[ContentFile]:
     return sorted(files.values(), key=lambda file: file.name.order)
 
 
-def _content_folders(host: Host, content_dir: HostPath) -> list[HostPath]:
+def content_folders(host: Host, content_dir: HostPath) -> list[HostPath]:
     """Return the existing subfolders `00` to `FF`, in order."""
     folders: dict[str, HostPath] = {}
     for stat in sorted(host.list_folder(content_dir), key=lambda stat: stat.name):
@@ -110,7 +110,8 @@ def _same_name(actual: str, expected: str, platform: Platform) -> bool:
     return actual == expected
 
 
-def _with_digests(file: ContentFile, digests: FileDigests | None) -> ContentFile:
+def with_digests(file: ContentFile, digests: FileDigests | None) -> ContentFile:
+    """Return the file with the digests of an earlier read, if there was one."""
     if digests is None:
         return file
     return ContentFile(file.name, file.path, file.size_bytes, file.mtime_ns, file.file_id, digests)

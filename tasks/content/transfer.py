@@ -1,7 +1,7 @@
 """Copy or prove content files, on both sides of the gap; files in parts: ``bundle/parts``.
 
-Each byte is read once, and both digests are taken on the way. Every batch goes through the same
-steps, and their order makes them safe:
+Each byte is read once, and both digests are taken on the way (of what is only compared with a seal
+the BLAKE3 alone). Every batch goes through the same steps, and their order makes them safe:
 
 1. write every file of the batch beside its final name;
 2. make all of them durable, together;
@@ -25,6 +25,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 
+from blake3 import blake3
+
 from tasks.content.copy_item import (
     FATAL,
     CopyItem,
@@ -35,7 +37,7 @@ from tasks.content.copy_item import (
 )
 from tasks.content.digest import Digester
 from tasks.content.in_flight import SMALL_IN_FLIGHT_BYTES, copy_in_flight
-from tasks.content.names import FileDigests
+from tasks.content.names import Blake3, FileDigests
 from tasks.errors import (
     AirGapError,
     ContentWrongError,
@@ -193,6 +195,8 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
     try:
         if item.present and (digests := _prove_present(work, item)) is not None:
             return CopyResult(item, digests)
+        if item.beside is None and item.sha1 is None and item.blake3 is not None:
+            return _prove_blake3(work, item, item.blake3)
         digester = Digester()
         chunks = digester.watch(read_bounded(work.source, item.sources, item.size_bytes))
         if work.destination is None or item.beside is None:
@@ -205,6 +209,20 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
     except (FailedError, FolderUnsafeError) as error:
         # The file beside may exist; `written=True` has it removed.
         return CopyResult(item, None, error, item.beside is not None)
+
+
+def _prove_blake3(work: _Work, item: CopyItem, expected: Blake3) -> CopyResult:
+    """Prove a file by what a seal binds: size and BLAKE3. SHA-1 would take twice the time."""
+    hasher, size_bytes = blake3(), 0
+    for chunk in read_bounded(work.source, item.sources, item.size_bytes):
+        hasher.update(chunk)
+        size_bytes += len(chunk)
+        work.progress.advance(len(chunk))
+    sealed = f"{item.size_bytes} bytes, BLAKE3 {expected.hex}"
+    actual = f"{size_bytes} bytes, BLAKE3 {hasher.hexdigest()}"
+    if actual == sealed:
+        return CopyResult(item)
+    raise ContentWrongError(path=item.sources[0], expected=sealed, found=actual)
 
 
 def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:

@@ -24,7 +24,6 @@ The next number is one that the ledger, the mark on the server and the medium al
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from blake3 import blake3
@@ -33,13 +32,9 @@ from pydantic import BaseModel, ConfigDict
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
-from tasks.bundle.manifest import Entry, compare_sorted, read_entries
-from tasks.bundle.opened_bundle import open_bundle
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
-from tasks.bundle.verify import looks_complete
-from tasks.content.copy_item import CopyItem
-from tasks.content.transfer import copy_files
 from tasks.errors import AirGapError
+from tasks.exporting.answer import find_answer
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited
@@ -49,7 +44,7 @@ from tasks.names import Mode
 from tasks.run.context import RunContext
 from tasks.run.keys import own_trust
 from tasks.run.report import ReportDraft
-from tasks.run.stored_documents import damaged_documents, matches_binding, read_header_copy
+from tasks.run.stored_documents import matches_binding, read_header_copy
 from tasks.server.cleanup import drop_old_packages, remove_work
 from tasks.server.mark import highest_marked
 from tasks.server.snapshot import ServerSnapshot
@@ -94,9 +89,10 @@ class Draft(BaseModel):
         """
         return _work_of(self.sequence)
 
-    def entries(self) -> Iterator[Entry]:
-        """Yield the entries of the manifest, once the bundle is packed."""
-        return read_entries(self.folder / MANIFEST)
+    @property
+    def manifest(self) -> Path:
+        """Our copy of the manifest, once the bundle is packed."""
+        return self.folder / MANIFEST
 
 
 def open_draft(
@@ -123,7 +119,7 @@ def open_draft(
     newest = _void_if_made(run, newest)
     if newest is not None and newest.status == "sealed" and not new:
         base = None if full else _base_for_comparison(run.exports, run.site, newest)
-        header = _answering_header(run, newest, snapshot, _fingerprint(snapshot, base, mode))
+        header = find_answer(run, newest, snapshot, _fingerprint(snapshot, base, mode))
         if header is not None:
             record_seal(run, header)
             return _draft(run.exports, run.site, newest, is_sealed=True)
@@ -330,54 +326,6 @@ def _base_for_comparison(exports: Exports, site: Site, record: ExportRecord) -> 
     if is_own or (record.base_digest is None and is_older):
         return exports.by_digest(record.base_digest) if record.base_digest else None
     return base
-
-
-def _answering_header(
-    run: RunContext, record: ExportRecord, snapshot: ServerSnapshot, fingerprint: str
-) -> Header | None:
-    """Return the header of the last sealed bundle if the export may return it; else None.
-
-    It may if nothing changed since the bundle was made and it lies whole on the media.
-    """
-    if record.fingerprint != fingerprint or snapshot.facts.arrived_since:
-        return None
-    header = _whole_header(run.media, run.site, record)
-    return None if header is None or _is_mended(run.server, record, snapshot) else header
-
-
-def _whole_header(media: Host, site: Site, record: ExportRecord) -> Header | None:
-    """Return the header of a bundle that lies on the media as it was sealed, else None."""
-    bundle = media.path(str(site.media.path / record.bundle.name))
-    try:
-        opened = open_bundle(media, [bundle], own_trust(site))
-        is_ours = opened.trusted.digest == record.header_digest
-        is_whole = (
-            is_ours
-            and not any(damaged_documents(record.folder, opened.header))
-            and looks_complete(opened, read_entries(record.folder / MANIFEST))
-        )
-    except AirGapError:
-        return None
-    return opened.header if is_whole else None
-
-
-def _is_mended(server: Host, record: ExportRecord, snapshot: ServerSnapshot) -> bool:
-    """Return True if a file that was left out as wrong is right now.
-
-    Only such files are read: size and time need not show the repair.
-    """
-    pairs = compare_sorted(
-        snapshot.content,
-        read_entries(record.folder / MANIFEST),
-        first_order=lambda file: file.name.order,
-        second_order=lambda entry: entry.order,
-    )
-    left_out = (
-        CopyItem((pair.first.path,), pair.first.size_bytes, sha1=pair.first.name.digest)
-        for pair in pairs
-        if pair.first is not None and pair.second is None
-    )
-    return any(result.is_ok for batch in copy_files(server, None, left_out) for result in batch)
 
 
 def _sealed_header(media: Host, site: Site, record: ExportRecord) -> Header | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.layout import PACKAGE
 from tasks.content import digest
-from tasks.errors import PackageError
+from tasks.errors import PackageError, PackageLimitError
 from tasks.exporting.draft import Draft
 from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.ledger.store import Ledger
@@ -45,18 +45,23 @@ def export_package(
     Raises:
         WsusutilError, ServiceDownError: It did not succeed; the next run starts another attempt.
         WsusutilRunningError: Another wsusutil has begun since the run checked.
+        PackageLimitError: The package is above a limit of its reader; wsusutil is not judged.
     """
     started = wsusutil_run.start_or_find(run, "export", work=draft.work)
     attempt = started.attempt
     ending = wsusutil_run.wait_for(run, attempt)
     target = draft.folder / PACKAGE
-    signal, summary = _take_package(run, draft, attempt)
+    steps = run.ledger.steps(draft.work.text)
+    try:
+        signal, summary = take_package(run, draft, attempt)
+    except PackageLimitError:
+        steps.forget_attempt("export")  # the next run may find another package
+        raise
     if summary is not None:
         approved = (approval.update_id for approval in decisions.approval_set.approvals)
         with PackageIndex(draft.folder / INDEX) as index:
             signal = replace(signal, problem=contradiction(index, facts, approved))
     judgement = wsusutil_run.judge(run, attempt, ending, signal, before=facts)
-    steps = run.ledger.steps(draft.work.text)
     steps.forget_attempt("export")
     if wsusutil_run.is_old_failure(run.report, started, judgement):
         return export_package(run, draft, facts, decisions)
@@ -76,10 +81,13 @@ def export_package(
     return exported
 
 
-def _take_package(
+def take_package(
     run: RunContext, draft: Draft, attempt: Attempt
 ) -> tuple[PackageSignal, PackageSummary | None]:
     """Fetch the package and read it to its end; a fault of the package becomes a signal.
+
+    Raises:
+        PackageLimitError: The package is above a limit of its reader.
 
     Returns:
         The signal, and the summary of the package if it could be read.
@@ -91,6 +99,8 @@ def _take_package(
         if not size_bytes:
             return PackageSignal(size_bytes), None
         summary = _index_package(run.progress, draft, size_bytes=size_bytes)
+    except PackageLimitError:
+        raise  # it says nothing about wsusutil, so it is no signal
     except PackageError as error:
         return PackageSignal(None, problem=str(error.facts.get("reason", error))), None
     return PackageSignal(size_bytes, summary.revisions), summary

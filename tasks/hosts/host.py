@@ -211,6 +211,16 @@ class Host(Readable, Protocol):
         a folder of more than ``MOST_NAMES`` names; this machine stops reading it there.
         """
 
+    def folder_states(
+        self, folder: HostPath, whole: Sequence[str], names_only: Sequence[str] = ()
+    ) -> Mapping[str, str] | None:
+        """Return one digest for each subfolder of what a listing of it would show, by its name.
+
+        Equal states mean that nothing has changed; of a subfolder in ``names_only`` the names of
+        its files, not their sizes. A subfolder that cannot be read has no state. None: this host
+        is not quicker at that than at listing them.
+        """
+
     def stat(self, path: HostPath) -> FileStat | None:
         """Return the stat of a path without following a link; None if nothing is there."""
 

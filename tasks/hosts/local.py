@@ -10,17 +10,16 @@ import sys
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
-import psutil
-
 from tasks.errors import AirGapError
 from tasks.hosts import jobs, local_durable, windows_scripts
+from tasks.hosts.folder_states import read_states
 from tasks.hosts.host import (
     MOST_NAMES,
     CommandResult,
@@ -39,6 +38,7 @@ from tasks.hosts.local_files import (
     Anchors,
     entry_stat,
     file_stat,
+    file_system_of,
     is_link,
     link_error,
     open_file,
@@ -68,6 +68,7 @@ class LocalHost:
         self.address = "local"
         self._scripts = scripts or ScriptSetup()
         self._anchors = Anchors()
+        self._buffers: list[memoryview] = []  # as many as files are read at the same time
         self._temporary_folder: HostPath | None = None
         self._lock = threading.Lock()
 
@@ -131,6 +132,18 @@ class LocalHost:
         except OSError as error:
             raise file_fault("list", folder, error) from error
 
+    def folder_states(
+        self, folder: HostPath, whole: Sequence[str], names_only: Sequence[str] = ()
+    ) -> Mapping[str, str] | None:
+        """Return a digest of what each subfolder contains; on Windows None: listing is as quick."""
+        try:
+            with self._anchors.folder(folder) as anchor:
+                if not isinstance(anchor, int):
+                    return None
+                return read_states(anchor, whole, names_only, most_names=MOST_NAMES)
+        except OSError as error:
+            raise file_fault("list", folder, error) from error
+
     def stat(self, path: HostPath) -> FileStat | None:
         """Return the stat of a path; None if nothing is there."""
         try:
@@ -144,13 +157,19 @@ class LocalHost:
     def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
         """Yield a file's bytes as views of one buffer that is reused."""
         try:
+            view = self._buffers.pop()  # to clear a new one takes longer than to hash a small file
+        except IndexError:
+            view = memoryview(bytearray(READ_BYTES))
+        try:
             with os.fdopen(open_file(self._anchors, path, READ_FLAGS), "rb", buffering=0) as stream:
-                stream.seek(offset)
-                view = memoryview(bytearray(READ_BYTES))
+                if offset:
+                    stream.seek(offset)
                 while count := stream.readinto(view):
                     yield view[:count]
         except OSError as error:
             raise file_fault("read", path, error) from error
+        finally:
+            self._buffers.append(view)
 
     def hash_files(
         self, paths: Sequence[HostPath]
@@ -190,7 +209,7 @@ class LocalHost:
         except OSError as error:
             raise file_fault("ask for room on", folder, error) from error
         free_bytes = usage.free if usage.total else None
-        return Space(free_bytes=free_bytes, file_system=_file_system(nearest.resolve()))
+        return Space(free_bytes=free_bytes, file_system=file_system_of(nearest.resolve()))
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -380,13 +399,3 @@ def _remove_anyway(action: Callable[..., object], name: str, fault: ExcInfo) -> 
         raise error
     Path(name).chmod(stat.S_IWRITE)
     action(name)
-
-
-def _file_system(folder: Path) -> str:
-    """Return the type of a folder's file system, as the system names it."""
-    best, file_system = -1, "unknown"
-    for partition in psutil.disk_partitions(all=True):
-        mount = Path(partition.mountpoint)
-        if (mount == folder or mount in folder.parents) and len(mount.parts) >= best:
-            best, file_system = len(mount.parts), partition.fstype or "unknown"
-    return file_system

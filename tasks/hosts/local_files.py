@@ -18,7 +18,10 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
+
+import psutil
 
 from tasks.hosts.host import FileStat
 from tasks.hosts.os_errors import retry_sharing
@@ -84,21 +87,28 @@ class Anchors:
     @contextmanager
     def folder(self, folder: HostPath) -> Iterator[int | str]:
         """Open a folder, and yield its descriptor; on Windows yield its path after the checks."""
+        descriptor = self.open(folder)
+        try:
+            yield folder.text if descriptor is None else descriptor
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def open(self, folder: HostPath) -> int | None:
+        """Open a folder; the caller closes the descriptor. On Windows only check it: None."""
         chain = self._chain(folder)
         if WINDOWS:
             for link in chain:
                 _refuse_link(link)
-            yield folder.text
-            return
+            return None
         descriptor = _open_folder(chain[0])
-        try:
-            for link in chain[1:]:
+        for link in chain[1:]:
+            try:
                 inner = _open_folder(link, within=descriptor)
+            finally:
                 os.close(descriptor)
-                descriptor = inner
-            yield descriptor
-        finally:
-            os.close(descriptor)
+            descriptor = inner
+        return descriptor
 
     def _chain(self, folder: HostPath) -> list[HostPath]:
         """Return the folders to check, outermost first; the last is the folder itself."""
@@ -139,15 +149,19 @@ def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
         FolderUnsafeError: The path or its folder is a link.
         OSError: The file cannot be opened, or is not a plain file.
     """
-    with anchors.parent(path) as (name, folder):
+    folder = anchors.open(path.parent)
+    try:
+        name = path.text if folder is None else path.name
         if WINDOWS and os.path.lexists(name) and is_link(os.lstat(name)):
             raise link_error(path)
-        try:
-            descriptor = retry_sharing(lambda: os.open(name, flags, 0o666, dir_fd=folder))
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise link_error(path) from error
-            raise
+        descriptor = retry_sharing(lambda: os.open(name, flags, 0o666, dir_fd=folder))
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise link_error(path) from error
+        raise
+    finally:
+        if folder is not None:
+            os.close(folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a plain file")
@@ -185,3 +199,13 @@ def file_stat(name: str, status: os.stat_result) -> FileStat:
         file_id=f"{status.st_dev}:{status.st_ino}",
         hidden=hidden,
     )
+
+
+def file_system_of(folder: Path) -> str:
+    """Return the type of a folder's file system, as the system names it."""
+    best, file_system = -1, "unknown"
+    for partition in psutil.disk_partitions(all=True):
+        mount = Path(partition.mountpoint)
+        if (mount == folder or mount in folder.parents) and len(mount.parts) >= best:
+            best, file_system = len(mount.parts), partition.fstype or "unknown"
+    return file_system

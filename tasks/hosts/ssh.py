@@ -137,6 +137,11 @@ class SshHost:
         """List one folder."""
         return self._files.list_folder(folder, must_exist=must_exist)
 
+    def folder_states(
+        self, folder: HostPath, whole: Sequence[str], names_only: Sequence[str] = ()
+    ) -> None:
+        """Return None: over SFTP a listing is what shows whether something changed."""
+
     def stat(self, path: HostPath) -> FileStat | None:
         """Return the stat of a path; None if nothing is there."""
         return self._files.stat(path)

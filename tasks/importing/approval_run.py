@@ -32,27 +32,23 @@ from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.translation import NOTHING_WITHHELD, Translation, Withheld, translate
 from tasks.bundle.layout import APPROVALS
-from tasks.content.content_listing import ContentListing, ContentLookup
+from tasks.content.content_listing import ContentLookup
 from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
-from tasks.importing.group_report import report_groups
+from tasks.importing.group_report import report_empty_groups, report_groups
 from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
 from tasks.metadata.closure import ContentChoice
-from tasks.metadata.index import INDEX
-from tasks.metadata.server import ServerFacts
 from tasks.refusals import ServerChangedError
 from tasks.reports.model import ApprovalOutcome, approval_lines
 from tasks.reports.sections import MOST_ROWS
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
-from tasks.run.stored_documents import read_decisions_file, require_newest_import
+from tasks.run.stored_documents import read_decisions_file
 from tasks.run.waiting_decisions import waiting_decisions
-from tasks.server import queries
-from tasks.server.cleanup import remove_work
 from tasks.server.queries import (
     BATCH_SECONDS,
     answer_errors,
@@ -61,7 +57,6 @@ from tasks.server.queries import (
     run_query,
 )
 from tasks.server.running_wsusutil import require_no_wsusutil
-from tasks.server.snapshot import content_choice
 from tasks.site.settings import Site
 
 
@@ -136,6 +131,7 @@ def plan_ahead(run: RunContext, inputs: PlanInputs, present: ServerDecisions) ->
 
 def plan_now(run: RunContext, inputs: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
     """Plan from the server's own answers about every revision with an incoming decision."""
+    report_empty_groups(run.report, inputs.incoming, present.empty_groups)
     loaded, licensed = _gather(), _gather()
     for revision, line in read_revisions(run, inputs.incoming.revisions()):
         loaded.add(revision)
@@ -356,28 +352,3 @@ def _report_lines(imports: Imports, outcome: ApplyOutcome) -> ApprovalOutcome:
         held=waiting_decisions(imports, "held"),
         failed=approval_lines(failure.as_json() for failure in outcome.failed),
     )
-
-
-def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> None:
-    """Apply the parked and held decisions of the last import whose obstacle is gone.
-
-    Raises:
-        UsageError: Nothing was imported yet.
-        ServerChangedError: The server lacks too much of what was last applied there.
-    """
-    record = require_newest_import(run.imports)
-    translation = take_decisions(run.site, run.report, record.folder)
-    inputs = PlanInputs(
-        incoming=translation.incoming,
-        index=record.folder / INDEX,
-        choice=content_choice(facts),
-        find_content=listing.find,
-        withheld=translation.withheld,
-    )
-    plan = plan_now(run, inputs, queries.read_approvals(run))
-    require_no_loss(plan)
-    plan = without_excess(run.report, plan)
-    work = WorkId("audit", record.sequence)
-    outcome = apply_plan(run, plan, work=work, incoming=inputs.incoming)
-    report_approvals(run.imports, run.report, outcome, inputs.index)
-    remove_work(run, work)

@@ -12,11 +12,11 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import revision_set
 from tasks.approvals.model import approved_revisions
 from tasks.bundle.layout import MANIFEST
-from tasks.bundle.manifest import read_entries
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentDigest
+from tasks.importing.local_updates import find_local_updates, report_local_updates
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
@@ -59,7 +59,10 @@ def find_missing_content(
     metadata: Metadata,
     snapshot: ServerSnapshot,
 ) -> tuple[MissingFile, ...]:
-    """Find every file that an approved or parked update lacks, with the reason."""
+    """Find every file that an approved or parked update lacks, with the reason.
+
+    Updates that only this server knows are reported, and their files do not count.
+    """
     manifest_lookup = metadata.manifest_lookup
     is_lost = imports.lost_bundle is not None
 
@@ -71,7 +74,10 @@ def find_missing_content(
         return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
 
     with PackageIndex(metadata.index) as index:
-        revisions = _approved_or_parked(imports, snapshot.decisions)
+        local = find_local_updates(index, imports, snapshot.decisions)
+        report_local_updates(report, local, snapshot.decisions)
+        of_staging = _approved_or_parked(imports, snapshot.decisions)
+        revisions = revision_set(key for key in of_staging if key not in local)
         files = find_missing(index, revisions, snapshot.content_view(provenance=provenance))
         return report.list_missing(files)
 
@@ -168,7 +174,7 @@ def audit_current(
         FailedError: The stored documents of that import are lost or damaged.
     """
     record = require_newest_import(run.imports)
-    manifest_lookup = run.look_up_in(read_entries(record.folder / MANIFEST))
+    manifest_lookup = run.look_up_in(record.folder / MANIFEST)
     metadata = Metadata(record.folder / INDEX, manifest_lookup)
     return _audit(run, metadata, facts, listing, every_update=every_update)
 

@@ -7,18 +7,19 @@ a person, or a policy of the domain, puts some into it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from tasks.approvals.apply import ApplyOutcome
 from tasks.approvals.group_paths import write_path
 from tasks.approvals.group_rules import BUILT_IN_KEYS
-from tasks.approvals.model import GroupPath, fold
+from tasks.approvals.model import ApprovalSet, GroupPath, fold
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.reasons import Reason
 from tasks.quantities import count
 from tasks.run.report import ReportDraft
 
 _KEYS = {fold(path): (path, key) for path, key in BUILT_IN_KEYS.items()}
+_MOST_NAMES = 20
 
 
 def report_groups(report: ReportDraft, plan: ApprovalPlan, outcome: ApplyOutcome) -> None:
@@ -39,6 +40,21 @@ def report_groups(report: ReportDraft, plan: ApprovalPlan, outcome: ApplyOutcome
     for sentence in held_by_rule(plan.held):
         if sentence not in report.notices:
             report.notice(sentence)
+
+
+def report_empty_groups(
+    report: ReportDraft, incoming: ApprovalSet, empty_groups: Collection[GroupPath]
+) -> None:
+    """Name the groups without a computer for which the bundle has approvals."""
+    empty = {fold(path): path for path in empty_groups if fold(path) not in _KEYS}
+    approved = {fold(approval.group) for approval in incoming.approvals}
+    names = [write_path(path) for key, path in sorted(empty.items()) if key in approved]
+    if names:
+        more = f" and {count(len(names) - _MOST_NAMES)} more" if len(names) > _MOST_NAMES else ""
+        groups = count(len(names), "target group has", "target groups have")
+        report.lines.append(
+            f"{groups} approvals and no computers: {', '.join(names[:_MOST_NAMES])}{more}"
+        )
 
 
 def held_by_rule(held: Iterable[Waiting]) -> list[str]:

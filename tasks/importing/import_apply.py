@@ -8,12 +8,11 @@ from pathlib import Path
 
 from tasks.approvals.columns import revision_set
 from tasks.bundle.layout import MANIFEST, PACKAGE
-from tasks.bundle.manifest import Entry, compare_sorted, read_entries
+from tasks.bundle.manifest import Entry, compare_sorted
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.content.place import PlaceItem
 from tasks.content.place import place as place_files
-from tasks.content.scan import scan
 from tasks.errors import AirGapError, BatchFailedError
 from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import PlanInputs
@@ -27,7 +26,7 @@ from tasks.names import Side
 from tasks.revision import RevisionId
 from tasks.run.context import MakeLookup, RunContext
 from tasks.server import queries, wsusutil_run
-from tasks.server.content_scan import prove_content
+from tasks.server.content_scan import list_again, prove_content
 from tasks.server.running_wsusutil import require_no_wsusutil
 
 # If a hundredth of the package is missing, such a sample misses it once in five hundred million.
@@ -118,7 +117,7 @@ def _to_place(imports: Imports, bundle: TrustedBundle, make_lookup: MakeLookup) 
     carried = (entry for entry in bundle.manifest.entries() if entry.is_carried)
     if not bundle.incoming.is_superseded:
         return carried
-    newest = make_lookup(read_entries(newest_folder(imports, bundle) / MANIFEST))
+    newest = make_lookup(newest_folder(imports, bundle) / MANIFEST)
     return (entry for entry in carried if newest.has(entry.sha1))
 
 
@@ -128,8 +127,7 @@ def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing)
     Their bytes were proved on the way from the media. A file that changed meanwhile is read: the
     receipt must not call a file missing that was not looked at.
     """
-    after = run.new_listing(listing.content_dir)
-    after.fill(scan(run.server, listing.content_dir, remembered=run.hash_cache.lookup))
+    after = list_again(run, listing.content_dir)
     pairs = compare_sorted(
         after,
         _to_place(run.imports, bundle, run.look_up_in),

@@ -7,33 +7,28 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from tasks.approvals.plan_model import ApprovalPlan
+from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.content.content_listing import ContentListing, ContentLookup, PresentFile
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
+from tasks.importing.approval_choice import are_applied, plan_first
 from tasks.importing.approval_run import (
     PlanInputs,
-    plan_ahead,
     plan_now,
-    require_no_loss,
     take_decisions,
     without_excess,
 )
 from tasks.importing.confirmation import covers, remember_confirmation
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
+from tasks.importing.plan_report import report_plan
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import Imports
-from tasks.metadata.catalogue import read_titles
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.refusals import PlanUnconfirmedError, ServerUnfitError
 from tasks.reports.sections import (
-    MOST_ROWS,
     deletes_section,
-    kept_section,
-    plan_section,
-    shown_actions,
 )
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
@@ -91,8 +86,7 @@ def plan_import(
     """
     inputs = _gather_inputs(run, bundle, facts, listing)
     present = queries.read_approvals(run)
-    approvals = plan_ahead(run, inputs, present)
-    require_no_loss(approvals)
+    approvals = plan_first(run, inputs, present)
     snapshot = ServerSnapshot(facts, present, listing)
     deletes = plan_deletions(run, bundle, snapshot, inputs=inputs, approvals=approvals)
     return ImportPlan(approvals, deletes, inputs)
@@ -192,6 +186,8 @@ def plan_approvals(
     A confirmation covers the new plan if that takes nothing more away than the confirmed plan.
     Without one, actions beyond the site's limits are left out.
     """
+    if not are_applied(run.site):
+        return plan.approvals
     inputs = replace(plan.inputs, find_content=listing.find, begun=False)
     approvals = plan_now(run, inputs, queries.read_approvals(run))
     steps = run.ledger.steps(bundle.work.text)
@@ -203,12 +199,8 @@ def plan_approvals(
 
 def describe_plan(report: ReportDraft, plan: ImportPlan) -> None:
     """Add a plan to the report, so that a person can read it before confirming it."""
-    update_ids = {action.update_id for action in shown_actions(plan.approvals)}
-    update_ids |= {waiting.update_id for waiting in plan.approvals.kept[:MOST_ROWS]}
-    titles = read_titles(plan.inputs.index, update_ids)
-    digest = plan.digest if plan.reasons else None
-    report.sections.append(plan_section(plan.approvals, titles, digest=digest))
-    if plan.approvals.kept:
-        report.sections.append(kept_section(plan.approvals.kept, titles))
+    if plan.approvals is not NOTHING_PLANNED:
+        digest = plan.digest if plan.reasons else None
+        report_plan(report, plan.approvals, plan.inputs.index, digest=digest)
     if plan.deletes.files or plan.deletes.still_needed:
         report.sections.append(deletes_section(plan.deletes))

@@ -59,6 +59,10 @@ from tasks.run.stored_documents import read_decisions_file
 from tasks.server.mark import compare_mark
 
 _NEIGHBOURS_NAMED = 5
+_PROVED = (
+    "every byte was compared with its BLAKE3, which the seal binds; that each content file is "
+    "named by its SHA-1 is proved by the import"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
     The cause may be a lost or restored state folder, which another bundle would not help.
     """
     try:
-        return _judge(run, opened)
+        return judge_opened(run, opened)
     except ChainError as unfit:
         try:
             with suppress(FailedError, HostKeyError, SafetyError):  # the server is unreachable
@@ -191,7 +195,8 @@ def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
         raise
 
 
-def _judge(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+def judge_opened(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+    """Judge the place of an opened bundle in the chain (raises as ``bundle.chain.judge``)."""
     policy = ChainPolicy(
         max_age_days=run.site.trust.max_bundle_age_days,
         accept_gap=run.site.policy.on_gap == "accept",
@@ -206,7 +211,7 @@ def judge_again(run: RunContext, incoming: IncomingBundle) -> None:
         ChainError: The bundle does not fit any more.
         SafetyError: It still fits, but the verdict changed.
     """
-    before, now = incoming.verdict, _judge(run, incoming.opened)
+    before, now = incoming.verdict, judge_opened(run, incoming.opened)
     if before is None or (now.kind, now.skipped, now.gap, now.is_newest) != (
         before.kind, before.skipped, before.gap, before.is_newest,
     ):  # fmt: skip
@@ -217,6 +222,9 @@ def judge_again(run: RunContext, incoming: IncomingBundle) -> None:
 
 def prove(run: RunContext, incoming: IncomingBundle) -> None:
     """Prove every byte of a bundle and change nothing; copies of its documents are removed again.
+
+    Bytes are proved by their BLAKE3, which the seal binds. The SHA-1 in the name of a content file
+    is computed by the import, before the file gets that name.
 
     Raises:
         TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: The media differ
@@ -230,6 +238,7 @@ def prove(run: RunContext, incoming: IncomingBundle) -> None:
         prove_bundle(incoming.opened, scratch=folder, progress=run.progress)
         refuse_faults(run.report, incoming)
         read_decisions_file(folder / APPROVALS)
+        run.report.lines.append(_PROVED)
     finally:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 
 from tasks.approvals.capture import ServerDecisions
-from tasks.approvals.columns import revision_set
-from tasks.approvals.model import approved_revisions
+from tasks.approvals.columns import Columns, revision_set
+from tasks.approvals.model import Decline, approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.manifest import compare_sorted
 from tasks.content.content_listing import ContentListing
@@ -16,6 +17,7 @@ from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 from tasks.errors import BatchFailedError
 from tasks.hosts.host import Host
+from tasks.importing.approval_choice import are_applied
 from tasks.importing.approval_run import PlanInputs
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.catalogue import PackageIndex
@@ -51,6 +53,8 @@ def plan_deletions(
     if not surplus:
         return _NOTHING
     with PackageIndex(inputs.index) as index:
+        if not are_applied(run.site):
+            inputs = _without_declines(inputs)
         revisions = _needed_revisions(index, inputs, snapshot.decisions, approvals)
         surplus_digests = {file.name.digest for file in surplus}
         needed = _needed_files(index, revisions, inputs, surplus_digests)
@@ -142,6 +146,10 @@ def _has_local_update(run: RunContext, index: PackageIndex, snapshot: ServerSnap
     newest = (RevisionId(key.update_id, 0) for key in index.approvable())
     present = revision_set(key for key, _ in queries.read_revisions(run, newest))
     return snapshot.facts.update_count > len(present)
+
+
+def _without_declines(inputs: PlanInputs) -> PlanInputs:
+    return replace(inputs, incoming=replace(inputs.incoming, declines=Columns.of(Decline)))
 
 
 def _needed_revisions(

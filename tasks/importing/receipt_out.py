@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from tasks.bundle.manifest import Entry, TrustedManifest, compare_sorted
+from tasks.bundle.manifest import Entry, compare_sorted
 from tasks.bundle.receipt import (
     MOST_MISSING,
     MissingUpdate,
@@ -17,6 +17,7 @@ from tasks.bundle.receipt import (
     show_receipt,
 )
 from tasks.bundle.receipt_code import make_code
+from tasks.bundle.trusted_manifest import TrustedManifest
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
 from tasks.hosts.host import Host

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.bundle.header import Header
-from tasks.bundle.manifest import Entry, TrustedManifest
+from tasks.bundle.manifest import Entry
 from tasks.bundle.manifest_lookup import ManifestLookup
+from tasks.bundle.trusted_manifest import TrustedManifest
 from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
@@ -128,7 +129,7 @@ def unpack(
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
-        manifest_lookup=run.look_up_in(documents.manifest.entries()),
+        manifest_lookup=run.look_up_in(documents.manifest.path),
     )
     return trusted, unpacked
 

@@ -43,7 +43,12 @@ _ACCEPTED_FINDINGS: Migration = (
     run TEXT NOT NULL, finding TEXT NOT NULL, evidence TEXT NOT NULL, reason TEXT NOT NULL,
     accepted TEXT NOT NULL, PRIMARY KEY (run, finding)) WITHOUT ROWID""",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS)
+_OWNERS_OF_RUNS: Migration = (
+    "ALTER TABLE run ADD COLUMN flow_run TEXT",
+    "ALTER TABLE run ADD COLUMN attempt INTEGER",
+    "ALTER TABLE run ADD COLUMN owner TEXT",
+)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS)
 
 
 def migrate(

@@ -187,13 +187,18 @@ def find_missing(
 
 
 def _missing_reason(needed: NeededFile, view: ContentView) -> MissingReason | None:
-    """Find the reason for which a file counts as missing; None if it is there and good."""
+    """Find the reason for which a file counts as missing; None if it is there and good.
+
+    None as well for a file that is only needed if the staging server has it, which it never had.
+    """
     present = view.find(needed.name.digest)
     if present is not None:
         return None if _is_good(present, needed) else MissingReason.WRONG_DIGEST
     reason = _REASONS.get(view.provenance(needed.name.digest))
     if reason is not None:
         return reason
+    if needed.is_uncertain:
+        return None
     staging = view.staging
     if staging is not None and not staging.takes_language(needed.language):
         return MissingReason.LANGUAGE_EXCLUDED

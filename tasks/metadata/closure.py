@@ -19,6 +19,7 @@ from typing import Any
 from tasks.content.names import ContentDigest, ContentName
 from tasks.metadata.catalogue import PackageIndex, Scope
 from tasks.metadata.index import guid_text
+from tasks.metadata.license_files import UNKNOWN_LANGUAGE
 from tasks.metadata.model import FileKind
 from tasks.revision import RevisionId
 
@@ -36,8 +37,11 @@ class ContentChoice:
     express: bool
 
     def takes_language(self, language: str) -> bool:
-        """Return True if files in this language are kept; "" is a file for all languages."""
-        if not language or self.languages is None:
+        """Return True if files in this language are kept; "" is a file for all languages.
+
+        Licence terms in an unknown language may be kept; ``NeededFile.is_uncertain`` has these.
+        """
+        if not language or self.languages is None or language == UNKNOWN_LANGUAGE:
             return True
         return language.lower() in {code.lower() for code in self.languages}
 
@@ -50,6 +54,15 @@ class NeededFile:
     size_bytes: int | None
     kind: FileKind
     language: str
+
+    @property
+    def is_uncertain(self) -> bool:
+        """True if nothing tells the language, so that the file is only needed if a server has it.
+
+        WSUS downloads licence terms in the languages that are enabled. If the staging server, which
+        has the same languages, does not have the file, then nobody needs it.
+        """
+        return self.language == UNKNOWN_LANGUAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +103,7 @@ FROM family
 JOIN needs ON needs.revision = family.member
 JOIN file ON file.sha1 = needs.sha1
 WHERE (:express OR needs.kind <> 'express')
-AND (:all_languages OR needs.language = '' OR needs.language IN (
+AND (:all_languages OR needs.language IN ('', '?') OR needs.language IN (
     SELECT language FROM chosen WHERE scope = :scope))
 GROUP BY family.position, needs.sha1
 ORDER BY family.position, needs.sha1

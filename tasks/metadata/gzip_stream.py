@@ -8,50 +8,21 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from blake3 import blake3
 
 from tasks.content.names import Blake3
 from tasks.errors import PackageError
+from tasks.metadata.limits import Limits
 from tasks.progress import Progress
 
 _GZIP = 31  # zlib's window size for a gzip member with a check of its CRC and length
 _READ_BYTES = 128 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits above which a package counts as hostile.
-
-    Attributes:
-        plain_bytes: Bytes of XML in all. Full catalogues passed 2 GB in 2013 (WSUS product team
-            blog, 2013-04-09); the limit is thirty times as high.
-        ratio: Bytes of XML per byte of package. Such XML compresses to 1:10, very regular XML to
-            1:40; gzip can reach 1:1032, so a ratio above 200 is deliberate.
-        free_bytes: Bytes of XML up to which the ratio is ignored, since small files may be very
-            regular.
-        element_bytes: Bytes of XML between the ends of two elements that we read; limits the memory
-            for one update. WSUS sends a client at most 5 MiB of update XML in one answer, which
-            stays below this even escaped and as UTF-16. A tree of it takes up to thirty times as
-            much memory.
-        prolog_bytes: Bytes up to the end of the root element's start tag.
-        piece_bytes: Bytes of XML in memory at once.
-        languages, mapped_files, revisions: Number of elements of each kind.
-        name_characters: Characters of a file's name or address, or of a language's code.
-    """
-
-    plain_bytes: int = 64 * 1024**3
-    ratio: int = 200
-    free_bytes: int = 64 * 1024**2
-    element_bytes: int = 16 * 1024**2
-    prolog_bytes: int = 64 * 1024
-    piece_bytes: int = 256 * 1024
-    languages: int = 1_000
-    mapped_files: int = 4_000_000
-    revisions: int = 1_000_000
-    name_characters: int = 2_000
+class StreamLimitError(ValueError):
+    """There is more XML than the limits allow; the caller adds update and package."""
 
 
 class GzipStream:
@@ -74,8 +45,8 @@ class GzipStream:
         """Yield the XML in pieces of at most ``piece_bytes``.
 
         Raises:
-            PackageError: The file is not gzip, damaged, truncated, followed by other bytes, or
-                above a limit.
+            PackageError: The file is not gzip, damaged, truncated, or followed by other bytes.
+            StreamLimitError: There is too much XML.
         """
         member = zlib.decompressobj(_GZIP)
         has_member = False  # True between the beginning and the end of a member
@@ -121,10 +92,10 @@ class GzipStream:
         self.plain_bytes += len(piece)
         limits = self._limits
         if self.plain_bytes > limits.plain_bytes:
-            reason = f"more than {limits.plain_bytes} bytes of XML"
-            raise PackageError(path=self._package, reason=reason)
+            raise StreamLimitError(f"it has more than {limits.plain_bytes} bytes of XML")
         allowed = max(limits.free_bytes, limits.ratio * self.package_bytes)
         if self.plain_bytes > allowed:
-            reason = f"more than {limits.ratio} bytes of XML per byte of package: a gzip bomb"
-            raise PackageError(path=self._package, reason=reason)
+            raise StreamLimitError(
+                f"it has more than {limits.ratio} bytes of XML per byte of package: a gzip bomb?"
+            )
         return piece

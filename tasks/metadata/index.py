@@ -7,7 +7,6 @@ is complete.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -18,9 +17,10 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tasks.content.fields import Blake3Field
+from tasks.content.names import extension_of
 from tasks.errors import DiskFullError, HostFileError, PackageError
 from tasks.hosts.os_errors import file_fault, retry_sharing
-from tasks.metadata import schema
+from tasks.metadata import license_files, schema
 from tasks.metadata.model import (
     DescribedFile,
     FileKind,
@@ -36,7 +36,6 @@ from tasks.progress import Progress
 INDEX = "index.sqlite"
 """File name of an index, beside the documents of its bundle."""
 
-_EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
 _CATEGORY_TYPES = frozenset({"category", "detectoid"})
 _ROWS_PER_BATCH = 4_000
 
@@ -139,6 +138,10 @@ class _Writer:
     def write(self, progress: Progress | None) -> PackageSummary:
         connection = self._connection
         connection.create_function("extension_of", 1, extension_of, deterministic=True)
+        connection.create_function("is_terms", 2, license_files.is_terms, deterministic=True)
+        connection.create_function(
+            "terms_language", 2, license_files.terms_language, deterministic=True
+        )
         connection.executescript(schema.WRITING + schema.TABLES)
         connection.execute("BEGIN")
         header: PackageHeader | None = None
@@ -180,6 +183,10 @@ class _Writer:
 
     def _add_mapped(self, file: MappedFile) -> None:
         name = file.name or _last_step(file.url)
+        # The language of licence terms is in the original name, which the address ends in.
+        if name.lower().endswith(".txt") and not license_files.language_in_name(name):
+            original = _last_step(file.url)
+            name = original if license_files.language_in_name(original) else name
         self._add("seen_file", (file.sha1, name, None, None, True, file.has_decryption_key))
 
     def _add_update(self, update: PackageUpdate) -> None:
@@ -258,12 +265,6 @@ class _Writer:
 
     def _count(self, query: str) -> int:
         return int(self._connection.execute(query).fetchone()[0])
-
-
-def extension_of(name: str) -> str:
-    """Return the extension of a file name in WsusContent: up to 8 letters and digits, else ""."""
-    match = _EXTENSION.search(name)
-    return match[1] if match else ""
 
 
 def _last_step(url: str) -> str:

@@ -47,7 +47,7 @@ CREATE TABLE needs (
     revision INTEGER NOT NULL,
     sha1 BLOB NOT NULL,
     kind TEXT NOT NULL,                  -- payload, express, license
-    language TEXT NOT NULL,              -- empty: any
+    language TEXT NOT NULL,              -- empty: any; "?": nothing tells it
     PRIMARY KEY (revision, sha1)
 ) WITHOUT ROWID;
 CREATE TABLE bundle (parent INTEGER NOT NULL, child_id BLOB NOT NULL, child_revision INTEGER,
@@ -79,15 +79,17 @@ SELECT sha1, name, extension_of(name), size_bytes, sha256, is_mapped, has_decryp
 );
 """
 
-# The kind of a file that an update lists, but its XML does not describe, follows from the name.
+# The kind of a file that an update lists, but its XML does not describe, follows from the name, and
+# so does the language of licence terms.
 _NEEDS = """
 INSERT INTO needs
 SELECT seen.revision, seen.sha1,
     CASE WHEN seen.kind <> '' THEN seen.kind
-         WHEN lower(file.extension) = 'txt' AND revision.license_id <> '' THEN 'license'
+         WHEN is_terms(file.name, revision.license_id <> '') THEN 'license'
          WHEN lower(file.extension) = 'psf' THEN 'express'
          ELSE 'payload' END,
-    seen.language
+    CASE WHEN seen.kind = '' AND is_terms(file.name, revision.license_id <> '')
+         THEN terms_language('', file.name) ELSE seen.language END
 FROM seen_need AS seen
 JOIN revision ON revision.number = seen.revision
 JOIN file ON file.sha1 = seen.sha1

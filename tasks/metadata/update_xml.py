@@ -1,121 +1,372 @@
-"""Read the XML of one update: the part of Microsoft's schema on which content depends.
+"""Read the XML of one update from parser events: the part of Microsoft's schema that is needed.
 
 Only elements in the namespace of the update's root are read, usually
 ``http://schemas.microsoft.com/msus/2002/12/Update``; rules and handlers use the same element names
-in other namespaces.
+in other namespaces. No element is kept, so memory does not grow with an update.
 
-The names of identity, properties, titles, relationships and files were observed in public
-material. Inferred, and therefore optional, are: ``EulaFiles`` with a ``Language`` in each ``File``
-as the licence terms; ``PatchingType`` and ``.psf`` as the signs of an express file; ``Language`` in
-``Properties`` as the languages of an update.
+The names of identity, properties, titles, relationships and files are those of real documents. No
+real document with licence terms is public. Therefore they are taken from every place where public
+material has them (``tasks/metadata/license_files.py``). ``PatchingType`` ``Express`` and ``.psf``
+as the signs of an express file are inferred.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 
-from lxml import etree
+from tasks.metadata import license_files
+from tasks.metadata.limits import Limits
+from tasks.metadata.model import BundledChild, DescribedFile, UpdateMetadata
+from tasks.metadata.update_files import (
+    Attributes,
+    MetadataError,
+    MetadataLimitError,
+    OpenFile,
+    described,
+    language,
+    word,
+)
+from tasks.metadata.xml_filter import RULES, TEXTS
 
-from tasks.metadata.model import BundledChild, DescribedFile, FileKind, UpdateMetadata
-from tasks.metadata.xml_options import GUARDS
-
-_DECLARATION = re.compile(r"\A[\s\ufeff]*(?:<\?xml[^>]*\?>)?")
 _GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 _KB_NUMBER = re.compile(r"(?:KB)?(\d{5,8})", re.IGNORECASE)
 _KB_IN_TITLE = re.compile(r"\bKB(\d{5,8})\b", re.IGNORECASE)
 TITLE_CHARACTERS = 1_000
-_WORD_CHARACTERS = 100
-_ANY_LANGUAGE = frozenset({"", "all", "neutral"})
+_DEFAULT_LANGUAGE = "DefaultPropertiesLanguage"
+# More text than this is read of no element; a title may be indented and is cut afterwards.
+_TEXT_CHARACTERS = 16 * TITLE_CHARACTERS
+ANY_LANGUAGE = frozenset({"", "all", "neutral"})
 
 
-class MetadataError(ValueError):
-    """A required part of an update's XML is missing; the caller adds update and package."""
+@dataclass(slots=True)
+class _Read:
+    """The parts of one update that were read so far."""
+
+    identity: tuple[bytes, int] | None = None
+    properties: Attributes = field(default_factory=dict)
+    kb: str = ""
+    languages: set[str] = field(default_factory=set)
+    titles: dict[str, str] = field(default_factory=dict)
+    files: list[DescribedFile] = field(default_factory=list)
+    bundled: list[BundledChild] = field(default_factory=list)
+    supersedes: set[bytes] = field(default_factory=set)
+    requires: set[bytes] = field(default_factory=set)
 
 
-def read_update_xml(metadata: etree._Element) -> UpdateMetadata:
-    """Read a ``MetaData`` element that contains escaped text, CDATA, or the XML itself.
+_Begin = Callable[["UpdateReader", Attributes], None]
+_End = Callable[["UpdateReader", str], None]
 
-    Raises:
-        MetadataError: The element is empty, a file in it has no SHA-1, or an identity is no GUID.
-        lxml.etree.XMLSyntaxError: The text is not XML, or has a DOCTYPE.
+
+@dataclass(slots=True)
+class _Node:
+    """An element that is read, and its children that are read."""
+
+    begin: _Begin | None = None
+    end: _End | None = None
+    children: dict[str, _Node] = field(default_factory=dict)
+
+
+class UpdateReader:
+    """A receiver of parser events, for one update after another.
+
+    Between ``open`` and ``close`` it takes ``start``, ``text`` and ``end`` as a parser reports the
+    XML inside ``MetaData``. Names have the form ``namespace local``.
+
+    Attributes:
+        depth: Number of open elements.
     """
-    view = _View(metadata if len(metadata) else _parse(metadata.text or ""))
-    properties = view.first("Properties")
-    attributes = (
-        {} if properties is None else {str(k): str(v) for k, v in properties.attrib.items()}
-    )
-    title = _title(view, attributes.get("DefaultPropertiesLanguage", ""))
-    return UpdateMetadata(
-        identity=_identity(view.first("UpdateIdentity")),
-        title=title,
-        kb=_kb(view.text("Properties/KBArticleID"), title),
-        update_type=_word(attributes.get("UpdateType", "")),
-        severity=_word(attributes.get("MsrcSeverity", "")),
-        publication=_word(attributes.get("PublicationState", "")),
-        created=_word(attributes.get("CreationDate", "")),
-        is_deployable=attributes.get("ExplicitlyDeployable", "").lower() in {"true", "1"},
-        license_id=_word(attributes.get("EulaID", "")),
-        languages=frozenset(map(_language, view.texts("Properties/Language"))) - _ANY_LANGUAGE,
-        files=tuple(_files(view)),
-        bundled=tuple(_children(view)),
-        supersedes=_ids(view, "SupersededUpdates"),
-        requires=_ids(view, "Prerequisites"),
-    )
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._stack: list[_Node] = []
+        self._skipped = 0  # depth inside an element that is not read
+        self._parts: list[str] = []
+        self._read = _Read()
+        self._rules_name = ""
+        self._has_begun = False
+        self._language, self._title = "", ""
+        self._file: OpenFile | None = None
+        self._entries = 0
+        self.depth = 0
+        self._is_rules = False  # the last event is the start of the update's rules
+        self._texts: _Node | None = None
 
-def _parse(text: str) -> etree._Element:
-    """Parse escaped text inside a new root element, so that a DOCTYPE in it is a syntax error."""
-    body = text[_DECLARATION.match(text).end() :]  # type: ignore[union-attr] # always matches
-    if not body.strip():
-        raise MetadataError("it is empty")
-    return etree.fromstring(f"<MetaData>{body}</MetaData>".encode(), etree.XMLParser(**GUARDS))
+    def needless(self) -> str:
+        """Return the local name of the open element whose rest is not needed; "" if none is.
 
+        These are the rules of the update, and the texts in other languages once its title is known.
+        Texts of an update with licence terms are all read, since these may be among them.
+        """
+        if self._skipped == 1 and self._is_rules:
+            return RULES
+        if self._skipped or not self._stack or self._stack[-1] is not self._texts:
+            return ""
+        properties = self._read.properties
+        is_titled = bool(self._read.titles.get(language(properties.get(_DEFAULT_LANGUAGE, ""))))
+        return TEXTS if is_titled and "EulaID" not in properties else ""
 
-@lru_cache(maxsize=256)
-def _path(space: str, text: str) -> str:
-    """Put every step of a path into a namespace; cached, because few paths are used often."""
-    return "/".join(space + step for step in text.split("/"))
+    def open(self) -> None:
+        """Begin an update."""
+        self._stack, self._skipped, self._parts = [], 0, []
+        self._read, self._file = _Read(), None
+        self._has_begun, self._is_rules, self.depth, self._entries = False, False, 0, 0
 
+    def start(self, name: str, attributes: Attributes) -> None:
+        """Take the start of an element.
 
-class _View:
-    """Access to the elements of an update by path, in the update's own namespace."""
+        Raises:
+            MetadataError: An identity is no GUID.
+            MetadataLimitError: The elements are too deep, or one kind of them is too frequent.
+        """
+        self.depth += 1
+        if self.depth > self._limits.depth:
+            raise MetadataLimitError(f"it is deeper than {self._limits.depth} elements")
+        if self._skipped:
+            self._skipped += 1
+            self._is_rules = False
+            return
+        if not self._stack and self._begin(name):
+            return
+        node = self._stack[-1].children.get(name)
+        if node is None:
+            self._skipped = 1
+            self._is_rules = name == self._rules_name and len(self._stack) == 1
+            return
+        self._stack.append(node)
+        self._parts = []
+        if node.begin is not None:
+            node.begin(self, attributes)
 
-    def __init__(self, metadata: etree._Element) -> None:
-        if len(metadata) == 0:
+    def text(self, data: str) -> None:
+        """Take text."""
+        if not self._skipped and len(self._parts) < _TEXT_CHARACTERS:
+            self._parts.append(data[:_TEXT_CHARACTERS])
+
+    def doctype(self) -> None:
+        """Refuse a DOCTYPE; inside the root that updates share the parser itself refuses it."""
+        raise MetadataError("it has a DOCTYPE")
+
+    def end(self, _name: str) -> None:
+        """Take the end of an element.
+
+        Raises:
+            MetadataError: A file has no SHA-1.
+            MetadataLimitError: The update has too many entries.
+        """
+        self.depth -= 1
+        if self.depth < 0:
+            raise MetadataError("it ends an element that it did not begin")
+        if self._skipped:
+            self._skipped -= 1
+            return
+        if self.depth == 0 and len(self._stack) == 1:
+            self._stack = [_Node()]  # the root has ended; nothing behind it is read
+            return
+        node = self._stack.pop()
+        if node.end is not None:
+            node.end(self, "".join(self._parts)[:_TEXT_CHARACTERS].strip())
+        self._parts = []
+
+    def close(self) -> UpdateMetadata:
+        """End an update and return what was read of it.
+
+        Raises:
+            MetadataError: There was no element.
+        """
+        if not self._has_begun:
             raise MetadataError("it holds no element")
-        space, _, name = str(metadata[0].tag).rpartition("}")
-        self._space = space + "}" if space else ""
-        # Without a root element of its own, the parts of the update are children of MetaData.
-        self._update = metadata[0] if name == "Update" else metadata
+        read = self._read
+        properties = read.properties
+        title = _choose_title(read.titles, properties.get(_DEFAULT_LANGUAGE, ""))
+        license_id = word(properties.get("EulaID", ""))
+        return UpdateMetadata(
+            identity=read.identity,
+            title=title,
+            kb=_kb(read.kb, title),
+            update_type=word(properties.get("UpdateType", "")),
+            severity=word(properties.get("MsrcSeverity", "")),
+            publication=word(properties.get("PublicationState", "")),
+            created=word(properties.get("CreationDate", "")),
+            is_deployable=properties.get("ExplicitlyDeployable", "").lower() in {"true", "1"},
+            license_id=license_id,
+            languages=frozenset(read.languages) - ANY_LANGUAGE,
+            files=tuple(license_files.recognise(read.files, has_license=bool(license_id))),
+            bundled=tuple(read.bundled),
+            supersedes=frozenset(read.supersedes),
+            requires=frozenset(read.requires),
+        )
 
-    def first(self, path: str) -> etree._Element | None:
-        return self._update.find(_path(self._space, path))
+    def _begin(self, name: str) -> bool:
+        """Take the first element; return True if it is the update's root.
 
-    def all(self, path: str, below: etree._Element | None = None) -> Iterator[etree._Element]:
-        return (self._update if below is None else below).iterfind(_path(self._space, path))
+        Without a root of its own, the parts of the update are children of MetaData.
+        """
+        self._has_begun = True
+        space, separator, local = name.rpartition(" ")
+        self._rules_name = space + separator + RULES
+        node = _update_node(space + separator)
+        self._stack, self._texts = [node], node.children[space + separator + TEXTS]
+        return local == "Update"
 
-    def text(self, path: str) -> str:
-        element = self.first(path)
-        return "" if element is None else (element.text or "").strip()
+    def _count(self) -> None:
+        self._entries += 1
+        if self._entries > self._limits.entries:
+            raise MetadataLimitError(f"it has more than {self._limits.entries} entries")
 
-    def texts(self, path: str) -> Iterator[str]:
-        return ((element.text or "").strip() for element in self.all(path))
+    # What follows is called by the nodes.
 
-    def child_text(self, element: etree._Element, name: str) -> str:
-        return (element.findtext(self._space + name) or "").strip()
+    def take_identity(self, attributes: Attributes) -> None:
+        """Take the update's own identity."""
+        self._read.identity = (_guid(attributes), _revision_number(attributes))
+
+    def take_properties(self, attributes: Attributes) -> None:
+        """Take the attributes of ``Properties``."""
+        self._read.properties = attributes
+
+    def take_kb(self, text: str) -> None:
+        """Take a KB number; the first one counts."""
+        self._read.kb = self._read.kb or text
+
+    def take_language(self, text: str) -> None:
+        """Take a language of the update."""
+        self._count()
+        self._read.languages.add(language(text))
+
+    def begin_localized(self, _attributes: Attributes) -> None:
+        """Begin the texts of one language."""
+        self._language, self._title = "", ""
+
+    def take_localized_language(self, text: str) -> None:
+        """Take the language of localised texts."""
+        self._language = self._language or language(text)
+
+    def take_title(self, text: str) -> None:
+        """Take a localised title."""
+        self._title = self._title or text[: 4 * TITLE_CHARACTERS]
+
+    def end_localized(self, _text: str) -> None:
+        """End the texts of one language."""
+        self._count()
+        self._read.titles.setdefault(self._language, self._title)
+        self._language = ""
+
+    def take_prerequisite(self, attributes: Attributes) -> None:
+        """Take an update that has to be installed before, or a category."""
+        self._count()
+        self._read.requires.add(_guid(attributes))
+
+    def take_superseded(self, attributes: Attributes) -> None:
+        """Take an update that this one replaces."""
+        self._count()
+        self._read.supersedes.add(_guid(attributes))
+
+    def take_child(self, attributes: Attributes) -> None:
+        """Take a bundled child; without a revision number it is the latest one."""
+        self._count()
+        number = _revision_number(attributes) or None
+        self._read.bundled.append(BundledChild(_guid(attributes), number))
+
+    def begin_file(self, attributes: Attributes) -> None:
+        """Begin a file of the update."""
+        self._file = OpenFile(attributes, is_license=False)
+
+    def begin_license(self, attributes: Attributes) -> None:
+        """Begin a file with licence terms; inside localised texts it has their language."""
+        self._file = OpenFile(attributes, is_license=True, language=self._language)
+
+    def begin_digest(self, attributes: Attributes) -> None:
+        """Begin another digest of the open file."""
+        if self._file is not None:
+            self._file.digests[attributes.get("Algorithm", "").upper()] = ""
+
+    def take_digest(self, text: str) -> None:
+        """Take the text of another digest."""
+        if self._file is not None:
+            self._file.digests[next(reversed(self._file.digests))] = text
+
+    def begin_file_language(self, attributes: Attributes) -> None:
+        """Take the language of a file from an attribute, as the offline scan file has it."""
+        if self._file is not None:
+            self._file.language = attributes.get("Name", "") or self._file.language
+
+    def take_file_language(self, text: str) -> None:
+        """Take the language of a file from text."""
+        if self._file is not None:
+            self._file.language = text or self._file.language
+
+    def end_file(self, _text: str) -> None:
+        """End a file."""
+        self._count()
+        if self._file is not None:
+            self._read.files.append(described(self._file, self._limits))
+        self._file = None
 
 
-def _title(view: _View, default_language: str) -> str:
-    titles: dict[str, str] = {}
-    for properties in view.all("LocalizedPropertiesCollection/LocalizedProperties"):
-        language = _language(view.child_text(properties, "Language"))
-        titles.setdefault(language, view.child_text(properties, "Title"))
-    for language in (_language(default_language), "en", *titles):
-        if title := titles.get(language):
+@lru_cache(maxsize=16)
+def _update_node(space: str) -> _Node:
+    """Make the tree of the elements that are read, in one namespace."""
+
+    def node(begin: _Begin | None = None, end: _End | None = None, /, **children: _Node) -> _Node:
+        return _Node(begin, end, {space + name: child for name, child in children.items()})
+
+    reader = UpdateReader
+
+    def identities(take: _Begin) -> _Node:
+        identity = node(take)
+        return node(UpdateIdentity=identity, AtLeastOne=node(UpdateIdentity=identity))
+
+    file, licenses = _file_nodes(space)
+    localized = node(
+        reader.begin_localized,
+        reader.end_localized,
+        Language=node(None, reader.take_localized_language),
+        Title=node(None, reader.take_title),
+        **licenses,
+    )
+    return node(
+        UpdateIdentity=node(reader.take_identity),
+        Properties=node(
+            reader.take_properties,
+            None,
+            KBArticleID=node(None, reader.take_kb),
+            Language=node(None, reader.take_language),
+            **licenses,
+        ),
+        LocalizedPropertiesCollection=node(LocalizedProperties=localized),
+        Relationships=node(
+            Prerequisites=identities(reader.take_prerequisite),
+            SupersededUpdates=identities(reader.take_superseded),
+            BundledUpdates=identities(reader.take_child),
+        ),
+        Files=node(File=file, **licenses),
+        **licenses,
+    )
+
+
+def _file_nodes(space: str) -> tuple[_Node, dict[str, _Node]]:
+    """Make the node of a file, and the nodes that have licence terms wherever they are."""
+    node, reader = partial(_node, space), UpdateReader
+    inside = {
+        "AdditionalDigest": node(reader.begin_digest, reader.take_digest),
+        "Language": node(reader.begin_file_language, reader.take_file_language),
+    }
+    file = node(reader.begin_file, reader.end_file, **inside)
+    terms = node(reader.begin_license, reader.end_file, **inside)
+    return file, {"EulaFiles": node(File=terms, EulaFile=terms), "EulaFile": terms}
+
+
+def _node(
+    space: str, begin: _Begin | None = None, end: _End | None = None, /, **children: _Node
+) -> _Node:
+    return _Node(begin, end, {space + name: child for name, child in children.items()})
+
+
+def _choose_title(titles: dict[str, str], default_language: str) -> str:
+    for code in (language(default_language), "en", *titles):
+        if title := titles.get(code):
             # Reports show a title on one line; the limit stops one update from filling a report.
             return " ".join(title.split())[:TITLE_CHARACTERS]
     return ""
@@ -126,88 +377,14 @@ def _kb(article: str, title: str) -> str:
     return f"KB{match[1]}" if match else ""
 
 
-def _files(view: _View) -> Iterator[DescribedFile]:
-    for element in view.all("Files/File"):
-        yield _file(view, element, is_license=False)
-    for path in ("EulaFiles/File", "Properties/EulaFiles/File", "Files/EulaFiles/File"):
-        for element in view.all(path):
-            yield _file(view, element, is_license=True)
-
-
-def _file(view: _View, element: etree._Element, *, is_license: bool) -> DescribedFile:
-    digests = {element.get("DigestAlgorithm", "SHA1").upper(): element.get("Digest", "")}
-    for extra in view.all("AdditionalDigest", element):
-        digests.setdefault(extra.get("Algorithm", "").upper(), (extra.text or "").strip())
-    name = element.get("FileName", "")
-    sha1 = _digest(digests.get("SHA1", ""), 20)
-    if sha1 is None:
-        raise MetadataError(f"file {name[:100]!r} has no SHA-1")
-    size = element.get("Size", "")
-    return DescribedFile(
-        sha1=sha1,
-        name=name,
-        size_bytes=int(size) if size.isascii() and size.isdigit() and len(size) <= 18 else None,
-        sha256=_digest(digests.get("SHA256", ""), 32),
-        kind="license" if is_license else _kind(element.get("PatchingType", ""), name),
-        language=_file_language(view, element),
-    )
-
-
-def _kind(patching_type: str, name: str) -> FileKind:
-    if patching_type:
-        return "express" if patching_type.lower() == "express" else "payload"
-    return "express" if name.lower().endswith(".psf") else "payload"
-
-
-def _file_language(view: _View, element: etree._Element) -> str:
-    written = view.child_text(element, "Language") or element.get("Language", "")
-    language = _language(written)
-    return "" if language in _ANY_LANGUAGE else language
-
-
-def _digest(text: str, length: int) -> bytes | None:
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return raw if len(raw) == length else None
-
-
-def _identity(element: etree._Element | None) -> tuple[bytes, int] | None:
-    return None if element is None else (_guid(element), _revision_number(element))
-
-
-def _children(view: _View) -> Iterator[BundledChild]:
-    for element in _identities(view, "BundledUpdates"):
-        yield BundledChild(_guid(element), _revision_number(element) or None)
-
-
-def _revision_number(element: etree._Element) -> int:
+def _revision_number(attributes: Attributes) -> int:
     """Read the revision number; 0 if it is missing or not a number."""
-    number = element.get("RevisionNumber", "")
+    number = attributes.get("RevisionNumber", "")
     return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0
 
 
-def _ids(view: _View, relation: str) -> frozenset[bytes]:
-    return frozenset(_guid(element) for element in _identities(view, relation))
-
-
-def _identities(view: _View, relation: str) -> Iterator[etree._Element]:
-    """Yield the identities of a relation, with the ones inside ``AtLeastOne``."""
-    for path in ("UpdateIdentity", "AtLeastOne/UpdateIdentity"):
-        yield from view.all(f"Relationships/{relation}/{path}")
-
-
-def _guid(element: etree._Element) -> bytes:
-    text = element.get("UpdateID", "").strip()
+def _guid(attributes: Attributes) -> bytes:
+    text = attributes.get("UpdateID", "").strip()
     if _GUID.fullmatch(text) is None:
         raise MetadataError(f"an UpdateIdentity names {text[:60]!r}, which is no GUID")
     return bytes.fromhex(text.strip("{}").replace("-", ""))
-
-
-def _language(text: str) -> str:
-    return _word(text).lower()
-
-
-def _word(text: str) -> str:
-    return text.strip()[:_WORD_CHARACTERS]

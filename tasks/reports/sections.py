@@ -153,16 +153,29 @@ def plan_section(
     )
 
 
-def kept_section(overruled: Iterable[Waiting], titles: Mapping[str, str]) -> Section:
+def kept_section(overruled: Sequence[Waiting], titles: Mapping[str, str]) -> Section:
     """Table of the staging side's decisions that a local decision overrules."""
-    overruled = tuple(overruled)
-    shown = overruled[:MOST_ROWS]
+    note = "The staging side decided otherwise; what was decided here stands."
+    return _decisions_section(
+        overruled, titles, key="kept", title="Local decisions kept", note=note
+    )
+
+
+def waiting_section(waiting: Sequence[Waiting], titles: Mapping[str, str]) -> Section:
+    """Table of the decisions of a plan that is shown only, and that would wait."""
+    note = "These would wait even if the plan were applied."
+    return _decisions_section(waiting, titles, key="would-wait", title="What waits", note=note)
+
+
+def _decisions_section(
+    decisions: Sequence[Waiting], titles: Mapping[str, str], *, key: str, title: str, note: str
+) -> Section:
+    shown = decisions[:MOST_ROWS]
     lines = zip(shown, approval_lines(waiting.as_json() for waiting in shown), strict=True)
     return Section(
-        key="kept",
-        title="Local decisions kept",
-        note="The staging side decided otherwise; what was decided here stands."
-        + cut_note(overruled, " "),
+        key=key,
+        title=title,
+        note=note + cut_note(decisions, " "),
         columns=(
             Column(label="Update"),
             Column(label="Target group"),

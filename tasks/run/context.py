@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from tasks.bundle.manifest import Entry
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
@@ -39,7 +38,7 @@ from tasks.site.reading import find_site, require_side
 from tasks.site.settings import Site
 
 Clock = Callable[[], datetime]
-MakeLookup = Callable[[Iterable[Entry]], ManifestLookup]
+MakeLookup = Callable[[Path], ManifestLookup]
 
 
 @dataclass
@@ -153,17 +152,17 @@ class RunContext:
         self._open.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    def new_listing(self, content_dir: HostPath) -> ContentListing:
-        """Make an empty content listing; removed when the run ends."""
-        listing = ContentListing(self._scratch_file(), content_dir)
+    def new_listing(self, content_dir: HostPath, *, saved: Path | None = None) -> ContentListing:
+        """Make a content listing, empty or a copy of a saved one; removed when the run ends."""
+        listing = ContentListing(self._scratch_file(), content_dir, saved=saved)
         self._open.callback(listing.close)
         return listing
 
-    def look_up_in(self, entries: Iterable[Entry]) -> ManifestLookup:
-        """Store manifest entries so that they are found by digest; removed when the run ends."""
-        lookup = ManifestLookup(self._scratch_file())
+    def look_up_in(self, manifest: Path) -> ManifestLookup:
+        """Open a manifest of ours so that entries are found by digest; closed with the run."""
+        lookup = ManifestLookup(manifest)
         self._open.callback(lookup.close)
-        return lookup.fill(entries)
+        return lookup
 
     def _scratch_file(self) -> Path:
         return self.scratch / f"{uuid.uuid4().hex[:6]}.sqlite"

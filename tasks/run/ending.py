@@ -7,8 +7,10 @@ import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 from tasks.errors import AirGapError, StoppedError
+from tasks.hosts.locks import current_owner
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.refusals import TrustError
 from tasks.reports.files import write_reports
@@ -17,9 +19,24 @@ from tasks.run.context import RunContext
 from tasks.visible import visible_lines
 
 
-def begin_run(run: RunContext) -> None:
-    """Record the start of a run in the ledger; a killed run keeps a record without an end."""
-    Runs(run.ledger).write(RunRecord(id=run.run_id, command=run.command, started=run.started))
+def begin_run(run: RunContext, *, flow_run: UUID | None = None, attempt: int | None = None) -> None:
+    """Record the start of a run in the ledger; a killed run keeps a record without an end.
+
+    Args:
+        run: The run.
+        flow_run: Its id in Prefect; None outside a flow.
+        attempt: The number of its start in Prefect, counted from 1.
+    """
+    owner = current_owner(machine=run.ledger.machine, run=run.run_id, now=run.started)
+    record = RunRecord(
+        id=run.run_id,
+        command=run.command,
+        started=run.started,
+        flow_run=flow_run,
+        attempt=attempt,
+        owner=owner,
+    )
+    Runs(run.ledger).write(record)
 
 
 def stopped(run: RunContext) -> StoppedError:
@@ -73,18 +90,17 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
 
 def _record(run: RunContext, report: CommandReport, *, ended: datetime) -> CommandReport:
     report = write_reports(run.reports_dir, report, now=ended)
-    Runs(run.ledger).write(
-        RunRecord(
-            id=run.run_id,
-            command=run.command,
-            started=run.started,
-            ended=ended,
-            outcome=report.outcome,
-            exit_code=report.exit_code,
-            bundle=report.bundle,
-            report=report.report,
-        )
-    )
+    runs = Runs(run.ledger)
+    begun = RunRecord(id=run.run_id, command=run.command, started=run.started)
+    record = runs.read(run.run_id) or begun
+    end: dict[str, object] = {
+        "ended": ended,
+        "outcome": report.outcome,
+        "exit_code": report.exit_code,
+        "bundle": report.bundle,
+        "report": report.report,
+    }
+    runs.write(record.model_copy(update=end))
     return report
 
 

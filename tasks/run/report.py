@@ -45,6 +45,7 @@ class ReportDraft:
 
     Attributes:
         notices: Sentences that a person should know; a run with a notice ends flagged.
+        ended_as: The name of the state in which a run without a flag ends; None: ``Completed``.
         flagged_missing: The missing content that flags the run; None: all missing content does.
         flagged_findings: The findings of a check that flag the run.
         changes: Number of changes made on the server, by kind of change in words.
@@ -56,6 +57,7 @@ class ReportDraft:
     lines: list[str] = field(default_factory=list)
     details: dict[str, JsonValue] = field(default_factory=dict)
     changes: Counter[str] = field(default_factory=Counter)
+    ended_as: str | None = None
     flagged_missing: tuple[MissingFile, ...] | None = None
     flagged_findings: tuple[Finding, ...] = ()
 

@@ -2,11 +2,11 @@
 # Changes nothing. Uses scoped calls only; never asks for all updates.
 #
 # Reads   {"kind":"settings"}
-# Writes  {"kind":"group","id","path":["All Computers",...]}          one per target group
+# Writes  {"kind":"group","id","path":["All Computers",...],"computers"}  one per target group
 #         {"kind":"approval","update_id","revision","group":[...],"action","deadline","optional",
 #          "administrator","created"}                                  blocks and stale ones too
 #         {"kind":"update","update_id","revision","title","state","license_required",
-#          "license_accepted","superseded","expired","latest"}         one per approved revision
+#          "license_accepted","superseded","expired","latest","local"} one per approved revision
 #         {"kind":"decline","update_id","revision"}                    one per declined update
 #         {"kind":"end"}
 # The built-in groups are known by their fixed ids; their localised names never appear.
@@ -52,7 +52,10 @@ function Add-GroupPath($Group) {
 function Write-Group($Group) {
     Add-GroupPath $Group
     $id = $Group.Id.ToString()
-    Write-Line ([ordered]@{ kind = 'group'; id = $id; path = $script:paths[$id] })
+    $members = New-Object Microsoft.UpdateServices.Administration.ComputerTargetScope
+    [void]$members.ComputerTargetGroups.Add($Group)
+    $computers = [int]$script:server.GetComputerTargetCount($members)
+    Write-Line ([ordered]@{ kind = 'group'; id = $id; path = $script:paths[$id]; computers = $computers })
 }
 
 # Licence terms are accepted once the server no longer asks for them. A server that cannot read
@@ -77,6 +80,7 @@ function Write-Update($Update) {
         superseded = [bool]$Update.IsSuperseded
         expired = ($Update.PublicationState.ToString() -eq 'Expired')
         latest = [bool]$Update.IsLatestRevision
+        local = ($Update.UpdateSource.ToString() -eq 'Other')
     })
 }
 

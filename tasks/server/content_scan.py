@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 from tasks.content.content_listing import ContentListing
 from tasks.content.copy_item import CopyItem
-from tasks.content.scan import ContentFile, scan
+from tasks.content.rescan import refresh_proofs, rescan
+from tasks.content.scan import ContentFile
 from tasks.content.transfer import copy_files
+from tasks.hosts.paths import HostPath
 from tasks.metadata.server import ServerFacts
+from tasks.progress import Progress
 from tasks.run.context import RunContext
 
 
@@ -50,15 +53,21 @@ def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
     run.ledger.remember_content_dir(content_dir.text)
     run.progress.start("Scan content", total=None, unit="files")
     try:
-        listing = run.new_listing(content_dir)
-        listing.fill(
-            scan(
-                run.server,
-                content_dir,
-                remembered=run.hash_cache.lookup,
-                progress=run.progress,
-            )
-        )
+        return list_again(run, content_dir, run.progress)
     finally:
         run.progress.finish()
+
+
+def list_again(
+    run: RunContext, content_dir: HostPath, progress: Progress | None = None
+) -> ContentListing:
+    """List WsusContent; a folder that has not changed since the last run is not listed again."""
+    saved = run.site.state_dir / "content.sqlite"
+    listing = run.new_listing(content_dir, saved=saved)
+    is_changed = rescan(run.server, listing, run.hash_cache, progress)
+    last = refresh_proofs(listing, run.hash_cache)
+    if is_changed or last:
+        listing.digest()  # saved too, so that an unchanged site need not compute it
+        listing.save(saved)
+        run.hash_cache.forget_recent(last)
     return listing

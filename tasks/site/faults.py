@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,10 +18,20 @@ from tasks.site.settings import Site
 
 _SHOWN_CHARACTERS = 60
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")  # TOML's keys that need no quotes
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """Return the model that an annotation is, or allows beside None; None if there is none."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
 _SECTIONS: dict[str, type[BaseModel]] = {
-    name: field.annotation
+    name: model
     for name, field in Site.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    if (model := _model_in(field.annotation)) is not None
 }
 # The expected value, by the type of pydantic's error.
 _EXPECTED: Mapping[str, str] = {
@@ -116,7 +126,21 @@ def _unknown_hint(key: KeyPath) -> str:
     owner = next((table for table, model in _SECTIONS.items() if name in model.model_fields), None)
     if owner is not None:
         return f"; it belongs in [{owner}]"
-    return _did_you_mean(name, _SECTIONS if len(key) == 1 else _SECTIONS[str(key[0])].model_fields)
+    return _did_you_mean(name, _names_beside(key))
+
+
+def _names_beside(key: KeyPath) -> Iterable[str]:
+    """List the names that a key of this table may have; none if the table has no model."""
+    models: Mapping[str, type[BaseModel] | None] = _SECTIONS
+    for part in key[:-1]:
+        model = models.get(str(part))
+        if model is None:
+            return ()
+        models = {
+            field.alias or name: _model_in(field.annotation)
+            for name, field in model.model_fields.items()
+        }
+    return models
 
 
 def _value_hint(expected: str, value: object) -> str:

@@ -13,7 +13,8 @@ from tasks.names import Side
 from tasks.site.faults import Fault, faults_of, read_text, site_file_error
 from tasks.site.settings import Site
 
-_SITES_VARIABLE = "WSUS_AIRGAP_SITES"
+SITES_VARIABLE = "WSUS_AIRGAP_SITES"
+SITE_VARIABLE = "WSUS_AIRGAP_SITE"
 _NAME_IT = "Name the site's file with --site, or in the variable WSUS_AIRGAP_SITE."
 _registered_sites: dict[str, Path] = {}
 
@@ -65,24 +66,31 @@ def register_site(path: Path) -> Site:
 
 
 def find_site(name: str) -> Site:
-    """Read a site by name: registered by this process, or else from the worker's sites folder.
+    """Read a site by name: registered by this process, or else as the worker's environment says.
 
-    Only the environment of the worker names that folder (``WSUS_AIRGAP_SITES``), and no parameter
-    of a run does, because people who may start runs must not choose other files.
+    ``WSUS_AIRGAP_SITES`` names a folder of site files, or ``WSUS_AIRGAP_SITE`` one file. No
+    parameter of a run names either, because people who may start runs must not choose other files.
 
     Raises:
-        PathMissingError: The variable is not set, or the folder has no file of this site.
+        PathMissingError: No variable is set, or the folder has no file of this site.
         SiteFileError: The file has faults, or is the file of another site.
     """
     if name in _registered_sites:
         return read_site(_registered_sites[name])
-    folder = os.environ.get(_SITES_VARIABLE)
+    folder = os.environ.get(SITES_VARIABLE)
+    file = os.environ.get(SITE_VARIABLE)
+    if not folder and file:
+        return _read_as(name, Path(file))
     if not folder:
-        raise PathMissingError(what=f"the folder of site files ({_SITES_VARIABLE})", path="(unset)")
+        raise PathMissingError(what=f"the folder of site files ({SITES_VARIABLE})", path="(unset)")
     if Path(name).name != name or name in {"", ".", ".."} or not name.isprintable():
         raise PathMissingError(what="the site", path=repr(name))
-    site = read_site(Path(folder) / f"{name}.toml")
+    return _read_as(name, Path(folder) / f"{name}.toml")
+
+
+def _read_as(name: str, path: Path) -> Site:
+    site = read_site(path)
     if site.name != name:  # for example a copy of another site's file under a new name
-        problem = f"{site.name!r}, and the file is called after {name!r}"
+        problem = f"{site.name!r}, and the run is for site {name!r}"
         raise site_file_error(site.path, [Fault(("site", "name"), problem)])
     return site

@@ -27,6 +27,7 @@ from tasks.site.paths import (
     ServerCommand,
     ServerPath,
 )
+from tasks.site.schedule import ScheduleSection
 
 
 def _server_address(address: str) -> str:
@@ -141,9 +142,10 @@ class GroupsSection(GroupRules, Section):
 
 
 class CheckSection(Section):
-    """``[check]``: the severity of a finding from which an export or import stops."""
+    """``[check]``: the severity of a finding from which an export or import stops, and limits."""
 
     stop_at: FindingSeverity = "failure"
+    max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
 class PrefectSection(Section):
@@ -164,6 +166,7 @@ class Site(Section):
     groups: GroupsSection = GroupsSection()
     check: CheckSection = CheckSection()
     prefect: PrefectSection = PrefectSection()
+    schedule: ScheduleSection = ScheduleSection()
 
     @property
     def name(self) -> str:

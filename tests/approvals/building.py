@@ -92,6 +92,10 @@ class ModelServer:
         ]
         return keep_what_server_shows(read_outcomes(plan, lines), self.decisions())
 
+    def answer(self, line: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one operation, and answer as the script does."""
+        return self._outcome(line, fails=False)
+
     def _outcome(self, line: dict[str, Any], *, fails: bool) -> dict[str, Any]:
         if fails:
             return {

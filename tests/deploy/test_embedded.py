@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from deploy.prefect_server.embedded import EmbeddedServer
-from deploy.prefect_server.settings import clean_environment
+from deploy.prefect_server.settings import Listening, clean_environment
 from tasks.errors import HostFileError, PrefectServerError
 from tests.support import needs
 
@@ -156,7 +156,7 @@ def test_the_url_logs_a_browser_in_and_shows_the_runs(
 _COMMAND = """
     import os, sys, time
     from pathlib import Path
-    from deploy.prefect_server.embedded import prefect_for
+    from deploy.prefect_server.connection import prefect_for
 
     with prefect_for(Path(sys.argv[1])) as server:
         print(server._child.pid, flush=True)
@@ -256,7 +256,7 @@ def test_a_second_server_of_the_same_home_works_on_the_same_database(
 
 def test_a_port_that_is_taken_is_said_at_once(server: EmbeddedServer, tmp_path: Path) -> None:
     with pytest.raises(PrefectServerError, match=str(server.port)):
-        EmbeddedServer(tmp_path, port=server.port)
+        EmbeddedServer(tmp_path, listening=Listening(port=server.port))
 
 
 def test_a_server_that_has_no_home_lets_its_port_go(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_server_that_is_killed_again_and_again_is_lost_in_one_sentence(tmp_pat
 
 def test_an_api_that_does_not_answer_is_said(tmp_path: Path) -> None:
     script = (
-        "from pathlib import Path; from deploy.prefect_server.embedded import prefect_for\n"
+        "from pathlib import Path; from deploy.prefect_server.connection import prefect_for\n"
         "with prefect_for(Path('.'), api_url='http://127.0.0.1:9/api'): pass"
     )
     done = subprocess.run(

@@ -21,8 +21,10 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 
 from tests.support import needs
-from tests.support.labs import ROOT, Lab, make_lab
+from tests.support import serving as serving_support
+from tests.support.labs import Lab, make_lab
 from tests.support.prefect_api import artifacts, client_of, logged, task_runs
+from tests.support.serving import up
 
 pytestmark = [needs.root, pytest.mark.timeout(600)]
 # Room for one batch of files with their folders, and for a part of the next one.
@@ -78,51 +80,21 @@ def starts(made: Lab, side: str) -> list[str]:
 
 @contextmanager
 def serving(made: Lab, side: str) -> Iterator[None]:
-    """Serve the flows of one side, as its worker does."""
-    shutil.copy(made.site_file(side), made.folder / side / "alpha.toml")
-    variables = {"WSUS_AIRGAP_SITES": str(made.folder / side), "PYTHONPATH": str(ROOT)}
-    with (made.folder / f"serve-{side}.log").open("w") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "deploy.prefect_server.serve"],
-            env={**os.environ, **variables},
-            stdout=log,
-            stderr=log,
-        )
-    try:
+    """Serve the flows of one side on the API that its site file names."""
+    with up(made.site_file(side)):
         yield
-    finally:
-        child.terminate()
-        child.wait(60)
 
 
 def start(api_url: str, deployment: str, **parameters: object) -> FlowRun:
     """Start a run of a deployment, once it is served."""
-    from prefect.exceptions import ObjectNotFound
-
-    give_up = time.monotonic() + 90
     with client_of(api_url) as client:
-        while True:
-            try:
-                served = client.read_deployment_by_name(deployment)
-            except ObjectNotFound:
-                assert time.monotonic() < give_up, f"{deployment} is not served"
-                time.sleep(0.5)
-            else:
-                return client.create_flow_run_from_deployment(
-                    served.id, parameters={"site": "alpha", **parameters}
-                )
+        return serving_support.start(client, deployment, **parameters)
 
 
 def ended(api_url: str, run: UUID) -> FlowRun:
     """Wait until a run has ended, whatever the end."""
-    give_up = time.monotonic() + 150
     with client_of(api_url) as client:
-        while True:
-            found = client.read_flow_run(run)
-            if found.state is not None and found.state.is_final():
-                return found
-            assert time.monotonic() < give_up, f"{found.name} does not end"
-            time.sleep(0.5)
+        return serving_support.ended(client, run)
 
 
 def retry(api_url: str, run: UUID) -> FlowRun:

@@ -45,7 +45,7 @@ def test_what_approved_updates_lack_is_named_with_its_reason_before_the_trip(
 ) -> None:
     draft = catalogue.seal()
     missing = predict_missing(
-        catalogue.run.report, draft, catalogue.look(), catalogue.run.look_up_in(draft.entries())
+        catalogue.run.report, draft, catalogue.look(), catalogue.run.look_up_in(draft.manifest)
     )
     assert [(each.title, each.file, each.reason) for each in missing] == [
         ("rotten", ROTTEN.content_name, MissingReason.WRONG_DIGEST),
@@ -57,7 +57,7 @@ def test_a_bundle_is_described_by_the_approved_updates_whose_files_it_carries(
     catalogue: StagingSide,
 ) -> None:
     draft = catalogue.seal()
-    describe_bundle(catalogue.run.report, draft, catalogue.run.look_up_in(draft.entries()))
+    describe_bundle(catalogue.run.report, draft, catalogue.run.look_up_in(draft.manifest))
     (section,) = catalogue.run.report.sections
     assert {row[0]: row[5:7] for row in section.rows} == {"whole": (2, 10), "rotten": (1, 5)}
     notes = catalogue.run.report.notes
@@ -75,7 +75,7 @@ def test_what_the_base_has_is_not_brought_again_and_nothing_of_it_is_missing(
     catalogue.write_file(File("n.cab"))
 
     draft = catalogue.seal()
-    describe_bundle(catalogue.run.report, draft, catalogue.run.look_up_in(draft.entries()))
+    describe_bundle(catalogue.run.report, draft, catalogue.run.look_up_in(draft.manifest))
 
     assert draft.base == 1
     (section,) = catalogue.run.report.sections
@@ -83,7 +83,7 @@ def test_what_the_base_has_is_not_brought_again_and_nothing_of_it_is_missing(
     titles = {
         each.title
         for each in predict_missing(
-            catalogue.run.report, draft, catalogue.look(), catalogue.run.look_up_in(draft.entries())
+            catalogue.run.report, draft, catalogue.look(), catalogue.run.look_up_in(draft.manifest)
         )
     }
     assert titles == {"rotten", "lacking"}

@@ -10,28 +10,45 @@ from prefect import Flow
 
 from flows.accept_receipt import accept_receipt
 from flows.audit_content import audit_content
+from flows.check_server import check_server
 from flows.export_bundle import export_bundle
 from flows.import_bundle import import_bundle
 from flows.verify_bundle import verify_bundle
 
 TEXT = "string"
-TEXTS = "array of string"
+TEXTS = "array of string or null"
 CHOICE = "incremental, mirror or null"
 MAYBE_TEXT = "string or null"
 YES_NO = "boolean"
+REASONS = "object or null"
 # Name of the flow, its fields in their order with their types, and those that must be given.
 FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
     "export": (
         export_bundle,
-        {"site": TEXT, "mode": CHOICE, "full": YES_NO, "new": YES_NO, "take_over": MAYBE_TEXT},
+        {
+            "site": TEXT,
+            "mode": CHOICE,
+            "full": YES_NO,
+            "new": YES_NO,
+            "take_over": MAYBE_TEXT,
+            "accept_findings": REASONS,
+        },
         {"site"},
     ),
     "import": (
         import_bundle,
-        {"site": TEXT, "bundles": TEXTS, "confirm": MAYBE_TEXT, "take_over": MAYBE_TEXT},
-        {"site", "bundles"},
+        {
+            "site": TEXT,
+            "bundles": TEXTS,
+            "confirm": MAYBE_TEXT,
+            "take_over": MAYBE_TEXT,
+            "accept_findings": REASONS,
+            "if_new": YES_NO,
+        },
+        {"site"},
     ),
-    "verify": (verify_bundle, {"site": TEXT, "bundles": TEXTS}, {"site", "bundles"}),
+    "verify": (verify_bundle, {"site": TEXT, "bundles": TEXTS, "if_new": YES_NO}, {"site"}),
+    "check": (check_server, {"site": TEXT}, {"site"}),
     "accept": (accept_receipt, {"site": TEXT, "receipt": TEXT}, {"site", "receipt"}),
     "audit": (
         audit_content,

@@ -8,20 +8,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.approvals.model import Approval, ApprovalSet, Decline
+from tasks.approvals.model import ALL_COMPUTERS, Approval, ApprovalSet, Decline
 from tasks.bundle.checksum_files import Documents
+from tasks.bundle.header import Header
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentName
 from tasks.content.scan import scan
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
+from tasks.importing.approval_choice import apply_choice
+from tasks.importing.content_audit import audit_import
+from tasks.importing.import_apply import begin, list_placed, place_content
+from tasks.importing.import_plan import describe_plan, plan_approvals, plan_import
 from tasks.importing.incoming import open_incoming
+from tasks.importing.receipt_out import finish_import
 from tasks.importing.trusted_bundle import TrustedBundle, unpack
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
-from tests.approvals.building import decisions
+from tasks.run.report import ReportDraft
+from tests.approvals.building import ModelServer, decisions
 from tests.metadata import writing
 from tests.metadata.facts import server_facts
 from tests.support.bundles import FACTS, Workshop, write_content
@@ -52,6 +59,7 @@ class DisconnectedSide:
         present: What is decided on the server.
         known: The revisions that it has; a revision counts as the newest of its update.
         asked: Each revision that it was asked for, in order.
+        updates: Lines about the state of its approved updates.
         facts: What it says of itself.
     """
 
@@ -60,9 +68,11 @@ class DisconnectedSide:
         self.present: ApprovalSet = decisions()
         self.known: set[RevisionId] = set()
         self.asked: list[RevisionId] = []
+        self.updates: list[Json] = []
         self.facts: ServerFacts = server_facts(content_dir=CONTENT_DIR, content_volume=None)
         answers = {
-            "read-approvals": lambda _: self.present.lines(),
+            "read-approvals": lambda _: [*self.present.lines(), *self.updates],
+            "apply-approvals": self._answer_operations,
             "read-updates": self._answer_updates,
             "control-service": lambda _: [{"status": "Running", "wsusutil": []}],
         }
@@ -80,6 +90,12 @@ class DisconnectedSide:
             found = bool(has) if number == 0 else number in has
             revision = number or max(has, default=0)
             yield {"kind": "update", "update_id": update_id, "revision": revision, "found": found}
+
+    def _answer_operations(self, request: list[Json]) -> Iterator[Json]:
+        server = ModelServer.holding(self.present)
+        server.groups.add(ALL_COMPUTERS)
+        yield from (server.answer(dict(line)) for line in request if "n" in line)
+        self.present = server.decisions()
 
     @property
     def content_dir(self) -> HostPath:
@@ -105,15 +121,33 @@ class DisconnectedSide:
         *,
         decided: list[Approval | Decline] | None = None,
         mode: Mode = Mode.INCREMENTAL,
+        parent: Header | None = None,
     ) -> Path:
         """Seal a bundle with what the workshop holds now."""
         self.workshop.decisions = b"".join(decisions(*(decided or [])).encoded())
         packed = self.workshop.pack(sequence)
-        header = self.workshop.header(packed, sequence)
+        reference = parent.reference if parent is not None else None
+        header = self.workshop.header(packed, sequence, parent=reference)
         server = FACTS.model_copy(update={"id": writing.SERVER_ID})
         header = header.model_copy(update={"server": server, "mode": mode})
         self.workshop.publish(header)
         return self.workshop.bundle(sequence)
+
+    def import_(self, bundle: Path) -> TrustedBundle:
+        """Import a bundle, step by step as the flow does, with a report of its own."""
+        self.run.report = ReportDraft()
+        delivery = self.take_in(bundle)
+        plan = plan_import(self.run, delivery, self.facts, self.list_content())
+        describe_plan(self.run.report, plan)
+        begin(self.run, delivery, self.facts)
+        place_content(self.run, delivery, self.list_content())
+        content = list_placed(self.run, delivery, self.list_content())
+        self.known |= {update.key for update in self.workshop.updates}
+        again = plan_approvals(self.run, delivery, plan, content)
+        outcome = apply_choice(self.run, again, work=delivery.work, inputs=plan.inputs)
+        audit = audit_import(self.run, delivery, self.facts, content)
+        finish_import(self.run, delivery, content, approvals=outcome, audit=audit)
+        return delivery
 
     def take_in(self, bundle: Path) -> TrustedBundle:
         """Open and unpack a bundle."""

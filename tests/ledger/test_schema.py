@@ -74,8 +74,10 @@ def test_a_ledger_of_0_1_0_gets_its_number_and_keeps_every_row(
     facts = dict(before["fact"])
     assert (facts["chain"], facts["machine"]) == (f'"{chain}"', f'"{machine}"')
     after = rows_of(state / "ledger.sqlite")
+    # Nobody knows the process of such a run.
+    expected = before | {"run": [(*row, None, None, None) for row in before["run"]]}
+    assert {name: after[name] for name in TABLES} == {name: expected[name] for name in TABLES}
     assert after["version"] == len(MIGRATIONS)
-    assert {table: after[table] for table in TABLES} == {table: before[table] for table in TABLES}
 
 
 def test_a_new_ledger_is_like_a_migrated_one(tmp_path: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_migration_that_is_killed_anywhere_is_done_wholly_by_the_next_run(
 def _is_migrated(path: Path, before: dict[str, Any]) -> None:
     after = rows_of(path)
     assert after["version"] == len(LATER)
-    assert after["run"] == [(*row, "alpha") for row in before["run"]]
+    assert after["run"] == [(*row, None, None, None, "alpha") for row in before["run"]]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT id FROM visit").fetchall() == [(7,)]
 
@@ -156,9 +158,8 @@ def test_of_two_that_migrate_at_once_one_does_it(tmp_path: Path) -> None:
         with transaction(first):
             ended = pool.submit(migrate_second)
             assert waits.wait(timeout=30)  # it has seen the older version, and wants to write
-            for statement in (
-                text for statements in LATER[len(MIGRATIONS) :] for text in statements
-            ):
+            missing = LATER[len(MIGRATIONS) :]
+            for statement in (text for statements in missing for text in statements):
                 first.execute(statement)
             first.execute(f"PRAGMA user_version = {len(LATER)}")
         ended.result()

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,8 +20,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import PackageError
-from tasks.metadata.gzip_stream import Limits
+from tasks.errors import PackageError, PackageLimitError
+from tasks.metadata.limits import Limits
+from tasks.metadata.model import PackageUpdate
 from tasks.metadata.package import read_package
 from tests.metadata import writing
 from tests.metadata.writing import File, Update
@@ -129,7 +131,7 @@ def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
             file.write(packer.compress(language * (1024**2 // len(language))))
         file.write(packer.flush())
 
-    limits = Limits(free_bytes=1024**2, languages=10**9)
+    limits = Limits(free_bytes=1024**2, ratio=50, languages=10**9)
     refuse(tmp_path / "p", "bomb", limits)
 
 
@@ -143,14 +145,14 @@ def test_a_limit_on_all_xml_holds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inside", "expected"),
     [
-        ("<Junk/>", "one element is larger"),
-        ("x" * 8, "one element is larger"),
-        ("<Update>", "Excessive depth"),
-        ("<MetaData>", "Excessive depth"),
+        ("<Junk/>", "more than 1048576 bytes"),
+        ("x" * 8, "more than 1048576 bytes"),
+        ("<Update>", "deeper than 256"),
+        ("<MetaData>", "deeper than 256"),
     ],
 )
 def test_one_endless_element_is_refused(inside: str, expected: str, tmp_path: Path) -> None:
-    body = "<Updates><Update>" + inside * 200_000
+    body = f'<Updates><Update UpdateId="{writing.guid(1)}" RevisionNumber="1">' + inside * 200_000
     limits = Limits(element_bytes=1024**2, piece_bytes=64 * 1024)
 
     refuse(writing.write(tmp_path / "p", writing.document(body)), expected, limits)
@@ -162,19 +164,54 @@ def test_deep_nesting_is_refused(where: str, tmp_path: Path) -> None:
     if where == "metadata":
         deep = f"<Updates>{writing.update_element(Update(1), escape(deep))}</Updates>"
 
-    refuse(writing.write(tmp_path / "p", writing.document(deep)), "depth")
+    refuse(writing.write(tmp_path / "p", writing.document(deep)), "deeper than 256")
 
 
 def test_a_giant_attribute_is_refused(tmp_path: Path) -> None:
     body = f"<Files><File Digest='{'A' * 30_000_000}' MUUrl='x'/></Files>"
 
-    refuse(writing.write(tmp_path / "p", writing.document(body)), "well-formed|larger")
+    refuse(writing.write(tmp_path / "p", writing.document(body)), "one tag has more than")
 
 
-def test_a_giant_title_is_refused(tmp_path: Path) -> None:
-    text = writing.package_xml([Update(1, title="A" * 12_000_000)])
+def test_a_giant_title_costs_no_memory_and_is_cut(tmp_path: Path) -> None:
+    path = writing.write_package(tmp_path / "p", [Update(1, title="A" * 12_000_000)])
 
-    refuse(writing.write(tmp_path / "p", text), "well-formed|larger")
+    tracemalloc.start()
+    *_, update, _ = read_package(path)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert isinstance(update, PackageUpdate)
+    assert update.metadata.title == "A" * 1_000
+    assert peak_bytes < 8_000_000
+
+
+@pytest.mark.parametrize("form", ["escaped", "inline"])
+def test_names_without_number_are_refused(form: str, tmp_path: Path) -> None:
+    # The parser keeps every different name, so these would fill the memory.
+    junk = "".join(f"<junk{n:090}/>" for n in range(50_000))
+    xml = f"<Update>{junk}</Update>"
+    metadata = escape(xml) if form == "escaped" else xml
+    body = f"<Updates>{writing.update_element(Update(1), metadata)}</Updates>"
+
+    refuse(writing.write(tmp_path / "p", writing.document(body)), "different names")
+
+
+def test_an_update_with_too_many_relations_is_refused(tmp_path: Path) -> None:
+    path = writing.write_package(tmp_path / "p", [Update(1, supersedes=tuple(range(101)))])
+
+    refuse(path, "more than 100 entries", Limits(entries=100))
+
+
+def test_a_limit_names_the_update_and_blames_nobody(tmp_path: Path) -> None:
+    path = writing.write_package(tmp_path / "p", [Update(1), Update(2, supersedes=(3, 4, 5))])
+
+    with pytest.raises(PackageLimitError) as caught:
+        list(read_package(path, limits=Limits(entries=2)))
+
+    assert f"update {writing.guid(2)} revision 1" in caught.value.message
+    assert "more than 2 entries" in caught.value.message
+    assert "a limit of this program" in caught.value.message
 
 
 PARTS = st.lists(
@@ -235,14 +272,14 @@ def _big_package() -> Iterator[bytes]:
 
 
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from tasks.metadata.index import index_package
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+from tests.support.memory import peak_mib
 index_package(Path(sys.argv[1]), Path(sys.argv[3]))
-small = peak()
+small = peak_mib()
 summary = index_package(Path(sys.argv[2]), Path(sys.argv[3]))
-print(summary.revisions, summary.xml_bytes, peak() - small)
+print(summary.revisions, summary.xml_bytes, peak_mib() - small)
 """
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.content.names import ContentDigest, ContentName
+from tasks.content.names import ContentDigest, ContentName, extension_of
 from tasks.errors import DiskFullError, HostFileError, PackageError
 from tasks.metadata import schema
 from tasks.metadata.catalogue import PackageIndex, RevisionRecord
-from tasks.metadata.index import PackageSummary, extension_of, index_package
+from tasks.metadata.index import PackageSummary, index_package
 from tasks.revision import RevisionId
 from tests.metadata import writing
 from tests.metadata.writing import File, Update, guid
@@ -217,7 +217,9 @@ def test_what_is_no_index_is_refused(content: bytes | str | None, tmp_path: Path
         ("A.CAB", "CAB"),
         ("windows10.0-kb5.x64.msu", "msu"),
         ("noextension", ""),
-        ("a.toolongextension", ""),
+        ("a.msixbundle", "msixbundle"),
+        ("a.x-none", "x-none"),
+        ("a." + "x" * 33, ""),
         ("a.c/b", ""),
         ("a.exe ", ""),
         ("../../x.txt", "txt"),

@@ -320,7 +320,7 @@ BROKEN = {
     "elements that are not closed": (writing.package_xml(UPDATES)[:-16], "does not reach"),
     "more than one document": (writing.package_xml(UPDATES) * 2, "well-formed"),
     "nothing at all in the gzip": ("", "no element found|no root|Document is empty"),
-    "an entity that nobody declared": (_broken("<Updates>", "&x;<Updates>"), "does not reach"),
+    "an entity that nobody declared": (_broken("<Updates>", "&x;<Updates>"), "undefined entity"),
 }
 
 

@@ -42,7 +42,7 @@ def test_no_name_leads_out_of_the_folder(sites: Path, name: str) -> None:
 
 
 def test_a_copy_that_was_put_aside_is_not_the_site(sites: Path) -> None:
-    with pytest.raises(SiteFileError, match="called after 'alpha-old'"):
+    with pytest.raises(SiteFileError, match="the run is for site 'alpha-old'"):
         find_site("alpha-old")
 
 

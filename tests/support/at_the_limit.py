@@ -124,7 +124,8 @@ def manifest(folder: Path, share: float) -> dict[str, int]:
 
     path = folder / "manifest.jsonl"
     write_manifest(path, entries())
-    holdings = ManifestLookup(folder / "holdings.sqlite").fill(read_entries(path))
+    holdings = ManifestLookup(path)
+    holdings.carried()
     holdings.close()
     surveys = survey_content(Media(LocalHost()), {}, read_entries(path))
     return {"files": sum(len(survey.entries) for survey in surveys)}

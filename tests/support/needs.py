@@ -49,6 +49,7 @@ NEEDS: dict[str, Need] = {
         ("chromium", "chromium-driver"),
     ),
     "b3sum": Need(("b3sum",), "install b3sum", ("b3sum",)),
+    "systemd": Need(("systemd-analyze",), "install systemd", ("systemd",)),
     "root": Need((), "run the tests as root"),
     "real_documents": Need((), f"set {REAL_DOCUMENTS} to the folder of the real update documents"),
 }
@@ -115,5 +116,6 @@ pwsh = pytest.mark.needs("pwsh")
 sshd = pytest.mark.needs("sshd")
 chromium = pytest.mark.needs("chromium")
 b3sum = pytest.mark.needs("b3sum")
+systemd = pytest.mark.needs("systemd")
 root = pytest.mark.needs("root")
 real_documents = pytest.mark.needs("real_documents")

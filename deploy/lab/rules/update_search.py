@@ -268,7 +268,7 @@ def _update_row(server: Server, row: sqlite3.Row) -> UpdateRow:
         update_id=row["update_id"],
         revision=row["revision"],
         type=2 if row["kind"] == "driver" else 1,
-        source=0,
+        source=int(details.get("source", 0)),
         title=row["title"],
         description=row["description"],
         legacy_name=f"KB{article}" if article else "",

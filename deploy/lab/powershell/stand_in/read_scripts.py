@@ -86,7 +86,7 @@ def read_approvals(run: Run) -> None:
     server = run.server
     paths = group_paths(server)
     for group in groups.all_groups(server):
-        run.write(kind="group", id=group.id, path=paths[group.id])
+        run.write(kind="group", id=group.id, path=paths[group.id], computers=0)
     approved: dict[tuple[str, int], None] = {}
     for approval in update_search.search_approvals(server, Scope()):
         approved[approval.update_id, approval.revision] = None
@@ -173,4 +173,5 @@ def _write_update(run: Run, update: UpdateRow) -> None:
         superseded=update.superseded,
         expired=update.publication == "Expired",
         latest=update.is_latest,
+        local=update.source == 1,
     )

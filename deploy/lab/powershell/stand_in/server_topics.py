@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from deploy.lab.powershell.stand_in.files import volume_of
+from deploy.lab.powershell.stand_in.log_reader import read_logs
 from deploy.lab.powershell.stand_in.run import Run
 from deploy.lab.rules import (
     configuration,
@@ -17,8 +19,6 @@ from deploy.lab.rules import (
 from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
 from deploy.lab.rules.server import now
 
-_LOG_BYTES = 524_288
-_LOG_LINE_BYTES = 65_536
 _MOST_RUNS = 50
 _MOST_EVENTS = 200
 # The properties of the configuration that the script reads, by the key that it writes.
@@ -90,7 +90,14 @@ def _write_machine(run: Run) -> None:
         language_mode="FullLanguage",
         execution_policy=machine.read(run.server, "machine.execution_policy"),
         service_status=windows.service(run.server).status,
+        work_volume=_volume_name(run, run.settings.get("content_work_dir")),
+        content_volume=_volume_name(run, str(run.server.content_dir)),
     )
+
+
+def _volume_name(run: Run, path: str | None) -> str | None:
+    volume = volume_of(run.server, path) if path else None
+    return None if volume is None else volume.name
 
 
 def _write_tls(run: Run) -> None:
@@ -117,15 +124,17 @@ def _write_winhttp(run: Run) -> None:
 
 
 def _write_log(run: Run) -> None:
-    path = distribution_log.folder(run.server.server_folder) / distribution_log.NAME
-    size_bytes = path.stat().st_size
-    with path.open("rb") as log:
-        log.seek(max(0, size_bytes - _LOG_BYTES))
-        content = log.read(_LOG_BYTES)
-    run.write(kind="log", path=str(path), size_bytes=size_bytes, read_bytes=len(content))
-    for start in range(0, len(content), _LOG_LINE_BYTES):
-        piece = content[start : start + _LOG_LINE_BYTES]
-        run.write(kind="log", text=piece.decode("latin-1"))
+    answer = read_logs(distribution_log.folder(run.server.server_folder))
+    run.write(
+        kind="log",
+        path=str(answer.path),
+        size_bytes=answer.size_bytes,
+        read_bytes=answer.read_bytes,
+        encoding=answer.encoding,
+        is_full=answer.is_full,
+    )
+    for piece in answer.pieces():
+        run.write(kind="log", text=piece)
 
 
 def _write_events(run: Run) -> None:

@@ -1,0 +1,46 @@
+"""The plan of approvals in the report, so that a person can read it before confirming it."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from pathlib import Path
+
+from tasks.approvals.plan_model import ApprovalPlan
+from tasks.metadata.catalogue import read_titles
+from tasks.reports.sections import (
+    MOST_ROWS,
+    kept_section,
+    plan_section,
+    shown_actions,
+    waiting_section,
+)
+from tasks.run.report import ReportDraft
+
+
+def report_plan(
+    report: ReportDraft,
+    plan: ApprovalPlan,
+    index_path: Path,
+    *,
+    digest: str | None = None,
+    is_applied: bool = True,
+) -> None:
+    """Add a plan to the report.
+
+    Args:
+        report: The report.
+        plan: The plan.
+        index_path: Index of the metadata package, for the titles.
+        digest: Digest by which a person confirms the plan; None if nobody has to.
+        is_applied: False if the plan is shown only; what would wait is shown with it then, because
+            no list of the report has it.
+    """
+    waiting = () if is_applied else tuple(islice(chain(plan.parked, plan.held), MOST_ROWS))
+    update_ids = {action.update_id for action in shown_actions(plan)}
+    update_ids |= {decision.update_id for decision in (*plan.kept[:MOST_ROWS], *waiting)}
+    titles = read_titles(index_path, update_ids)
+    report.sections.append(plan_section(plan, titles, digest=digest))
+    if waiting:
+        report.sections.append(waiting_section((*plan.parked, *plan.held), titles))
+    if plan.kept:
+        report.sections.append(kept_section(plan.kept, titles))
