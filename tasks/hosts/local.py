@@ -51,6 +51,9 @@ from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
 READ_BYTES = 262_144
+_WRITE_BUFFER_BYTES = 65_536  # larger chunks are written without being copied into it
+# The disk begins to write so many bytes while more arrive, so that the flush finds little to do.
+_WRITEBACK_BYTES = 16 * 1_048_576
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
 _HASH_THREADS = 2
 _HASHES_AHEAD = 64
@@ -215,9 +218,13 @@ class LocalHost:
         written = 0
         try:
             descriptor = open_file(self._anchors, path, WRITE_FLAGS)
-            with os.fdopen(descriptor, "wb", buffering=READ_BYTES) as stream:
+            with os.fdopen(descriptor, "wb", buffering=_WRITE_BUFFER_BYTES) as stream:
+                begun = 0
                 for chunk in chunks:
                     written += stream.write(chunk)
+                    if written - begun >= _WRITEBACK_BYTES:
+                        local_durable.begin_writeback(descriptor, begun, written - begun)
+                        begun = written
         except OSError as error:
             raise file_fault("write", path, error) from error
         return written

@@ -30,6 +30,7 @@ GROUP_FROM_FILES = 16
 _FLUSH_THREADS = 8
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL})
 _AT_FDCWD = -100
+_SYNC_FILE_RANGE_WRITE = 2
 _RENAME_NOREPLACE = 1
 
 
@@ -46,6 +47,17 @@ def _sync_volume(descriptor: int) -> bool:
     if library.syncfs(descriptor):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return True
+
+
+def begin_writeback(descriptor: int, offset: int, size_bytes: int) -> None:
+    """Let the disk begin to write bytes of an open file; nothing is durable by it.
+
+    Elsewhere than on Linux the system decides by itself when it begins.
+    """
+    library = _libc()
+    if library is not None and hasattr(library, "sync_file_range"):
+        start, size = ctypes.c_int64(offset), ctypes.c_int64(size_bytes)
+        library.sync_file_range(descriptor, start, size, _SYNC_FILE_RANGE_WRITE)
 
 
 def flush_files(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[HostPath]:

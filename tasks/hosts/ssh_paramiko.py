@@ -49,6 +49,7 @@ RECEIVE_WINDOW_BYTES = 32 * 1_048_576
 RECEIVE_PACKET_BYTES = 256 * 1_024
 _MOST_POSTED_BYTES = 2_048  # about 20 requests; a packet takes many more
 _BATCH_BYTES = 256 * 1_024
+_WINDOW_STEP_BYTES = 1_048_576
 _GCM_BLOCK_BYTES = 16
 _GCM_TAG_BYTES = 16
 
@@ -195,6 +196,7 @@ class RawSftpClient(paramiko.SFTPClient):
         self._pipe = pipe
         self._posted: list[bytes] = []
         self._posted_bytes = 0
+        self._taken_bytes = 0  # received bytes of which the server does not know yet
         self._early: dict[int, Packet] = {}  # answers that came before they were asked for
         self._unanswered: dict[int, bool] = {}  # by number: True if the answer is wanted
         super().__init__(session)
@@ -227,7 +229,8 @@ class RawSftpClient(paramiko.SFTPClient):
 
     def send_posted(self) -> None:
         """Send the collected requests."""
-        payload = Payload(self._posted)
+        is_small = self._posted_bytes < _BATCH_BYTES
+        payload = Payload([b"".join(self._posted)] if is_small else self._posted)
         self._posted.clear()
         self._posted_bytes = 0
         while payload.size_bytes:
@@ -294,7 +297,10 @@ class RawSftpClient(paramiko.SFTPClient):
             read: Callable[[], tuple[int, bytes]] = super()._read_packet  # type: ignore[misc]
             return read()
         packet = self._pipe.take(self.session.gettimeout())
-        self._open_window(len(packet) + HEAD_BYTES)
+        self._taken_bytes += len(packet) + HEAD_BYTES
+        if self._taken_bytes >= _WINDOW_STEP_BYTES:
+            self._open_window(self._taken_bytes)
+            self._taken_bytes = 0
         return packet[0], memoryview(packet)[1:]
 
     def _open_window(self, size_bytes: int) -> None:
