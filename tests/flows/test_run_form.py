@@ -10,6 +10,7 @@ from prefect import Flow
 
 from flows.accept_receipt import accept_receipt
 from flows.audit_content import audit_content
+from flows.check_server import check_server
 from flows.export_bundle import export_bundle
 from flows.import_bundle import import_bundle
 from flows.verify_bundle import verify_bundle
@@ -18,19 +19,34 @@ TEXT = "string"
 TEXTS = "array of string"
 CHOICE = "incremental, mirror or null"
 MAYBE_TEXT = "string or null"
+MAYBE_TEXTS = "array of string or null"
 YES_NO = "boolean"
 # Name of the flow, its fields in their order with their types, and those that must be given.
 FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
     "export": (
         export_bundle,
-        {"site": TEXT, "mode": CHOICE, "full": YES_NO, "new": YES_NO, "take_over": MAYBE_TEXT},
+        {
+            "site": TEXT,
+            "mode": CHOICE,
+            "full": YES_NO,
+            "new": YES_NO,
+            "take_over": MAYBE_TEXT,
+            "accept_findings": MAYBE_TEXTS,
+        },
         {"site"},
     ),
     "import": (
         import_bundle,
-        {"site": TEXT, "bundles": TEXTS, "confirm": MAYBE_TEXT, "take_over": MAYBE_TEXT},
+        {
+            "site": TEXT,
+            "bundles": TEXTS,
+            "confirm": MAYBE_TEXT,
+            "take_over": MAYBE_TEXT,
+            "accept_findings": MAYBE_TEXTS,
+        },
         {"site", "bundles"},
     ),
+    "check": (check_server, {"site": TEXT}, {"site"}),
     "verify": (verify_bundle, {"site": TEXT, "bundles": TEXTS}, {"site", "bundles"}),
     "accept": (accept_receipt, {"site": TEXT, "receipt": TEXT}, {"site", "receipt"}),
     "audit": (
