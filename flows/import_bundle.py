@@ -29,7 +29,7 @@ def import_bundle(
     bundles: list[str] | None = None,
     confirm: str | None = None,
     take_over: str | None = None,
-    accept_findings: dict[str, str] | None = None,
+    accept_findings: list[str] | None = None,
     if_new: bool = False,
 ) -> State[CommandReport]:
     """Import a bundle into the disconnected server.
@@ -40,18 +40,17 @@ def import_bundle(
             bundle of the chain on the medium.
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        accept_findings: Findings of the check that do not stop this import, by id, each with a
-            person's reason.
+        accept_findings: Findings of the check that do not stop this import, each as ID=REASON.
         if_new: End without an error if no new bundle lies on the medium, as a scheduled run does.
     """
     with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
         folders = bundles or media.find_bundle(if_new=if_new)
         if folders:
-            _bring_in(folders, confirm, accept_findings or {})
+            _bring_in(folders, confirm, accept_findings or [])
     return run.final_state()
 
 
-def _bring_in(folders: list[str], confirm: str | None, accepted: dict[str, str]) -> None:
+def _bring_in(folders: list[str], confirm: str | None, accepted: list[str]) -> None:
     incoming = media.open_bundle(folders, to_import=True)
     disconnected.lock_server(incoming)
     server = disconnected.check_server(incoming, accepted=accepted)

@@ -8,8 +8,11 @@ of its other errors. Every step that works with the server may also refuse with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import State
 
+from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run
 from tasks.importing import (
@@ -52,7 +55,7 @@ def lock_server(incoming: IncomingBundle | None = None) -> None:
 
 
 @step("Check server")
-def check_server(incoming: IncomingBundle, *, accepted: dict[str, str]) -> ServerFacts:
+def check_server(incoming: IncomingBundle, *, accepted: Sequence[str]) -> ServerFacts:
     """Run the whole check, and require that server and settings fit the bundle.
 
     Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``,
@@ -63,7 +66,9 @@ def check_server(incoming: IncomingBundle, *, accepted: dict[str, str]) -> Serve
     run = current_run()
     judge_again(run, incoming)
     compare_mark(run)
-    return check.check_for_crossing(run, accepted=accepted, staging=incoming.header.server)
+    return check.check_for_crossing(
+        run, accepted=read_accepted(accepted), staging=incoming.header.server
+    )
 
 
 @step("Check requirements")

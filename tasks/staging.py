@@ -8,10 +8,13 @@ of its other errors. Every step that works with the server may also refuse with 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import State
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
+from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
 from tasks.exporting import draft as drafts
 from tasks.exporting import export_bundle, export_package, export_summary, receipt_in
@@ -49,13 +52,13 @@ def lock_server_and_media() -> None:
 
 
 @step("Check server")
-def check_server(*, accepted: dict[str, str]) -> ServerFacts:
+def check_server(*, accepted: Sequence[str]) -> ServerFacts:
     """Run the whole check, and require that the server can be exported from.
 
     Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``, ``finding``.
     Raises: ``service-down``, ``path-missing``.
     """
-    facts = check.check_for_crossing(current_run(), accepted=accepted)
+    facts = check.check_for_crossing(current_run(), accepted=read_accepted(accepted))
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
 

@@ -20,9 +20,9 @@ from flows.commands.options import (
     Json,
     SitePath,
     TakeOver,
-    accepted_findings,
 )
 from flows.commands.site_work import absolute_paths, run_flow
+from tasks.checks.accepting import read_accepted
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
 
@@ -48,7 +48,7 @@ def export(
         accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
     """
-    accepted = accepted_findings(accept_finding)
+    read_accepted(accept_finding)  # before a server is started
 
     def work(name: str) -> CommandReport:
         from flows.export_bundle import export_bundle
@@ -61,7 +61,7 @@ def export(
             full=full,
             new=new,
             take_over=take_over,
-            accept_findings=accepted,
+            accept_findings=list(accept_finding),
         )
 
     return run_flow("export", site, Side.STAGING, work)
@@ -134,7 +134,7 @@ def import_(
         accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
     """
-    accepted = accepted_findings(accept_finding)
+    read_accepted(accept_finding)  # before a server is started
 
     def work(name: str) -> CommandReport:
         from flows.import_bundle import import_bundle
@@ -147,7 +147,7 @@ def import_(
             if_new=if_new,
             confirm=confirm,
             take_over=take_over,
-            accept_findings=accepted,
+            accept_findings=list(accept_finding),
         )
 
     return run_flow("import", site, Side.DISCONNECTED, work, bundles=bundles or ())

@@ -16,11 +16,10 @@ from flows.import_bundle import import_bundle
 from flows.verify_bundle import verify_bundle
 
 TEXT = "string"
-TEXTS = "array of string or null"
 CHOICE = "incremental, mirror or null"
 MAYBE_TEXT = "string or null"
+MAYBE_TEXTS = "array of string or null"
 YES_NO = "boolean"
-REASONS = "object or null"
 # Name of the flow, its fields in their order with their types, and those that must be given.
 FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
     "export": (
@@ -31,7 +30,7 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
             "full": YES_NO,
             "new": YES_NO,
             "take_over": MAYBE_TEXT,
-            "accept_findings": REASONS,
+            "accept_findings": MAYBE_TEXTS,
         },
         {"site"},
     ),
@@ -39,15 +38,15 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
         import_bundle,
         {
             "site": TEXT,
-            "bundles": TEXTS,
+            "bundles": MAYBE_TEXTS,
             "confirm": MAYBE_TEXT,
             "take_over": MAYBE_TEXT,
-            "accept_findings": REASONS,
+            "accept_findings": MAYBE_TEXTS,
             "if_new": YES_NO,
         },
         {"site"},
     ),
-    "verify": (verify_bundle, {"site": TEXT, "bundles": TEXTS, "if_new": YES_NO}, {"site"}),
+    "verify": (verify_bundle, {"site": TEXT, "bundles": MAYBE_TEXTS, "if_new": YES_NO}, {"site"}),
     "check": (check_server, {"site": TEXT}, {"site"}),
     "accept": (accept_receipt, {"site": TEXT, "receipt": TEXT}, {"site", "receipt"}),
     "audit": (
