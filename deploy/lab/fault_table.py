@@ -66,6 +66,9 @@ def set_fault(folder: Path, side: str, name: str, *, on: bool) -> None:
             _turn_back(server, name, value)
         else:
             return
+        if name in KNOBS and KNOBS[name].restarts_service:
+            configuration.stop_service(server)
+            configuration.start_service(server)
         if name in KNOBS and KNOBS[name].failure is not None:
             configuration.synchronize(server, manual=False)
     finally:

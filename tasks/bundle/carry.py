@@ -21,11 +21,12 @@ from tasks.bundle.layout import CONTENT, part_name, volume_folder
 from tasks.bundle.manifest import Entry, Part, read_entries
 from tasks.bundle.parts import PartedDigests, PartTarget, digest_parts, prove_planned, split_file
 from tasks.bundle.plan import IN_BASE, PlannedFile, read_carry
+from tasks.content.copy_item import CopyItem
 from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentName, FileDigests
 from tasks.content.place import beside_of, content_path
 from tasks.content.scan import ContentFile
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.transfer import copy_files
 from tasks.errors import (
     AirGapError,
     BatchFailedError,

@@ -29,9 +29,10 @@ from tasks.bundle.layout import CONTENT, HEADER, volume_folder
 from tasks.bundle.manifest import ManifestSummary, pieces_of
 from tasks.bundle.plan import Plan
 from tasks.bundle.sweep import refuse_strangers, sweep
+from tasks.content.copy_item import CopyItem
 from tasks.content.hash_cache import HashCache
 from tasks.content.place import beside_of
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.transfer import copy_files
 from tasks.errors import BatchFailedError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost

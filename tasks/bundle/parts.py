@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.bundle.plan import PlannedFile
+from tasks.content.copy_item import CopyItem, find_difference
 from tasks.content.digest import Digester
 from tasks.content.names import FileDigests
-from tasks.content.transfer import CopyItem, find_difference
 from tasks.errors import ContentWrongError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath

@@ -40,8 +40,9 @@ from tasks.bundle.manifest import (
 from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import FolderSurvey, survey_content
+from tasks.content.copy_item import CopyItem, CopyResult
 from tasks.content.place import beside_of, content_path
-from tasks.content.transfer import CopyItem, CopyResult, copy_files
+from tasks.content.transfer import copy_files
 from tasks.errors import HostFileError
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost

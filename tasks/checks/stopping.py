@@ -113,6 +113,9 @@ ALWAYS = frozenset(name for requirement in REQUIREMENTS for name in requirement.
 # Findings that the command itself cures.
 CURED: Mapping[str, tuple[str, ...]] = {
     "bundle-old": ("export", "import"),
+    # The next bundle may bring what could not be downloaded behind the gap.
+    "downloads-failed": ("import",),
+    "content-download": ("import",),
 }
 
 

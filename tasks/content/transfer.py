@@ -5,8 +5,8 @@ steps, and their order makes them safe:
 
 1. write every file of the batch beside its final name;
 2. make all of them durable, together;
-3. on another machine: have it read the files that it wrote, and compare size and SHA-1 (the BLAKE3
-   was taken from the bytes as they were sent);
+3. on another machine, at the same time: have it read the files that it wrote, and compare size and
+   SHA-1 (the BLAKE3 was taken from the bytes as they were sent);
 4. rename to the final names, then make the names durable.
 
 So a final name never has partial, unproved or volatile bytes, and a kill at any instant leaves at
@@ -14,7 +14,8 @@ most some files under names that readers skip. While one batch is made durable, 
 being copied. A file with wrong bytes never gets its final name.
 
 Small files of a batch are copied by one thread together, because starting a thread or a Future for
-each of them costs more than reading it.
+each of them costs more than reading it. To or from another machine many of them are in flight at a
+time, because each waits for answers; their bytes are judged before they are written.
 """
 
 from __future__ import annotations
@@ -24,71 +25,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 
+from tasks.content.copy_item import (
+    FATAL,
+    CopyItem,
+    CopyResult,
+    find_difference,
+    judge,
+    read_bounded,
+)
 from tasks.content.digest import Digester
-from tasks.content.names import Blake3, ContentDigest, FileDigests
+from tasks.content.in_flight import SMALL_IN_FLIGHT_BYTES, copy_in_flight
+from tasks.content.names import FileDigests
 from tasks.errors import (
     AirGapError,
-    ConnectionLostError,
     ContentWrongError,
-    DiskFullError,
     FailedError,
-    TimeLimitError,
 )
-from tasks.hosts.host import FileHash, Host, Readable
+from tasks.hosts.host import FileHash, FilesInFlight, Host, Readable
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 from tasks.refusals import FolderUnsafeError
 
 SMALL_FILE_BYTES = 1_048_576
-# After these errors no other file can succeed, so the caller gets the error instead of results.
-_FATAL = (DiskFullError, ConnectionLostError, TimeLimitError)
-
-
-@dataclass(frozen=True, slots=True)
-class CopyItem:
-    """One file to copy, or only to prove if there is no destination.
-
-    Attributes:
-        sources: Files with its bytes; several files are read one after another as one.
-        size_bytes: Expected size; reading stops beyond it.
-        sha1: Expected SHA-1; None: not compared.
-        blake3: Expected BLAKE3; None: not compared, for example because it is not known yet.
-        beside: Path for writing; on the same volume as ``final``.
-        final: Path after the file is proved and durable. The folder must exist.
-        present: True if ``final`` exists with this size. Then that file is proved first, and
-            copied only if it is wrong. This needs ``blake3``; without it the file is copied.
-    """
-
-    sources: tuple[HostPath, ...]
-    size_bytes: int
-    sha1: ContentDigest | None = None
-    blake3: Blake3 | None = None
-    beside: HostPath | None = None
-    final: HostPath | None = None
-    present: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CopyResult:
-    """Result of one item: either ``digests`` or ``error``.
-
-    Attributes:
-        item: The item.
-        digests: Digests of the file's bytes.
-        error: A ``ContentWrongError`` if the bytes were read and are wrong, or another error.
-        written: False if the file was only proved, or was already present and intact. For a
-            failed file: True if bytes may have been written beside; they were removed again.
-    """
-
-    item: CopyItem
-    digests: FileDigests | None = None
-    error: AirGapError | None = None
-    written: bool = False
-
-    @property
-    def is_ok(self) -> bool:
-        """True if the file is proved and, with a destination, durable under its final name."""
-        return self.error is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +92,7 @@ def copy_files(
         flushing: Future[list[CopyResult]] | None = None
         for batch in _batches(items, limits or BatchLimits()):
             try:
-                copied = _copy_batch(work, batch, pool, threads)
+                copied = _copy_batch(work, batch, pool)
             except AirGapError:
                 # The batch before remains valid, so the caller gets it to cache its digests.
                 if flushing is not None:
@@ -169,6 +127,11 @@ class _Work:
         """True if another machine wrote the files, so that it must read them again as a proof."""
         return self.destination is not None and self.destination.address != "local"
 
+    @property
+    def has_flight(self) -> bool:
+        """True if many small files can be in flight, on one side at least."""
+        return isinstance(self.source, FilesInFlight) or isinstance(self.destination, FilesInFlight)
+
 
 def _batches(items: Iterable[CopyItem], limits: BatchLimits) -> Iterator[list[CopyItem]]:
     batch: list[CopyItem] = []
@@ -184,13 +147,13 @@ def _batches(items: Iterable[CopyItem], limits: BatchLimits) -> Iterator[list[Co
 
 
 def _copy_batch(
-    work: _Work, batch: Sequence[CopyItem], pool: ThreadPoolExecutor, threads: int
+    work: _Work, batch: Sequence[CopyItem], pool: ThreadPoolExecutor
 ) -> list[CopyResult]:
     """Do step 1 for a batch, and return results in the order of the batch."""
     results: dict[int, CopyResult] = {}
     futures = [
         pool.submit(_copy_group, work, [(index, batch[index]) for index in group])
-        for group in _groups(batch, small_groups=threads if work.is_remote else 1)
+        for group in _groups(batch, SMALL_IN_FLIGHT_BYTES if work.has_flight else SMALL_FILE_BYTES)
     ]
     # Wait for every future, so that no thread still writes after this function has raised.
     errors = [error for future in futures if (error := future.exception()) is not None]
@@ -201,23 +164,28 @@ def _copy_batch(
     return [results[index] for index in range(len(batch))]
 
 
-def _groups(batch: Sequence[CopyItem], *, small_groups: int) -> list[list[int]]:
+def _groups(batch: Sequence[CopyItem], small_bytes: int) -> list[list[int]]:
     """Divide the indexes of a batch into groups, each for one thread.
 
-    Large files are alone in a group, the largest first. Small files share groups: one group on
-    this machine, where more threads would only compete for the interpreter; several groups for
-    another machine, where each file waits for an answer.
+    Large files are alone in a group, the largest first. Small files share one group, since more
+    threads would only compete for the interpreter.
     """
-    large = [i for i, item in enumerate(batch) if item.size_bytes > SMALL_FILE_BYTES]
-    small = [i for i, item in enumerate(batch) if item.size_bytes <= SMALL_FILE_BYTES]
+    large = [i for i, item in enumerate(batch) if item.size_bytes > small_bytes]
+    small = [i for i, item in enumerate(batch) if item.size_bytes <= small_bytes]
     large.sort(key=lambda index: -batch[index].size_bytes)
     groups = [[index] for index in large]
-    groups.extend(part for start in range(small_groups) if (part := small[start::small_groups]))
-    return groups
+    return [*groups, small] if small else groups
 
 
 def _copy_group(work: _Work, group: Sequence[tuple[int, CopyItem]]) -> dict[int, CopyResult]:
-    return {index: _copy_one(work, item) for index, item in group}
+    if not work.has_flight or len(group) == 1:
+        return {index: _copy_one(work, item) for index, item in group}
+    in_flight = [
+        (index, item) for index, item in group if len(item.sources) == 1 and not item.present
+    ]
+    results = copy_in_flight(work.source, work.destination, in_flight, work.progress)
+    results.update({index: _copy_one(work, item) for index, item in group if index not in results})
+    return results
 
 
 def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
@@ -226,13 +194,13 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
         if item.present and (digests := _prove_present(work, item)) is not None:
             return CopyResult(item, digests)
         digester = Digester()
-        chunks = digester.watch(_read_bounded(work.source, item.sources, item.size_bytes))
+        chunks = digester.watch(read_bounded(work.source, item.sources, item.size_bytes))
         if work.destination is None or item.beside is None:
             _drain(chunks, work.progress)
         else:
             work.destination.write(item.beside, _reported(chunks, work.progress))
-        return _judge(item, digester.result(), is_written=item.beside is not None)
-    except _FATAL:
+        return judge(item, digester.result(), is_written=item.beside is not None)
+    except FATAL:
         raise
     except (FailedError, FolderUnsafeError) as error:
         # The file beside may exist; `written=True` has it removed.
@@ -246,30 +214,15 @@ def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:
     digester = Digester()
     try:
         _drain(
-            digester.watch(_read_bounded(work.destination, (item.final,), item.size_bytes)),
+            digester.watch(read_bounded(work.destination, (item.final,), item.size_bytes)),
             work.progress,
         )
-    except _FATAL:
+    except FATAL:
         raise
     except (FailedError, FolderUnsafeError):
         return None
     digests = digester.result()
     return digests if find_difference(item, digests) is None else None
-
-
-def _read_bounded(
-    host: Readable, sources: Sequence[HostPath], limit_bytes: int
-) -> Iterator[bytes | memoryview]:
-    """Read files one after another, and stop at the first chunk beyond the expected size."""
-    total = 0
-    for path in sources:
-        for chunk in host.read(path):
-            total += len(chunk)
-            if total > limit_bytes:
-                raise ContentWrongError(
-                    path=path, expected=f"{limit_bytes} bytes", found="more than that"
-                )
-            yield chunk
 
 
 def _reported(
@@ -285,26 +238,6 @@ def _drain(chunks: Iterable[bytes | memoryview], progress: Progress) -> None:
         progress.advance(len(chunk))
 
 
-def _judge(item: CopyItem, digests: FileDigests, *, is_written: bool) -> CopyResult:
-    difference = find_difference(item, digests)
-    if difference is None:
-        return CopyResult(item, digests, None, is_written)
-    expected, actual = difference
-    error = ContentWrongError(path=item.sources[0], expected=expected, found=actual)
-    return CopyResult(item, None, error, is_written)
-
-
-def find_difference(item: CopyItem, digests: FileDigests) -> tuple[str, str] | None:
-    """Return the expected and the actual value that differ, as text; None if all agree."""
-    if digests.size_bytes != item.size_bytes:
-        return f"{item.size_bytes} bytes", f"{digests.size_bytes} bytes"
-    if item.sha1 is not None and digests.sha1 != item.sha1:
-        return f"SHA-1 {item.sha1.hex}", f"SHA-1 {digests.sha1.hex}"
-    if item.blake3 is not None and digests.blake3 != item.blake3:
-        return f"BLAKE3 {item.blake3.hex}", f"BLAKE3 {digests.blake3.hex}"
-    return None
-
-
 # --- steps 2 to 4 ---------------------------------------------------------------------------------
 
 
@@ -314,9 +247,10 @@ def _make_durable(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult
         return list(results)
     errors: dict[HostPath, AirGapError] = {}  # by the path beside, which is unique in a batch
     good = [_beside(result) for result in results if result.written and result.is_ok]
-    errors.update(work.destination.flush_files(good).failed)
-    if work.is_remote:
-        errors.update(_prove_on_destination(work.destination, results))
+    with _pool(1, "prove") as pool:  # one waits for the disk, the other for the server's processor
+        proving = pool.submit(_prove_on_destination, work, results)
+        errors.update(work.destination.flush_files(good).failed)
+        errors.update(proving.result())
     moves = [
         (_beside(result), _final(result))
         for result in results
@@ -326,7 +260,7 @@ def _make_durable(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult
     errors.update({move[0]: error for move, error in renamed.failed})
     work.destination.flush_folders(_unique(final.parent for _, final in renamed.ok))
     for error in errors.values():
-        if isinstance(error, _FATAL):
+        if isinstance(error, FATAL):
             raise error
     bad = [_beside(r) for r in results if r.written and (not r.is_ok or _beside(r) in errors)]
     work.destination.remove(bad)
@@ -334,12 +268,14 @@ def _make_durable(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult
 
 
 def _prove_on_destination(
-    destination: Host, results: Sequence[CopyResult]
+    work: _Work, results: Sequence[CopyResult]
 ) -> dict[HostPath, AirGapError]:
-    """Have the destination read the files that it wrote; return errors by path."""
+    """Have another machine read the files that it wrote; return errors by path."""
+    if work.destination is None or not work.is_remote:
+        return {}
     sent = {_beside(r): r.digests for r in results if r.written and r.digests is not None}
     errors: dict[HostPath, AirGapError] = {}
-    for answer in destination.hash_files(list(sent)):
+    for answer in work.destination.hash_files(list(sent)):
         if not isinstance(answer, FileHash):
             errors[answer[0]] = answer[1]
             sent.pop(answer[0], None)

@@ -37,7 +37,8 @@ from tasks.bundle.manifest import Entry, compare_sorted, read_entries
 from tasks.bundle.opened_bundle import open_bundle
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.bundle.verify import looks_complete
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.copy_item import CopyItem
+from tasks.content.transfer import copy_files
 from tasks.errors import AirGapError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath

@@ -10,7 +10,7 @@ from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup
-from tasks.hosts.ssh_address import parse_ssh_address
+from tasks.hosts.ssh_address import CIPHERS, Cipher, parse_ssh_address
 from tasks.hosts.waiting import Patience
 
 LOCAL = "local"
@@ -28,6 +28,7 @@ class HostAddress:
         powershell: The interpreter for our scripts, with its own arguments.
         scripts_dir: Folder on the host in which the site has installed our scripts.
         patience: Time limits and retries of the connection.
+        ciphers: Ciphers that are offered to the server, the preferred one first.
     """
 
     address: str
@@ -37,6 +38,7 @@ class HostAddress:
     powershell: tuple[str, ...] = ("powershell.exe",)
     scripts_dir: str | None = None
     patience: Patience = field(default_factory=Patience)
+    ciphers: tuple[Cipher, ...] = CIPHERS
 
 
 def open_host(address: HostAddress) -> Host:
@@ -65,5 +67,7 @@ def _open_ssh(address: HostAddress, setup: ScriptSetup) -> Host:
     target = parse_ssh_address(address.address)
     if address.known_hosts is None:
         raise UsageError(reason=f"server {target} needs server.known_hosts: pinned host keys")
-    access = SshAccess(target, address.known_hosts, address.identity_file, address.patience)
+    access = SshAccess(
+        target, address.known_hosts, address.identity_file, address.patience, address.ciphers
+    )
     return SshHost(access, address.platform, setup)

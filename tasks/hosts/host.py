@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from tasks.errors import AirGapError
 from tasks.hosts.paths import HostPath, Platform
@@ -114,6 +114,31 @@ class Readable(Protocol):
 
     def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
         """Yield a file's bytes in order. A view is valid only until the next view is requested."""
+
+
+@runtime_checkable
+class FilesInFlight(Protocol):
+    """A host whose files each wait for answers, so that many are read and written at a time."""
+
+    def read_files(
+        self, files: Iterable[tuple[HostPath, int]]
+    ) -> Iterator[tuple[int, bytes | AirGapError]]:
+        """Read small files whole, and yield each with its place in ``files``, in any order.
+
+        Of a file that is longer than its limit in bytes, one byte more than the limit is read.
+
+        Raises:
+            ConnectionLostError: The connection broke at every try.
+        """
+
+    def write_files(
+        self, files: Iterable[tuple[HostPath, bytes]]
+    ) -> Iterator[tuple[int, AirGapError | None]]:
+        """Create or replace small files, and yield how each ended, in any order. Not durable yet.
+
+        Raises:
+            ConnectionLostError: The connection broke at every try.
+        """
 
 
 class Host(Readable, Protocol):

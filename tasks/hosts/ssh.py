@@ -22,9 +22,11 @@ from tasks.hosts.host import (
 )
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
+from tasks.hosts.ssh_batches import SshBatches
 from tasks.hosts.ssh_commands import SshCommands
 from tasks.hosts.ssh_connection import SshConnection
 from tasks.hosts.ssh_files import SshFiles
+from tasks.hosts.ssh_guard import FolderGuard
 from tasks.hosts.ssh_login import SshAccess
 from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
@@ -45,7 +47,9 @@ class SshHost:
         self._scripts = scripts
         self._connection = SshConnection(access)
         self._commands = SshCommands(self._connection, platform)
-        self._files = SshFiles(self._connection, platform)
+        self._guard = FolderGuard(platform)
+        self._files = SshFiles(self._connection, platform, self._guard)
+        self._batches = SshBatches(self._connection, platform, self._guard, self._files)
         self._lock = threading.Lock()
         self._temporary_folder: HostPath | None = None
         self._requests = count(1)
@@ -141,6 +145,12 @@ class SshHost:
         """Yield a file's bytes; continue at the same byte after the connection broke."""
         return self._files.read(path, offset=offset)
 
+    def read_files(
+        self, files: Iterable[tuple[HostPath, int]]
+    ) -> Iterator[tuple[int, bytes | AirGapError]]:
+        """Read small files whole, many at a time."""
+        return self._batches.read_files(files)
+
     def hash_files(
         self, paths: Sequence[HostPath]
     ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
@@ -173,6 +183,12 @@ class SshHost:
         """Create or replace a file; continue at the same byte after the connection broke."""
         return self._files.write(path, chunks)
 
+    def write_files(
+        self, files: Iterable[tuple[HostPath, bytes]]
+    ) -> Iterator[tuple[int, AirGapError | None]]:
+        """Create or replace small files, many at a time."""
+        return self._batches.write_files(files)
+
     def create(self, path: HostPath, content: bytes) -> bool:
         """Create a small durable file unless the name exists."""
         created = self._files.create(path, content)
@@ -193,7 +209,7 @@ class SshHost:
         else:
             self._files.make_folder(path, mode=0o700)
             self._prove_private(path)
-        self._files.guard(path)
+        self._guard.guard(path)
 
     def _prove_private(self, path: HostPath) -> None:
         attributes = self._files.attributes(path)
@@ -219,17 +235,14 @@ class SshHost:
         """Make the bytes of files durable; many files on POSIX by flushing their volumes."""
         if self._is_windows or len(paths) < GROUP_FROM_FILES:
             return self._flush_each(paths)
-        names: dict[HostPath, set[str]] = {}
-        for folder in dict.fromkeys(path.parent for path in paths):
-            entries = self.list_folder(folder)
-            names[folder] = {entry.name for entry in entries if entry.kind == "file"}
-        existing = [path for path in paths if path.name in names[path.parent]]
-        if not self._sync(["-f"], list(names)):
+        stats = self._batches.stat_files(paths)
+        existing = [path for path in paths if _is_file(stats.get(path))]
+        if not self._sync(["-f"], list(dict.fromkeys(path.parent for path in existing))):
             return self._flush_each(paths)
-        missing = [path for path in paths if path.name not in names[path.parent]]
         failed = (
             (path, HostFileError(operation="flush", path=path, reason="no such plain file"))
-            for path in missing
+            for path in paths
+            if not _is_file(stats.get(path))
         )
         return Outcome(tuple(existing), tuple(failed))
 
@@ -238,7 +251,7 @@ class SshHost:
 
         On Windows without a flush over SFTP, ``rename`` flushes.
         """
-        outcome = self._files.flush(paths)
+        outcome = self._batches.flush(paths)
         if self._files.can_flush or self._is_windows or not outcome.ok:
             return outcome
         if self._sync([], list(outcome.ok)):
@@ -255,8 +268,11 @@ class SshHost:
         if self._is_windows:
             return
         unique = list(dict.fromkeys(folders))
+        stats = self._batches.stat_files(unique)
         for folder in unique:
-            if self.stat(folder) is None:
+            if isinstance(fault := stats.get(folder), AirGapError):
+                raise fault
+            if fault is None:
                 raise HostFileError(operation="flush folder", path=folder, reason="it is not there")
         options = ["-f"] if len(unique) >= GROUP_FROM_FILES else []
         if not (self._sync(options, unique) or self._sync([], [])):
@@ -281,11 +297,11 @@ class SshHost:
         # The script also flushes the files that it renames.
         if self._is_windows and (inherit or not self._files.can_flush):
             return windows_scripts.place_files(self, self._scripts, moves, inherit=inherit)
-        return self._files.rename(moves, inherit=inherit)
+        return self._batches.rename(moves, inherit=inherit)
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
         """Remove files or empty folders."""
-        return self._files.remove(paths)
+        return self._batches.remove(paths)
 
     def remove_tree(self, folder: HostPath) -> None:
         """Remove a folder with its contents; links are removed, not followed."""
@@ -319,3 +335,7 @@ class SshHost:
             with contextlib.suppress(AirGapError):
                 self.remove_tree(folder)
         self._connection.close()
+
+
+def _is_file(stat_or_fault: FileStat | AirGapError | None) -> bool:
+    return isinstance(stat_or_fault, FileStat) and stat_or_fault.kind == "file"

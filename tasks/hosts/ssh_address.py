@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import urlsplit
 
 from tasks.errors import UsageError
 
 _DEFAULT_PORT = 22
+
+# Those that OpenSSH offers by default and that we can speak.
+Cipher = Literal[
+    "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes192-ctr", "aes128-ctr"
+]
+# Processors with AES instructions encrypt with the first several times as fast as with AES-CTR.
+CIPHERS: tuple[Cipher, ...] = (
+    "aes128-gcm@openssh.com",
+    "aes256-gcm@openssh.com",
+    "aes256-ctr",
+    "aes128-ctr",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,12 @@ from tasks.errors import (
     ConnectionStalledError,
 )
 from tasks.hosts.ssh_login import ConnectionBrokenError, Link, SshAccess, connect, translate_errors
-from tasks.hosts.ssh_sftp import SftpChannel
+from tasks.hosts.ssh_paramiko import (
+    RECEIVE_PACKET_BYTES,
+    RECEIVE_WINDOW_BYTES,
+    receive_packets,
+)
+from tasks.hosts.ssh_sftp import SftpChannel, SftpStatusError
 from tasks.hosts.waiting import Watch, retry, watched
 from tasks.logs import log
 
@@ -171,11 +176,12 @@ class SshConnection:
             if self._idle:
                 return self._idle.pop()
         with self.answered(transport, "a file session"):
-            session = self.open_session(transport)
+            session = self.open_session(transport, RECEIVE_WINDOW_BYTES, RECEIVE_PACKET_BYTES)
             try:
                 session.settimeout(self.access.patience.answer_seconds)
+                pipe = receive_packets(session)  # before the server sends anything
                 session.invoke_subsystem("sftp")
-                sftp = SftpChannel(session)
+                sftp = SftpChannel(session, pipe)
                 sftp.read_limits()
             except BaseException:
                 close_quietly(session)  # an open session counts against the server's limit
@@ -211,9 +217,12 @@ class SshConnection:
                 raise ConnectionBrokenError("no answer in time", stalled=link) from error
             raise
 
-    def open_session(self, link: Link) -> paramiko.Channel:
+    def open_session(
+        self, link: Link, window_bytes: int | None = None, packet_bytes: int | None = None
+    ) -> paramiko.Channel:
         """Open a session within ``answered``, whose limit must expire before paramiko's own."""
-        return link.open_session(timeout=2 * self.access.patience.answer_seconds)
+        limit_seconds = 2 * self.access.patience.answer_seconds
+        return link.open_session(window_bytes, packet_bytes, timeout=limit_seconds)
 
     def require_answer(self, link: Link) -> None:
         """Check that an idle connection still answers.
@@ -268,6 +277,12 @@ class Channel:
         except ConnectionBrokenError:
             self.discard()
             raise
+
+    def try_once(self, action: Callable[[SftpChannel], object]) -> None:
+        """Carry out an action on the present channel; ignore its errors, do not repeat it."""
+        if self._sftp is not None:
+            with contextlib.suppress(ConnectionBrokenError, SftpStatusError):
+                self._try(action)
 
     def discard(self) -> None:
         """Close the channel, because answers to abandoned requests are still on their way."""

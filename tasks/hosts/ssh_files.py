@@ -1,98 +1,54 @@
-"""Names and single files over SFTP, without following links.
-
-SFTP cannot open a file without following a link, so names are checked before: the name itself
-every time, its parent folder every 30 seconds. In folders that only administrators can write to,
-nobody can use the time between check and use.
-"""
+"""Names and single files over SFTP, without following links. Many files: ``ssh_batches``."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import secrets
 import stat
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Literal, TypeVar
 
 import paramiko
 
-from tasks.errors import AirGapError, ConnectionLostError, DiskFullError, HostFileError
-from tasks.hosts.host import FileStat, Item, Outcome
+from tasks.errors import AirGapError, DiskFullError, HostFileError
+from tasks.hosts.host import FileStat
 from tasks.hosts.os_errors import SHARING_DELAYS_SECONDS, require_listable
 from tasks.hosts.paths import HostPath, Platform
 from tasks.hosts.ssh_connection import SshConnection
-from tasks.hosts.ssh_sftp import FAILURE, OP_UNSUPPORTED, SftpChannel, SftpStatusError
+from tasks.hosts.ssh_guard import FolderGuard
+from tasks.hosts.ssh_sftp import (
+    CHANGE,
+    FAILURE,
+    OP_UNSUPPORTED,
+    PERMISSION_DENIED,
+    READ,
+    Exchange,
+    SftpChannel,
+    SftpStatusError,
+    flush,
+    lstat,
+    read_whole,
+    write_whole,
+)
 from tasks.hosts.ssh_transfer import WINDOW_BYTES, read_file, write_file
 from tasks.hosts.waiting import retry
-from tasks.refusals import FolderUnsafeError
 
 Result = TypeVar("Result")
 
 _LOOK_AGAIN_SECONDS = 30.0
 _LARGEST_BYTES = (1 << 63) - 1  # the largest size in SQLite; the protocol allows more
 _MOST_REMEMBERED = 4_096
-_BATCH_THREADS = 4
-_THREADS_FROM = 16
 
 
 class SshFiles:
     """File calls of an SSH host. For many threads."""
 
-    def __init__(self, connection: SshConnection, platform: Platform) -> None:
+    def __init__(self, connection: SshConnection, platform: Platform, guard: FolderGuard) -> None:
         self._connection = connection
         self._platform = platform
-        self._checked_at: dict[str, float] = {}
-        self._guarded: set[str] = set()
+        self._guard = guard
         self.can_flush = True  # until the server says that it does not offer it
-
-    # --- guarding ------------------------------------------------------------------------------
-
-    def guard(self, folder: HostPath) -> None:
-        """From now on check every folder between this folder and any path used below it."""
-        self._guarded.add(folder.text)
-
-    def _look(self, sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
-        """Return the attributes of a path; None if nothing is there.
-
-        Raises:
-            FolderUnsafeError: The path or its parent folder is a link.
-        """
-        for folder in self._chain(path.parent):
-            self._look_at_folder(sftp, folder)
-        attributes = _lstat(sftp, path)
-        if attributes is not None and _is_link(attributes):
-            raise _link_error(path)
-        return attributes
-
-    def _chain(self, folder: HostPath) -> list[HostPath]:
-        separator = "\\" if self._platform is Platform.WINDOWS else "/"
-        chain = [folder]
-        roots = [root for root in self._guarded if folder.text.startswith(root + separator)]
-        while roots and chain[-1].text not in roots:
-            chain.append(chain[-1].parent)
-        return chain[::-1]
-
-    def _look_at_folder(self, sftp: SftpChannel, folder: HostPath) -> None:
-        now = time.monotonic()
-        if now - self._checked_at.get(folder.text, -_LOOK_AGAIN_SECONDS) < _LOOK_AGAIN_SECONDS:
-            return
-        attributes = _lstat(sftp, folder)
-        if attributes is not None and _is_link(attributes):
-            raise _link_error(folder)
-        if attributes is not None:
-            if len(self._checked_at) >= _MOST_REMEMBERED:
-                self._checked_at.clear()
-            self._checked_at[folder.text] = now
-
-    def _refuse_link(self, path: HostPath) -> Callable[[SftpChannel], None]:
-        def check(sftp: SftpChannel) -> None:
-            attributes = self._look(sftp, path)
-            if attributes is not None and not stat.S_ISREG(attributes.st_mode or stat.S_IFREG):
-                raise HostFileError(operation="open", path=path, reason="it is not a plain file")
-
-        return check
 
     # --- calls ---------------------------------------------------------------------------------
 
@@ -103,16 +59,24 @@ class SshFiles:
         with self._faults(operation, path), self._connection.channel() as channel:
             return channel.call(lambda sftp: self._retry_sharing(action, sftp))
 
+    def _carry_out(
+        self, operation: str, path: HostPath, begin: Callable[[], Exchange[Result]]
+    ) -> Result:
+        """Carry out an exchange on a channel, and translate its errors into ours."""
+        return self.call(operation, path, lambda sftp: sftp.carry_out(begin()))
+
     def _retry_sharing(self, action: Callable[[SftpChannel], Result], sftp: SftpChannel) -> Result:
         """Repeat a refused action on Windows, where a virus scanner may have the file open."""
-        is_windows = self._platform is Platform.WINDOWS
         return retry(
             lambda: action(sftp),
-            delays_seconds=SHARING_DELAYS_SECONDS if is_windows else (),
-            passes=lambda error: (
-                isinstance(error, SftpStatusError) and error.code in (FAILURE, FAILURE - 1)
-            ),
+            delays_seconds=self.sharing_delays_seconds,
+            passes=may_be_sharing,
         )
+
+    @property
+    def sharing_delays_seconds(self) -> tuple[float, ...]:
+        """Pauses before an action that was refused on Windows is tried again."""
+        return tuple(SHARING_DELAYS_SECONDS) if self._platform is Platform.WINDOWS else ()
 
     @contextlib.contextmanager
     def _faults(self, operation: str, path: HostPath) -> Iterator[None]:
@@ -124,42 +88,36 @@ class SshFiles:
 
     def stat(self, path: HostPath) -> FileStat | None:
         """Return the stat of a path; None if nothing is there."""
-        attributes = self.call("stat", path, lambda sftp: self._look_at_link(sftp, path))
-        return None if attributes is None else _file_stat(path.name, attributes)
-
-    def _look_at_link(self, sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
-        """Return the attributes of a path, which may be a link; None if nothing is there."""
-        for folder in self._chain(path.parent):
-            self._look_at_folder(sftp, folder)
-        return _lstat(sftp, path)
+        attributes = self._carry_out("stat", path, lambda: self._guard.look_at_link(path))
+        return None if attributes is None else file_stat(path.name, attributes)
 
     def list_folder(self, folder: HostPath, *, must_exist: bool) -> list[FileStat]:
         """List one folder; a missing one is empty unless it must exist."""
 
         def action(sftp: SftpChannel) -> list[FileStat]:
-            if self._look(sftp, folder) is None and not must_exist:
+            if sftp.carry_out(self._guard.look(folder)) is None and not must_exist:
                 return []
             entries = sftp.listdir_attr(folder.sftp)
             require_listable(folder, len(entries))
-            return [_file_stat(str(entry.filename), entry) for entry in entries]
+            return [file_stat(str(entry.filename), entry) for entry in entries]
 
         return self.call("list", folder, action)
 
     def read(self, path: HostPath, *, offset: int) -> Iterator[memoryview]:
         """Yield a file's bytes from an offset."""
+        check = partial(self._guard.look_at_file, path)
         with self._faults("read", path):
-            yield from read_file(
-                self._connection, path.sftp, offset=offset, check=self._refuse_link(path)
-            )
+            yield from read_file(self._connection, path.sftp, offset=offset, check=check)
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
         """Create or replace a file with the given bytes."""
         try:
-            return write_file(self._connection, path.sftp, chunks, check=self._refuse_link(path))
+            check = partial(self._guard.look_at_file, path)
+            return write_file(self._connection, path.sftp, chunks, check=check)
         except SftpStatusError as error:
-            raise self._write_fault(path, error) from error
+            raise self.write_fault(path, error) from error
 
-    def _write_fault(self, path: HostPath, error: SftpStatusError) -> AirGapError:
+    def write_fault(self, path: HostPath, error: SftpStatusError) -> AirGapError:
         """Return the error for a failed write.
 
         SFTP has no status for a full disk, so the free space decides.
@@ -199,14 +157,14 @@ class SshFiles:
         def action(sftp: SftpChannel) -> bool:
             nonlocal tries
             tries += 1
-            if self._look_at_link(sftp, path) is not None:
-                return tries > 1 and _content(sftp, path) == content
+            if sftp.carry_out(self._guard.look_at_link(path)) is not None:
+                return tries > 1 and _content(sftp, path, len(content)) == content
             self._put(sftp, temporary, content)
             try:
                 sftp.rename(temporary.sftp, path.sftp)  # refuses a name that exists
             except SftpStatusError:
                 _drop(sftp, temporary)
-                if _lstat(sftp, path) is None:
+                if sftp.carry_out(lstat(path.sftp)) is None:
                     raise
                 return False
             return True
@@ -217,13 +175,16 @@ class SshFiles:
         """Create a folder and its parents; an existing folder is accepted."""
 
         def action(sftp: SftpChannel) -> bool:
-            attributes = self._look(sftp, path)
+            attributes = sftp.carry_out(self._guard.look(path))
             if attributes is None:
-                if path.parent != path and _lstat(sftp, path.parent) is None:
-                    return False
-                with contextlib.suppress(SftpStatusError):  # it may just have been made elsewhere
+                try:
                     sftp.mkdir(path.sftp, mode)
-                attributes = self._look(sftp, path)
+                except SftpStatusError:
+                    if path.parent != path and sftp.carry_out(lstat(path.parent.sftp)) is None:
+                        return False
+                    attributes = sftp.carry_out(self._guard.look(path))  # just made elsewhere?
+                else:
+                    return True
             if attributes is None or not stat.S_ISDIR(attributes.st_mode or 0):
                 raise HostFileError(
                     operation="make folder", path=path, reason="it cannot be made, or is a file"
@@ -236,7 +197,7 @@ class SshFiles:
 
     def attributes(self, path: HostPath) -> paramiko.SFTPAttributes | None:
         """Return owner and mode of a path; a link is refused."""
-        return self.call("stat", path, lambda sftp: self._look(sftp, path))
+        return self._carry_out("stat", path, lambda: self._guard.look(path))
 
     def real_path(self, path: HostPath) -> str:
         """Return the server's own form of a path, with links resolved."""
@@ -247,120 +208,33 @@ class SshFiles:
         with self._connection.channel() as channel:
             return channel.call(lambda sftp: str(sftp.normalize(".")))
 
-    # --- batches -------------------------------------------------------------------------------
-
-    def flush(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Make files durable one by one; if ``can_flush`` is False afterwards, none is durable."""
-        mode = "r+" if self._platform is Platform.WINDOWS else "r"
-
-        def flush_one(path: HostPath) -> None:
-            def action(sftp: SftpChannel) -> None:
-                self._refuse_link(path)(sftp)
-                with sftp.open(path.sftp, mode) as file:
-                    self._flush_open(sftp, file)
-
-            self.call("flush", path, action)
-
-        return self.batch(paths, flush_one)
-
-    def _flush_open(self, sftp: SftpChannel, file: paramiko.SFTPFile) -> None:
-        if self.can_flush and not sftp.flush(file):
-            self.can_flush = False
+    @property
+    def flush_flags(self) -> int:
+        """Flags to open a file with before it is flushed: Windows flushes only for a writer."""
+        return CHANGE if self._platform is Platform.WINDOWS else READ
 
     def _put(self, sftp: SftpChannel, path: HostPath, content: bytes) -> None:
-        with sftp.open(path.sftp, "w") as file:
-            file.write(content)
-            self._flush_open(sftp, file)
+        block_bytes = sftp.limits.write_bytes
+        sftp.carry_out(write_whole(path.sftp, content, block_bytes=block_bytes))
+        if not sftp.carry_out(flush(path.sftp, self.flush_flags)):
+            self.can_flush = False
 
-    def rename(
-        self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool
-    ) -> Outcome[tuple[HostPath, HostPath]]:
-        """Rename files, replacing files with the new names."""
-        return self.batch(moves, lambda move: self._rename(*move, inherit=inherit))
 
-    def _rename(self, source: HostPath, target: HostPath, *, inherit: bool) -> None:
-        tries = 0
+def may_be_sharing(error: Exception) -> bool:
+    """Return True for a refusal that may be another program's use of the file."""
+    return isinstance(error, SftpStatusError) and error.code in (FAILURE, PERMISSION_DENIED)
 
-        def action(sftp: SftpChannel) -> None:
-            nonlocal tries
-            tries += 1
-            if inherit:
-                self._take_permissions(sftp, source, target)
-            self._look_at_folder(sftp, source.parent)
-            self._look_at_folder(sftp, target.parent)
-            try:
-                sftp.posix_rename(source.sftp, target.sftp)
-            except SftpStatusError:
-                # The answer to an earlier try may have been lost with its connection.
-                done = tries > 1 and _lstat(sftp, source) is None and _lstat(sftp, target)
-                if not done:
-                    raise
 
-        self.call("rename", source, action)
-
-    def _take_permissions(self, sftp: SftpChannel, source: HostPath, target: HostPath) -> None:
-        folder, file = _lstat(sftp, target.parent), _lstat(sftp, source)
-        if folder is not None and file is not None and stat.S_ISREG(file.st_mode or 0):
-            sftp.chmod(source.sftp, stat.S_IMODE(folder.st_mode or 0o755) & 0o666)
-
-    def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
-        """Remove files or empty folders."""
-        return self.batch(paths, self._remove)
-
-    def _remove(self, path: HostPath) -> None:
-        def action(sftp: SftpChannel) -> None:
-            attributes = self._look_at_link(sftp, path)
-            if attributes is None:
-                return
-            is_folder = stat.S_ISDIR(attributes.st_mode or 0)
-            if self._platform is Platform.WINDOWS and _is_link(attributes):
-                with contextlib.suppress(SftpStatusError):  # a junction is removed like a folder
-                    sftp.rmdir(path.sftp)
-                    return
-            try:
-                sftp.rmdir(path.sftp) if is_folder else sftp.remove(path.sftp)
-            except SftpStatusError:
-                if _lstat(sftp, path) is not None:
-                    raise
-
-        self.call("remove", path, action)
-
-    def batch(self, items: Sequence[Item], action: Callable[[Item], None]) -> Outcome[Item]:
-        """Carry out an action for each item, on several channels if there are many items."""
-
-        def attempt(item: Item) -> AirGapError | None:
-            try:
-                action(item)
-            except ConnectionLostError:
-                raise
-            except AirGapError as error:
-                return error
-            return None
-
-        if len(items) < _THREADS_FROM:
-            faults = [attempt(item) for item in items]
-        else:
-            with ThreadPoolExecutor(_BATCH_THREADS) as pool:
-                faults = list(pool.map(attempt, items))
-        pairs = list(zip(items, faults, strict=True))
-        return Outcome(
-            tuple(item for item, fault in pairs if fault is None),
-            tuple((item, fault) for item, fault in pairs if fault is not None),
+def _content(sftp: SftpChannel, path: HostPath, limit_bytes: int) -> bytes:
+    blocks = sftp.carry_out(
+        read_whole(
+            path.sftp,
+            size_bytes=limit_bytes + 1,
+            limit_bytes=limit_bytes,
+            block_bytes=sftp.limits.read_bytes,
         )
-
-
-def _lstat(sftp: SftpChannel, path: HostPath) -> paramiko.SFTPAttributes | None:
-    try:
-        return sftp.lstat(path.sftp)
-    except SftpStatusError as error:
-        if error.errno == errno.ENOENT:
-            return None
-        raise
-
-
-def _content(sftp: SftpChannel, path: HostPath) -> bytes:
-    with sftp.open(path.sftp, "r") as file:
-        return file.read()
+    )
+    return b"".join(blocks)
 
 
 def _drop(sftp: SftpChannel, path: HostPath) -> None:
@@ -368,15 +242,8 @@ def _drop(sftp: SftpChannel, path: HostPath) -> None:
         sftp.remove(path.sftp)
 
 
-def _is_link(attributes: paramiko.SFTPAttributes) -> bool:
-    return stat.S_ISLNK(attributes.st_mode or 0)
-
-
-def _link_error(path: HostPath) -> FolderUnsafeError:
-    return FolderUnsafeError(path=path, reason="it is a link, which we do not follow")
-
-
-def _file_stat(name: str, attributes: paramiko.SFTPAttributes) -> FileStat:
+def file_stat(name: str, attributes: paramiko.SFTPAttributes) -> FileStat:
+    """Return the stat for a name and its attributes."""
     mode = attributes.st_mode or 0
     kind: Literal["file", "folder", "other"] = "other"
     if stat.S_ISREG(mode):

@@ -13,31 +13,60 @@ from pathlib import Path
 import paramiko
 
 from tasks.errors import ConnectionLostError, PathMissingError, UsageError
-from tasks.hosts.ssh_address import SshTarget
+from tasks.hosts.ssh_address import CIPHERS, Cipher, SshTarget
 from tasks.hosts.ssh_identity import load_identity
 from tasks.hosts.ssh_known_hosts import PinnedKey, fingerprint, known_hosts_line, pinned_keys
+from tasks.hosts.ssh_paramiko import packetizer_class
 from tasks.hosts.ssh_sftp import SftpStatusError
 from tasks.hosts.waiting import Patience
 from tasks.refusals import HostKeyError
 
 KEEP_ALIVE_SECONDS = 15
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes128-ctr")
+_READ_AHEAD_BYTES = 512 * 1_024
 
 # paramiko would log errors that we raise anyway.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
 class _HeardSocket:
-    """A socket that remembers when it last received anything."""
+    """A socket that remembers when it last received anything, and reads ahead.
+
+    paramiko asks for each SSH packet in two small steps, and copies what it has at each further
+    one. So all that has arrived is read at once, and a packet is given whole if it is there.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self.heard_at = time.monotonic()
         self._sock = sock
+        self._buffer = memoryview(bytearray(_READ_AHEAD_BYTES))
+        self._start = self._end = 0  # of the bytes in the buffer that nobody has taken
 
     def recv(self, size_bytes: int) -> bytes:
-        block = self._sock.recv(size_bytes)
+        """Return as many bytes as were asked for, or fewer if the rest is late.
+
+        Only paramiko's own thread reads.
+        """
+        parts: list[memoryview | bytes] = []
+        missing = size_bytes
+        while missing:
+            if self._start == self._end:
+                try:
+                    self._read_ahead()
+                except TimeoutError:
+                    if parts:
+                        break
+                    raise
+                if self._start == self._end:
+                    break
+            part = self._buffer[self._start : min(self._end, self._start + missing)]
+            self._start += len(part)
+            missing -= len(part)
+            parts.append(bytes(part) if missing else part)
+        return b"".join(parts)
+
+    def _read_ahead(self) -> None:
+        self._start, self._end = 0, self._sock.recv_into(self._buffer)
         self.heard_at = time.monotonic()
-        return block
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._sock, name)
@@ -48,7 +77,10 @@ class Link(paramiko.Transport):
 
     def __init__(self, sock: socket.socket) -> None:
         self._heard = _HeardSocket(sock)
-        super().__init__(self._heard)  # type: ignore[arg-type]  # socket-like, which it allows
+        super().__init__(
+            self._heard,  # type: ignore[arg-type]  # socket-like, which it allows
+            packetizer_class=packetizer_class(),
+        )
 
     def close_if_silent(self, limit_seconds: float) -> bool:
         """Close the connection if nothing was received for so long; a slow line is not silent."""
@@ -78,12 +110,14 @@ class SshAccess:
         known_hosts: The file of pinned host keys.
         identity_file: The private key; None: the keys of the SSH agent.
         patience: Time limits and retries.
+        ciphers: Ciphers that are offered to the server, the preferred one first.
     """
 
     target: SshTarget
     known_hosts: Path
     identity_file: Path | None = None
     patience: Patience = field(default_factory=Patience)
+    ciphers: tuple[Cipher, ...] = CIPHERS
 
 
 @contextmanager
@@ -121,7 +155,7 @@ def connect(access: SshAccess) -> Link:
         raise ConnectionBrokenError(f"cannot connect: {error}") from error
     try:
         with translate_errors(transport):
-            _greet(transport, pinned, access.patience.connect_seconds)
+            _greet(transport, access, pinned)
             host_key = transport.get_remote_server_key()
         _prove_host_key(access, host_key, pinned)
         _log_in(access, transport)
@@ -132,13 +166,12 @@ def connect(access: SshAccess) -> Link:
     return transport
 
 
-def _greet(
-    transport: paramiko.Transport, pinned: tuple[PinnedKey, ...], limit_seconds: float
-) -> None:
+def _greet(transport: paramiko.Transport, access: SshAccess, pinned: tuple[PinnedKey, ...]) -> None:
+    limit_seconds = access.patience.connect_seconds
     transport.banner_timeout = transport.auth_timeout = limit_seconds
     transport.channel_timeout = limit_seconds
     options = transport.get_security_options()
-    options.ciphers = tuple(name for name in _CIPHERS if name in options.ciphers)
+    options.ciphers = tuple(name for name in access.ciphers if name in options.ciphers)
     # Prefer the pinned kinds, so that a server with keys of several kinds shows a pinned key.
     kinds = {key.kind for key in pinned if not key.revoked}
     if "ssh-rsa" in kinds:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from tasks.checks.facts.configuration import Configuration
 from tasks.checks.facts.gathered import Facts
+from tasks.checks.facts.own import Own
 from tasks.checks.finding import Finding
 from tasks.checks.judgement import Judgement
-from tasks.reports.model import Cell, Column, Section
+from tasks.quantities import moment
+from tasks.reports.model import Cell, CellKind, Column, Fact, Section
 
 _RESULTS = {"in order": "in order", "found": "see the findings", "unknown": "not known from here"}
 
@@ -50,8 +52,8 @@ def _sentence(finding: Finding) -> str:
 
 
 def check_sections(facts: Facts, judgement: Judgement) -> list[Section]:
-    """Tables of the configuration and of what was examined."""
-    sections = [_examined_section(facts, judgement)]
+    """Tables of the configuration, of this side, and of what was examined."""
+    sections = [_own_section(facts.own), _examined_section(facts, judgement)]
     if facts.configuration is not None:
         sections.insert(0, _configuration_section(facts.configuration))
     return sections
@@ -88,6 +90,28 @@ def _configuration_rows(configuration: Configuration) -> Iterator[tuple[Cell, ..
     for name, value in configuration:
         shown = "not known" if value is None else str(value)
         yield _NAMES.get(name) or name.title().replace("_", ""), shown or "(empty)"
+
+
+def _own_section(own: Own) -> Section:
+    """Facts of this side: keys, bundles, medium, folders."""
+    folder, medium = own.content_folder, own.medium
+    values: list[tuple[str, Cell, CellKind]] = [
+        ("Fingerprint of this side's key", own.fingerprint, "text"),
+        ("Fingerprints of the trusted keys", ", ".join(own.trusted), "text"),
+        ("Newest bundle", own.newest_bundle_name or "none", "text"),
+        ("Made", None if own.newest_bundle is None else moment(own.newest_bundle), "text"),
+        ("Content folder", None if folder is None else folder.path, "text"),
+        ("Medium", None if medium is None else medium.path, "text"),
+        ("Room on the medium", None if medium is None else medium.free_bytes, "bytes"),
+    ]
+    return Section(
+        key="this-side",
+        title="This side",
+        note="Compare the fingerprints with the other side over the telephone.",
+        facts=tuple(
+            Fact(label=label, value=value, kind=kind) for label, value, kind in values if value
+        ),
+    )
 
 
 _NAMES = {"mu_url": "MUUrl", "get_content_from_mu": "GetContentFromMU"}

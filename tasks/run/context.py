@@ -266,6 +266,7 @@ def _address(site: Site) -> HostAddress:
         platform=server.platform,
         identity_file=server.identity_file,
         known_hosts=server.known_hosts,
+        ciphers=server.ciphers,
         powershell=server.powershell,
         scripts_dir=server.scripts_dir,
     )

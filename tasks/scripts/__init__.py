@@ -35,7 +35,7 @@ class AnswerLimits:
 
 
 _OWN_LIMITS = {
-    # A line for each event, and for each 64 KiB of the log.
+    # A line for each event, and for each 32 KiB of the log.
     "read-server": AnswerLimits(size_bytes=16 * 1_048_576, own_lines=2_000),
     # A line for each group, approval, approved update and decline of a server.
     "read-approvals": AnswerLimits(own_lines=700_000),
@@ -57,6 +57,12 @@ class Script:
     def file_name(self) -> str:
         """The file's name, for example ``read-server.ps1``."""
         return f"{self.name}.ps1"
+
+
+def script_names() -> tuple[str, ...]:
+    """Return the names of all scripts that ship with the product."""
+    scripts = (path.name for path in files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".ps1") for name in scripts if name.endswith(".ps1")))
 
 
 @cache

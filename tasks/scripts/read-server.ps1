@@ -1,6 +1,7 @@
 # Says what a WSUS server is, how it is set and how it stands. Changes nothing.
 #
-# Reads   {"kind":"settings","since":"2031-05-01T03:00:00Z"|null,"topics":["log", ...]}
+# Reads   {"kind":"settings","since":"2031-05-01T03:00:00Z"|null,"topics":["log", ...],
+#          "content_work_dir":our folder for content|null}
 # Writes  {"kind":"server", ...} (see Write-Server), for each topic that is asked for its line or
 #         lines, then {"kind":"end"}. The topics, and what each reads, stand at the end of this file.
 #         With topics, a part that cannot be read is {"kind":"unknown","topic","reason"}; without,
@@ -52,7 +53,20 @@ function Get-Volume([string]$Path) {
         }
     } catch { return $null }
     if ($null -eq $best) { return $null }
-    return @{ free_bytes = [long]$best.FreeSpace; file_system = [string]$best.FileSystem }
+    return $best
+}
+
+function Get-Room([string]$Path) {
+    $volume = Get-Volume $Path
+    if ($null -eq $volume) { return $null }
+    return @{ free_bytes = [long]$volume.FreeSpace; file_system = [string]$volume.FileSystem }
+}
+
+function Get-VolumeName([string]$Path) {
+    if ([string]::IsNullOrEmpty($Path)) { return $null }
+    $volume = Get-Volume $Path
+    if ($null -eq $volume) { return $null }
+    return [string]$volume.Name
 }
 
 function Get-ServiceStatus {
@@ -93,7 +107,7 @@ function Write-Server {
         all_languages = [bool]$script:config.AllUpdateLanguagesEnabled
         languages = $languages.ToArray()
         content_dir = [string]$script:config.LocalContentCachePath
-        content_volume = Get-Volume ([string]$script:config.LocalContentCachePath)
+        content_volume = Get-Room ([string]$script:config.LocalContentCachePath)
         update_count = [int]$script:server.GetUpdateCount()
         declined_count = [int](Get-CountInScope 'Declined')
         approved_count = [int](Get-CountInScope 'LatestRevisionApproved, HasStaleUpdateApprovals')
@@ -184,6 +198,8 @@ function Get-PolicyByGroup {
 }
 
 function Write-Machine {
+    $content = $null
+    if ($null -ne $script:config) { $content = Get-VolumeName ([string]$script:config.LocalContentCachePath) }
     Write-Line ([ordered]@{
         kind = 'machine'
         clock = Format-Time ([DateTime]::UtcNow)
@@ -192,45 +208,195 @@ function Write-Machine {
         language_mode = $ExecutionContext.SessionState.LanguageMode.ToString()
         execution_policy = Get-PolicyByGroup
         service_status = Get-ServiceStatus
+        work_volume = Get-VolumeName ([string]$settings.content_work_dir)
+        content_volume = $content
     })
 }
 
-# The folder of SoftwareDistribution.log: what WSUS says, else the one that its set-up makes.
-function Find-Log {
+# A value of the registry: 'not set' if the value or its key is not there, null if it cannot be read.
+function Get-RegistryValue([string]$Path, [string]$Name) {
+    try {
+        if (-not (Test-Path -LiteralPath $Path)) { return 'not set' }
+        $property = (Get-ItemProperty -LiteralPath $Path -ErrorAction Stop).PSObject.Properties[$Name]
+        if ($null -eq $property) { return 'not set' }
+        return $property.Value
+    } catch { return $null }
+}
+
+function Write-Tls {
+    $policy = 'HKLM:\SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002'
+    $framework = 'HKLM:\SOFTWARE\Microsoft\.NETFramework\v4.0.30319'
+    $framework32 = 'HKLM:\SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319'
+    Write-Line ([ordered]@{
+        kind = 'tls'
+        cipher_suite_policy = Get-RegistryValue $policy 'Functions'
+        strong_crypto = Get-RegistryValue $framework 'SchUseStrongCrypto'
+        strong_crypto_32 = Get-RegistryValue $framework32 'SchUseStrongCrypto'
+        system_default_tls_versions = Get-RegistryValue $framework 'SystemDefaultTlsVersions'
+        system_default_tls_versions_32 = Get-RegistryValue $framework32 'SystemDefaultTlsVersions'
+    })
+}
+
+# Context only: WSUS has a proxy of its own.
+function Write-WinHttp {
+    $text = [string]::Join("`n", @(& netsh.exe winhttp show proxy))
+    if ($text.Length -gt 8192) { $text = $text.Substring(0, 8192) }
+    Write-Line ([ordered]@{ kind = 'winhttp'; text = $text.Trim() })
+}
+
+# The log and those that were rolled over, newest first, in the folder that WSUS names or set-up made.
+function Find-Logs {
     $folders = New-Object Collections.Generic.List[string]
     if ($null -ne $script:config) { $folders.Add([string]$script:config.LogFilePath) }
     $folders.Add([IO.Path]::Combine([string]$env:ProgramFiles, 'Update Services', 'LogFiles'))
     foreach ($folder in $folders) {
-        if ([string]::IsNullOrEmpty($folder)) { continue }
-        $path = [IO.Path]::Combine($folder, 'SoftwareDistribution.log')
-        if ([IO.File]::Exists($path)) { return $path }
+        if ([string]::IsNullOrEmpty($folder) -or -not [IO.Directory]::Exists($folder)) { continue }
+        $logs = @(Get-ChildItem -LiteralPath $folder -Filter 'SoftwareDistribution*' | Where-Object {
+            $_.Name -match '^SoftwareDistribution.*\.(log|old|bak)(\.\w+)?$' } | Sort-Object -Property LastWriteTimeUtc -Descending)
+        if ($logs.Count -gt 0) { return $logs }
     }
     throw "SoftwareDistribution.log lies in none of: $($folders -join ', ')"
 }
 
-# Reads the log from its end. One character stands for one byte, so that the encoding is found later.
-function Write-Log {
-    $path = Find-Log
+# What is looked for: entries of the levels Error and Warning, and words that mean something in any
+# entry. The text of a match, without ids and long numbers, tells entries of one kind from others.
+$logWords = '[ \t](?:Error|Warning)[ \t]+\S+[ \t]+\S+[ \t]+[^\r\n]{0,48}' +
+    '|SCHANNEL[^\r\n]{0,80}|Exception[^\r\n]{0,60}|[Ff]ailed[^\r\n]{0,60}|deleted|does not exist|Process Start Time' +
+    '|EventId=(?!(?:36[136]|38[1249]|1[0-3]\d\d0),)\d{3,5},[^\r\n]{0,60}'
+$logBlock = 32768
+$logLimit = 2147483648
+$logEntry = 4096
+$logRoom = 786432
+$logKinds = 4000
+$logNoise = 500
+
+# Reads one log from its end and keeps what it says, until a start of the service or a limit.
+function Read-LogFile([string]$Path) {
     $share = [IO.FileShare]'ReadWrite, Delete'
-    $stream = New-Object IO.FileStream($path, [IO.FileMode]'Open', [IO.FileAccess]'Read', $share)
+    $stream = New-Object IO.FileStream($Path, [IO.FileMode]'Open', [IO.FileAccess]'Read', $share, 1)
     try {
-        $size = $stream.Length
-        $count = [int][Math]::Min($size, 524288)
-        [void]$stream.Seek(-$count, [IO.SeekOrigin]'End')
-        $bytes = New-Object byte[] $count
-        $done = 0
-        while ($done -lt $count) {
-            $read = $stream.Read($bytes, $done, $count - $done)
-            if ($read -le 0) { break }
-            $done += $read
+        $encoding = Get-LogEncoding $stream
+        $buffer = New-Object byte[] 1048576
+        $carry = ''
+        $end = $stream.Length
+        while ($end -gt 0 -and -not $script:logDone) {
+            $count = [int][Math]::Min($end, 1048576)
+            $end -= $count
+            [void]$stream.Seek($end, [IO.SeekOrigin]'Begin')
+            $got = 0
+            while ($got -lt $count) {
+                $read = $stream.Read($buffer, $got, $count - $got)
+                if ($read -le 0) { break }
+                $got += $read
+            }
+            for ($to = $got; $to -gt 0 -and -not $script:logDone; $to -= $logBlock) {
+                $from = [Math]::Max(0, $to - $logBlock)
+                $text = $encoding.GetString($buffer, $from, $to - $from) + $carry
+                $script:logRead += $to - $from
+                $head = 0
+                if ($end + $from -gt 0) {
+                    # The rest of an entry that began earlier is read together with its beginning.
+                    $first = $logHead.Match($text)
+                    if ($first.Success) { $head = $first.Index } else { $head = $text.Length }
+                }
+                $carry = $text.Substring(0, [Math]::Min($head, $logBlock))
+                Add-LogBlock $text $head
+                if ($script:logRead -ge $logLimit) { $script:logDone = $true }
+            }
         }
     } finally { $stream.Close() }
-    Write-Line ([ordered]@{ kind = 'log'; path = $path; size_bytes = $size; read_bytes = $done })
-    $latin = [Text.Encoding]::GetEncoding(28591)
-    for ($start = 0; $start -lt $done; $start += 65536) {
-        $length = [Math]::Min(65536, $done - $start)
-        Write-Line ([ordered]@{ kind = 'log'; text = $latin.GetString($bytes, $start, $length) })
+}
+
+# Latin-1 gives one character for each byte: which of the narrow encodings it is, is found later.
+function Get-LogEncoding([IO.FileStream]$Stream) {
+    $start = New-Object byte[] 4096
+    $count = $Stream.Read($start, 0, 4096)
+    $zeros = 0
+    for ($i = 1; $i -lt $count; $i += 2) { if ($start[$i] -eq 0) { $zeros++ } }
+    if (4 * $zeros -ge $count -and $count -gt 1) {
+        $script:logForm = 'utf-16'
+        return [Text.Encoding]::Unicode
     }
+    return [Text.Encoding]::GetEncoding(28591)
+}
+
+# Keeps the newest entry of each kind of a block; blocks come newest first.
+function Add-LogBlock([string]$Text, [int]$Head) {
+    $match = $logTelling.Match($Text, $Head)
+    if (-not $match.Success) { return }
+    $matches_ = New-Object Collections.Generic.List[object]
+    while ($match.Success) { $matches_.Add($match); $match = $match.NextMatch() }
+    $entries = New-Object Collections.Generic.List[string]
+    $taken = -1
+    for ($i = $matches_.Count - 1; $i -ge 0; $i--) {
+        $match = $matches_[$i]
+        if ($match.Value.StartsWith('EventId=501,', [StringComparison]::Ordinal)) { $script:logDone = $true }
+        $kind = $match.Value -replace '[0-9a-fA-F-]{12,}|\d{6,}', ''
+        if ($script:logSeen.ContainsKey($kind)) {
+            $script:logSeen[$kind]++
+            if ($script:logSeen[$kind] -eq $logNoise) { Hide-LogKind $match.Value }
+            continue
+        }
+        if ($script:logSeen.Count -ge $logKinds) { continue }
+        $script:logSeen[$kind] = 1
+        $start = Find-EntryStart $Text $match.Index $Head
+        if ($start -eq $taken) { continue }
+        $taken = $start
+        $next = $logHead.Match($Text, $match.Index + $match.Length)
+        $end = $Text.Length
+        if ($next.Success) { $end = $next.Index }
+        $entry = $Text.Substring($start, [Math]::Min($end - $start, $logEntry)).TrimEnd()
+        $size = (ConvertTo-Json -InputObject $entry -Compress).Length
+        if ($script:logSize + $size -gt $logRoom) { $script:logFull = $true; $script:logDone = $true; break }
+        $script:logSize += $size
+        $entries.Add($entry)
+    }
+    $entries.Reverse()
+    if ($entries.Count -gt 0) { $script:logTaken.Push($entries) }
+}
+
+# Looks no more for a kind that fills the log: a million of its entries would take minutes.
+function Hide-LogKind([string]$Value) {
+    if ($script:logHidden.Count -ge 100) { return }
+    $script:logHidden.Add(([regex]::Escape($Value) -replace '[0-9a-fA-F-]{12,}|\d+', '[0-9a-fA-F-]+'))
+    $words = '(?!' + ($script:logHidden -join '|') + ')(?:' + $logWords + ')'
+    $script:logTelling = New-Object Text.RegularExpressions.Regex($words, $logOptions)
+}
+
+function Find-EntryStart([string]$Text, [int]$Index, [int]$Head) {
+    $start = $Index
+    while ($start -gt $Head) {
+        $start = $Text.LastIndexOf([char]10, $start - 1) + 1
+        if ($start -le $Head -or $logHead.Match($Text, $start, [Math]::Min(24, $Text.Length - $start)).Success) { break }
+    }
+    return [Math]::Max($start, $Head)
+}
+
+function Write-Log {
+    $logs = @(Find-Logs)
+    foreach ($log in $logs) {
+        Read-LogFile $log.FullName
+        if ($script:logDone) { break }
+    }
+    Write-Line ([ordered]@{
+        kind = 'log'
+        path = $logs[0].FullName
+        size_bytes = [long]$logs[0].Length
+        read_bytes = $script:logRead
+        encoding = $script:logForm
+        is_full = $script:logFull
+    })
+    $piece = New-Object Text.StringBuilder
+    foreach ($entries in $script:logTaken) {
+        foreach ($entry in $entries) {
+            [void]$piece.Append($entry).Append("`n")
+            if ($piece.Length -ge 32768) {
+                Write-Line ([ordered]@{ kind = 'log'; text = $piece.ToString() })
+                $piece.Length = 0
+            }
+        }
+    }
+    if ($piece.Length -gt 0) { Write-Line ([ordered]@{ kind = 'log'; text = $piece.ToString() }) }
 }
 
 # The newest events of WSUS in the Application log that say that something does not work.
@@ -261,11 +427,24 @@ $reader.Close()
 $server = $null
 $config = $null
 $subscription = $null
+$logHead = New-Object Text.RegularExpressions.Regex('^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d', [Text.RegularExpressions.RegexOptions]'Multiline, CultureInvariant')
+$logOptions = [Text.RegularExpressions.RegexOptions]'Compiled, CultureInvariant'
+$logTelling = New-Object Text.RegularExpressions.Regex($logWords, $logOptions)
+$logRead = [long]0
+$logSize = 0
+$logDone = $false
+$logFull = $false
+$logForm = 'latin-1'
+$logSeen = New-Object 'Collections.Generic.Dictionary[string,int]'
+$logHidden = New-Object Collections.Generic.List[string]
+$logTaken = New-Object Collections.Generic.Stack[object]
 
 $parts = [ordered]@{
     configuration = { Write-Configuration }
     synchronisation = { Write-Synchronisation }
     machine = { Write-Machine }
+    tls = { Write-Tls }
+    winhttp = { Write-WinHttp }
     log = { Write-Log }
     events = { Write-Events }
 }

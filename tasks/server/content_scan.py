@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.content.content_listing import ContentListing
+from tasks.content.copy_item import CopyItem
 from tasks.content.scan import ContentFile, scan
-from tasks.content.transfer import CopyItem, copy_files
+from tasks.content.transfer import copy_files
 from tasks.metadata.server import ServerFacts
 from tasks.run.context import RunContext
 

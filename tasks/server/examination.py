@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from tasks.bundle.header import StagingFacts
 from tasks.checks.facts.gathered import DISCONNECTED_TOPICS, STAGING_TOPICS, Facts
+from tasks.checks.facts.machine import Machine
 from tasks.checks.facts.own import ContentFolder, Medium, Own
+from tasks.errors import AirGapError, PathMissingError, ScriptFailedError
 from tasks.hosts.host import Host
+from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
+from tasks.ledger.imports import Imports
 from tasks.metadata.server import ServerFacts
 from tasks.names import Side
+from tasks.refusals import ScriptDigestError
 from tasks.run.context import RunContext
+from tasks.run.keys import signing_key, site_trust
+from tasks.run.stored_documents import read_header_copy
+from tasks.scripts import Script, load_script, script_names
 from tasks.server import queries
+from tasks.server.mark import mark_problem
+from tasks.server.running_wsusutil import find_running
 from tasks.site.settings import Site
+
+_SHORT_SECONDS = 120.0
+_LANGUAGE_MODE = "$ExecutionContext.SessionState.LanguageMode"
 
 
 def examine_server(run: RunContext) -> Facts:
@@ -25,10 +39,81 @@ def examine_server(run: RunContext) -> Facts:
     Raises:
         ScriptFailedError: The script gave no answer at all.
     """
+    wrong_scripts = _wrong_scripts(run.server, run.site)
+    answer = _answer(run, wrong_scripts)
+    facts = gather(run, answer)
+    own = facts.own.model_copy(
+        update={
+            "mark_problem": mark_problem(run),
+            "at_work": _at_work(run),
+            "wrong_scripts": wrong_scripts,
+            "staging": _newest_staging(run.imports),
+        }
+    )
+    return facts.model_copy(update={"own": own})
+
+
+def _answer(run: RunContext, wrong_scripts: Sequence[str] | None) -> queries.ServerAnswer:
+    """Ask the server; scripts that are not ours, or a restricted PowerShell, are answers too."""
     # Our own folder need not exist there yet; this one is removed when the host is closed.
     folder = run.server.request_folder()
-    answer = queries.read_topics(run, topics=topics_for(run.site.side), folder=folder)
-    return gather(run, answer)
+    try:
+        return queries.read_topics(run, topics=topics_for(run.site.side), folder=folder)
+    except (ScriptDigestError, PathMissingError) as error:
+        if not wrong_scripts:
+            raise
+        return _nothing_but(error.message)
+    except ScriptFailedError as error:
+        mode = _language_mode(run.server, run.site.server.powershell)
+        if mode in (None, "FullLanguage"):
+            raise
+        return _nothing_but(error.message, machine=Machine(language_mode=mode))
+
+
+def _nothing_but(reason: str, **topics: object) -> queries.ServerAnswer:
+    return queries.ServerAnswer(None, {**topics, "unknown": {"server": reason}})
+
+
+def _language_mode(server: Host, powershell: Sequence[str]) -> str | None:
+    """Ask PowerShell for its language mode, in words that every mode lets pass."""
+    words = (*powershell, "-NoProfile", "-NonInteractive", "-Command", _LANGUAGE_MODE)
+    try:
+        answer = server.run(words, timeout_seconds=_SHORT_SECONDS).stdout.strip()
+    except AirGapError:
+        return None
+    return answer if answer.endswith("Language") and answer.isalpha() else None
+
+
+def _wrong_scripts(server: Host, site: Site) -> tuple[str, ...] | None:
+    """Compare the scripts that the site installed with ours; None if it installs none."""
+    if site.server.scripts_dir is None:
+        return None
+    folder = server.path(site.server.scripts_dir)
+    scripts = map(load_script, script_names())
+    return tuple(script.file_name for script in scripts if not _is_ours(server, folder, script))
+
+
+def _is_ours(server: Host, folder: HostPath, script: Script) -> bool:
+    path = folder.joined(script.file_name)
+    stat = server.stat(path)
+    if stat is None or stat.size_bytes != len(script.content):
+        return False
+    return b"".join(bytes(view) for view in server.read(path)) == script.content
+
+
+def _at_work(run: RunContext) -> tuple[str, ...] | None:
+    try:
+        running = find_running(run, folder=run.server.request_folder())
+    except AirGapError:
+        return None
+    return tuple(process.sentence for process in running)
+
+
+def _newest_staging(imports: Imports) -> StagingFacts | None:
+    """The staging server as the newest finished import knew it, from our copy of its header."""
+    newest = imports.newest_done()
+    header = read_header_copy(newest.folder) if newest else None
+    return header.server if header else None
 
 
 def examine_for_crossing(run: RunContext, *, staging: StagingFacts | None) -> Facts:
@@ -86,14 +171,24 @@ def _own(run: RunContext, server: ServerFacts | None, *, staging: StagingFacts |
         newest, name = imported.created, f"bundle {imported.sequence}"
     return Own(
         max_quiet_days=site.trust.max_quiet_days,
+        max_sync_age_days=site.check.max_sync_age_days,
         newest_bundle=newest,
         newest_bundle_name=name,
         known_server_id=ledger.server_id(site.side),
         known_staging_id=ledger.server_id(Side.STAGING),
         content_folder=None if server is None else _content_folder(run.server, site, server),
         medium=_medium(site.media.path, is_written=site.side is Side.STAGING),
+        carried_bytes=_carried_bytes(run.exports),
+        fingerprint=signing_key(site).public.fingerprint,
+        trusted=tuple(key.fingerprint for key in site_trust(site).keys),
         staging=staging,
     )
+
+
+def _carried_bytes(exports: Exports) -> int | None:
+    newest = exports.newest_sealed()
+    header = read_header_copy(newest.folder) if newest else None
+    return header.counts.carried_bytes if header else None
 
 
 def _content_folder(server: Host, site: Site, facts: ServerFacts) -> ContentFolder:

@@ -11,16 +11,21 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.bundle.header import ChainId, Header, SequenceNumber
+from tasks.checks.facts.own import MarkProblem
 from tasks.content.fields import Blake3Field
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
 from tasks.ledger.imports import Imports
-from tasks.names import SiteName
+from tasks.names import Side, SiteName
 from tasks.refusals import ChainError, ServerUnfitError
 from tasks.run.context import RunContext
 
 _LIMIT_BYTES = 10_000
+_SET_BACK = (
+    "Find out which of the two was restored from a backup. A restored server gets the newest "
+    "bundle again; a lost state folder is restored from its own backup."
+)
 
 
 class Mark(BaseModel):
@@ -61,20 +66,48 @@ def highest_marked(run: RunContext) -> int:
 
 
 def compare_mark(run: RunContext) -> None:
-    """Compare the mark with the ledger of the disconnected side.
+    """Compare the mark with the ledger of the disconnected side; notice a server set back.
 
     Raises:
         ChainError: The mark is newer than the ledger, or of another chain or bundle.
         ServerUnfitError: The mark cannot be read.
     """
+    if sentence := _compare(run):
+        run.report.notice(sentence)
+
+
+def mark_problem(run: RunContext) -> MarkProblem | None:
+    """Compare the mark with the ledger of this side, for a check; None if they agree."""
+    try:
+        sentence = _compare(run) if run.site.side is Side.DISCONNECTED else _compare_staging(run)
+    except (ChainError, ServerUnfitError) as error:
+        return MarkProblem(sentence=error.message, next_step=error.next_step, is_refused=True)
+    if sentence is None:
+        return None
+    return MarkProblem(sentence=sentence, next_step=_SET_BACK, is_refused=False)
+
+
+def _compare_staging(run: RunContext) -> str | None:
+    newest, marked = run.exports.newest(), highest_marked(run)
+    sequence = newest.sequence if newest else 0
+    if marked <= sequence:
+        return None
+    return (
+        f"the server bears the mark of bundle {marked}, and this state folder knows bundles up to "
+        f"{sequence}: it seems to have been lost or set back"
+    )
+
+
+def _compare(run: RunContext) -> str | None:
+    """Compare on the disconnected side; gives a sentence if the server was set back."""
     mark, newest = _read(run), run.imports.newest()
     if mark is None:
         if newest is not None and newest.status == "done":
-            run.report.notice(
+            return (
                 f"the server bears no mark, and bundle {newest.sequence} was imported last: it "
                 "seems to have been set back"
             )
-        return
+        return None
     sequence = newest.sequence if newest else 0
     chain = run.ledger.chain
     if mark.sequence > sequence or (chain is not None and mark.chain != chain):
@@ -86,10 +119,11 @@ def compare_mark(run: RunContext) -> None:
         )
     _require_known(run.imports, mark)
     if newest is not None and newest.status == "done" and mark.sequence < sequence:
-        run.report.notice(
+        return (
             f"the server bears the mark of bundle {mark.sequence}, and bundle {sequence} was "
             "imported last: it seems to have been set back"
         )
+    return None
 
 
 def _require_known(imports: Imports, mark: Mark) -> None:

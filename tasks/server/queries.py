@@ -141,7 +141,12 @@ def read_topics(
         folder: Folder in which the script runs, as for ``run_query``.
     """
     moment = None if since is None else since.strftime(UTC_SECOND)
-    settings = {"since": moment, "topics": list(topics)}
+    disk = run.known_disk
+    settings = {
+        "since": moment,
+        "topics": list(topics),
+        "content_work_dir": None if disk is None else disk.root.text,
+    }
     server = None
     others = []
     with answer_errors("read-server"):

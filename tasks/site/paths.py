@@ -19,6 +19,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
+from tasks.hosts.ssh_address import Cipher
 
 Value = TypeVar("Value")
 
@@ -100,3 +101,6 @@ ServerCommand = Annotated[
     AfterValidator(_program),
 ]
 """A program of the server with its first arguments. On this machine it must exist."""
+
+Ciphers = Annotated[tuple[Cipher, ...], Field(strict=False), AfterValidator(_with_entries)]
+"""At least one cipher for SSH."""

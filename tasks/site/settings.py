@@ -16,9 +16,17 @@ from tasks.checks.finding import FindingSeverity
 from tasks.errors import UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
-from tasks.hosts.ssh_address import parse_ssh_address
+from tasks.hosts.ssh_address import CIPHERS, parse_ssh_address
 from tasks.names import Count, Mode, Side, SiteName
-from tasks.site.paths import LocalFile, LocalFiles, LocalPath, MountPath, ServerCommand, ServerPath
+from tasks.site.paths import (
+    Ciphers,
+    LocalFile,
+    LocalFiles,
+    LocalPath,
+    MountPath,
+    ServerCommand,
+    ServerPath,
+)
 from tasks.site.schedule import ScheduleSection
 
 
@@ -69,6 +77,7 @@ class ServerSection(Section):
     """``[server]``: the WSUS server of this side and the way to reach it.
 
     Attributes:
+        ciphers: Ciphers for SSH, the preferred one first; nothing below what OpenSSH offers.
         command_limit_hours: Time after which the report warns of a running wsusutil; it is never
             killed.
         script_limit_minutes: Longest time for one script on the server.
@@ -79,6 +88,7 @@ class ServerSection(Section):
     platform: Annotated[Platform, Field(strict=False)] = Platform.WINDOWS
     identity_file: LocalFile | None = None
     known_hosts: Annotated[LocalPath | None, AfterValidator(_pinned)] = None
+    ciphers: Ciphers = CIPHERS
     content_dir: ServerPath | None = None
     wsusutil: ServerCommand = (r"C:\Program Files\Update Services\Tools\WsusUtil.exe",)
     powershell: ServerCommand = ("powershell.exe",)
@@ -132,9 +142,10 @@ class GroupsSection(GroupRules, Section):
 
 
 class CheckSection(Section):
-    """``[check]``: the severity of a finding from which an export or import stops."""
+    """``[check]``: the severity of a finding from which an export or import stops, and limits."""
 
     stop_at: FindingSeverity = "failure"
+    max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
 class PrefectSection(Section):

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 # Modules of this folder that are no bench.
-SHARED = {"__main__", "frame", "trees", "whole_commands"}
+SHARED = {"__main__", "delay", "frame", "sftp_line", "trees", "whole_commands"}
 
 
 def names() -> list[str]:

@@ -60,11 +60,25 @@ LINES: dict[str, dict[str, Any]] = {
         "language_mode": "FullLanguage",
         "execution_policy": "Undefined",
         "service_status": "Running",
+        "work_volume": "D:\\",
+        "content_volume": "d:\\",
     },
+    "tls": {
+        "cipher_suite_policy": "not set",
+        "strong_crypto": 1,
+        "strong_crypto_32": 1,
+        "system_default_tls_versions": "not set",
+        "system_default_tls_versions_32": "not set",
+    },
+    "winhttp": {"text": "Direct access (no proxy server)."},
 }
 _LOG = {"path": r"C:\LogFiles\SoftwareDistribution.log", "size_bytes": 9, "read_bytes": 9}
 OWN: dict[str, Any] = {
+    "fingerprint": "1f",
+    "trusted": ("2e",),
+    "at_work": (),
     "max_quiet_days": 45,
+    "max_sync_age_days": 7,
     "content_folder": {"path": "D:\\WsusContent", "named_by": "server", "problem": None},
     "medium": {"path": "/media", "is_there": True, "is_writable": True, "free_bytes": 10**12},
 }

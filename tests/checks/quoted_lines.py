@@ -175,3 +175,11 @@ FAULTS = (
         level="Info",
     ),
 )
+
+
+def in_log(*messages: str, level: str = "Info") -> str:
+    """Messages as entries of SoftwareDistribution.log, a second apart."""
+    return "".join(
+        f"2031-05-01 03:50:{second:02d}.000 UTC\t{level}\tWsusService.7\tMethod\t{message}\r\n"
+        for second, message in enumerate(messages)
+    )

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tasks.content.copy_item import CopyItem, CopyResult
 from tasks.content.digest import digest_chunks
 from tasks.content.names import Blake3, ContentName
 from tasks.content.place import beside_of, content_path
 from tasks.content.scan import scan
-from tasks.content.transfer import BatchLimits, CopyItem, CopyResult, copy_files
+from tasks.content.transfer import BatchLimits, copy_files
 from tasks.errors import (
     AirGapError,
     ConnectionLostError,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +20,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.e2e.kill_trials import Range, _put_back, _Running, prepare
+from tests.e2e.forked_commands import Command
+from tests.e2e.kill_trials import Range, prepare, put_back
 from tests.e2e.killing import Ended, observe
 
 Point = str | float
@@ -60,9 +60,9 @@ def server_of(command: int) -> psutil.Process | None:
     return None
 
 
-def kill_server(command: subprocess.Popen[str], killed: set[int]) -> None:
+def kill_server(command: Command, killed: set[int]) -> None:
     """Kill a command's server as soon as it has one that was not killed before."""
-    while command.poll() is None:
+    while not command.is_over:
         server = server_of(command.pid)
         if server is not None and server.pid not in killed:
             killed.add(server.pid)
@@ -84,7 +84,7 @@ def run_killing(where: Range, points: Sequence[Point]) -> tuple[Ended, int]:
     """
     reports = where.made.folder / where.words[0] / "state" / "reports"
     before = set(reports.glob("*"))
-    running = _Running.start(where.made, where.words)
+    running = Command.start(where.made, where.words)
 
     def is_reached(point: Point) -> bool:
         if isinstance(point, float):
@@ -96,22 +96,22 @@ def run_killing(where: Range, points: Sequence[Point]) -> tuple[Ended, int]:
 
     killed: set[int] = set()
     for point in points:
-        while not is_reached(point) and running.process.poll() is None:
+        while not is_reached(point) and not running.is_over:
             time.sleep(0.002)
-        kill_server(running.process, killed)
-    return running.finish(where.made.folder.parent / "stdout"), len(killed)
+        kill_server(running, killed)
+    return running.finish(), len(killed)
 
 
 def trial(where: Range, *points: Point) -> Trial:
     """Kill the server at each point, and compare the command's end with an undisturbed one."""
-    _put_back(where.copy, where.made.folder)
+    put_back(where.copy, where.made.folder)
     ended, kills = run_killing(where, points)
     differences = []
     last = ended
     if kills >= KILLS_TOO_MANY:
         differences += _unlike_a_lost_server(ended)
-        again = _Running.start(where.made, where.words)
-        last = again.finish(where.made.folder.parent / "stdout")
+        again = Command.start(where.made, where.words)
+        last = again.finish()
     outcome = observe(where.made.folder, last, where.reference)
     differences += where.reference.differences(outcome)
     return Trial(", ".join(map(str, points)), kills, ended, tuple(differences))
@@ -129,7 +129,7 @@ def trials(command: str, home: Path, *, seed: int) -> Iterator[Trial]:
     """All kills of one command."""
     draw = random.Random(f"{seed} {command}")
     (where,) = prepare(home, api_url=None, wanted={command})
-    points = [*(step for step, _ in where.steps), REPORT_BEGUN, REPORT_WRITTEN]
+    points = [*where.steps, REPORT_BEGUN, REPORT_WRITTEN]
     for point in points:
         yield trial(where, point)
     lasting: list[Point] = [0.0, draw.choice(points), REPORT_WRITTEN]

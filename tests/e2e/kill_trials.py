@@ -2,136 +2,92 @@
 
 from __future__ import annotations
 
-import json
-import os
-import queue
 import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import psutil
 
 from deploy.lab import pair
-from tests.e2e.killing import CALLS, Ended, Outcome, calls_of, observe
-from tests.support.labs import ROOT, Lab, make_lab
+from tests.e2e.forked_commands import Command
+from tests.e2e.killing import CALLS, Call, Ended, Outcome, calls_of, observe
+from tests.support.labs import Lab, make_lab
 
-Way = Literal["server", "command", "supervisor", "wsusutil", "script", "tree"]
+# ``tree`` is the command with all that it started, its own Prefect server included; ``work`` is the
+# same for a command that uses a server of the site.
+Way = Literal["server", "tree", "command", "work", "supervisor", "wsusutil", "script"]
+WAYS: tuple[Way, ...] = get_args(Way)
+LASTING: tuple[Way, ...] = ("server", "tree", "command", "work")
 STAGES = ("export", "import", "accept", "second export", "second import", "audit", "verify")
+_WITH_OWN_SERVER = ("server", "tree")
 _NEEDLES = {
     "server": "deploy.prefect_server.embedded_child",
     "supervisor": "wsus-airgap-job",
     "wsusutil": "deploy.lab.wsusutil",
     "script": "deploy.lab.powershell",
 }
-_SINGLE_WAYS: tuple[Way, ...] = ("command", "tree")
-_SERVER_WAYS: dict[str, tuple[Way, ...]] = {
-    "export": ("command", "tree", "supervisor", "wsusutil", "script"),
-    "import": ("command", "tree", "supervisor", "wsusutil", "script"),
-    "audit": ("command", "tree", "script"),
+_WAY_OF: dict[str, Way] = {"wsusutil": "wsusutil", "powershell": "script"}
+_PROGRAMS: dict[str, tuple[Way, ...]] = {
+    "export": ("supervisor", "wsusutil", "script"),
+    "import": ("supervisor", "wsusutil", "script"),
+    "audit": ("script",),
 }
-_STEP = re.compile(r"\d\d:\d\d:\d\d  ([A-Z][^,:.]+)")
 _RERUNS = 3
+_DRAWS = 8
 # How a program's launcher finds out what it was asked for.
 _VERBS = {"wsusutil": 'echo "$1"', "powershell": 'echo "$*" | grep -o "[a-z-]*[.]ps1"'}
 _NOTING = """#!/bin/sh
 name="{name}"
-echo "$name begins" >>"{log}"
+echo "$name begins $(date +%s.%N)" >>"{log}"
 {command}
 code=$?
-echo "$name $code" >>"{log}"
+echo "$name $code $(date +%s.%N)" >>"{log}"
 exit $code
 """
 _COMMAND_SECONDS = 300.0
 
 
-def ways_of(stage: str, *, embedded: bool) -> tuple[Way, ...]:
-    """What can be killed in a stage; without an embedded server only what has no server."""
-    ways = _SERVER_WAYS.get(stage.rpartition(" ")[2], _SINGLE_WAYS)
-    return (*ways, "server") if embedded else ways
+def command_of(stage: str) -> str:
+    """The command of a stage."""
+    return stage.rpartition(" ")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """So long after a step began; it may have ended by then where it is quicker this time."""
+    """So long after a step began, or after one of the lab's programs did, by its number."""
 
-    step: str
+    step: str | None
+    call: int | None
     delay_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One kill and the runs after it. ``within`` is the step that was under way, if any was hit."""
+    """One kill and the runs after it.
+
+    Attributes:
+        within: The step that was under way.
+        seconds: How long after the step, or the program, had begun.
+        reruns: How often the command was run again.
+        again: The lab's programs that ended well more often than in the undisturbed run.
+        differences: From the undisturbed run, in words.
+    """
 
     stage: str
     way: Way
-    instant: Instant
-    within: str | None
+    within: str
+    seconds: float
     reruns: int
+    again: dict[str, int]
     differences: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Running:
-    """A command under way, with what it says."""
-
-    process: subprocess.Popen[str]
-    began: float
-    lines: queue.SimpleQueue[tuple[float, str] | None]
-    stderr: list[str]
-
-    @classmethod
-    def start(cls, made: Lab, words: tuple[str, ...]) -> _Running:
-        side, *command = words
-        with (made.folder.parent / "stdout").open("w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "flows.command_line", *command,
-                 "--site", str(made.site_file(side)), "--json"],
-                cwd=made.folder / side,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )  # fmt: skip
-        running = cls(process, time.monotonic(), queue.SimpleQueue(), [])
-        threading.Thread(target=running._listen, daemon=True).start()
-        return running
-
-    def _listen(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as lines:
-            for line in lines:
-                self.stderr.append(line)
-                self.lines.put((time.monotonic() - self.began, line))
-        self.lines.put(None)
-
-    def steps(self) -> Iterator[tuple[float, str]]:
-        """Yield when each step begins, and at the end when the command says what comes next."""
-        while (entry := self.lines.get()) is not None:
-            seconds, line = entry
-            if line.startswith("next:"):
-                yield seconds, "end"
-            elif step := _step_of(line):
-                yield seconds, step
-
-    def finish(self, output: Path) -> Ended:
-        code = self.process.wait(_COMMAND_SECONDS)
-        text = output.read_text(encoding="utf-8").strip()
-        document = json.loads(text) if text and code >= 0 else None
-        return Ended(code, document, time.monotonic() - self.began, "".join(self.stderr))
 
 
 @dataclass(slots=True)
@@ -140,6 +96,9 @@ class Range:
 
     Attributes:
         steps: The steps of the undisturbed run and how long each took, in seconds.
+        calls: The lab's programs that it began, in order, and how long each took.
+        ended: How often each of them ended well.
+        api_url: The Prefect server of a command that has none of its own.
     """
 
     stage: str
@@ -147,49 +106,106 @@ class Range:
     copy: Path
     words: tuple[str, ...]
     reference: Outcome
-    steps: list[tuple[str, float]]
-    scripts: Counter[str]
+    steps: dict[str, float]
+    calls: list[tuple[str, float]]
+    ended: Counter[str]
+    api_url: str | None
 
-    def draw(self, draw: random.Random, step: str | None = None) -> Instant:
-        """Draw an instant evenly over the run from first to last step, or within one step."""
-        names, seconds = zip(*self.steps, strict=True)
-        name = step or draw.choices(names, weights=seconds)[0]
-        return Instant(name, draw.random() * dict(self.steps)[name])
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """What can be killed in the stage."""
+        return (*LASTING, *_PROGRAMS.get(command_of(self.stage), ()))
 
-    def trial(self, instant: Instant, way: Way) -> Trial:
-        """Kill at an instant, run again until it ends well, compare."""
-        _put_back(self.copy, self.made.folder)
-        running = _Running.start(self.made, self.words)
-        within = _kill(running, self.made.folder, instant, way)
-        output = self.made.folder.parent / "stdout"
-        ended = running.finish(output)
-        if within is None:
-            return Trial(self.stage, way, instant, None, 0, ())
+    def trial(self, draw: random.Random, way: Way, step: str | None = None) -> Trial:
+        """Kill at an instant drawn evenly, run again until it ends well, compare.
+
+        Args:
+            draw: Draws the instant: over the step, over the run from first to last step, or over
+                the time in which such a program worked.
+            way: What to kill.
+            step: Where the kill has to be. One that comes too late is drawn again.
+
+        Raises:
+            LookupError: No draw met such a process, within the step.
+        """
+        for _ in range(_DRAWS):
+            instant = self._draw(draw, way, step)
+            self._put_back(way)
+            before = _reports(self.made, self.words)
+            running = Command.start(self.made, self.words)
+            seconds = _kill(running, self.made.folder, way, instant)
+            if way not in _NEEDLES:  # what it said last may be under way to us
+                running.finish()
+            within = running.step
+            is_over = bool(_reports(self.made, self.words) - before)
+            if seconds is not None and within and not is_over and step in {None, within}:
+                return self._after(running, way, within, seconds)
+            if not running.is_over:
+                _strike(_victims(running, self.made.folder, "work"))
+            running.finish()
+        raise LookupError(f"no {way} was met within {step or 'any step'} of {self.stage}")
+
+    def _draw(self, draw: random.Random, way: Way, step: str | None) -> Instant:
+        if way in LASTING:
+            lengths = self.steps if step is None else {step: self.steps[step]}
+            (name,) = draw.choices([*lengths], weights=[*lengths.values()])
+            return Instant(name, None, draw.random() * lengths[name])
+        able = [
+            (number, length)
+            for number, (name, length) in enumerate(self.calls)
+            if way in {"supervisor", _WAY_OF[name.partition(" ")[0]]}
+        ]
+        ((number, length),) = draw.choices(able, weights=[length for _, length in able])
+        return Instant(None, number, draw.random() * length)
+
+    def _after(self, running: Command, way: Way, within: str, seconds: float) -> Trial:
+        """Run again until the command ends well, and compare with the undisturbed run."""
+        ended = running.finish()
         reruns, differences = 0, list(_unforeseen(ended))
         while ended.exit_code not in {0, 2} and reruns < _RERUNS:
             before = len(calls_of(self.made.folder))
-            ended = _Running.start(self.made, self.words).finish(output)
+            ended = Command.start(self.made, self.words).finish()
             reruns += 1
             differences += _unforeseen(ended)
-            differences += self._repeated(calls_of(self.made.folder)[before:])
+            begun = _counted(calls_of(self.made.folder)[before:], "begins")
+            more = begun - Counter(name for name, _ in self.calls)
+            differences += [f"run more often: {name}" for name in more]
         outcome = observe(self.made.folder, ended, self.reference)
         if way == "supervisor":  # an exit code that nobody took down is no result that stands
             outcome = replace(outcome, done=outcome.done & self.reference.done)
         differences += self.reference.differences(outcome)
         if outcome.exit_code != self.reference.exit_code:
             differences.append(ended.stderr[-2_000:])
-        return Trial(self.stage, way, instant, within, reruns, tuple(differences))
+        calls = calls_of(self.made.folder)[len(calls_of(self.copy)) :]
+        again = dict(_counted(calls, "0") - self.ended)
+        return Trial(self.stage, way, within, seconds, reruns, again, tuple(differences))
 
-    def _repeated(self, calls: list[tuple[str, str]]) -> list[str]:
-        """Name the scripts that one rerun ran more often than the undisturbed run did."""
-        ran = Counter(name for name, end in calls if end == "begins")
-        return [f"run more often: {name}" for name in ran - self.scripts]
+    def _put_back(self, way: Way) -> None:
+        put_back(self.copy, self.made.folder)
+        for side in pair.SIDES if self.api_url else ():
+            self.made.configure(side, "prefect", api_url=self.api_url)
+            if way in _WITH_OWN_SERVER:
+                site = self.made.site_file(side)
+                text = site.read_text(encoding="utf-8")
+                site.write_text(re.sub(r"(?m)^api_url = .*\n", "", text), encoding="utf-8")
 
 
-def _step_of(line: str) -> str | None:
-    """The step that a line on stderr begins; what a step found out has digits or a colon."""
-    match = _STEP.fullmatch(line.strip())
-    return match[1] if match else None
+def _counted(calls: list[Call], end: str) -> Counter[str]:
+    return Counter(call.name for call in calls if call.end == end)
+
+
+def _lengths(calls: list[Call]) -> list[tuple[str, float]]:
+    """The programs that were begun, in order, and how long each took, in seconds."""
+    return [
+        (call.name, next(end.at for end in calls[number + 1 :] if end.name == call.name) - call.at)
+        for number, call in enumerate(calls)
+        if call.end == "begins"
+    ]
+
+
+def _reports(made: Lab, words: tuple[str, ...]) -> set[Path]:
+    """The folders of reports of a command's side; a run makes its own after the last step."""
+    return {*(made.folder / words[0] / "state" / "reports").glob("*/")}
 
 
 def _unforeseen(ended: Ended) -> list[str]:
@@ -217,28 +233,48 @@ def prepare(home: Path, *, api_url: str | None, wanted: set[str]) -> list[Range]
         copy = home / f"copy-{stage.replace(' ', '-')}"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(folder, copy, symlinks=True)
-        running = _Running.start(made, words)
-        times = list(running.steps())
-        ended = running.finish(home / "stdout")
-        assert ended.exit_code in {0, 2}, ended.stderr
+        if stage == "second import":  # of a mirror: a person confirms its plan
+            refused = Command.start(made, words).finish()
+            assert refused.document is not None, refused.stderr
+            words = (*words, "--confirm", str(refused.document["plan_digest"]))
+            put_back(copy, folder)
+        ended, steps = _undisturbed(made, words)
         if stage == "import":
             receipt = str((ended.document or {})["receipt"])
         if stage in wanted:
+            calls = calls_of(folder)[len(calls_of(copy)) :]
+            well = _counted(calls, "0")
             outcome = observe(folder, ended)
-            scripts = Counter(n for n, end in calls_of(folder) if end == "begins") - Counter(
-                n for n, end in calls_of(copy) if end == "begins"
+            ranges.append(
+                Range(stage, made, copy, words, outcome, steps, _lengths(calls), well, api_url)
             )
-            steps = [(name, later - start) for (start, name), (later, _) in pairwise(times)]
-            ranges.append(Range(stage, made, copy, words, outcome, steps, scripts))
     return ranges
 
 
+def _undisturbed(made: Lab, words: tuple[str, ...]) -> tuple[Ended, dict[str, float]]:
+    """Run a command; gives its end, and how long each step took."""
+    before = _reports(made, words)
+    began = time.time()
+    running = Command.start(made, words)
+    begun = list(running.steps())
+    ended = running.finish()
+    assert ended.exit_code in {0, 2}, ended.stderr
+    (report,) = _reports(made, words) - before
+    over = min(path.stat().st_mtime for path in report.rglob("*")) - began
+    return ended, {
+        name: max(0.0, later - start)
+        for (start, name), (later, _) in pairwise([*begun, (over, "end")])
+    }
+
+
 def _words(stage: str, bundle: Path, receipt: str) -> tuple[str, ...]:
-    command = stage.rpartition(" ")[2]
+    command = command_of(stage)
     if command in {"import", "verify"}:
         return ("disconnected", command, str(bundle))
     if command == "accept":
         return ("staging", command, receipt)
+    if stage == "second export":
+        return ("staging", command, "--mode", "mirror")
     return ("disconnected" if command == "audit" else "staging", command)
 
 
@@ -255,22 +291,43 @@ def _log_calls(folder: Path, side: str) -> None:
         path.write_text(script, encoding="utf-8")
 
 
-def _kill(running: _Running, folder: Path, instant: Instant, way: Way) -> str | None:
-    """Wait for the instant and kill; gives the step, None when the last one was over by then."""
-    steps = running.steps()
-    if not any(name == instant.step for _, name in steps):
+def _kill(running: Command, folder: Path, way: Way, instant: Instant) -> float | None:
+    """Wait for the instant, and kill; None when there is nothing to kill.
+
+    Returns:
+        How long after the beginning of the step, or program, the kill was, in seconds.
+    """
+    victims: list[psutil.Process] = []
+    if instant.step is None:
+        begun = _begin_of_program(running, folder, instant)
+    else:
+        begun = None
+        for seconds, name in running.steps():
+            if way in LASTING and not victims:  # sought early, since that takes longer than a step
+                victims = _victims(running, folder, "server" if way == "server" else "command")
+            if name == instant.step:
+                begun = running.began + seconds
+                break
+    if begun is None:
         return None
-    due = time.monotonic() + instant.delay_seconds
-    while time.monotonic() < due:
-        time.sleep(min(0.01, max(0.0, due - time.monotonic())))
-    if way == "tree" and running.process.poll() is None:
-        running.process.send_signal(signal.SIGSTOP)  # finding the others takes longer than a step
-    while running.process.poll() is None and not any("next:" in line for line in running.stderr):
-        if _strike(_victims(running.process.pid, folder, way)):
-            return [step for line in running.stderr if (step := _step_of(line))][-1]
-        time.sleep(0.01)
-    if way == "tree" and running.process.poll() is None:
-        running.process.send_signal(signal.SIGCONT)
+    time.sleep(max(0.0, begun + instant.delay_seconds - time.monotonic()))
+    if way in {"tree", "work"}:
+        with suppress(psutil.NoSuchProcess):
+            victims[0].send_signal(signal.SIGSTOP)
+        victims = _victims(running, folder, way)
+    if not _strike(victims or _victims(running, folder, way)):
+        return None
+    return time.monotonic() - begun
+
+
+def _begin_of_program(running: Command, folder: Path, instant: Instant) -> float | None:
+    """Wait until that one of the lab's programs begins; by the monotonic clock."""
+    before = sum(call.end == "begins" for call in calls_of(folder))
+    while not running.is_over:
+        begun = [call for call in calls_of(folder) if call.end == "begins"][before:]
+        if instant.call is not None and len(begun) > instant.call:
+            return time.monotonic() - (time.time() - begun[instant.call].at)
+        time.sleep(0.005)
     return None
 
 
@@ -281,23 +338,30 @@ def _strike(victims: list[psutil.Process]) -> bool:
     return bool(victims)
 
 
-def _victims(command: int, folder: Path, way: Way) -> list[psutil.Process]:
-    """The processes to kill; all were started by the command, and name the lab's folder."""
-    if way == "command":
-        return [psutil.Process(command)]
+def _victims(running: Command, folder: Path, way: Way) -> list[psutil.Process]:
+    """The processes to kill: the command, and what it started, which names the lab's folder."""
+    with suppress(psutil.NoSuchProcess):
+        command = psutil.Process(running.pid)
+        if way not in _NEEDLES:
+            return [command, *(_working_in(folder) if way in {"tree", "work"} else ())]
+    return _working_in(folder, _NEEDLES.get(way, ""))
+
+
+def _working_in(folder: Path, needle: str = "") -> list[psutil.Process]:
+    """The processes whose command line names a lab's folder, and the needle."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         is_ours = any(f"{folder}/" in word or word == str(folder) for word in words)
-        if is_ours and (way == "tree" or _NEEDLES[way] in " ".join(words)):
+        if is_ours and needle in " ".join(words):
             found.append(process)
     return found
 
 
-def _put_back(copy: Path, folder: Path) -> None:
+def put_back(copy: Path, folder: Path) -> None:
     """Put a lab back as it was copied, with all times, once nothing works in it any more."""
     give_up = time.monotonic() + _COMMAND_SECONDS
-    while _victims(0, folder, "tree") and time.monotonic() < give_up:
+    while _working_in(folder) and time.monotonic() < give_up:
         time.sleep(0.05)
     shutil.rmtree(folder)
     shutil.copytree(copy, folder, symlinks=True)

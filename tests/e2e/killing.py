@@ -16,13 +16,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deploy import lab
 from deploy.lab import pair
 
 CALLS = "calls.log"
 _SETTLE_SECONDS = 30.0
+_CHANGING = ("wsusutil", "apply-approvals.ps1")
 
 # What differs between any two runs: the time in a run's or an attempt's name, and random digits.
 _RUN = re.compile(r"\d{8}T\d{6}Z")
@@ -44,13 +45,22 @@ class Ended:
     stderr: str = ""
 
 
+class Call(NamedTuple):
+    """A line in the log of the lab's programs: ``end`` is ``begins`` or the exit code."""
+
+    name: str
+    end: str
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """All that two runs are compared by.
 
     Attributes:
         sealed: Headers, manifests, approvals and receipts, apart from ids, digests of them, times.
-        done: How often each verb of wsusutil ended well, by the lab's own log.
+        done: How often each verb of wsusutil, and what applies decisions, ended well, by the lab's
+            own log. All else that is run on a server only asks, or may be said twice.
     """
 
     exit_code: int
@@ -112,16 +122,18 @@ def observe(folder: Path, ended: Ended, like: Outcome | None = None) -> Outcome:
         faults=_bundle_faults(folder / "disconnected" / "site.toml", folder / "media"),
         sealed=_sealed(folder),
         done=Counter(
-            name for name, end in calls_of(folder) if end == "0" and name.startswith("wsusutil")
+            name
+            for name, end, _ in calls_of(folder)
+            if end == "0" and any(program in name for program in _CHANGING)
         ),
     )
 
 
-def calls_of(folder: Path) -> list[tuple[str, str]]:
-    """What the lab's programs wrote of their own runs: name, and exit code or ``begins``."""
+def calls_of(folder: Path) -> list[Call]:
+    """What the lab's programs wrote of their own runs."""
     path = folder / CALLS
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [(line.rpartition(" ")[0], line.rpartition(" ")[2]) for line in lines]
+    return [Call(name, end, float(at)) for name, end, at in (line.rsplit(" ", 2) for line in lines)]
 
 
 def _sealed(folder: Path) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.kill_many import kill_many, table
+from tests.e2e.kill_trials import Way
 
-_WAYS = ("tree", "supervisor", "wsusutil")
+_WAYS: tuple[Way, ...] = ("work", "supervisor", "wsusutil")
 _STAGES = ("export", "import")
 
 
@@ -21,7 +22,7 @@ def test_what_is_killed_and_run_again_ends_as_an_undisturbed_run(
 ) -> None:
     times = len(_WAYS) * len(_STAGES)
     records = kill_many(
-        tmp_path, times=times, seed=11, api_url=shared_api, stages=_STAGES, ways=_WAYS
+        tmp_path, times=times, each=0, seed=11, api_url=shared_api, stages=_STAGES, ways=_WAYS
     )
     assert {(record["stage"], record["way"]) for record in records} == {
         (stage, way) for stage in _STAGES for way in _WAYS

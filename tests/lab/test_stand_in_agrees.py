@@ -108,7 +108,12 @@ def test_every_script_of_the_product_is_known() -> None:
 def test_a_server_reads_the_same(twins: Twins) -> None:
     for side in pair.SIDES:
         for since in (None, "2024-01-01T00:00:00Z", "2023-09-01T12:00:00.5Z"):
-            asked: dict[str, Any] = {"kind": "settings", "since": since, "topics": []}
+            asked: dict[str, Any] = {
+                "kind": "settings",
+                "since": since,
+                "topics": [],
+                "content_work_dir": None,
+            }
             first, end = twins.agree("read-server", [asked], side)
             assert first["kind"] == "server"
             assert end == {"kind": "end"}
@@ -116,6 +121,7 @@ def test_a_server_reads_the_same(twins: Twins) -> None:
 
 def test_every_topic_of_a_check_reads_the_same_whatever_is_wrong(twins: Twins) -> None:
     asked = {"kind": "settings", "since": None, "topics": list(STAGING_TOPICS)}
+    asked["content_work_dir"] = "LAB/staging/server/work"
     for on in (True, False):
         for name in KNOBS:
             lab.set_fault(twins.first, "staging", name, on=on)

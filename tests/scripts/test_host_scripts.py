@@ -38,7 +38,9 @@ def settings(**values: Any) -> dict[str, Any]:
 
 
 def test_a_server_says_what_it_is(side: Side) -> None:
-    (line,) = side.run("read-server", settings(since="2000-01-01T00:00:00Z", topics=[]))
+    (line,) = side.run(
+        "read-server", settings(since="2000-01-01T00:00:00Z", topics=[], content_work_dir=None)
+    )
     facts = ServerFacts.model_validate(line)
     assert line["kind"] == "server"
     assert facts.languages == tuple(sorted(facts.languages))
@@ -59,7 +61,7 @@ def test_what_is_set_on_a_server_is_what_is_read(lab: Path, side: Side, tmp_path
         "$c.UpstreamWsusServerName = 'obén'; $c.DownloadExpressPackages = $true; $c.Save()\n",
         side=other,
     )
-    (line,) = other.run("read-server", settings(since=None, topics=[]))
+    (line,) = other.run("read-server", settings(since=None, topics=[], content_work_dir=None))
     facts = ServerFacts.model_validate(line)
     assert (facts.is_replica, facts.upstream_server, facts.download_express) == (
         True,

@@ -56,6 +56,11 @@ def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_line
         ('name = "alpha"\n', "", "site.name: the key is missing"),
         ('side = "staging"', 'side = "stagin"',
          "site.side: expected 'staging' or 'disconnected', found 'stagin'; did you mean staging?"),
+        ("[media]", 'ciphers = ["3des-cbc"]\n[media]',
+         ("server.ciphers.0: expected 'aes128-gcm@openssh.com', 'aes256-gcm@openssh.com', "
+          "'aes256-ctr', 'aes192-ctr' or 'aes128-ctr', found '3des-cbc'")),
+        ("[media]", "ciphers = []\n[media]",
+         "server.ciphers: expected a list with at least one entry, found none"),
         ('path = "media"', "path = 3", "media.path: expected a path in quotes, found 3"),
         ("[media]", "[medias]", "medias: unknown key; did you mean media?"),
         ("[media]", "[medias]", "media: the table [media] is missing"),

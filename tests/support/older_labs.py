@@ -59,12 +59,13 @@ def unpack_lab(name: OlderLab, folder: Path, *, version: str = "0.1.0") -> Lab:
 def continue_lab(name: OlderLab, folder: Path, *, api_url: str) -> Lab:
     """Unpack a lab so that commands can go on in it.
 
-    They use the Prefect API that is named, and take bundles that are as old as the archive.
+    They use the Prefect API that is named, and take bundles and servers as old as the archive.
     """
     lab = unpack_lab(name, folder)
     for side in SIDES:
         lab.configure(side, "prefect", api_url=api_url)
-        lab.configure(side, "trust", max_bundle_age_days=100_000)
+        lab.configure(side, "trust", max_bundle_age_days=100_000, max_quiet_days=100_000)
+        lab.configure(side, "check", max_sync_age_days=100_000)
     return lab
 
 

@@ -7,7 +7,13 @@ changes, and how a synchronisation then fails, if it does.
 
 from __future__ import annotations
 
-from deploy.lab.knobs import machine, synchronisation
+from deploy.lab.knobs import endpoint, machine, proxy, synchronisation, tls
 from deploy.lab.knobs.knob import Knob
 
-KNOBS: dict[str, Knob] = {**machine.KNOBS, **synchronisation.KNOBS}
+KNOBS: dict[str, Knob] = {
+    **endpoint.KNOBS,
+    **machine.KNOBS,
+    **tls.KNOBS,
+    **proxy.KNOBS,
+    **synchronisation.KNOBS,
+}

@@ -32,6 +32,7 @@ class Knob:
         description: One line for ``lab fault --list``.
         settings: Values of settings while it is on, by name: properties of
             ``IUpdateServerConfiguration``, or settings of the machine (``rules.machine``).
+        restarts_service: True if the setting shows only after a start of WsusService.
         failure: How each synchronisation fails while it is on; None: it changes nothing for one.
             Turning the knob starts a synchronisation, so that the trouble shows at once.
     """
@@ -39,3 +40,4 @@ class Knob:
     description: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     failure: Failure | None = None
+    restarts_service: bool = False

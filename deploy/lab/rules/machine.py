@@ -18,6 +18,9 @@ DEFAULTS: dict[str, Any] = {
     "machine.is_administrator": True,
     # Server 2016, as the simulated WSUS is.
     "machine.windows_version": "10.0.14393",
+    # What `netsh winhttp show proxy` prints.
+    "machine.winhttp_proxy": "\nCurrent WinHTTP proxy settings:\n\n"
+    "    Direct access (no proxy server).\n",
     # Seconds by which the clock of the machine is ahead.
     "machine.clock_offset_seconds": 0,
     # The lines on SCHANNEL that the service writes into its log when it starts.

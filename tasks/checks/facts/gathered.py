@@ -12,7 +12,9 @@ from tasks.checks.facts.log import Events, Log
 from tasks.checks.facts.log_lines import read_events, read_log_lines
 from tasks.checks.facts.machine import Machine
 from tasks.checks.facts.own import Own
+from tasks.checks.facts.proxy import WinHttp
 from tasks.checks.facts.synchronisation import Synchronisation
+from tasks.checks.facts.tls import Tls
 from tasks.checks.facts.topic import Topic
 from tasks.metadata.server import ServerFacts
 from tasks.names import Side
@@ -22,8 +24,13 @@ TOPICS: Mapping[str, type[Topic]] = {
     "configuration": Configuration,
     "synchronisation": Synchronisation,
     "machine": Machine,
+    "tls": Tls,
+    "winhttp": WinHttp,
 }
-STAGING_TOPICS = ("configuration", "synchronisation", "machine", "log", "events")
+STAGING_TOPICS = (
+    *("configuration", "synchronisation", "machine", "tls", "winhttp"),
+    *("log", "events"),
+)
 DISCONNECTED_TOPICS = ("configuration", "synchronisation", "machine", "log", "events")
 """The topics that a whole check asks the script for, by side; no probe of a public name there."""
 
@@ -45,6 +52,8 @@ class Facts(Topic):
     configuration: Configuration | None = None
     synchronisation: Synchronisation | None = None
     machine: Machine | None = None
+    tls: Tls | None = None
+    winhttp: WinHttp | None = None
     log: Log | None = None
     events: Events | None = None
     unknown: Mapping[str, str] = {}

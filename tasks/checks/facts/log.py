@@ -12,12 +12,15 @@ from tasks.names import Count
 class Log(Topic):
     """The part of SoftwareDistribution.log that was read: from its end back to a service start.
 
+    The script keeps the newest entry of each kind.
+
     Attributes:
         path: Path of the log on the server.
         size_bytes: Size of the log.
         read_bytes: Number of bytes that the script read of it, from its end.
         service_start: Time of the newest start of the service that the part shows; None if the
             limit came first.
+        is_full: True if the answer had no room for more, so that older entries are missing.
         signs: The entries that the error reference knows, oldest first.
     """
 
@@ -25,6 +28,7 @@ class Log(Topic):
     size_bytes: Count
     read_bytes: Count
     service_start: AwareDatetime | None
+    is_full: bool = False
     signs: tuple[LogSign, ...]
 
 

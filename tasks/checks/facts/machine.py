@@ -15,6 +15,8 @@ class Machine(Topic):
         is_administrator: True if the account is a local administrator and its rights are in force.
         language_mode: PowerShell's, for example FullLanguage or ConstrainedLanguage.
         execution_policy: The one that group policy sets; ``Undefined`` if it sets none.
+        work_volume, content_volume: Names of the volumes of our folder for content and of
+            WsusContent.
         service_status: State of WsusService in Windows' word, for example Running.
     """
 
@@ -24,3 +26,5 @@ class Machine(Topic):
     language_mode: str | None = None
     execution_policy: str | None = None
     service_status: str | None = None
+    work_volume: str | None = None
+    content_volume: str | None = None

@@ -26,6 +26,18 @@ class ContentFolder(Topic):
     problem: str | None
 
 
+class MarkProblem(Topic):
+    """A mark on the server that does not agree with the state folder.
+
+    Attributes:
+        is_refused: True if an import or audit refuses because of it.
+    """
+
+    sentence: str
+    next_step: str
+    is_refused: bool
+
+
 class Medium(Topic):
     """The folder of the media on the orchestrator.
 
@@ -46,19 +58,35 @@ class Own(Topic):
 
     Attributes:
         max_quiet_days: The site's limit for the age of the newest bundle.
+        max_sync_age_days: The site's limit for the age of the last successful synchronisation.
         newest_bundle: Time at which the newest bundle was sealed, or on the disconnected side
             made; None if there is none.
         newest_bundle_name: Its name, or its number on the disconnected side.
         known_server_id: The server id that this site remembers; None before the first run.
         known_staging_id: The same of the staging server, on the disconnected side.
         carried_bytes: Size of the content that the newest bundle carried.
+        mark_problem: The mark that disagrees with the state folder; None if they agree, or the
+            command compares them itself.
+        at_work: Sentences on every wsusutil at work; None if it was not asked.
+        fingerprint: Fingerprint of the key that this side seals with.
+        trusted: Fingerprints of the keys that it trusts.
+        wrong_scripts: Installed scripts that are missing or not ours; None if the site installs
+            none.
+        staging: The staging server, from the bundle that is imported, else from the newest one.
     """
 
     max_quiet_days: Count
+    max_sync_age_days: Count
     newest_bundle: AwareDatetime | None = None
     newest_bundle_name: str = ""
     known_server_id: str | None = None
     known_staging_id: str | None = None
     content_folder: ContentFolder | None = None
     medium: Medium | None = None
+    carried_bytes: Bytes | None = None
+    mark_problem: MarkProblem | None = None
+    at_work: tuple[str, ...] | None = None
+    fingerprint: str | None = None
+    trusted: tuple[str, ...] = ()
+    wrong_scripts: tuple[str, ...] | None = None
     staging: StagingFacts | None = None

@@ -7,18 +7,24 @@ decorator ``rule`` in the module of its topic, its name in that module's ``RULES
 from __future__ import annotations
 
 from tasks.checks.rules import (
+    endpoint,
     log,
     machine,
     own,
+    proxy,
     requirements,
     room,
     synchronisation,
+    tls,
 )
 from tasks.checks.rules.rule import Rule
 
 ALL: tuple[Rule, ...] = (
     *requirements.RULES,
     *machine.RULES,
+    *endpoint.RULES,
+    *tls.RULES,
+    *proxy.RULES,
     *room.RULES,
     *synchronisation.RULES,
     *log.RULES,

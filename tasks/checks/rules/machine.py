@@ -18,8 +18,8 @@ _MOST_CLOCK_DIFFERENCE = timedelta(minutes=5)
 def service(facts: Facts) -> Finding | None:
     """Without its service neither API nor synchronisation works."""
     status = known(_machine(facts).service_status, "the state of WsusService")
-    if status == "Running":
-        return None
+    if status == "Running" or facts.own.at_work:
+        return None  # a wsusutil at work may have stopped it, and starts it again
     return Finding(
         id="service-stopped",
         severity="failure",
@@ -27,6 +27,41 @@ def service(facts: Facts) -> Finding | None:
         meaning="The service of WSUS does not run, so nothing about the server can be asked.",
         next_step="See in the Application event log why it stopped, then start WsusService. "
         "`export` and `import` start it themselves.",
+    )
+
+
+@rule("API of WSUS: answers", explains=SYNCHRONISATION)
+def api(facts: Facts) -> Finding | None:
+    """A service that runs may still not answer: database, WsusPool, rights."""
+    if facts.server is not None:
+        return None
+    status = known(_machine(facts).service_status, "the state of WsusService")
+    if status != "Running" or facts.own.at_work:
+        return None
+    return Finding(
+        id="api-unanswered",
+        severity="failure",
+        evidence=known(facts.unknown.get("server"), "the answer of the API"),
+        meaning="WsusService runs, and the API of WSUS does not answer.",
+        next_step="See that the database service and WsusPool run, and that our account is a "
+        "member of WSUS Administrators or of the local Administrators; then the console itself.",
+    )
+
+
+@rule("Our folder for content: on the volume of WsusContent")
+def work_volume(facts: Facts) -> Finding | None:
+    """Placing and deleting are renames, which work within one volume only."""
+    machine = _machine(facts)
+    ours = known(machine.work_volume, "the volume of our folder for content")
+    content = known(machine.content_volume, "the volume of WsusContent")
+    if ours.casefold() == content.casefold():
+        return None
+    return Finding(
+        id="work-folder-volume",
+        severity="failure",
+        evidence=f"our folder for content is on {ours}, WsusContent on {content}",
+        meaning="Content is placed by a rename, which is impossible between two volumes.",
+        next_step="Set server.work_dir to a folder on the volume of WsusContent.",
     )
 
 
@@ -104,4 +139,12 @@ def _machine(facts: Facts) -> Machine:
     return known(facts.machine, "the server's Windows")
 
 
-RULES: tuple[Rule, ...] = (service, administrator, language_mode, execution_policy, clock)
+RULES: tuple[Rule, ...] = (
+    service,
+    api,
+    administrator,
+    language_mode,
+    execution_policy,
+    clock,
+    work_volume,
+)

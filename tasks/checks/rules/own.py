@@ -9,6 +9,7 @@ from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding
 from tasks.checks.rules.rule import DISCONNECTED, STAGING, Rule, rule
 from tasks.names import Side
+from tasks.quantities import size
 
 
 @rule("Age of the newest bundle")
@@ -71,4 +72,92 @@ def no_medium(facts: Facts) -> Finding | None:
     )
 
 
-RULES: tuple[Rule, ...] = (bundle_age, medium, no_medium)
+@rule("Room on the medium", sides=STAGING)
+def medium_room(facts: Facts) -> Finding | None:
+    """The newest bundle is the only measure there is before the next one is planned."""
+    medium = known(facts.own.medium, "the medium")
+    free_bytes = known(medium.free_bytes, "the room on the medium")
+    carried_bytes = known(facts.own.carried_bytes, "the size of an earlier bundle")
+    if free_bytes >= carried_bytes:
+        return None
+    return Finding(
+        id="medium-room",
+        severity="warning",
+        evidence=f"{size(free_bytes)} free; the newest bundle carried {size(carried_bytes)}",
+        meaning="The medium has less room than the newest bundle needed.",
+        next_step="Make room on it, take a larger one, or set media.volume_bytes to use several.",
+    )
+
+
+@rule("Mark on the server against the state folder")
+def mark_agrees(facts: Facts) -> Finding | None:
+    """The mark and the ledger tell each other's loss."""
+    problem = facts.own.mark_problem
+    if problem is None:
+        return None
+    return Finding(
+        id="mark-differs",
+        severity="failure" if problem.is_refused else "warning",
+        evidence=problem.sentence,
+        meaning="The mark on the server and the state folder do not agree on the newest bundle.",
+        next_step=problem.next_step,
+    )
+
+
+@rule("Keys: the trusted ones are the other side's")
+def own_key(facts: Facts) -> Finding | None:
+    """A side that trusts its own key accepts its own bundles as those of the other side."""
+    own = known(facts.own.fingerprint, "the fingerprint of this side's key")
+    if own not in facts.own.trusted:
+        return None
+    return Finding(
+        id="own-key-trusted",
+        severity="failure",
+        evidence=f"trust.trusted_keys holds this side's own key, fingerprint {own}",
+        meaning="This side would accept what it sealed itself as if the other side had made it.",
+        next_step="Put the other side's public key there, and compare its fingerprint over the "
+        "telephone.",
+    )
+
+
+@rule("Installed scripts: those of this version")
+def scripts(facts: Facts) -> Finding | None:
+    """A site can install and sign our scripts; each of them is then proved before it runs."""
+    wrong = facts.own.wrong_scripts
+    if not wrong:
+        return None
+    return Finding(
+        id="scripts-differ",
+        severity="failure",
+        evidence=f"missing, or of another version: {', '.join(wrong)}",
+        meaning="Scripts in server.scripts_dir are not those of this version; what needs them is "
+        "refused.",
+        next_step="Install the scripts of this version on the server again.",
+    )
+
+
+@rule("wsusutil at work: none")
+def wsusutil(facts: Facts) -> Finding | None:
+    """Beside a wsusutil the service may be stopped, and the API says little."""
+    at_work = known(facts.own.at_work, "the processes of the server")
+    if not at_work:
+        return None
+    return Finding(
+        id="wsusutil-at-work",
+        severity="note",
+        evidence="; ".join(at_work),
+        meaning="A wsusutil works on the server; while an import works, the service is stopped.",
+        next_step="Let it end, then check again.",
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    scripts,
+    own_key,
+    mark_agrees,
+    bundle_age,
+    medium,
+    medium_room,
+    no_medium,
+    wsusutil,
+)

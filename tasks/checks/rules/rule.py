@@ -19,12 +19,22 @@ SYNCHRONISATION = (
     "synchronisation-failed",
     "synchronisation-stale",
     "synchronisation-unknown",
-    "newest-synchronisation-failed",
     "synchronisation-old",
+    "synchronisation-never",
     "soap-fault",
     "connection-closed",
     "upstream-error",
     "managed-exception",
+)
+
+# What a connection that does not come about looks like, whatever keeps it from it.
+CONNECTION = (
+    "connection-timeout",
+    "connection-refused",
+    "connection-closed",
+    "name-resolution",
+    "name-resolution-in-context",
+    "direct-test",
 )
 
 Answer = Finding | Iterable[Finding] | None

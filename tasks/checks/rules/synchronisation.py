@@ -12,9 +12,6 @@ from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding, finding_of
 from tasks.checks.rules.rule import DISCONNECTED, STAGING, SYNCHRONISATION, Rule, rule
 
-MOST_DAYS_WITHOUT = 7
-"""A staging server that has not synchronised for longer brings nothing new to a crossing."""
-
 _GUIDE = "racknotes.pro, WSUS Sync Failed (verify synchronization succeeded)"
 
 
@@ -59,14 +56,16 @@ def old(facts: Facts) -> Finding | None:
             document=_GUIDE,
         )
     age = facts.now - success.ended
-    if age <= timedelta(days=MOST_DAYS_WITHOUT):
+    most_days = facts.own.max_sync_age_days
+    if age <= timedelta(days=most_days):
         return None
     return Finding(
         id="synchronisation-old",
         severity="failure",
-        evidence=f"the last success ended {success.ended:%Y-%m-%d %H:%M} UTC, {age.days} days ago",
-        meaning=f"The server has not synchronised for more than {MOST_DAYS_WITHOUT} days: a bundle "
-        "would carry an old catalogue under a fresh date.",
+        evidence=f"the last success ended {success.ended:%Y-%m-%d %H:%M} UTC, {age.days} days "
+        f"ago; check.max_sync_age_days = {most_days}",
+        meaning="The server has not synchronised for longer than this site allows: a bundle would "
+        "carry an old catalogue under a fresh date.",
         next_step="Find out why (findings above, else SoftwareDistribution.log); synchronise until "
         "it succeeds, then export.",
         document=_GUIDE,

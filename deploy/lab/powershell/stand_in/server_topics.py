@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from deploy.lab.powershell.stand_in.files import volume_of
+from deploy.lab.powershell.stand_in.log_reader import read_logs
 from deploy.lab.powershell.stand_in.run import Run
-from deploy.lab.rules import configuration, distribution_log, machine, subscription, windows
+from deploy.lab.rules import (
+    configuration,
+    distribution_log,
+    machine,
+    registry,
+    subscription,
+    windows,
+)
 from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
 from deploy.lab.rules.server import now
 
-_LOG_BYTES = 524_288
-_LOG_LINE_BYTES = 65_536
 _MOST_RUNS = 50
 _MOST_EVENTS = 200
 # The properties of the configuration that the script reads, by the key that it writes.
@@ -83,19 +90,51 @@ def _write_machine(run: Run) -> None:
         language_mode="FullLanguage",
         execution_policy=machine.read(run.server, "machine.execution_policy"),
         service_status=windows.service(run.server).status,
+        work_volume=_volume_name(run, run.settings.get("content_work_dir")),
+        content_volume=_volume_name(run, str(run.server.content_dir)),
     )
 
 
+def _volume_name(run: Run, path: str | None) -> str | None:
+    volume = volume_of(run.server, path) if path else None
+    return None if volume is None else volume.name
+
+
+def _write_tls(run: Run) -> None:
+    framework = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+    framework_32 = r"SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319"
+    policy = r"SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002"
+
+    def value(key: str, name: str) -> Any:
+        return (registry.read_key(run.server, key) or {}).get(name, "not set")
+
+    run.write(
+        kind="tls",
+        cipher_suite_policy=value(policy, "Functions"),
+        strong_crypto=value(framework, "SchUseStrongCrypto"),
+        strong_crypto_32=value(framework_32, "SchUseStrongCrypto"),
+        system_default_tls_versions=value(framework, "SystemDefaultTlsVersions"),
+        system_default_tls_versions_32=value(framework_32, "SystemDefaultTlsVersions"),
+    )
+
+
+def _write_winhttp(run: Run) -> None:
+    text = str(machine.read(run.server, "machine.winhttp_proxy"))
+    run.write(kind="winhttp", text=text.strip())
+
+
 def _write_log(run: Run) -> None:
-    path = distribution_log.folder(run.server.server_folder) / distribution_log.NAME
-    size_bytes = path.stat().st_size
-    with path.open("rb") as log:
-        log.seek(max(0, size_bytes - _LOG_BYTES))
-        content = log.read(_LOG_BYTES)
-    run.write(kind="log", path=str(path), size_bytes=size_bytes, read_bytes=len(content))
-    for start in range(0, len(content), _LOG_LINE_BYTES):
-        piece = content[start : start + _LOG_LINE_BYTES]
-        run.write(kind="log", text=piece.decode("latin-1"))
+    answer = read_logs(distribution_log.folder(run.server.server_folder))
+    run.write(
+        kind="log",
+        path=str(answer.path),
+        size_bytes=answer.size_bytes,
+        read_bytes=answer.read_bytes,
+        encoding=answer.encoding,
+        is_full=answer.is_full,
+    )
+    for piece in answer.pieces():
+        run.write(kind="log", text=piece)
 
 
 def _write_events(run: Run) -> None:
@@ -114,6 +153,8 @@ _TOPICS: dict[str, Callable[[Run], None]] = {
     "configuration": _write_configuration,
     "synchronisation": _write_synchronisation,
     "machine": _write_machine,
+    "tls": _write_tls,
+    "winhttp": _write_winhttp,
     "log": _write_log,
     "events": _write_events,
 }

@@ -8,7 +8,9 @@
         # topics/account.ps1
         'Get-ExecutionPolicy', 'whoami.exe',
         # topics/event-log.ps1
-        'Get-WinEvent'
+        'Get-WinEvent',
+        # topics/registry.ps1
+        'Test-Path', 'Get-ItemProperty', 'New-ItemProperty', 'Remove-ItemProperty', 'netsh.exe'
     )
     CmdletsToExport = @()
     VariablesToExport = @()

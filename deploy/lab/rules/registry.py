@@ -1,0 +1,64 @@
+"""The registry of the simulated machine: the values below HKEY_LOCAL_MACHINE that scripts read.
+
+Each value is a setting of the server, ``registry:KEY|VALUE``, so that a knob changes one value.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from deploy.lab.rules.server import Server
+
+_PREFIX = "registry:"
+_FRAMEWORK = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+_FRAMEWORK_32 = r"SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319"
+DEFAULTS: dict[str, Any] = {
+    f"{_FRAMEWORK}|SchUseStrongCrypto": 1,
+    f"{_FRAMEWORK_32}|SchUseStrongCrypto": 1,
+    r"SOFTWARE\Microsoft\Update Services\Server\Setup|IisTargetWebSiteCreated": 1,
+}
+STRONG_CRYPTO = f"{_PREFIX}{_FRAMEWORK}|SchUseStrongCrypto"
+CIPHER_SUITES = (
+    rf"{_PREFIX}SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002|Functions"
+)
+
+
+def read_key(server: Server, key: str) -> dict[str, Any] | None:
+    """The values of a key, given below HKEY_LOCAL_MACHINE; None if there is no such key."""
+    values = {
+        name: value
+        for (owner, name), value in _values(server).items()
+        if owner.casefold() == key.casefold()
+    }
+    has_below = any(
+        owner.casefold().startswith(key.casefold() + "\\") for owner, _ in _values(server)
+    )
+    return values if values or has_below else None
+
+
+def write_value(server: Server, key: str, name: str, value: Any) -> None:
+    """Write a value; the key is made if it is missing."""
+    for owner, existing in _values(server):
+        if (owner.casefold(), existing.casefold()) == (key.casefold(), name.casefold()):
+            key, name = owner, existing
+    server.set_setting(f"{_PREFIX}{key}|{name}", value)
+
+
+def remove_value(server: Server, key: str, name: str) -> None:
+    """Remove a value; one that is not there changes nothing."""
+    write_value(server, key, name, None)
+
+
+def _values(server: Server) -> dict[tuple[str, str], Any]:
+    """Every value that is set, by key and name."""
+    rows = server.connection.execute(
+        "SELECT name, value FROM setting WHERE name LIKE ?", (f"{_PREFIX}%",)
+    )
+    stored = {row["name"].removeprefix(_PREFIX): json.loads(row["value"]) for row in rows}
+    values = {}
+    for path, value in (DEFAULTS | stored).items():
+        key, _, name = path.partition("|")
+        if value is not None:
+            values[key, name] = value
+    return values
