@@ -29,6 +29,27 @@ from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_repor
 
 P = ParamSpec("P")
 
+
+class _EngineRecords(logging.Filter):
+    """Drop the traceback with which the engine of a served run ends after a failed state.
+
+    The state and the report have the sentence; the traceback is of the engine's own search for an
+    exception in the state.
+
+    Attributes:
+        is_expected: True once a run of this process has ended in a failed state of ours.
+    """
+
+    is_expected = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass but that one."""
+        return not (self.is_expected and record.getMessage() == _ENGINE_FAILED)
+
+
+_ENGINE_FAILED = "Engine execution exited with unexpected exception"
+_engine_records = _EngineRecords()
+logging.getLogger("prefect.flow_runs").addFilter(_engine_records)
 # The engine logs the traceback of an unforeseen error, which may contain foreign text.
 for _name in ("prefect.flow_runs", "prefect.task_runs"):
     logging.getLogger(_name).addFilter(VisibleRecords())
@@ -135,6 +156,7 @@ class FlowRun:
             return Completed(
                 name="Flagged", message="done, and something needs a look", data=report
             )
+        _engine_records.is_expected = True
         error = report.errors[0]
         message = f"{error.message} Next: {error.next_step}"
         if _was_stopped(report) and is_cancelling():

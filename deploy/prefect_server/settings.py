@@ -123,9 +123,11 @@ def server_settings(home: Path, port: int, listening: Listening, *, ui: bool) ->
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": (
             listening.database_url or database_url(home / DATABASE)
         ),
-        # Two commands of one site may share the database; the second waits instead of failing.
-        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
-        "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
+        # Two commands of one site may share the database; the second waits instead of failing. A
+        # server with pages has its database for itself, and its services may wait for each other
+        # until this time is over.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "10" if ui else "60",
+        "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "10" if ui else "60",
         "PREFECT_SERVER_API_HOST": listening.bind_address,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",

@@ -6,10 +6,12 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import PrefectHTTPStatusError
@@ -52,6 +54,7 @@ def test_a_failed_run_is_retried_and_finishes_under_its_own_id(pair: Path, serve
     with served.client() as client:
         failed = ended(client, start(client, "export/alpha").id)
         was_sealed = header.exists()
+        words = [record.message for record in client.read_logs(logs_of(failed.id), limit=200)]
 
         lab.set_fault(pair, "staging", "exit-code", on=False)
         client.set_flow_run_state(failed.id, AwaitingRetry(), force=True)
@@ -60,12 +63,18 @@ def test_a_failed_run_is_retried_and_finishes_under_its_own_id(pair: Path, serve
     assert failed.state is not None
     assert failed.state.is_failed()
     assert "wsusutil" in (failed.state.message or "")
+    assert [line for line in words if "Traceback" in line] == []
+    assert any("Check server" in line for line in words)
     assert not was_sealed
     assert done.id == failed.id
     assert done.state is not None
     assert done.state.is_completed()
     assert header.exists()
     assert {"alpha", "staging"} <= set(done.tags)
+
+
+def logs_of(run: UUID) -> LogFilter:
+    return LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run]))
 
 
 def test_a_deployment_runs_for_its_own_site_only(served: Up) -> None:
