@@ -35,8 +35,9 @@ _SENTENCES = {
         "the approval is applied once the file has come."
     ),
     Reason.BUILT_IN_GROUP: (
-        "The approval is for All Computers or Unassigned Computers, where staging servers often "
-        "approve only to make files download; approve it for a group of its own."
+        "The approval is for All Computers, Unassigned Computers or Downstream Servers, where "
+        "staging servers often approve only to make files download; approve it for a group of "
+        "its own."
     ),
     Reason.REVISION_UNKNOWN: "The server does not have this revision.",
     # Microsoft's description of IUpdate.Approve.

@@ -22,6 +22,7 @@ trap { [Console]::Error.WriteLine([string]$_ + $_.InvocationInfo.PositionMessage
 
 $AllComputers = 'a0a08746-4dbe-4a37-9adf-9e7652c0b421'
 $UnassignedComputers = 'b73ca6ed-5727-47f3-84de-015e03f6a88a'
+$DownstreamServers = 'd374f42a-9be2-4163-a0fa-3c86a401b7a7'
 # A call that returns more updates than this is cut into windows of arrival time: large answers
 # run into the server's time limit.
 $LargestAnswer = 2000
@@ -125,6 +126,7 @@ $server = [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer(
 $paths = @{}
 $paths[$AllComputers] = [string[]]@('All Computers')
 $paths[$UnassignedComputers] = [string[]]@('All Computers', 'Unassigned Computers')
+$paths[$DownstreamServers] = [string[]]@('All Computers', 'Downstream Servers')
 foreach ($group in $server.GetComputerTargetGroups()) {
     Write-Group $group
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-CONTENT_NAME = re.compile(r"[0-9A-F]{40}(\.[A-Za-z0-9]{1,8})?", re.IGNORECASE)
+CONTENT_NAME = re.compile(r"[0-9A-F]{40}(\.[^.\\/]{1,40})?", re.IGNORECASE)
 # An empty file that WSUS puts in the root of WsusContent, for its check of the web server.
 CHECK_FILE = "anonymousCheckFile.txt"
 

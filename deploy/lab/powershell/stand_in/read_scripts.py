@@ -16,11 +16,16 @@ from deploy.lab.rules import (
 from deploy.lab.rules.scope import DECLINED, LATEST_APPROVED, STALE, Scope
 from deploy.lab.rules.server import RuleError, Server, now
 from deploy.lab.rules.update_search import UpdateRow
-from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.store.database import (
+    ALL_COMPUTERS,
+    DOWNSTREAM_SERVERS,
+    UNASSIGNED_COMPUTERS,
+)
 
 BUILT_IN_PATHS = {
     ALL_COMPUTERS: ["All Computers"],
     UNASSIGNED_COMPUTERS: ["All Computers", "Unassigned Computers"],
+    DOWNSTREAM_SERVERS: ["All Computers", "Downstream Servers"],
 }
 _APPROVED = LATEST_APPROVED | STALE
 
