@@ -8,14 +8,17 @@
 
 The caller passes facts by keyword and the class makes the sentence, so that expected and found
 value cannot be swapped, and tests compare facts instead of prose. Facts may be foreign text, from a
-server or a bundle; sentences show its invisible characters written out. Every class gives the
+server or a bundle; sentences show its invisible characters written out. A time is shown to the
+second, and a fact that is named ``…_bytes`` as a size. Every class gives the
 operator's next step. An error is never logged where it is raised.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
+from tasks.quantities import count, moment, size
 from tasks.visible import visible
 
 
@@ -40,7 +43,7 @@ class AirGapError(Exception):
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
-        super().__init__(visible(self.template.format(**facts)))
+        super().__init__(visible(self.template.format(**_in_words(facts))))
 
     @property
     def message(self) -> str:
@@ -51,11 +54,26 @@ class AirGapError(Exception):
     def next_step(self) -> str:
         """The operator's next step."""
         given = self.facts.get("remedy")
-        return visible(str(given) if given else self.remedy.format(**self.facts))
+        return visible(str(given) if given else self.remedy.format(**_in_words(self.facts)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by facts, so that an error survives a way through another process."""
         return (_rebuild, (type(self), self.facts))
+
+
+def _in_words(facts: dict[str, object]) -> dict[str, object]:
+    shown = {
+        name: moment(fact) if isinstance(fact, datetime) else fact for name, fact in facts.items()
+    }
+    sizes = {
+        name: fact
+        for name, fact in facts.items()
+        if name.endswith("_bytes") and isinstance(fact, int)
+    }
+    texts = {name: size(size_bytes) for name, size_bytes in sizes.items()}
+    if len(set(texts.values())) < len(set(sizes.values())):  # different, but alike when rounded
+        texts = {name: count(size_bytes, "byte") for name, size_bytes in sizes.items()}
+    return shown | texts
 
 
 def _rebuild(error_class: type[AirGapError], facts: dict[str, object]) -> AirGapError:

@@ -39,7 +39,7 @@ class UndeclaredFileError(TrustError):
     """A bundle's folder holds names that its seal does not cover."""
 
     kind = "undeclared"
-    template = "bundle {bundle} holds undeclared names: {count}, first {first}"
+    template = "bundle {bundle} holds {count} undeclared names: {names}"
 
 
 class WrongSiteError(TrustError):
@@ -152,7 +152,7 @@ class RoomError(SafetyError):
     """A disk is too small for what is about to be written."""
 
     kind = "room"
-    template = "{where} has {free_bytes} bytes free, {needed_bytes} are needed"
+    template = "{where} has {free_bytes} free, {needed_bytes} are needed"
     remedy = "Make room there, then run the same command again."
 
 

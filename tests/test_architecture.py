@@ -36,6 +36,7 @@ GROUND = {
     "tasks.logs",
     "tasks.names",
     "tasks.progress",
+    "tasks.quantities",
     "tasks.refusals",
     "tasks.revision",
     "tasks.version",

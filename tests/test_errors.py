@@ -5,9 +5,10 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 from tasks.errors import AirGapError, SiteFileError
-from tasks.refusals import ChainError, LockHeldError, SafetyError, TrustError
+from tasks.refusals import ChainError, ClockError, LockHeldError, RoomError, SafetyError, TrustError
 from tests.test_architecture import sources
 from tests.test_language import docstrings
 
@@ -25,6 +26,18 @@ def test_what_to_do_may_name_the_facts() -> None:
     assert error.message == "site file {odd}/site.toml: site.name: missing; x: unknown key"
     assert error.problems == ("site.name: missing", "x: unknown key")
     assert "--site {odd}/site.toml" in error.next_step
+
+
+def test_a_sentence_shows_times_to_the_second_and_sizes_in_words() -> None:
+    clock = datetime(2031, 5, 1, 3, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
+    late = ClockError(clock=clock, created=clock + timedelta(days=2))
+    small = RoomError(where="the medium", free_bytes=87_912_448, needed_bytes=230_267_506)
+
+    assert "2031-05-01 01:00:00 UTC" in late.message
+    assert "123456" not in late.message
+    assert "87.9 MB free, 230.3 MB are needed" in small.message
+    alike = RoomError(where="the medium", free_bytes=2_000_001, needed_bytes=2_000_002)
+    assert "2,000,001 bytes free, 2,000,002 bytes are needed" in alike.message
 
 
 def test_an_error_survives_the_way_through_another_process() -> None:

@@ -24,9 +24,9 @@ from deploy.lab import pair
 from deploy.lab.powershell.launcher import answering_engine
 from deploy.prefect_server.embedded import EmbeddedServer, prefect_for
 from tasks.errors import FailedError
+from tasks.quantities import count, size
 from tasks.reports.model import ApprovalLine, CommandReport
 from tasks.reports.terminal import print_lines
-from tasks.reports.text import count, size
 from tasks.site.reading import register_site
 from tasks.visible import visible
 

@@ -36,6 +36,7 @@ from typing import Literal
 
 from tasks.bundle.header import BundleReference, TrustedHeader
 from tasks.content.names import Blake3
+from tasks.quantities import moment
 from tasks.refusals import BundleAgeError, ChainError, ClockError, WrongSiteError
 
 LARGEST_JUMP = 1_000
@@ -271,11 +272,11 @@ def _require_clock(trusted: TrustedHeader, memory: SiteMemory, clock: datetime) 
     created = trusted.header.created
     newest = memory.imported.get(memory.newest)
     if created - clock > CLOCK_TOLERANCE:
-        raise ClockError(clock=clock.isoformat(), created=created.isoformat())
+        raise ClockError(clock=clock, created=created)
     if newest is not None and created < newest.created:
         raise ClockError(
-            clock=f"{clock.isoformat()}, its predecessor was made {newest.created.isoformat()}",
-            created=created.isoformat(),
+            clock=f"{moment(clock)}, its predecessor was made {moment(newest.created)}",
+            created=created,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +13,15 @@ from tasks.refusals import TamperError, UndeclaredFileError
 
 Verdict = Literal["missing", "size", "digest", "unreadable", "extra"]
 MOST_LISTED = 1_000
+_MOST_NAMED = 20
+_LITTER = frozenset(
+    {
+        *("desktop.ini", "thumbs.db", "ehthumbs.db", "system volume information", "$recycle.bin"),
+        *(".ds_store", ".spotlight-v100", ".fseventsd", ".trashes", ".temporaryitems"),
+        *(".apdisk", ".directory", "lost+found", "indexervolumeguid", "wpsettings.dat"),
+    }
+)
+_LITTER_PREFIXES = ("._", ".trash-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +125,36 @@ def raise_for_faults(bundle: str, faults: Faults) -> None:
     """
     if wrong := faults.first("size", "digest"):
         raise TamperError(path=wrong.path, expected=wrong.expected, found=wrong.actual)
-    if extra := faults.first("extra"):
-        raise UndeclaredFileError(bundle=bundle, count=faults.counts["extra"], first=extra.path)
+    if faults.first("extra"):
+        raise _undeclared_error(bundle, faults)
     if missing := faults.first("missing"):
         raise BundleIncompleteError(
             bundle=bundle, count=faults.counts["missing"], first=missing.path
         )
     if (unread := faults.first("unreadable")) and unread.error is not None:
         raise unread.error
+
+
+def _undeclared_error(bundle: str, faults: Faults) -> UndeclaredFileError:
+    """Name all undeclared names, and say so if a desktop or kiosk wrote all of them."""
+    paths = [fault.path for fault in faults.listed if fault.verdict == "extra"]
+    count = faults.counts["extra"]
+    names = ", ".join(paths[:_MOST_NAMED])
+    if count > _MOST_NAMED:
+        names += f" and {count - _MOST_NAMED} more, which the report lists"
+    if count == len(paths) and all(is_desktop_litter(path) for path in paths):
+        remedy = (
+            "Desktops and scanners write such files by themselves. Delete these names on a machine "
+            "that may write to the medium, then verify the bundle again."
+        )
+        return UndeclaredFileError(bundle=bundle, count=count, names=names, remedy=remedy)
+    return UndeclaredFileError(bundle=bundle, count=count, names=names)
+
+
+def is_desktop_litter(path: str) -> bool:
+    """Return True for a name that desktops of Windows, macOS and Linux leave in folders."""
+    name = re.split(r"[/\\]", path)[-1].casefold()
+    return name in _LITTER or name.startswith(_LITTER_PREFIXES)
 
 
 def printable(text: str) -> str:

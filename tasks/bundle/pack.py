@@ -165,7 +165,7 @@ def _require_room(job: PackJob, plan: Plan) -> None:
     present_bytes = _size_of_tree(job.media, job.bundle)
     free_bytes = job.media.space(job.bundle).free_bytes
     needed_bytes = plan.media_bytes - present_bytes
-    if free_bytes < needed_bytes:
+    if free_bytes is not None and free_bytes < needed_bytes:
         raise RoomError(where=job.bundle, free_bytes=free_bytes, needed_bytes=needed_bytes)
 
 

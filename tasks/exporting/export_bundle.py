@@ -103,6 +103,11 @@ def plan_content(
         )
     media = run.media.path(str(run.site.media.path))
     space = run.media.space(media)
+    if space.free_bytes is None:
+        run.report.notice(
+            "the medium's file system does not report its free space; the export is tried, and "
+            "stops with disk-full if the medium is too small"
+        )
     plan = plan_bundle(
         content,
         _baseline_entries(run.exports, draft),

@@ -72,9 +72,15 @@ class FileHash:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Free space on a folder's volume; ``file_system`` is the host's name for it or ``unknown``."""
+    """Free space on a folder's volume.
 
-    free_bytes: int
+    Attributes:
+        free_bytes: None if the file system does not report it (some network and archive file
+            systems report a total size of zero).
+        file_system: The host's name for it, or ``unknown``.
+    """
+
+    free_bytes: int | None
     file_system: str
 
 

@@ -183,9 +183,10 @@ class LocalHost:
         while not nearest.is_dir() and nearest != nearest.parent:
             nearest = nearest.parent
         try:
-            free_bytes = shutil.disk_usage(nearest).free
+            usage = shutil.disk_usage(nearest)
         except OSError as error:
             raise file_fault("ask for room on", folder, error) from error
+        free_bytes = usage.free if usage.total else None
         return Space(free_bytes=free_bytes, file_system=_file_system(nearest.resolve()))
 
     # --- writing -------------------------------------------------------------------------------

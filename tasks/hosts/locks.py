@@ -306,7 +306,7 @@ def _parse(content: bytes) -> LockOwner | None:
 
 
 def _lock_held_error(path: HostPath, holder: LockOwner | None, us: LockOwner) -> LockHeldError:
-    since = "an unknown time" if holder is None else holder.since.isoformat(timespec="seconds")
+    since = "an unknown time" if holder is None else holder.since
     return LockHeldError(what=path, since=since, owner=_describe_owner(holder, us))
 
 

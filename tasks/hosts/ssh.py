@@ -155,10 +155,6 @@ class SshHost:
         if self._is_windows:
             return windows_scripts.read_volume(self, self._scripts, nearest)
         free_bytes = self._files.free_bytes(nearest)
-        if free_bytes is None:
-            raise HostFileError(
-                operation="ask for room on", path=folder, reason="the SSH server does not report it"
-            )
         return Space(free_bytes, self._file_system(self._files.real_path(nearest)))
 
     def _file_system(self, folder: str) -> str:

@@ -121,14 +121,17 @@ class SftpChannel(RawSftpClient):
             return False
         return True
 
-    def free_bytes(self, path: str) -> int:
-        """Return the free space for a plain user on a path's volume (``statvfs@openssh.com``)."""
+    def free_bytes(self, path: str) -> int | None:
+        """Return the free space for a plain user on a path's volume (``statvfs@openssh.com``).
+
+        None if the file system reports a total size of zero, as some network file systems do.
+        """
         reply = self._extended("statvfs@openssh.com", path.encode())
         reply.get_int64()  # block size
         fragment_bytes = reply.get_int64()
-        reply.get_int64()  # blocks
+        blocks = reply.get_int64()
         reply.get_int64()  # free for root
-        return int(reply.get_int64() * fragment_bytes)
+        return int(reply.get_int64() * fragment_bytes) if blocks else None
 
     def _extended(self, name: str, *arguments: bytes) -> Message:
         return self.request(CMD_EXTENDED, name.encode(), *arguments)

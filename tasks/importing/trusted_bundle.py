@@ -108,7 +108,12 @@ def unpack(
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
     read_decisions_file(documents.approvals)
     intake = run.folders.on_content_disk(listing.content_dir).intake
-    _require_room(run.server, intake, documents.manifest, listing, volume=volume)
+    is_measured = _require_room(run.server, intake, documents.manifest, listing, volume=volume)
+    if not is_measured:
+        run.report.notice(
+            "neither the content disk's file system nor the server reports the free space; the "
+            "import is tried, and stops with disk-full if the disk is too small"
+        )
     run.progress.start("Unpack", total=incoming.header.counts.carried_bytes, unit="bytes")
     try:
         unpacked = _unpack_content(run, incoming, documents.manifest, listing)
@@ -180,8 +185,11 @@ def _require_room(
     listing: ContentListing,
     *,
     volume: ContentVolume | None,
-) -> None:
+) -> bool:
     """Require room on the content disk for the files that will be written into the intake.
+
+    Returns:
+        False if neither the host nor the server reports the free space.
 
     Raises:
         RoomError: The free space is too little, as measured or as the server reports it.
@@ -193,16 +201,19 @@ def _require_room(
             needed_bytes += entry.size_bytes
     needed_bytes = max(0, needed_bytes - _intake_bytes(server, intake))
     if needed_bytes == 0:
-        return
-    free_bytes = server.space(intake).free_bytes
-    if volume is not None:
-        free_bytes = min(free_bytes, volume.free_bytes)
+        return True
+    sizes = (server.space(intake).free_bytes, None if volume is None else volume.free_bytes)
+    reported = [free_bytes for free_bytes in sizes if free_bytes is not None]
+    free_bytes = min(reported, default=None)
+    if free_bytes is None:
+        return False
     if free_bytes < needed_bytes + _SPARE_ROOM_BYTES:
         raise RoomError(
             where="the content disk of the disconnected server",
             free_bytes=free_bytes,
             needed_bytes=needed_bytes + _SPARE_ROOM_BYTES,
         )
+    return True
 
 
 def _intake_bytes(server: Host, intake: HostPath) -> int:

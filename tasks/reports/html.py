@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tasks.quantities import count, moment
 from tasks.reports import text
 from tasks.reports.model import Cell, CellKind, CommandReport
 from tasks.reports.summary import all_sections, attention, next_step, summary_facts
@@ -50,7 +51,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": _cell, "moment": text.moment, "count": text.count}
+    environment.filters |= {"cell": _cell, "moment": moment, "count": count}
     return environment
 
 

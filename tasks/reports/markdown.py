@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from tasks.quantities import count
 from tasks.reports.model import CommandReport, Fact, Section
 from tasks.reports.summary import (
     all_sections,
@@ -18,7 +19,7 @@ from tasks.reports.summary import (
     next_step,
     summary_facts,
 )
-from tasks.reports.text import cell, count, markdown
+from tasks.reports.text import cell, markdown
 
 MAX_ROWS = 500
 

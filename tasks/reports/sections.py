@@ -11,6 +11,7 @@ from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement
+from tasks.quantities import count
 from tasks.reports.model import (
     ApprovalLine,
     Cell,
@@ -19,7 +20,6 @@ from tasks.reports.model import (
     Section,
     approval_lines,
 )
-from tasks.reports.text import count
 
 MOST_ROWS = 10_000
 """Most rows of one table. The JSON document has all decisions; longer pages are not read."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tasks.metadata.audit import MissingFile
+from tasks.quantities import count
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -16,7 +17,6 @@ from tasks.reports.model import (
     Section,
 )
 from tasks.reports.sections import MOST_ROWS, cut_note, request_cell
-from tasks.reports.text import count
 
 
 def missing_section(missing: Iterable[MissingFile], unapproved: int | None = None) -> Section:

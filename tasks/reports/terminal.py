@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 from tasks.logs import log
 from tasks.progress import Unit
+from tasks.quantities import size
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention, next_step, summary_facts
-from tasks.reports.text import cell, size
+from tasks.reports.text import cell
 from tasks.visible import visible
 
 _FLUSH_SECONDS = 0.2

@@ -395,6 +395,27 @@ def test_an_empty_folder_is_undeclared_even_where_another_volume_has_content(
         unpack(workshop)
 
 
+def test_all_undeclared_names_are_listed_and_what_a_desktop_wrote_may_be_deleted(
+    tmp_path: Path,
+) -> None:
+    workshop = make(tmp_path)
+    for name in ("desktop.ini", "._content"):
+        (workshop.volume() / name).write_text("litter")
+    (workshop.bundle() / "System Volume Information").mkdir()
+
+    with pytest.raises(UndeclaredFileError) as caught:
+        unpack(workshop)
+    (workshop.volume() / "scan-report.html").write_text("of a kiosk")
+    with pytest.raises(UndeclaredFileError) as refused:
+        unpack(workshop)
+
+    for name in ("desktop.ini", "._content", "System Volume Information"):
+        assert name in caught.value.message
+    assert "Delete these names" in caught.value.next_step
+    assert "scan-report.html" in refused.value.message
+    assert "Do not use this medium" in refused.value.next_step
+
+
 def test_a_volume_of_another_bundle_is_refused(tmp_path: Path) -> None:
     one, other = make(tmp_path / "one", volumes=True), make(tmp_path / "other", volumes=True)
     other.key = one.key

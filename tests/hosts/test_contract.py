@@ -306,6 +306,8 @@ def test_a_private_folder_may_be_asked_for_again(world: World) -> None:
 def test_room_is_that_of_the_nearest_folder_that_exists(world: World) -> None:
     here = world.host.space(world.root)
     deeper = world.host.space(world.root.joined("none", "deeper"))
+    assert here.free_bytes is not None
+    assert deeper.free_bytes is not None
     assert here.free_bytes > 0
     assert here.file_system not in ("", "unknown")
     assert deeper.file_system == here.file_system

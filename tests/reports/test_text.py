@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks import quantities
 from tasks.reports import text
 from tasks.visible import visible
 from tests.reports.examples import HOSTILE
@@ -98,7 +99,7 @@ def test_a_hostile_title_is_harmless_everywhere() -> None:
     ],
 )
 def test_sizes_are_in_powers_of_a_thousand(size_bytes: int, shown: str) -> None:
-    assert text.size(size_bytes) == shown
+    assert quantities.size(size_bytes) == shown
 
 
 @pytest.mark.parametrize(
@@ -112,11 +113,11 @@ def test_sizes_are_in_powers_of_a_thousand(size_bytes: int, shown: str) -> None:
     ],
 )
 def test_durations_are_short(seconds: float, shown: str) -> None:
-    assert text.duration(seconds) == shown
+    assert quantities.duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
     ("number", "shown"), [(0, "0 files"), (1, "1 file"), (1_234_567, "1,234,567 files")]
 )
 def test_numbers_take_their_noun(number: int, shown: str) -> None:
-    assert text.count(number, "file") == shown
+    assert quantities.count(number, "file") == shown

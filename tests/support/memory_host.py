@@ -299,7 +299,7 @@ class MemoryHost:
             if key in folder.entries:
                 return False
             self._power.change()
-            if self.space(path.parent).free_bytes < len(content):
+            if len(content) > (self.space(path.parent).free_bytes or 0):
                 raise DiskFullError(path=path)
             self._write_durably(path, content)
             return True

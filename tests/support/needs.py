@@ -34,6 +34,9 @@ class Need:
     debian: tuple[str, ...] = ()
 
 
+# Real documents of WSUS servers are no part of the repository, since they are not ours.
+REAL_DOCUMENTS = "WSUS_AIRGAP_REAL_DOCUMENTS"
+
 NEEDS: dict[str, Need] = {
     "pwsh": Need(
         ("pwsh",),
@@ -47,6 +50,7 @@ NEEDS: dict[str, Need] = {
     ),
     "b3sum": Need(("b3sum",), "install b3sum", ("b3sum",)),
     "root": Need((), "run the tests as root"),
+    "real_documents": Need((), f"set {REAL_DOCUMENTS} to the folder of the real update documents"),
 }
 
 # sshd is where a plain user's PATH does not look.
@@ -64,6 +68,8 @@ def missing(name: str) -> str | None:
     """Why a need is not met here, or None when it is."""
     if name == "root":
         return None if _is_root() else f"not root: {NEEDS[name].remedy}"
+    if name == "real_documents":
+        return _missing_documents()
     need = NEEDS[name]
     if any(find(program) for program in need.programs):
         return None
@@ -98,8 +104,16 @@ def _is_root() -> bool:
     return geteuid is not None and geteuid() == 0
 
 
+def _missing_documents() -> str | None:
+    folder = os.environ.get(REAL_DOCUMENTS, "")
+    if not folder:
+        return f"the real documents are not here: {NEEDS['real_documents'].remedy}"
+    return None if Path(folder).is_dir() else f"{REAL_DOCUMENTS} names {folder}, which is no folder"
+
+
 pwsh = pytest.mark.needs("pwsh")
 sshd = pytest.mark.needs("sshd")
 chromium = pytest.mark.needs("chromium")
 b3sum = pytest.mark.needs("b3sum")
 root = pytest.mark.needs("root")
+real_documents = pytest.mark.needs("real_documents")
