@@ -91,6 +91,8 @@ class _Update:
         whole = replace(
             revision,
             created=_whole_seconds(revision.created),
+            # The titles in other languages stay in the document.
+            details={name: v for name, v in revision.details.items() if name != "titles"},
             product_id=next(iter(self.categories), None),
             classification_id=next(iter(self.classifications), None),
             files=tuple(_whole(file, reader.lookup) for file in revision.files),

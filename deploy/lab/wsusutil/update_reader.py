@@ -95,7 +95,10 @@ def _revision(root: ElementTree.Element, arrived: str) -> Revision:
         details["parent" if kind in {"category", "product"} else "categories"] = (
             categories[0] if kind in {"category", "product"} else categories
         )
-    title, description = _texts(root, properties.get("DefaultPropertiesLanguage", "en"))
+    texts = _texts(root)
+    default = properties.get("DefaultPropertiesLanguage", "en")
+    title, description = texts.get(default) or next(iter(texts.values()), ("", ""))
+    details["titles"] = {code: each for code, (each, _) in texts.items() if each != title}
     is_deployable = properties.get("ExplicitlyDeployable") == "true"
     return Revision(
         update_id=identity.attrib["UpdateID"].lower(),
@@ -137,13 +140,12 @@ def _kind(
     return kind, {"category_type": category_type}
 
 
-def _texts(root: ElementTree.Element, default_language: str) -> tuple[str, str]:
-    """Title and description in an update's default language, else in the first that it has."""
-    texts = {
+def _texts(root: ElementTree.Element) -> dict[str, tuple[str, str]]:
+    """Title and description of an update by language."""
+    return {
         _text(each, "Language"): (_text(each, "Title"), _text(each, "Description"))
         for each in root.iterfind(_path("LocalizedPropertiesCollection/LocalizedProperties"))
     }
-    return texts.get(default_language) or next(iter(texts.values()), ("", ""))
 
 
 def _lists(properties: ElementTree.Element) -> dict[str, object]:
