@@ -129,7 +129,7 @@ def test_a_category_stands_in_its_own_namespace_with_its_parent_as_a_prerequisit
 
 def test_files_have_the_names_and_marks_of_real_ones() -> None:
     marks: dict[str, set[str | None]] = {}
-    kinds = {}
+    kinds: dict[str, str] = {}
     for revision in _revisions():
         for element in _document(revision).iterfind(f"{SPACE}Files/{SPACE}File"):
             suffix = element.attrib["FileName"].rpartition(".")[2]

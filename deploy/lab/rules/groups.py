@@ -32,7 +32,8 @@ def is_valid_name(name: str | None) -> bool:
 def all_groups(server: Server) -> list[GroupRow]:
     """``GetComputerTargetGroups``: all groups by name, including the built-in ones."""
     rows = server.connection.execute("SELECT id, name FROM target_group ORDER BY name, id")
-    return [GroupRow(**row) for row in rows]
+    hidden = server.fault("group-hidden")
+    return [GroupRow(**row) for row in rows if row["id"] != hidden]
 
 
 def get_group(server: Server, group_id: str) -> GroupRow:
@@ -134,7 +135,7 @@ def _find(server: Server, group_id: str) -> sqlite3.Row:
     row: sqlite3.Row | None = server.connection.execute(
         "SELECT id, name, parent_id FROM target_group WHERE id = ?", (group_id,)
     ).fetchone()
-    if row is None:
+    if row is None or server.fault("group-hidden") == group_id:
         raise RuleError(
             "WsusObjectNotFoundException", f"The computer group {group_id} could not be found."
         )
