@@ -3,6 +3,7 @@
     python3 deploy/run.py demo            the crossings of two months on simulated servers
     python3 deploy/run.py test            all checks and tests, after installing what they need
     python3 deploy/run.py test -k seal    only the tests that pytest picks with these arguments
+    python3 deploy/run.py bench NAME…     measure the named benches, or all, against their peers
     python3 deploy/run.py COMMAND …       the same as `wsus-airgap COMMAND …` in the environment
 
 Only the standard library is used here. A call with the environment ready reads two small files
@@ -33,6 +34,8 @@ DEPLOY = Path(__file__).resolve().parent
 ROOT = DEPLOY.parent
 WINDOWS = os.name == "nt"
 FAILED = 1
+# Commands that need the tests and what they need, and the modules that carry them out.
+TEST_PROGRAMS = {"test": "tests.support.checks", "bench": "tests.bench"}
 
 
 class SetupError(Exception):
@@ -45,11 +48,11 @@ def main(arguments: list[str]) -> int:
         if not (ROOT / "pyproject.toml").is_file():
             return hand_over([sys.executable, "-m", "flows.command_line", *arguments])
         environment = Environment(ROOT, venv_folder())
-        if arguments[:1] == ["test"]:
+        if arguments and arguments[0] in TEST_PROGRAMS:
             environment.prepare("test")
             os.chdir(ROOT)
-            checks = [str(environment.python), "-m", "tests.support.checks"]
-            return hand_over([*checks, *arguments[1:]])
+            program = [str(environment.python), "-m", TEST_PROGRAMS[arguments[0]]]
+            return hand_over([*program, *arguments[1:]])
         environment.prepare("product")
         return hand_over([str(environment.program("wsus-airgap")), *arguments])
     except SetupError as error:
