@@ -29,14 +29,20 @@ from tasks.bundle.header import (
 )
 from tasks.bundle.layout import part_name
 from tasks.content.fields import Blake3Field, Sha1Field
-from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
+from tasks.content.names import (
+    EXTENSION,
+    MOST_EXTENSION_CHARACTERS,
+    Blake3,
+    ContentDigest,
+    ContentName,
+    FileDigests,
+)
 from tasks.refusals import SafetyError, TamperError, TrustError
 
 LINE_LIMIT_BYTES = 65_536
 MOST_PARTS = 380  # fit into one line, whatever their sizes
 MOST_PARTS_IN_ALL = 50_000
 MOST_FILES_IN_FOLDER = 16_384
-MOST_EXTENSION_CHARACTERS = 8
 _CHUNK_BYTES = 1_048_576
 _WRITE_BUFFER_BYTES = 262_144
 
@@ -68,7 +74,7 @@ class Entry(Sealed):
 
     sha1: Sha1Field
     extension: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9]*$", max_length=MOST_EXTENSION_CHARACTERS)
+        str, Field(pattern=rf"^({EXTENSION})?$", max_length=MOST_EXTENSION_CHARACTERS)
     ]
     size_bytes: SealedCount
     blake3: Blake3Field

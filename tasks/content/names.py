@@ -10,7 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_NAME = re.compile(r"([0-9A-Fa-f]{40})(?:\.([A-Za-z0-9]{1,8}))?")
+MOST_EXTENSION_CHARACTERS = 16
+"""Longest extension of a content file; real ones have up to ten letters (``msixbundle``)."""
+EXTENSION = rf"[A-Za-z0-9](?:[A-Za-z0-9_-]{{0,{MOST_EXTENSION_CHARACTERS - 1}}})"
+"""Pattern of an extension: nothing in it can be taken for a path, a stream or one of our names."""
+_NAME = re.compile(rf"([0-9A-Fa-f]{{40}})(?:\.({EXTENSION}))?")
 
 
 @dataclass(frozen=True, slots=True, order=True)

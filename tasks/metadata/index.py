@@ -18,6 +18,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tasks.content.fields import Blake3Field
+from tasks.content.names import EXTENSION
 from tasks.errors import DiskFullError, HostFileError, PackageError
 from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.metadata import schema
@@ -36,7 +37,7 @@ from tasks.progress import Progress
 INDEX = "index.sqlite"
 """File name of an index, beside the documents of its bundle."""
 
-_EXTENSION = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
+_EXTENSION = re.compile(rf"\.({EXTENSION})\Z")
 _CATEGORY_TYPES = frozenset({"category", "detectoid"})
 _ROWS_PER_BATCH = 4_000
 
@@ -261,7 +262,7 @@ class _Writer:
 
 
 def extension_of(name: str) -> str:
-    """Return the extension of a file name in WsusContent: up to 8 letters and digits, else ""."""
+    """Return the extension of a file name in WsusContent; "" if it has none that we know."""
     match = _EXTENSION.search(name)
     return match[1] if match else ""
 

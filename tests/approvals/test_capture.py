@@ -71,7 +71,7 @@ def test_a_server_without_decisions_is_one_too() -> None:
 
 
 def test_what_wsus_does_not_tell_of_stands_beside_all_else() -> None:
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"kind": "unresolved", "what": "update", "id": None, "update_id": u(2), "revision": 100,
          "action": None, "reason": "not found"},
         {"kind": "unresolved", "what": "approval", "id": ROOT_ID, "update_id": u(9),

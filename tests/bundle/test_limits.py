@@ -21,6 +21,7 @@ from tasks.bundle.canonical import canonical_json
 from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.manifest import LINE_LIMIT_BYTES, MOST_PARTS, Entry, line_bytes, read_entries
 from tasks.bundle.seal import BUNDLE_TYPE, seal_payload
+from tasks.content import names
 from tasks.content.names import Blake3, ContentDigest, ContentName
 from tasks.hosts.host import MOST_NAMES
 from tasks.importing.incoming import require_countable
@@ -45,7 +46,7 @@ LIMITS = {
     "bytes of a line of a manifest": manifest.LINE_LIMIT_BYTES,
     "parts of one content file": manifest.MOST_PARTS,
     "parts": manifest.MOST_PARTS_IN_ALL,
-    "characters of an extension": manifest.MOST_EXTENSION_CHARACTERS,
+    "characters of an extension": names.MOST_EXTENSION_CHARACTERS,
     "bytes of a list of a volume": header.LIST_LIMIT_BYTES,
     "bytes of `approvals.jsonl`": header.APPROVALS_LIMIT_BYTES,
     "bytes of a line of `approvals.jsonl`": model.LINE_LIMIT_BYTES,

@@ -128,10 +128,12 @@ def _replace_wsusutil(lab: Lab, script: str) -> None:
     lab.configure("staging", "server", wsusutil=[str(path)])
 
 
-def _file_of(lab: Lab, update: UpdateRow) -> Path:
-    """A content file that an update needs, on staging."""
+def _needed_file(lab: Lab) -> Path:
+    """A content file of the last update that staging approves."""
     with lab.server("staging") as server:
-        sha1 = content_agent.needed_files(server, update.update_id, update.revision)[0]
+        query = "SELECT update_id, revision FROM approval ORDER BY update_id DESC"
+        keys = [tuple(row) for row in server.connection.execute(query)]
+        sha1 = next(file for key in keys for file in content_agent.needed_files(server, *key))
         query = "SELECT name FROM file WHERE sha1 = ?"
         name = server.connection.execute(query, (sha1,)).fetchone()["name"]
     return content_paths.content_path(lab.content_dir("staging"), sha1, name)
@@ -139,14 +141,14 @@ def _file_of(lab: Lab, update: UpdateRow) -> Path:
 
 def test_an_export_names_what_fails_and_does_all_else_until_it_is_cured(small_lab: Lab) -> None:
     lab = small_lab
-    plain = _keep_plain_approvals(lab)
+    _keep_plain_approvals(lab)
     lab.export(expect=0)
     lab.import_(1, expect=0)
     before = lab.state("disconnected")["approvals"]
 
     for fault in ("group-hidden", "update-hidden", "file-rots"):
         lab.fault("staging", fault)
-    vanishing = _file_of(lab, plain[-1])
+    vanishing = _needed_file(lab)
     kept = lab.folder / vanishing.name
     _replace_wsusutil(lab, f"mv -n '{vanishing}' '{kept}'; exec \"$REAL\" \"$@\"")
 
@@ -172,9 +174,9 @@ def test_an_export_names_what_fails_and_does_all_else_until_it_is_cured(small_la
 
 def test_a_file_that_cannot_be_placed_is_named_and_the_rest_is_imported(small_lab: Lab) -> None:
     lab = small_lab
-    plain = _keep_plain_approvals(lab)
+    _keep_plain_approvals(lab)
     lab.export(expect=0)
-    name = _file_of(lab, plain[0]).name
+    name = _needed_file(lab).name
     obstacle = lab.content("disconnected", name)
     obstacle.mkdir(parents=True)  # a rename onto it fails, as one onto a locked file does
 
