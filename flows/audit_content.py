@@ -23,7 +23,7 @@ def audit_content(
     """
     with open_run("audit", site, side=Side.DISCONNECTED, take_over=take_over) as run:
         disconnected.lock_server()
-        server = disconnected.check_server()
+        server = disconnected.check_requirements()
         content = disconnected.scan_content(server, everything=True)
         disconnected.apply_parked_approvals(server, content)
         disconnected.audit_server(server, content, every_update=every_update)

@@ -14,7 +14,7 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Group
 
 from deploy.demo.lab_commands import demo, lab_app
-from flows.commands.crossing import accept, audit, export, import_, verify
+from flows.commands.crossing import accept, audit, check, export, import_, verify
 from flows.commands.explanation import explain
 from flows.commands.setup import keygen, site_app
 from flows.commands.state import status
@@ -42,6 +42,7 @@ app.command(verify, group=_MONTHLY)
 app.command(import_, name="import", group=_MONTHLY)
 app.command(accept, group=_MONTHLY)
 app.command(audit, group=_MONTHLY)
+app.command(check, group=_LOOK)
 app.command(status, group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(keygen, group=_SET_UP)

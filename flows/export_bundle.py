@@ -23,6 +23,7 @@ def export_bundle(
     full: bool = False,
     new: bool = False,
     take_over: str | None = None,
+    accept_findings: dict[str, str] | None = None,
 ) -> State[CommandReport]:
     """Make the next bundle of a site.
 
@@ -32,10 +33,12 @@ def export_bundle(
         full: Carry all content of the staging server, whatever the baseline is.
         new: Make another bundle even when nothing changed since the last one.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        accept_findings: Findings of the check that do not stop this export, by id, each with a
+            person's reason.
     """
     with open_run("export", site, side=Side.STAGING, take_over=take_over) as run:
         staging.lock_server_and_media()
-        server = staging.check_server()
+        server = staging.check_server(accepted=accept_findings or {})
         decisions = staging.capture_approvals(server)
         content = staging.scan_content(server)
 

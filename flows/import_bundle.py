@@ -22,6 +22,7 @@ def import_bundle(
     bundles: list[str],
     confirm: str | None = None,
     take_over: str | None = None,
+    accept_findings: dict[str, str] | None = None,
 ) -> State[CommandReport]:
     """Import a bundle into the disconnected server.
 
@@ -30,11 +31,13 @@ def import_bundle(
         bundles: The bundle's folder; several are its volumes, or copies of it.
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        accept_findings: Findings of the check that do not stop this import, by id, each with a
+            person's reason.
     """
     with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
         incoming = media.open_bundle(bundles, to_import=True)
         disconnected.lock_server(incoming)
-        server = disconnected.check_server(incoming)
+        server = disconnected.check_server(incoming, accepted=accept_findings or {})
         content = disconnected.scan_content(server, everything=incoming.is_repair)
         bundle = media.unpack_bundle(incoming, server, content)
         plan = disconnected.plan_import(bundle, server, content, confirm=confirm)

@@ -53,25 +53,30 @@ def lock_server(incoming: IncomingBundle | None = None) -> None:
 
 
 @step("Check server")
-def check_server(incoming: IncomingBundle | None = None) -> ServerFacts:
-    """Check that the server can take part and that its settings fit those of the bundle's server.
+def check_server(incoming: IncomingBundle, *, accepted: dict[str, str]) -> ServerFacts:
+    """Run the whole check, and require that server and settings fit the bundle.
 
-    Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``;
-    ``chain``, ``age``, ``clock``, ``safety`` if the bundle no longer fits as it did when opened.
+    Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``,
+    ``finding``; ``chain``, ``age``, ``clock``, ``safety`` if the bundle no longer fits as it did
+    when opened.
     Raises: ``service-down``.
     """
     run = current_run()
-    if incoming is not None:
-        judge_again(run, incoming)
-    facts = check.check_server(run)
+    judge_again(run, incoming)
     compare_mark(run)
-    if facts.active_rules:
-        run.report.notice(
-            f"{facts.active_rules} automatic approval rules are active on this server"
-        )
-    if incoming is not None:
-        check.compare_servers(run.ledger, incoming.header.server, facts)
-    return facts
+    return check.check_for_crossing(run, accepted=accepted, staging=incoming.header.server)
+
+
+@step("Check requirements")
+def check_requirements() -> ServerFacts:
+    """Require that the server can take part; the whole check is the command ``check``.
+
+    Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``; ``chain``.
+    Raises: ``service-down``.
+    """
+    run = current_run()
+    compare_mark(run)
+    return check.check_requirements(run)
 
 
 @step("Scan content")

@@ -185,6 +185,13 @@ class ScriptFailedError(FailedError):
     remedy = "Run it by hand there (its input lies in the work folder, below runs), then run again."
 
 
+class NotExaminedError(FailedError):
+    """The check could not examine the server at all."""
+
+    kind = "not-examined"
+    template = "the server could not be examined: {reason}"
+
+
 class WsusutilError(FailedError):
     """wsusutil did not succeed: its signals disagree or show an error."""
 

@@ -108,6 +108,13 @@ class ServerUnfitError(SafetyError):
     template = "the {side} server cannot be used now: {reason}"
 
 
+class CheckFindingError(SafetyError):
+    """The check that comes first found something that the site does not let pass."""
+
+    kind = "finding"
+    template = "the check of the {side} server found {finding}: {meaning} ({evidence}){others}"
+
+
 class WsusutilRunningError(SafetyError):
     """A wsusutil is at work on the server, and nothing may be changed beside it."""
 

@@ -49,13 +49,13 @@ def lock_server_and_media() -> None:
 
 
 @step("Check server")
-def check_server() -> ServerFacts:
-    """Check that the server can be exported from.
+def check_server(*, accepted: dict[str, str]) -> ServerFacts:
+    """Run the whole check, and require that the server can be exported from.
 
-    Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``.
+    Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``, ``finding``.
     Raises: ``service-down``, ``path-missing``.
     """
-    facts = check.check_server(current_run())
+    facts = check.check_for_crossing(current_run(), accepted=accepted)
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
 

@@ -22,7 +22,8 @@ LAYERS = [
     {"scripts"},
     {"hosts"},
     {"content"},
-    {"approvals", "metadata", "bundle", "checks"},
+    {"approvals", "metadata", "bundle"},
+    {"checks"},
     {"site"},
     {"ledger"},
     {"reports"},
@@ -46,6 +47,7 @@ PREFECT_MODULES = {
     "tasks.staging",
     "tasks.media",
     "tasks.disconnected",
+    "tasks.examination",
     "tasks.flow_run",
     "tasks.prefect_api",
     "tasks.run_page",
@@ -56,7 +58,7 @@ TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md",
 FILE_LINES = 400
 FUNCTION_LINES = 40
 # The exception: one field of an answer after the other.
-LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.read_scripts.read_server": 50}
+LONG_FUNCTIONS = {"deploy.lab.powershell.stand_in.read_scripts._write_server": 50}
 
 # Functions of ours that a test replaces or wraps; whatever else it needs goes through an interface.
 REPLACED = {

@@ -67,10 +67,10 @@ def set_fault(folder: Path, side: str, name: str, on: bool) -> None:  # noqa: FB
 
 
 def faults() -> tuple[tuple[str, str], ...]:
-    """The name of every fault, and its effect in one line."""
-    from deploy.lab.fault_table import DESCRIPTIONS
+    """The name of every fault and knob, and its effect in one line."""
+    from deploy.lab.fault_table import descriptions
 
-    return tuple(DESCRIPTIONS.items())
+    return tuple(descriptions().items())
 
 
 def tune(folder: Path, side: str, name: str, value: Any) -> None:
@@ -81,17 +81,19 @@ def tune(folder: Path, side: str, name: str, value: Any) -> None:
         side: ``staging`` or ``disconnected``.
         name: ``agent_seconds`` (delay of the content agent, 1 s unless set), ``wsusutil_seconds``
             (additional duration of wsusutil, 0 s unless set), ``slow_calls``,
-            ``protocol_version``, or a property of ``IUpdateServerConfiguration``.
+            ``protocol_version``, a property of ``IUpdateServerConfiguration``, or a setting of the
+            machine (``deploy.lab.rules.machine``).
         value: The new value, of the same type as the old one.
 
     Raises:
             LabError: There is no such lab, side or setting.
     """
+    from deploy.lab.rules import machine
     from deploy.lab.rules.opened_server import open_server
 
     server = open_server(server_folder(folder, side))
     try:
-        if type(server.setting(name)) is not type(value):
+        if name not in machine.DEFAULTS and type(server.setting(name)) is not type(value):
             raise LabError(f"{name} is {server.setting(name)!r}, which {value!r} is not like")
         server.set_setting(name, value)
     except KeyError:

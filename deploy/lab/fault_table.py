@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from deploy.lab.generate import content_bytes
+from deploy.lab.knobs import KNOBS
 from deploy.lab.pair import LabError, server_folder
 from deploy.lab.rules import configuration
 from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.lab.store import content_paths
 
+_UNSET = {"unset": True}
 DESCRIPTIONS = {
     "package-empty": "wsusutil export ends well, but the package has no bytes",
     "package-truncated": "wsusutil export ends well, but the package breaks off in the middle",
@@ -39,27 +41,63 @@ DESCRIPTIONS = {
 }
 
 
+def descriptions() -> dict[str, str]:
+    """Every fault and every knob, with its effect in one line."""
+    return DESCRIPTIONS | {name: knob.description for name, knob in KNOBS.items()}
+
+
 def set_fault(folder: Path, side: str, name: str, *, on: bool) -> None:
-    """Set or clear a fault of a side's server.
+    """Set or clear a fault, or turn a knob, of a side's server.
 
     Raises:
         LabError: There is no such lab, side or fault, or no file that the fault can strike.
     """
-    if name not in DESCRIPTIONS:
-        names = ", ".join(DESCRIPTIONS)
+    if name not in descriptions():
+        names = ", ".join(descriptions())
         raise LabError(f"{name!r} is no fault of the lab; they are {names}")
     server = open_server(server_folder(folder, side))
     try:
         value = server.fault(name)
         if on and value is None:
-            value = _CAUSES[name](server) if name in _CAUSES else True
+            value = _CAUSES[name](server) if name in _CAUSES else _turn(server, name)
             server.connection.execute("INSERT INTO fault VALUES (?, ?)", (name, json.dumps(value)))
         elif not on and value is not None:
             server.connection.execute("DELETE FROM fault WHERE name = ?", (name,))
             if name in _CURES:
                 _CURES[name](server, value)
+            _turn_back(server, name, value)
+        else:
+            return
+        if name in KNOBS and KNOBS[name].failure is not None:
+            configuration.synchronize(server, manual=False)
     finally:
         server.close()
+
+
+def _turn(server: Server, name: str) -> Any:
+    """Change the settings of a knob; gives their old values. A fault without a cause is True."""
+    if name not in KNOBS:
+        return True
+    old = {}
+    for setting, value in KNOBS[name].settings.items():
+        old[setting] = _setting(server, setting)
+        server.set_setting(setting, value)
+    return old
+
+
+def _turn_back(server: Server, name: str, old: Any) -> None:
+    for setting, value in old.items() if name in KNOBS else ():
+        if value == _UNSET:
+            server.connection.execute("DELETE FROM setting WHERE name = ?", (setting,))
+        else:
+            server.set_setting(setting, value)
+
+
+def _setting(server: Server, name: str) -> Any:
+    try:
+        return server.setting(name)
+    except KeyError:
+        return _UNSET
 
 
 def _rot(server: Server) -> str:

@@ -1,4 +1,4 @@
-"""The commands that are flows: export, verify, import, accept, audit.
+"""The commands that are flows: check, export, verify, import, accept, audit.
 
 A flow, and with it Prefect, is imported only by a command that runs one.
 """
@@ -11,7 +11,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flows.commands.options import DEFAULT_SITE, Answer, Bundles, Flag, Json, SitePath, TakeOver
+from flows.commands.options import (
+    DEFAULT_SITE,
+    AcceptFinding,
+    Answer,
+    Bundles,
+    Flag,
+    Json,
+    SitePath,
+    TakeOver,
+    accepted_findings,
+)
 from flows.commands.site_work import absolute_paths, run_flow
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
@@ -24,6 +34,7 @@ def export(
     full: Flag = False,
     new: Flag = False,
     take_over: TakeOver = None,
+    accept_finding: AcceptFinding = (),
     json: Json = False,
 ) -> Answer:
     """Staging side: make the next bundle on the media.
@@ -34,18 +45,43 @@ def export(
         full: Carry everything staging holds, whatever the baseline is.
         new: Make another bundle even when nothing has changed since the last one.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
     """
+    accepted = accepted_findings(accept_finding)
 
     def work(name: str) -> CommandReport:
         from flows.export_bundle import export_bundle
         from tasks.flow_run import report_of
 
         return report_of(
-            export_bundle, site=name, mode=mode, full=full, new=new, take_over=take_over
+            export_bundle,
+            site=name,
+            mode=mode,
+            full=full,
+            new=new,
+            take_over=take_over,
+            accept_findings=accepted,
         )
 
     return run_flow("export", site, Side.STAGING, work)
+
+
+def check(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """Either side: examine this side, and list what keeps it from a crossing and what now.
+
+    Args:
+        site: The site file.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.check_server import check_server
+        from tasks.flow_run import report_of
+
+        return report_of(check_server, site=name)
+
+    return run_flow("check", site, None, work)
 
 
 def verify(
@@ -79,6 +115,7 @@ def import_(
     site: SitePath = DEFAULT_SITE,
     confirm: str | None = None,
     take_over: TakeOver = None,
+    accept_finding: AcceptFinding = (),
     json: Json = False,
 ) -> Answer:
     """Disconnected side: verify a bundle and import it.
@@ -88,8 +125,10 @@ def import_(
         site: The site file.
         confirm: Digest of the plan that you have read and agree to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
     """
+    accepted = accepted_findings(accept_finding)
 
     def work(name: str) -> CommandReport:
         from flows.import_bundle import import_bundle
@@ -101,6 +140,7 @@ def import_(
             bundles=absolute_paths(bundles),
             confirm=confirm,
             take_over=take_over,
+            accept_findings=accepted,
         )
 
     return run_flow("import", site, Side.DISCONNECTED, work, bundles=bundles)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from tasks.approvals.model import Approval, ApprovalSet, GroupPath, Key, fold
 from tasks.approvals.plan_model import ApprovalPlan, PlannedAction, Subject, Waiting
+from tasks.approvals.reasons import Reason
 
 Name = TypeVar("Name")
 Item = TypeVar("Item")
@@ -230,10 +231,11 @@ def next_applied(
 
 
 def _keys(decisions: Iterable[Waiting], subject: Subject) -> set[Key]:
+    """Return the keys of decisions; of a group that is left out none, as it is one of staging."""
     return {
         (decision.update_id, fold(decision.group))
         for decision in decisions
-        if decision.subject == subject
+        if decision.subject == subject and decision.reason is not Reason.GROUP_LEFT_OUT
     }
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tasks.approvals.model import Action, ApprovalSet, Key
 from tasks.approvals.policy import ApprovalPolicy
+from tasks.approvals.translation import NOTHING_WITHHELD, Withheld
 from tasks.revision import RevisionId
 
 
@@ -42,14 +43,16 @@ class Situation:
 
     Attributes:
         last: The decisions that we applied last; empty before the first import of a site.
-        incoming: The decisions that the bundle brings.
+        incoming: The decisions that the bundle brings, for the groups of this site.
         present: The decisions on the server now.
+        withheld: The incoming approvals that the site's rules for groups hold.
     """
 
     last: ApprovalSet
     incoming: ApprovalSet
     present: ApprovalSet
     states: UpdateStates
+    withheld: Withheld = NOTHING_WITHHELD
 
 
 class Comparison:

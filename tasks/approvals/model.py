@@ -44,7 +44,7 @@ DEEPEST_GROUP = 100
 """Largest number of names in a group path."""
 # SQL Server's ``datetime`` begins in 1753. In the API, DateTime.MaxValue (year 9999) means "no
 # deadline" (IUpdateApproval.Deadline).
-_DEADLINE_YEARS = range(1753, 9999)
+DEADLINE_YEARS = range(1753, 9999)
 
 # Limits for a bundle. Section 13 of FORMAT.md gives the same numbers; a test compares them.
 MOST_GROUPS = 5_000
@@ -89,7 +89,7 @@ def _shared(path: GroupPath) -> GroupPath:
 def _to_utc_second(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone")
-    if moment.year not in _DEADLINE_YEARS:
+    if moment.year not in DEADLINE_YEARS:
         raise ValueError("a year that WSUS cannot store as a deadline")
     return moment.astimezone(UTC).replace(microsecond=0)
 

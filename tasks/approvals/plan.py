@@ -99,7 +99,7 @@ class _PlanBuilder:
         self.removes: list[PlannedAction] = []
         self.declines: list[PlannedAction] = []
         self.parked: list[Waiting] = []
-        self.held: list[Waiting] = []
+        self.held: list[Waiting] = list(comparison.situation.withheld.left_out)
         self.kept: list[Waiting] = []
         self.in_place = 0
         self.declining: set[str] = set()
@@ -127,14 +127,15 @@ class _PlanBuilder:
 
     @cached_property
     def waiting(self) -> set[str]:
-        """Updates with a parked or held approval.
+        """Updates with a parked or held approval that may be applied one day.
 
-        Cached at the first read: do not read it before all incoming approvals are planned.
+        Approvals for a group that the site leaves out are none of them. Cached at the first read:
+        do not read it before all incoming approvals are planned.
         """
         return {
             decision.update_id
             for decision in (*self.parked, *self.held)
-            if decision.subject == "approval"
+            if decision.subject == "approval" and decision.reason is not Reason.GROUP_LEFT_OUT
         }
 
     @cached_property
@@ -154,7 +155,8 @@ class _PlanBuilder:
 def _plan_approval(builder: _PlanBuilder, key: Key, incoming: Approval) -> None:
     comparison = builder.comparison
     present = comparison.present.get(key)
-    if present is not None and present.agrees_with(incoming):
+    is_settled = key not in comparison.situation.withheld.disagreeing
+    if is_settled and present is not None and present.agrees_with(incoming):
         builder.in_place += 1
         return
     local = _find_local_decision(comparison, key, incoming)
@@ -189,7 +191,6 @@ def _find_obstacle(comparison: Comparison, incoming: Approval) -> Reason | None:
         incoming.id in states.license_pending and comparison.policy.licence_terms == "hold"
     )
     obstacles = (
-        (fold(incoming.group) in _BUILT_IN, Reason.BUILT_IN_GROUP),
         (incoming.id not in states.on_server, Reason.REVISION_UNKNOWN),
         (
             incoming.id in states.expired and incoming.action is not Action.UNINSTALL,
@@ -198,7 +199,8 @@ def _find_obstacle(comparison: Comparison, incoming: Approval) -> Reason | None:
         (not is_block and incoming.id in states.content_missing, Reason.CONTENT_MISSING),
         (not is_block and holds_terms, Reason.LICENCE_TERMS),
     )
-    first = next((reason for applies, reason in obstacles if applies), None)
+    by_rule = comparison.situation.withheld.reason(incoming)
+    first = by_rule or next((reason for applies, reason in obstacles if applies), None)
     return first or _find_deadline_obstacle(comparison, incoming)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from tasks.names import Count
 
@@ -14,10 +14,39 @@ SHARE_FROM = 10
 """Smallest number of changes to which a share applies; a share of fewer means little."""
 
 
+_MOST_SHIFT_DAYS = 3_650
+_DEADLINES = 'expected "keep", "drop" or { shift_days = N } with whole days'
+
+
+class ShiftedDeadlines(BaseModel):
+    """A rule that moves every deadline by a number of days; negative: to an earlier day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    shift_days: int
+
+
+def _deadline_rule(value: object) -> object:
+    if value in ("keep", "drop") or isinstance(value, ShiftedDeadlines):
+        return value
+    days = value.get("shift_days") if isinstance(value, dict) and len(value) == 1 else None
+    if isinstance(days, bool) or not isinstance(days, int):
+        raise ValueError(_DEADLINES)  # noqa: TRY004  pydantic reports only this type in our words
+    if abs(days) > _MOST_SHIFT_DAYS:
+        raise ValueError(f"shift_days is at most {_MOST_SHIFT_DAYS} either way, found {days}")
+    return ShiftedDeadlines(shift_days=days)
+
+
+Deadlines = Literal["keep", "drop"] | ShiftedDeadlines
+
+
 class ApprovalPolicy(BaseModel):
     """The site's rules; every default is the cautious one.
 
     Attributes:
+        approvals: Apply the plan; only list it, for people who approve here themselves; or make
+            none, for sites that take metadata and content alone.
+        deadlines: Keep the deadlines of staging, drop them, or move them all by a number of days.
         min_deadline_days: An approval is held if its deadline is nearer than this at the time of
             the import.
         licence_terms: Hold approvals until a person has accepted the terms here, or accept them
@@ -34,6 +63,8 @@ class ApprovalPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    approvals: Literal["apply", "list", "none"] = "apply"
+    deadlines: Annotated[Deadlines, BeforeValidator(_deadline_rule)] = "keep"
     min_deadline_days: Count = 7
     licence_terms: Literal["hold", "accept"] = "hold"
     max_removals: Count = 100

@@ -10,6 +10,8 @@ class Reason(StrEnum):
 
     CONTENT_MISSING = "content-missing"
     BUILT_IN_GROUP = "built-in-group"
+    GROUP_LEFT_OUT = "group-left-out"
+    GROUPS_DISAGREE = "groups-disagree"
     REVISION_UNKNOWN = "revision-unknown"
     EXPIRED = "expired"
     LICENCE_TERMS = "licence-terms"
@@ -36,8 +38,14 @@ _SENTENCES = {
     ),
     Reason.BUILT_IN_GROUP: (
         "The approval is for All Computers, Unassigned Computers or Downstream Servers, where "
-        "staging servers often approve only to make files download; approve it for a group of "
-        "its own."
+        "staging servers often approve only to make files download. In the site file, [groups] "
+        "all_computers or unassigned_computers lets it through ('apply', or the path of a group of "
+        "this site), for Downstream Servers a line of [groups.map]."
+    ),
+    Reason.GROUP_LEFT_OUT: "The site file leaves this group out ([groups.map]).",
+    Reason.GROUPS_DISAGREE: (
+        "Groups of staging that are one group here ([groups.map]) have different approvals for "
+        "this update; approve it alike on staging, or give the groups different paths."
     ),
     Reason.REVISION_UNKNOWN: "The server does not have this revision.",
     # Microsoft's description of IUpdate.Approve.

@@ -36,6 +36,7 @@ REFERENCE: tuple[ErrorEntry, ...] = (
     *reference_content.CONTENT,
 )
 
+_BY_ID = {entry.id: entry for entry in REFERENCE}
 _GAP = " … "
 _SPELLINGS = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "‑": "-"})
 # None of them is part of a GUID, a digest, a version or a longer number.
@@ -75,6 +76,15 @@ class _Signals:
     events: frozenset[int]
     sync_values: frozenset[int]
     is_question: bool
+
+
+def entry_of(entry_id: str) -> ErrorEntry:
+    """Return the entry of an id.
+
+    Raises:
+        KeyError: There is none.
+    """
+    return _BY_ID[entry_id]
 
 
 def find_in_question(text: str) -> tuple[Match, ...]:

@@ -30,10 +30,12 @@ from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
+from tasks.approvals.translation import NOTHING_WITHHELD, Translation, Withheld, translate
 from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentListing, ContentLookup
 from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
+from tasks.importing.group_report import report_groups
 from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
@@ -60,6 +62,7 @@ from tasks.server.queries import (
 )
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import content_choice
+from tasks.site.settings import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,12 @@ class PlanInputs:
     """Inputs of a plan besides the server's state.
 
     Attributes:
-        incoming: The bundle's decisions.
+        incoming: The bundle's decisions, for the groups of this site.
         index: Index of the metadata package.
         choice: Rule by which the server's settings choose the files that it keeps.
         find_content: Looks up a content file by digest.
         begun: True if an earlier run began to apply the same bundle and did not finish.
+        withheld: The approvals that the site's rules for groups hold.
     """
 
     incoming: ApprovalSet
@@ -79,6 +83,22 @@ class PlanInputs:
     choice: ContentChoice
     find_content: ContentLookup
     begun: bool = False
+    withheld: Withheld = NOTHING_WITHHELD
+
+
+def take_decisions(site: Site, report: ReportDraft, folder: Path) -> Translation:
+    """Read a bundle's decisions, in the terms of this site; report rules that fit no group.
+
+    Args:
+        site: The site file.
+        report: The report.
+        folder: Our folder of the bundle.
+    """
+    decisions = read_decisions_file(folder / APPROVALS)
+    translation = translate(decisions, site.groups, site.policy.deadlines)
+    for key in translation.unused:
+        report.lines.append(f"[groups.map] {key}: the staging server has no such group")
+    return translation
 
 
 def last_applied(imports: Imports) -> ApprovalSet:
@@ -184,6 +204,7 @@ def apply_plan(
             raise
         outcome = keep_what_server_shows(claimed, read_approvals(run).approval_set)
     run.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
+    report_groups(run.report, plan, outcome)
     return outcome
 
 
@@ -273,6 +294,7 @@ def _plan(
         incoming=inputs.incoming,
         present=present.approval_set,
         states=update_states,
+        withheld=inputs.withheld,
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
 
@@ -344,11 +366,13 @@ def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -
         ServerChangedError: The server lacks too much of what was last applied there.
     """
     record = require_newest_import(run.imports)
+    translation = take_decisions(run.site, run.report, record.folder)
     inputs = PlanInputs(
-        incoming=read_decisions_file(record.folder / APPROVALS),
+        incoming=translation.incoming,
         index=record.folder / INDEX,
         choice=content_choice(facts),
         find_content=listing.find,
+        withheld=translation.withheld,
     )
     plan = plan_now(run, inputs, queries.read_approvals(run))
     require_no_loss(plan)

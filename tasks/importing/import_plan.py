@@ -9,7 +9,6 @@ from blake3 import blake3
 
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.canonical import canonical_json
-from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentListing, ContentLookup, PresentFile
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
@@ -18,6 +17,7 @@ from tasks.importing.approval_run import (
     plan_ahead,
     plan_now,
     require_no_loss,
+    take_decisions,
     without_excess,
 )
 from tasks.importing.confirmation import covers, remember_confirmation
@@ -37,7 +37,7 @@ from tasks.reports.sections import (
 )
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
-from tasks.run.stored_documents import read_decisions_file, require_documents
+from tasks.run.stored_documents import require_documents
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot, content_choice
 
@@ -89,7 +89,7 @@ def plan_import(
         ServerUnfitError: A newer import must be finished before this bundle may repair.
         FailedError: The stored documents of the newer import are lost or damaged.
     """
-    inputs = _gather_inputs(run.imports, bundle, facts, listing)
+    inputs = _gather_inputs(run, bundle, facts, listing)
     present = queries.read_approvals(run)
     approvals = plan_ahead(run, inputs, present)
     require_no_loss(approvals)
@@ -133,16 +133,18 @@ def require_confirmed(
 
 
 def _gather_inputs(
-    imports: Imports, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
+    run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
 ) -> PlanInputs:
-    record = imports.by_digest(bundle.digest)
-    folder = newest_folder(imports, bundle)
+    record = run.imports.by_digest(bundle.digest)
+    folder = newest_folder(run.imports, bundle)
+    translation = take_decisions(run.site, run.report, folder)
     return PlanInputs(
-        incoming=read_decisions_file(folder / APPROVALS),
+        incoming=translation.incoming,
         index=folder / INDEX,
         choice=content_choice(facts),
         find_content=_after_placing(bundle, listing),
         begun=record is not None and record.status == "begun",
+        withheld=translation.withheld,
     )
 
 
@@ -190,7 +192,7 @@ def plan_approvals(
     A confirmation covers the new plan if that takes nothing more away than the confirmed plan.
     Without one, actions beyond the site's limits are left out.
     """
-    inputs = PlanInputs(plan.inputs.incoming, plan.inputs.index, plan.inputs.choice, listing.find)
+    inputs = replace(plan.inputs, find_content=listing.find, begun=False)
     approvals = plan_now(run, inputs, queries.read_approvals(run))
     steps = run.ledger.steps(bundle.work.text)
     is_confirmed = plan.confirmed is not None and covers(

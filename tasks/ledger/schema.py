@@ -38,7 +38,12 @@ _TABLES: Migration = (
     id TEXT PRIMARY KEY, command TEXT NOT NULL, started TEXT NOT NULL, ended TEXT,
     outcome TEXT, exit_code INTEGER, bundle TEXT, report TEXT) WITHOUT ROWID""",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES,)
+_ACCEPTED_FINDINGS: Migration = (
+    """CREATE TABLE accepted_finding (
+    run TEXT NOT NULL, finding TEXT NOT NULL, evidence TEXT NOT NULL, reason TEXT NOT NULL,
+    accepted TEXT NOT NULL, PRIMARY KEY (run, finding)) WITHOUT ROWID""",
+)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS)
 
 
 def migrate(

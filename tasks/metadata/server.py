@@ -1,14 +1,13 @@
-"""The facts and settings of a WSUS server, and the rules for taking part in a crossing."""
+"""The facts that every run reads of a WSUS server, and the settings equal on both sides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from tasks.names import Count, Side
+from tasks.names import Count
 
 Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
 Int32Count = Annotated[Count, Field(lt=2**31)]
@@ -103,14 +102,6 @@ class Difference:
         return f"{self.setting}: staging {self.staging}, disconnected {self.disconnected}"
 
 
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """The reason for which a server cannot take part in a crossing, and the remedy."""
-
-    reason: str
-    remedy: str
-
-
 def compare_settings(
     staging: ServerSettings, disconnected: ServerSettings
 ) -> tuple[Difference, ...]:
@@ -155,19 +146,6 @@ def compare_settings(
     return tuple(differences)
 
 
-def unfit_reasons(facts: ServerFacts, side: Side) -> tuple[Unfit, ...]:
-    """List the reasons for which a server cannot take part now; empty if it can.
-
-    A replica may be the staging server; only an import into a replica is impossible.
-    """
-    disconnected = side is Side.DISCONNECTED
-    return tuple(
-        unfit
-        for applies, test, unfit in _RULES
-        if (applies == "both" or disconnected) and test(facts)
-    )
-
-
 def _switch(on: bool) -> str:  # noqa: FBT001  # the value of a setting, not a flag
     return "on" if on else "off"
 
@@ -192,53 +170,3 @@ def _language_remedy(staging: ServerSettings) -> str:
         "On the disconnected server, Options, Update Files and Languages: choose the languages "
         f"{_languages(staging)}, or `{_POWERSHELL.format(change=change)}`"
     )
-
-
-# TechNet cc720512: "You cannot import updates to a server that is being centrally managed." Seen in
-# practice: after an import into a server with an upstream server, its next synchronisation fails
-# (UssInternalError).
-_RULES: tuple[tuple[Literal["both", "disconnected"], Callable[[ServerFacts], bool], Unfit], ...] = (
-    (
-        "disconnected",
-        lambda facts: facts.is_replica,
-        Unfit(
-            "it is a replica, which takes its updates and approvals from its upstream server",
-            "Make it autonomous: Options, Update Source and Proxy Server, clear `This server is a "
-            "replica of the upstream server`.",
-        ),
-    ),
-    (
-        "disconnected",
-        lambda facts: not facts.sync_from_microsoft_update and bool(facts.upstream_server),
-        Unfit(
-            "it synchronises from an upstream server, and an import would break that",
-            "Import into the upstream server instead, or set the source to Microsoft Update: "
-            "Options, Update Source and Proxy Server.",
-        ),
-    ),
-    (
-        "both",
-        lambda facts: facts.synchronization != "NotProcessing",
-        Unfit(
-            "a synchronisation is running",
-            "Wait until it has ended, then run the same command again.",
-        ),
-    ),
-    (
-        "both",
-        lambda facts: facts.host_binaries_on_microsoft_update,
-        Unfit(
-            "it keeps no content files: its clients fetch them from Microsoft Update",
-            "Store update files locally: Options, Update Files and Languages.",
-        ),
-    ),
-    (
-        "both",
-        lambda facts: facts.content_dir.startswith(("\\\\", "//")),
-        Unfit(
-            "its content folder is a network share, on which permissions and renames do not work "
-            "as on a local disk",
-            "Move the content to a disk of the server itself with `wsusutil movecontent`.",
-        ),
-    ),
-)

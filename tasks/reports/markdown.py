@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tasks.quantities import count
+from tasks.reports.check_sections import findings_section
 from tasks.reports.model import CommandReport, Fact, Section
 from tasks.reports.summary import (
     all_sections,
@@ -58,6 +59,9 @@ def artifacts_of(report: CommandReport) -> Iterator[Artifact]:
     for section in all_sections(report):
         text = section_text(section)
         yield Artifact(f"{prefix}-{section.key}", cell(section.title, "text"), text)
+    if report.findings:
+        rows = _table_rows(findings_section(report.findings))
+        yield Artifact(f"{prefix}-findings-table", "Findings, gravest first", rows=rows)
     if report.missing:
         rows = _table_rows(missing_section(report.missing))
         yield Artifact(f"{prefix}-missing-table", "Missing content, as a table", rows=rows)

@@ -24,6 +24,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as checked_dataclass
 
+from tasks.approvals.reasons import Reason
+from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.known_errors import foreseen
@@ -108,6 +110,11 @@ class ApprovalOutcome(Reported):
     held: tuple[ApprovalLine, ...] = ()
     failed: tuple[ApprovalLine, ...] = ()
 
+    @property
+    def undecided(self) -> tuple[ApprovalLine, ...]:
+        """Held decisions that need a person; for a group that is left out one has decided."""
+        return tuple(line for line in self.held if line.reason != Reason.GROUP_LEFT_OUT)
+
 
 def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:
     """Return decisions as lines of the report; keys that a line does not have are left out."""
@@ -116,17 +123,6 @@ def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine,
         _APPROVAL_LINE.validate_python({key: line[key] for key in line.keys() & names})
         for line in lines
     )
-
-
-class Finding(Reported):
-    """Finding of a check; ``evidence`` is the value or log line that shows it."""
-
-    id: str
-    severity: Literal["ok", "note", "warning", "failure"]
-    evidence: str
-    meaning: str
-    next_step: str
-    document: str | None = None
 
 
 class Fact(Reported):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tasks.checks.finding import is_at_least
 from tasks.metadata.audit import MissingFile
 from tasks.quantities import count
+from tasks.reports.check_sections import findings_section
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -118,26 +120,6 @@ def _subject(report: CommandReport, line: ApprovalLine) -> str:
     return report.title_of(line.update_id) or f"{line.update_id} revision {line.revision}"
 
 
-def findings_section(report: CommandReport) -> Section:
-    """Table of a check's findings, the worst first."""
-    rank = {"failure": 0, "warning": 1, "note": 2, "ok": 3}
-    findings = sorted(report.findings or (), key=lambda item: (rank[item.severity], item.id))
-    labels = ("Evidence", "Meaning", "Next step")
-    return Section(
-        key="findings",
-        title="Findings",
-        columns=(
-            Column(label="Severity", kind="short"),
-            Column(label="Finding", kind="short"),
-            *(Column(label=label) for label in labels),
-        ),
-        rows=tuple(
-            (finding.severity, finding.id, finding.evidence, finding.meaning, finding.next_step)
-            for finding in findings
-        ),
-    )
-
-
 def summary_facts(report: CommandReport) -> tuple[Fact, ...]:
     """Return the numbers of a run that the report has, in the order in which people read them."""
     approvals = report.approvals
@@ -188,7 +170,7 @@ def all_sections(report: CommandReport) -> tuple[Section, ...]:
     """Return every table of a report; tables that a person must look at come first."""
     urgent: list[Section] = []
     if report.findings:
-        urgent.append(findings_section(report))
+        urgent.append(findings_section(report.findings))
     if report.missing:
         urgent.append(missing_section(report.missing, report.unapproved_incomplete))
     approvals = approval_sections(report)
@@ -207,12 +189,16 @@ def attention(report: CommandReport) -> tuple[str, ...]:
     approvals = report.approvals or ApprovalOutcome()
     missing = count_missing(report.missing or ())
     findings = report.findings or ()
-    severe = [finding for finding in findings if finding.severity in {"warning", "failure"}]
+    severe = [
+        finding
+        for finding in findings
+        if is_at_least(finding.severity, "warning") and not finding.accepted
+    ]
     numbers = (
         (missing, "content file is missing", "content files are missing"),
         (len(approvals.failed), "approval failed", "approvals failed"),
         (len(approvals.parked), "approval is parked", "approvals are parked"),
-        (len(approvals.held), "decision is held", "decisions are held"),
+        (len(approvals.undecided), "decision is held", "decisions are held"),
         (len(severe), "finding needs a look", "findings need a look"),
     )
     reasons = [f"{count(number, noun, plural)}." for number, noun, plural in numbers if number]
@@ -244,7 +230,7 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
         yield "Have the staging server download what is missing and export again, or go without."
     elif report.missing:
         yield "Have the next bundle bring the missing files (shopping-list.json)."
-    if approvals.held:
+    if approvals.undecided:
         yield "Decide on what is held."
     if report.findings:
         yield "Follow the findings."

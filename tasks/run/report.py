@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 
 from pydantic import JsonValue
 
+from tasks.checks.finding import Finding
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.reports.model import ApprovalOutcome, Section
@@ -35,6 +36,7 @@ class Notes(TypedDict, total=False):
     plan_digest: str
     receipt: Path
     receipt_code: str | None
+    findings: tuple[Finding, ...]
 
 
 @dataclass
@@ -44,6 +46,7 @@ class ReportDraft:
     Attributes:
         notices: Sentences that a person should know; a run with a notice ends flagged.
         flagged_missing: The missing content that flags the run; None: all missing content does.
+        flagged_findings: The findings of a check that flag the run.
         changes: Number of changes made on the server, by kind of change in words.
     """
 
@@ -54,6 +57,7 @@ class ReportDraft:
     details: dict[str, JsonValue] = field(default_factory=dict)
     changes: Counter[str] = field(default_factory=Counter)
     flagged_missing: tuple[MissingFile, ...] | None = None
+    flagged_findings: tuple[Finding, ...] = ()
 
     def notice(self, sentence: str) -> None:
         """Log a sentence that a person should know, and add it to the report."""
@@ -79,5 +83,5 @@ class ReportDraft:
         noted = self.notes.get("missing", ())
         missing = noted if self.flagged_missing is None else self.flagged_missing
         approvals = self.notes.get("approvals", ApprovalOutcome())
-        waiting = approvals.parked or approvals.held or approvals.failed
-        return bool(self.notices or missing or waiting)
+        waiting = approvals.parked or approvals.undecided or approvals.failed
+        return bool(self.notices or missing or waiting or self.flagged_findings)

@@ -35,6 +35,8 @@ class AnswerLimits:
 
 
 _OWN_LIMITS = {
+    # A line for each event, and for each 64 KiB of the log.
+    "read-server": AnswerLimits(size_bytes=16 * 1_048_576, own_lines=2_000),
     # A line for each group, approval, approved update and decline of a server.
     "read-approvals": AnswerLimits(own_lines=700_000),
     # Reruns append what they tried again.

@@ -1,126 +1,119 @@
-"""Checks of a server: it can take part, it is the remembered one, its settings fit a bundle."""
+"""The check as the steps of a run do it: facts are judged, reported, and may stop the command."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tasks.bundle.header import StagingFacts
-from tasks.errors import PathMissingError
-from tasks.hosts.host import Host
-from tasks.ledger.store import Ledger
-from tasks.metadata.server import ServerFacts, ServerSettings, compare_settings, unfit_reasons
-from tasks.names import Side
-from tasks.refusals import RoomError, ServerChangedError, ServerUnfitError, SettingsDifferError
+from tasks.checks.facts.gathered import Facts
+from tasks.checks.facts.topic import known
+from tasks.checks.finding import Finding, is_at_least
+from tasks.checks.judgement import Judgement, judge
+from tasks.checks.rules import ALL, requirements
+from tasks.checks.stopping import CURED, refuse_findings, require, stopping
+from tasks.ledger.findings import AcceptedFindings
+from tasks.metadata.server import ServerFacts
+from tasks.reports.check_sections import check_sections, findings_lines
 from tasks.run.context import RunContext
-from tasks.server import queries
+from tasks.run.report import ReportDraft
+from tasks.server.examination import examine_for_crossing, examine_requirements
 from tasks.site.settings import Site
 
-_LEAST_ROOM_BYTES = 64 * 1_048_576
+Accepted = Mapping[str, str]
+"""Reasons of a person, by the id of the finding that is accepted."""
 
 
-def check_server(run: RunContext) -> ServerFacts:
-    """Check that the server can take part: its service runs, its role and state allow it.
-
-    Raises:
-        ServiceDownError: The service does not run and cannot be started.
-        ServerUnfitError: All reasons in one sentence, and the remedy of the first.
-        ServerChangedError: It is not the server that this site remembers.
-        RoomError: Its content disk is as good as full.
-    """
-    newest = run.exports.newest()
-    facts = queries.read_running_server(run, since=newest.created if newest else None)
-    side = run.site.side
-    reasons = unfit_reasons(facts, side)
-    if reasons:
-        raise ServerUnfitError(
-            side=side,
-            reason="; ".join(reason.reason for reason in reasons),
-            remedy=reasons[0].remedy,
-        )
-    require_known_server(run.ledger, side, facts.server_id)
-    _require_content_dir(run.server, run.site, facts)
-    volume = facts.content_volume
-    if volume is not None and volume.free_bytes < _LEAST_ROOM_BYTES:
-        raise RoomError(
-            where=f"the content disk of the {side} server",
-            free_bytes=volume.free_bytes,
-            needed_bytes=_LEAST_ROOM_BYTES,
-        )
-    return facts
-
-
-def require_known_server(ledger: Ledger, side: Side, server_id: str) -> None:
-    """Require the server id that this site remembers, if it remembers one.
-
-    Raises:
-        ServerChangedError: The server has another id.
-    """
-    expected = ledger.server_id(side)
-    if expected is not None and expected != server_id:
-        raise ServerChangedError(
-            reason=f"the {side} server's id is {server_id}, this site knows {expected}",
-            remedy=f"Find out whether the {side} server was rebuilt or another one took its "
-            "place. A rebuilt pair starts a chain of its own: move both state folders aside.",
-        )
-
-
-def compare_servers(ledger: Ledger, staging: StagingFacts, facts: ServerFacts) -> None:
-    """Compare this server's settings, and the staging server's id, with a bundle's header.
+def check_for_crossing(
+    run: RunContext, *, accepted: Accepted, staging: StagingFacts | None = None
+) -> ServerFacts:
+    """Run the whole check before an export or an import, and stop if the table says so.
 
     Args:
-        ledger: State of the disconnected side.
-        staging: The staging server, from the bundle's verified header.
-        facts: This server.
+        run: The run; its report takes the findings.
+        accepted: Findings that a person accepts; recorded in the report and the ledger.
+        staging: The staging server, from a bundle's verified header; None for an export.
 
     Raises:
-        SettingsDifferError: The settings differ; it names every difference and its remedy.
-        ServerChangedError: The staging server has another id than this site remembers.
+        ServerUnfitError, ServerChangedError, SettingsDifferError, RoomError, PathMissingError: A
+            requirement is not met.
+        CheckFindingError: A finding at or above ``[check] stop_at`` that nobody accepted.
+        ServiceDownError, WsusutilRunningError: As ``queries.read_running_topics``.
     """
-    theirs = ServerSettings(
-        server_id=staging.id,
-        version=staging.version,
-        protocol_version=staging.protocol_version,
-        download_express=staging.download_express,
-        all_languages=staging.all_languages,
-        languages=staging.languages,
-    )
-    differences = compare_settings(theirs, facts)
-    if differences:
-        raise SettingsDifferError(
-            differences="; ".join(difference.sentence for difference in differences),
-            remedy=" ".join(difference.remedy for difference in differences),
-        )
-    require_known_server(ledger, Side.STAGING, staging.id)
+    facts = examine_for_crossing(run, staging=staging)
+    judgement = judge(facts, ALL)
+    _report(run.report, facts, judgement, accepted=accepted, cured_by=run.command)
+    require(run.command, judgement, facts)
+    stops = stopping(run.command, judgement, stop_at=run.site.check.stop_at, accepted=accepted)
+    if stops:
+        raise refuse_findings(stops, run.site.side)
+    _record(run, judgement, accepted)
+    return _server(facts)
 
 
-def _require_content_dir(server: Host, site: Site, facts: ServerFacts) -> None:
-    """Require a content folder: the one in the site file, else the one that the server names.
-
-    WSUS always creates this folder and calls it ``WsusContent`` (``LocalContentCachePath`` in its
-    configuration). If it is missing, its disk is
-    probably not mounted; exporting would record an empty server.
+def check_requirements(run: RunContext) -> ServerFacts:
+    """Check only the requirements of a crossing, as an audit does.
 
     Raises:
-        PathMissingError: The staging server lacks the folder that the site file names.
-        ServerUnfitError: The server names no WsusContent, or none that exists.
+        ServerUnfitError, ServerChangedError, RoomError, PathMissingError: One is not met.
+        ServiceDownError, WsusutilRunningError: As ``queries.read_running_topics``.
     """
-    configured = site.server.content_dir
-    if configured is not None:
-        is_read = site.side is Side.STAGING
-        if is_read and server.stat(server.path(configured)) is None:
-            raise PathMissingError(what="the content folder (server.content_dir)", path=configured)
-        return
-    try:
-        path = server.path(facts.content_dir)
-        reason = f"it names a content folder that is no WsusContent: {path}"
-        if path.name.lower() == "wsuscontent":
-            stat = server.stat(path)
-            if stat is not None and stat.kind != "file":
-                return
-            reason = f"its content folder is not there: {path}"
-    except ValueError as error:
-        reason = f"it names a content folder that cannot be one: {error}"
-    raise ServerUnfitError(
-        side=site.side.value,
-        reason=reason,
-        remedy="See that the disk of WsusContent is there, or set server.content_dir in the site "
-        "file to that folder; then run the same command again.",
+    facts = examine_requirements(run)
+    require(run.command, judge(facts, requirements.RULES), facts)
+    return _server(facts)
+
+
+def report_check(report: ReportDraft, site: Site, facts: Facts) -> Judgement:
+    """Judge the facts of the command ``check``, and put everything into its report."""
+    judgement = judge(facts, ALL)
+    _report(report, facts, judgement, accepted={}, cured_by=None)
+    report.lines += findings_lines(judgement)
+    limit = site.check.stop_at
+    report.flagged_findings += tuple(
+        finding
+        for finding in judgement.findings
+        if is_at_least(finding.severity, limit) and finding not in report.flagged_findings
     )
+    return judgement
+
+
+def _report(
+    report: ReportDraft,
+    facts: Facts,
+    judgement: Judgement,
+    *,
+    accepted: Accepted,
+    cured_by: str | None,
+) -> None:
+    """Add the findings to a report; those from a warning on flag it, if nobody accepted them."""
+    findings = tuple(
+        finding.model_copy(update={"accepted": accepted.get(finding.id)})
+        for finding in judgement.findings
+    )
+    report.note(findings=findings)
+    report.sections += check_sections(facts, judgement)
+    report.flagged_findings = tuple(
+        finding for finding in findings if _flags(finding, cured_by=cured_by)
+    )
+    for finding_id in accepted.keys() - {finding.id for finding in findings}:
+        report.lines.append(f"the check did not find {finding_id}, which was accepted")
+
+
+def _flags(finding: Finding, *, cured_by: str | None) -> bool:
+    is_cured = cured_by in CURED.get(finding.id, ())
+    return is_at_least(finding.severity, "warning") and not finding.accepted and not is_cured
+
+
+def _record(run: RunContext, judgement: Judgement, accepted: Accepted) -> None:
+    for finding in judgement.findings:
+        if finding.id in accepted:
+            AcceptedFindings(run.ledger).remember(
+                run.run_id,
+                finding=finding.id,
+                evidence=finding.evidence,
+                reason=accepted[finding.id],
+                now=run.clock(),
+            )
+
+
+def _server(facts: Facts) -> ServerFacts:
+    return known(facts.server, "the API of WSUS")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.approvals.capture import ServerDecisions, read_decisions
+from tasks.checks.facts.gathered import topics_of
 from tasks.errors import ScriptFailedError, ServiceDownError
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
@@ -98,15 +100,71 @@ def _query_line(
     return first
 
 
-def read_server(run: RunContext, *, since: datetime | None = None) -> ServerFacts:
-    """Read a server's facts; with ``since`` also the number of updates that arrived after it."""
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """The answer of ``read-server``.
+
+    Attributes:
+        server: Facts that every run reads; None if the API does not answer.
+        topics: Topics of a check as fields of ``Facts``, and the reasons for those not known.
+    """
+
+    server: ServerFacts | None
+    topics: dict[str, Any]
+
+    @property
+    def facts(self) -> ServerFacts:
+        """The facts that every run reads.
+
+        Raises:
+            ScriptFailedError: The API does not answer.
+        """
+        if self.server is None:
+            reason = self.topics["unknown"].get("server", "the API of WSUS does not answer")
+            raise ScriptFailedError(script="read-server", reason=reason)
+        return self.server
+
+
+def read_topics(
+    run: RunContext,
+    *,
+    topics: Sequence[str],
+    since: datetime | None = None,
+    folder: HostPath | None = None,
+) -> ServerAnswer:
+    """Read a server's facts, and the topics of a check that are asked for, in one script run.
+
+    Args:
+        run: The run.
+        topics: Names of topics. Without any, the script fails if the API does not answer.
+        since: Time from which arrivals are counted.
+        folder: Folder in which the script runs, as for ``run_query``.
+    """
     moment = None if since is None else since.strftime(UTC_SECOND)
+    settings = {"since": moment, "topics": list(topics)}
+    server = None
+    others = []
     with answer_errors("read-server"):
-        return ServerFacts.model_validate(_query_line(run, "read-server", {"since": moment}))
+        for line in run_query(run, "read-server", settings, folder=folder):
+            if line.get("kind") == "server":
+                server = ServerFacts.model_validate(line)
+            else:
+                others.append(line)
+        return ServerAnswer(server, topics_of(others))
 
 
 def read_running_server(run: RunContext, *, since: datetime | None = None) -> ServerFacts:
     """Read a server's facts, after starting its service if the service is stopped.
+
+    Raises: As ``read_running_topics``.
+    """
+    return read_running_topics(run, topics=(), since=since).facts
+
+
+def read_running_topics(
+    run: RunContext, *, topics: Sequence[str], since: datetime | None = None
+) -> ServerAnswer:
+    """Read a server's facts and topics, after starting its service if the service is stopped.
 
     A server whose service runs is queried once.
 
@@ -116,17 +174,17 @@ def read_running_server(run: RunContext, *, since: datetime | None = None) -> Se
         ScriptFailedError: The API does not answer although the service runs.
     """
     try:
-        facts = read_server(run, since=since)
-        if facts.service_status == "Running":
-            return facts
+        answer = read_topics(run, topics=topics, since=since)
+        if answer.facts.service_status == "Running":
+            return answer
     except ScriptFailedError:
         if not _make_service_run(run):
             raise
     else:
         if not _make_service_run(run):
-            return facts  # its state was unknown in the facts, and it runs
+            return answer  # its state was unknown in the facts, and it runs
     run.report.notice("WsusService was stopped and has been started")
-    return read_server(run, since=since)
+    return read_topics(run, topics=topics, since=since)
 
 
 def read_revisions(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,6 +17,7 @@ from tasks.site.lines import KeyPath, key_lines, line_of
 from tasks.site.settings import Site
 
 _SHOWN_CHARACTERS = 60
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")  # TOML's keys that need no quotes
 _SECTIONS: dict[str, type[BaseModel]] = {
     name: field.annotation
     for name, field in Site.model_fields.items()
@@ -29,6 +32,7 @@ _EXPECTED: Mapping[str, str] = {
     "bool_type": "true or false",
     "tuple_type": "a list in square brackets",
     "model_type": "a table",
+    "dict_type": "a table",
     "enum": "{expected}",
     "literal_error": "{expected}",
     "greater_than": "more than {gt}",
@@ -71,13 +75,23 @@ def read_text(path: Path) -> str:
 
 def faults_of(error: ValidationError) -> list[Fault]:
     """Translate pydantic's errors into plain sentences."""
-    return [Fault(problem["loc"], _sentence(problem)) for problem in error.errors()]
+    return [Fault(_key_of(problem["loc"]), _sentence(problem)) for problem in error.errors()]
+
+
+def _key_of(path: KeyPath) -> KeyPath:
+    """Return the key that pydantic reports; it marks a fault of the key itself with ``[key]``."""
+    return path[:-1] if path[-1] == "[key]" else path
 
 
 def _problem(line: int | None, fault: Fault) -> str:
     where = "" if line is None else f"line {line}: "
-    key = ".".join(str(part) for part in fault.key)
+    key = ".".join(map(_shown_key, fault.key))
     return f"{where}{key}: {fault.sentence}"
+
+
+def _shown_key(part: str | int) -> str:
+    text = str(part)
+    return text if _BARE_KEY.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.policy import ApprovalPolicy, Share
+from tasks.checks.finding import FindingSeverity
 from tasks.errors import UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
@@ -121,6 +123,19 @@ class PolicySection(ApprovalPolicy, Section):
     max_delete_bytes: Count = 500_000_000_000
 
 
+class GroupsSection(GroupRules, Section):
+    """``[groups]``: the groups of this site for those of staging; the disconnected side reads it.
+
+    The keys are those of ``GroupRules``.
+    """
+
+
+class CheckSection(Section):
+    """``[check]``: the severity of a finding from which an export or import stops."""
+
+    stop_at: FindingSeverity = "failure"
+
+
 class PrefectSection(Section):
     """``[prefect]``: address of Prefect's API; without it an embedded server is started."""
 
@@ -136,6 +151,8 @@ class Site(Section):
     media: MediaSection
     trust: TrustSection
     policy: PolicySection = PolicySection()
+    groups: GroupsSection = GroupsSection()
+    check: CheckSection = CheckSection()
     prefect: PrefectSection = PrefectSection()
 
     @property

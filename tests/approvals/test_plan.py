@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.approvals.comparison import Situation, UpdateStates
+from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     DOWNSTREAM_SERVERS,
@@ -20,8 +21,9 @@ from tasks.approvals.model import (
 )
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan
-from tasks.approvals.policy import ApprovalPolicy
+from tasks.approvals.policy import ApprovalPolicy, ShiftedDeadlines
 from tasks.approvals.reasons import Reason
+from tasks.approvals.translation import translate
 from tasks.revision import RevisionId
 from tests.approvals.building import (
     CLIENTS,
@@ -46,12 +48,17 @@ def plan(
     incoming: ApprovalSet = NOTHING,
     present: ApprovalSet = NOTHING,
     policy: ApprovalPolicy | None = None,
+    *,
+    rules: GroupRules | None = None,
     **states: Any,
 ) -> ApprovalPlan:
     if "superseded_by" in states:
         states["superseded_by"] = looked_up(states["superseded_by"])
-    situation = Situation(last, incoming, present, UpdateStates(**({"on_server": KNOWN} | states)))
-    return plan_approvals(situation, policy or ApprovalPolicy(), now=NOW)
+    policy = policy or ApprovalPolicy()
+    taken = translate(incoming, rules or GroupRules(), policy.deadlines)
+    update_states = UpdateStates(**({"on_server": KNOWN} | states))
+    situation = Situation(last, taken.incoming, present, update_states, taken.withheld)
+    return plan_approvals(situation, policy, now=NOW)
 
 
 def changes(made: ApprovalPlan) -> list[tuple[str, str]]:
@@ -528,3 +535,32 @@ def test_five_thousand_decisions_are_planned_in_a_moment() -> None:
     made = plan_approvals(Situation(NOTHING, incoming, NOTHING, states), ApprovalPolicy(), now=NOW)
     assert len(made.actions) == 10_000
     assert len(looked_up_ids) == len(chain) + 1
+
+
+@pytest.mark.parametrize(("days", "is_held"), [(-400, True), (-395, True), (0, False), (30, False)])
+def test_a_deadline_that_the_shift_makes_near_or_past_is_held(days: int, *, is_held: bool) -> None:
+    policy = ApprovalPolicy(deadlines=ShiftedDeadlines(shift_days=days))
+    made = plan(incoming=decisions(approval(1, deadline=FAR)), policy=policy)
+    assert bool(made.held) == is_held
+    if not is_held:
+        assert [action.deadline for action in made.actions] == [FAR + timedelta(days=days)]
+
+
+def test_another_shift_changes_our_own_deadlines_and_no_one_elses() -> None:
+    ours, theirs = approval(1, deadline=FAR), approval(2, deadline=FAR + timedelta(days=1))
+    incoming = decisions(ours, approval(2, deadline=FAR))
+    policy = ApprovalPolicy(deadlines=ShiftedDeadlines(shift_days=7))
+    made = plan(
+        decisions(ours, approval(2, deadline=FAR)), incoming, decisions(ours, theirs), policy
+    )
+    assert changes(made) == [("change", u(1))]
+    assert reasons(made) == {"kept": [Reason.LOCALLY_CHANGED]}
+
+
+def test_a_group_that_is_left_out_holds_no_decline_back() -> None:
+    rules = GroupRules(map={"Servers": ""})
+    superseded_by = {u(1): {u(2)}}
+    incoming = decisions(decline(1), approval(2))
+    made = plan(incoming=incoming, rules=rules, superseded_by=superseded_by)
+    assert changes(made) == [("decline", u(1))]
+    assert reasons(made) == {"held": [Reason.GROUP_LEFT_OUT]}

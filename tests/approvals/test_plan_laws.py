@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.approvals.apply import next_applied
 from tasks.approvals.comparison import Situation, UpdateStates
+from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     Action,
@@ -20,7 +21,8 @@ from tasks.approvals.model import (
 )
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
-from tasks.approvals.policy import ApprovalPolicy
+from tasks.approvals.policy import ApprovalPolicy, Deadlines, ShiftedDeadlines
+from tasks.approvals.translation import translate
 from tasks.revision import RevisionId
 from tests.approvals.building import (
     CLIENTS,
@@ -84,19 +86,37 @@ policies = st.builds(
     licence_terms=st.sampled_from(["hold", "accept"]),
     min_deadline_days=st.sampled_from([0, 7]),
 )
-situations = st.one_of(
-    st.builds(Situation, sides(), sides(), sides(), states),
-    # Mostly as it is in life: little has changed since the last time.
-    sides().flatmap(
-        lambda same: st.builds(
-            Situation,
-            st.just(same),
-            st.one_of(st.just(same), sides()),
-            st.one_of(st.just(same), sides()),
-            states,
-        )
+PATHS_HERE = ["Servers", "Clients", "Ring 0", "HQ/Ring 0"]
+rules = st.one_of(
+    st.just(GroupRules()),
+    st.builds(
+        GroupRules,
+        all_computers=st.sampled_from(["hold", "apply", *PATHS_HERE]),
+        prefix=st.sampled_from(["", "HQ"]),
+        map=st.dictionaries(
+            st.sampled_from(["Servers", "Clients"]), st.sampled_from(["", *PATHS_HERE])
+        ),
     ),
 )
+
+
+deadline_rules: st.SearchStrategy[Deadlines] = st.sampled_from(
+    ["keep", "drop", ShiftedDeadlines(shift_days=30), ShiftedDeadlines(shift_days=-30)]
+)
+
+
+@st.composite
+def situations_of(draw: st.DrawFn) -> Situation:
+    """A situation; mostly as it is in life: little has changed since the last time."""
+    incoming = draw(sides())
+    taken = translate(incoming, draw(rules), draw(deadline_rules))
+    as_last_time = st.sampled_from([incoming, taken.incoming])
+    last = draw(st.one_of(as_last_time, sides()))
+    present = draw(st.one_of(st.just(last), as_last_time, sides()))
+    return Situation(last, taken.incoming, present, draw(states), taken.withheld)
+
+
+situations = situations_of()
 
 
 @dataclass
@@ -117,9 +137,9 @@ def cross(
     outcome = server.carry_out(made, fail=fail)
     after = server.decisions()
     pending = frozenset(situation.states.license_pending) - server.accepted
-    again = Situation(
+    again = replace(
+        situation,
         last=next_applied(situation.last, situation.incoming, made, outcome),
-        incoming=situation.incoming,
         present=after,
         states=replace(situation.states, license_pending=pending),
     )
@@ -220,7 +240,7 @@ def test_nothing_waiting_or_near_its_deadline_is_ever_applied(
         if action.operation != "approve" or action.action is Action.NOT_APPROVED:
             continue
         assert action.id not in situation.states.content_missing
-        assert action.group != ALL_COMPUTERS
+        assert situation.withheld.reason(action.approval) is None
         assert action.deadline is None or action.deadline >= limit
 
 
@@ -246,3 +266,46 @@ def test_a_run_with_failures_is_completed_by_the_next_one(
     mended = cross(broken.again, policy)
     assert mended.after.approvals == whole.after.approvals
     assert mended.after.declined_ids().keys() == whole.after.declined_ids().keys()
+
+
+@given(sides(), rules, rules, policies)
+def test_changed_rules_for_groups_lead_to_what_the_new_rules_alone_would_have_made(
+    incoming: ApprovalSet, before: GroupRules, after: GroupRules, policy: ApprovalPolicy
+) -> None:
+    all_known = UpdateStates(on_server=frozenset(EVERY_REVISION))
+
+    def situation(under: GroupRules, last: ApprovalSet, present: ApprovalSet) -> Situation:
+        taken = translate(incoming, under)
+        return Situation(last, taken.incoming, present, all_known, taken.withheld)
+
+    nothing = decisions(groups=[ALL_COMPUTERS])
+    old = cross(situation(before, nothing, nothing), policy)
+    changed = cross(situation(after, old.again.last, old.after), policy)
+    fresh = cross(situation(after, nothing, nothing), policy)
+
+    # What was applied stands while the approval for the same group waits under the new rules.
+    surplus = set(changed.after.approvals) - set(fresh.after.approvals)
+    assert set(fresh.after.approvals) <= set(changed.after.approvals)
+    withheld = translate(incoming, after).withheld
+    waiting = waiting_keys(changed.plan.parked, changed.plan.held)
+    assert all(withheld.reason(each) or each.key in waiting for each in surplus)
+    assert changed.plan.loss is None
+
+
+@given(sides(), rules)
+def test_translation_invents_no_approval_and_loses_none_but_by_a_rule(
+    incoming: ApprovalSet, under: GroupRules
+) -> None:
+    taken = translate(incoming, under)
+    left_out = {(each.update_id, each.group) for each in taken.withheld.left_out}
+    reached = {(each.update_id, each.group) for each in taken.incoming.approvals}
+    wanted = set()
+    for approval in incoming.approvals:
+        target = under.target(approval.group)
+        if target is None:
+            assert (approval.update_id, approval.group) in left_out
+        elif target != ALL_COMPUTERS or approval.action is not Action.NOT_APPROVED:
+            wanted.add((approval.update_id, target))
+    assert wanted <= reached
+    assert {group for _, group in reached - wanted} <= {ALL_COMPUTERS}
+    assert taken.incoming.declines == incoming.declines

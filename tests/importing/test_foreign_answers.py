@@ -132,7 +132,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, foreign: Foreign) -> Iterator[
 
 
 def _check(run: RunContext) -> object:
-    facts = check.check_server(run)
+    facts = check.check_requirements(run)
     return facts.model_dump_json()
 
 

@@ -18,8 +18,10 @@ import pytest
 from deploy import lab
 from deploy.lab import pair
 from deploy.lab.generate.launchers import write_launchers
+from deploy.lab.knobs import KNOBS
 from deploy.lab.powershell import launcher, stand_in
 from deploy.lab.rules.opened_server import open_server
+from tasks.checks.facts.gathered import STAGING_TOPICS
 from tests.lab.scripts import answer, powershell
 from tests.support import needs
 
@@ -106,17 +108,27 @@ def test_every_script_of_the_product_is_known() -> None:
 def test_a_server_reads_the_same(twins: Twins) -> None:
     for side in pair.SIDES:
         for since in (None, "2024-01-01T00:00:00Z", "2023-09-01T12:00:00.5Z"):
-            first, end = twins.agree("read-server", [{"kind": "settings", "since": since}], side)
+            asked: dict[str, Any] = {"kind": "settings", "since": since, "topics": []}
+            first, end = twins.agree("read-server", [asked], side)
             assert first["kind"] == "server"
             assert end == {"kind": "end"}
 
 
+def test_every_topic_of_a_check_reads_the_same_whatever_is_wrong(twins: Twins) -> None:
+    asked = {"kind": "settings", "since": None, "topics": list(STAGING_TOPICS)}
+    for on in (True, False):
+        for name in KNOBS:
+            lab.set_fault(twins.first, "staging", name, on=on)
+        _copy_again(twins)
+        lines = twins.agree("read-server", [asked])
+        kinds = [line["kind"] for line in lines]
+        assert "unknown" not in kinds
+        assert {"server", *STAGING_TOPICS, "end"} == set(kinds)
+
+
 def test_decisions_read_the_same(twins: Twins) -> None:
     lab.advance(twins.first)
-    shutil.rmtree(twins.second)
-    shutil.copytree(twins.first, twins.second)
-    for side in pair.SIDES:
-        write_launchers(twins.second / side)
+    _copy_again(twins)
     lines = twins.agree("read-approvals", [{"kind": "settings"}])
     kinds = {line["kind"] for line in lines}
     assert kinds == {"group", "approval", "update", "decline", "end"}
@@ -134,6 +146,14 @@ def test_what_the_api_does_not_tell_of_reads_the_same(twins: Twins) -> None:
     assert set(unresolved) == {"approval", "update"}
     assert "could not be found" in unresolved["update"]["reason"]
     assert lines[-1] == {"kind": "end"}
+
+
+def _copy_again(twins: Twins) -> None:
+    """Make the second lab a copy of the first, with the same moments in its log and history."""
+    shutil.rmtree(twins.second)
+    shutil.copytree(twins.first, twins.second)
+    for side in pair.SIDES:
+        write_launchers(twins.second / side)
 
 
 def _plan(decisions: Lines) -> Lines:

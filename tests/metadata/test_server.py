@@ -1,4 +1,4 @@
-"""Settings that must be equal, and roles and states that forbid a crossing."""
+"""Settings that must be equal on both sides."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasks.metadata.server import ServerSettings, compare_settings, unfit_reasons
-from tasks.names import Side
+from tasks.metadata.server import ServerSettings, compare_settings
 from tests.metadata.facts import LINE, server_facts
 
 
@@ -97,33 +96,3 @@ def test_all_languages_on_one_side_alone_is_a_difference() -> None:
 def test_every_difference_is_named_at_once() -> None:
     disconnected = server_facts(protocol_version="1.8", download_express=True, languages=["en"])
     assert len(compare_settings(server_facts(), disconnected)) == 3
-
-
-UNFIT: dict[str, tuple[dict[str, Any], bool, bool]] = {
-    "a replica": ({"is_replica": True}, False, True),
-    "an upstream server": (
-        {"sync_from_microsoft_update": False, "upstream_server": "corp"},
-        False,
-        True,
-    ),
-    "a running synchronisation": ({"synchronization": "Running"}, True, True),
-    "a synchronisation that stops": ({"synchronization": "Stopping"}, True, True),
-    "content on Microsoft Update": ({"host_binaries_on_microsoft_update": True}, True, True),
-    "a share as content folder": ({"content_dir": r"\\nas\WsusContent"}, True, True),
-    "nothing": ({}, False, False),
-}
-
-
-@pytest.mark.parametrize("name", UNFIT)
-def test_a_server_is_unfit_on_the_sides_where_it_matters(name: str) -> None:
-    changes, staging, disconnected = UNFIT[name]
-    facts = server_facts(**changes)
-    assert bool(unfit_reasons(facts, Side.STAGING)) is staging
-    assert bool(unfit_reasons(facts, Side.DISCONNECTED)) is disconnected
-
-
-def test_each_reason_comes_with_what_to_do() -> None:
-    facts = server_facts(is_replica=True, synchronization="Running")
-    reasons = unfit_reasons(facts, Side.DISCONNECTED)
-    assert len(reasons) == 2
-    assert all(unfit.reason and unfit.remedy for unfit in reasons)

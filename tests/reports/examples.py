@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks.checks.finding import Finding
 from tasks.metadata.audit import REASON_TEXTS, MissingFile, MissingReason
 from tasks.reports.model import (
     ApprovalLine,
@@ -13,7 +14,6 @@ from tasks.reports.model import (
     CommandReport,
     ErrorLine,
     Fact,
-    Finding,
     Section,
     approval_lines,
 )
@@ -144,7 +144,7 @@ def hostile_report() -> CommandReport:
         ),
         missing=(missing_file(1, title=HOSTILE, kb=HOSTILE, file=HOSTILE, reason_text=HOSTILE),),
         findings=(
-            Finding(id=HOSTILE, severity="failure", evidence=HOSTILE, meaning=HOSTILE,
+            Finding(id="hostile", severity="failure", evidence=HOSTILE, meaning=HOSTILE,
                     next_step=HOSTILE),
         ),
         sections=(

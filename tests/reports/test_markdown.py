@@ -54,7 +54,9 @@ def test_artifacts_are_shown_as_text_or_as_table() -> None:
             lambda key, rows, _: tables.__setitem__(key, rows),
         )
 
-    assert list(tables) == ["alpha-import-missing-table"]
+    assert list(tables) == ["alpha-import-findings-table", "alpha-import-missing-table"]
+    (finding,) = tables["alpha-import-findings-table"]
+    assert list(finding)[:4] == ["Severity", "Finding", "Evidence", "Next step"]
     rows = tables["alpha-import-missing-table"]
     assert rows[0]["KB"] == "KB890830"
     assert rows[0]["Size"] == "2.5 MB"

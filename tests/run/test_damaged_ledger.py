@@ -14,6 +14,7 @@ from tasks.approvals.model import Action, Approval
 from tasks.content.names import Blake3
 from tasks.errors import HostFileError
 from tasks.importing.approval_run import last_applied
+from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.imports import DecisionState, ImportRecord, RememberedDecision
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.steps import Attempt, Confirmation, ExportedPackage
@@ -38,6 +39,7 @@ READERS: tuple[Callable[[RunContext], object], ...] = (
     lambda run: waiting_decisions(run.imports, "held"),
     lambda run: list(run.imports.decisions("parked")),
     lambda run: Runs(run.ledger).newest(5),
+    lambda run: AcceptedFindings(run.ledger).all(),
     lambda run: run.ledger.attempts("import"),
     lambda run: run.ledger.steps("import-1").attempt("import"),
     lambda run: run.ledger.steps("import-1").package,
@@ -84,6 +86,8 @@ def run(disconnected: RunContext) -> RunContext:
     steps.finish_package(package, now=NOW)
     steps.finish_loading(DIGEST, now=NOW)
     steps.confirm(Confirmation(digest="d", takes_away=()), now=NOW)
+    accepted = AcceptedFindings(disconnected.ledger)
+    accepted.remember("run", finding="bundle-old", evidence="e", reason="r", now=NOW)
     disconnected.ledger.note_time(NOW)
     disconnected.ledger.adopt_chain("0" * 32)
     for reader in READERS:

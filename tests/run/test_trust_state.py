@@ -15,10 +15,8 @@ from tasks.exporting.export_bundle import time_of_making
 from tasks.importing.incoming import IncomingBundle, judge_again, open_incoming
 from tasks.importing.trusted_bundle import _index
 from tasks.ledger.imports import ImportRecord
-from tasks.names import Side
-from tasks.refusals import ChainError, SafetyError, ServerChangedError
+from tasks.refusals import ChainError, SafetyError
 from tasks.run.context import RunContext
-from tasks.server.check import require_known_server
 from tasks.server.mark import Mark, compare_mark, write_mark
 from tests.metadata.writing import Update, write_package
 from tests.support.bundles import CHAIN, NOW, Workshop
@@ -217,16 +215,6 @@ def test_a_run_that_cannot_begin_leaves_no_ledger_open(tmp_path: Path) -> None:
 
     files = {path.resolve() for path in Path("/proc/self/fd").iterdir()}
     assert ledger not in files
-
-
-def test_another_server_than_the_one_that_is_known_is_refused(staging: RunContext) -> None:
-    ledger = staging.ledger
-    require_known_server(ledger, Side.STAGING, "one")
-    ledger.adopt_server(Side.STAGING, "one")
-    require_known_server(ledger, Side.STAGING, "one")
-
-    with pytest.raises(ServerChangedError, match="id is other, this site knows one"):
-        require_known_server(ledger, Side.STAGING, "other")
 
 
 def test_a_damaged_ledger_is_to_be_restored_and_never_begun_anew(tmp_path: Path) -> None:

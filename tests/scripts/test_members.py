@@ -21,19 +21,20 @@ Abs Access AccessControlType action Add AddAccessRule AddDays AddRange AddSecond
 Arguments AutoFlush BaseStream Clear Close Combine command CommandLine ComputeHash ContainsKey
 CopyToAsync Count cpu_seconds Create CreateDirectory CreateNoWindow CreationDate deadline declined
 Delete Error error Exception Exists exit_code ExitCode FileName FileSystem Flush FreeSpace from
-GetAccessControl GetAccessRules GetAttributes GetBytes GetCurrent GetCurrentProcess
-GetDirectoryName GetOwner GetProcessById group HasExited HResult Id IdentityReference inherit
-InnerException InvariantCulture InvocationInfo IsNullOrEmpty job Join Kind Length license_accepted
-license_required LinkType LoadWithPartialName Local MainModule MaxValue Message MinValue Move n
-Name NewGuid NewLine op Open optional Ordinal OrdinalIgnoreCase OSVersion Owner Parse path Platform
-PositionMessage ProcessId Properties PSObject Read ReadAllLines ReadAllText ReadLine ReadWrite
+FullyQualifiedErrorId GetAccessControl GetAccessRules GetAttributes GetBytes GetCurrent
+GetCurrentProcess GetDirectoryName GetEncoding GetOwner GetProcessById GetString group HasExited
+HResult Id IdentityReference inherit InnerException InvariantCulture InvocationInfo IsNullOrEmpty
+job Join Keys Kind LanguageMode Length license_accepted license_required LinkType
+LoadWithPartialName Local MainModule MaxValue Message Min MinValue Move n Name NewGuid NewLine op
+Open optional Ordinal OrdinalIgnoreCase OSVersion Owner Parse path Platform PositionMessage
+ProcessId Properties ProviderName PSObject Read ReadAllLines ReadAllText ReadLine ReadWrite
 RedirectStandardError RedirectStandardInput RedirectStandardOutput Remove RemoveAccessRuleSpecific
-ReparsePoint Replace result ReturnValue revision running SequentialScan SetAccessControl
-SetAccessRuleProtection since Sort Split StandardError StandardInput StandardOutput Start
-StartsWith StartTime state Status Ticks TicksPerSecond to ToArray ToLowerInvariant TotalMinutes
-TotalProcessorTime TotalSeconds ToUniversalTime ToUpperInvariant Trim TrimEnd update_id User
-UseShellExecute Utc UtcNow UTF8 Value Wait wait_seconds WaitForExit Win32NT WorkingDirectory Write
-WriteAllText WriteLine Year
+ReparsePoint Replace result ReturnValue revision running Seek SequentialScan SessionState
+SetAccessControl SetAccessRuleProtection since Sort Split StandardError StandardInput
+StandardOutput Start StartsWith StartTime state Status Substring Ticks TicksPerSecond TimeCreated
+to ToArray ToLowerInvariant topics TotalMinutes TotalProcessorTime TotalSeconds ToUniversalTime
+ToUpperInvariant Trim TrimEnd update_id User UseShellExecute Utc UtcNow UTF8 Value Version Wait
+wait_seconds WaitForExit Win32NT WorkingDirectory Write WriteAllText WriteLine Year
 """
 ELSEWHERE = set(_NAMES.split())
 

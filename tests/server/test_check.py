@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.metadata.server import ServerFacts
@@ -19,7 +21,7 @@ def _look(run: RunContext, **changes: object) -> ServerFacts:
     line = {**LINE, "content_dir": CONTENT_DIR, **changes}
     on_server = on_memory_server(run, {"read-server": lambda _: [line]})
     on_server.server.make_folder(on_server.server.path(CONTENT_DIR))
-    return check.check_server(on_server)
+    return check.check_requirements(replace(on_server, command="audit"))
 
 
 def test_a_content_folder_that_wsus_made_is_taken(disconnected: RunContext) -> None:

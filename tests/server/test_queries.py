@@ -125,9 +125,9 @@ def test_a_catalogue_is_asked_for_in_parts(disconnected: RunContext) -> None:
 def test_an_answer_of_one_line_has_one_line(disconnected: RunContext) -> None:
     answers: tuple[list[Json], ...] = ([], [LINE, LINE])
     for lines in answers:
-        run = on_memory_server(disconnected, {"read-server": partial(_give, lines)})
+        run = on_memory_server(disconnected, {"control-service": partial(_give, lines)})
         with pytest.raises(ScriptFailedError, match=f"expected one line, found {len(lines)}"):
-            queries.read_server(run)
+            queries.query_service(run, "status")
 
 
 def _give(lines: list[Json], _request: list[Json]) -> list[Json]:

@@ -71,6 +71,14 @@ def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_line
         ("[policy]", "[policy]\nmax_share = 2", "policy.max_share: expected 1 or less, found 2"),
         ("[policy]", "[policy]\non_gap = 'refused'",
          "policy.on_gap: expected 'refuse' or 'accept', found 'refused'; did you mean refuse?"),
+        ("[policy]", "[policy]\ndeadlines = 'never'",
+         'policy.deadlines: expected "keep", "drop" or {{ shift_days = N }} with whole days'),
+        ("[policy]", "[policy]\ndeadlines = { shift_days = 4_000 }",
+         "policy.deadlines: shift_days is at most 3650 either way, found 4000"),
+        ("[policy]", "[groups]\nall_computers = ''",
+         "groups.all_computers: expected 'hold', 'apply' or the path of a group, found ''"),
+        ("[policy]", "[groups]\nmap = 'Servers'",
+         "groups.map: expected a table, found 'Servers'"),
         ("[policy]", "[[prefect]]", "prefect: expected a table, found a list"),
         ("[policy]", "[prefect]\napi_url = 'localhost'",
          "prefect.api_url: expected an address that begins with http:// or https://"),
@@ -101,6 +109,34 @@ def test_a_fault_is_one_plain_sentence_with_key_and_suggestion(
     sentences = [re.sub(r"^line \d+: ", "", problem) for problem in faults_of(site)]
 
     assert fault.format(tmp_path) in sentences
+
+
+def test_a_fault_of_the_mapping_of_groups_is_named_by_its_key_and_line(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="disconnected")
+    mapping = """
+[groups]
+unassigned_computers = "Servers / Test"
+[groups.map]
+"Servers/Test" = "Ring 0"
+"All Computers/Servers" = "Ring 1"
+Clients = "Ring 2/"
+Kiosk = 3
+"""
+    site.write_text(site.read_text(encoding="utf-8") + mapping, encoding="utf-8")
+
+    first = len(site.read_text(encoding="utf-8").splitlines()) - 7
+    assert [problem.split(":")[:2] for problem in faults_of(site)] == [
+        [f"line {first + 2}", " groups.unassigned_computers"],
+        [f"line {first + 5}", ' groups.map."All Computers/Servers"'],
+        [f"line {first + 6}", " groups.map.Clients"],
+        [f"line {first + 7}", " groups.map.Kiosk"],
+    ]
+    change(site, "All Computers/Servers", "servers/test")
+    change(site, '"Ring 2/"', '"Ring 2"')
+    change(site, "= 3", '= ""')
+    change(site, "Servers / Test", "Servers/Test")
+    (twice,) = faults_of(site)
+    assert "'Servers/Test' and 'servers/test' are one group" in twice
 
 
 def _json_values() -> st.SearchStrategy[object]:

@@ -15,7 +15,7 @@ from deploy.lab.generate import content_bytes, real_catalogue, taxonomy
 from deploy.lab.generate.catalogue import FILES_ON_DISK, Catalogue, Entry
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.pair import SIDES, LabError
-from deploy.lab.rules import configuration
+from deploy.lab.rules import configuration, distribution_log, machine
 from deploy.lab.rules.server import as_text
 from deploy.lab.store import content_paths, database, decisions, groups, revision_store
 from deploy.lab.store.records import File, Revision
@@ -154,6 +154,7 @@ class _Filler:
     ) -> None:
         self._connection = connection
         self._content_dir = content_dir
+        self._server_folder = content_dir.parent / "server"
         self._size = size
         self._seed = seed
         self._mean_bytes = size.content_bytes / size.files
@@ -172,9 +173,10 @@ class _Filler:
             if is_connected:
                 for revision in taxonomy.synchronized():
                     revision_store.put(self._connection, revision)
+        write_log(self._server_folder)
         if is_connected:
             self._write_catalogue(group_ids)
-            write_synchronizations(self._connection, 3)
+            write_synchronizations(self._connection, self._server_folder, 3)
 
     def _write_settings(self, language: str, *, is_connected: bool) -> None:
         own = {
@@ -274,12 +276,25 @@ def write_default_rule(connection: sqlite3.Connection, language: str) -> None:
     )
 
 
-def write_synchronizations(connection: sqlite3.Connection, count: int) -> None:
-    """Write a history of daily synchronisations, the last one a minute ago."""
+def write_log(server_folder: Path) -> None:
+    """Write the start of the service, four days ago, into SoftwareDistribution.log."""
+    started = datetime.now(UTC) - timedelta(days=4)
+    lines = machine.DEFAULTS["machine.schannel_lines"]
+    distribution_log.append_event(
+        server_folder, 501, "Update Services Service Started", moment=started
+    )
+    distribution_log.append_schannel(server_folder, lines, moment=started)
+
+
+def write_synchronizations(connection: sqlite3.Connection, server_folder: Path, count: int) -> None:
+    """Write a history of daily synchronisations, the last one a minute ago, and its log."""
     present = datetime.now(UTC)
-    for days in range(count):
+    for days in reversed(range(count)):
         ended = present - timedelta(days=days, minutes=1)
         connection.execute(
             "INSERT INTO synchronization VALUES (?, ?, ?, 'Succeeded', 'NotApplicable', '', 0)",
             (str(uuid.uuid4()), as_text(ended - timedelta(minutes=2)), as_text(ended)),
         )
+        for event_id, moment in ((381, ended - timedelta(minutes=2)), (384, ended)):
+            text = configuration.EVENT_TEXTS[event_id]
+            distribution_log.append_event(server_folder, event_id, text, moment=moment)

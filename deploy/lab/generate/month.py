@@ -61,7 +61,7 @@ class _Month:
             if declined is not None:
                 ingest.decline(server, declined)
             self._publish(superseded)
-            write_synchronizations(server.connection, 1)
+            write_synchronizations(server.connection, server.server_folder, 1)
             server.set_setting("month", self._number)
             # The files of updates that were approved a month ago have long been downloaded.
             server.connection.execute("UPDATE agent_job SET due = 0")

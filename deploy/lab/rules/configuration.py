@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from urllib.parse import urlsplit
 
+from deploy.lab.knobs import KNOBS
+from deploy.lab.knobs.knob import Failure
+from deploy.lab.rules import distribution_log, machine
 from deploy.lab.rules.server import RuleError, Server, now
 from deploy.lab.store import database, languages
 
@@ -88,6 +92,8 @@ def read(server: Server, name: str) -> Any:
     """Read a configuration property by its name in the API."""
     if name == "LocalContentCachePath":
         return str(server.content_dir)
+    if name == "LogFilePath":
+        return str(distribution_log.folder(server.server_folder))
     if name == "SupportedUpdateLanguages":
         return list(languages.CODES)
     return server.setting(name)
@@ -119,6 +125,9 @@ def start_service(server: Server) -> bool:
         return False
     server.set_setting("service_status", "Running")
     server.record_event(501, "Update Services Service Started")
+    distribution_log.append_schannel(
+        server.server_folder, machine.read(server, "machine.schannel_lines")
+    )
     return True
 
 
@@ -141,7 +150,7 @@ def synchronization_status(server: Server) -> str:
 
 
 def synchronize(server: Server, *, manual: bool) -> None:
-    """``StartSynchronization``: it brings nothing new, and fails on the disconnected server.
+    """``StartSynchronization``: it brings nothing new, or fails by a knob or for want of a network.
 
     Raises:
         RuleError: A synchronisation is running.
@@ -150,17 +159,56 @@ def synchronize(server: Server, *, manual: bool) -> None:
         raise RuleError("InvalidOperationException", "A synchronization is already in progress.")
     present = now()
     started = (382, EVENT_TEXTS[382]) if manual else (381, EVENT_TEXTS[381])
-    if server.setting("is_connected"):
-        outcome = ("Succeeded", "NotApplicable", "")
-        ended = (384, EVENT_TEXTS[384])
-    else:
-        reason = "The remote name could not be resolved: 'sws.update.microsoft.com'"
-        outcome = ("Failed", "UssNotFound", f"WebException: {reason}")
-        ended = (386, EVENT_TEXTS[386].replace("%1", reason))
+    failures = _failures(server)
+    outcome, ended = ("Succeeded", "NotApplicable", ""), [(384, EVENT_TEXTS[384])]
+    if failures:
+        reason = _text(failures[0], server)
+        outcome = ("Failed", failures[0].error, reason)
+        ended = [
+            (386, EVENT_TEXTS[386].replace("%1", reason)),
+            (10022, "The last catalog synchronization attempt was unsuccessful."),
+        ]
+        _log_failures(server, failures)
     with database.transaction(server.connection) as connection:
         connection.execute(
             "INSERT INTO synchronization VALUES (?, ?, ?, ?, ?, ?, ?)",
             (str(uuid.uuid4()), present, present, *outcome, int(manual)),
         )
-        for event_id, text in (started, ended):
+        for event_id, text in (started, *ended):
             server.record_event(event_id, text)
+
+
+_NO_NETWORK = Failure(
+    "UssNotFound",
+    {
+        "en": "WebException: The remote name could not be resolved: 'sws.update.microsoft.com'",
+        "de": "WebException: Der Remotename konnte nicht aufgelöst werden: "
+        "'sws.update.microsoft.com'",
+    },
+)
+
+
+def _failures(server: Server) -> list[Failure]:
+    """The failures of a synchronisation now: of each knob that is on, in the order of the knobs."""
+    if not server.setting("is_connected"):
+        return [_NO_NETWORK]
+    return [
+        knob.failure
+        for name, knob in KNOBS.items()
+        if knob.failure is not None and server.fault(name) is not None
+    ]
+
+
+def _log_failures(server: Server, failures: list[Failure]) -> None:
+    """Write what each failure leaves in SoftwareDistribution.log before its result."""
+    endpoint = urlsplit(server.setting("MUUrl")).hostname or ""
+    for failure in failures:
+        text = _text(failure, server)
+        lines = failure.log or (("Error", "CatalogSyncAgentCore.ExecuteSyncProtocol", "{text}"),)
+        for level, method, message in lines:
+            shown = message.replace("{endpoint}", endpoint).replace("{text}", text)
+            distribution_log.append(server.server_folder, level, method, shown)
+
+
+def _text(failure: Failure, server: Server) -> str:
+    return failure.texts.get(server.setting("language")) or failure.texts["en"]

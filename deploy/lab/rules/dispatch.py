@@ -24,6 +24,7 @@ from deploy.lab.rules import (
     configuration,
     content_agent,
     groups,
+    machine,
     mail,
     package_export,
     revisions,
@@ -191,6 +192,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "service.read": windows.service,
     "service.start": windows.start_service,
     "service.stop": windows.stop_service,
+    "machine.read": machine.read,
+    "machine.events": windows.events,
     "machine.volumes": windows.volumes,
     "machine.processes": windows.processes,
     "machine.create_process": lambda _server, command_line, folder: windows.create_process(

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deploy.lab.rules import distribution_log
+
 
 class RuleError(Exception):
     """An error that WSUS throws.
@@ -67,10 +69,11 @@ class Server:
         return None if row is None else json.loads(row["value"])
 
     def record_event(self, event_id: int, text: str) -> None:
-        """Append to the event log."""
+        """Append to the event log, and to SoftwareDistribution.log, which repeats it."""
         self.connection.execute(
             "INSERT INTO event (time, event_id, text) VALUES (?, ?, ?)", (now(), event_id, text)
         )
+        distribution_log.append_event(self.server_folder, event_id, text)
 
     def close(self) -> None:
         """Close the database."""

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy.lab.rules import configuration
+from deploy.lab.rules.event_kinds import kind_of
 from deploy.lab.rules.server import RuleError, Server
 
+EVENT_SOURCE = "Windows Server Update Services"
 # The free bytes of a full disk.
 _LAST_BYTES = 4096
 _NOT_DISKS = {"proc", "sysfs", "devpts", "cgroup", "cgroup2", "mqueue", "devtmpfs", "securityfs"}
@@ -35,6 +37,17 @@ class ProcessRow(NamedTuple):
     name: str
     command_line: str
     created: str
+
+
+class EventRow(NamedTuple):
+    """A record of the Application log as ``Get-WinEvent`` shows it; times as of a process."""
+
+    time: str
+    event_id: int
+    source: str
+    level: int
+    type: str
+    text: str
 
 
 class ServiceRow(NamedTuple):
@@ -103,6 +116,24 @@ def processes(server: Server) -> list[ProcessRow]:
         except OSError:
             continue  # it has ended
     return process_rows
+
+
+def events(server: Server, levels: Sequence[int] = (), ids: Sequence[int] = ()) -> list[EventRow]:
+    """``Get-WinEvent`` on the Application log with the source of WSUS, newest first.
+
+    Args:
+        server: The server.
+        levels: Numbers of levels (2 error, 3 warning, 4 information); none: all.
+        ids: Numbers of events; none: all.
+    """
+    query = "SELECT time, event_id, text FROM event ORDER BY time DESC, id DESC"
+    rows = []
+    for row in server.connection.execute(query):
+        kind = kind_of(row["event_id"])
+        if (not levels or kind.level in levels) and (not ids or row["event_id"] in ids):
+            shown = (row["time"], row["event_id"], EVENT_SOURCE, kind.level, kind.type, row["text"])
+            rows.append(EventRow(*shown))
+    return rows
 
 
 def _arguments_of_wsusutil(words: Sequence[str], folder: Path) -> Sequence[str] | None:

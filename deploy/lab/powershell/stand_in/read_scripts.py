@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deploy.lab.powershell.stand_in import server_topics
 from deploy.lab.powershell.stand_in.files import volume_of
 from deploy.lab.powershell.stand_in.run import Run
 from deploy.lab.rules import (
@@ -31,7 +32,13 @@ _APPROVED = LATEST_APPROVED | STALE
 
 
 def read_server(run: Run) -> None:
-    """Answer ``read-server.ps1``."""
+    """Answer ``read-server.ps1``: the server, and the topics that are asked for."""
+    _write_server(run)
+    server_topics.write_topics(run)
+    run.end()
+
+
+def _write_server(run: Run) -> None:
     server = run.server
     values = subscription.configuration_values(server)
     facts = subscription.facts(server, None, 0, secure=False)
@@ -77,7 +84,6 @@ def read_server(run: Run) -> None:
         auto_decline_expired=values["AutoRefreshUpdateApprovalsDeclineExpired"],
         clock=now(),
     )
-    run.end()
 
 
 def read_approvals(run: Run) -> None:

@@ -3,7 +3,13 @@
     ModuleVersion = '1.0'
     GUID = '3f5a0f0e-51a5-4b1c-9a38-1d5c5b8f7a10'
     Description = 'Commands of Windows that scripts for WSUS call, for the simulated server.'
-    FunctionsToExport = @('Get-Service', 'Start-Service', 'Stop-Service', 'Restart-Service', 'Get-CimInstance', 'Invoke-CimMethod')
+    FunctionsToExport = @(
+        'Get-Service', 'Start-Service', 'Stop-Service', 'Restart-Service', 'Get-CimInstance', 'Invoke-CimMethod',
+        # topics/account.ps1
+        'Get-ExecutionPolicy', 'whoami.exe',
+        # topics/event-log.ps1
+        'Get-WinEvent'
+    )
     CmdletsToExport = @()
     VariablesToExport = @()
     AliasesToExport = @()

@@ -12,13 +12,18 @@ function Invoke-Rule([string]$Operation, [object[]]$Arguments = @()) {
 }
 
 # Turns rows into objects with the columns as properties.
-function Read-Rows([string]$Operation) {
-    $table = Invoke-Rule $Operation
+function Read-Rows([string]$Operation, [object[]]$Arguments = @()) {
+    $table = Invoke-Rule $Operation $Arguments
     foreach ($values in $table['rows']) {
         $row = @{}
         for ($i = 0; $i -lt $values.Count; $i++) { $row[$table['columns'][$i]] = $values[$i] }
         $row
     }
+}
+
+# Reads a setting of the machine (deploy/lab/rules/machine.py).
+function Read-Setting([string]$Name) {
+    return Invoke-Rule 'machine.read' @('name', $Name)
 }
 
 function New-Service($Row) {
@@ -134,6 +139,9 @@ function Get-CimInstance {
                 [PSCustomObject]@{ Name = $row.name; DisplayName = $row.display_name; State = $row.status; StartMode = 'Auto' }
             }
         }
+        'Win32_OperatingSystem' {
+            [PSCustomObject]@{ Version = [string](Read-Setting 'machine.windows_version') }
+        }
         'Win32_Process' {
             foreach ($row in Read-Rows 'machine.processes') {
                 # Windows gives the local time of the machine.
@@ -170,4 +178,5 @@ function Invoke-CimMethod {
     } catch { return [PSCustomObject]@{ ProcessId = $null; ReturnValue = 9 } }
 }
 
-Export-ModuleMember -Function Get-Service, Start-Service, Stop-Service, Restart-Service, Get-CimInstance, Invoke-CimMethod
+# The commands of one topic each; the manifest names those that scripts see.
+foreach ($topic in Get-ChildItem -Path (Join-Path $PSScriptRoot 'topics') -Filter '*.ps1') { . $topic.FullName }

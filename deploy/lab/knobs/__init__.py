@@ -1,0 +1,13 @@
+"""The knobs of a simulated server: settings that are wrong in one way, each by a name.
+
+``lab fault DIR SIDE NAME on|off`` turns them as it sets the faults of ``fault_table``. A knob is
+one row of a table, in the module of its topic: the settings of WSUS or of its machine that it
+changes, and how a synchronisation then fails, if it does.
+"""
+
+from __future__ import annotations
+
+from deploy.lab.knobs import machine, synchronisation
+from deploy.lab.knobs.knob import Knob
+
+KNOBS: dict[str, Knob] = {**machine.KNOBS, **synchronisation.KNOBS}

@@ -1,0 +1,22 @@
+"""Knobs of synchronisation and subscription."""
+
+from __future__ import annotations
+
+from deploy.lab.knobs.knob import Failure, Knob
+
+_DATABASE = (
+    "Timeout expired.  The timeout period elapsed prior to completion of the operation or the "
+    "server is not responding."
+)
+
+KNOBS: dict[str, Knob] = {
+    "schedule": Knob("the server synchronises by itself", {"schedule": [1, True, 3 * 3600]}),
+    "no-products": Knob("no product is subscribed", {"subscribed_categories": []}),
+    "database-busy": Knob(
+        "synchronisations fail because the database is too busy",
+        failure=Failure(
+            "LocalDBTooBusy",
+            {"en": f"SqlException: {_DATABASE}", "de": f"SqlException: {_DATABASE}"},
+        ),
+    ),
+}

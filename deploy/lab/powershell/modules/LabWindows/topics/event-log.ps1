@@ -1,0 +1,36 @@
+# The Application event log: the events of WSUS, newest first.
+
+function Get-WinEvent {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0, ParameterSetName = 'Filter')][Collections.IDictionary]$FilterHashtable,
+        [Parameter(Mandatory = $true, Position = 0, ParameterSetName = 'Log')][string]$LogName,
+        [long]$MaxEvents = [long]::MaxValue
+    )
+    $source = 'Windows Server Update Services'
+    $filter = @{ LogName = $LogName }
+    if ($null -ne $FilterHashtable) { $filter = $FilterHashtable }
+    # Through a pipeline the numbers would be wrapped, and the pipe takes plain values.
+    $levels = New-Object Collections.Generic.List[object]
+    $ids = New-Object Collections.Generic.List[object]
+    foreach ($level in $filter['Level']) { if ($null -ne $level) { $levels.Add([int]$level) } }
+    foreach ($id in $filter['Id']) { if ($null -ne $id) { $ids.Add([int]$id) } }
+    $isOurs = $filter['LogName'] -eq 'Application' -and @($null, $source) -contains $filter['ProviderName']
+    $count = 0
+    if ($isOurs) {
+        foreach ($row in Read-Rows 'machine.events' @('levels', $levels.ToArray(), 'ids', $ids.ToArray())) {
+            $time = [DateTime]::Parse($row.time, [Globalization.CultureInfo]::InvariantCulture)
+            if ($null -ne $filter['StartTime'] -and $time -lt $filter['StartTime']) { continue }
+            if ($null -ne $filter['EndTime'] -and $time -gt $filter['EndTime']) { continue }
+            if ($count -ge $MaxEvents) { break }
+            $count++
+            [PSCustomObject]@{
+                TimeCreated = $time; Id = $row.event_id; ProviderName = $row.source; LogName = 'Application'
+                Level = $row.level; LevelDisplayName = $row.type; Message = $row.text
+            }
+        }
+    }
+    if ($count -eq 0) {
+        Write-Error -Message 'No events were found that match the specified selection criteria.' -Category ObjectNotFound -ErrorId 'NoMatchingEventsFound'
+    }
+}

@@ -1,0 +1,119 @@
+"""The topics of ``read-server.ps1``, as the stand-in answers them: one function a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deploy.lab.powershell.stand_in.run import Run
+from deploy.lab.rules import configuration, distribution_log, machine, subscription, windows
+from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
+from deploy.lab.rules.server import now
+
+_LOG_BYTES = 524_288
+_LOG_LINE_BYTES = 65_536
+_MOST_RUNS = 50
+_MOST_EVENTS = 200
+# The properties of the configuration that the script reads, by the key that it writes.
+_CONFIGURATION = {
+    "sync_from_microsoft_update": "SyncFromMicrosoftUpdate",
+    "is_replica_server": "IsReplicaServer",
+    "mu_url": "MUUrl",
+    "redirector_change_number": "RedirectorChangeNumber",
+    "upstream_wsus_server_name": "UpstreamWsusServerName",
+    "upstream_wsus_server_port_number": "UpstreamWsusServerPortNumber",
+    "upstream_wsus_server_use_ssl": "UpstreamWsusServerUseSsl",
+    "use_proxy": "UseProxy",
+    "proxy_name": "ProxyName",
+    "proxy_server_port": "ProxyServerPort",
+    "anonymous_proxy_access": "AnonymousProxyAccess",
+    "has_proxy_password": "HasProxyPassword",
+    "use_separate_proxy_for_ssl": "UseSeparateProxyForSsl",
+    "ssl_proxy_name": "SslProxyName",
+    "ssl_proxy_server_port": "SslProxyServerPort",
+    "allow_proxy_credentials_over_non_ssl": "AllowProxyCredentialsOverNonSsl",
+    "host_binaries_on_microsoft_update": "HostBinariesOnMicrosoftUpdate",
+    "get_content_from_mu": "GetContentFromMU",
+}
+
+
+def write_topics(run: Run) -> None:
+    """Write the lines of the topics that the request names, in the order of the script."""
+    requested = run.settings.get("topics") or []
+    for topic, write in _TOPICS.items():
+        if topic in requested:
+            try:
+                write(run)
+            except OSError as error:
+                run.write(kind="unknown", topic=topic, reason=str(error))
+
+
+def _write_configuration(run: Run) -> None:
+    values = {key: configuration.read(run.server, name) for key, name in _CONFIGURATION.items()}
+    run.write(kind="configuration", **values)
+
+
+def _write_synchronisation(run: Run) -> None:
+    server = run.server
+    runs: list[dict[str, Any]] = [
+        {
+            "started": row.started,
+            "ended": row.ended,
+            "result": row.result,
+            "error": row.error,
+            "error_text": row.error_text,
+        }
+        for row in subscription.history(server)[:_MOST_RUNS]
+    ]
+    run.write(
+        kind="synchronisation",
+        runs=runs,
+        scheduled=subscription.read(server).automatic,
+        products=len(subscribed(server, CATEGORIES_SETTING)),
+        classifications=len(subscribed(server, CLASSIFICATIONS_SETTING)),
+    )
+
+
+def _write_machine(run: Run) -> None:
+    run.write(
+        kind="machine",
+        clock=now(),
+        windows_version=machine.read(run.server, "machine.windows_version"),
+        is_administrator=machine.read(run.server, "machine.is_administrator"),
+        language_mode="FullLanguage",
+        execution_policy=machine.read(run.server, "machine.execution_policy"),
+        service_status=windows.service(run.server).status,
+    )
+
+
+def _write_log(run: Run) -> None:
+    path = distribution_log.folder(run.server.server_folder) / distribution_log.NAME
+    size_bytes = path.stat().st_size
+    with path.open("rb") as log:
+        log.seek(max(0, size_bytes - _LOG_BYTES))
+        content = log.read(_LOG_BYTES)
+    run.write(kind="log", path=str(path), size_bytes=size_bytes, read_bytes=len(content))
+    for start in range(0, len(content), _LOG_LINE_BYTES):
+        piece = content[start : start + _LOG_LINE_BYTES]
+        run.write(kind="log", text=piece.decode("latin-1"))
+
+
+def _write_events(run: Run) -> None:
+    run.write(kind="events")
+    for event in windows.events(run.server, levels=[1, 2, 3])[:_MOST_EVENTS]:
+        run.write(
+            kind="events",
+            id=event.event_id,
+            source=event.source,
+            time=event.time,
+            message=event.text[:2048],
+        )
+
+
+_TOPICS: dict[str, Callable[[Run], None]] = {
+    "configuration": _write_configuration,
+    "synchronisation": _write_synchronisation,
+    "machine": _write_machine,
+    "log": _write_log,
+    "events": _write_events,
+}

@@ -1,0 +1,64 @@
+"""Facts of this side itself: bundles, media, folders, remembered server ids."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from tasks.bundle.header import StagingFacts
+from tasks.checks.facts.topic import Topic
+from tasks.metadata.server import Bytes
+from tasks.names import Count
+
+
+class ContentFolder(Topic):
+    """The content folder that a crossing would use.
+
+    Attributes:
+        path: Its path on the server.
+        named_by: The site file (``server.content_dir``) or the server itself.
+        problem: None if it is there; else the reason for which it cannot be used, in words.
+    """
+
+    path: str
+    named_by: Literal["site file", "server"]
+    problem: str | None
+
+
+class Medium(Topic):
+    """The folder of the media on the orchestrator.
+
+    Attributes:
+        is_there: True if the folder exists.
+        is_writable: Whether a file can be made in it; None if it was not tried.
+        free_bytes: None if it cannot be read.
+    """
+
+    path: str
+    is_there: bool
+    is_writable: bool | None = None
+    free_bytes: Bytes | None = None
+
+
+class Own(Topic):
+    """Facts of the site file and of the state folder.
+
+    Attributes:
+        max_quiet_days: The site's limit for the age of the newest bundle.
+        newest_bundle: Time at which the newest bundle was sealed, or on the disconnected side
+            made; None if there is none.
+        newest_bundle_name: Its name, or its number on the disconnected side.
+        known_server_id: The server id that this site remembers; None before the first run.
+        known_staging_id: The same of the staging server, on the disconnected side.
+        carried_bytes: Size of the content that the newest bundle carried.
+    """
+
+    max_quiet_days: Count
+    newest_bundle: AwareDatetime | None = None
+    newest_bundle_name: str = ""
+    known_server_id: str | None = None
+    known_staging_id: str | None = None
+    content_folder: ContentFolder | None = None
+    medium: Medium | None = None
+    staging: StagingFacts | None = None

@@ -1,0 +1,37 @@
+"""Base of the topics of facts, and the way in which a rule asks for a fact."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+_Fact = TypeVar("_Fact")
+
+
+class NotKnownError(Exception):
+    """A fact that a rule needs is not known from here; the rule has neither finding nor answer."""
+
+
+class Topic(BaseModel):
+    """Facts of one topic, as one line of the script or a part of our own state has them.
+
+    Every fact that Windows may not tell is None when it does not; nothing is guessed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def known(fact: _Fact | None, name: str) -> _Fact:
+    """Return a fact that a rule needs.
+
+    Args:
+        fact: The fact.
+        name: The fact in a few words, for the line of the report when it is not known.
+
+    Raises:
+        NotKnownError: It is None.
+    """
+    if fact is None:
+        raise NotKnownError(name)
+    return fact

@@ -1,0 +1,114 @@
+"""Tables and lines of a check: its findings, the configuration, and what was examined. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tasks.checks.facts.configuration import Configuration
+from tasks.checks.facts.gathered import Facts
+from tasks.checks.finding import Finding
+from tasks.checks.judgement import Judgement
+from tasks.reports.model import Cell, Column, Section
+
+_RESULTS = {"in order": "in order", "found": "see the findings", "unknown": "not known from here"}
+
+
+def findings_section(findings: Iterable[Finding]) -> Section:
+    """Table of a check's findings, gravest first; a consequence names its cause."""
+    return Section(
+        key="findings",
+        title="Findings",
+        note="Read from the top: causes stand before what follows from them.",
+        columns=(
+            Column(label="Severity", kind="short"),
+            Column(label="Finding"),
+            Column(label="Evidence"),
+            Column(label="Next step"),
+            Column(label="Rests on"),
+        ),
+        rows=tuple(
+            (
+                finding.severity,
+                _sentence(finding),
+                finding.evidence,
+                finding.next_step,
+                finding.document or "",
+            )
+            for finding in findings
+        ),
+    )
+
+
+def _sentence(finding: Finding) -> str:
+    """Say what was found in a sentence, with its id and its cause."""
+    parts = [f"{finding.meaning} ({finding.id})"]
+    if finding.consequence_of:
+        parts.append(f"Follows from {', '.join(finding.consequence_of)}.")
+    if finding.accepted:
+        parts.append(f"Accepted: {finding.accepted}")
+    return " ".join(parts)
+
+
+def check_sections(facts: Facts, judgement: Judgement) -> list[Section]:
+    """Tables of the configuration and of what was examined."""
+    sections = [_examined_section(facts, judgement)]
+    if facts.configuration is not None:
+        sections.insert(0, _configuration_section(facts.configuration))
+    return sections
+
+
+def findings_lines(judgement: Judgement) -> Iterator[str]:
+    """Lines for a terminal: each finding with its evidence and next step, consequences indented."""
+    for finding in judgement.findings:
+        indent = "  " if finding.consequence_of else ""
+        follows = ", ".join(finding.consequence_of)
+        yield f"{indent}{finding.severity}: {finding.id}: {finding.meaning}"
+        if follows:
+            yield f"{indent}  follows from {follows}"
+        yield f"{indent}  seen: {finding.evidence}"
+        yield f"{indent}  next: {finding.next_step}"
+    unknown = [line for line in judgement.examined if line.result == "unknown"]
+    if unknown:
+        subjects = "; ".join(f"{line.subject} ({line.detail})" for line in unknown)
+        yield f"not known from here: {subjects}"
+
+
+def _configuration_section(configuration: Configuration) -> Section:
+    """Table of the settings that decide how the server synchronises, by their names in the API."""
+    return Section(
+        key="configuration",
+        title="Configuration",
+        note="As the API of WSUS has it; it decides which of the examined paths apply.",
+        columns=(Column(label="Setting"), Column(label="Value")),
+        rows=tuple(_configuration_rows(configuration)),
+    )
+
+
+def _configuration_rows(configuration: Configuration) -> Iterator[tuple[Cell, ...]]:
+    for name, value in configuration:
+        shown = "not known" if value is None else str(value)
+        yield _NAMES.get(name) or name.title().replace("_", ""), shown or "(empty)"
+
+
+_NAMES = {"mu_url": "MUUrl", "get_content_from_mu": "GetContentFromMU"}
+
+
+def _examined_section(facts: Facts, judgement: Judgement) -> Section:
+    """Table of every rule that was asked, and of parts that the server did not tell."""
+    rows: list[tuple[Cell, ...]] = [
+        (line.subject, _RESULTS[line.result], line.detail) for line in judgement.examined
+    ]
+    rows += [
+        (f"Facts: {topic}", _RESULTS["unknown"], reason)
+        for topic, reason in sorted(facts.unknown.items())
+    ]
+    return Section(
+        key="examined",
+        title="Examined",
+        columns=(
+            Column(label="Subject"),
+            Column(label="Result", kind="short"),
+            Column(label="Finding, or what is not known"),
+        ),
+        rows=tuple(rows),
+    )

@@ -1,0 +1,138 @@
+"""Facts of a healthy server, for tests of rules: ``facts(side, topic=…)`` changes single ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tasks.checks.facts.gathered import Facts, topics_of
+from tasks.checks.facts.own import Own
+from tasks.checks.facts.topic import Topic
+from tasks.checks.finding import Finding
+from tasks.checks.judgement import Judgement, judge
+from tasks.checks.rules import ALL
+from tasks.checks.rules.rule import Rule
+from tasks.names import Side
+from tests.metadata.facts import server_facts
+
+NOW = datetime(2031, 5, 1, 4, tzinfo=UTC)
+_SUCCESS = {
+    "started": NOW - timedelta(hours=2),
+    "ended": NOW - timedelta(hours=1),
+    "result": "Succeeded",
+    "error": "NotApplicable",
+    "error_text": "",
+}
+FAILED: dict[str, Any] = {**_SUCCESS, "started": NOW - timedelta(minutes=20),
+                          "ended": NOW - timedelta(minutes=10), "result": "Failed"}  # fmt: skip
+LINES: dict[str, dict[str, Any]] = {
+    "configuration": {
+        "sync_from_microsoft_update": True,
+        "is_replica_server": False,
+        "mu_url": "https://sws.update.microsoft.com",
+        "redirector_change_number": 4002,
+        "upstream_wsus_server_name": "",
+        "upstream_wsus_server_port_number": 8530,
+        "upstream_wsus_server_use_ssl": False,
+        "use_proxy": False,
+        "proxy_name": "",
+        "proxy_server_port": 80,
+        "anonymous_proxy_access": True,
+        "has_proxy_password": False,
+        "use_separate_proxy_for_ssl": False,
+        "ssl_proxy_name": "",
+        "ssl_proxy_server_port": 443,
+        "allow_proxy_credentials_over_non_ssl": False,
+        "host_binaries_on_microsoft_update": False,
+        "get_content_from_mu": False,
+    },
+    "synchronisation": {
+        "runs": [_SUCCESS],
+        "scheduled": False,
+        "products": 12,
+        "classifications": 8,
+    },
+    "machine": {
+        "clock": NOW,
+        "windows_version": "10.0.14393",
+        "is_administrator": True,
+        "language_mode": "FullLanguage",
+        "execution_policy": "Undefined",
+        "service_status": "Running",
+    },
+}
+_LOG = {"path": r"C:\LogFiles\SoftwareDistribution.log", "size_bytes": 9, "read_bytes": 9}
+OWN: dict[str, Any] = {
+    "max_quiet_days": 45,
+    "content_folder": {"path": "D:\\WsusContent", "named_by": "server", "problem": None},
+    "medium": {"path": "/media", "is_there": True, "is_writable": True, "free_bytes": 10**12},
+}
+
+
+def facts(
+    side: Side = Side.STAGING,
+    *,
+    log: str | None = "",
+    events: tuple[Mapping[str, Any], ...] = (),
+    server: Mapping[str, Any] | None = None,
+    own: Mapping[str, Any] | None = None,
+    **topics: Mapping[str, Any] | None,
+) -> Facts:
+    """Facts of a healthy server with changes.
+
+    Args:
+        side: The side.
+        log: Text of SoftwareDistribution.log; None: not known.
+        events: Records of the event log.
+        server: Changed fields of ``ServerFacts``.
+        own: Changed fields of ``Own``.
+        **topics: Changed fields of a topic by its name; None: the topic is not known.
+    """
+    lines: list[dict[str, Any]] = [
+        {"kind": topic, **line, **(topics.get(topic) or {})}
+        for topic, line in LINES.items()
+        if topics.get(topic, {}) is not None
+    ]
+    if log is not None:
+        lines += [{"kind": "log", **_LOG}, {"kind": "log", "text": log}]
+    lines += [{"kind": "events"}, *({"kind": "events", **event} for event in events)]
+    return Facts(
+        side=side,
+        now=NOW,
+        own=Own.model_validate({**OWN, **(own or {})}),
+        server=server_facts(**(server or {})),
+        **topics_of(lines),
+    )
+
+
+def without(known_facts: Facts, *names: str) -> Facts:
+    """The same facts without some topics, or fields ``topic.field`` of them."""
+    for name in names:
+        topic, _, field = name.partition(".")
+        part: Topic = getattr(known_facts, topic)
+        changed = part.model_copy(update={field: None}) if field else None
+        known_facts = known_facts.model_copy(update={topic: changed})
+    return known_facts
+
+
+def judged(known_facts: Facts, *rules: Rule) -> Judgement:
+    """What the rules make of facts; all rules unless some are named."""
+    return judge(known_facts, rules or ALL)
+
+
+def ids(known_facts: Facts, *rules: Rule) -> list[str]:
+    """Ids of the findings, gravest first."""
+    return [finding.id for finding in judged(known_facts, *rules).findings]
+
+
+def the_finding(known_facts: Facts, *rules: Rule) -> Finding:
+    """The only finding."""
+    (finding,) = judged(known_facts, *rules).findings
+    return finding
+
+
+def is_unknown(known_facts: Facts, rule: Rule) -> bool:
+    """True if a rule says that it does not know, and finds nothing."""
+    judgement = judge(known_facts, [rule])
+    return not judgement.findings and [line.result for line in judgement.examined] == ["unknown"]
