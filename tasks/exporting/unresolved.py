@@ -23,7 +23,7 @@ _CARRIED_AS_BEFORE = "; it is carried as in the bundle before"
 def report_unresolved(
     exports: Exports, report: ReportDraft, decisions: ServerDecisions
 ) -> ServerDecisions:
-    """Name what the API does not tell of under ``approvals.failed``, and keep what was carried.
+    """Name what the API does not tell of under ``approvals.failed``, and carry on what was carried.
 
     Returns:
         The decisions, with those approvals of the newest sealed bundle whose groups the server
@@ -34,13 +34,13 @@ def report_unresolved(
     before = _approvals_before(exports)
     present = {fold(path) for path in decisions.approval_set.groups}
     lines: list[ApprovalLine] = []
-    kept: list[Approval] = []
+    carried_before: list[Approval] = []
     for unresolved in decisions.unresolved:
         approvals = _as_before(unresolved, before, present)
-        kept += approvals
+        carried_before += approvals
         lines += _lines(unresolved, decisions.approval_set, approvals)
     report.note(approvals=ApprovalOutcome(failed=tuple(lines)))
-    return replace(decisions, approval_set=_with(decisions.approval_set, kept))
+    return replace(decisions, approval_set=_with(decisions.approval_set, carried_before))
 
 
 def _approvals_before(exports: Exports) -> ApprovalSet:
@@ -51,7 +51,7 @@ def _approvals_before(exports: Exports) -> ApprovalSet:
     try:
         return read_decisions_file(record.folder / APPROVALS)
     except (AirGapError, OSError):
-        return ApprovalSet()  # lost with the state folder: nothing can be kept
+        return ApprovalSet()  # lost with the state folder: nothing can be carried_before
 
 
 def _as_before(
@@ -69,14 +69,16 @@ def _as_before(
     ]
 
 
-def _lines(unresolved: Unresolved, known: ApprovalSet, kept: list[Approval]) -> list[ApprovalLine]:
+def _lines(
+    unresolved: Unresolved, decisions: ApprovalSet, carried_before: list[Approval]
+) -> list[ApprovalLine]:
     if unresolved.what == "update":
         key = (unresolved.update_id, unresolved.revision)
-        kept = [each for each in known.approvals if each.id == key]
-    addition = _CARRIED_AS_BEFORE if kept and unresolved.what == "approval" else ""
+        carried_before = [approval for approval in decisions.approvals if approval.id == key]
+    addition = _CARRIED_AS_BEFORE if carried_before and unresolved.what == "approval" else ""
     group: tuple[str, ...] = (unresolved.id,) if unresolved.id else ()
     shown: list[tuple[tuple[str, ...], str | None]] = [
-        (each.group, each.action.value) for each in kept
+        (approval.group, approval.action.value) for approval in carried_before
     ] or [(group, unresolved.action)]
     return [
         ApprovalLine(

@@ -181,8 +181,8 @@ def audit_revisions(
 
     Pass each revision once, however many approvals it has. A revision without files is complete.
     """
-    for closure, kept in _closures(index, revisions, view):
-        reasons = [(needed, _missing_reason(needed, view, kept)) for needed in closure.files]
+    for closure, on_staging in _closures(index, revisions, view):
+        reasons = [(needed, _missing_reason(needed, view, on_staging)) for needed in closure.files]
         gaps = [(needed, reason) for needed, reason in reasons if reason is not None]
         yield RevisionContent(
             key=closure.key,
@@ -203,12 +203,12 @@ def _closures(
     if staging is None or staging == view.choice:
         yield from ((closure, None) for closure in read_closures(index, revisions, view.choice))
         return
-    here, there = tee(revisions)
+    ours, theirs = tee(revisions)
     pairs = zip(
-        read_closures(index, here, view.choice), read_closures(index, there, staging), strict=True
+        read_closures(index, ours, view.choice), read_closures(index, theirs, staging), strict=True
     )
-    for closure, on_staging in pairs:
-        yield closure, frozenset(needed.name.digest for needed in on_staging.files)
+    for closure, staging_closure in pairs:
+        yield closure, frozenset(needed.name.digest for needed in staging_closure.files)
 
 
 def find_missing(
@@ -220,14 +220,14 @@ def find_missing(
 
 
 def _missing_reason(
-    needed: NeededFile, view: ContentView, kept: frozenset[ContentDigest] | None
+    needed: NeededFile, view: ContentView, on_staging: frozenset[ContentDigest] | None
 ) -> MissingReason | None:
     """Find the reason for which a file counts as missing; None if it is there and good.
 
     Args:
         needed: The file.
         view: The content of the audited server.
-        kept: The files that the staging server keeps by its settings; None for all.
+        on_staging: The files that the staging server keeps by its settings; None for all.
     """
     present = view.find(needed.name.digest)
     if present is not None and not present.is_readable:
@@ -237,7 +237,7 @@ def _missing_reason(
     reason = _REASONS.get(view.provenance(needed.name.digest))
     if reason is not None:
         return reason
-    if kept is None or needed.name.digest in kept:
+    if on_staging is None or needed.name.digest in on_staging:
         return MissingReason.NEVER_DOWNLOADED
     is_express = needed.kind == "express"
     return MissingReason.EXPRESS_EXCLUDED if is_express else MissingReason.LANGUAGE_EXCLUDED

@@ -1,4 +1,4 @@
-"""What WSUS itself says of the content of approved updates, beside what an audit found."""
+"""States of approved updates by WSUS's own account, beside the result of an audit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def states_section(
     shown = differing[:MOST_ROWS]
     records = {key: index.latest(key.update_id) for key in shown}
     titles = {key: record.title for key, record in records.items() if record is not None}
-    found = {True: "files are missing", False: "all files are in place"}
+    results = {True: "files are missing", False: "all files are in place"}
     return Section(
         key="wsus-states",
         title="What WSUS says of the content",
@@ -63,7 +63,7 @@ def states_section(
             (
                 titles.get(key) or key.update_id,
                 decisions.updates[key].state,
-                found[key in incomplete],
+                results[key in incomplete],
             )
             for key in shown
         ),

@@ -6,13 +6,10 @@ import base64
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from deploy.lab.generate import content_bytes, taxonomy
 from deploy.lab.store.records import File, Revision
-
-if TYPE_CHECKING:
-    from deploy.lab.generate.catalogue import Catalogue
 
 # The visible updates of month ``m`` are numbered from ``m`` times this.
 MONTH_NUMBERS = 1_000_000
@@ -37,10 +34,24 @@ _ODD_TITLES = (
 )
 
 
+class Seeded(Protocol):
+    """A catalogue, from whose seed everything follows."""
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+
+    def guid(self, key: str) -> str:
+        """A GUID that follows from the seed and a key."""
+
+    def size_bytes(self, serial: int) -> int:
+        """The size of a file by its number."""
+
+
 class Draft:
     """An update in the making, with the count of its files and its dates."""
 
-    def __init__(self, catalogue: Catalogue, number: int, *, rich: bool) -> None:
+    def __init__(self, catalogue: Seeded, number: int, *, rich: bool) -> None:
         self.catalogue = catalogue
         self.number = number
         self.rich = rich

@@ -68,8 +68,8 @@ def document_sizes() -> list[int]:
 
 def taxonomy_of(catalogue: Catalogue) -> Iterator[Revision]:
     """The categories that make the number full, and the detectoids."""
-    standing = sum(1 for _ in taxonomy.built_in()) + len(taxonomy.FAMILIES) + len(taxonomy.PRODUCTS)
-    for number in range(CATEGORIES - standing):
+    present = sum(1 for _ in taxonomy.built_in()) + len(taxonomy.FAMILIES) + len(taxonomy.PRODUCTS)
+    for number in range(CATEGORIES - present):
         yield taxonomy.further_product(catalogue.guid(f"product {number}"), number)
     for number in range(_DETECTOIDS - len(taxonomy.DETECTOIDS)):
         yield taxonomy.detectoid(catalogue.guid(f"detectoid {number}"), number)
@@ -82,10 +82,10 @@ def entries(catalogue: Catalogue) -> Iterator[Entry]:
         draft = Draft(catalogue, number, rich=False)
         parent = draft.revision(_title(draft), "Windows 11", "Security Updates")
         older = range(number - _LINES, -1, -_LINES)
-        supersedes = tuple(catalogue.guid(f"update {each}") for each in older)
+        supersedes = tuple(catalogue.guid(f"update {earlier}") for earlier in older)
         child = replace(
             _child(draft, parent, sizes),
-            supersedes=tuple(catalogue.guid(f"child {each} Windows11") for each in older),
+            supersedes=tuple(catalogue.guid(f"child {earlier} Windows11") for earlier in older),
         )
         revisions = bundle(replace(parent, supersedes=supersedes), child)
         # A shared child came with its first bundle.

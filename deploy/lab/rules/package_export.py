@@ -63,7 +63,9 @@ def _write_package(server: Server, package: Path, log: ExportLog) -> None:
     )
     enabled = set(server.setting("EnabledUpdateLanguages"))
     everything = bool(server.setting("AllUpdateLanguagesEnabled"))
-    spoken = [(each, everything or each.code in enabled) for each in languages.LANGUAGES]
+    spoken = [
+        (language, everything or language.code in enabled) for language in languages.LANGUAGES
+    ]
     # A transaction, so that the package shows one state of the catalogue.
     server.connection.execute("BEGIN")
     try:

@@ -29,7 +29,7 @@ def rules(update_id: str, size_bytes: int) -> Iterator[str]:
     number = 1
     while remaining >= len(first):
         count = min(_PIECE_RULES, remaining // len(first))
-        yield "".join(_rule(update_id, each) for each in range(number, number + count))
+        yield "".join(_rule(update_id, serial) for serial in range(number, number + count))
         number += count
         remaining -= count * len(first)
     yield " " * remaining

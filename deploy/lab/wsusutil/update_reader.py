@@ -98,7 +98,7 @@ def _revision(root: ElementTree.Element, arrived: str) -> Revision:
     texts = _texts(root)
     default = properties.get("DefaultPropertiesLanguage", "en")
     title, description = texts.get(default) or next(iter(texts.values()), ("", ""))
-    details["titles"] = {code: each for code, (each, _) in texts.items() if each != title}
+    details["titles"] = {code: other for code, (other, _) in texts.items() if other != title}
     is_deployable = properties.get("ExplicitlyDeployable") == "true"
     return Revision(
         update_id=identity.attrib["UpdateID"].lower(),
@@ -143,8 +143,8 @@ def _kind(
 def _texts(root: ElementTree.Element) -> dict[str, tuple[str, str]]:
     """Title and description of an update by language."""
     return {
-        _text(each, "Language"): (_text(each, "Title"), _text(each, "Description"))
-        for each in root.iterfind(_path("LocalizedPropertiesCollection/LocalizedProperties"))
+        _text(texts, "Language"): (_text(texts, "Title"), _text(texts, "Description"))
+        for texts in root.iterfind(_path("LocalizedPropertiesCollection/LocalizedProperties"))
     }
 
 

@@ -138,9 +138,13 @@ def _localized(revision: Revision) -> str:
     texts = [("en", revision.title, revision.description)]
     if revision.details.get("is_localized"):
         texts += [
-            (each.code, f"{each.word}: {revision.title}", f"{each.word}: {revision.description}")
-            for each in LANGUAGES
-            if each.code != "en"
+            (
+                language.code,
+                f"{language.word}: {revision.title}",
+                f"{language.word}: {revision.description}",
+            )
+            for language in LANGUAGES
+            if language.code != "en"
         ]
     elif revision.kind == "category":
         texts.insert(0, ("ar", revision.title, revision.description))
