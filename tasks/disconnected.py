@@ -18,6 +18,7 @@ from tasks.flow_run import current_run
 from tasks.importing import (
     approval_choice,
     content_audit,
+    content_trace,
     import_apply,
     import_plan,
     mirror_deletion,
@@ -150,6 +151,9 @@ def load_metadata(
     run.report.changes["metadata packages loaded"] += 1
     listing = content_scan.scan_content(run, server)
     content_scan.prove_content(run, listing)
+    gone = content_trace.record_rejected(bundle.incoming.folder, content, listing)
+    if gone:
+        log.warning("%s content files are gone since the metadata were loaded", gone)
     return listing
 
 

@@ -17,7 +17,7 @@ from tasks.bundle.plan import Plan
 from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
 from tasks.exporting import draft as drafts
-from tasks.exporting import export_bundle, export_package, export_summary, receipt_in
+from tasks.exporting import export_bundle, export_package, export_summary, receipt_in, unresolved
 from tasks.exporting.draft import Draft
 from tasks.exporting.receipt_in import AcceptedReceipt
 from tasks.flow_run import current_run
@@ -65,11 +65,13 @@ def check_server(*, accepted: Sequence[str]) -> ServerFacts:
 
 @step("Capture approvals")
 def capture_approvals(server: ServerFacts) -> ServerDecisions:
-    """Read groups, approvals and declines of the server in one scoped call.
+    """Read groups, approvals and declines of the server; name what its API does not tell of.
 
     Raises: ``script-failed``, if the server lists fewer decisions than it counts.
     """
-    decisions = queries.read_all_approvals(current_run(), server)
+    run = current_run()
+    answer = queries.read_all_approvals(run, server)
+    decisions = unresolved.report_unresolved(run.exports, run.report, answer)
     captured = decisions.approval_set
     log.info("%s approvals, %s declines", len(captured.approvals), len(captured.declines))
     return decisions

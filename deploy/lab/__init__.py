@@ -25,6 +25,7 @@ def create(
     content_bytes: int = 24_000_000,
     seed: int = 1,
     language: str = "en",
+    catalogue: str = "usual",
 ) -> None:
     """Lay out a lab in an empty or new folder.
 
@@ -34,14 +35,21 @@ def create(
         content_bytes: The approximate size of staging's WsusContent.
         seed: A number that alone determines catalogue, bytes, dates, deadlines and group names.
         language: ``en`` or ``de``: the language of wsusutil and of the built-in groups' names.
+        catalogue: ``usual``, or ``real`` for one with the statistics of a real product: 561
+            visible updates whatever ``updates`` says, 5,253 revisions, 1.18 GB of metadata.
 
     Raises:
         LabError: The folder is not empty or cannot be written, or a number is too small.
     """
     from deploy.lab.generate.layout import Size
     from deploy.lab.generate.layout import create as lay_out
+    from deploy.lab.generate.real_catalogue import BUNDLES
 
-    lay_out(folder, Size(updates, content_bytes), seed, language)
+    if catalogue not in {"usual", "real"}:
+        raise LabError(f"the catalogue of a lab is usual or real, not {catalogue!r}")
+    is_real = catalogue == "real"
+    size = Size(BUNDLES if is_real else updates, content_bytes, is_real)
+    lay_out(folder, size, seed, language)
 
 
 def advance(folder: Path) -> None:

@@ -35,6 +35,8 @@ DESCRIPTIONS = {
     "host-key": "`lab serve` shows another host key than the one that is pinned",
     "connection-drops": "`lab serve` cuts each connection after two seconds, five times at most",
     "wsusutil-hang": "wsusutil does not go on until the fault is cleared",
+    "group-hidden": "the API neither lists nor gives a target group that has approvals",
+    "update-hidden": "the API does not give an update that has an approval",
     "catalogue-changes": "a synchronisation brings an update while wsusutil exports",
 }
 
@@ -145,11 +147,38 @@ def _start(server: Server, value: Any) -> None:
     configuration.start_service(server)
 
 
+def _hide_group(server: Server) -> str:
+    """A group below All Computers with approvals and without groups below it."""
+    row = server.connection.execute(
+        "SELECT group_id FROM approval JOIN target_group ON target_group.id = group_id"
+        " WHERE parent_id IS NOT NULL AND action = 'Install'"
+        " AND group_id NOT IN (SELECT parent_id FROM target_group WHERE parent_id IS NOT NULL)"
+        " ORDER BY name LIMIT 1"
+    ).fetchone()
+    return _chosen(row, "target group with an approval")
+
+
+def _hide_update(server: Server) -> str:
+    row = server.connection.execute(
+        "SELECT update_id FROM approval JOIN update_state USING (update_id, revision)"
+        " WHERE action = 'Install' AND state = 'Ready' ORDER BY update_id LIMIT 1"
+    ).fetchone()
+    return _chosen(row, "update with an approval")
+
+
+def _chosen(row: sqlite3.Row | None, what: str) -> str:
+    if row is None:
+        raise LabError(f"there is no {what} that this fault could befall")
+    return str(row[0])
+
+
 _CAUSES: dict[str, Callable[[Server], Any]] = {
     "service-down": _stop,
     "file-rots": _rot,
     "file-vanishes": _vanish,
     "file-replaced": _replace,
+    "group-hidden": _hide_group,
+    "update-hidden": _hide_update,
 }
 _CURES: dict[str, Callable[[Server, Any], None]] = {
     "service-down": _start,

@@ -10,8 +10,9 @@ from typing import Any
 from deploy.lab.pair import server_folder
 from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
+from deploy.lab.store import groups
 from deploy.lab.store.content_paths import CONTENT_NAME
-from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.store.database import BUILT_IN_GROUPS
 
 
 def read(folder: Path, side: str) -> dict[str, Any]:
@@ -45,8 +46,7 @@ def group_paths(connection: sqlite3.Connection) -> dict[str, list[str]]:
     """The path of each group by its id, from All Computers, with English built-in names."""
     rows = {row["id"]: row for row in connection.execute("SELECT * FROM target_group")}
     names = {row["id"]: row["name"] for row in rows.values()}
-    names[ALL_COMPUTERS] = "All Computers"
-    names[UNASSIGNED_COMPUTERS] = "Unassigned Computers"
+    names |= dict(zip(BUILT_IN_GROUPS, groups.BUILT_IN_NAMES["en"], strict=True))
 
     def path(group_id: str) -> list[str]:
         parent = rows[group_id]["parent_id"]

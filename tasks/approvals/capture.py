@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.approvals.model import (
@@ -45,6 +45,29 @@ class ApprovedUpdate(Decision):
     local: bool = False
 
 
+@checked_dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore"))
+class Unresolved:
+    """A group, approval or approved update of which the server's API does not tell.
+
+    Attributes:
+        what: ``group``, ``approval`` (its group is not given) or ``update`` (its approvals are
+            known, its state is not).
+        id: The group's id; None if the group is not the question.
+        action: The approval's action; None for the others.
+        reason: What WSUS says; foreign text.
+    """
+
+    what: Literal["group", "approval", "update"]
+    id: str | None
+    update_id: str | None
+    revision: int | None
+    action: str | None
+    reason: str
+
+
+_UNRESOLVED = TypeAdapter(Unresolved)
+
+
 @dataclass(frozen=True, slots=True)
 class ServerDecisions:
     """All decisions of one server, and the states of its approved updates.
@@ -54,11 +77,13 @@ class ServerDecisions:
             that are accepted for approved updates.
         updates: The state of every revision that has an approval, by revision.
         empty_groups: Target groups without a computer.
+        unresolved: What the API does not tell of; everything else was read.
     """
 
     approval_set: ApprovalSet
     updates: Mapping[RevisionId, ApprovedUpdate]
     empty_groups: frozenset[GroupPath] = frozenset()
+    unresolved: tuple[Unresolved, ...] = ()
 
     def unready(self) -> tuple[ApprovedUpdate, ...]:
         """Return the approved updates that lack files by the server's account, by revision."""
@@ -75,12 +100,15 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
     """
     updates: dict[RevisionId, ApprovedUpdate] = {}
     empty_groups: set[GroupPath] = set()
+    unresolved: list[Unresolved] = []
 
     def decision_lines() -> Iterator[Mapping[str, Any]]:
         for line in lines:
             if line.get("kind") == "update":
                 update = ApprovedUpdate.read(line)
                 updates[update.id] = update
+            elif line.get("kind") == "unresolved":
+                unresolved.append(_UNRESOLVED.validate_python(line))
             else:
                 if line.get("kind") == "group" and line.get("computers") == 0:
                     empty_groups.add(tuple(line["path"]))
@@ -93,6 +121,5 @@ def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
         if update.license_required and update.license_accepted
     ]
     accepted = ApprovalSet.collect(licenses=licenses).licenses
-    return ServerDecisions(
-        replace(without_licenses, licenses=accepted), updates, frozenset(empty_groups)
-    )
+    approval_set = replace(without_licenses, licenses=accepted)
+    return ServerDecisions(approval_set, updates, frozenset(empty_groups), tuple(unresolved))

@@ -12,6 +12,7 @@ from tasks.approvals.group_paths import read_path
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     DEEPEST_GROUP,
+    DOWNSTREAM_SERVERS,
     UNASSIGNED_COMPUTERS,
     GroupPath,
     fold,
@@ -21,6 +22,7 @@ HOLD, APPLY = "hold", "apply"
 BUILT_IN_KEYS = {ALL_COMPUTERS: "all_computers", UNASSIGNED_COMPUTERS: "unassigned_computers"}
 """The keys of ``[groups]`` for the two groups that every WSUS has."""
 _BUILT_IN = {fold(path): path for path in BUILT_IN_KEYS}
+_DOWNSTREAM = fold(DOWNSTREAM_SERVERS)
 
 
 def _path(text: str) -> str:
@@ -94,6 +96,8 @@ class GroupRules(BaseModel):
 
     def is_held(self, path: GroupPath) -> bool:
         """Return True if approvals for this group of staging wait for a person's rule."""
+        if fold(path) == _DOWNSTREAM:
+            return _DOWNSTREAM not in self._targets  # what the group is for, no rule knows
         built_in = _BUILT_IN.get(fold(path))
         return built_in is not None and self._rule_for(built_in) == HOLD
 
@@ -107,6 +111,8 @@ class GroupRules(BaseModel):
         if built_in is not None:
             rule = self._rule_for(built_in)
             return built_in if rule in {HOLD, APPLY} else read_path(rule)
+        if self.is_held(path):
+            return DOWNSTREAM_SERVERS
         for length in range(len(path), 1, -1):
             above = fold(path[:length])
             if above in self._targets:

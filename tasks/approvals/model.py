@@ -34,11 +34,12 @@ from tasks.revision import RevisionId
 GroupPath = tuple[str, ...]
 Key = tuple[str, GroupPath]
 """The update and the folded group of a decision, for all revisions of the update."""
-# Windows translates the names of these two groups. The scripts find them by their fixed ids
-# (ComputerTargetGroupId.AllComputers and .UnassignedComputers) and use the English names.
+# WSUS translates the names of these groups. The scripts find them by their fixed ids and use the
+# English names.
 ALL_COMPUTERS: GroupPath = ("All Computers",)
 UNASSIGNED_COMPUTERS: GroupPath = ("All Computers", "Unassigned Computers")
-BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS})
+DOWNSTREAM_SERVERS: GroupPath = ("All Computers", "Downstream Servers")
+BUILT_IN_GROUPS = frozenset({ALL_COMPUTERS, UNASSIGNED_COMPUTERS, DOWNSTREAM_SERVERS})
 DEEPEST_GROUP = 100
 """Largest number of names in a group path."""
 # SQL Server's ``datetime`` begins in 1753. In the API, DateTime.MaxValue (year 9999) means "no

@@ -37,9 +37,10 @@ _SENTENCES = {
         "the approval is applied once the file has come."
     ),
     Reason.BUILT_IN_GROUP: (
-        "The approval is for All Computers or Unassigned Computers, where staging servers often "
-        "approve only to make files download; [groups] all_computers or unassigned_computers in "
-        'the site file lets it through: "apply", or the path of a group of this site.'
+        "The approval is for All Computers, Unassigned Computers or Downstream Servers, where "
+        "staging servers often approve only to make files download. In the site file, [groups] "
+        "all_computers or unassigned_computers lets it through ('apply', or the path of a group of "
+        "this site), for Downstream Servers a line of [groups.map]."
     ),
     Reason.GROUP_LEFT_OUT: "The site file leaves this group out ([groups.map]).",
     Reason.GROUPS_DISAGREE: (

@@ -10,12 +10,12 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from tasks.bundle.layout import CONTENT, part_name, volume_folder
 from tasks.bundle.manifest import Entry, Part, read_entries
@@ -23,7 +23,7 @@ from tasks.bundle.parts import PartedDigests, PartTarget, digest_parts, prove_pl
 from tasks.bundle.plan import IN_BASE, PlannedFile, read_carry
 from tasks.content.copy_item import CopyItem
 from tasks.content.hash_cache import HashCache
-from tasks.content.names import ContentName, FileDigests
+from tasks.content.names import ContentDigest, ContentName, FileDigests
 from tasks.content.place import beside_of, content_path
 from tasks.content.scan import ContentFile
 from tasks.content.transfer import copy_files
@@ -37,9 +37,11 @@ from tasks.errors import (
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
+from tasks.refusals import FolderUnsafeError
 
 _CARRIED = "carried.jsonl"
 _PARTED = "parted.jsonl"
+_LEFT_OUT = "left-out.txt"
 MOST_FAILURES = 1_000
 
 
@@ -62,6 +64,9 @@ class PackJob:
     folder: Path
 
 
+LeftOutReason = Literal["wrong-digest", "vanished", "read-failed"]
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """A planned file that is not carried, because it could not be read or its bytes are wrong."""
@@ -69,6 +74,7 @@ class LeftOut:
     name: ContentName
     size_bytes: int
     error: AirGapError
+    reason: LeftOutReason
 
 
 def carry_content(
@@ -89,7 +95,19 @@ def carry_content(
         _carry_whole(record, stream)
     with _entries_file(job.folder / _PARTED) as stream:
         _carry_parted(record, stream)
+    lines = (f"{file.name.digest.hex} {file.reason}\n" for file in record.left_out)
+    (job.folder / _LEFT_OUT).write_text("".join(lines), encoding="ascii")
     return tuple(record.left_out)
+
+
+def read_left_out(folder: Path) -> dict[ContentDigest, str]:
+    """Read the reasons of the files that a bundle left out, from our own folder of it.
+
+    Empty for a bundle of version 0.1.0, which did not write them down.
+    """
+    path = folder / _LEFT_OUT
+    lines = path.read_text(encoding="ascii").splitlines() if path.is_file() else []
+    return {ContentDigest.from_hex(line[:40]): line[41:] for line in lines}
 
 
 def packed_entries(job: PackJob) -> Iterator[Entry]:
@@ -124,7 +142,8 @@ class _CarryRecord:
         self.hash_cache.remember([(file, digests)], now=self.now)
 
     def add_failed(self, planned: PlannedFile, error: AirGapError) -> None:
-        self.left_out.append(LeftOut(planned.name, planned.size_bytes, error))
+        reason = self._reason(planned, error)
+        self.left_out.append(LeftOut(planned.name, planned.size_bytes, error, reason))
         if len(self.left_out) > MOST_FAILURES:
             first = self.left_out[0]
             raise BatchFailedError(
@@ -133,6 +152,14 @@ class _CarryRecord:
                 total="the planned files so far",
                 first=f"{first.name.text}: {first.error.message}",
             )
+
+    def _reason(self, planned: PlannedFile, error: AirGapError) -> LeftOutReason:
+        if isinstance(error, ContentWrongError):
+            return "wrong-digest"
+        with suppress(HostFileError, FolderUnsafeError):
+            if self.job.server.stat(content_path(self.job.content_dir, planned.name)) is None:
+                return "vanished"
+        return "read-failed"
 
 
 def _carry_whole(record: _CarryRecord, stream: BinaryIO) -> None:

@@ -41,6 +41,7 @@ CREATE TABLE content (
 """
 _INSERT = "INSERT INTO content VALUES (?,?,?,?,?,?,?,?)"
 _ROWS_AT_ONCE = 5_000
+_PRESENT = "SELECT size_bytes, is_valid, blake3 IS NOT NULL FROM content"
 _COLUMNS = "sha1, extension, size_bytes, mtime_ns, file_id, blake3"
 
 
@@ -50,12 +51,14 @@ class PresentFile:
 
     Attributes:
         size_bytes: Its size.
+        is_readable: False if the bytes could not be read; ``is_valid`` is then False too.
         is_valid: True if the SHA-1 of its bytes is the SHA-1 in its name, False if not. None if
             the file was not read since it changed; then only its size can be compared.
     """
 
     size_bytes: int
     is_valid: bool | None = None
+    is_readable: bool = True
 
 
 ContentLookup = Callable[[ContentDigest], PresentFile | None]
@@ -201,19 +204,17 @@ class ContentListing:
     def look_up(self, name: ContentName) -> PresentFile | None:
         """Return the file with a name; None if there is none."""
         row = self._connection.execute(
-            "SELECT size_bytes, is_valid FROM content WHERE folder=? AND sha1=? AND extension=?",
-            _key(name),
+            f"{_PRESENT} WHERE folder=? AND sha1=? AND extension=?", _key(name)
         ).fetchone()
-        return row and PresentFile(row[0], None if row[1] is None else bool(row[1]))
+        return row and _present(row)
 
     def find(self, digest: ContentDigest) -> PresentFile | None:
         """Return the file with a digest, whatever its extension; a valid file is preferred."""
         row = self._connection.execute(
-            "SELECT size_bytes, is_valid FROM content WHERE folder=? AND sha1=?"
-            " ORDER BY is_valid DESC LIMIT 1",
+            f"{_PRESENT} WHERE folder=? AND sha1=? ORDER BY is_valid DESC LIMIT 1",
             (digest.raw[-1], digest.raw),
         ).fetchone()
-        return row and PresentFile(row[0], None if row[1] is None else bool(row[1]))
+        return row and _present(row)
 
     def totals(self) -> tuple[int, int]:
         """Return the number of files and their bytes."""
@@ -267,6 +268,13 @@ def _is_undamaged(saved: Path) -> bool:
 
 def _digest_path(saved: Path) -> Path:
     return saved.with_name(saved.name + ".blake3")
+
+
+def _present(row: tuple[int, int | None, int]) -> PresentFile:
+    size_bytes, is_valid, has_digest = row
+    if is_valid is None:
+        return PresentFile(size_bytes)
+    return PresentFile(size_bytes, bool(is_valid), is_readable=bool(has_digest))
 
 
 def _key(name: ContentName) -> tuple[int, bytes, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.approvals.model import approved_revisions
+from tasks.bundle.carry import read_left_out
 from tasks.bundle.layout import APPROVALS
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import PresentFile
 from tasks.content.names import ContentDigest
 from tasks.exporting.draft import Draft
-from tasks.metadata.audit import MissingFile, find_missing
+from tasks.metadata.audit import MissingFile, MissingReason, Provenance, find_missing
 from tasks.metadata.bundle_contents import describe_brought
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
@@ -19,6 +20,7 @@ from tasks.reports.sections import brought_section
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file
 from tasks.server.snapshot import ServerSnapshot
+from tasks.server.wsus_states import states_section
 
 
 def describe_bundle(report: ReportDraft, draft: Draft, manifest: ManifestLookup) -> None:
@@ -48,7 +50,8 @@ def predict_missing(
 ) -> tuple[MissingFile, ...]:
     """Name the files that approved updates will lack on the disconnected side, before the trip.
 
-    A file on the staging server that is not in the manifest was read and its bytes were wrong.
+    A file that was listed on the staging server and is not in the manifest was left out: its bytes
+    were wrong, it could not be read, or it vanished before it was.
 
     Args:
         report: The report; it notes when more files are missing than it lists.
@@ -56,12 +59,27 @@ def predict_missing(
         snapshot: The staging server.
         manifest: Look-up of the bundle's manifest.
     """
+    left_out = read_left_out(draft.folder)
 
     def find(digest: ContentDigest) -> PresentFile | None:
         file = snapshot.content.find(digest)
-        return file if file is None or manifest.has(digest) else replace(file, is_valid=False)
+        if file is None or manifest.has(digest):
+            return file
+        reason = left_out.get(digest)
+        if reason == MissingReason.VANISHED:
+            return None
+        is_readable = reason != MissingReason.READ_FAILED
+        return replace(file, is_valid=False, is_readable=is_readable)
+
+    def provenance(digest: ContentDigest) -> Provenance:
+        is_gone = left_out.get(digest) == MissingReason.VANISHED
+        return Provenance.PLACED if is_gone else Provenance.NEVER_HELD
 
     with PackageIndex(draft.folder / INDEX) as index:
         approved = approved_revisions(snapshot.decisions.approval_set)
-        files = find_missing(index, approved, snapshot.content_view(find=find))
-        return report.list_missing(files)
+        view = snapshot.content_view(find=find, provenance=provenance)
+        missing = report.list_missing(find_missing(index, approved, view))
+        section = states_section(index, snapshot.facts, snapshot.decisions, missing)
+    if section is not None:
+        report.sections.append(section)
+    return missing

@@ -16,28 +16,40 @@ from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentDigest
+from tasks.importing.content_trace import read_traces
 from tasks.importing.local_updates import find_local_updates, report_local_updates
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
+from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
-from tasks.run.stored_documents import require_newest_import
+from tasks.run.stored_documents import read_header_copy, require_newest_import
 from tasks.server import queries
 from tasks.server.running_wsusutil import require_no_wsusutil
-from tasks.server.snapshot import ServerSnapshot
+from tasks.server.snapshot import ServerSnapshot, content_choice
+from tasks.server.wsus_states import states_section
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Metadata of the last import: index of the package, and look-up of the manifest."""
+    """Metadata of the last import, and what it recorded.
 
+    Attributes:
+        folder: Our folder of the bundle.
+        index: Index of the package.
+        manifest_lookup: Look-up of the manifest.
+        staging: Rule by which the staging server chooses the files that it keeps; None if unknown.
+    """
+
+    folder: Path
     index: Path
     manifest_lookup: ManifestLookup
+    staging: ContentChoice | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +77,11 @@ def find_missing_content(
     """
     manifest_lookup = metadata.manifest_lookup
     is_lost = imports.lost_bundle is not None
+    traces = read_traces(metadata.folder)
 
     def provenance(digest: ContentDigest) -> Provenance:
+        if digest in traces:
+            return traces[digest]
         if not manifest_lookup.has(digest):
             return Provenance.NEVER_HELD
         if manifest_lookup.carried_bytes(digest) is not None or hash_cache.knows(digest):
@@ -78,8 +93,12 @@ def find_missing_content(
         report_local_updates(report, local, snapshot.decisions)
         of_staging = _approved_or_parked(imports, snapshot.decisions)
         revisions = revision_set(key for key in of_staging if key not in local)
-        files = find_missing(index, revisions, snapshot.content_view(provenance=provenance))
-        return report.list_missing(files)
+        view = snapshot.content_view(provenance=provenance, staging=metadata.staging)
+        missing = report.list_missing(find_missing(index, revisions, view))
+        section = states_section(index, snapshot.facts, snapshot.decisions, missing)
+    if section is not None:
+        report.sections.append(section)
+    return missing
 
 
 def _approved_or_parked(imports: Imports, present: ServerDecisions) -> Collection[RevisionId]:
@@ -160,7 +179,8 @@ def audit_import(
     run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
 ) -> AuditResult:
     """Compare metadata with content after an import, by the metadata of the imported bundle."""
-    metadata = Metadata(bundle.index, bundle.manifest_lookup)
+    staging = content_choice(bundle.header.server)
+    metadata = Metadata(bundle.incoming.folder, bundle.index, bundle.manifest_lookup, staging)
     return _audit(run, metadata, facts, listing, every_update=False)
 
 
@@ -175,7 +195,9 @@ def audit_current(
     """
     record = require_newest_import(run.imports)
     manifest_lookup = run.look_up_in(record.folder / MANIFEST)
-    metadata = Metadata(record.folder / INDEX, manifest_lookup)
+    header = read_header_copy(record.folder)
+    staging = None if header is None else content_choice(header.server)
+    metadata = Metadata(record.folder, record.folder / INDEX, manifest_lookup, staging)
     return _audit(run, metadata, facts, listing, every_update=every_update)
 
 
@@ -188,6 +210,9 @@ def _audit(
     every_update: bool,
 ) -> AuditResult:
     snapshot = ServerSnapshot(facts, queries.read_approvals(run), listing)
+    for unresolved in snapshot.decisions.unresolved:
+        which = unresolved.update_id or unresolved.id
+        run.report.notice(f"WSUS does not tell of {unresolved.what} {which}: {unresolved.reason}")
     run.report.changes["downloads resumed"] += resume_downloads(run, metadata.index, snapshot)
     missing = find_missing_content(
         run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot

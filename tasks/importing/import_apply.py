@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from tasks.approvals.columns import revision_set
+from tasks.bundle.carry import MOST_FAILURES
 from tasks.bundle.layout import MANIFEST, PACKAGE
 from tasks.bundle.manifest import Entry, compare_sorted
 from tasks.content.content_listing import ContentListing
@@ -16,6 +17,7 @@ from tasks.content.place import place as place_files
 from tasks.errors import AirGapError, BatchFailedError
 from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import PlanInputs
+from tasks.importing.content_trace import record_not_placed
 from tasks.importing.import_plan import newest_folder
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import ImportRecord, Imports
@@ -76,8 +78,10 @@ def _remember_gap(imports: Imports, bundle: TrustedBundle) -> None:
 def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> int:
     """Move content from the intake into WsusContent; return the number of moved files.
 
+    A file that cannot be moved stays in the intake and is named; the audit parks what needs it.
+
     Raises:
-        BatchFailedError: Some files could not be moved; the others stay in place.
+        BatchFailedError: None of several files could be moved, or too many could not.
     """
     items = (
         PlaceItem(entry.name, entry.size_bytes)
@@ -99,13 +103,16 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
             failed += placed.failed
     finally:
         run.progress.finish()
-    if failed:
+    if len(failed) > MOST_FAILURES or (len(failed) > 1 and not moved):
         raise BatchFailedError(
             what="placing content",
             failed=len(failed),
             total=moved + len(failed),
             first=failed[0][1].message,
         )
+    record_not_placed(bundle.incoming.folder, (item.name.digest for item, _ in failed))
+    for item, error in failed:
+        run.report.notice(f"{item.name.text} was not placed: {error.message}")
     return moved
 
 

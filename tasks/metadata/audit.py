@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import tee
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,7 +27,9 @@ class MissingReason(StrEnum):
     NEVER_DOWNLOADED = "never-downloaded"
     NOT_CARRIED = "not-carried"
     LOST_BUNDLE = "lost-bundle"
+    NOT_PLACED = "not-placed"
     WRONG_DIGEST = "wrong-digest"
+    READ_FAILED = "read-failed"
     VANISHED = "vanished"
     LANGUAGE_EXCLUDED = "language-excluded"
     EXPRESS_EXCLUDED = "express-excluded"
@@ -49,6 +52,14 @@ REASON_TEXTS: dict[MissingReason, str] = {
     MissingReason.WRONG_DIGEST: (
         "A file of this name lies in WsusContent with other bytes: the next bundle must bring it "
         "anew."
+    ),
+    MissingReason.NOT_PLACED: (
+        "The bundle brought this file, and it could not be moved into WsusContent: mend what the "
+        "notices name, then import the same bundle again."
+    ),
+    MissingReason.READ_FAILED: (
+        "A file of this name lies in WsusContent and cannot be read: look at the disk, at the "
+        "account's rights, and at who has the file open, then run the same command again."
     ),
     MissingReason.VANISHED: (
         "This file was in place and is gone: find out who deletes in WsusContent; the next bundle "
@@ -78,6 +89,7 @@ class Provenance(StrEnum):
     """The last trace of a file in manifests and in our own records, the most telling one first.
 
     Attributes:
+        NOT_PLACED: The bundle brought the file, and it could not be moved into WsusContent.
         REJECTED: The file was in place before metadata were loaded, and gone afterwards.
         PLACED: The file was in place here at an earlier time.
         IN_LOST_BUNDLE: A bundle that was never imported carried the file.
@@ -85,6 +97,7 @@ class Provenance(StrEnum):
         NEVER_HELD: No manifest names the file.
     """
 
+    NOT_PLACED = "not-placed"
     REJECTED = "rejected"
     PLACED = "placed"
     IN_LOST_BUNDLE = "in-lost-bundle"
@@ -93,6 +106,7 @@ class Provenance(StrEnum):
 
 
 _REASONS = {
+    Provenance.NOT_PLACED: MissingReason.NOT_PLACED,
     Provenance.REJECTED: MissingReason.REJECTED_BY_WSUS,
     Provenance.PLACED: MissingReason.VANISHED,
     Provenance.IN_LOST_BUNDLE: MissingReason.LOST_BUNDLE,
@@ -167,8 +181,8 @@ def audit_revisions(
 
     Pass each revision once, however many approvals it has. A revision without files is complete.
     """
-    for closure in read_closures(index, revisions, view.choice):
-        reasons = [(needed, _missing_reason(needed, view)) for needed in closure.files]
+    for closure, on_staging in _closures(index, revisions, view):
+        reasons = [(needed, _missing_reason(needed, view, on_staging)) for needed in closure.files]
         gaps = [(needed, reason) for needed, reason in reasons if reason is not None]
         yield RevisionContent(
             key=closure.key,
@@ -176,6 +190,25 @@ def audit_revisions(
             bytes=sum(needed.size_bytes or 0 for needed in closure.files),
             missing=tuple(_name_missing(index, closure, gaps)) if gaps or closure.unknown else (),
         )
+
+
+def _closures(
+    index: PackageIndex, revisions: Iterable[RevisionId], view: ContentView
+) -> Iterator[tuple[Closure, frozenset[ContentDigest] | None]]:
+    """Yield the closure of each revision, and the files of it that the staging server keeps.
+
+    None stands for all of them: both servers have the same settings, or staging's are unknown.
+    """
+    staging = view.staging
+    if staging is None or staging == view.choice:
+        yield from ((closure, None) for closure in read_closures(index, revisions, view.choice))
+        return
+    ours, theirs = tee(revisions)
+    pairs = zip(
+        read_closures(index, ours, view.choice), read_closures(index, theirs, staging), strict=True
+    )
+    for closure, staging_closure in pairs:
+        yield closure, frozenset(needed.name.digest for needed in staging_closure.files)
 
 
 def find_missing(
@@ -186,12 +219,21 @@ def find_missing(
         yield from content.missing
 
 
-def _missing_reason(needed: NeededFile, view: ContentView) -> MissingReason | None:
+def _missing_reason(
+    needed: NeededFile, view: ContentView, on_staging: frozenset[ContentDigest] | None
+) -> MissingReason | None:
     """Find the reason for which a file counts as missing; None if it is there and good.
 
     None as well for a file that is only needed if the staging server has it, which it never had.
+
+    Args:
+        needed: The file.
+        view: The content of the audited server.
+        on_staging: The files that the staging server keeps by its settings; None for all.
     """
     present = view.find(needed.name.digest)
+    if present is not None and not present.is_readable:
+        return MissingReason.READ_FAILED
     if present is not None:
         return None if _is_good(present, needed) else MissingReason.WRONG_DIGEST
     reason = _REASONS.get(view.provenance(needed.name.digest))
@@ -199,12 +241,10 @@ def _missing_reason(needed: NeededFile, view: ContentView) -> MissingReason | No
         return reason
     if needed.is_uncertain:
         return None
-    staging = view.staging
-    if staging is not None and not staging.takes_language(needed.language):
-        return MissingReason.LANGUAGE_EXCLUDED
-    if staging is not None and needed.kind == "express" and not staging.express:
-        return MissingReason.EXPRESS_EXCLUDED
-    return MissingReason.NEVER_DOWNLOADED
+    if on_staging is None or needed.name.digest in on_staging:
+        return MissingReason.NEVER_DOWNLOADED
+    is_express = needed.kind == "express"
+    return MissingReason.EXPRESS_EXCLUDED if is_express else MissingReason.LANGUAGE_EXCLUDED
 
 
 def _is_good(present: PresentFile, needed: NeededFile) -> bool:

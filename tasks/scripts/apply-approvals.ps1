@@ -23,6 +23,7 @@ trap { [Console]::Error.WriteLine([string]$_ + $_.InvocationInfo.PositionMessage
 
 $AllComputers = 'a0a08746-4dbe-4a37-9adf-9e7652c0b421'
 $UnassignedComputers = 'b73ca6ed-5727-47f3-84de-015e03f6a88a'
+$DownstreamServers = 'd374f42a-9be2-4163-a0fa-3c86a401b7a7'
 $Encoding = New-Object Text.UTF8Encoding $false
 
 function Write-Line($Value) {
@@ -63,6 +64,7 @@ function Add-Group($Group) {
     if ($script:pathOf.ContainsKey($id)) { return }
     if ($id -eq $AllComputers) { $path = [string[]]@('All Computers') }
     elseif ($id -eq $UnassignedComputers) { $path = [string[]]@('All Computers', 'Unassigned Computers') }
+    elseif ($id -eq $DownstreamServers) { $path = [string[]]@('All Computers', 'Downstream Servers') }
     else {
         $parent = $Group.GetParentTargetGroup()
         Add-Group $parent

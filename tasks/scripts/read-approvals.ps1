@@ -8,8 +8,12 @@
 #         {"kind":"update","update_id","revision","title","state","license_required",
 #          "license_accepted","superseded","expired","latest","local"} one per approved revision
 #         {"kind":"decline","update_id","revision"}                    one per declined update
+#         {"kind":"unresolved","what":"group"|"approval"|"update","id","update_id",
+#          "revision","action","reason"}                               what WSUS refuses to tell of
 #         {"kind":"end"}
 # The built-in groups are known by their fixed ids; their localised names never appear.
+# One group, approval or update that WSUS does not tell of never ends the run: it has an unresolved
+# line with what WSUS said of it (id: of the group; null for the others), and all else is read.
 [CmdletBinding()]
 param(
     [Parameter(Mandatory = $true)][string]$InputFile,
@@ -22,6 +26,7 @@ trap { [Console]::Error.WriteLine([string]$_ + $_.InvocationInfo.PositionMessage
 
 $AllComputers = 'a0a08746-4dbe-4a37-9adf-9e7652c0b421'
 $UnassignedComputers = 'b73ca6ed-5727-47f3-84de-015e03f6a88a'
+$DownstreamServers = 'd374f42a-9be2-4163-a0fa-3c86a401b7a7'
 # A call that returns more updates than this is cut into windows of arrival time: large answers
 # run into the server's time limit.
 $LargestAnswer = 2000
@@ -35,6 +40,16 @@ function Format-Time([DateTime]$Time) {
     if ($Time.Year -ge 9999 -or $Time.Year -le 1) { return $null }
     if ($Time.Kind -eq [DateTimeKind]::Local) { $Time = $Time.ToUniversalTime() }
     return $Time.ToString('yyyy-MM-ddTHH:mm:ssZ', [Globalization.CultureInfo]::InvariantCulture)
+}
+
+# The exception at the bottom: PowerShell wraps what WSUS throws.
+function Write-Unresolved([string]$What, $Id, $UpdateId, $Revision, $Action, $Failure) {
+    $cause = $Failure.Exception
+    while ($null -ne $cause.InnerException) { $cause = $cause.InnerException }
+    Write-Line ([ordered]@{
+        kind = 'unresolved'; what = $What; id = $Id; update_id = $UpdateId; revision = $Revision
+        action = $Action; reason = [string]$cause.Message
+    })
 }
 
 # Fills $paths (group id to path) for one group and, first, for its parents.
@@ -129,8 +144,9 @@ $server = [Microsoft.UpdateServices.Administration.AdminProxy]::GetUpdateServer(
 $paths = @{}
 $paths[$AllComputers] = [string[]]@('All Computers')
 $paths[$UnassignedComputers] = [string[]]@('All Computers', 'Unassigned Computers')
+$paths[$DownstreamServers] = [string[]]@('All Computers', 'Downstream Servers')
 foreach ($group in $server.GetComputerTargetGroups()) {
-    Write-Group $group
+    try { Write-Group $group } catch { Write-Unresolved 'group' $group.Id.ToString() $null $null $null $_ }
 }
 
 # Of all states, because an update that is only blocked for a group counts as not approved.
@@ -139,15 +155,22 @@ $wanted = New-Object Collections.Generic.HashSet[string]
 $scope = New-Scope 'Any' ([DateTime]::MinValue) ([DateTime]::MaxValue)
 foreach ($approval in $server.GetUpdateApprovals($scope)) {
     $revision = $approval.UpdateId
+    $updateId = $revision.UpdateId.ToString()
     $groupId = $approval.ComputerTargetGroupId.ToString()
-    if (-not $paths.ContainsKey($groupId)) { Write-Group $approval.GetComputerTargetGroup() }
-    [void]$wanted.Add($revision.UpdateId.ToString() + ' ' + $revision.RevisionNumber)
+    $action = $approval.Action.ToString()
+    try {
+        if (-not $paths.ContainsKey($groupId)) { Write-Group $approval.GetComputerTargetGroup() }
+    } catch {
+        Write-Unresolved 'approval' $groupId $updateId ([int]$revision.RevisionNumber) $action $_
+        continue
+    }
+    [void]$wanted.Add($updateId + ' ' + $revision.RevisionNumber)
     Write-Line ([ordered]@{
         kind = 'approval'
-        update_id = $revision.UpdateId.ToString()
+        update_id = $updateId
         revision = [int]$revision.RevisionNumber
         group = $paths[$groupId]
-        action = $approval.Action.ToString()
+        action = $action
         deadline = Format-Time $approval.Deadline
         optional = [bool]$approval.IsOptional
         administrator = [string]$approval.AdministratorName
@@ -162,7 +185,8 @@ if ($wanted.Count -gt 0) {
 foreach ($key in @($wanted)) {
     $parts = $key.Split(' ')
     $id = New-Object Microsoft.UpdateServices.Administration.UpdateRevisionId(([Guid]$parts[0]), ([int]$parts[1]))
-    Write-Update $server.GetUpdate($id)
+    try { Write-Update $server.GetUpdate($id) }
+    catch { Write-Unresolved 'update' $null $parts[0] ([int]$parts[1]) $null $_ }
 }
 
 $declined = New-Object Collections.Generic.HashSet[string]

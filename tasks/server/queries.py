@@ -224,6 +224,7 @@ def read_all_approvals(run: RunContext, facts: ServerFacts) -> ServerDecisions:
     """
     answer = read_approvals(run)
     approved = {approval.update_id for approval in answer.approval_set.approvals}
+    approved |= {line.update_id for line in answer.unresolved if line.update_id is not None}
     declined = answer.approval_set.declined_ids()
     for what, counted, listed in (
         ("approved", facts.approved_count, len(approved)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.approvals.capture import ServerDecisions
+from tasks.bundle.header import StagingFacts
 from tasks.content.content_listing import ContentListing, ContentLookup
 from tasks.content.names import ContentDigest
 from tasks.metadata.audit import ContentView, Provenance, ProvenanceLookup
@@ -32,17 +33,22 @@ class ServerSnapshot:
         return content_choice(self.facts)
 
     def content_view(
-        self, *, find: ContentLookup | None = None, provenance: ProvenanceLookup | None = None
+        self,
+        *,
+        find: ContentLookup | None = None,
+        provenance: ProvenanceLookup | None = None,
+        staging: ContentChoice | None = None,
     ) -> ContentView:
-        """Return the content as an audit reads it."""
+        """Return the content as an audit reads it; ``staging`` as in ``ContentView``."""
         return ContentView(
             choice=self.choice,
             find=find or self.content.find,
             provenance=provenance or _never_held,
+            staging=staging,
         )
 
 
-def content_choice(facts: ServerFacts) -> ContentChoice:
+def content_choice(facts: ServerFacts | StagingFacts) -> ContentChoice:
     """Return the rule by which a server's settings choose the files that it keeps."""
     languages = None if facts.all_languages else frozenset(facts.languages)
     return ContentChoice(languages=languages, express=facts.download_express)

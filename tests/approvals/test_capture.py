@@ -70,6 +70,21 @@ def test_a_server_without_decisions_is_one_too() -> None:
     assert captured.unready() == ()
 
 
+def test_what_wsus_does_not_tell_of_stands_beside_all_else() -> None:
+    lines: list[dict[str, Any]] = [
+        {"kind": "unresolved", "what": "update", "id": None, "update_id": u(2), "revision": 100,
+         "action": None, "reason": "not found"},
+        {"kind": "unresolved", "what": "approval", "id": ROOT_ID, "update_id": u(9),
+         "revision": 100, "action": "Install", "reason": "no such group"},
+    ]  # fmt: skip
+    captured = read_decisions([*LINES, *lines])
+    assert captured.approval_set.approvals == (approval(1), approval(2))
+    assert [(each.what, each.update_id, each.reason) for each in captured.unresolved] == [
+        ("update", u(2), "not found"),
+        ("approval", u(9), "no such group"),
+    ]
+
+
 def test_a_line_that_is_not_what_its_kind_says_is_refused() -> None:
     with pytest.raises(ValidationError):
         read_decisions([{"kind": "update", "update_id": u(1), "revision": 1}])

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from tasks.approvals.group_paths import read_path, write_path
 from tasks.approvals.group_rules import GroupRules
-from tasks.approvals.model import ALL_COMPUTERS, UNASSIGNED_COMPUTERS, Action, GroupPath
+from tasks.approvals.model import (
+    ALL_COMPUTERS,
+    DOWNSTREAM_SERVERS,
+    UNASSIGNED_COMPUTERS,
+    Action,
+    GroupPath,
+)
 from tasks.approvals.policy import Deadlines, ShiftedDeadlines
 from tasks.approvals.reasons import Reason
 from tasks.approvals.translation import translate
@@ -143,3 +149,11 @@ def test_deadlines_are_kept_dropped_or_moved(
 ) -> None:
     taken = translate(decisions(approval(1, deadline=deadline)), GroupRules(), rule)
     assert [each.deadline for each in taken.incoming.approvals] == [moved]
+
+
+def test_downstream_servers_are_held_until_the_mapping_names_them() -> None:
+    unmapped, mapped = GroupRules(prefix="Imported"), GroupRules(map={"Downstream Servers": "Ring"})
+    assert unmapped.is_held(DOWNSTREAM_SERVERS)
+    assert unmapped.target(DOWNSTREAM_SERVERS) == DOWNSTREAM_SERVERS
+    assert not mapped.is_held(DOWNSTREAM_SERVERS)
+    assert mapped.target(DOWNSTREAM_SERVERS) == here("Ring")

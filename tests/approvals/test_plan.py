@@ -12,6 +12,7 @@ from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.model import (
     ALL_COMPUTERS,
+    DOWNSTREAM_SERVERS,
     UNASSIGNED_COMPUTERS,
     Action,
     Approval,
@@ -222,6 +223,7 @@ WAITING: dict[str, tuple[Approval, dict[str, Any], str, Reason]] = {
         "held",
         Reason.BUILT_IN_GROUP,
     ),
+    "Downstream Servers": (approval(1, DOWNSTREAM_SERVERS), {}, "held", Reason.BUILT_IN_GROUP),
     "a revision that is not there": (
         approval(1, revision=900),
         {},

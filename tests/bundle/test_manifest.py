@@ -48,7 +48,7 @@ def _with_parts(entry: Entry, parts: tuple[Part, ...]) -> Entry:
 _WHOLE = st.builds(
     Entry,
     sha1=_SHA1,
-    extension=st.from_regex(r"[A-Za-z0-9]{0,8}", fullmatch=True),
+    extension=st.from_regex(r"([A-Za-z0-9][A-Za-z0-9_-]{0,15})?", fullmatch=True),
     size_bytes=_SIZE,
     blake3=_BLAKE3,
     volume=st.none() | st.integers(1, 100),

@@ -14,7 +14,7 @@ from tasks.content.digest import Digester, blake3_of_chunks, digest_chunks
 from tasks.content.names import Blake3, ContentDigest, ContentName
 
 _HEX = st.binary(min_size=20, max_size=20)
-_EXTENSION = st.from_regex(r"[A-Za-z0-9]{0,8}", fullmatch=True)
+_EXTENSION = st.from_regex(r"([A-Za-z0-9][A-Za-z0-9_-]{0,15})?", fullmatch=True)
 
 
 def test_a_name_of_a_real_server_has_the_folder_of_its_last_byte() -> None:
@@ -53,6 +53,9 @@ def test_names_are_sorted_by_folder_before_digest(raw: bytes, extension: str) ->
         pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF11351063.cab.exe", id="two extensions"),
         pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF11351063.", id="trailing dot"),
         pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF11351063.cab:x", id="data stream"),
+        pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF11351063.-cab", id="begins with a dash"),
+        pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF11351063.ca b", id="blank"),
+        pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF11351063." + "c" * 17, id="too long"),
         pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF11351063.cab\n", id="line break"),
         pytest.param("CB6FF0BEDA4E5BF952AA78538C9A22DF1135106\u0663.cab", id="foreign digit"),
     ],

@@ -163,7 +163,7 @@ def test_content_that_goes_while_wsusutil_imports_is_named_and_parks_its_approva
     script = '"$REAL" "$@"; code=$?; rm -r "$FOLDER"/../WsusContent/??; exit $code'
     _replace(lab, "disconnected", "wsusutil", script)
     spoilt = lab.import_(1, expect=2)
-    assert {each["reason"] for each in spoilt.document["missing"]} == {"vanished"}
+    assert {each["reason"] for each in spoilt.document["missing"]} == {"rejected-by-wsus"}
     approvals = spoilt.document["approvals"]
     assert {each["reason"] for each in approvals["parked"]} == {"content-missing"}
     gone = {each["update_id"] for each in spoilt.document["missing"]}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 
 import pytest
 
 from tasks.approvals.model import Action, Approval
+from tasks.bundle.manifest import read_entries
+from tasks.exporting import export_bundle
+from tasks.exporting.draft import Draft
 from tasks.exporting.export_summary import describe_bundle, predict_missing
 from tasks.metadata.audit import MissingReason
 from tests.approvals.building import SERVERS
 from tests.exporting.staging_side import StagingSide
 from tests.metadata.writing import File, Update, guid
+from tests.support.bad_disk import BadDisk, failing
 
 A, B, ROTTEN, LACKING = (File(f"{name}.cab", size=5) for name in "abrl")
 SHARED = File("s.cab", size=5)
@@ -51,6 +57,37 @@ def test_what_approved_updates_lack_is_named_with_its_reason_before_the_trip(
         ("rotten", ROTTEN.content_name, MissingReason.WRONG_DIGEST),
         ("lacking", LACKING.content_name, MissingReason.NEVER_DOWNLOADED),
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names descriptors by /proc")
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(errno.EACCES, MissingReason.READ_FAILED), (errno.EIO, MissingReason.READ_FAILED)],
+)
+def test_a_file_that_is_locked_or_unreadable_while_it_is_packed_is_named_so(
+    catalogue: StagingSide, code: int, reason: MissingReason
+) -> None:
+    locked = catalogue.content_dir / A.content_name[38:40] / A.content_name
+    with failing(BadDisk(locked, "open", 1, code, is_gone=False)):
+        draft = catalogue.seal()
+    assert _missing(catalogue, draft)["whole"] == reason
+    assert len(list(read_entries(draft.manifest))) == 3, "the others were not carried"
+
+
+def test_a_file_that_vanishes_while_a_bundle_is_packed_is_named_so(catalogue: StagingSide) -> None:
+    draft = catalogue.open()
+    listed = catalogue.look()
+    (catalogue.content_dir / A.content_name[38:40] / A.content_name).unlink()
+    catalogue.look = lambda: listed  # type: ignore[method-assign]  # as the scan before saw it
+    export_bundle.seal(catalogue.run, draft, catalogue.pack(draft), catalogue.facts)
+    assert _missing(catalogue, draft)["whole"] == MissingReason.VANISHED
+
+
+def _missing(side: StagingSide, draft: Draft) -> dict[str, MissingReason]:
+    missing = predict_missing(
+        side.run.report, draft, side.look(), side.run.look_up_in(draft.manifest)
+    )
+    return {each.title: each.reason for each in missing}
 
 
 def test_a_bundle_is_described_by_the_approved_updates_whose_files_it_carries(

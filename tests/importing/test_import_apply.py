@@ -10,9 +10,11 @@ from tasks.approvals.model import Action, Approval
 from tasks.content.names import Blake3
 from tasks.errors import BatchFailedError
 from tasks.importing.approval_run import PlanInputs
+from tasks.importing.content_trace import read_traces, record_rejected
 from tasks.importing.import_apply import begin, is_loaded, list_placed, place_content
 from tasks.importing.import_plan import plan_import
 from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.metadata.audit import Provenance
 from tasks.names import Side
 from tasks.revision import RevisionId
 from tests.approvals.building import SERVERS
@@ -141,12 +143,30 @@ def test_a_file_that_lay_there_before_counts_as_proved_after_placing_too(
     assert present.is_valid
 
 
-def test_content_that_is_not_in_the_intake_any_more_fails_and_the_rest_stays_placed(
+def test_content_that_cannot_be_placed_is_named_and_the_rest_is_placed(
     side: DisconnectedSide, delivery: TrustedBundle
 ) -> None:
     intake = side.run.folders.on_content_disk(side.content_dir).intake
-    first = next(iter(delivery.manifest.entries())).name
+    first, *others = (entry.name for entry in delivery.manifest.entries())
     side.run.server.remove([intake.joined(first.folder, first.text)])
-    with pytest.raises(BatchFailedError, match="1 of 3"):
-        place_content(side.run, delivery, side.list_content())
+    assert place_content(side.run, delivery, side.list_content()) == 2
     assert side.list_content().totals()[0] == 2
+    (notice,) = side.run.report.notices
+    assert notice.startswith(f"{first.text} was not placed: ")
+    assert read_traces(delivery.incoming.folder) == {first.digest: Provenance.NOT_PLACED}
+
+    for name in others:
+        side.run.server.remove([side.content_dir.joined(name.folder, name.text)])
+    with pytest.raises(BatchFailedError, match="3 of 3"):
+        place_content(side.run, delivery, side.list_content())
+
+
+def test_content_that_goes_while_metadata_are_loaded_is_remembered(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    place_content(side.run, delivery, side.list_content())
+    before = list_placed(side.run, delivery, side.list_content())
+    gone = next(iter(delivery.manifest.entries())).name
+    side.run.server.remove([side.content_dir.joined(gone.folder, gone.text)])
+    assert record_rejected(delivery.incoming.folder, before, side.list_content()) == 1
+    assert read_traces(delivery.incoming.folder) == {gone.digest: Provenance.REJECTED}

@@ -7,7 +7,7 @@ import pytest
 from deploy import lab
 from deploy.lab.rules import approval_rules, content_agent, groups, ingest
 from deploy.lab.rules.server import Server
-from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.store.database import ALL_COMPUTERS, BUILT_IN_GROUPS
 from deploy.lab.store.groups import read as group_paths
 from tests.lab.lab_pair import LabPair, count
 
@@ -96,9 +96,7 @@ def test_a_year_passes_on_a_small_lab(tmp_path: Path) -> None:
 def _custom_groups(server: Server) -> list[groups.GroupRow]:
     """Those right below All Computers that scripts may delete."""
     return [
-        group
-        for group in groups.children(server, ALL_COMPUTERS)
-        if group.id != UNASSIGNED_COMPUTERS
+        group for group in groups.children(server, ALL_COMPUTERS) if group.id not in BUILT_IN_GROUPS
     ]
 
 

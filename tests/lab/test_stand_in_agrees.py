@@ -143,6 +143,17 @@ def test_decisions_read_the_same(twins: Twins) -> None:
     }
 
 
+def test_what_the_api_does_not_tell_of_reads_the_same(twins: Twins) -> None:
+    for folder in (twins.first, twins.second):
+        for fault in ("group-hidden", "update-hidden"):
+            lab.set_fault(folder, "staging", fault, True)
+    lines = twins.agree("read-approvals", [{"kind": "settings"}])
+    unresolved = {line["what"]: line for line in lines if line["kind"] == "unresolved"}
+    assert set(unresolved) == {"approval", "update"}
+    assert "could not be found" in unresolved["update"]["reason"]
+    assert lines[-1] == {"kind": "end"}
+
+
 def _copy_again(twins: Twins) -> None:
     """Make the second lab a copy of the first, with the same moments in its log and history."""
     shutil.rmtree(twins.second)

@@ -41,10 +41,8 @@ def test_a_package_is_written_in_the_vocabulary_of_wsus(lab_pair: LabPair) -> No
         metadata = ElementTree.fromstring(update.findtext("MetaData") or "")
         identity = metadata.find(f"{_UPDATE}UpdateIdentity")
         assert identity is not None
-        assert identity.attrib == {
-            "UpdateID": update.attrib["UpdateId"],
-            "RevisionNumber": update.attrib["RevisionNumber"],
-        }
+        assert identity.attrib["UpdateID"].lower() == update.attrib["UpdateId"]
+        assert identity.attrib["RevisionNumber"] == update.attrib["RevisionNumber"]
 
 
 def test_the_package_holds_every_revision_declined_and_unapproved_ones_too(

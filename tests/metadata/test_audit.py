@@ -135,6 +135,34 @@ def test_a_file_counts_when_its_bytes_are_right(
     assert reasons(missing) == ([] if is_good else [(A.content_name, MissingReason.WRONG_DIGEST)])
 
 
+def test_a_file_that_cannot_be_read_is_no_wrong_one(index: PackageIndex) -> None:
+    locked = PresentFile(10, is_valid=False, is_readable=False)
+    view = ContentView(choice=ALL, find=holding(a_cab=locked, b_cab=20))
+
+    with index:
+        missing = list(find_missing(index, [RevisionId(guid(1), 3)], view))
+
+    assert reasons(missing) == [(A.content_name, MissingReason.READ_FAILED)]
+
+
+def test_a_child_in_a_language_that_staging_does_not_keep_is_told_apart(tmp_path: Path) -> None:
+    updates = (
+        Update(1, bundles=((2, 1), (3, 1))),
+        Update(2, deployable=False, languages=("fr",), files=(File("fr.cab"),)),
+        Update(3, deployable=False, files=(File("all.cab"),)),
+    )
+    index_package(writing.write_package(tmp_path / "p", updates), tmp_path / "i")
+    view = ContentView(choice=ALL, find=holding(), staging=ENGLISH)
+
+    with PackageIndex(tmp_path / "i") as index:
+        found = {one.file: one.reason for one in find_missing(index, [updates[0].key], view)}
+
+    assert found == {
+        File("fr.cab").content_name: MissingReason.LANGUAGE_EXCLUDED,
+        File("all.cab").content_name: MissingReason.NEVER_DOWNLOADED,
+    }
+
+
 def test_a_size_that_nobody_knows_condemns_nothing(index: PackageIndex) -> None:
     with index:
         view = ContentView(choice=ALL, find=holding(c_cab=123))

@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from deploy.lab.store.languages import ALL, LANGUAGES
 from deploy.lab.store.records import File as LabFile
 from deploy.lab.store.records import Revision
 from deploy.lab.wsusutil import package as lab
@@ -73,7 +74,8 @@ REVISIONS = (
 def test_a_package_of_the_lab_means_here_what_it_means_there(tmp_path: Path) -> None:
     header = lab.Header(guid(7), "2026-02-03T04:05:06Z", "1.0", "1.20")
     files = (PAYLOAD, EXPRESS, ESD, *TERMS)
-    contents = lab.Contents(header, [("en", True), ("de", False)], files, REVISIONS)
+    languages = [(ALL, False), *((each, each.code == "en") for each in LANGUAGES)]
+    contents = lab.Contents(header, languages, files, REVISIONS)
     lab.write(tmp_path / "p.xml.gz", contents)
 
     summary = index_package(tmp_path / "p.xml.gz", tmp_path / "i")

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 import pytest
 from lxml import etree
 
+from deploy.lab.wsusutil import update_reader
 from tasks.metadata.model import PackageUpdate
 from tasks.metadata.package import read_package
 from tests.metadata import writing
@@ -73,7 +74,48 @@ def read_with_product(document: Document, text: str, folder: Path) -> Facts:
     return facts
 
 
-READERS: dict[Reader, Callable[[Document, str, Path], Facts]] = {"product": read_with_product}
+def read_with_lab(document: Document, text: str, folder: Path) -> Facts:
+    """The facts that the simulated server's reader gives of a document."""
+    del folder
+    read = update_reader.read(text, "")
+    category = str(read.details.get("category_type", ""))
+    parent = read.details.get("parent")
+    categories = [*read.details.get("categories", ()), *([parent] if parent else ())]
+    facts = {
+        "update id": [read.update_id],
+        "revision": [str(read.revision)],
+        "update type": ["Category" if category else read.kind.capitalize()],
+        "created": _texts(read.created),
+        "publication": _texts(read.publication),
+        "severity": _texts(read.severity.replace("Unspecified", "")),
+        "deployable": [str(read.explicitly_deployable).lower()],
+        "kb": _texts(read.kb or ""),
+        "title": _texts(read.title),
+        "languages": sorted(read.languages),
+        "supersedes": sorted(read.supersedes),
+        "prerequisites": sorted([*read.requires, *categories]),
+        "category type": _texts(category),
+    }
+    for code, title in read.details["titles"].items():
+        if (name := f"title {code}") in {fact.name for fact in document.facts}:
+            facts[name] = [title]
+    for number, (update_id, revision) in enumerate(read.bundles, start=1):
+        facts[f"child {number} id"] = [update_id]
+        facts[f"child {number} revision"] = [str(revision)]
+    for number, file in enumerate(read.files, start=1):
+        facts[f"file {number} name"] = [file.name]
+        facts[f"file {number} size"] = [str(file.size_bytes)]
+        facts[f"file {number} sha1"] = _b64(bytes.fromhex(file.sha1))
+        facts[f"file {number} sha256"] = _b64(bytes.fromhex(file.sha256 or ""))
+        facts[f"file {number} kind"] = [file.kind]
+        facts[f"file {number} modified"] = [file.modified]
+    return facts
+
+
+READERS: dict[Reader, Callable[[Document, str, Path], Facts]] = {
+    "product": read_with_product,
+    "lab": read_with_lab,
+}
 
 
 @pytest.fixture(scope="module")

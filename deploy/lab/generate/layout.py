@@ -8,9 +8,10 @@ import sqlite3
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
-from deploy.lab.generate import content_bytes, taxonomy
+from deploy.lab.generate import content_bytes, real_catalogue, taxonomy
 from deploy.lab.generate.catalogue import FILES_ON_DISK, Catalogue, Entry
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.pair import SIDES, LabError
@@ -27,15 +28,27 @@ DEFAULT_RULE_NAMES = {
 }
 # In a smaller lab the updates that were approved once are still approved, so that enough are.
 _FEW = 20
-_COMMIT_EVERY = 2_000
+_COMMIT_EVERY = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The size of a lab: visible updates, and bytes in staging's WsusContent."""
+    """The size of a lab.
+
+    Attributes:
+        updates: Visible updates.
+        content_bytes: Bytes in staging's WsusContent.
+        is_real: True for the catalogue with the statistics of a real one, which sets ``updates``.
+    """
 
     updates: int
     content_bytes: int
+    is_real: bool = False
+
+    @property
+    def files(self) -> float:
+        """About how many files lie in staging's WsusContent."""
+        return real_catalogue.FILES_ON_DISK if self.is_real else self.updates * FILES_ON_DISK
 
 
 def create(folder: Path, size: Size, seed: int, language: str) -> None:
@@ -144,7 +157,7 @@ class _Filler:
         self._server_folder = content_dir.parent / "server"
         self._size = size
         self._seed = seed
-        self._mean_bytes = size.content_bytes / (size.updates * FILES_ON_DISK)
+        self._mean_bytes = size.content_bytes / size.files
         self._tree = groups.plant(seed)
         # Several updates share licence terms; they are written once.
         self._shared: set[str] = set()
@@ -185,10 +198,21 @@ class _Filler:
 
     def _write_catalogue(self, group_ids: dict[tuple[str, ...], str]) -> None:
         catalogue = Catalogue(self._seed, self._mean_bytes)
-        for start in range(0, self._size.updates, _COMMIT_EVERY):
+        if self._size.is_real:
+            before, entries = (
+                real_catalogue.taxonomy_of(catalogue),
+                real_catalogue.entries(catalogue),
+            )
+        else:
+            before = catalogue.detectoids(self._size.updates)
+            entries = map(catalogue.entry, range(self._size.updates))
+        with database.transaction(self._connection):
+            for revision in before:
+                revision_store.put(self._connection, revision)
+        while batch := list(islice(entries, _COMMIT_EVERY)):
             with database.transaction(self._connection):
-                for number in range(start, min(start + _COMMIT_EVERY, self._size.updates)):
-                    self._write_entry(catalogue.entry(number), group_ids)
+                for entry in batch:
+                    self._write_entry(entry, group_ids)
 
     def _write_entry(self, entry: Entry, group_ids: dict[tuple[str, ...], str]) -> None:
         for revision in entry.revisions:

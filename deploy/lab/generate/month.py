@@ -13,7 +13,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from deploy.lab.generate.catalogue import MONTH_NUMBERS, Catalogue
+from deploy.lab.generate.catalogue import Catalogue
+from deploy.lab.generate.draft import MONTH_NUMBERS
 from deploy.lab.generate.layout import write_synchronizations
 from deploy.lab.pair import server_folder
 from deploy.lab.rules import content_agent, ingest
@@ -120,9 +121,7 @@ class _Month:
         server = self._server
         group_ids = groups.read(server.connection)
         custom = [
-            path
-            for path, group_id in group_ids.items()
-            if group_id not in {database.ALL_COMPUTERS, database.UNASSIGNED_COMPUTERS}
+            path for path, group_id in group_ids.items() if group_id not in database.BUILT_IN_GROUPS
         ]
         tree = groups.plant(server.setting("seed")).remaining(custom)
         count = max(_FEWEST, int(server.setting("updates")) // 8)

@@ -86,6 +86,17 @@ def synchronized() -> Iterator[Revision]:
         yield _entry(guid, "detectoid", name, {})
 
 
+def detectoid(guid: str, number: int) -> Revision:
+    """One of the many detectoids on whose names nothing depends."""
+    return _entry(guid, "detectoid", f"Windows component {number} is present", {})
+
+
+def further_product(guid: str, number: int) -> Revision:
+    """One of the many products that a server does not subscribe to."""
+    details = {"category_type": "Product", "parent": WINDOWS_FAMILY}
+    return _entry(guid, "product", f"Windows component set {number}", details)
+
+
 def _entry(guid: str, kind: str, title: str, details: dict[str, str]) -> Revision:
     return Revision(
         update_id=guid,
@@ -94,6 +105,7 @@ def _entry(guid: str, kind: str, title: str, details: dict[str, str]) -> Revisio
         title=title,
         created=_CREATED,
         arrived=_CREATED,
+        description="" if kind == "detectoid" else title,
         explicitly_deployable=False,
         details=details,
     )

@@ -14,16 +14,11 @@ from deploy.lab.knobs import KNOBS
 from deploy.lab.knobs.knob import Failure
 from deploy.lab.rules import distribution_log, machine
 from deploy.lab.rules.server import RuleError, Server, now
-from deploy.lab.store import database
+from deploy.lab.store import database, languages
 
 VERSION = "10.0.14393.7155"
 PROTOCOL_VERSION = "1.20"
 SERVICE = "WsusService"
-_LANGUAGE_CODES = (
-    "ar bg cs da de el en es et fi fr he hr hu it ja ko lt lv nb nl pl pt pt-br ro ru sk sl sr sv"
-    " th tr uk zh-cn zh-tw"
-)
-SUPPORTED_LANGUAGES = tuple(_LANGUAGE_CODES.split())
 
 # The settings of both servers of a fresh lab; spans of time in seconds.
 DEFAULTS: dict[str, Any] = {
@@ -100,7 +95,7 @@ def read(server: Server, name: str) -> Any:
     if name == "LogFilePath":
         return str(distribution_log.folder(server.server_folder))
     if name == "SupportedUpdateLanguages":
-        return list(SUPPORTED_LANGUAGES)
+        return list(languages.CODES)
     return server.setting(name)
 
 

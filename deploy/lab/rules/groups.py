@@ -13,7 +13,6 @@ from deploy.lab.store import database
 
 FORBIDDEN_CHARACTERS = frozenset("~!@#$^&*()=+[]\\{}|;:'\"<>/")
 LONGEST_NAME = 256
-_BUILT_IN = (database.ALL_COMPUTERS, database.UNASSIGNED_COMPUTERS)
 
 
 class GroupRow(NamedTuple):
@@ -33,7 +32,8 @@ def is_valid_name(name: str | None) -> bool:
 def all_groups(server: Server) -> list[GroupRow]:
     """``GetComputerTargetGroups``: all groups by name, including the built-in ones."""
     rows = server.connection.execute("SELECT id, name FROM target_group ORDER BY name, id")
-    return [GroupRow(**row) for row in rows]
+    hidden = server.fault("group-hidden")
+    return [GroupRow(**row) for row in rows if row["id"] != hidden]
 
 
 def get_group(server: Server, group_id: str) -> GroupRow:
@@ -82,7 +82,7 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
         raise RuleError("ArgumentException", "The computer group name is not valid.")
     above = parent_id or database.ALL_COMPUTERS
     get_group(server, above)
-    if above == database.UNASSIGNED_COMPUTERS:
+    if above in {database.UNASSIGNED_COMPUTERS, database.DOWNSTREAM_SERVERS}:
         raise RuleError("InvalidOperationException", "This group cannot have child groups.")
     with database.transaction(server.connection) as connection:
         if name.casefold() in (group.name.casefold() for group in all_groups(server)):
@@ -98,7 +98,7 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
 def delete(server: Server, group_id: str) -> None:
     """``IComputerTargetGroup.Delete``: delete a group, those below it, and their approvals."""
     refuse_on_replica(server)
-    if group_id in _BUILT_IN:
+    if group_id in database.BUILT_IN_GROUPS:
         raise RuleError("InvalidOperationException", "A built-in computer group cannot be deleted.")
     _find(server, group_id)
     with database.transaction(server.connection) as connection:
@@ -135,7 +135,7 @@ def _find(server: Server, group_id: str) -> sqlite3.Row:
     row: sqlite3.Row | None = server.connection.execute(
         "SELECT id, name, parent_id FROM target_group WHERE id = ?", (group_id,)
     ).fetchone()
-    if row is None:
+    if row is None or server.fault("group-hidden") == group_id:
         raise RuleError(
             "WsusObjectNotFoundException", f"The computer group {group_id} could not be found."
         )

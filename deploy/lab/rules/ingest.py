@@ -25,13 +25,19 @@ from deploy.lab.store.records import TAXONOMY, Revision
 SERVER_ITSELF = "WSUS Server"
 
 
-def insert(server: Server, revision: Revision) -> bool:
-    """Insert a revision and make WSUS's own decisions on it; gives True if it existed."""
+def insert(server: Server, revision: Revision, document: bytes | None = None) -> bool:
+    """Insert a revision and make WSUS's own decisions on it; gives True if it existed.
+
+    Args:
+        server: The server.
+        revision: The revision.
+        document: Its XML as it came, packed with zlib; None for a generated revision.
+    """
     connection = server.connection
     if revision_store.has(connection, *revision.key):
         return True
     with database.transaction(connection):
-        revision_store.put(connection, revision)
+        revision_store.put(connection, revision, document)
         if revision.license_id is not None:
             content_agent.require_license(server, *revision.key)
         if not revision.hidden and revision.kind not in TAXONOMY:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.lab.rules import configuration, subscription
+from deploy.lab.rules import subscription
 from deploy.lab.rules.server import Server, now
+from deploy.lab.store import languages
 
 # A setting of the lab; absent until a script saves it.
 _SETTING = "mail"
@@ -36,7 +37,7 @@ def read(server: Server) -> dict[str, Any]:
     return {
         **_DEFAULTS,
         **stored,
-        "SupportedEmailLanguages": list(configuration.SUPPORTED_LANGUAGES),
+        "SupportedEmailLanguages": list(languages.CODES),
     }
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
+import sqlite3
+import zlib
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
-from deploy.lab.rules import configuration
 from deploy.lab.rules.server import RuleError, Server, now
-from deploy.lab.store import revision_store
+from deploy.lab.store import languages, revision_store
+from deploy.lab.store.records import Revision
+from deploy.lab.wsusutil import update_xml
 from deploy.lab.wsusutil.log import ExportLog, saved
 from deploy.lab.wsusutil.package import FORMAT_VERSION, Contents, Header, write
 from deploy.lab.wsusutil.text import DISK_FULL, text
+
+_PIECE_BYTES = 256 * 1024
 
 
 def export(server: Server, package: Path, log: Path) -> bool:
@@ -55,16 +63,32 @@ def _write_package(server: Server, package: Path, log: ExportLog) -> None:
     )
     enabled = set(server.setting("EnabledUpdateLanguages"))
     everything = bool(server.setting("AllUpdateLanguagesEnabled"))
-    languages = [(c, everything or c in enabled) for c in configuration.SUPPORTED_LANGUAGES]
+    spoken = [
+        (language, everything or language.code in enabled) for language in languages.LANGUAGES
+    ]
     # A transaction, so that the package shows one state of the catalogue.
     server.connection.execute("BEGIN")
     try:
         revisions = log.follow(revision_store.everything(server.connection), server.content_dir)
-        write(
-            package, Contents(header, languages, revision_store.files(server.connection), revisions)
-        )
+        files = revision_store.files(server.connection)
+        document = partial(document_parts, server.connection)
+        listed = [(languages.ALL, everything), *spoken]
+        write(package, Contents(header, listed, files, revisions, document))
     finally:
         server.connection.execute("COMMIT")
+
+
+def document_parts(connection: sqlite3.Connection, revision: Revision) -> Iterator[str]:
+    """The XML of a revision in pieces: as it came, or as the generator means it."""
+    packed = revision_store.document(connection, *revision.key)
+    if packed is None:
+        yield from update_xml.parts(revision)
+        return
+    unpacker, decoder = zlib.decompressobj(), codecs.getincrementaldecoder("utf-8")()
+    while packed:
+        yield decoder.decode(unpacker.decompress(packed, _PIECE_BYTES))
+        packed = unpacker.unconsumed_tail
+    yield decoder.decode(unpacker.flush(), final=True)
 
 
 def _spoil(server: Server, package: Path) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.lab.rules import update_search
+from deploy.lab.rules import package_export, update_search
 from deploy.lab.rules.server import Server
 from deploy.lab.store import revision_store
 from deploy.lab.store.records import Revision
-from deploy.lab.wsusutil import update_xml
 
 # Values of RevisionChanges.
 _EXPIRED, _FILES, _DESCRIPTION, _TERMS, _SUPERSEDED = 1, 4, 16, 32, 64
@@ -18,7 +17,8 @@ def export_metadata(server: Server, update_id: str, revision: int, file_name: st
     """``ExportPackageMetadata``: write the update's XML to a file, existing or not."""
     row = update_search.get_update(server, update_id, revision)
     stored = revision_store.get(server.connection, row.update_id, row.revision)
-    Path(file_name).write_text(update_xml.write(stored), encoding="utf-8")
+    with Path(file_name).open("w", encoding="utf-8", newline="") as file:
+        file.writelines(package_export.document_parts(server.connection, stored))
 
 
 def changes(server: Server, update_id: str, revision: int) -> int:

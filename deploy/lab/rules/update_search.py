@@ -127,7 +127,7 @@ def get_update(server: Server, update_id: str, revision: int) -> UpdateRow:
         " AND (r.revision = ? OR (? = 0 AND r.is_latest = 1))",
         (update_id, revision, revision),
     ).fetchone()
-    if row is None:
+    if row is None or server.fault("update-hidden") == update_id:
         raise RuleError(
             "WsusObjectNotFoundException",
             f"The update {update_id}, revision {revision}, could not be found on this server.",
@@ -148,7 +148,8 @@ def search_updates(server: Server, scope: Scope) -> Iterator[UpdateRow]:
     rows = server.connection.execute(
         f"{_SELECT} WHERE {VISIBLE} AND {condition} ORDER BY r.arrived, r.update_id", values
     )
-    return (_update_row(server, row) for row in rows)
+    hidden = server.fault("update-hidden")
+    return (_update_row(server, row) for row in rows if row["update_id"] != hidden)
 
 
 def search_text(server: Server, text: str) -> Iterator[UpdateRow]:

@@ -19,6 +19,8 @@ FILE_NAME = "susdb.sqlite"
 
 ALL_COMPUTERS = "a0a08746-4dbe-4a37-9adf-9e7652c0b421"
 UNASSIGNED_COMPUTERS = "b73ca6ed-5727-47f3-84de-015e03f6a88a"
+DOWNSTREAM_SERVERS = "d374f42a-9be2-4163-a0fa-3c86a401b7a7"
+BUILT_IN_GROUPS = (ALL_COMPUTERS, UNASSIGNED_COMPUTERS, DOWNSTREAM_SERVERS)
 
 SCHEMA = """
 -- Configuration under the property names of IUpdateServerConfiguration (PascalCase), and settings
@@ -28,8 +30,9 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 -- Every revision of the catalogue. `hidden` marks a bundled child, which is not offered by itself.
 -- Categories, classifications and detectoids are revisions as well.
 -- kind: software, driver, category (product family or company), product, classification, detectoid
--- `details` is JSON: {"titles": {language: title}, "bulletins": [..], "cves": [..],
--- "infrastructure": true, "parent": guid, ...}; every key may be absent.
+-- `details` is JSON: {"bulletins": [..], "cves": [..], "parent": guid, "category_type": ..,
+-- "groups": [[id of a bundled child, ..], ..], "is_localized": true, "document_bytes": size, ..};
+-- every key may be absent.
 CREATE TABLE revision (
     update_id TEXT NOT NULL,
     revision INTEGER NOT NULL,
@@ -161,6 +164,13 @@ CREATE TABLE approval_rule (
 -- Faults that are set. Each simulated program reads the faults that concern it.
 CREATE TABLE fault (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# The XML of imported revisions as it came, packed with zlib: what a server imported, it exports.
+_DOCUMENTS = """
+CREATE TABLE IF NOT EXISTS document (
+    update_id TEXT NOT NULL, revision INTEGER NOT NULL, packed BLOB NOT NULL,
+    PRIMARY KEY (update_id, revision)
+);
+"""
 
 
 def create(server_folder: Path) -> sqlite3.Connection:
@@ -168,7 +178,7 @@ def create(server_folder: Path) -> sqlite3.Connection:
     server_folder.mkdir(parents=True, exist_ok=True)
     connection = _connect(server_folder / FILE_NAME)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.executescript(SCHEMA)
+    connection.executescript(SCHEMA + _DOCUMENTS)
     return connection
 
 
@@ -181,7 +191,9 @@ def opened(server_folder: Path) -> sqlite3.Connection:
     path = server_folder / FILE_NAME
     if not path.is_file():
         raise FileNotFoundError(path)
-    return _connect(path)
+    connection = _connect(path)
+    connection.execute(_DOCUMENTS)  # A lab of version 0.1.0 has none.
+    return connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:

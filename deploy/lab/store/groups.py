@@ -8,11 +8,11 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.store.database import ALL_COMPUTERS, BUILT_IN_GROUPS
 
 BUILT_IN_NAMES = {
-    "en": ("All Computers", "Unassigned Computers"),
-    "de": ("Alle Computer", "Nicht zugewiesene Computer"),
+    "en": ("All Computers", "Unassigned Computers", "Downstream Servers"),
+    "de": ("Alle Computer", "Nicht zugewiesene Computer", "Downstreamserver"),
 }
 _TOP = ("Servers", "Workstations", "Außenstelle Köln", "Пилотная группа", "本社", "Laboratório")
 _BELOW = (
@@ -62,11 +62,10 @@ def plant(seed: int) -> Tree:
 
 def write(connection: sqlite3.Connection, tree: Tree, language: str) -> dict[tuple[str, ...], str]:
     """Write the built-in groups and a tree; gives the ids by path, which differ on each server."""
-    everybody, unassigned = BUILT_IN_NAMES[language]
     ids: dict[tuple[str, ...], str] = {(): ALL_COMPUTERS}
     rows: list[tuple[str, str, str | None]] = [
-        (ALL_COMPUTERS, everybody, None),
-        (UNASSIGNED_COMPUTERS, unassigned, ALL_COMPUTERS),
+        (group_id, name, None if group_id == ALL_COMPUTERS else ALL_COMPUTERS)
+        for group_id, name in zip(BUILT_IN_GROUPS, BUILT_IN_NAMES[language], strict=True)
     ]
     for path in tree.paths:
         ids[path] = str(uuid.uuid4())

@@ -9,10 +9,15 @@ from collections.abc import Iterable, Iterator
 from deploy.lab.store.records import File, Revision
 
 
-def put(connection: sqlite3.Connection, revision: Revision) -> None:
+def put(connection: sqlite3.Connection, revision: Revision, document: bytes | None = None) -> None:
     """Insert a new revision with its files.
 
     It becomes its update's latest, unless the database has a newer one.
+
+    Args:
+        connection: The database.
+        revision: The revision.
+        document: Its XML as it came, packed with zlib; None for a generated revision.
     """
     newest = connection.execute(
         "SELECT max(revision) FROM revision WHERE update_id = ?", (revision.update_id,)
@@ -26,6 +31,8 @@ def put(connection: sqlite3.Connection, revision: Revision) -> None:
         f"INSERT INTO revision VALUES ({', '.join('?' * 18)})", _row(revision, is_latest=is_latest)
     )
     _put_files(connection, revision)
+    if document is not None:
+        connection.execute("INSERT INTO document VALUES (?, ?, ?)", (*revision.key, document))
     relations: list[tuple[str, str, int | None]] = [
         ("bundles", guid, number) for guid, number in revision.bundles
     ]
@@ -102,6 +109,14 @@ def get(connection: sqlite3.Connection, update_id: str, revision: int) -> Revisi
     if row is None:
         raise KeyError((update_id, revision))
     return _whole(connection, row)
+
+
+def document(connection: sqlite3.Connection, update_id: str, revision: int) -> bytes | None:
+    """Read the packed XML with which a revision came; None if it was generated."""
+    row = connection.execute(
+        "SELECT packed FROM document WHERE update_id = ? AND revision = ?", (update_id, revision)
+    ).fetchone()
+    return None if row is None else bytes(row["packed"])
 
 
 def everything(connection: sqlite3.Connection) -> Iterator[Revision]:

@@ -17,7 +17,8 @@ from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server, now
 from deploy.lab.store.records import File
 from deploy.lab.wsusutil.log import ImportLog, saved
-from deploy.lab.wsusutil.package import FORMAT_VERSION, Header, PackageError, Reader
+from deploy.lab.wsusutil.package import FORMAT_VERSION, Header, PackageError
+from deploy.lab.wsusutil.package_reader import Reader
 from deploy.lab.wsusutil.text import DISK_FULL, text
 
 _SUCCESS = 0
@@ -120,14 +121,16 @@ def _load_package(server: Server, package: Path, log: ImportLog) -> None:
             if isinstance(item, Header):
                 _check(server, item)
                 continue
-            if to_omit and item.kind == "software":
+            revision = item.revision
+            if to_omit and revision.kind == "software":
                 to_omit = 0
-                log.note_error(f"spImportUpdate caught a deadlock SqlException. {item.update_id}")
+                error = f"spImportUpdate caught a deadlock SqlException. {revision.update_id}"
+                log.note_error(error)
                 continue
-            existing = ingest.insert(server, item)
-            log.inserted(item, existing=existing)
+            existing = ingest.insert(server, revision, item.document)
+            log.inserted(revision, existing=existing)
             if not existing:
-                arrived.append(item.key)
+                arrived.append(revision.key)
                 if len(arrived) % _COMMIT_EVERY == 0:
                     connection.execute("COMMIT")
                     connection.execute("BEGIN IMMEDIATE")

@@ -1,6 +1,6 @@
 $update = $wsus.GetUpdates() | Where-Object { $_.RequiresLicenseAgreementAcceptance } | Select-Object -First 1
 Refused { $update.Approve('Install', $groups[0]) }
-$terms = $update.GetInstallableItems()[0].Files | Where-Object { $_.IsEula -and $_.Name -eq 'eula_en.txt' }
+$terms = $update.GetInstallableItems()[0].Files | Where-Object { $_.IsEula -and $_.Name -like '*eula-en-*' }
 $path = $wsus.GetConfiguration().LocalContentCachePath + ([Uri]$terms.FileUri).AbsolutePath.Substring('/Content'.Length)
 Move-Item $path "$path.away"
 Refused { $update.AcceptLicenseAgreement() }

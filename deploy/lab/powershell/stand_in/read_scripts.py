@@ -17,11 +17,16 @@ from deploy.lab.rules import (
 from deploy.lab.rules.scope import DECLINED, LATEST_APPROVED, STALE, Scope
 from deploy.lab.rules.server import RuleError, Server, now
 from deploy.lab.rules.update_search import UpdateRow
-from deploy.lab.store.database import ALL_COMPUTERS, UNASSIGNED_COMPUTERS
+from deploy.lab.store.database import (
+    ALL_COMPUTERS,
+    DOWNSTREAM_SERVERS,
+    UNASSIGNED_COMPUTERS,
+)
 
 BUILT_IN_PATHS = {
     ALL_COMPUTERS: ["All Computers"],
     UNASSIGNED_COMPUTERS: ["All Computers", "Unassigned Computers"],
+    DOWNSTREAM_SERVERS: ["All Computers", "Downstream Servers"],
 }
 _APPROVED = LATEST_APPROVED | STALE
 
@@ -87,8 +92,34 @@ def read_approvals(run: Run) -> None:
     paths = group_paths(server)
     for group in groups.all_groups(server):
         run.write(kind="group", id=group.id, path=paths[group.id], computers=0)
+    approved = _write_approvals(run, paths)
+    for update in update_search.search_updates(server, Scope(states=_APPROVED)):
+        if (update.update_id, update.revision) in approved:
+            del approved[update.update_id, update.revision]
+            _write_update(run, update)
+    for key in approved:
+        try:
+            _write_update(run, update_search.get_update(server, *key))
+        except RuleError as error:
+            _write_unresolved(run, "update", key, error)
+    for update in update_search.search_updates(server, Scope(states=DECLINED)):
+        run.write(kind="decline", update_id=update.update_id, revision=update.revision)
+    run.end()
+
+
+def _write_approvals(run: Run, paths: dict[str, list[str]]) -> dict[tuple[str, int], None]:
+    """Write every approval; gives the revisions whose updates are still to be written."""
+    server = run.server
     approved: dict[tuple[str, int], None] = {}
     for approval in update_search.search_approvals(server, Scope()):
+        try:
+            groups.get_group(server, approval.group_id)
+        except RuleError as error:
+            _write_unresolved(
+                run, "approval", (approval.update_id, approval.revision), error,
+                id=approval.group_id, action=approval.action,
+            )  # fmt: skip
+            continue
         approved[approval.update_id, approval.revision] = None
         run.write(
             kind="approval",
@@ -101,15 +132,21 @@ def read_approvals(run: Run) -> None:
             administrator=approval.administrator,
             created=approval.created,
         )
-    for update in update_search.search_updates(server, Scope(states=_APPROVED)):
-        if (update.update_id, update.revision) in approved:
-            del approved[update.update_id, update.revision]
-            _write_update(run, update)
-    for update_id, revision in approved:
-        _write_update(run, update_search.get_update(server, update_id, revision))
-    for update in update_search.search_updates(server, Scope(states=DECLINED)):
-        run.write(kind="decline", update_id=update.update_id, revision=update.revision)
-    run.end()
+    return approved
+
+
+def _write_unresolved(
+    run: Run, what: str, key: tuple[str, int], error: RuleError, **more: str
+) -> None:
+    run.write(
+        kind="unresolved",
+        what=what,
+        id=more.get("id"),
+        update_id=key[0],
+        revision=key[1],
+        action=more.get("action"),
+        reason=str(error),
+    )
 
 
 def read_updates(run: Run) -> None:

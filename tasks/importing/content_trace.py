@@ -1,0 +1,60 @@
+"""Traces that an import leaves of content files which are not in place after it.
+
+Every audit until the next import reads them in our folder of the bundle: the files that could not
+be moved into WsusContent, and those that were in place before the metadata were loaded and gone
+afterwards. WSUS deletes a file that it cannot trust (seen in its log).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tasks.bundle.manifest import compare_sorted
+from tasks.content.content_listing import ContentListing
+from tasks.content.names import ContentDigest
+from tasks.metadata.audit import Provenance
+
+_FILES = {
+    Provenance.NOT_PLACED: "not-placed.txt",
+    Provenance.REJECTED: "rejected.txt",
+}
+
+
+def record_not_placed(folder: Path, digests: Iterable[ContentDigest]) -> None:
+    """Record the files that could not be placed, instead of those of an earlier run."""
+    _write(folder, Provenance.NOT_PLACED, digests)
+
+
+def record_rejected(folder: Path, before: ContentListing, after: ContentListing) -> int:
+    """Record the files that are gone since the metadata were loaded; return their number.
+
+    Args:
+        folder: Our folder of the bundle.
+        before: WsusContent when the content was placed.
+        after: WsusContent when the metadata were loaded.
+    """
+    pairs = compare_sorted(
+        before,
+        after,
+        first_order=lambda file: file.name.order,
+        second_order=lambda file: file.name.order,
+    )
+    gone = [pair.first.name.digest for pair in pairs if pair.first and pair.second is None]
+    _write(folder, Provenance.REJECTED, gone)
+    return len(gone)
+
+
+def read_traces(folder: Path) -> Mapping[ContentDigest, Provenance]:
+    """Read what the import of a bundle recorded; empty if it recorded nothing."""
+    traces = {}
+    for provenance, name in _FILES.items():
+        path = folder / name
+        lines = path.read_text(encoding="ascii").split() if path.is_file() else []
+        traces.update({ContentDigest.from_hex(line): provenance for line in lines})
+    return traces
+
+
+def _write(folder: Path, provenance: Provenance, digests: Iterable[ContentDigest]) -> None:
+    text = "".join(f"{digest.hex}\n" for digest in digests)
+    (folder / _FILES[provenance]).write_text(text, encoding="ascii")
