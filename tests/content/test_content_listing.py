@@ -66,7 +66,8 @@ def test_what_reading_found_replaces_what_was_remembered(
     made = listing(tmp_path, [file(1, proof=before), file(2)])
     digests = None if read is None else FileDigests(read, PROOF, 10)
     made.record_digests([(file(1), digests)])
-    assert made.look_up(file(1).name) == PresentFile(10, is_valid)
+    readable = read is not None
+    assert made.look_up(file(1).name) == PresentFile(10, is_valid, is_readable=readable)
     assert made.look_up(file(2).name) == PresentFile(10, None)
     assert [each.name for each in made.unproved()] == [file(2).name]
 
