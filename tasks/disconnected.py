@@ -19,6 +19,7 @@ from tasks.importing import (
     approval_choice,
     content_audit,
     content_trace,
+    deciding,
     import_apply,
     import_plan,
     mirror_deletion,
@@ -32,6 +33,7 @@ from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
+from tasks.run.account import BY_API
 from tasks.server import check, content_scan
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
@@ -220,6 +222,26 @@ def write_receipt(
     Raises: ``host-file``, ``disk-full``.
     """
     receipt_out.finish_import(current_run(), bundle, content, approvals=approvals, audit=audit)
+
+
+@step("Record decision")
+def record_decision(
+    updates: Sequence[str],
+    decision: str,
+    *,
+    reason: str,
+    group: str | None,
+    until: str | None,
+    revoke: bool,
+) -> None:
+    """Record a person's decision about what waits; nothing on the server changes.
+
+    Raises: ``usage``.
+    """
+    run = current_run()
+    given = deciding.Given(tuple(updates), decision, reason, group, until, revoke)
+    request = deciding.read_request(given, account=BY_API, now=run.clock())
+    deciding.decide(run.ledger, run.report, request, site_file=run.site.path, now=run.clock())
 
 
 @step("Apply parked approvals")

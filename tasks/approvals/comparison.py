@@ -8,6 +8,7 @@ from datetime import datetime
 
 from tasks.approvals.model import Action, ApprovalSet, Key
 from tasks.approvals.policy import ApprovalPolicy
+from tasks.approvals.rulings import NO_RULINGS, Rulings
 from tasks.approvals.translation import NOTHING_WITHHELD, Withheld
 from tasks.revision import RevisionId
 
@@ -46,6 +47,7 @@ class Situation:
         incoming: The decisions that the bundle brings, for the groups of this site.
         present: The decisions on the server now.
         withheld: The incoming approvals that the site's rules for groups hold.
+        rulings: What people of this side have decided about what waits.
     """
 
     last: ApprovalSet
@@ -53,6 +55,7 @@ class Situation:
     present: ApprovalSet
     states: UpdateStates
     withheld: Withheld = NOTHING_WITHHELD
+    rulings: Rulings = NO_RULINGS
 
 
 class Comparison:

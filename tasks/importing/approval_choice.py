@@ -9,6 +9,8 @@ that were made here.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tasks.approvals.apply import ApplyOutcome
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan
@@ -71,11 +73,11 @@ def apply_choice(
 ) -> ApprovalOutcome:
     """Apply a plan if the site takes approvals; else nothing waits any more."""
     if not are_applied(run.site):
-        _forget_waiting(run.imports)
+        _forget_waiting(run.imports, now=run.clock())
         outcome = ApplyOutcome((), 0, ())
     else:
         outcome = apply_plan(run, plan, work=work, incoming=inputs.incoming)
-    return report_approvals(run.imports, run.report, outcome, inputs.index)
+    return report_approvals(run, outcome, inputs.index)
 
 
 def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> None:
@@ -120,7 +122,7 @@ def _list(report: ReportDraft, plan: ApprovalPlan, inputs: PlanInputs) -> None:
     report_plan(report, plan, inputs.index, is_applied=False)
 
 
-def _forget_waiting(imports: Imports) -> None:
+def _forget_waiting(imports: Imports, *, now: datetime) -> None:
     with imports.reading():
         applied = list(imports.decisions("applied"))
-    imports.remember(applied)
+    imports.remember(applied, now=now)

@@ -30,6 +30,7 @@ from tasks.approvals.comparison import Situation, UpdateStates
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
+from tasks.approvals.rulings import Rulings
 from tasks.approvals.translation import NOTHING_WITHHELD, Translation, Withheld, translate
 from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentLookup
@@ -37,6 +38,7 @@ from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
 from tasks.importing.group_report import report_empty_groups, report_groups
 from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
+from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
@@ -199,8 +201,10 @@ def apply_plan(
             _report_applied(run, plan)
             raise
         outcome = keep_what_server_shows(claimed, read_approvals(run).approval_set)
-    run.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
-    report_groups(run.report, plan, outcome)
+    applied = next_applied(last, incoming, plan, outcome)
+    run.imports.remember(_decisions(plan, applied), now=run.clock())
+    rulings = StoredRulings(run.ledger).look_up(run.clock())
+    report_groups(run.report, plan, outcome, rulings)
     return outcome
 
 
@@ -218,7 +222,8 @@ def _report_applied(run: RunContext, plan: ApprovalPlan) -> None:
     """Add to the report of a failed run the actions of its plan that the server shows."""
     with suppress(AirGapError):
         outcome = applied_on_server(plan, read_approvals(run).approval_set)
-        run.report.note(approvals=_report_lines(run.imports, outcome))
+        rulings = StoredRulings(run.ledger).look_up(run.clock())
+        run.report.note(approvals=_report_lines(run.imports, outcome, rulings))
 
 
 def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
@@ -233,6 +238,8 @@ def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedD
 def _waiting(state: DecisionState, waiting: Waiting) -> RememberedDecision:
     body = waiting.as_json()
     reason = str(body.pop("reason"))
+    if waiting.subject == "removal":  # its other keys are those of the approval
+        body["subject"] = waiting.subject
     return _decision(state, body, waiting.update_id, reason)
 
 
@@ -291,6 +298,7 @@ def _plan(
         present=present.approval_set,
         states=update_states,
         withheld=inputs.withheld,
+        rulings=StoredRulings(run.ledger).look_up(run.clock()),
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
 
@@ -333,22 +341,21 @@ def _incomplete(inputs: PlanInputs, index: PackageIndex) -> Collection[RevisionI
     )
 
 
-def report_approvals(
-    imports: Imports, report: ReportDraft, outcome: ApplyOutcome, index_path: Path
-) -> ApprovalOutcome:
+def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> ApprovalOutcome:
     """Report the applied, failed and waiting decisions, with the titles of their updates."""
-    approvals = _report_lines(imports, outcome)
+    rulings = StoredRulings(run.ledger).look_up(run.clock())
+    approvals = _report_lines(run.imports, outcome, rulings)
     lists = (approvals.applied, approvals.parked, approvals.held, approvals.failed)
     update_ids = (line.update_id for lines in lists for line in lines[:MOST_ROWS] if line.update_id)
-    report.note(approvals=approvals, titles=read_titles(index_path, update_ids))
+    run.report.note(approvals=approvals, titles=read_titles(index_path, update_ids))
     return approvals
 
 
-def _report_lines(imports: Imports, outcome: ApplyOutcome) -> ApprovalOutcome:
+def _report_lines(imports: Imports, outcome: ApplyOutcome, rulings: Rulings) -> ApprovalOutcome:
     """Return the outcome as the report has it, with the decisions that wait in the ledger."""
     return ApprovalOutcome(
         applied=approval_lines(action.as_json() for action in outcome.applied),
-        parked=waiting_decisions(imports, "parked"),
-        held=waiting_decisions(imports, "held"),
+        parked=waiting_decisions(imports, "parked", rulings),
+        held=waiting_decisions(imports, "held", rulings),
         failed=approval_lines(failure.as_json() for failure in outcome.failed),
     )

@@ -24,7 +24,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from tasks.approvals.reasons import Reason
+from tasks.approvals.plan_model import Subject
+from tasks.approvals.rulings import DECIDED_ALREADY, RulingKind
 from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
@@ -87,6 +88,7 @@ class ApprovalLine:
 
     Attributes:
         operation: The operation that failed; for people, not part of the document.
+        is_acknowledged: True if a person has seen that it waits; not part of the document.
     """
 
     update_id: str | None
@@ -97,6 +99,80 @@ class ApprovalLine:
     optional: bool = False
     reason: str | None = None
     operation: Annotated[str | None, Field(exclude=True)] = None
+    is_acknowledged: Annotated[bool, Field(exclude=True)] = False
+
+
+@checked_dataclass(
+    frozen=True,
+    slots=True,
+    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
+)
+class WaitedFile:
+    """File that a parked approval waits for.
+
+    Attributes:
+        file: ``<SHA-1>.<extension>``; null if the metadata do not have the revision.
+        reason: A reason of missing content.
+        since: Time of the first audit of an unbroken line that missed it.
+    """
+
+    file: str | None
+    size_bytes: int | None
+    reason: str
+    reason_text: str
+    since: str
+
+
+@checked_dataclass(
+    frozen=True,
+    slots=True,
+    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
+)
+class RulingLine:
+    """Ruling of a person about a waiting decision, of the commands ``held`` and ``parked``.
+
+    ``title`` and ``kb`` are foreign text.
+    """
+
+    number: int
+    decision: RulingKind
+    update_id: str
+    revision: int
+    group: tuple[str, ...]
+    title: str
+    kb: str
+    reason: str
+    account: str
+    decided: str
+    until: str | None
+
+
+@checked_dataclass(
+    frozen=True,
+    slots=True,
+    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
+)
+class WaitingLine(ApprovalLine):
+    """Line of a decision that waits, as ``held`` and ``parked`` tell it. Texts may be foreign.
+
+    Attributes:
+        subject: ``approval``, ``removal`` or ``decline``.
+        since: The time from which on it waits, like ``2041-05-01T03:00:00Z``.
+        reason_text: The reason in words.
+        next_step: What lets it go, perhaps with a command.
+        files: The files that a parked approval waits for.
+        decision: The newest ruling of a person that bears on it.
+    """
+
+    subject: Subject = "approval"
+    title: str = ""
+    kb: str = ""
+    product: str = ""
+    since: str | None = None
+    reason_text: str = ""
+    next_step: str = ""
+    files: tuple[WaitedFile, ...] = ()
+    decision: RulingLine | None = None
 
 
 _APPROVAL_LINE = TypeAdapter(ApprovalLine)
@@ -106,14 +182,28 @@ class ApprovalOutcome(Reported):
     """Outcome of approvals and declines."""
 
     applied: tuple[ApprovalLine, ...] = ()
-    parked: tuple[ApprovalLine, ...] = ()
-    held: tuple[ApprovalLine, ...] = ()
+    parked: tuple[WaitingLine | ApprovalLine, ...] = ()
+    held: tuple[WaitingLine | ApprovalLine, ...] = ()
     failed: tuple[ApprovalLine, ...] = ()
 
     @property
     def undecided(self) -> tuple[ApprovalLine, ...]:
-        """Held decisions that need a person; for a group that is left out one has decided."""
-        return tuple(line for line in self.held if line.reason != Reason.GROUP_LEFT_OUT)
+        """Held decisions that need a person: none has acknowledged them or decided otherwise."""
+        return tuple(
+            line
+            for line in self.held
+            if line.reason not in DECIDED_ALREADY and not line.is_acknowledged
+        )
+
+    @property
+    def unseen(self) -> tuple[ApprovalLine, ...]:
+        """Parked approvals that no person has acknowledged."""
+        return tuple(line for line in self.parked if not line.is_acknowledged)
+
+    @property
+    def acknowledged(self) -> tuple[ApprovalLine, ...]:
+        """Parked and held decisions that a person has acknowledged."""
+        return tuple(line for line in (*self.parked, *self.held) if line.is_acknowledged)
 
 
 def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:
@@ -172,6 +262,7 @@ class CommandReport(Reported):
         notices: Sentences about anything else that a person should look at; each flags the run.
         lines: Output of a small command, line by line.
         details: Values of this command alone, for programs.
+        tables: Tables that a terminal shows above the lines; not part of the document.
         titles: Titles by update id, for people; not part of the document.
         next_step: The operator's next action if there is no error; not part of the document.
     """
@@ -204,6 +295,7 @@ class CommandReport(Reported):
     lines: tuple[str, ...] = ()
     details: Mapping[str, JsonValue] = Field(default_factory=dict)
 
+    tables: tuple[Section, ...] = Field(default=(), exclude=True)
     titles: Mapping[str, str] = Field(default_factory=dict, exclude=True)
     next_step: str | None = Field(default=None, exclude=True)
 

@@ -136,6 +136,7 @@ def summary_facts(report: CommandReport) -> tuple[Fact, ...]:
             _fact("Approvals applied", len(approvals.applied), "count"),
             _fact("Approvals parked", len(approvals.parked), "count"),
             _fact("Decisions held", len(approvals.held), "count"),
+            _fact("Of these acknowledged", len(approvals.acknowledged) or None, "count"),
             _fact("Approvals failed", len(approvals.failed), "count"),
         ]
     if report.missing is not None:
@@ -197,7 +198,7 @@ def attention(report: CommandReport) -> tuple[str, ...]:
     numbers = (
         (missing, "content file is missing", "content files are missing"),
         (len(approvals.failed), "approval failed", "approvals failed"),
-        (len(approvals.parked), "approval is parked", "approvals are parked"),
+        (len(approvals.unseen), "approval is parked", "approvals are parked"),
         (len(approvals.undecided), "decision is held", "decisions are held"),
         (len(severe), "finding needs a look", "findings need a look"),
     )
@@ -231,7 +232,7 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
     elif report.missing:
         yield "Have the next bundle bring the missing files (shopping-list.json)."
     if approvals.undecided:
-        yield "Decide on what is held."
+        yield "Decide on what is held: `wsus-airgap held` says what would let each go."
     if report.findings:
         yield "Follow the findings."
 

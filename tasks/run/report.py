@@ -85,5 +85,5 @@ class ReportDraft:
         noted = self.notes.get("missing", ())
         missing = noted if self.flagged_missing is None else self.flagged_missing
         approvals = self.notes.get("approvals", ApprovalOutcome())
-        waiting = approvals.parked or approvals.undecided or approvals.failed
+        waiting = approvals.unseen or approvals.undecided or approvals.failed
         return bool(self.notices or missing or waiting or self.flagged_findings)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from tasks.approvals.rulings import Ruling, Rulings
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
+from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tasks.metadata.wsusutil_process import REMEDY, Running
 from tasks.names import Side
+from tasks.quantities import count, moment
 from tasks.reports.model import (
+    ApprovalLine,
     ApprovalOutcome,
     Column,
     CommandReport,
@@ -22,7 +26,7 @@ from tasks.reports.model import (
     Section,
 )
 from tasks.run.context import RunContext, open_run_context
-from tasks.run.waiting_decisions import waiting_decisions
+from tasks.run.waiting_decisions import WaitingState, waiting_decisions
 from tasks.server.running_wsusutil import find_running
 
 _RUNS = 10
@@ -35,13 +39,16 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         chain = Fact(label="Chain", value=run.ledger.chain or "not begun")
         is_staging = run.site.side is Side.STAGING
         facts = _staging(run.exports) if is_staging else [_newest_import(run.imports)]
-        sections = (
-            Section(key="standing", title="Standing", facts=(at_work, chain, *facts, *_locks(run))),
-            _last_runs(run.ledger),
-        )
+        rulings = StoredRulings(run.ledger).in_force(clock())
         approvals = ApprovalOutcome(
-            parked=waiting_decisions(run.imports, "parked"),
-            held=waiting_decisions(run.imports, "held"),
+            parked=waiting_decisions(run.imports, "parked", Rulings(rulings)),
+            held=waiting_decisions(run.imports, "held", Rulings(rulings)),
+        )
+        waits = [] if is_staging else _waits(run.imports, approvals, rulings)
+        standing = (at_work, chain, *facts, *waits, *_locks(run))
+        sections = (
+            Section(key="standing", title="Standing", facts=standing),
+            _last_runs(run.ledger),
         )
         newest = run.exports.newest_sealed()
         imported = run.imports.newest()
@@ -110,6 +117,25 @@ def _newest_import(imports: Imports) -> Fact:
     if newest is not None:
         value = f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"
     return Fact(label="Newest import", value=value)
+
+
+def _waits(imports: Imports, approvals: ApprovalOutcome, rulings: Sequence[Ruling]) -> list[Fact]:
+    """Count what waits, with the oldest, and the decisions of people that are in force."""
+    lists: tuple[tuple[str, WaitingState, tuple[ApprovalLine, ...]], ...] = (
+        ("Parked", "parked", approvals.parked),
+        ("Held", "held", approvals.held),
+    )
+    facts = []
+    for label, state, lines in lists:
+        value = count(len(lines))
+        seen = sum(line.is_acknowledged for line in lines)
+        if seen:
+            value += f", of these {count(seen)} acknowledged"
+        times = [decision.since for decision in imports.decisions(state) if decision.since]
+        if times:
+            value += f", the oldest since {moment(min(times))}"
+        facts.append(Fact(label=label, value=value))
+    return [*facts, Fact(label="Decisions in force", value=len(rulings), kind="count")]
 
 
 def _locks(run: RunContext) -> list[Fact]:

@@ -74,7 +74,11 @@ def run(disconnected: RunContext) -> RunContext:
     states: tuple[DecisionState, ...] = ("applied", "parked", "held")
     body = json.dumps(approval.as_json() | {"kind": "approval"})
     disconnected.imports.remember(
-        RememberedDecision(state, approval.update_id, 1, "/".join(GROUP), body) for state in states
+        [
+            RememberedDecision(state, approval.update_id, 1, "/".join(GROUP), body)
+            for state in states
+        ],
+        now=NOW,
     )
     disconnected.imports.remember_lost(3)
     Runs(disconnected.ledger).write(RunRecord(id="1", command="import", started=NOW))
