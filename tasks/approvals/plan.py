@@ -47,6 +47,7 @@ from functools import cached_property
 from typing import Literal
 
 from tasks.approvals.comparison import Comparison, Situation, UpdateStates
+from tasks.approvals.conflicts import find_conflicts
 from tasks.approvals.limits import broken_limits, count_changes, describe_loss
 from tasks.approvals.model import (
     BUILT_IN_GROUPS,
@@ -361,4 +362,8 @@ def _finish(builder: _PlanBuilder) -> ApprovalPlan:
             counts, comparison.policy, comparison.situation.present, comparison.situation.incoming
         ),
         loss=describe_loss(counts, comparison.policy),
+        conflicts=find_conflicts(
+            comparison,
+            (*builder.kept, *(each for each in builder.held if each.reason is Reason.REJECTED)),
+        ),
     )

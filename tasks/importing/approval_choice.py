@@ -25,7 +25,7 @@ from tasks.importing.approval_run import (
     take_decisions,
     without_excess,
 )
-from tasks.importing.plan_report import report_plan
+from tasks.importing.plan_report import report_conflicts, report_plan
 from tasks.ledger.imports import Imports
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
@@ -77,6 +77,7 @@ def apply_choice(
         outcome = ApplyOutcome((), 0, ())
     else:
         outcome = apply_plan(run, plan, work=work, incoming=inputs.incoming)
+        report_conflicts(run.report, plan, inputs.index)
     return report_approvals(run, outcome, inputs.index)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.hosts.os_errors import file_fault, retry_sharing
+from tasks.reports.conflicts import conflicts_csv
 from tasks.reports.html import render_html
 from tasks.reports.model import CommandReport
 from tasks.reports.tables import missing_csv, shopping_list
@@ -16,6 +17,7 @@ from tasks.reports.tables import missing_csv, shopping_list
 PAGE = "report.html"
 DOCUMENT = "report.json"
 MISSING = "missing.csv"
+CONFLICTS = "conflicts.csv"
 SHOPPING = "shopping-list.json"
 
 
@@ -23,7 +25,8 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
     """Write a run's report into its folder and return it with its path filled in.
 
     The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, and
-    if content is missing ``missing.csv`` and ``shopping-list.json``. Each file appears whole or not
+    if content is missing ``missing.csv`` and ``shopping-list.json``, and ``conflicts.csv`` if a
+    decision of staging was overruled. Each file appears whole or not
     at all, and replaces a file of its name.
 
     Raises:
@@ -40,6 +43,9 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
             _write(folder / MISSING, [missing_csv(filled.missing)])
             _write(folder / SHOPPING, _pretty(needs.model_dump(mode="json")))
             names += [MISSING, SHOPPING]
+        if filled.conflicts:
+            _write(folder / CONFLICTS, [conflicts_csv(filled.conflicts)])
+            names.append(CONFLICTS)
         _write(folder / PAGE, [render_html(filled, files=tuple(names)).encode()])
     except OSError as error:
         raise file_fault("write", folder, error) from error

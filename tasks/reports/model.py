@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
     JsonValue,
@@ -25,10 +24,11 @@ from pydantic import (
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.approvals.plan_model import Subject
-from tasks.approvals.rulings import DECIDED_ALREADY, RulingKind
+from tasks.approvals.rulings import DECIDED_ALREADY
 from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
+from tasks.reports.decision_lines import ConflictLine, Reported, RulingLine, WaitedFile
 from tasks.reports.known_errors import foreseen
 from tasks.visible import visible
 
@@ -56,14 +56,6 @@ def _absolute(path: Path) -> Path:
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-
-
-class Reported(BaseModel):
-    """Base of the report's models: frozen, without unknown keys, and every key is written."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
-    )
 
 
 class ErrorLine(Reported):
@@ -100,51 +92,6 @@ class ApprovalLine:
     reason: str | None = None
     operation: Annotated[str | None, Field(exclude=True)] = None
     is_acknowledged: Annotated[bool, Field(exclude=True)] = False
-
-
-@checked_dataclass(
-    frozen=True,
-    slots=True,
-    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
-)
-class WaitedFile:
-    """File that a parked approval waits for.
-
-    Attributes:
-        file: ``<SHA-1>.<extension>``; null if the metadata do not have the revision.
-        reason: A reason of missing content.
-        since: Time of the first audit of an unbroken line that missed it.
-    """
-
-    file: str | None
-    size_bytes: int | None
-    reason: str
-    reason_text: str
-    since: str
-
-
-@checked_dataclass(
-    frozen=True,
-    slots=True,
-    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
-)
-class RulingLine:
-    """Ruling of a person about a waiting decision, of the commands ``held`` and ``parked``.
-
-    ``title`` and ``kb`` are foreign text.
-    """
-
-    number: int
-    decision: RulingKind
-    update_id: str
-    revision: int
-    group: tuple[str, ...]
-    title: str
-    kb: str
-    reason: str
-    account: str
-    decided: str
-    until: str | None
 
 
 @checked_dataclass(
@@ -256,6 +203,7 @@ class CommandReport(Reported):
         bundle: The bundle's folder.
         files, bytes: Content files that the bundle carries, or that were verified.
         placed: Content files that were put into WsusContent.
+        conflicts: Decisions of the staging side that were overruled on this side.
         missing: Files that approved and parked updates (with ``--all`` all updates) lack.
         unapproved_incomplete: Number of other updates without all files; normal with deferred
             download.
@@ -280,6 +228,7 @@ class CommandReport(Reported):
     bytes: int | None = None
     placed: int | None = None
     approvals: ApprovalOutcome | None = None
+    conflicts: tuple[ConflictLine, ...] | None = None
     missing: tuple[MissingFile, ...] | None = None
     unapproved_incomplete: int | None = None
     plan_digest: str | None = None

@@ -153,14 +153,6 @@ def plan_section(
     )
 
 
-def kept_section(overruled: Sequence[Waiting], titles: Mapping[str, str]) -> Section:
-    """Table of the staging side's decisions that a local decision overrules."""
-    note = "The staging side decided otherwise; what was decided here stands."
-    return _decisions_section(
-        overruled, titles, key="kept", title="Local decisions kept", note=note
-    )
-
-
 def waiting_section(waiting: Sequence[Waiting], titles: Mapping[str, str]) -> Section:
     """Table of the decisions of a plan that is shown only, and that would wait."""
     note = "These would wait even if the plan were applied."

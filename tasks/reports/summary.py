@@ -9,6 +9,7 @@ from tasks.checks.finding import is_at_least
 from tasks.metadata.audit import MissingFile
 from tasks.quantities import count
 from tasks.reports.check_sections import findings_section
+from tasks.reports.conflicts import conflicts_section
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -138,6 +139,7 @@ def summary_facts(report: CommandReport) -> tuple[Fact, ...]:
             _fact("Decisions held", len(approvals.held), "count"),
             _fact("Of these acknowledged", len(approvals.acknowledged) or None, "count"),
             _fact("Approvals failed", len(approvals.failed), "count"),
+            _fact("Decided otherwise here", len(report.conflicts or ()) or None, "count"),
         ]
     if report.missing is not None:
         facts.append(_fact("Missing files", count_missing(report.missing), "count"))
@@ -177,7 +179,8 @@ def all_sections(report: CommandReport) -> tuple[Section, ...]:
     approvals = approval_sections(report)
     urgent += [section for section in approvals if section.key != "approvals-applied"]
     done = [section for section in approvals if section.key == "approvals-applied"]
-    return (*urgent, *report.sections, *done)
+    conflicts = [conflicts_section(report.conflicts)] if report.conflicts else []
+    return (*urgent, *report.sections, *conflicts, *done)
 
 
 def attention(report: CommandReport) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from tasks.metadata.audit import MissingFile, MissingReason
-from tasks.reports.model import Cell, Reported
+from tasks.reports.decision_lines import Reported
+from tasks.reports.model import Cell
 from tasks.reports.text import csv_text
 
 _HEADINGS = (

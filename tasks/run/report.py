@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from tasks.checks.finding import Finding
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
+from tasks.reports.decision_lines import ConflictLine
 from tasks.reports.model import ApprovalOutcome, Section
 
 # Of all pairs of an update and a file that it lacks: a package may have billions of them.
@@ -30,6 +31,7 @@ class Notes(TypedDict, total=False):
     bytes: int
     placed: int
     approvals: ApprovalOutcome
+    conflicts: tuple[ConflictLine, ...]
     titles: dict[str, str]
     missing: tuple[MissingFile, ...]
     unapproved_incomplete: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,13 +19,12 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX
 from tasks.names import UTC_SECOND, Side
 from tasks.quantities import count, moment
+from tasks.reports.decision_lines import RulingLine, WaitedFile
 from tasks.reports.model import (
     ApprovalOutcome,
     Column,
     CommandReport,
-    RulingLine,
     Section,
-    WaitedFile,
     WaitingLine,
 )
 from tasks.run.context import open_run_context
@@ -270,7 +269,4 @@ def _time(time: datetime | None) -> str | None:
 
 def rulings_json(rulings: Iterable[Ruling]) -> list[JsonValue]:
     """Return rulings as values of the document."""
-    return [
-        {**asdict(line), "decision": line.decision.value, "group": list(line.group)}
-        for line in map(ruling_line, rulings)
-    ]
+    return [line.model_dump(mode="json") for line in map(ruling_line, rulings)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -31,7 +30,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory, shared_api: str) -> Path:
 
 @pytest.fixture
 def lab(imported: Path, stand_in: None) -> Lab:
-    """The lab itself: its tests undo what they do, or build on each other by name."""
+    """The lab itself; the tests that let something go come last."""
     return Lab(imported)
 
 
@@ -74,6 +73,67 @@ def test_what_waits_is_told_with_all_that_a_person_needs_and_keeps_its_time(lab:
     }
 
 
+def test_what_is_acknowledged_alone_no_longer_flags_a_run_until_its_date_passes(lab: Lab) -> None:
+    waiting = held(lab)
+    assert audit(lab).exit_code == 2
+
+    names = [line["update_id"] for line in waiting]
+    decide(lab, *names, "acknowledge", "--reason", "known", "--until", "2999-12-31")
+    seen = audit(lab, expect=0)
+    assert len(seen.document["approvals"]["held"]) == len(waiting), "it is listed all the same"
+    status = lab.run("disconnected", "status", expect=0).document["details"]
+    assert status["Held"].startswith(f"{len(waiting)}, of these {len(waiting)} acknowledged")
+    assert status["Decisions in force"] >= len(waiting)
+
+    ledger = lab.folder / "disconnected" / "state" / "ledger.sqlite"
+    with closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute("UPDATE ruling SET until = '2020-01-01T00:00:00+00:00'")
+    assert audit(lab).exit_code == 2
+
+
+def test_the_flow_records_that_the_api_decided(lab: Lab) -> None:
+    line = held(lab)[0]
+    given = {"site": "alpha", "updates": [line["update_id"]], "decision": "acknowledge"}
+
+    report = report_of(decide_flow, **given, reason="from the page")  # type: ignore[arg-type]
+
+    assert report.exit_code == 0, report.errors
+    (ruling,) = [
+        each
+        for each in lab.run("disconnected", "held").document["details"]["decisions"]
+        if each["update_id"] == line["update_id"] and each["decision"] == "acknowledge"
+    ]
+    assert (ruling["account"], ruling["reason"]) == ("by the API", "from the page")
+    decide(lab, line["update_id"], "--revoke", "--reason", "tried")
+
+
+WRONG = {
+    "no reason": ["{id}", "acknowledge"],
+    "no decision": ["{id}", "--reason", "r"],
+    "nothing waits there": ["KB1", "apply", "--reason", "r"],
+    "another group": ["{id}", "acknowledge", "--reason", "r", "--group", "Nobody"],
+    "a day that is over": ["{id}", "acknowledge", "--reason", "r", "--until", "2001-01-01"],
+    "no day": ["{id}", "acknowledge", "--reason", "r", "--until", "soon"],
+    "nothing to revoke": ["{id}", "reject", "--revoke"],
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_decision_that_cannot_be_is_refused_and_nothing_is_recorded(lab: Lab, case: str) -> None:
+    line = held(lab)[0]
+    before = lab.run("disconnected", "held").document["details"]["decisions"]
+
+    refused = decide(lab, *[word.format(id=line["update_id"]) for word in WRONG[case]], expect=64)
+
+    assert refused.error["kind"] == "usage"
+    assert lab.run("disconnected", "held").document["details"]["decisions"] == before
+
+
+def test_the_staging_side_has_nothing_that_waits(lab: Lab) -> None:
+    refused = lab.run("staging", "held", expect=64)
+    assert refused.error["kind"] == "wrong-side"
+
+
 def test_accepted_terms_are_accepted_on_the_server_at_the_next_audit(lab: Lab) -> None:
     line = waiting_for(lab, "licence-terms")[0]
     assert not is_there(lab, line)
@@ -108,75 +168,3 @@ def test_what_the_site_holds_is_let_through_by_its_kb_and_rejected_or_revoked(la
     decide(lab, name, "apply", "--reason", "asked for", "--group", "All Computers")
     audit(lab)
     assert is_there(lab, line)
-
-
-def test_what_is_acknowledged_alone_no_longer_flags_a_run_until_its_date_passes(lab: Lab) -> None:
-    waiting = held(lab)
-    assert audit(lab).exit_code == 2
-
-    names = [line["update_id"] for line in waiting]
-    decide(lab, *names, "acknowledge", "--reason", "known", "--until", "2999-12-31")
-    seen = audit(lab, expect=0)
-    assert len(seen.document["approvals"]["held"]) == len(waiting), "it is listed all the same"
-    status = lab.run("disconnected", "status", expect=0).document["details"]
-    assert status["Held"].startswith(f"{len(waiting)}, of these {len(waiting)} acknowledged")
-    assert status["Decisions in force"] >= len(waiting)
-
-    ledger = lab.folder / "disconnected" / "state" / "ledger.sqlite"
-    with closing(sqlite3.connect(ledger)) as connection, connection:
-        connection.execute("UPDATE ruling SET until = '2020-01-01T00:00:00+00:00'")
-    assert audit(lab).exit_code == 2
-
-
-def test_the_flow_records_that_the_api_decided(lab: Lab) -> None:
-    line = held(lab)[0]
-    given = {"site": "alpha", "updates": [line["update_id"]], "decision": "acknowledge"}
-
-    report = report_of(decide_flow, **given, reason="from the page")  # type: ignore[arg-type]
-
-    assert report.exit_code == 0, report.errors
-    (ruling,) = [
-        each
-        for each in lab.run("disconnected", "held").document["details"]["decisions"]
-        if each["update_id"] == line["update_id"] and each["decision"] == "acknowledge"
-    ]
-    assert (ruling["account"], ruling["reason"]) == ("by the API", "from the page")
-
-
-WRONG = {
-    "no reason": ["{id}", "acknowledge"],
-    "no decision": ["{id}", "--reason", "r"],
-    "nothing waits there": ["KB1", "apply", "--reason", "r"],
-    "another group": ["{id}", "acknowledge", "--reason", "r", "--group", "Nobody"],
-    "a day that is over": ["{id}", "acknowledge", "--reason", "r", "--until", "2001-01-01"],
-    "no day": ["{id}", "acknowledge", "--reason", "r", "--until", "soon"],
-    "nothing to revoke": ["{id}", "reject", "--revoke"],
-}
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_a_decision_that_cannot_be_is_refused_and_nothing_is_recorded(lab: Lab, case: str) -> None:
-    line = held(lab)[0]
-    before = lab.run("disconnected", "held").document["details"]["decisions"]
-
-    refused = decide(lab, *[word.format(id=line["update_id"]) for word in WRONG[case]], expect=64)
-
-    assert refused.error["kind"] == "usage"
-    assert lab.run("disconnected", "held").document["details"]["decisions"] == before
-
-
-def test_no_decision_stands_in_for_content(lab: Lab, tmp_path: Path) -> None:
-    copy = Lab(tmp_path / "lab")
-    shutil.copytree(lab.folder, copy.folder)
-    approved = {line["update_id"] for line in copy.state("disconnected")["approvals"]}
-    assert approved
-    waiting = copy.run("disconnected", "parked", expect=0).document["approvals"]["parked"]
-    for line in waiting:
-        assert line["files"]
-        refused = decide(copy, line["update_id"], "apply", "--reason", "now", expect=64)
-        assert "content-missing" in refused.error["message"]
-
-
-def test_the_staging_side_has_nothing_that_waits(lab: Lab) -> None:
-    refused = lab.run("staging", "held", expect=64)
-    assert refused.error["kind"] == "wrong-side"
