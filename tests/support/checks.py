@@ -20,11 +20,12 @@ from tests.support import needs
 
 _PYTHON = sys.executable
 _TESTS_FAILED = 1  # what pytest ends with when it ran and tests failed
-# A process per core: half of what these tests do is wait. A file's tests stay in one process, and
-# files are taken in their order, so that the long ones do not all come last.
+# A process more than there are cores: half of what these tests do is wait. A file's tests stay in
+# one process, and files are taken in their order, so that the long ones do not all come last.
+_PROCESSES = min(4, (os.cpu_count() or 1) + 1)
 _ALL_TESTS = [
-    *["pytest", "--numprocesses=auto", "--maxprocesses=4"],
-    *["--dist=loadfile", "--no-loadscope-reorder"],
+    *["pytest", f"--numprocesses={_PROCESSES}"],
+    *["--dist=loadfile", "--no-loadscope-reorder", "--durations=25"],
 ]
 # Where pytest makes its folders if it is large enough.
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108  the system's own disk in memory
