@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Group
 
 from deploy.demo.lab_commands import demo, lab_app
 from flows.commands.crossing import accept, audit, check, export, import_, verify
-from flows.commands.decisions import decide, held, parked
+from flows.commands.decisions import decide, list_held, list_parked
 from flows.commands.explanation import explain
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
@@ -49,8 +49,8 @@ app.command(audit, group=_MONTHLY)
 app.command(decide, group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(status, group=_LOOK)
-app.command(held, group=_LOOK)
-app.command(parked, group=_LOOK)
+app.command(list_held, name="held", group=_LOOK)
+app.command(list_parked, name="parked", group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)

@@ -9,7 +9,7 @@ from flows.commands.site_work import at_site
 from tasks.names import Side
 
 
-def held(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+def list_held(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
     """Disconnected side: list what waits for a person or a policy, and what lets each go.
 
     Args:
@@ -26,7 +26,7 @@ def held(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
     )
 
 
-def parked(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+def list_parked(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
     """Disconnected side: list the approvals that wait for content, with the files.
 
     Args:

@@ -364,6 +364,6 @@ def _finish(builder: _PlanBuilder) -> ApprovalPlan:
         loss=describe_loss(counts, comparison.policy),
         conflicts=find_conflicts(
             comparison,
-            (*builder.kept, *(each for each in builder.held if each.reason is Reason.REJECTED)),
+            (*builder.kept, *(held for held in builder.held if held.reason is Reason.REJECTED)),
         ),
     )

@@ -205,14 +205,14 @@ def decide(
         for state in ("parked", "held")
         for line in describe_waiting(imports, state, in_force, site_file)
     ]
-    named = _select(lines, request)
-    taken = [line for line in named if _helps(kind, line)]
+    chosen = _select(lines, request)
+    taken = [line for line in chosen if _helps(kind, line)]
     if not taken:
-        raise _nothing_to_decide(kind, named)
+        raise _nothing_to_decide(kind, chosen)
     rulings = [_ruling(line, kind, request, now=now) for line in taken]
     stored.record(rulings)
     _report(stored, report, rulings, now=now)
-    for line in named:
+    for line in chosen:
         if line not in taken:
             report.lines.append(
                 f"not decided: {_name(line)} for {' / '.join(line.group) or 'all'} waits for "
@@ -275,9 +275,9 @@ def _is_void(line: WaitingLine) -> bool:
     return line.action == Action.NOT_APPROVED and fold(line.group) == fold(ALL_COMPUTERS)
 
 
-def _nothing_to_decide(kind: RulingKind, named: Iterable[WaitingLine]) -> UsageError:
-    reasons = sorted({line.reason or "" for line in named})
-    ways = " ".join(dict.fromkeys(_way_out(line) for line in named))
+def _nothing_to_decide(kind: RulingKind, lines: Iterable[WaitingLine]) -> UsageError:
+    reasons = sorted({line.reason or "" for line in lines})
+    ways = " ".join(dict.fromkeys(_way_out(line) for line in lines))
     return UsageError(
         reason=f"{kind.value} cannot let go what waits for {', '.join(reasons)}",
         remedy=ways,
@@ -290,8 +290,8 @@ def _way_out(line: WaitingLine) -> str:
 
 
 def _reason(line: WaitingLine) -> Reason | None:
-    known = {reason.value: reason for reason in Reason}
-    return known.get(line.reason or "")
+    reasons = {reason.value: reason for reason in Reason}
+    return reasons.get(line.reason or "")
 
 
 def _name(line: WaitingLine) -> str:

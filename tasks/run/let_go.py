@@ -1,4 +1,4 @@
-"""What lets a waiting decision go: a sentence for a person, with the command where there is one."""
+"""Ways out for what waits: a sentence for a person, and the command to paste."""
 
 from __future__ import annotations
 

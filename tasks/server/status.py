@@ -45,9 +45,9 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             held=waiting_decisions(run.imports, "held", Rulings(rulings)),
         )
         waits = [] if is_staging else _waits(run.imports, approvals, rulings)
-        standing = (at_work, chain, *facts, *waits, *_locks(run))
+        all_facts = (at_work, chain, *facts, *waits, *_locks(run))
         sections = (
-            Section(key="standing", title="Standing", facts=standing),
+            Section(key="standing", title="Standing", facts=all_facts),
             _last_runs(run.ledger),
         )
         newest = run.exports.newest_sealed()
