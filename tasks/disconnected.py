@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from prefect import State
 
+from tasks.approvals.losses import RebuiltChoice
 from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run
@@ -58,8 +59,12 @@ def lock_server(incoming: IncomingBundle | None = None) -> None:
 
 
 @step("Check server")
-def check_server(incoming: IncomingBundle, *, accepted: Sequence[str]) -> ServerFacts:
+def check_server(
+    incoming: IncomingBundle, *, accepted: Sequence[str], rebuilt: RebuiltChoice | None
+) -> ServerFacts:
     """Run the whole check, and require that server and settings fit the bundle.
+
+    With ``rebuilt`` the server may be another one than this site knows; the plan says so.
 
     Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``,
     ``finding``; ``chain``, ``age``, ``clock``, ``safety`` if the bundle no longer fits as it did
@@ -70,7 +75,10 @@ def check_server(incoming: IncomingBundle, *, accepted: Sequence[str]) -> Server
     judge_again(run, incoming)
     compare_mark(run)
     return check.check_for_crossing(
-        run, accepted=read_accepted(accepted), staging=incoming.header.server
+        run,
+        accepted=read_accepted(accepted),
+        staging=incoming.header.server,
+        excused={"server-changed": f"--rebuilt {rebuilt}"} if rebuilt else {},
     )
 
 
@@ -101,7 +109,12 @@ def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentLis
 
 @step("Plan import")
 def plan_import(
-    bundle: TrustedBundle, server: ServerFacts, content: ContentListing, *, confirm: str | None
+    bundle: TrustedBundle,
+    server: ServerFacts,
+    content: ContentListing,
+    *,
+    confirm: str | None,
+    rebuilt: RebuiltChoice | None,
 ) -> ImportPlan:
     """Plan all changes, and stop before the first if a person has to confirm the plan.
 
@@ -110,14 +123,14 @@ def plan_import(
     Raises: ``failed`` (stored documents are damaged).
     """
     run = current_run()
-    plan = import_plan.plan_import(run, bundle, server, content)
+    plan = import_plan.plan_import(run, bundle, server, content, rebuilt=rebuilt)
     describe_plan(run.report, plan)
     return import_plan.require_confirmed(run, bundle, plan, confirm=confirm)
 
 
 @step("Place content")
 def place_content(
-    bundle: TrustedBundle, server: ServerFacts, content: ContentListing
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing, plan: ImportPlan
 ) -> ContentListing:
     """Move content from the intake into WsusContent, which is the first change.
 
@@ -125,7 +138,7 @@ def place_content(
     Raises: ``batch-failed``.
     """
     run = current_run()
-    import_apply.begin(run, bundle, server)
+    import_apply.begin(run, bundle, server, plan.rebuilt)
     moved = import_apply.place_content(run, bundle, content)
     run.report.note(placed=moved)
     run.report.changes["files placed"] += moved

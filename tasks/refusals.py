@@ -121,6 +121,13 @@ class WsusutilRunningError(SafetyError):
     kind = "wsusutil-running"
 
 
+REBUILT_REMEDY = (
+    "If it was rebuilt, restored or emptied on purpose, import the newest bundle with "
+    "`--rebuilt adopt`, which keeps what is there, or `--rebuilt reapply`, which applies the last "
+    "state again; both show their plan first."
+)
+
+
 class ServerChangedError(SafetyError):
     """A server's id, or its applied decisions, differ from what this site remembers."""
 

@@ -347,7 +347,10 @@ def _finish(builder: _PlanBuilder) -> ApprovalPlan:
         *builder.removes,
         *builder.declines,
     )
-    counts = count_changes(actions, comparison.situation.last, comparison.situation.present)
+    situation = comparison.situation
+    counts = count_changes(
+        actions, situation.last, situation.present, accepted=situation.accepted_losses
+    )
     needed_groups = (action.group for action in builder.approves)
     groups = _missing_groups(comparison.situation.present.groups, needed_groups)
     return ApprovalPlan(

@@ -27,6 +27,7 @@ from tasks.approvals.apply import (
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Gathering, revision_set
 from tasks.approvals.comparison import Situation, UpdateStates
+from tasks.approvals.losses import RebuiltChoice, find_losses, without_losses
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
@@ -43,7 +44,7 @@ from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
 from tasks.metadata.closure import ContentChoice
-from tasks.refusals import ServerChangedError
+from tasks.refusals import REBUILT_REMEDY, ServerChangedError
 from tasks.reports.model import ApprovalOutcome, approval_lines
 from tasks.reports.sections import MOST_ROWS
 from tasks.revision import RevisionId
@@ -74,6 +75,7 @@ class PlanInputs:
         find_content: Looks up a content file by digest.
         begun: True if an earlier run began to apply the same bundle and did not finish.
         withheld: The approvals that the site's rules for groups hold.
+        rebuilt: A person's choice for a rebuilt server, until it is recorded; None without one.
     """
 
     incoming: ApprovalSet
@@ -82,6 +84,7 @@ class PlanInputs:
     find_content: ContentLookup
     begun: bool = False
     withheld: Withheld = NOTHING_WITHHELD
+    rebuilt: RebuiltChoice | None = None
 
 
 def take_decisions(site: Site, report: ReportDraft, folder: Path) -> Translation:
@@ -167,8 +170,7 @@ def require_no_loss(plan: ApprovalPlan) -> None:
     if plan.loss is not None:
         raise ServerChangedError(
             reason=plan.loss,
-            remedy="Find out what happened to the server. If it was restored or rebuilt on "
-            "purpose, raise policy.max_lost_share for one import.",
+            remedy=f"Find out what happened to the server. {REBUILT_REMEDY}",
         )
 
 
@@ -299,13 +301,19 @@ def _plan(
             record.update_id for record in index.superseders(update_id)
         },
     )
+    last, accepted = _last(run.imports, inputs, present), run.imports.accepted_losses()
+    if inputs.rebuilt == "reapply":
+        last = without_losses(last, find_losses(last, present.approval_set))
+    elif inputs.rebuilt == "adopt":
+        accepted = find_losses(last, present.approval_set)
     situation = Situation(
-        last=_last(run.imports, inputs, present),
+        last=last,
         incoming=inputs.incoming,
         present=present.approval_set,
         states=update_states,
         withheld=inputs.withheld,
         rulings=StoredRulings(run.ledger).look_up(run.clock()),
+        accepted_losses=accepted,
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
 

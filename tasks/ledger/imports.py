@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
+from tasks.approvals.losses import Losses
 from tasks.bundle.receipt import ReceiptOutcome
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
@@ -203,6 +204,44 @@ class Imports:
                 _REMEMBER, ({**asdict(decision), "now": time} for decision in decisions)
             )
             self._connection.execute("DROP TABLE waited")
+
+    def forget_applied(self, decisions: Iterable[RememberedDecision]) -> None:
+        """Forget that some decisions were applied, in one transaction."""
+        with self._ledger.transaction():
+            self._connection.executemany(
+                "DELETE FROM decision WHERE state='applied' AND update_id=? AND revision=?"
+                " AND group_path=? AND body=?",
+                (
+                    (decision.update_id, decision.revision, decision.group_path, decision.body)
+                    for decision in decisions
+                ),
+            )
+
+    def accept_losses(self, losses: Losses) -> None:
+        """Record in one transaction that decisions of ours are gone on purpose."""
+        rows = [
+            *(("approval", key[0], json.dumps(key[1])) for key in losses.approvals),
+            *(("decline", update_id, "[]") for update_id in losses.declines),
+        ]
+        with self._ledger.transaction():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO accepted_loss VALUES (?,?,?)", rows
+            )
+
+    def accepted_losses(self) -> Losses:
+        """Read the decisions of ours that a person has said are gone on purpose."""
+        with self._ledger.reading():
+            rows = self._connection.execute(
+                "SELECT subject, update_id, group_path FROM accepted_loss"
+            ).fetchall()
+            return Losses(
+                frozenset(
+                    (row["update_id"], tuple(json.loads(row["group_path"])))
+                    for row in rows
+                    if row["subject"] == "approval"
+                ),
+                frozenset(row["update_id"] for row in rows if row["subject"] == "decline"),
+            )
 
     def remember_missing(self, files: Iterable[MissingFile], *, now: datetime) -> None:
         """Replace the files that approved and parked updates lack, as an audit has seen them.

@@ -67,12 +67,18 @@ _RULINGS: Migration = (
     title TEXT NOT NULL, kb TEXT NOT NULL, revoked TEXT, revoked_by TEXT,
     revoked_reason TEXT)""",
 )
+_ACCEPTED_LOSSES: Migration = (
+    """CREATE TABLE accepted_loss (
+    subject TEXT NOT NULL, update_id TEXT NOT NULL, group_path TEXT NOT NULL,
+    PRIMARY KEY (subject, update_id, group_path)) WITHOUT ROWID""",
+)
 MIGRATIONS: tuple[Migration, ...] = (
     _TABLES,
     _ACCEPTED_FINDINGS,
     _OWNERS_OF_RUNS,
     _WAITING_SINCE,
     _RULINGS,
+    _ACCEPTED_LOSSES,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,29 @@ def test_what_the_site_holds_is_let_through_by_its_kb_and_rejected_or_revoked(la
     decide(lab, name, "apply", "--reason", "asked for", "--group", "All Computers")
     audit(lab)
     assert is_there(lab, line)
+
+
+def test_a_rebuilt_server_is_a_decision_that_is_planned_before_it_is_carried_out(lab: Lab) -> None:
+    before = lab.state("disconnected")["approvals"]
+    with lab.server("disconnected") as server:
+        server.set_setting("ServerId", str(uuid.uuid4()))
+        server.connection.execute("DELETE FROM approval")
+        server.connection.commit()
+    refused = lab.import_(1, expect=4)
+    assert (refused.error["kind"], "--rebuilt reapply" in refused.error["next_step"]) == (
+        "server-changed",
+        True,
+    )
+
+    planned = lab.import_(1, "--rebuilt", "reapply", expect=4)
+    assert planned.error["kind"] == "plan-unconfirmed"
+    assert lab.state("disconnected")["approvals"] == []
+    digest = planned.document["plan_digest"]
+    lab.import_(1, "--rebuilt", "reapply", "--confirm", "ab" * 32, expect=4)
+
+    done = lab.import_(1, "--rebuilt", "reapply", "--confirm", digest)
+    assert done.exit_code in {0, 2}, done.explain()
+    waiting = {line["update_id"] for line in held(lab)}
+    again = {decision(line) for line in lab.state("disconnected")["approvals"]}
+    assert {decision(line) for line in before if line["update_id"] not in waiting} <= again
+    assert audit(lab).exit_code in {0, 2}, "from then on the site knows the server as it is"
