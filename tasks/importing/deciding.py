@@ -15,7 +15,7 @@ from tasks.approvals.group_paths import read_path
 from tasks.approvals.model import ALL_COMPUTERS, UNASSIGNED_COMPUTERS, Action, GroupPath, fold
 from tasks.approvals.reasons import Reason
 from tasks.approvals.rulings import KINDS_BY_REASON, Ruling, RulingKind
-from tasks.errors import AirGapError, UsageError
+from tasks.errors import UsageError
 from tasks.ledger.imports import Imports
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.store import Ledger
@@ -25,7 +25,6 @@ from tasks.reports.model import CommandReport, WaitingLine
 from tasks.run.account import account_of_process
 from tasks.run.context import open_run_context
 from tasks.run.ending import begin_run, close_run
-from tasks.run.let_go import way_out
 from tasks.run.report import ReportDraft
 from tasks.run.waiting_report import describe_waiting, rulings_json, rulings_table
 
@@ -164,16 +163,15 @@ def carry_out(site: str, given: Given, *, clock: Callable[[], datetime]) -> Comm
         site: The site's name.
         given: The fields as a person gave them.
         clock: Gives the time now, UTC.
+
+    Raises:
+        UsageError: Nothing was recorded.
     """
     with open_run_context(site, command="decide", side=Side.DISCONNECTED, clock=clock) as run:
-        begin_run(run)
-        error: Exception | None = None
-        try:
-            request = read_request(given, account=account_of_process(), now=run.clock())
-            decide(run.ledger, run.report, request, site_file=run.site.path, now=run.clock())
-        except AirGapError as refusal:
-            error = refusal
-        return close_run(run, error).model_copy(update={"tables": tuple(run.report.sections)})
+        request = read_request(given, account=account_of_process(), now=run.clock())
+        decide(run.ledger, run.report, request, site_file=run.site.path, now=run.clock())
+        begin_run(run)  # a slip of the pen is no run
+        return close_run(run, None).model_copy(update={"tables": tuple(run.report.sections)})
 
 
 def split_words(words: Sequence[str]) -> tuple[tuple[str, ...], str | None]:
@@ -216,7 +214,7 @@ def decide(
         if line not in taken:
             report.lines.append(
                 f"not decided: {_name(line)} for {' / '.join(line.group) or 'all'} waits for "
-                f"{line.reason}. {_way_out(line)}"
+                f"{line.reason}. {line.next_step}"
             )
     if kind is not RulingKind.ACKNOWLEDGE or request.until is not None:
         report.lines.append(f"At the next import or audit {_DONE[kind]}.")
@@ -277,16 +275,11 @@ def _is_void(line: WaitingLine) -> bool:
 
 def _nothing_to_decide(kind: RulingKind, lines: Iterable[WaitingLine]) -> UsageError:
     reasons = sorted({line.reason or "" for line in lines})
-    ways = " ".join(dict.fromkeys(_way_out(line) for line in lines))
+    ways = "; ".join(dict.fromkeys(line.next_step for line in lines))
     return UsageError(
         reason=f"{kind.value} cannot let go what waits for {', '.join(reasons)}",
         remedy=ways,
     )
-
-
-def _way_out(line: WaitingLine) -> str:
-    reason = _reason(line)
-    return f"{way_out(reason)}." if reason is not None else ""
 
 
 def _reason(line: WaitingLine) -> Reason | None:

@@ -243,6 +243,7 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
 # After these commands the operator goes on with the usual step even if the run is flagged.
 _GOES_ON = {"export", "import"}
 _USUAL = {
+    "decide": "Nothing; `wsus-airgap audit` carries it out before the next import does.",
     "export": "Carry {bundle} to the disconnected side and import it there.",
     "verify": "Import the bundle on the disconnected side.",
     "import": "Carry the receipt back and accept it on the staging side.",

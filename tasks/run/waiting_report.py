@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from tasks.approvals.reasons import Reason
-from tasks.approvals.rulings import KINDS_BY_REASON, Ruling, Rulings
+from tasks.approvals.rulings import DECIDED_ALREADY, KINDS_BY_REASON, Ruling, Rulings
 from tasks.errors import PackageError
 from tasks.ledger.imports import Imports, RememberedDecision
 from tasks.ledger.rulings import StoredRulings
@@ -66,7 +66,7 @@ def read_waiting(site: str, state: WaitingState, *, clock: Callable[[], datetime
                 f"{_TITLES[state]}: {count(len(lines))}"
                 + (f", the oldest since {_oldest(lines)}" if lines else ""),
             ),
-            next_step=_next_step(state, outcome),
+            next_step=_next_step(state, lines),
         )
 
 
@@ -225,7 +225,7 @@ def rulings_table(rulings: Iterable[Ruling]) -> Section:
                 ruling.reason,
                 ruling.account,
                 moment(ruling.decided),
-                moment(ruling.until) if ruling.until else "revoked",
+                moment(ruling.until) if ruling.until else "it is revoked",
             )
             for ruling in rulings
         ),
@@ -235,7 +235,9 @@ def rulings_table(rulings: Iterable[Ruling]) -> Section:
 def _ways_out(lines: Sequence[WaitingLine], site_file: Path) -> Iterator[str]:
     """Say for each reason what lets go what waits for it, with one command for all of it."""
     for reason in Reason:
-        waiting = [line for line in lines if line.reason == reason and not line.is_acknowledged]
+        waiting = [line for line in lines if line.reason == reason]
+        if reason is not Reason.REJECTED:
+            waiting = [line for line in waiting if line.decision is None]
         names = sorted({line.update_id for line in waiting if line.update_id})
         if not waiting:
             continue
@@ -250,9 +252,8 @@ def _ways_out(lines: Sequence[WaitingLine], site_file: Path) -> Iterator[str]:
         yield ""
 
 
-def _next_step(state: WaitingState, outcome: ApprovalOutcome) -> str:
-    waiting = outcome.undecided if state == "held" else outcome.unseen
-    if not waiting:
+def _next_step(state: WaitingState, lines: Sequence[WaitingLine]) -> str:
+    if all(line.decision or line.reason in DECIDED_ALREADY for line in lines):
         return "Nothing: no person has to decide."
     if state == "held":
         return "Decide with one of the commands above; it is in force at the next import or audit."

@@ -44,6 +44,10 @@ def given(side: DisconnectedSide, kind: str | None, **changes: Any) -> None:
     decide(side.run.ledger, ReportDraft(), request, site_file=side.run.site.path, now=NOW)
 
 
+def flags(side: DisconnectedSide) -> bool:
+    return side.run.report.is_flagged
+
+
 def test_a_parked_approval_is_listed_with_its_files_and_its_time(waiting: DisconnectedSide) -> None:
     later = NOW + timedelta(days=40)
 
@@ -61,12 +65,12 @@ def test_a_parked_approval_is_listed_with_its_files_and_its_time(waiting: Discon
 def test_an_acknowledged_parked_approval_and_its_missing_file_flag_no_run(
     waiting: DisconnectedSide,
 ) -> None:
-    assert waiting.run.report.is_flagged
+    assert flags(waiting)
     given(waiting, "acknowledge")
 
     waiting.import_(waiting.workshop.bundle(1))
 
-    assert not waiting.run.report.is_flagged
+    assert not flags(waiting)
     assert [line.update_id for line in waiting.run.report.notes["approvals"].parked] == [guid(1)]
     assert waiting.run.report.notes["missing"], "it is listed all the same"
 
@@ -79,7 +83,7 @@ def test_a_rejected_parked_approval_asks_for_no_content_any_more(waiting: Discon
     notes = waiting.run.report.notes
     assert (notes["approvals"].parked, notes["missing"]) == ((), ())
     assert [line.reason for line in notes["approvals"].held] == ["rejected"]
-    assert not waiting.run.report.is_flagged
+    assert not flags(waiting)
 
 
 def test_a_decision_that_cannot_help_is_refused(waiting: DisconnectedSide) -> None:

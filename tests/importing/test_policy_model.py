@@ -110,10 +110,10 @@ class Model:
         }
         declined = self._decline(after, leaving)
         for key in leaving:
-            approval = self.present.approvals.get(key)
-            if approval is None or key[0] in declined:
+            present = self.present.approvals.get(key)
+            if present is None or key[0] in declined:
                 continue
-            if approval.action is Action.INSTALL and self._waits(key[0], after, leaving, True):
+            if present.action is Action.INSTALL and self._waits(key[0], after, leaving, True):
                 self.waiting[key] = "removal-waits-for-successor"
             else:
                 after.approvals.pop(key, None)
@@ -355,7 +355,7 @@ def applied_by_us(side: DisconnectedSide) -> ApprovalSet:
 
 
 def install(number: int, group: GroupPath = SERVERS, **changes: Any) -> Approval:
-    values = {"revision": 1, "action": Action.INSTALL} | changes
+    values: dict[str, Any] = {"revision": 1, "action": Action.INSTALL} | changes
     return Approval(update_id=guid(number), group=group, **values)
 
 

@@ -60,7 +60,7 @@ def rows_of(path: Path) -> dict[str, Any]:
 
 def last_time(before: dict[str, Any]) -> str:
     """The time of the import that wrote what waits."""
-    return max(done or begun for *_, begun, done, _outcome in before["import"])
+    return max(str(done or begun) for *_, begun, done, _outcome in before["import"])
 
 
 @pytest.mark.parametrize("side", ["staging", "disconnected"])
