@@ -27,6 +27,7 @@ from tasks.reports.model import (
 )
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.waiting_decisions import WaitingState, waiting_decisions
+from tasks.run.waiting_report import rulings_json
 from tasks.server.running_wsusutil import find_running
 
 _RUNS = 10
@@ -64,11 +65,15 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             **bundle,
             approvals=approvals,
             sections=sections,
-            details={fact.label: fact.value for section in sections for fact in section.facts},
+            details={
+                **{fact.label: fact.value for section in sections for fact in section.facts},
+                **({} if is_staging else {"decisions": rulings_json(rulings)}),
+            },
             lines=(
                 *(f"{fact.label}: {fact.value}" for fact in sections[0].facts),
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
+                *map(_ruling_line, rulings),
             ),
             next_step=REMEDY if running else None,
         )
@@ -136,6 +141,13 @@ def _waits(imports: Imports, approvals: ApprovalOutcome, rulings: Sequence[Rulin
             value += f", the oldest since {moment(min(times))}"
         facts.append(Fact(label=label, value=value))
     return [*facts, Fact(label="Decisions in force", value=len(rulings), kind="count")]
+
+
+def _ruling_line(ruling: Ruling) -> str:
+    update = ruling.kb or f"{ruling.update_id} revision {ruling.revision}"
+    group = f" for {' / '.join(ruling.group)}" if ruling.group else ""
+    until = f" until {moment(ruling.until)}" if ruling.until else ""
+    return f"decided: {ruling.kind} {update}{group} by {ruling.account}{until}: {ruling.reason}"
 
 
 def _locks(run: RunContext) -> list[Fact]:
