@@ -28,7 +28,7 @@ LAYERS = [
     {"ledger"},
     {"reports"},
     {"run"},
-    {"server"},
+    {"server", "inspection"},
     {"exporting", "importing"},
 ]
 # The only modules of tasks that every layer may import.

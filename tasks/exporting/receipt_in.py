@@ -13,7 +13,7 @@ from tasks.errors import HostFileError, PathMissingError
 from tasks.ledger.exports import ExportRecord
 from tasks.refusals import ChainError, WrongSiteError
 from tasks.run.context import RunContext
-from tasks.run.keys import receipt_secret, site_trust
+from tasks.run.keys import receipt_secret, receipt_trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
         if not looks_like_code(text):
             raise PathMissingError(what="the receipt", path=text)
         return _match(run, text)
-    receipt = read_receipt(content, path=str(path), trust=site_trust(run.site)).receipt
+    receipt = read_receipt(content, path=str(path), trust=receipt_trust(run.site)).receipt
     if receipt.site != run.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=run.site.name)
     record = run.exports.by_digest(receipt.header_digest)

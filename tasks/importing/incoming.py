@@ -40,7 +40,7 @@ from tasks.approvals.model import MOST_APPROVALS, MOST_DECLINES
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, ImportedBundle, SiteMemory, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
-from tasks.bundle.layout import APPROVALS
+from tasks.bundle.layout import APPROVALS, BRINGS
 from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.bundle.verify import prove_bundle
@@ -48,6 +48,7 @@ from tasks.content.names import Blake3
 from tasks.errors import FailedError, HostFileError, PathMissingError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
+from tasks.inspection.shown import report_opened, signer_lines
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
 from tasks.refusals import ChainError, HostKeyError, SafetyError, TrustError, WrongSiteError
@@ -60,8 +61,15 @@ from tasks.server.mark import compare_mark
 
 _NEIGHBOURS_NAMED = 5
 _PROVED = (
-    "every byte was compared with its BLAKE3, which the seal binds; that each content file is "
-    "named by its SHA-1 is proved by the import"
+    (
+        "proved: the seal, every byte of the bundle by its BLAKE3, which the seal binds, and that "
+        "nothing else lies in its folder"
+    ),
+    (
+        "not proved: that each content file is named by its SHA-1, and that the list of what it "
+        "brings agrees with the metadata package (the import compares both); that what was packed "
+        "is good"
+    ),
 )
 
 
@@ -148,6 +156,8 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
         base=header.base.sequence if header.base else None,
         files=header.counts.carried_files,
         bytes=header.counts.carried_bytes,
+        signers=signer_lines(run.site, opened.trusted),
+        created=header.created,
     )
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
@@ -238,7 +248,8 @@ def prove(run: RunContext, incoming: IncomingBundle) -> None:
         prove_bundle(incoming.opened, scratch=folder, progress=run.progress)
         refuse_faults(run.report, incoming)
         read_decisions_file(folder / APPROVALS)
-        run.report.lines.append(_PROVED)
+        report_opened(run, incoming.opened, folder / BRINGS)
+        run.report.lines += _PROVED
     finally:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)

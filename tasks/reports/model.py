@@ -125,6 +125,44 @@ def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine,
     )
 
 
+class SignerLine(Reported):
+    """Signature on a bundle.
+
+    Attributes:
+        fingerprint: SHA-256 of the public key, 64 hexadecimal digits.
+        name: File name of the key, if this site's file names it; None for an unknown key.
+        trusted: True if the site file trusts the key and its signature verifies.
+    """
+
+    fingerprint: str
+    name: str | None
+    trusted: bool
+
+
+class BroughtLine(Reported):
+    """Update that a bundle brings, by the list that is sealed with it. All texts are foreign.
+
+    Attributes:
+        files, bytes: Content files of the update that the bundle carries.
+        new: True if the base did not have it approved.
+        origin: ``microsoft``, ``locally-published`` or ``no-microsoft-address``.
+    """
+
+    update_id: str
+    revision: int
+    title: str
+    kb: str
+    severity: str
+    classification: str
+    products: tuple[str, ...]
+    cves: tuple[str, ...]
+    supersedes: tuple[str, ...]
+    files: int
+    bytes: int
+    new: bool
+    origin: str
+
+
 class Fact(Reported):
     """Value with a label."""
 
@@ -166,6 +204,8 @@ class CommandReport(Reported):
         bundle: The bundle's folder.
         files, bytes: Content files that the bundle carries, or that were verified.
         placed: Content files that were put into WsusContent.
+        signers, created: The signatures on the bundle, and the time when it was packed.
+        brings: The updates that it brings; None if it is of a format that does not record them.
         missing: Files that approved and parked updates (with ``--all`` all updates) lack.
         unapproved_incomplete: Number of other updates without all files; normal with deferred
             download.
@@ -195,6 +235,10 @@ class CommandReport(Reported):
     receipt: AbsolutePath | None = None
     receipt_code: str | None = None
     findings: tuple[Finding, ...] | None = None
+
+    signers: tuple[SignerLine, ...] | None = None
+    created: AwareDatetime | None = None
+    brings: tuple[BroughtLine, ...] | None = None
 
     run: str | None = None
     started: AwareDatetime | None = None

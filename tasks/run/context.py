@@ -182,6 +182,11 @@ class RunContext:
         """Take the lock of the media; the end of the run releases it."""
         self._lock(self.media, self.media_lock)
 
+    def lock_bundle(self, bundle: Path) -> None:
+        """Take the lock of the medium that a bundle lies on; the end of the run releases it."""
+        path = self.media.path(str(bundle.parent)).joined(self.media_lock.name)
+        self._lock(self.media, path)
+
     def _lock(self, host: Host, path: HostPath) -> None:
         existing = self._locks.get(path.text)
         if existing is not None and existing.is_ours():

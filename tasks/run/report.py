@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -14,7 +15,7 @@ from pydantic import JsonValue
 from tasks.checks.finding import Finding
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
-from tasks.reports.model import ApprovalOutcome, Section
+from tasks.reports.model import ApprovalOutcome, BroughtLine, Section, SignerLine
 
 # Of all pairs of an update and a file that it lacks: a package may have billions of them.
 MOST_MISSING_LISTED = 100_000
@@ -37,6 +38,9 @@ class Notes(TypedDict, total=False):
     receipt: Path
     receipt_code: str | None
     findings: tuple[Finding, ...]
+    signers: tuple[SignerLine, ...]
+    created: datetime
+    brings: tuple[BroughtLine, ...] | None
 
 
 @dataclass

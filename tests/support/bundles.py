@@ -178,6 +178,7 @@ class Workshop:
         base: BundleReference | None = None,
     ) -> Header:
         return Header(
+            format=1 if packed.brings is None else 2,
             product="wsus-airgap 0.1.0",
             site=self.site,
             chain=CHAIN,
@@ -198,6 +199,7 @@ class Workshop:
             manifest=packed.manifest.binding,
             package=packed.package,
             approvals=packed.approvals,
+            brings=packed.brings,
             volumes=packed.volumes,
         )
 

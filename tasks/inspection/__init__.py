@@ -1,0 +1,1 @@
+"""What people see of a bundle: signers, what it brings, carry card; a second signature."""
