@@ -19,7 +19,7 @@ from flows.commands.explanation import explain
 from flows.commands.inspection import show, sign
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
-from flows.commands.state import status
+from flows.commands.state import history, status
 from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import discard_output, open_streams, print_lines, print_report
@@ -50,6 +50,7 @@ app.command(audit, group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(show, group=_LOOK)
 app.command(status, group=_LOOK)
+app.command(history, group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)

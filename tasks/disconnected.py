@@ -32,6 +32,7 @@ from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
+from tasks.run.custody import record_event
 from tasks.server import check, content_scan
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
@@ -190,6 +191,13 @@ def delete_content(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
     )
     run.report.changes["files deleted"] += moved
+    record_event(
+        run,
+        "deleted",
+        f"{moved} files moved to {disk.trash}",
+        bundle=bundle.header.bundle,
+        digest=bundle.digest.hex,
+    )
     log.info("moved %s files to the trash", moved)
     return import_apply.list_placed(run, bundle, content)
 

@@ -35,6 +35,17 @@ class TamperError(TrustError):
     template = "{path}: expected {expected}, found {found}"
 
 
+class CustodyError(TrustError):
+    """The custody log of this side was changed."""
+
+    kind = "custody"
+    template = "{path} is not what this side recorded: {reason}"
+    remedy = (
+        "Keep the state folder as it is and copy it away as evidence. Then find out who had access "
+        "to this machine; `wsus-airgap history` shows what the ledger has."
+    )
+
+
 class UndeclaredFileError(TrustError):
     """A bundle's folder holds names that its seal does not cover."""
 

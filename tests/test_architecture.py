@@ -26,6 +26,7 @@ LAYERS = [
     {"checks"},
     {"site"},
     {"ledger"},
+    {"custody"},
     {"reports"},
     {"run"},
     {"server", "inspection"},

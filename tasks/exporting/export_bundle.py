@@ -27,6 +27,7 @@ from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
+from tasks.custody import custody_head
 from tasks.errors import FailedError, PathMissingError
 from tasks.exporting.brings_out import largest_brings_bytes, write_brings_of
 from tasks.exporting.draft import Draft, record_seal
@@ -198,7 +199,7 @@ def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> B
     header = committed or header
     _make_durable(run.media, draft, header)
     run.exports.commit(draft.sequence, header_digest=header.digest, fingerprint=draft.fingerprint)
-    write_mark(run.server, run.folders.mark, mark_of(header))
+    write_mark(run.server, run.folders.mark, mark_of(header, custody_head(run.ledger)))
     bundle = run.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(run.site)])
     publish_header(run.media, bundle, content, volumes=len(packed.volumes))

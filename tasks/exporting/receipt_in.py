@@ -13,6 +13,7 @@ from tasks.errors import HostFileError, PathMissingError
 from tasks.ledger.exports import ExportRecord
 from tasks.refusals import ChainError, WrongSiteError
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.keys import receipt_secret, receipt_trust
 
 
@@ -111,6 +112,13 @@ def advance_baseline(run: RunContext, accepted: AcceptedReceipt) -> None:
             "list it: the baseline stays where it is"
         )
         return
+    record_event(
+        run,
+        "receipt",
+        f"accepted: {accepted.outcome}, by {'file' if accepted.receipt else 'code'}",
+        bundle=record.bundle.name,
+        digest=record.header_digest.hex if record.header_digest else "",
+    )
     payload = accepted.receipt.model_dump_json() if accepted.receipt else None
     run.exports.accept(record.sequence, receipt=payload, now=run.clock())
     run.report.lines.append(f"the baseline is bundle {record.sequence} now")

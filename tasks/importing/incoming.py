@@ -54,6 +54,7 @@ from tasks.metadata.index import INDEX
 from tasks.refusals import ChainError, HostKeyError, SafetyError, TrustError, WrongSiteError
 from tasks.reports.sections import faults_section, neighbours_section
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.keys import bundle_trust
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file
@@ -250,6 +251,14 @@ def prove(run: RunContext, incoming: IncomingBundle) -> None:
         read_decisions_file(folder / APPROVALS)
         report_opened(run, incoming.opened, folder / BRINGS)
         run.report.lines += _PROVED
+        header = incoming.header
+        record_event(
+            run,
+            "verified",
+            f"every byte of {header.counts.carried_files} files",
+            bundle=header.bundle,
+            digest=incoming.digest.hex,
+        )
     finally:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,7 @@ from tasks.quantities import count
 from tasks.refusals import SealError
 from tasks.reports.model import CommandReport
 from tasks.run.context import RunContext, open_run_context
+from tasks.run.custody import record_event
 
 _CARRY = "Carry the bundle on. `wsus-airgap show BUNDLE` shows all signatures."
 
@@ -50,6 +51,13 @@ def sign_bundle(
         signing = open_signing_key(key, passphrase_file=passphrase_file)
         run.lock_bundle(shown.folder)
         _sign_volumes(run, shown, signing)
+        record_event(
+            run,
+            "signed",
+            f"with {key.name} ({signing.public.fingerprint})",
+            bundle=shown.header.bundle,
+            digest=shown.digest,
+        )
         after = open_shown(run, folders)
         write_card(run, after)
         volumes, present = len(shown.header.volumes), len(shown.opened.volume_folders)

@@ -48,7 +48,18 @@ _OWNERS_OF_RUNS: Migration = (
     "ALTER TABLE run ADD COLUMN attempt INTEGER",
     "ALTER TABLE run ADD COLUMN owner TEXT",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS)
+_CUSTODY: Migration = (
+    """CREATE TABLE custody (
+    number INTEGER PRIMARY KEY, line TEXT NOT NULL, written INTEGER NOT NULL)""",
+    """CREATE TABLE custody_key (
+    fingerprint TEXT PRIMARY KEY, public TEXT NOT NULL) WITHOUT ROWID""",
+)
+MIGRATIONS: tuple[Migration, ...] = (
+    _TABLES,
+    _ACCEPTED_FINDINGS,
+    _OWNERS_OF_RUNS,
+    _CUSTODY,
+)
 
 
 def migrate(

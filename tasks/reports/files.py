@@ -46,6 +46,20 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
     return filled
 
 
+def write_page(path: Path, page: str) -> None:
+    """Write one page, whole or not at all, replacing an older one.
+
+    Raises:
+        DiskFullError: The disk has no room.
+        HostFileError: The folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, [page.encode()])
+    except OSError as error:
+        raise file_fault("write", path, error) from error
+
+
 def _write(path: Path, content: Iterable[bytes]) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as file:

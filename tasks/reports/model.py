@@ -163,6 +163,47 @@ class BroughtLine(Reported):
     origin: str
 
 
+class RunLine(Reported):
+    """Run of a command on this side.
+
+    Attributes:
+        bundle: Name of the bundle's folder; None if it was about none.
+        has_report: True if its report lies in the folder of reports, under its id.
+    """
+
+    run: str
+    command: str
+    started: AwareDatetime
+    ended: AwareDatetime | None
+    outcome: str | None
+    exit_code: int | None
+    bundle: str | None
+    has_report: bool
+
+
+class ChainLine(Reported):
+    """Bundle of the chain, or a gap in it.
+
+    Attributes:
+        sequence: The bundle's number.
+        state: What became of it: sealed, carried and receipted; or imported; in words.
+        created: When it was packed; None if it never was, or is not known here.
+        base: Number of the bundle that it needs; None for none.
+        bytes: Bytes of the content that it carries; None if not known here.
+        receipt: Outcome of its receipt, or None.
+        is_gap: True if a later bundle was imported and this one never came.
+    """
+
+    sequence: int
+    bundle: str
+    state: str
+    created: AwareDatetime | None = None
+    base: int | None = None
+    bytes: int | None = None
+    receipt: str | None = None
+    is_gap: bool = False
+
+
 class Fact(Reported):
     """Value with a label."""
 
@@ -239,6 +280,8 @@ class CommandReport(Reported):
     signers: tuple[SignerLine, ...] | None = None
     created: AwareDatetime | None = None
     brings: tuple[BroughtLine, ...] | None = None
+    runs: tuple[RunLine, ...] | None = None
+    chain: tuple[ChainLine, ...] | None = None
 
     run: str | None = None
     started: AwareDatetime | None = None

@@ -62,6 +62,7 @@ class RunContext:
             it only from an owner who is.
         waits_for: The wsusutil that this run waits for now, or None. It keeps working if the run is
             stopped.
+        by_api: True if the run was started by Prefect's API, and not by a command of an account.
         wait_line_seconds: Interval at which a wait for wsusutil logs a line.
     """
 
@@ -78,6 +79,7 @@ class RunContext:
     take_over: str | None = None
     waits_for: Running | None = None
     wait_line_seconds: float = 60.0
+    by_api: bool = False
     _locks: dict[str, Lock] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 

@@ -60,6 +60,13 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _syslog_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not address.startswith("/") and not (host and port.isdigit() and 0 < int(port) < 65_536):
+        raise ValueError("expected the path of a socket, or HOST:PORT")
+    return address
+
+
 class Section(BaseModel):
     """A table of the site file."""
 
@@ -156,6 +163,16 @@ class CheckSection(Section):
     max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
+class CustodySection(Section):
+    """``[custody]``: where the lines of the custody log go besides its file.
+
+    Attributes:
+        syslog: A socket (``/dev/log``), or host and port for UDP (``log.example:514``).
+    """
+
+    syslog: Annotated[str, AfterValidator(_syslog_address)] | None = None
+
+
 class PrefectSection(Section):
     """``[prefect]``: address of Prefect's API; without it an embedded server is started."""
 
@@ -173,6 +190,7 @@ class Site(Section):
     policy: PolicySection = PolicySection()
     groups: GroupsSection = GroupsSection()
     check: CheckSection = CheckSection()
+    custody: CustodySection = CustodySection()
     prefect: PrefectSection = PrefectSection()
     schedule: ScheduleSection = ScheduleSection()
 

@@ -1,0 +1,78 @@
+"""The command ``history``: runs and chain, and the proof of the custody log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from tasks.custody import check_log
+from tasks.custody.log import LOG
+from tasks.errors import AirGapError
+from tasks.quantities import count
+from tasks.refusals import CustodyError
+from tasks.reports.history import history_lines, runs_csv
+from tasks.reports.model import CommandReport
+from tasks.run.context import RunContext, open_run_context
+from tasks.run.custody_mark import marked_head
+from tasks.run.history import read_chain, read_runs, write_index
+
+_SHOWN = 30
+
+
+def show_history(
+    site: str, *, as_csv: bool, verify: bool, clock: Callable[[], datetime]
+) -> CommandReport:
+    """Make the report of ``history``.
+
+    Args:
+        site: Name of the site.
+        as_csv: Print the runs as CSV instead of lines for people.
+        verify: Prove the custody log.
+        clock: Gives the time.
+
+    Raises:
+        CustodyError: The log was changed (with ``verify``).
+        HostFileError: Ledger or log cannot be read.
+    """
+    with open_run_context(site, command="history", side=None, clock=clock) as run:
+        proof = prove_log(run) if verify else []
+        runs, chain = read_runs(run.ledger), read_chain(run.ledger, run.site)
+        index = write_index(run.ledger, run.site, now=run.clock())
+        lines = (
+            tuple(runs_csv(runs).splitlines()) if as_csv else history_lines(runs[:_SHOWN], chain)
+        )
+        if not as_csv and len(runs) > _SHOWN:
+            lines = (*lines, f"  and {count(len(runs) - _SHOWN)} more, in `--json` and {index}")
+        return CommandReport(
+            command="history",
+            site=run.site.name,
+            runs=runs,
+            chain=chain,
+            lines=lines if as_csv else (*lines, *proof),
+            details={"index": str(index), "custody": proof},
+            next_step=f"Open {index} in a browser.",
+        )
+
+
+def prove_log(run: RunContext) -> list[str]:
+    """Prove the custody log, with the mark on the server if that can be read; say what was proved.
+
+    Raises:
+        CustodyError: The log was changed.
+        HostFileError: Ledger or log cannot be read.
+    """
+    mark, unread = None, ""
+    try:
+        mark = marked_head(run)
+    except AirGapError as error:
+        unread = f"; the mark on the server could not be read ({error.message})"
+    check = check_log(run.ledger, run.site.state_dir, mark=mark)
+    if check.problems:
+        raise CustodyError(path=run.site.state_dir / LOG, reason="; ".join(check.problems))
+    torn = "; a kill tore the last one, and the next run completes it" if check.torn else ""
+    compared = "" if mark is None else ", and the mark on the server agrees"
+    sentence = (
+        f"custody log: {count(check.lines, 'line')}, each signed and bound to the one before"
+        f"{compared}{torn}{unread}"
+    )
+    return [sentence]
