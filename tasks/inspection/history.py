@@ -49,7 +49,7 @@ def show_history(
             runs=runs,
             chain=chain,
             lines=lines if as_csv else (*lines, *proof),
-            details={"index": str(index), "custody": proof},
+            details={"index": str(index), "custody": "; ".join(proof)},
             next_step=f"Open {index} in a browser.",
         )
 
