@@ -128,7 +128,7 @@ def unpack_bundle(
     """
     run = current_run()
     trusted, counts = trusted_bundle.unpack(run, incoming, content, volume=server.content_volume)
-    brings_in.compare_brings(run, trusted)
+    brings_in.compare_brings(run.imports, run.report, trusted)
     log.info(
         "%s files proved: %s written to the intake, %s in place already",
         counts.carried,

@@ -91,13 +91,15 @@ def custody_head(ledger: Ledger) -> CustodyHead:
         return CustodyHead(0, "") if row is None else CustodyHead(row[0], _digest(row[1].encode()))
 
 
-def check_log(ledger: Ledger, state_dir: Path, *, mark: CustodyHead | None = None) -> CustodyCheck:
+def check_log(
+    ledger: Ledger, state_dir: Path, *, marked: CustodyHead | None = None
+) -> CustodyCheck:
     """Prove the log: file, ledger, numbers, digests and signatures agree.
 
     Args:
         ledger: This side's ledger.
         state_dir: Folder of the log.
-        mark: The head that the mark on the server names; None if it names none.
+        marked: The head that the mark on the server names; None if it names none.
 
     Raises:
         HostFileError: The log or the ledger cannot be read.
@@ -111,15 +113,15 @@ def check_log(ledger: Ledger, state_dir: Path, *, mark: CustodyHead | None = Non
     with _Lines(state_dir / LOG) as file:
         for number, line, is_written in rows:
             expected = line.encode() + b"\n"
-            found = file.next()
-            if found != expected:
-                is_left = not is_written and file.is_at_end() and expected.startswith(found)
+            line_there = file.next()
+            if line_there != expected:
+                is_left = not is_written and file.is_at_end() and expected.startswith(line_there)
                 is_torn |= is_left
                 if not is_left:
-                    problems.append(_difference(number, found))
+                    problems.append(_difference(number, line_there))
             problems += _faults(line, head, keys)
             head = CustodyHead(number, _digest(line.encode()))
-            if mark is not None and mark.count == number and mark.digest != head.digest:
+            if marked is not None and marked.count == number and marked.digest != head.digest:
                 problems.append(f"the mark on the server names another line {number}")
             if len(problems) > _MOST_PROBLEMS:
                 break
@@ -129,9 +131,9 @@ def check_log(ledger: Ledger, state_dir: Path, *, mark: CustodyHead | None = Non
                     f"the file has more than the {head.count} lines that the ledger knows: the "
                     "ledger was set back, or lines were added"
                 )
-    if mark is not None and mark.count > head.count and len(problems) <= _MOST_PROBLEMS:
+    if marked is not None and marked.count > head.count and len(problems) <= _MOST_PROBLEMS:
         problems.append(
-            f"the mark on the server names line {mark.count}, and the ledger has {head.count}: "
+            f"the mark on the server names line {marked.count}, and the ledger has {head.count}: "
             "both log and ledger were replaced by older copies"
         )
     return CustodyCheck(head.count, tuple(problems), is_torn)
@@ -177,8 +179,8 @@ def _append(path: Path, lines: list[bytes]) -> None:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, 0o600), "r+b") as stream:
         size = stream.seek(0, os.SEEK_END)
-        left = _left_over(stream.fileno(), size, content)
-        stream.seek(size - left)
+        torn_bytes = _left_over(stream.fileno(), size, content)
+        stream.seek(size - torn_bytes)
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
@@ -229,8 +231,8 @@ def _rows(connection: sqlite3.Connection) -> Iterator[tuple[int, str, bool]]:
         yield int(row[0]), str(row[1]), bool(row[2])
 
 
-def _difference(number: int, found: bytes) -> str:
-    if not found:
+def _difference(number: int, line_there: bytes) -> str:
+    if not line_there:
         return f"line {number} is gone from the file: it was cut off, or the file was replaced"
     return f"line {number} is not the one that was recorded"
 

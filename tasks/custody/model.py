@@ -20,7 +20,7 @@ _PREFIX = b"wsus-airgap custody line 1\n"
 
 
 class CustodyEntry(Sealed):
-    """What happened, before it has a number and a signature.
+    """Event of the log, before it has a number and a signature.
 
     Attributes:
         event: What was done.

@@ -14,11 +14,11 @@ from tasks.ledger.imports import Imports
 from tasks.metadata.catalogue import PackageIndex
 from tasks.refusals import TrustError
 from tasks.revision import RevisionId
-from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import matches_binding, read_decisions_file, read_header_copy
 
 
-def compare_brings(run: RunContext, bundle: TrustedBundle) -> None:
+def compare_brings(imports: Imports, report: ReportDraft, bundle: TrustedBundle) -> None:
     """Compare the list with package, decisions and manifest; name the differences, which flag.
 
     A list that reached its limits is compared as far as it goes. A bundle of format 1 has none.
@@ -27,29 +27,29 @@ def compare_brings(run: RunContext, bundle: TrustedBundle) -> None:
         TrustError: The list breaks the format although it is sealed.
     """
     if bundle.brings is None:
-        run.report.lines.append("what it brings is not recorded in it: it is of format 1")
+        report.lines.append("what it brings is not recorded in it: it is of format 1")
         return
     end = read_brings_end(bundle.brings)
     if end.updates != end.listed:
-        run.report.notice(
+        report.notice(
             f"the list of what {bundle.header.bundle} brings names {end.listed} of {end.updates} "
             "updates; it is not compared"
         )
         return
-    known = _approved_in_base(run.imports, bundle)
-    knows_base = known is not None and end.base == _base_of(bundle)
+    in_base = _approved_in_base(imports, bundle)
+    knows_base = in_base is not None and end.base == _base_of(bundle)
     with PackageIndex(bundle.index) as index:
-        found = describe_brought(
+        brought = describe_brought(
             index,
             approved_revisions(read_decisions_file(bundle.approvals)),
             lambda digest: bundle.manifest_lookup.carried_bytes(digest) is not None,
-            in_base=known if known is not None and end.base is not None else (),
+            in_base=in_base if in_base is not None and end.base is not None else (),
         )
         sentences = first_differences(
-            differences(read_brings(bundle.brings), found, knows_base=knows_base)
+            differences(read_brings(bundle.brings), brought, knows_base=knows_base)
         )
     for sentence in sentences:
-        run.report.notice(f"the list of what {bundle.header.bundle} brings is not true: {sentence}")
+        report.notice(f"the list of what {bundle.header.bundle} brings is not true: {sentence}")
 
 
 def _base_of(bundle: TrustedBundle) -> int | None:

@@ -1,1 +1,1 @@
-"""What people see of a bundle: signers, what it brings, carry card; a second signature."""
+"""A bundle as people see it: signers, what it brings, carry card; a second signature."""

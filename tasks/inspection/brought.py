@@ -77,17 +77,17 @@ def largest_bytes(index: PackageIndex, approved: Iterable[RevisionId]) -> int:
 
 
 def differences(
-    written: Iterable[BroughtUpdate], found: Iterable[BroughtUpdate], *, knows_base: bool
+    written: Iterable[BroughtUpdate], brought: Iterable[BroughtUpdate], *, knows_base: bool
 ) -> Iterator[str]:
     """Compare the list of a bundle with what it holds; yield a sentence for each difference.
 
     Args:
         written: The list that came with the bundle.
-        found: The list made here, from package, decisions and manifest.
-        knows_base: True if ``found`` was made with the decisions of the same base; without them it
-            is unknown which updates without files are new. Both ascend by update id and revision.
+        brought: The list made here, from package, decisions and manifest.
+        knows_base: True if ``brought`` was made with the decisions of the same base; without
+            them it is unknown which updates without files are new. Both ascend by update id and revision.
     """
-    for pair in compare_sorted(written, found, first_order=_key, second_order=_key):
+    for pair in compare_sorted(written, brought, first_order=_key, second_order=_key):
         line, update = pair.first, pair.second
         if update is None:
             if line is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tasks.errors import AirGapError
+from tasks.hosts.host import Host
 from tasks.hosts.small_files import write_atomic
 from tasks.inspection.shown import ShownBundle, below_threshold, by_weight, open_shown
 from tasks.reports.carry_card import card_paths, make_card, render_card, render_card_text
 from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 
 
 def describe_for_carrying(run: RunContext, bundle: Path) -> None:
@@ -21,10 +23,10 @@ def describe_for_carrying(run: RunContext, bundle: Path) -> None:
     run.report.note(signers=shown.signers, created=shown.header.created)
     for sentence in below_threshold(shown):
         run.report.notice(sentence)
-    write_card(run, shown)
+    write_card(run.media, run.report, shown)
 
 
-def write_card(run: RunContext, shown: ShownBundle) -> None:
+def write_card(media: Host, report: ReportDraft, shown: ShownBundle) -> None:
     """Write the carry card of a bundle, as a page and as text, replacing older ones."""
     card = make_card(
         shown.header,
@@ -36,8 +38,8 @@ def write_card(run: RunContext, shown: ShownBundle) -> None:
     texts = (render_card(card), render_card_text(card))
     try:
         for path, text in zip(card_paths(shown.folder), texts, strict=True):
-            write_atomic(run.media, run.media.path(str(path)), [text.encode()])
+            write_atomic(media, media.path(str(path)), [text.encode()])
     except AirGapError as error:
-        run.report.lines.append(f"the carry card could not be written: {error.message}")
+        report.lines.append(f"the carry card could not be written: {error.message}")
         return
-    run.report.lines.append(f"carry card: {card_paths(shown.folder)[0]}")
+    report.lines.append(f"carry card: {card_paths(shown.folder)[0]}")

@@ -61,16 +61,16 @@ def prove_log(run: RunContext) -> list[str]:
         CustodyError: The log was changed.
         HostFileError: Ledger or log cannot be read.
     """
-    mark, unread = None, ""
+    marked, unread = None, ""
     try:
-        mark = marked_head(run)
+        marked = marked_head(run)
     except AirGapError as error:
         unread = f"; the mark on the server could not be read ({error.message})"
-    check = check_log(run.ledger, run.site.state_dir, mark=mark)
+    check = check_log(run.ledger, run.site.state_dir, marked=marked)
     if check.problems:
         raise CustodyError(path=run.site.state_dir / LOG, reason="; ".join(check.problems))
     torn = "; a kill tore the last one, and the next run completes it" if check.torn else ""
-    compared = "" if mark is None else ", and the mark on the server agrees"
+    compared = "" if marked is None else ", and the mark on the server agrees"
     sentence = (
         f"custody log: {count(check.lines, 'line')}, each signed and bound to the one before"
         f"{compared}{torn}{unread}"

@@ -24,7 +24,7 @@ from tasks.inspection.shown import ShownBundle, open_shown, report_shown
 from tasks.quantities import count
 from tasks.refusals import SealError
 from tasks.reports.model import CommandReport
-from tasks.run.context import RunContext, open_run_context
+from tasks.run.context import open_run_context
 from tasks.run.custody import record_event
 
 _CARRY = "Carry the bundle on. `wsus-airgap show BUNDLE` shows all signatures."
@@ -50,7 +50,7 @@ def sign_bundle(
         shown = open_shown(run, folders)
         signing = open_signing_key(key, passphrase_file=passphrase_file)
         run.lock_bundle(shown.folder)
-        _sign_volumes(run, shown, signing)
+        _sign_volumes(run.media, shown, signing)
         record_event(
             run,
             "signed",
@@ -59,7 +59,7 @@ def sign_bundle(
             digest=shown.digest,
         )
         after = open_shown(run, folders)
-        write_card(run, after)
+        write_card(run.media, run.report, after)
         volumes, present = len(shown.header.volumes), len(shown.opened.volume_folders)
         lines = [
             *run.report.lines,
@@ -78,11 +78,11 @@ def sign_bundle(
         )
 
 
-def _sign_volumes(run: RunContext, shown: ShownBundle, key: SigningKey) -> None:
+def _sign_volumes(media: Host, shown: ShownBundle, key: SigningKey) -> None:
     """Sign the volumes, the first one last, as the export writes them."""
     for number in sorted(shown.opened.volume_folders, reverse=True):
         for folder in shown.opened.volume_folders[number]:
-            _sign_volume(run.media, folder, key, digest=shown.digest)
+            _sign_volume(media, folder, key, digest=shown.digest)
 
 
 def _sign_volume(media: Host, folder: HostPath, key: SigningKey, *, digest: str) -> None:

@@ -18,7 +18,7 @@ _HANDS = ("Packed by", "Signed by a second person", "Carried by", "Received by")
 
 
 class CarryCard(Reported):
-    """What stands on the card. Texts are foreign.
+    """Content of the card. Texts are foreign.
 
     Attributes:
         facts: Labels and values, in the order of the page.

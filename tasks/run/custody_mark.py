@@ -31,7 +31,7 @@ def marked_head(run: RunContext) -> CustodyHead | None:
         return None
     content = read_limited(run.server, run.folders.mark, limit_bytes=_LIMIT_BYTES)
     with suppress(ValidationError):
-        mark = _MarkedHead.model_validate_json(content)
-        if mark.custody_count:
-            return CustodyHead(mark.custody_count, mark.custody_digest)
+        marked = _MarkedHead.model_validate_json(content)
+        if marked.custody_count:
+            return CustodyHead(marked.custody_count, marked.custody_digest)
     return None

@@ -60,9 +60,10 @@ def _run_line(record: RunRecord) -> RunLine:
 
 def _export_line(record: ExportRecord) -> ChainLine:
     header = read_header_copy(record.folder)
-    is_sealed = record.status == "sealed"
-    state: str = record.status if record.accepted is None else "sealed, carried, imported, receipted"
-    if is_sealed and record.accepted is None:
+    state: str = record.status
+    if record.accepted is not None:
+        state = "sealed, carried, imported, receipted"
+    elif record.status == "sealed":
         state = "sealed, no receipt yet"
     return ChainLine(
         sequence=record.sequence,

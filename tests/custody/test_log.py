@@ -44,11 +44,11 @@ def lines(state: Path) -> list[bytes]:
 
 
 def problems(ledger: Ledger, state: Path, mark: CustodyHead | None = None) -> tuple[str, ...]:
-    return check_log(ledger, state, mark=mark).problems
+    return check_log(ledger, state, marked=mark).problems
 
 
 def test_a_log_that_nobody_touched_is_whole(ledger: Ledger, state: Path) -> None:
-    check = check_log(ledger, state, mark=custody_head(ledger))
+    check = check_log(ledger, state, marked=custody_head(ledger))
 
     assert (check.lines, check.problems, check.torn) == (3, (), False)
 
