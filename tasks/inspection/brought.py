@@ -85,7 +85,9 @@ def differences(
         written: The list that came with the bundle.
         brought: The list made here, from package, decisions and manifest.
         knows_base: True if ``brought`` was made with the decisions of the same base; without
-            them it is unknown which updates without files are new. Both ascend by update id and revision.
+            them it is unknown which updates without files are new.
+
+    Both lists ascend by update id and revision.
     """
     for pair in compare_sorted(written, brought, first_order=_key, second_order=_key):
         line, update = pair.first, pair.second
