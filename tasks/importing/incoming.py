@@ -5,7 +5,8 @@ Opening checks one thing after the other, each before anything that it protects 
 ====  =========================================  ===========================================
 step  check                                      refusal
 ====  =========================================  ===========================================
-1     the folders are there and hold a bundle    ``path-missing``, ``usage``, ``host-file``
+1     the site's scanner finds it clean          ``malware``
+      the folders are there and hold a bundle    ``path-missing``, ``usage``, ``host-file``
 2     the seal is valid, by trusted keys         ``seal``, ``safety`` (a later format)
 3     the volumes belong together, to this site  ``wrong-site``
 4     the counts are within the format's limits  ``trust``
@@ -48,6 +49,7 @@ from tasks.content.names import Blake3
 from tasks.errors import FailedError, HostFileError, PathMissingError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
+from tasks.importing.media_scan import scan_media
 from tasks.inspection.shown import report_opened, signer_lines
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
@@ -134,6 +136,7 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
 
     Raises:
         PathMissingError: A folder is not there.
+        MalwareError: The site's scanner did not find it clean.
         UsageError: A folder is above or below a bundle's folder.
         HostFileError: A folder or the seal cannot be read.
         SealError: There is no valid seal by trusted keys.
@@ -149,6 +152,7 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
     # Path.resolve raises an OSError of its own on a broken disk; realpath resolves what it can.
     paths = [run.media.path(os.path.realpath(folder)) for folder in folders]
     _list_neighbours(run.media, run.report, paths)
+    verdict_of_scan = scan_media(run, [path.text for path in paths])
     opened = open_bundle(run.media, paths, bundle_trust(run.site))
     header = opened.header
     run.report.note(
@@ -160,6 +164,14 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
         signers=signer_lines(run.site, opened.trusted),
         created=header.created,
     )
+    if verdict_of_scan is not None:
+        record_event(
+            run,
+            "verified",
+            verdict_of_scan,
+            bundle=header.bundle,
+            digest=opened.trusted.digest.hex,
+        )
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
     require_countable(header)

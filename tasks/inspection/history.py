@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from tasks.custody import check_log
-from tasks.custody.log import LOG
-from tasks.errors import AirGapError
 from tasks.quantities import count
-from tasks.refusals import CustodyError
 from tasks.reports.history import history_lines, runs_csv
 from tasks.reports.model import CommandReport
-from tasks.run.context import RunContext, open_run_context
-from tasks.run.custody_mark import marked_head
+from tasks.run.context import open_run_context
+from tasks.run.custody_proof import prove_log
 from tasks.run.history import read_chain, read_runs, write_index
 
 _SHOWN = 30
@@ -52,27 +48,3 @@ def show_history(
             details={"index": str(index), "custody": "; ".join(proof)},
             next_step=f"Open {index} in a browser.",
         )
-
-
-def prove_log(run: RunContext) -> list[str]:
-    """Prove the custody log, with the mark on the server if that can be read; say what was proved.
-
-    Raises:
-        CustodyError: The log was changed.
-        HostFileError: Ledger or log cannot be read.
-    """
-    marked, unread = None, ""
-    try:
-        marked = marked_head(run)
-    except AirGapError as error:
-        unread = f"; the mark on the server could not be read ({error.message})"
-    check = check_log(run.ledger, run.site.state_dir, marked=marked)
-    if check.problems:
-        raise CustodyError(path=run.site.state_dir / LOG, reason="; ".join(check.problems))
-    torn = "; a kill tore the last one, and the next run completes it" if check.torn else ""
-    compared = "" if marked is None else ", and the mark on the server agrees"
-    sentence = (
-        f"custody log: {count(check.lines, 'line')}, each signed and bound to the one before"
-        f"{compared}{torn}{unread}"
-    )
-    return [sentence]

@@ -14,6 +14,7 @@ from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tasks.metadata.wsusutil_process import REMEDY, Running
 from tasks.names import Side
+from tasks.refusals import CustodyError
 from tasks.reports.model import (
     ApprovalOutcome,
     Column,
@@ -22,6 +23,7 @@ from tasks.reports.model import (
     Section,
 )
 from tasks.run.context import RunContext, open_run_context
+from tasks.run.custody_proof import prove_log
 from tasks.run.waiting_decisions import waiting_decisions
 from tasks.server.running_wsusutil import find_running
 
@@ -33,12 +35,12 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
     with open_run_context(site, command="status", side=None, clock=clock) as run:
         running, at_work = _at_work(run)
         chain = Fact(label="Chain", value=run.ledger.chain or "not begun")
-        is_staging = run.site.side is Side.STAGING
-        facts = _staging(run.exports) if is_staging else [_newest_import(run.imports)]
+        custody, notices = _custody(run)
+        facts = _place_in_chain(run)
+        where = (at_work, chain, *facts, *_locks(run), custody)
         sections = (
-            Section(key="standing", title="Standing", facts=(at_work, chain, *facts, *_locks(run))),
-            _last_runs(run.ledger),
-        )
+            Section(key="standing", title="Standing", facts=where), _last_runs(run.ledger)
+        )  # fmt: skip
         approvals = ApprovalOutcome(
             parked=waiting_decisions(run.imports, "parked"),
             held=waiting_decisions(run.imports, "held"),
@@ -56,12 +58,15 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             base=baseline.sequence if baseline else None,
             **bundle,
             approvals=approvals,
+            exit_code=2 if notices else 0,
+            notices=notices,
             sections=sections,
             details={fact.label: fact.value for section in sections for fact in section.facts},
             lines=(
                 *(f"{fact.label}: {fact.value}" for fact in sections[0].facts),
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
+                *notices,
             ),
             next_step=REMEDY if running else None,
         )
@@ -80,6 +85,19 @@ def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
         value = "; ".join(process.sentence for process in running)
         value += ". WSUS is not queried beside it; what waits is listed as the last run left it"
     return running, Fact(label="At work on the server", value=value)
+
+
+def _custody(run: RunContext) -> tuple[Fact, tuple[str, ...]]:
+    """Prove the custody log; a log that was changed flags the status."""
+    try:
+        return Fact(label="Custody", value=prove_log(run)[0]), ()
+    except CustodyError as error:
+        return Fact(label="Custody", value="changed, see below"), (error.message,)
+
+
+def _place_in_chain(run: RunContext) -> list[Fact]:
+    is_staging = run.site.side is Side.STAGING
+    return _staging(run.exports) if is_staging else [_newest_import(run.imports)]
 
 
 def _last_runs(ledger: Ledger) -> Section:

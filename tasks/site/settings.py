@@ -108,13 +108,18 @@ class ServerSection(Section):
 
 
 class MediaSection(Section):
-    """``[media]``: the mount point of the media on the orchestrator, and limits for them."""
+    """``[media]``: the mount point of the media on the orchestrator, and limits for them.
+
+    Attributes:
+        scan_command: Program and arguments of a malware scanner; ``{path}`` stands for the folder.
+    """
 
     path: MountPath
     return_path: LocalPath | None = None
     volume_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
     read_back: bool = True
     max_file_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_295
+    scan_command: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class TrustSection(Section):
