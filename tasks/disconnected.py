@@ -169,7 +169,9 @@ def apply_approvals(
     """
     run = current_run()
     approvals = import_plan.plan_approvals(run, bundle, plan, content)
-    outcome = approval_choice.apply_choice(run, approvals, work=bundle.work, inputs=plan.inputs)
+    outcome = approval_choice.apply_choice(
+        run, approvals, work=bundle.work, inputs=plan.inputs, first=plan.approvals
+    )
     run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
     return outcome

@@ -11,19 +11,21 @@ from pathlib import Path
 from tasks.hosts.os_errors import file_fault, retry_sharing
 from tasks.reports.html import render_html
 from tasks.reports.model import CommandReport
-from tasks.reports.tables import missing_csv, shopping_list
+from tasks.reports.tables import decisions_csv, missing_csv, shopping_list
 
 PAGE = "report.html"
 DOCUMENT = "report.json"
 MISSING = "missing.csv"
 SHOPPING = "shopping-list.json"
+DECISIONS = "decisions.csv"
 
 
 def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> CommandReport:
     """Write a run's report into its folder and return it with its path filled in.
 
-    The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, and
-    if content is missing ``missing.csv`` and ``shopping-list.json``. Each file appears whole or not
+    The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, if
+    decisions were applied or wait ``decisions.csv``, and if content is missing ``missing.csv`` and
+    ``shopping-list.json``. Each file appears whole or not
     at all, and replaces a file of its name.
 
     Raises:
@@ -40,6 +42,9 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
             _write(folder / MISSING, [missing_csv(filled.missing)])
             _write(folder / SHOPPING, _pretty(needs.model_dump(mode="json")))
             names += [MISSING, SHOPPING]
+        if filled.approvals is not None:
+            _write(folder / DECISIONS, [decisions_csv(filled.approvals)])
+            names.append(DECISIONS)
         _write(folder / PAGE, [render_html(filled, files=tuple(names)).encode()])
     except OSError as error:
         raise file_fault("write", folder, error) from error
