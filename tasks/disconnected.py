@@ -35,6 +35,7 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
 from tasks.run.account import BY_API
+from tasks.run.custody import record_event
 from tasks.server import check, content_scan
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
@@ -183,7 +184,9 @@ def apply_approvals(
     """
     run = current_run()
     approvals = import_plan.plan_approvals(run, bundle, plan, content)
-    outcome = approval_choice.apply_choice(run, approvals, work=bundle.work, inputs=plan.inputs)
+    outcome = approval_choice.apply_choice(
+        run, approvals, work=bundle.work, inputs=plan.inputs, first=plan.approvals
+    )
     run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
     return outcome
@@ -205,6 +208,13 @@ def delete_content(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
     )
     run.report.changes["files deleted"] += moved
+    record_event(
+        run,
+        "deleted",
+        f"{moved} files moved to {disk.trash}",
+        bundle=bundle.header.bundle,
+        digest=bundle.digest.hex,
+    )
     log.info("moved %s files to the trash", moved)
     return import_apply.list_placed(run, bundle, content)
 

@@ -26,9 +26,10 @@ LAYERS = [
     {"checks"},
     {"site"},
     {"ledger"},
+    {"custody"},
     {"reports"},
     {"run"},
-    {"server"},
+    {"server", "inspection"},
     {"exporting", "importing"},
 ]
 # The only modules of tasks that every layer may import.

@@ -66,11 +66,12 @@ class GeneratedKeys:
     fingerprint: str
 
 
-def generate_keys(folder: Path) -> GeneratedKeys:
+def generate_keys(folder: Path, *, passphrase: bytes | None = None) -> GeneratedKeys:
     """Make files with a key pair and a receipt secret; never overwrite a file.
 
     Writes ``signing.key`` (PKCS#8 PEM, mode 0600), ``signing.pub`` (SubjectPublicKeyInfo PEM) and
     ``receipt.secret`` (64 hexadecimal digits, mode 0600; both sides of a site need the same).
+    With a passphrase the private key is encrypted (PKCS#8, PBES2).
 
     Raises:
         UsageError: One of the files exists, or ``folder`` is a file. Nothing was written.
@@ -88,7 +89,9 @@ def generate_keys(folder: Path) -> GeneratedKeys:
     private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.NoEncryption()
+        if passphrase is None
+        else serialization.BestAvailableEncryption(passphrase),
     )
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -98,6 +101,16 @@ def generate_keys(folder: Path) -> GeneratedKeys:
     _write_new(paths[1], public, mode=0o644)
     _write_new(paths[2], secrets.token_hex(SECRET_BYTES).encode() + b"\n", mode=0o600)
     return GeneratedKeys(paths[0], paths[1], paths[2], PublicKey.of(key.public_key()).fingerprint)
+
+
+def is_encrypted(path: Path) -> bool:
+    """Return True if a private key needs a passphrase.
+
+    Raises:
+        PathMissingError: The file does not exist.
+        UsageError: It cannot be read.
+    """
+    return b"BEGIN ENCRYPTED PRIVATE KEY" in _read_small(path, "signing key")
 
 
 def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:

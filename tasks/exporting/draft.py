@@ -42,6 +42,7 @@ from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.work_id import WorkId
 from tasks.names import Mode
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.keys import own_trust
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import matches_binding, read_header_copy
@@ -154,6 +155,15 @@ def record_seal(run: RunContext, header: Header) -> None:
         return
     if record.status != "sealed":
         run.exports.mark_sealed(sequence, now=run.clock())
+        counts = header.counts
+        record_event(
+            run,
+            "sealed",
+            f"{counts.carried_files} files, {counts.carried_bytes} bytes, {counts.approvals} "
+            f"approvals, {len(header.volumes)} volumes, on {record.bundle}",
+            bundle=header.bundle,
+            digest=header.digest.hex,
+        )
     run.ledger.note_time(header.created)
     if run.site.policy.baseline == "sent" and record.accepted is None:
         run.exports.accept(sequence, receipt=None, now=run.clock())

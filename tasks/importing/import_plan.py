@@ -33,6 +33,7 @@ from tasks.reports.sections import (
     deletes_section,
 )
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import require_documents
 from tasks.server import queries
@@ -143,6 +144,13 @@ def require_confirmed(
     approvals, deletes = plan.approvals, plan.deletes
     if given == plan.digest:
         remember_confirmation(steps, given, approvals=approvals, deletes=deletes, now=run.clock())
+        record_event(
+            run,
+            "confirmed",
+            f"plan {given}: {'; '.join(plan.reasons)}",
+            bundle=bundle.header.bundle,
+            digest=bundle.digest.hex,
+        )
     elif not (plan.inputs.begun and covers(steps, given, approvals=approvals, deletes=deletes)):
         other = ["the digest that was given is another plan's"] if given else []
         summary = "; ".join([*plan.reasons, *other])

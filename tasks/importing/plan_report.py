@@ -5,9 +5,13 @@ from __future__ import annotations
 from itertools import chain, islice
 from pathlib import Path
 
+from pydantic import JsonValue
+
+from tasks.approvals.numbers import PlanNumbers
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.metadata.catalogue import read_titles
 from tasks.reports.conflicts import conflict_lines
+from tasks.reports.model import Fact, Section
 from tasks.reports.sections import (
     MOST_ROWS,
     plan_section,
@@ -51,3 +55,25 @@ def report_conflicts(report: ReportDraft, plan: ApprovalPlan, index_path: Path) 
         update_ids = {conflict.overruled.update_id for conflict in plan.conflicts}
         titles = read_titles(index_path, update_ids)
         report.note(conflicts=conflict_lines(plan.conflicts, titles))
+
+
+def report_numbers(report: ReportDraft, numbers: PlanNumbers) -> None:
+    """Report what became of a plan: each number under one name, in tables and for programs."""
+    report.details["numbers"] = dict[str, JsonValue](numbers.as_json())
+    report.sections.append(
+        Section(
+            key="numbers",
+            title="What became of the plan",
+            note="Planned = applied + already so + void + failed. A step is one change of a "
+            "decision or one target group to make. Void: not needed any more once the metadata "
+            "were loaded, waiting now, or left to a later import because it is beyond the site's "
+            "limits.",
+            facts=(
+                Fact(label="Planned", value=numbers.planned, kind="count"),
+                Fact(label="Applied", value=numbers.applied, kind="count"),
+                Fact(label="Already so", value=numbers.already, kind="count"),
+                Fact(label="Void", value=numbers.void, kind="count"),
+                Fact(label="Failed", value=numbers.failed, kind="count"),
+            ),
+        )
+    )

@@ -72,6 +72,12 @@ _ACCEPTED_LOSSES: Migration = (
     subject TEXT NOT NULL, update_id TEXT NOT NULL, group_path TEXT NOT NULL,
     PRIMARY KEY (subject, update_id, group_path)) WITHOUT ROWID""",
 )
+_CUSTODY: Migration = (
+    """CREATE TABLE custody (
+    number INTEGER PRIMARY KEY, line TEXT NOT NULL, written INTEGER NOT NULL)""",
+    """CREATE TABLE custody_key (
+    fingerprint TEXT PRIMARY KEY, public TEXT NOT NULL) WITHOUT ROWID""",
+)
 MIGRATIONS: tuple[Migration, ...] = (
     _TABLES,
     _ACCEPTED_FINDINGS,
@@ -79,6 +85,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _WAITING_SINCE,
     _RULINGS,
     _ACCEPTED_LOSSES,
+    _CUSTODY,
 )
 
 

@@ -29,6 +29,7 @@ from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.decision_lines import ConflictLine, Reported, RulingLine, WaitedFile
+from tasks.reports.inspection_lines import BroughtLine, ChainLine, RunLine, SignerLine
 from tasks.reports.known_errors import foreseen
 from tasks.visible import visible
 
@@ -204,6 +205,8 @@ class CommandReport(Reported):
         files, bytes: Content files that the bundle carries, or that were verified.
         placed: Content files that were put into WsusContent.
         conflicts: Decisions of the staging side that were overruled on this side.
+        signers, created: The signatures on the bundle, and the time when it was packed.
+        brings: The updates that it brings; None if it is of a format that does not record them.
         missing: Files that approved and parked updates (with ``--all`` all updates) lack.
         unapproved_incomplete: Number of other updates without all files; normal with deferred
             download.
@@ -235,6 +238,12 @@ class CommandReport(Reported):
     receipt: AbsolutePath | None = None
     receipt_code: str | None = None
     findings: tuple[Finding, ...] | None = None
+
+    signers: tuple[SignerLine, ...] | None = None
+    created: AwareDatetime | None = None
+    brings: tuple[BroughtLine, ...] | None = None
+    runs: tuple[RunLine, ...] | None = None
+    chain: tuple[ChainLine, ...] | None = None
 
     run: str | None = None
     started: AwareDatetime | None = None

@@ -76,10 +76,10 @@ def approval_sections(report: CommandReport) -> tuple[Section, ...]:
     """Make a table for each outcome of approvals that occurred, failures first."""
     outcome = report.approvals or ApprovalOutcome()
     kinds = (
-        ("failed", "Approvals that failed", outcome.failed),
-        ("held", "Held decisions", outcome.held),
-        ("parked", "Parked approvals", outcome.parked),
-        ("applied", "Applied approvals and declines", outcome.applied),
+        ("failed", "Decisions failed", outcome.failed),
+        ("held", "Decisions held", outcome.held),
+        ("parked", "Approvals parked", outcome.parked),
+        ("applied", "Decisions applied", outcome.applied),
     )
     return tuple(
         _approval_section(report, key, title, lines) for key, title, lines in kinds if lines
@@ -134,11 +134,11 @@ def summary_facts(report: CommandReport) -> tuple[Fact, ...]:
     ]
     if approvals is not None:
         facts += [
-            _fact("Approvals applied", len(approvals.applied), "count"),
+            _fact("Decisions applied", len(approvals.applied), "count"),
             _fact("Approvals parked", len(approvals.parked), "count"),
             _fact("Decisions held", len(approvals.held), "count"),
             _fact("Of these acknowledged", len(approvals.acknowledged) or None, "count"),
-            _fact("Approvals failed", len(approvals.failed), "count"),
+            _fact("Decisions failed", len(approvals.failed), "count"),
             _fact("Decided otherwise here", len(report.conflicts or ()) or None, "count"),
         ]
     if report.missing is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -15,6 +16,7 @@ from tasks.checks.finding import Finding
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
 from tasks.reports.decision_lines import ConflictLine
+from tasks.reports.inspection_lines import BroughtLine, SignerLine
 from tasks.reports.model import ApprovalOutcome, Section
 
 # Of all pairs of an update and a file that it lacks: a package may have billions of them.
@@ -39,6 +41,9 @@ class Notes(TypedDict, total=False):
     receipt: Path
     receipt_code: str | None
     findings: tuple[Finding, ...]
+    signers: tuple[SignerLine, ...]
+    created: datetime
+    brings: tuple[BroughtLine, ...] | None
 
 
 @dataclass

@@ -17,6 +17,7 @@ from tasks.ledger.store import Ledger
 from tasks.metadata.wsusutil_process import REMEDY, Running
 from tasks.names import Side
 from tasks.quantities import count, moment
+from tasks.refusals import CustodyError
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -26,6 +27,7 @@ from tasks.reports.model import (
     Section,
 )
 from tasks.run.context import RunContext, open_run_context
+from tasks.run.custody_proof import prove_log
 from tasks.run.waiting_decisions import WaitingState, waiting_decisions
 from tasks.run.waiting_report import rulings_json
 from tasks.server.running_wsusutil import find_running
@@ -39,14 +41,14 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         running, at_work = _at_work(run)
         chain = Fact(label="Chain", value=run.ledger.chain or "not begun")
         is_staging = run.site.side is Side.STAGING
-        facts = _staging(run.exports) if is_staging else [_newest_import(run.imports)]
+        custody, notices = _custody(run)
         rulings = StoredRulings(run.ledger).in_force(clock())
         approvals = ApprovalOutcome(
             parked=waiting_decisions(run.imports, "parked", Rulings(rulings)),
             held=waiting_decisions(run.imports, "held", Rulings(rulings)),
         )
         waits = [] if is_staging else _waits(run.imports, approvals, rulings)
-        all_facts = (at_work, chain, *facts, *waits, *_locks(run))
+        all_facts = (at_work, chain, *_place_in_chain(run), *waits, *_locks(run), custody)
         sections = (
             Section(key="standing", title="Standing", facts=all_facts),
             _last_runs(run.ledger),
@@ -64,6 +66,8 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             base=baseline.sequence if baseline else None,
             **bundle,
             approvals=approvals,
+            exit_code=2 if notices else 0,
+            notices=notices,
             sections=sections,
             details={
                 **{fact.label: fact.value for section in sections for fact in section.facts},
@@ -74,6 +78,7 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
                 *map(_ruling_line, rulings),
+                *notices,
             ),
             next_step=REMEDY if running else None,
         )
@@ -92,6 +97,19 @@ def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
         value = "; ".join(process.sentence for process in running)
         value += ". WSUS is not queried beside it; what waits is listed as the last run left it"
     return running, Fact(label="At work on the server", value=value)
+
+
+def _custody(run: RunContext) -> tuple[Fact, tuple[str, ...]]:
+    """Prove the custody log; a log that was changed flags the status."""
+    try:
+        return Fact(label="Custody", value=prove_log(run)[0]), ()
+    except CustodyError as error:
+        return Fact(label="Custody", value="changed, see below"), (error.message,)
+
+
+def _place_in_chain(run: RunContext) -> list[Fact]:
+    is_staging = run.site.side is Side.STAGING
+    return _staging(run.exports) if is_staging else [_newest_import(run.imports)]
 
 
 def _last_runs(ledger: Ledger) -> Section:

@@ -9,9 +9,9 @@ from tasks.approvals.apply import Failure
 from tasks.approvals.model import Action, Approval, Decline
 from tasks.approvals.plan_model import ApprovalPlan, Conflict, PlanCounts, PlannedAction, Waiting
 from tasks.approvals.reasons import Reason
+from tasks.bundle.brings import BroughtUpdate
 from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
-from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
 from tasks.reports.conflicts import conflict_lines, conflicts_csv, conflicts_section
 from tasks.reports.model import ApprovalLine, ApprovalOutcome, CommandReport, approval_lines
@@ -23,15 +23,16 @@ from tasks.reports.sections import (
     request_cell,
 )
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
-from tasks.revision import RevisionId
 from tests.reports import examples
 from tests.reports.examples import guid, missing_file
 
 
 def brought(number: int, size: int, title: str = "") -> BroughtUpdate:
     return BroughtUpdate(
-        key=RevisionId(guid(number), 5), title=title, kb="KB1", severity="Critical",
-        classification="Security Updates", products="Windows 11", files=2, bytes=size,
+        update_id=guid(number), revision=5, title=title, kb="KB1", severity="Critical",
+        classification="Security Updates", products=("Windows 11",), cves=(), cve_count=0,
+        supersedes=(), supersedes_count=0, files=2, size_bytes=size, is_new=True,
+        origin="microsoft",
     )  # fmt: skip
 
 
