@@ -19,6 +19,7 @@ from flows.commands.explanation import explain
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
 from flows.commands.state import status
+from flows.commands.upkeep import backup, restore, tidy
 from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import discard_output, open_streams, print_lines, print_report
@@ -45,11 +46,14 @@ app.command(verify, group=_MONTHLY)
 app.command(import_, name="import", group=_MONTHLY)
 app.command(accept, group=_MONTHLY)
 app.command(audit, group=_MONTHLY)
+app.command(tidy, group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(status, group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
+app.command(backup, group=_SET_UP)
+app.command(restore, group=_SET_UP)
 app.command(site_app)
 app.command(demo, group=_TRY)
 app.command(lab_app)

@@ -29,7 +29,7 @@ LAYERS = [
     {"reports"},
     {"run"},
     {"server"},
-    {"exporting", "importing"},
+    {"exporting", "importing", "upkeep"},
 ]
 # The only modules of tasks that every layer may import.
 GROUND = {
@@ -53,6 +53,7 @@ PREFECT_MODULES = {
     "tasks.prefect_api",
     "tasks.run_page",
     "tasks.step",
+    "tasks.tidying",
 }
 TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md", "LICENSE"}
 # What grows beyond these is to be split, not argued about.

@@ -154,6 +154,23 @@ class PrefectSection(Section):
     api_url: Annotated[str, AfterValidator(_web_address)] | None = None
 
 
+class RetentionSection(Section):
+    """``[retention]``: ages at which ``tidy`` removes what is ours.
+
+    Attributes:
+        reports_months: Reports of runs, and the large documents of old bundles.
+        trash_days: Content that an import deleted.
+        prefect_days: Runs in Prefect's database.
+        media_days: Bundles on the staging side's medium, counted from their receipt; None: they
+            stay.
+    """
+
+    reports_months: Annotated[int, Field(ge=1)] = 24
+    trash_days: Annotated[int, Field(ge=1)] = 90
+    prefect_days: Annotated[int, Field(ge=1)] = 180
+    media_days: Annotated[int, Field(ge=1)] | None = None
+
+
 class Site(Section):
     """A whole site file, with the path that it was read from."""
 
@@ -167,6 +184,7 @@ class Site(Section):
     check: CheckSection = CheckSection()
     prefect: PrefectSection = PrefectSection()
     schedule: ScheduleSection = ScheduleSection()
+    retention: RetentionSection = RetentionSection()
 
     @property
     def name(self) -> str:
