@@ -32,6 +32,7 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
+from tasks.announcements.notify import announce_crash
 from tasks.errors import AirGapError, PrefectServerError
 from tasks.hosts.locks import current_owner, is_gone
 from tasks.ledger.runs import RunRecord, Runs
@@ -159,7 +160,9 @@ class _Corrections:
             if record.flow_run is not None:
                 _require_artifact(self._client, record.flow_run, report)
             self._show(record.flow_run, correction.page, f"{error.message}. {error.next_step}")
-            close_in_ledger(self._ledger, record, report, correction.ledger)
+            is_closed = close_in_ledger(self._ledger, record, report, correction.ledger)
+            if is_closed and correction.ledger == "crashed":
+                announce_crash(self._site, record)
             log.warning("site %s: %s", self._site.name, error.message)
         elif correction.page is not None and correction.page.type == "RUNNING":
             self._show(record.flow_run, correction.page, _STILL_RUNNING)

@@ -17,6 +17,7 @@ FactName = Literal[
     "content_dir",
     "latest_time",
     "lost_bundle",
+    "missing_files",
 ]
 
 

@@ -48,7 +48,12 @@ _OWNERS_OF_RUNS: Migration = (
     "ALTER TABLE run ADD COLUMN attempt INTEGER",
     "ALTER TABLE run ADD COLUMN owner TEXT",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS)
+_ANNOUNCED: Migration = (
+    """CREATE TABLE announced (
+    topic TEXT NOT NULL, name TEXT NOT NULL, told TEXT NOT NULL,
+    PRIMARY KEY (topic, name)) WITHOUT ROWID""",
+)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS, _ANNOUNCED)
 
 
 def migrate(

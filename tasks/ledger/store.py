@@ -127,6 +127,16 @@ class Ledger:
         text = moment.astimezone(UTC).isoformat()
         write_fact(self.connection, "latest_time", text)
 
+    @property
+    def missing_files(self) -> int | None:
+        """Number of missing files in the last report that counted them; None before the first."""
+        text = read_fact(self.connection, "missing_files")
+        return None if text is None else int(text)
+
+    def remember_missing(self, number: int) -> None:
+        """Record the number of missing files of a report."""
+        write_fact(self.connection, "missing_files", str(number))
+
     def steps(self, work: str) -> Steps:
         """Return the steps of a piece of work, for example ``export-7``."""
         return Steps(self.connection, work)

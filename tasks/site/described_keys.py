@@ -135,6 +135,12 @@ _RETENTION = _table(
     ("prefect_days", "runs in Prefect's database"),
     ("media_days", "bundles on the medium, after their receipt", _STAGING, "60"),
 )
+_NOTIFY = _table(
+    "notify",
+    ("urls", "addresses of Apprise", None, '["mailto://relay.example"]'),
+    ("urls_file", "one address a line, for those with a password", None, '"keys/notify.urls"'),
+    ("on", "occasions on which they are told"),
+)
 DESCRIBED_KEYS: tuple[DescribedKey, ...] = (
     *_SITE,
     *_SERVER,
@@ -146,4 +152,5 @@ DESCRIBED_KEYS: tuple[DescribedKey, ...] = (
     *_PREFECT,
     *_SCHEDULE,
     *_RETENTION,
+    *_NOTIFY,
 )

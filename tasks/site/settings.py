@@ -8,22 +8,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo
 
 from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.policy import ApprovalPolicy, Share
 from tasks.checks.finding import FindingSeverity
-from tasks.errors import UsageError
+from tasks.errors import HostFileError, UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import CIPHERS, parse_ssh_address
-from tasks.names import Count, Mode, Side, SiteName
+from tasks.names import Count, Mode, Occasion, Side, SiteName
 from tasks.site.paths import (
     Ciphers,
     LocalFile,
     LocalFiles,
     LocalPath,
     MountPath,
+    PrivateFile,
     ServerCommand,
     ServerPath,
 )
@@ -171,6 +172,42 @@ class RetentionSection(Section):
     media_days: Annotated[int, Field(ge=1)] | None = None
 
 
+class NotifySection(Section):
+    """``[notify]``: who is told of what, by addresses of Apprise.
+
+    Attributes:
+        urls: Addresses; one may hold a password, so that none is ever shown.
+        urls_file: A file with one address a line, readable by this account only.
+        on: The occasions; an empty list switches all off.
+    """
+
+    urls: Annotated[tuple[SecretStr, ...], Field(strict=False)] = ()
+    urls_file: PrivateFile | None = None
+    on: Annotated[tuple[Occasion, ...], Field(strict=False)] = (
+        "failed",
+        "refused",
+        "crashed",
+        "flagged-new",
+        "late",
+    )
+
+    def addresses(self) -> tuple[str, ...]:
+        """Read all addresses.
+
+        Raises:
+            HostFileError: ``urls_file`` cannot be read.
+        """
+        listed = [url.get_secret_value() for url in self.urls]
+        if self.urls_file is not None:
+            try:
+                lines = self.urls_file.read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise HostFileError(operation="read", path=self.urls_file, reason=reason) from None
+            listed += [line.strip() for line in lines if line.strip() and line[0] != "#"]
+        return tuple(listed)
+
+
 class Site(Section):
     """A whole site file, with the path that it was read from."""
 
@@ -185,6 +222,7 @@ class Site(Section):
     prefect: PrefectSection = PrefectSection()
     schedule: ScheduleSection = ScheduleSection()
     retention: RetentionSection = RetentionSection()
+    notify: NotifySection = NotifySection()
 
     @property
     def name(self) -> str:

@@ -159,7 +159,7 @@ def _documents(site: Site) -> Iterator[tuple[str, Path]]:
 
 def _secret_files(site: Site) -> Iterator[Path]:
     yield site.trust.signing_key
-    for path in (site.trust.receipt_secret, site.server.identity_file):
+    for path in (site.trust.receipt_secret, site.server.identity_file, site.notify.urls_file):
         if path is not None:
             yield path
 
