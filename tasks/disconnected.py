@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from prefect import State
 
+from tasks import plan_gate
 from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run
@@ -104,13 +105,14 @@ def plan_import(
     """Plan all changes, and stop before the first if a person has to confirm the plan.
 
     Refuses: ``plan-unconfirmed``, ``delete-limit``, ``server-changed``, ``server-unfit`` (a newer
-    import is unfinished), ``trust``.
+    import is unfinished), ``trust``, ``safety`` (somebody refused the plan in the page).
     Raises: ``failed`` (stored documents are damaged).
     """
     run = current_run()
     plan = import_plan.plan_import(run, bundle, server, content)
     describe_plan(run.report, plan)
-    return import_plan.require_confirmed(run, bundle, plan, confirm=confirm)
+    given = confirm or plan_gate.confirmed_digest(run)
+    return import_plan.require_confirmed(run, bundle, plan, confirm=given)
 
 
 @step("Place content")

@@ -23,7 +23,9 @@ from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.ledger.store import Ledger
 from tasks.logs import VisibleRecords, log
 from tasks.names import Side
+from tasks.plan_gate import suspend_for_answer, waits_for_answer
 from tasks.prefect_api import server_fault
+from tasks.progress import LoggedProgress
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.summary import count_missing
 from tasks.reports.terminal import TerminalProgress
@@ -111,7 +113,7 @@ class FlowRun:
                 command=self._command,
                 side=self._side,
                 clock=lambda: datetime.now(UTC),
-                progress=ArtifactProgress(TerminalProgress()),
+                progress=LoggedProgress(ArtifactProgress(TerminalProgress())),
                 take_over=self._take_over,
             )
         except (AirGapError, OSError, sqlite3.Error) as refusal:
@@ -166,10 +168,14 @@ class FlowRun:
     def final_state(self) -> State[CommandReport]:
         """Return the state in which the flow ends; it carries the report.
 
+        A run of a deployment whose plan needs a person is suspended here instead.
+
         A flagged run ends COMPLETED under the name ``Flagged``. A failed state carries the error's
         sentence and no traceback.
         """
         report = self.report
+        if self._context is not None and waits_for_answer(report, self._context.site):
+            suspend_for_answer(report, self._context.site, now=datetime.now(UTC))
         if report.outcome == "done":
             name = self._context.report.ended_as if self._context is not None else None
             return Completed(name=name or "Completed", message=name or "done", data=report)
@@ -201,7 +207,8 @@ class FlowRun:
                 if self.report.missing is not None:
                     ledger.remember_missing(count_missing(self.report.missing))
                 write_metrics(site, ledger, now=datetime.now(UTC))
-                announce_end(site, ledger, self.report)
+                waits = waits_for_answer(self.report, site)
+                announce_end(site, ledger, self.report, waits=waits)
         except (AirGapError, OSError, sqlite3.Error) as fault:
             log.warning("%s", fault)
 

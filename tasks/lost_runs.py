@@ -38,6 +38,7 @@ from tasks.hosts.locks import current_owner, is_gone
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
 from tasks.logs import log
+from tasks.plan_gate import close_unanswered
 from tasks.reports.markdown import artifacts_of
 from tasks.reports.model import CommandReport
 from tasks.run.lost import (
@@ -132,7 +133,7 @@ class _Corrections:
             correction = plan_correction(None, shown[flow_run], is_gone=False, now=self._now)
             count += correction != Correction()
             self._show(flow_run, correction.page, _NEVER_BEGAN)
-        return count
+        return count + close_unanswered(self._ledger, self._client)
 
     def _questioned(self) -> list[ShownRun]:
         """List the newest runs of the site that may have another end than Prefect shows."""

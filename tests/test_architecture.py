@@ -50,6 +50,7 @@ PREFECT_MODULES = {
     "tasks.examination",
     "tasks.flow_run",
     "tasks.lost_runs",
+    "tasks.plan_gate",
     "tasks.prefect_api",
     "tasks.run_page",
     "tasks.step",

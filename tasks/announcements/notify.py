@@ -26,10 +26,16 @@ from tasks.reports.model import CommandReport
 from tasks.site.settings import NotifySection, Site
 
 
-def announce_end(site: Site, ledger: Ledger, report: CommandReport) -> None:
+def announce_end(site: Site, ledger: Ledger, report: CommandReport, *, waits: bool = False) -> None:
     """Tell people about the end of a run, if it is an occasion that the site file names.
 
     Never raises for what it could not do: the run has ended, and its outcome stays.
+
+    Args:
+        site: The site.
+        ledger: Its ledger.
+        report: The report of the run.
+        waits: True if the run is suspended for somebody's answer.
     """
     try:
         items = flagged_items(report) if report.outcome in ("done", "flagged") else None
@@ -38,7 +44,7 @@ def announce_end(site: Site, ledger: Ledger, report: CommandReport) -> None:
             is_news = Announced(ledger).replace(f"flagged-{report.command}", items)
         occasion = occasion_of(report, is_news=is_news)
         if occasion is not None:
-            _tell(site.notify, occasion, message_of(report, occasion))
+            _tell(site.notify, occasion, message_of(report, occasion, waits=waits))
     except (AirGapError, OSError, sqlite3.Error) as error:
         log.warning("nobody was notified: %s", error)
 

@@ -59,10 +59,11 @@ def flagged_items(report: CommandReport) -> frozenset[str]:
     return frozenset(_digest(item) for item in items)
 
 
-def message_of(report: CommandReport, occasion: Occasion) -> Message:
-    """Word the notification about the end of a run."""
+def message_of(report: CommandReport, occasion: Occasion, *, waits: bool = False) -> Message:
+    """Word the notification about the end of a run; ``waits``: it is suspended for an answer."""
     words = "flagged something new" if occasion == "flagged-new" else f"was {occasion}"
     words = "failed" if occasion == "failed" else words
+    words = "waits for an answer in Prefect's page" if waits else words
     lines = [f"Run {report.run or report.command}, exit code {report.exit_code}."]
     approvals = report.approvals or ApprovalOutcome()
     counts = (

@@ -53,7 +53,18 @@ _ANNOUNCED: Migration = (
     topic TEXT NOT NULL, name TEXT NOT NULL, told TEXT NOT NULL,
     PRIMARY KEY (topic, name)) WITHOUT ROWID""",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS, _ANNOUNCED)
+_QUESTIONS: Migration = (
+    """CREATE TABLE question (
+    flow_run TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, run TEXT NOT NULL,
+    until TEXT NOT NULL, answer TEXT, PRIMARY KEY (flow_run, key)) WITHOUT ROWID""",
+)
+MIGRATIONS: tuple[Migration, ...] = (
+    _TABLES,
+    _ACCEPTED_FINDINGS,
+    _OWNERS_OF_RUNS,
+    _ANNOUNCED,
+    _QUESTIONS,
+)
 
 
 def migrate(

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -146,6 +146,7 @@ class TerminalProgress:
         self._stream = stream
         self._lock = Lock()
         self._bar: _Bar | None = None
+        self._make_bar: Callable[[], _Bar] | None = None
         self._uncounted = 0
         self._flushed = 0.0
 
@@ -156,17 +157,21 @@ class TerminalProgress:
         if not stream.isatty():
             return
         is_bytes = unit == "bytes"
-        bar = _Bar(
-            desc=visible(step),
-            total=total,
-            unit="B" if is_bytes else f" {unit}",
-            unit_scale=is_bytes,
-            file=stream,
-            mininterval=0,
-            dynamic_ncols=True,
-        )
+
+        def make_bar() -> _Bar:
+            return _Bar(
+                desc=visible(step),
+                total=total,
+                unit="B" if is_bytes else f" {unit}",
+                unit_scale=is_bytes,
+                file=stream,
+                mininterval=0,
+                dynamic_ncols=True,
+            )
+
         with self._lock:
-            self._bar, self._uncounted, self._flushed = bar, 0, time.monotonic()
+            # A step without work leaves no dead bar: the first count draws it.
+            self._make_bar, self._uncounted, self._flushed = make_bar, 0, time.monotonic()
 
     def advance(self, amount: int) -> None:
         """Count; redraw at most five times a second."""
@@ -181,11 +186,13 @@ class TerminalProgress:
         """Draw the rest and end the bar."""
         with self._lock:
             self._flush()
-            bar, self._bar = self._bar, None
+            bar, self._bar, self._make_bar = self._bar, None, None
         if bar is not None:
             bar.close()
 
     def _flush(self) -> None:
         amount, self._uncounted = self._uncounted, 0
+        if amount and self._bar is None and self._make_bar is not None:
+            self._bar = self._make_bar()
         if self._bar is not None and amount:
             self._bar.update(amount)

@@ -96,6 +96,7 @@ _POLICY = _table(
     ("max_deletes", "a mirror never deletes more, confirmed or not", _DISCONNECTED, None),
     ("max_delete_share", "the same as a share of all content", _DISCONNECTED, None),
     ("max_delete_bytes", "the same in bytes", _DISCONNECTED, None),
+    ("answer_hours", "a served run waits for an answer to its plan", _DISCONNECTED, None),
 )
 _GROUPS = _table(
     "groups",

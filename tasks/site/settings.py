@@ -125,6 +125,10 @@ class PolicySection(ApprovalPolicy, Section):
     """``[policy]``: choices and limits, with cautious defaults.
 
     The keys for approvals are those of ``ApprovalPolicy``.
+
+    Attributes:
+        answer_hours: Time for which a served run waits for an answer about its plan; 0: it never
+            waits, and the plan is confirmed on the command line.
     """
 
     mode: Annotated[Mode, Field(strict=False)] = Mode.INCREMENTAL
@@ -133,6 +137,7 @@ class PolicySection(ApprovalPolicy, Section):
     max_deletes: Count = 10_000
     max_delete_share: Share = 0.5
     max_delete_bytes: Count = 500_000_000_000
+    answer_hours: Annotated[float, Field(ge=0, le=8_760)] = 72
 
 
 class GroupsSection(GroupRules, Section):
