@@ -24,6 +24,7 @@ from tasks.importing import (
     import_plan,
     mirror_deletion,
     receipt_out,
+    safety_copy,
 )
 from tasks.importing.content_audit import AuditResult
 from tasks.importing.import_plan import ImportPlan, describe_plan
@@ -33,7 +34,7 @@ from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
-from tasks.server import check, content_scan
+from tasks.server import check, content_scan, downloads
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
@@ -68,9 +69,11 @@ def check_server(incoming: IncomingBundle, *, accepted: Sequence[str]) -> Server
     run = current_run()
     judge_again(run, incoming)
     compare_mark(run)
-    return check.check_for_crossing(
+    facts = check.check_for_crossing(
         run, accepted=read_accepted(accepted), staging=incoming.header.server
     )
+    downloads.resume_downloads(run)  # those that a killed run left paused
+    return facts
 
 
 @step("Check requirements")
@@ -82,7 +85,9 @@ def check_requirements() -> ServerFacts:
     """
     run = current_run()
     compare_mark(run)
-    return check.check_requirements(run)
+    facts = check.check_requirements(run)
+    downloads.resume_downloads(run)  # those that a killed run left paused
+    return facts
 
 
 @step("Scan content")
@@ -141,7 +146,9 @@ def load_metadata(
 
     The import can take hours, in which files of WsusContent come and go.
 
-    Refuses: ``wsusutil-running``.
+    Before it ``server.backup_command`` makes its copy, and running downloads are paused.
+
+    Refuses: ``wsusutil-running``, ``backup-failed``.
     Raises: ``wsusutil``, ``service-down``.
     """
     run = current_run()
@@ -149,7 +156,12 @@ def load_metadata(
         run.report.details["revisions"] = index.summary.revisions
     if import_apply.is_loaded(run, bundle, plan.inputs):
         return already_done(content)
-    import_apply.load_metadata(run, bundle, plan.inputs, server)
+    backup, is_begun = run.site.server.backup_command, bool(run.ledger.attempts("import"))
+    if backup is not None and not is_begun:
+        hours = run.site.server.command_limit_hours
+        safety_copy.make_safety_copy(run.server, backup, limit_hours=hours)
+    with downloads.paused_downloads(run):
+        import_apply.load_metadata(run, bundle, plan.inputs, server)
     run.report.changes["metadata packages loaded"] += 1
     listing = content_scan.scan_content(run, server)
     content_scan.prove_content(run, listing)

@@ -18,6 +18,7 @@ FactName = Literal[
     "latest_time",
     "lost_bundle",
     "missing_files",
+    "paused_downloads",
 ]
 
 

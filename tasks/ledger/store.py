@@ -137,6 +137,15 @@ class Ledger:
         """Record the number of missing files of a report."""
         write_fact(self.connection, "missing_files", str(number))
 
+    @property
+    def paused_downloads(self) -> str | None:
+        """Name of the run that paused the server's downloads; None if they go on."""
+        return read_fact(self.connection, "paused_downloads") or None
+
+    def remember_paused(self, run: str | None) -> None:
+        """Record durably that a run pauses the server's downloads; None: they go on."""
+        write_fact(self.connection, "paused_downloads", run or "")
+
     def steps(self, work: str) -> Steps:
         """Return the steps of a piece of work, for example ``export-7``."""
         return Steps(self.connection, work)

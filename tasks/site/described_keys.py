@@ -55,6 +55,12 @@ _SERVER = _table(
     ("command_limit_hours", "a longer wsusutil raises an alarm; it is never killed"),
     ("script_limit_minutes", "longest time for one script"),
     ("service_wait_seconds", "longest time for a service to start"),
+    (
+        "backup_command",
+        "safety copy of the database before an import's metadata",
+        _DISCONNECTED,
+        r"['powershell.exe', '-File', 'C:\backup.ps1']",
+    ),
 )
 _MEDIA = _table(
     "media",
@@ -96,6 +102,8 @@ _POLICY = _table(
     ("max_deletes", "a mirror never deletes more, confirmed or not", _DISCONNECTED, None),
     ("max_delete_share", "the same as a share of all content", _DISCONNECTED, None),
     ("max_delete_bytes", "the same in bytes", _DISCONNECTED, None),
+    ("on_downloads", 'or "stop": an export ends with 4 while WSUS downloads', _STAGING, None),
+    ("download_wait_hours", "longest wait for them", _STAGING, None),
     ("answer_hours", "a served run waits for an answer to its plan", _DISCONNECTED, None),
 )
 _GROUPS = _table(

@@ -83,6 +83,8 @@ class ServerSection(Section):
             killed.
         script_limit_minutes: Longest time for one script on the server.
         service_wait_seconds: Longest time for a started service to reach its running state.
+        backup_command: Program that makes a safety copy of the database before an import's
+            metadata; None: none is made.
     """
 
     address: Annotated[str, AfterValidator(_server_address)] = LOCAL
@@ -98,6 +100,7 @@ class ServerSection(Section):
     command_limit_hours: float = Field(default=12, gt=0)
     script_limit_minutes: float = Field(default=30, gt=0)
     service_wait_seconds: float = Field(default=60, gt=0)
+    backup_command: ServerCommand | None = None
 
 
 class MediaSection(Section):
@@ -127,6 +130,8 @@ class PolicySection(ApprovalPolicy, Section):
     The keys for approvals are those of ``ApprovalPolicy``.
 
     Attributes:
+        on_downloads: An export waits for downloads of approved content, or stops at them.
+        download_wait_hours: Longest time for which it waits.
         answer_hours: Time for which a served run waits for an answer about its plan; 0: it never
             waits, and the plan is confirmed on the command line.
     """
@@ -137,6 +142,8 @@ class PolicySection(ApprovalPolicy, Section):
     max_deletes: Count = 10_000
     max_delete_share: Share = 0.5
     max_delete_bytes: Count = 500_000_000_000
+    on_downloads: Literal["wait", "stop"] = "wait"
+    download_wait_hours: Annotated[float, Field(ge=0)] = 6
     answer_hours: Annotated[float, Field(ge=0, le=8_760)] = 72
 
 
