@@ -91,14 +91,21 @@ def check_requirements() -> ServerFacts:
 
 
 @step("Scan content")
-def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentListing:
+def scan_content(
+    server: ServerFacts, *, everything: bool = False, rotating: bool = False
+) -> ContentListing:
     """List WsusContent and hash the files that changed since they were hashed.
+
+    With ``rotating`` a share of all others is read too, with ``everything`` all of them.
 
     Raises: ``host-file``.
     """
     run = current_run()
     listing = content_scan.scan_content(run, server)
-    read = content_scan.prove_content(run, listing, everything=everything)
+    if rotating:
+        read = content_scan.prove_rotating(run, listing)
+    else:
+        read = content_scan.prove_content(run, listing, everything=everything)
     log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
     return listing
 

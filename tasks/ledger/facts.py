@@ -19,6 +19,7 @@ FactName = Literal[
     "lost_bundle",
     "missing_files",
     "paused_downloads",
+    "rotation",
 ]
 
 

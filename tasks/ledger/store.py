@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
 from tasks.ledger.damage import ledger_fault, reading
 from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
 from tasks.ledger.schema import migrate, transaction
@@ -20,6 +22,20 @@ _SERVER_FACT: dict[Side, FactName] = {
     Side.STAGING: "staging_server",
     Side.DISCONNECTED: "disconnected_server",
 }
+
+
+class Rotation(BaseModel):
+    """Times of the rotating audit.
+
+    Attributes:
+        last: Time of the last one; None before the first.
+        read_at: By folder of WsusContent, the time at which its files were last read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    last: AwareDatetime | None = None
+    read_at: dict[str, AwareDatetime] = {}
 
 
 class Ledger:
@@ -136,6 +152,17 @@ class Ledger:
     def remember_missing(self, number: int) -> None:
         """Record the number of missing files of a report."""
         write_fact(self.connection, "missing_files", str(number))
+
+    @property
+    def rotation(self) -> Rotation:
+        """Times at which a scheduled audit last read content again."""
+        with self.reading():
+            text = read_fact(self.connection, "rotation")
+            return Rotation() if text is None else Rotation.model_validate_json(text)
+
+    def remember_rotation(self, rotation: Rotation) -> None:
+        """Record the times at which content was read again."""
+        write_fact(self.connection, "rotation", rotation.model_dump_json())
 
     @property
     def paused_downloads(self) -> str | None:

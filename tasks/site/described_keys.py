@@ -118,6 +118,10 @@ _CHECK = _table(
     ("stop_at", 'or "warning", "note": stops from this severity on'),
     ("max_sync_age_days", "an older synchronisation is a failure", _STAGING, None),
 )
+_AUDIT = _table(
+    "audit",
+    ("full_every_days", "scheduled audits read all content in this time", _DISCONNECTED, None),
+)
 _PREFECT = _table(
     "prefect",
     (
@@ -158,6 +162,7 @@ DESCRIBED_KEYS: tuple[DescribedKey, ...] = (
     *_POLICY,
     *_GROUPS,
     *_CHECK,
+    *_AUDIT,
     *_PREFECT,
     *_SCHEDULE,
     *_RETENTION,

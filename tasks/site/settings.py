@@ -161,6 +161,12 @@ class CheckSection(Section):
     max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
+class AuditSection(Section):
+    """``[audit]``: the time within which scheduled audits read all of WsusContent again."""
+
+    full_every_days: Annotated[int, Field(ge=1)] = 90
+
+
 class PrefectSection(Section):
     """``[prefect]``: address of Prefect's API; without it an embedded server is started."""
 
@@ -231,6 +237,7 @@ class Site(Section):
     policy: PolicySection = PolicySection()
     groups: GroupsSection = GroupsSection()
     check: CheckSection = CheckSection()
+    audit: AuditSection = AuditSection()
     prefect: PrefectSection = PrefectSection()
     schedule: ScheduleSection = ScheduleSection()
     retention: RetentionSection = RetentionSection()
