@@ -9,11 +9,11 @@ again. A command that was typed never waits; it ends with 4 and the digest.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 from prefect import runtime
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_runs import suspend_flow_run
@@ -110,7 +110,7 @@ def confirmed_digest(run: RunContext) -> str | None:
     _set_outcome(run.ledger, question.run, "refused")  # this run goes on from it
     try:
         keys = keyset_from_base_key(f"{_SUSPENDED}-{question.key}")
-        answer: PlanAnswer = PlanAnswer.load(keys)
+        answer = cast("PlanAnswer", PlanAnswer.load(keys))  # awaitable only in an event loop
     except Exception:  # noqa: BLE001  Prefect has several errors for an answer that is not there
         questions.close(question, {"none": "the run was started again without an answer"})
         return None
@@ -152,7 +152,7 @@ def close_unanswered(ledger: Ledger, client: SyncPrefectClient) -> int:
                 f"Nobody confirmed the plan until {question.until:%Y-%m-%d %H:%M} UTC. Next: read "
                 f"the plan, then run the command with --confirm {question.digest}, or retry."
             )
-            refused = Failed(name="Refused", message=message)
+            refused: State[Any] = Failed(name="Refused", message=message)
             client.set_flow_run_state(question.flow_run, refused, force=True)
         is_cancelled = state.type is StateType.CANCELLED
         _set_outcome(ledger, question.run, "cancelled" if is_cancelled else "refused")

@@ -226,10 +226,10 @@ def test_the_metrics_say_last_success_age_missing_parked_and_held(site: Site) ->
 
     lines = path.read_text(encoding="utf-8").splitlines()
     labels = 'side="disconnected",site="alpha"'
-    ended = (NOW + timedelta(hours=1)).timestamp()
+    first = (NOW + timedelta(hours=1)).timestamp()
     success = f'wsus_airgap_last_success_timestamp_seconds{{command="import",{labels}}} '
     assert [float(line.removeprefix(success)) for line in lines if line.startswith(success)] == [
-        ended
+        first
     ]
     assert f'wsus_airgap_last_exit_code{{command="import",{labels}}} 3.0' in lines
     for name, value in (("missing_files", 7), ("parked_approvals", 0), ("held_decisions", 0)):
