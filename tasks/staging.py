@@ -124,6 +124,8 @@ def export_metadata(
 ) -> ExportedPackage | State[ExportedPackage]:
     """Have wsusutil export the metadata, judge it by all signals, and fetch the package.
 
+    A package that another site's export of this catalogue has left on the server is used instead.
+
     Refuses: ``wsusutil-running``.
     Raises: ``wsusutil``, ``service-down``, ``package``.
     """
@@ -131,7 +133,9 @@ def export_metadata(
     existing = export_package.find_package(run.ledger, draft, server)
     if existing is not None:
         return already_done(existing)
-    package = export_package.export_package(run, draft, server, decisions)
+    package = export_package.take_shared(run, draft, server, decisions)
+    if package is None:
+        package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
 
