@@ -18,6 +18,7 @@ from tqdm import tqdm
 from tasks.logs import log
 from tasks.progress import Unit
 from tasks.quantities import size
+from tasks.reports.colour import print_coloured
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention, next_step, summary_facts
 from tasks.reports.text import cell
@@ -72,9 +73,13 @@ def print_lines(lines: Sequence[str], stream: IO[str]) -> None:
 
     A reader that has stopped reading (``| head``) does not change how the command ended.
     """
+    shown = [_encodable(line, stream) for line in lines]
     try:
-        for line in lines:
-            print(_encodable(line, stream), file=stream)
+        if stream.isatty():
+            print_coloured(shown, stream)
+        else:
+            for line in shown:
+                print(line, file=stream)
         stream.flush()
     except OSError:
         discard_output(stream)

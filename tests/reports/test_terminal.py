@@ -51,6 +51,30 @@ def test_the_last_line_on_stderr_says_what_to_do() -> None:
     assert lines[-1] == "next: Do not use this medium. Find out where it has been."
 
 
+def plain(text: str) -> str:
+    """What a terminal shows, without its colours."""
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+@pytest.mark.parametrize("no_colour", [False, True])
+def test_a_terminal_gets_the_same_words_in_colour(
+    monkeypatch: pytest.MonkeyPatch, no_colour: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "20")  # long lines are the terminal's to break
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    pipe, terminal = (io.StringIO(), io.StringIO()), (Terminal(), Terminal())
+
+    for out, err in (pipe, terminal):
+        print_report(examples.flagged_report(), as_json=False, out=out, err=err)
+
+    for expected, shown in zip(pipe, terminal, strict=True):
+        assert plain(shown.getvalue()) == expected.getvalue()
+    assert ("\x1b[1;33mflagged" in terminal[0].getvalue()) is not no_colour
+
+
 def test_each_fault_of_a_site_file_is_a_line_and_the_document_has_them_in_one_sentence() -> None:
     path, second = "/a\x1b/site.toml", "line 2: y\nerror: z"
     error = SiteFileError(path=path, problems=("line 1: x", second))
