@@ -217,9 +217,12 @@ def next_step(report: CommandReport) -> str:
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
         return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])
-    if report.command == "status":
-        return " ".join(_flagged_steps(report)) or usual
     return usual
+
+
+def status_steps(report: CommandReport, usual: str) -> str:
+    """Return what waits for a person on a side, and then the usual next step."""
+    return " ".join([*_flagged_steps(report), usual])
 
 
 def _flagged_steps(report: CommandReport) -> Iterator[str]:

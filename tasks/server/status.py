@@ -8,8 +8,8 @@ from typing import Any
 
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
-from tasks.ledger.exports import Exports
-from tasks.ledger.imports import Imports
+from tasks.ledger.exports import ExportRecord, Exports
+from tasks.ledger.imports import ImportRecord, Imports
 from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tasks.metadata.wsusutil_process import REMEDY, Running
@@ -21,8 +21,10 @@ from tasks.reports.model import (
     Fact,
     Section,
 )
+from tasks.reports.summary import status_steps
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.waiting_decisions import waiting_decisions
+from tasks.server.next_step import next_export_step, next_import_step
 from tasks.server.running_wsusutil import find_running
 
 _RUNS = 10
@@ -50,7 +52,7 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         bundle: dict[str, Any] = {"sequence": record.sequence} if record else {}
         if newest is not None:
             bundle["bundle"] = newest.bundle
-        return CommandReport(
+        report = CommandReport(
             command="status",
             site=run.site.name,
             base=baseline.sequence if baseline else None,
@@ -63,8 +65,23 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
             ),
-            next_step=REMEDY if running else None,
         )
+        usual = _next_step(run, newest, imported, baseline)
+        step = REMEDY if running else status_steps(report, usual)
+        return report.model_copy(update={"next_step": step})
+
+
+def _next_step(
+    run: RunContext,
+    sealed: ExportRecord | None,
+    imported: ImportRecord | None,
+    baseline: ExportRecord | None,
+) -> str:
+    site = run.site
+    if site.side is Side.DISCONNECTED:
+        return next_import_step(imported, site.receipts_dir, site.path)
+    number = baseline.sequence if baseline else None
+    return next_export_step(run.exports.newest(), sealed, number, site.path)
 
 
 def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
