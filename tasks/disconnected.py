@@ -123,7 +123,7 @@ def plan_import(
     run = current_run()
     plan = import_plan.plan_import(run, bundle, server, content)
     describe_plan(run.report, plan)
-    given = confirm or plan_gate.confirmed_digest(run)
+    given = confirm or plan_gate.confirmed_digest(run.ledger, run.report)
     return import_plan.require_confirmed(run, bundle, plan, confirm=given)
 
 

@@ -27,7 +27,7 @@ from tasks.ledger.store import Ledger
 from tasks.logs import log
 from tasks.refusals import PlanUnconfirmedError, SafetyError
 from tasks.reports.model import CommandReport
-from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 from tasks.site.settings import Site
 
 _SUSPENDED = "suspended"  # Prefect begins the keys of an answer with the state's name
@@ -94,7 +94,7 @@ def suspend_for_answer(report: CommandReport, site: Site, *, now: datetime) -> N
             _set_outcome(ledger, question.run, "refused")
 
 
-def confirmed_digest(run: RunContext) -> str | None:
+def confirmed_digest(ledger: Ledger, report: ReportDraft) -> str | None:
     """Return the digest that somebody confirmed in the page for this run; None without an answer.
 
     Raises:
@@ -103,11 +103,11 @@ def confirmed_digest(run: RunContext) -> str | None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return None
-    questions = Questions(run.ledger)
+    questions = Questions(ledger)
     question = questions.open_of(context.flow_run.id)
     if question is None:
         return None
-    _set_outcome(run.ledger, question.run, "refused")  # this run goes on from it
+    _set_outcome(ledger, question.run, "refused")  # this run goes on from it
     try:
         keys = keyset_from_base_key(f"{_SUSPENDED}-{question.key}")
         answer = cast("PlanAnswer", PlanAnswer.load(keys))  # awaitable only in an event loop
@@ -120,7 +120,7 @@ def confirmed_digest(run: RunContext) -> str | None:
         f"plan {question.digest}: {answer.decision} in Prefect's page by somebody with access to "
         f"it, who gave the name {answer.name}: {answer.reason}"
     )
-    run.report.lines.append(sentence)
+    report.lines.append(sentence)
     if answer.decision == "refuse" or answer.digest.strip().lower() != question.digest:
         wrong = "" if answer.decision == "refuse" else "; the digest that was given is another one"
         raise SafetyError(

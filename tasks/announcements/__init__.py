@@ -1,1 +1,1 @@
-"""What a side tells others by itself: notifications to people, metrics to a monitor."""
+"""Announcements of a side: notifications to people, metrics to a monitor."""

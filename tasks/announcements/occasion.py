@@ -74,7 +74,7 @@ def message_of(report: CommandReport, occasion: Occasion, *, waits: bool = False
         (len(report.findings or ()), "finding", "findings"),
         (len(report.notices), "notice", "notices"),
     )
-    lines += [f"{count(number, one, many)}." for number, one, many in counts if number]
+    lines += [f"{count(number, noun, plural)}." for number, noun, plural in counts if number]
     if report.errors:
         lines.append(f"Kind of error: {report.errors[0].kind}.")
     return Message(_title(report.site, report.command, words), " ".join(lines))

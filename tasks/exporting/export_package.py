@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.layout import PACKAGE
@@ -76,7 +77,7 @@ def export_package(
         revisions=summary.revisions,
         counts=_counts(facts),
     )
-    _finish(run, draft, facts, exported)
+    _finish(run.ledger, draft, facts, exported, now=run.clock())
     share_package(run, facts, attempt, exported)
     return exported
 
@@ -109,14 +110,16 @@ def take_shared(
         revisions=summary.revisions,
         counts=_counts(facts),
     )
-    _finish(run, draft, facts, exported)
+    _finish(run.ledger, draft, facts, exported, now=run.clock())
     return exported
 
 
-def _finish(run: RunContext, draft: Draft, facts: ServerFacts, exported: ExportedPackage) -> None:
+def _finish(
+    ledger: Ledger, draft: Draft, facts: ServerFacts, exported: ExportedPackage, *, now: datetime
+) -> None:
     # Not before, because the package proves that this is the server's id.
-    run.ledger.adopt_server(Side.STAGING, facts.server_id)
-    run.ledger.steps(draft.work.text).finish_package(exported, now=run.clock())
+    ledger.adopt_server(Side.STAGING, facts.server_id)
+    ledger.steps(draft.work.text).finish_package(exported, now=now)
 
 
 def take_package(

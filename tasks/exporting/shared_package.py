@@ -31,7 +31,6 @@ from tasks.server.queries import read_running_server
 from tasks.server.wsusutil_run import fetch_package
 
 _RECORD = "package.json"
-_FOLDER = "packages"
 _RECORD_BYTES = 65_536
 # The form of wsusutil's command line; another one writes another package.
 _ARGUMENTS = "export PACKAGE.xml.gz LOG"
@@ -79,7 +78,7 @@ def fetch_shared(run: RunContext, facts: ServerFacts, target: Path) -> SharedPac
         Its record; None if there is none that may be used. An unreachable server, a damaged record
         and wrong bytes count as none: wsusutil makes another.
     """
-    folder = _packages(run).joined(package_key(facts))
+    folder = run.folders.packages.joined(package_key(facts))
     try:
         record = _read_record(run.server, folder)
         if record is None or record.site == run.site.name:
@@ -107,7 +106,7 @@ def share_package(
 
     It only saves time, so that a failure is a line in the log.
     """
-    packages = _packages(run)
+    packages = run.folders.packages
     folder = packages.joined(package_key(facts))
     record = SharedPackage(
         site=run.site.name,
@@ -126,10 +125,6 @@ def share_package(
         write_atomic(run.server, folder.joined(_RECORD), [text])  # the last: it names the package
     except AirGapError as error:
         log.warning("the package is not shared with other sites: %s", error)
-
-
-def _packages(run: RunContext) -> HostPath:
-    return run.folders.work_dir.joined(_FOLDER)
 
 
 def _read_record(server: Host, folder: HostPath) -> SharedPackage | None:

@@ -1,4 +1,4 @@
-"""What people were told already, so that they are told once."""
+"""Names of what people were told already, so that they are told once."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from tasks.ledger.imports import ImportRecord
 
 
 def next_export_step(
-    newest: ExportRecord | None, sealed: ExportRecord | None, baseline: int | None, site: Path
+    newest: ExportRecord | None, sealed: ExportRecord | None, accepted: int | None, site: Path
 ) -> str:
     """Say what to do on the staging side.
 
     Args:
         newest: The newest sequence number; None before the first.
         sealed: The newest sealed bundle; None before the first.
-        baseline: Number of the newest bundle whose receipt came; None before the first.
+        accepted: Number of the newest bundle whose receipt came; None before the first.
         site: The site file.
     """
     export = f"`wsus-airgap export --site {site}`"
@@ -24,7 +24,7 @@ def next_export_step(
         return f"The export of {newest.bundle.name} has not ended; {export} goes on with it."
     if sealed is None:
         return f"{export} makes the first bundle."
-    if baseline is None or sealed.sequence > baseline:
+    if accepted is None or sealed.sequence > accepted:
         return (
             f"Carry {sealed.bundle} to the disconnected side and import it there; when its receipt "
             f"is back, `wsus-airgap accept RECEIPT --site {site}`."

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
-from tasks.ledger.exports import ExportRecord, Exports
+from tasks.ledger.exports import Exports
 from tasks.ledger.imports import ImportRecord, Imports
 from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
@@ -26,6 +26,7 @@ from tasks.run.context import RunContext, open_run_context
 from tasks.run.waiting_decisions import waiting_decisions
 from tasks.server.next_step import next_export_step, next_import_step
 from tasks.server.running_wsusutil import find_running
+from tasks.site.settings import Site
 
 _RUNS = 10
 
@@ -66,22 +67,17 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
                 *_waiting_lines(approvals),
             ),
         )
-        usual = _next_step(run, newest, imported, baseline)
+        usual = _next_step(run.site, run.exports, imported)
         step = REMEDY if running else status_steps(report, usual)
         return report.model_copy(update={"next_step": step})
 
 
-def _next_step(
-    run: RunContext,
-    sealed: ExportRecord | None,
-    imported: ImportRecord | None,
-    baseline: ExportRecord | None,
-) -> str:
-    site = run.site
+def _next_step(site: Site, exports: Exports, imported: ImportRecord | None) -> str:
     if site.side is Side.DISCONNECTED:
         return next_import_step(imported, site.receipts_dir, site.path)
-    number = baseline.sequence if baseline else None
-    return next_export_step(run.exports.newest(), sealed, number, site.path)
+    accepted = exports.baseline()
+    number = accepted.sequence if accepted else None
+    return next_export_step(exports.newest(), exports.newest_sealed(), number, site.path)
 
 
 def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
