@@ -71,8 +71,8 @@ def test_what_it_writes_is_accepted_and_so_is_every_key_that_it_only_shows(
     site = read_site(path)
     require_sound(site)
     assert (site.name, site.side, site.media.path) == ("alpha", side, tmp_path / "media")
-    for name in ("id", "known_hosts"):
-        (tmp_path / "keys" / name).touch()
+    for name in ("id", "known_hosts", "notify.urls"):
+        (tmp_path / "keys" / name).touch(mode=0o600)
     path.write_text(without_comment_signs(path.read_text(encoding="utf-8")), encoding="utf-8")
     shown = read_site(path)
     assert shown.policy == site.policy
