@@ -217,7 +217,7 @@ def test_the_metrics_say_last_success_age_missing_parked_and_held(site: Site) ->
         for number, code in ((1, 2), (2, 3)):
             ended = NOW + timedelta(hours=number)
             run = RunRecord(
-                id=f"r{number}", command="import", started=NOW, ended=ended, exit_code=code
+                id=f"r{number}", command="import", started=ended, ended=ended, exit_code=code
             )
             Runs(ledger).write(run)
         ledger.remember_missing(7)
