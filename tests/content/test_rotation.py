@@ -25,7 +25,9 @@ def audit(
 @given(st.integers(1, 30), st.integers(0, 23))
 def test_regular_audits_read_every_folder_within_the_period(days: int, hours: int) -> None:
     every = timedelta(days=days, hours=hours)
-    now, last, read_at, most = NOW, None, {}, 0
+    now, most = NOW, 0
+    last: datetime | None = None
+    read_at: dict[str, datetime] = {}
     read_really: dict[str, datetime] = {}
     while now < NOW + 4 * PERIOD:
         due, read_at = audit(read_at, last, now)

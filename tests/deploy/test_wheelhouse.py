@@ -100,7 +100,7 @@ def install(folder: Path, target: Path, *words: str) -> subprocess.CompletedProc
 def test_every_line_that_holds_for_a_patch_release_is_taken(
     line: Requirement, patch: int, python: str
 ) -> None:
-    here = {**default_environment(), "python_version": python}
+    here: dict[str, Any] = {**default_environment(), "python_version": python}
     here["python_full_version"] = f"{python}.{patch}"
     holds = line.marker is None or Marker(line.marker).evaluate({**here, "extra": ""})
 
