@@ -21,6 +21,7 @@ from flows.commands.inspection import show, sign
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
 from flows.commands.state import history, status
+from flows.commands.upkeep import backup, restore, tidy
 from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import discard_output, open_streams, print_lines, print_report
@@ -49,6 +50,7 @@ app.command(import_, name="import", group=_MONTHLY)
 app.command(accept, group=_MONTHLY)
 app.command(audit, group=_MONTHLY)
 app.command(decide, group=_MONTHLY)
+app.command(tidy, group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(show, group=_LOOK)
 app.command(status, group=_LOOK)
@@ -58,6 +60,8 @@ app.command(history, group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
+app.command(backup, group=_SET_UP)
+app.command(restore, group=_SET_UP)
 app.command(site_app)
 app.command(demo, group=_TRY)
 app.command(lab_app)

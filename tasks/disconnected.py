@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from prefect import State
 
+from tasks import plan_gate
 from tasks.approvals.losses import RebuiltChoice
 from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
@@ -25,6 +26,7 @@ from tasks.importing import (
     import_plan,
     mirror_deletion,
     receipt_out,
+    safety_copy,
 )
 from tasks.importing.content_audit import AuditResult
 from tasks.importing.import_plan import ImportPlan, describe_plan
@@ -36,7 +38,7 @@ from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
 from tasks.run.account import BY_API
 from tasks.run.custody import record_event
-from tasks.server import check, content_scan
+from tasks.server import check, content_scan, downloads
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
@@ -75,12 +77,14 @@ def check_server(
     run = current_run()
     judge_again(run, incoming)
     compare_mark(run)
-    return check.check_for_crossing(
+    facts = check.check_for_crossing(
         run,
         accepted=read_accepted(accepted),
         staging=incoming.header.server,
         excused={"server-changed": f"--rebuilt {rebuilt}"} if rebuilt else {},
     )
+    downloads.resume_downloads(run)  # those that a killed run left paused
+    return facts
 
 
 @step("Check requirements")
@@ -92,18 +96,27 @@ def check_requirements() -> ServerFacts:
     """
     run = current_run()
     compare_mark(run)
-    return check.check_requirements(run)
+    facts = check.check_requirements(run)
+    downloads.resume_downloads(run)  # those that a killed run left paused
+    return facts
 
 
 @step("Scan content")
-def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentListing:
+def scan_content(
+    server: ServerFacts, *, everything: bool = False, rotating: bool = False
+) -> ContentListing:
     """List WsusContent and hash the files that changed since they were hashed.
+
+    With ``rotating`` a share of all others is read too, with ``everything`` all of them.
 
     Raises: ``host-file``.
     """
     run = current_run()
     listing = content_scan.scan_content(run, server)
-    read = content_scan.prove_content(run, listing, everything=everything)
+    if rotating:
+        read = content_scan.prove_rotating(run, listing)
+    else:
+        read = content_scan.prove_content(run, listing, everything=everything)
     log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
     return listing
 
@@ -120,13 +133,14 @@ def plan_import(
     """Plan all changes, and stop before the first if a person has to confirm the plan.
 
     Refuses: ``plan-unconfirmed``, ``delete-limit``, ``server-changed``, ``server-unfit`` (a newer
-    import is unfinished), ``trust``.
+    import is unfinished), ``trust``, ``safety`` (somebody refused the plan in the page).
     Raises: ``failed`` (stored documents are damaged).
     """
     run = current_run()
     plan = import_plan.plan_import(run, bundle, server, content, rebuilt=rebuilt)
     describe_plan(run.report, plan)
-    return import_plan.require_confirmed(run, bundle, plan, confirm=confirm)
+    given = confirm or plan_gate.confirmed_digest(run.ledger, run.report)
+    return import_plan.require_confirmed(run, bundle, plan, confirm=given)
 
 
 @step("Place content")
@@ -155,7 +169,9 @@ def load_metadata(
 
     The import can take hours, in which files of WsusContent come and go.
 
-    Refuses: ``wsusutil-running``.
+    Before it ``server.backup_command`` makes its copy, and running downloads are paused.
+
+    Refuses: ``wsusutil-running``, ``backup-failed``.
     Raises: ``wsusutil``, ``service-down``.
     """
     run = current_run()
@@ -163,7 +179,12 @@ def load_metadata(
         run.report.details["revisions"] = index.summary.revisions
     if import_apply.is_loaded(run, bundle, plan.inputs):
         return already_done(content)
-    import_apply.load_metadata(run, bundle, plan.inputs, server)
+    backup, is_begun = run.site.server.backup_command, bool(run.ledger.attempts("import"))
+    if backup is not None and not is_begun:
+        hours = run.site.server.command_limit_hours
+        safety_copy.make_safety_copy(run.server, backup, limit_hours=hours)
+    with downloads.paused_downloads(run):
+        import_apply.load_metadata(run, bundle, plan.inputs, server)
     run.report.changes["metadata packages loaded"] += 1
     listing = content_scan.scan_content(run, server)
     content_scan.prove_content(run, listing)

@@ -137,6 +137,17 @@ class CheckFindingError(SafetyError):
     template = "the check of the {side} server found {finding}: {meaning} ({evidence}){others}"
 
 
+class BackupFailedError(SafetyError):
+    """The site's own safety copy of the database failed, and the metadata were not loaded."""
+
+    kind = "backup-failed"
+    template = "the safety copy before the import failed: {program}: {reason}"
+    remedy = (
+        "Run server.backup_command by hand on the server and mend what it names, then run the same "
+        "command again; content that is in place is not copied again."
+    )
+
+
 class WsusutilRunningError(SafetyError):
     """A wsusutil is at work on the server, and nothing may be changed beside it."""
 

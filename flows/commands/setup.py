@@ -7,6 +7,7 @@ from pathlib import Path
 from cyclopts import App
 
 from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
+from flows.commands.site_init import site_init
 from tasks.reports.model import CommandReport
 from tasks.site.reading import register_site
 
@@ -16,6 +17,7 @@ _KEYGEN_NEXT = (
 )
 
 site_app = App(name="site", help="The site file.")
+site_app.command(site_init, name="init")
 
 
 def keygen(

@@ -88,7 +88,11 @@ def custody_head(ledger: Ledger) -> CustodyHead:
         row = ledger.connection.execute(
             "SELECT number, line FROM custody ORDER BY number DESC LIMIT 1"
         ).fetchone()
-        return CustodyHead(0, "") if row is None else CustodyHead(row[0], _digest(bytes(row[1], "utf-8")))
+        return (
+            CustodyHead(0, "")
+            if row is None
+            else CustodyHead(row[0], _digest(bytes(row[1], "utf-8")))
+        )
 
 
 def check_log(

@@ -288,6 +288,14 @@ class Imports:
             for row in rows:
                 yield _DECISION.validate_python(dict(row))
 
+    def counts(self) -> dict[DecisionState, int]:
+        """Count the decisions of each set."""
+        numbers: dict[DecisionState, int] = {"applied": 0, "parked": 0, "held": 0}
+        with self._ledger.reading():
+            rows = self._connection.execute("SELECT state, count(*) FROM decision GROUP BY state")
+            numbers.update((row[0], row[1]) for row in rows)
+        return numbers
+
     def _find(self, query: str, *values: object) -> ImportRecord | None:
         with self._ledger.reading():
             row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()

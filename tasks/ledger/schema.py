@@ -78,6 +78,16 @@ _CUSTODY: Migration = (
     """CREATE TABLE custody_key (
     fingerprint TEXT PRIMARY KEY, public TEXT NOT NULL) WITHOUT ROWID""",
 )
+_ANNOUNCED: Migration = (
+    """CREATE TABLE announced (
+    topic TEXT NOT NULL, name TEXT NOT NULL, told TEXT NOT NULL,
+    PRIMARY KEY (topic, name)) WITHOUT ROWID""",
+)
+_QUESTIONS: Migration = (
+    """CREATE TABLE question (
+    flow_run TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, run TEXT NOT NULL,
+    until TEXT NOT NULL, answer TEXT, PRIMARY KEY (flow_run, key)) WITHOUT ROWID""",
+)
 MIGRATIONS: tuple[Migration, ...] = (
     _TABLES,
     _ACCEPTED_FINDINGS,
@@ -86,6 +96,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     _RULINGS,
     _ACCEPTED_LOSSES,
     _CUSTODY,
+    _ANNOUNCED,
+    _QUESTIONS,
 )
 
 

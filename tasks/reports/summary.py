@@ -215,15 +215,20 @@ def next_step(report: CommandReport) -> str:
         return report.errors[0].next_step
     if report.next_step:
         return report.next_step
-    usual = _USUAL.get(report.command, "Nothing.").format(bundle=report.bundle or "the bundle")
+    usual = _USUAL.get(report.command, "Nothing.").format(
+        bundle=report.bundle or "the bundle", receipt=report.receipt or "the receipt"
+    )
     if report.command == "import" and report.receipt is None:
         usual = "There is no receipt to carry back: a newer bundle was imported since."
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
         return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])
-    if report.command == "status":
-        return " ".join(_flagged_steps(report)) or usual
     return usual
+
+
+def status_steps(report: CommandReport, usual: str) -> str:
+    """Return what waits for a person on a side, and then the usual next step."""
+    return " ".join([*_flagged_steps(report), usual])
 
 
 def _flagged_steps(report: CommandReport) -> Iterator[str]:
@@ -244,10 +249,11 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
 _GOES_ON = {"export", "import"}
 _USUAL = {
     "decide": "Nothing; `wsus-airgap audit` carries it out before the next import does.",
-    "export": "Carry {bundle} to the disconnected side and import it there.",
-    "verify": "Import the bundle on the disconnected side.",
-    "import": "Carry the receipt back and accept it on the staging side.",
-    "accept": "Export the next bundle when there is something to bring.",
+    "export": "Carry {bundle} to the disconnected side; there `wsus-airgap import`.",
+    "verify": "On the disconnected side `wsus-airgap import {bundle}`.",
+    "import": "Carry {receipt} back; on the staging side `wsus-airgap accept RECEIPT`.",
+    "accept": "When there is something to bring: `wsus-airgap export`.",
     "check": "Nothing: the server is fit.",
     "audit": "Nothing: all approved content is in place.",
+    "tidy": "Nothing: `wsus-airgap tidy` again in a month, or by [schedule].",
 }

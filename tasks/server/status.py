@@ -10,7 +10,7 @@ from tasks.approvals.rulings import Ruling, Rulings
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.exports import Exports
-from tasks.ledger.imports import Imports
+from tasks.ledger.imports import ImportRecord, Imports
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
@@ -26,11 +26,14 @@ from tasks.reports.model import (
     Fact,
     Section,
 )
+from tasks.reports.summary import status_steps
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.custody_proof import prove_log
 from tasks.run.waiting_decisions import WaitingState, waiting_decisions
 from tasks.run.waiting_report import rulings_json
+from tasks.server.next_step import next_export_step, next_import_step
 from tasks.server.running_wsusutil import find_running
+from tasks.site.settings import Site
 
 _RUNS = 10
 
@@ -53,18 +56,10 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             Section(key="standing", title="Standing", facts=all_facts),
             _last_runs(run.ledger),
         )
-        newest = run.exports.newest_sealed()
-        imported = run.imports.newest()
-        record = newest or imported
-        baseline = run.exports.baseline()
-        bundle: dict[str, Any] = {"sequence": record.sequence} if record else {}
-        if newest is not None:
-            bundle["bundle"] = newest.bundle
-        return CommandReport(
+        report = CommandReport(
             command="status",
             site=run.site.name,
-            base=baseline.sequence if baseline else None,
-            **bundle,
+            **_place_of_bundle(run.exports, run.imports),
             approvals=approvals,
             exit_code=2 if notices else 0,
             notices=notices,
@@ -80,8 +75,30 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
                 *map(_ruling_line, rulings),
                 *notices,
             ),
-            next_step=REMEDY if running else None,
         )
+        usual = _next_step(run.site, run.exports, run.imports.newest())
+        step = REMEDY if running else status_steps(report, usual)
+        return report.model_copy(update={"next_step": step})
+
+
+def _place_of_bundle(exports: Exports, imports: Imports) -> dict[str, Any]:
+    """Return the fields of the document about the newest bundle and the baseline."""
+    newest = exports.newest_sealed()
+    record = newest or imports.newest()
+    baseline = exports.baseline()
+    return {
+        "base": baseline.sequence if baseline else None,
+        **({"sequence": record.sequence} if record else {}),
+        **({"bundle": newest.bundle} if newest else {}),
+    }
+
+
+def _next_step(site: Site, exports: Exports, imported: ImportRecord | None) -> str:
+    if site.side is Side.DISCONNECTED:
+        return next_import_step(imported, site.receipts_dir, site.path)
+    accepted = exports.baseline()
+    number = accepted.sequence if accepted else None
+    return next_export_step(exports.newest(), exports.newest_sealed(), number, site.path)
 
 
 def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
 
@@ -19,8 +20,10 @@ from tasks.custody.log import custody_head, record
 from tasks.custody.model import CustodyEntry
 from tasks.errors import HostFileError
 from tasks.importing.approval_run import last_applied
+from tasks.ledger.announced import Announced
 from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.imports import DecisionState, ImportRecord, RememberedDecision
+from tasks.ledger.questions import Question, Questions
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.steps import Attempt, Confirmation, ExportedPackage
@@ -52,6 +55,7 @@ READERS: tuple[Callable[[RunContext], object], ...] = (
     lambda run: run.imports.missing_files(u(1), 1),
     lambda run: run.imports.accepted_losses(),
     lambda run: custody_head(run.ledger),
+    lambda run: Questions(run.ledger).open(),
     lambda run: run.ledger.attempts("import"),
     lambda run: run.ledger.steps("import-1").attempt("import"),
     lambda run: run.ledger.steps("import-1").package,
@@ -94,6 +98,8 @@ def run(disconnected: RunContext) -> RunContext:
     )
     disconnected.imports.remember_lost(3)
     remember_decided(disconnected)
+    Announced(disconnected.ledger).add("late", "alpha")
+    Questions(disconnected.ledger).ask(Question(UUID(int=1), "key", "d", "run", NOW))
     Runs(disconnected.ledger).write(RunRecord(id="1", command="import", started=NOW))
     steps = disconnected.ledger.steps("import-1")
     steps.begin_attempt(Attempt(verb="import", package="p", log="l", job="j"), now=NOW)
