@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 
 from deploy.prefect_server.connection import prefect_for
-from flows.decide import decide as decide_flow
-from tasks.flow_run import report_of
 from tests.support.labs import STAND_IN, Lab, Result, decision, make_lab
 
 KEYS = {"title", "kb", "product", "group", "reason", "since", "reason_text"}
@@ -99,6 +97,9 @@ def test_the_flow_records_that_the_api_decided(lab: Lab, shared_api: str) -> Non
 
     state_dir = lab.folder / "disconnected" / "state"
     with prefect_for(state_dir, api_url=shared_api, up=None):
+        from flows.decide import decide as decide_flow
+        from tasks.flow_run import report_of
+
         report = report_of(decide_flow, **given, reason="from the page")  # type: ignore[arg-type]
 
     assert report.exit_code == 0, report.errors
