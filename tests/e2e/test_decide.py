@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from flows.decide import decide as decide_flow
-from tasks.flow_run import report_of
+from deploy.prefect_server.connection import prefect_for
 from tests.support.labs import STAND_IN, Lab, Result, decision, make_lab
 
 KEYS = {"title", "kb", "product", "group", "reason", "since", "reason_text"}
@@ -92,11 +91,16 @@ def test_what_is_acknowledged_alone_no_longer_flags_a_run_until_its_date_passes(
     assert audit(lab).exit_code == 2
 
 
-def test_the_flow_records_that_the_api_decided(lab: Lab) -> None:
+def test_the_flow_records_that_the_api_decided(lab: Lab, shared_api: str) -> None:
     line = held(lab)[0]
     given = {"site": "alpha", "updates": [line["update_id"]], "decision": "acknowledge"}
 
-    report = report_of(decide_flow, **given, reason="from the page")  # type: ignore[arg-type]
+    state_dir = lab.folder / "disconnected" / "state"
+    with prefect_for(state_dir, api_url=shared_api, up=None):
+        from flows.decide import decide as decide_flow
+        from tasks.flow_run import report_of
+
+        report = report_of(decide_flow, **given, reason="from the page")  # type: ignore[arg-type]
 
     assert report.exit_code == 0, report.errors
     (ruling,) = [
