@@ -58,8 +58,8 @@ def report_numbers(report: ReportDraft, numbers: PlanNumbers) -> None:
             key="numbers",
             title="What became of the plan",
             note="Planned = applied + already so + void + failed. A step is one change of a "
-            "decision or one target group to make. Void: not needed any more once the metadata were loaded, "
-            "waiting now, or left to a later import because it is beyond the site's limits.",
+            "decision or one target group to make. Void: not needed any more once the metadata "
+            "were loaded, waiting now, or left to a later import by the site's limits.",
             facts=(
                 Fact(label="Planned", value=numbers.planned, kind="count"),
                 Fact(label="Applied", value=numbers.applied, kind="count"),
