@@ -154,9 +154,8 @@ def record_seal(run: RunContext, header: Header) -> None:
     if record is None:
         return
     if record.status != "sealed":
-        run.exports.mark_sealed(sequence, now=run.clock())
         counts = header.counts
-        record_event(
+        record_event(  # before the ledger's note: a kill between may say it twice, never not at all
             run,
             "sealed",
             f"{counts.carried_files} files, {counts.carried_bytes} bytes, {counts.approvals} "
@@ -164,6 +163,7 @@ def record_seal(run: RunContext, header: Header) -> None:
             bundle=header.bundle,
             digest=header.digest.hex,
         )
+        run.exports.mark_sealed(sequence, now=run.clock())
     run.ledger.note_time(header.created)
     if run.site.policy.baseline == "sent" and record.accepted is None:
         run.exports.accept(sequence, receipt=None, now=run.clock())

@@ -61,10 +61,7 @@ def sign_bundle(
         after = open_shown(run, folders)
         write_card(run.media, run.report, after)
         volumes, present = len(shown.header.volumes), len(shown.opened.volume_folders)
-        lines = [
-            *run.report.lines,
-            f"signed {shown.header.bundle} with {key.name} ({signing.public.fingerprint})",
-        ]
+        lines = [*_said(after, key, signing), *run.report.lines]
         report = report_shown(run, after, lines=lines, next_step=_CARRY)
         if present == volumes:
             return report
@@ -76,6 +73,14 @@ def sign_bundle(
                 "lines": (*report.lines, notice),
             }
         )
+
+
+def _said(shown: ShownBundle, key: Path, signing: SigningKey) -> list[str]:
+    fingerprint = signing.public.fingerprint
+    lines = [f"signed {shown.header.bundle} with {key.name} ({fingerprint})"]
+    if fingerprint not in shown.opened.trusted.signed_by:
+        lines.append("this site does not trust that key; trust.trusted_keys names those it does")
+    return lines
 
 
 def _sign_volumes(media: Host, shown: ShownBundle, key: SigningKey) -> None:

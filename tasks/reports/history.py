@@ -105,7 +105,8 @@ def _bars(values: Sequence[tuple[str, float, str]]) -> Markup:
     ]
     top = next(shown for _, value, shown in values if value == max(v for _, v, _ in values))
     return Markup(
-        '<svg viewBox="0 0 {w} {h}" role="img" aria-label="bars, the highest {top}">{bars}</svg>'
+        '<svg viewBox="0 0 {w} {h}" preserveAspectRatio="xMinYMid" role="img" '
+        'aria-label="bars, the highest {top}">{bars}</svg>'
         '<div class="soft">highest: {top}</div>'
     ).format(w=_WIDTH, h=_HEIGHT + 2, top=top, bars=Markup("").join(parts))
 

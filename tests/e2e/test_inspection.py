@@ -86,3 +86,40 @@ def test_an_encrypted_key_signs_with_the_passphrase_of_a_file(
 
     assert "passphrase" in refused.error["message"]
     small_lab.run("disconnected", "verify", bundle, expect=0)
+
+
+def test_a_stolen_key_is_shut_out_and_the_chain_goes_on(small_lab: Lab, tmp_path: Path) -> None:
+    """The runbook's page on a stolen key."""
+    small_lab.accept(small_lab.cross().document["receipt"], expect=0)
+    by_thief = small_lab.export("--new").document["bundle"]
+    new = generate_keys(tmp_path / "new")
+
+    small_lab.configure("disconnected", "trust", trusted_keys=[str(new.public_key)])
+    refused = small_lab.run("disconnected", "import", by_thief, expect=3)
+    small_lab.configure("staging", "trust", signing_key=str(new.signing_key))
+    bundle = small_lab.export("--new").document["bundle"]
+    imported = small_lab.import_(Path(bundle), expect=2)
+
+    assert refused.error["kind"] == "seal"
+    assert imported.document["sequence"] == 3
+    assert any("bundle 2 never came" in notice for notice in imported.document["notices"])
+    small_lab.accept(imported.document["receipt"], expect=0)
+    small_lab.run("staging", "history", "--verify", expect=0)
+
+
+def test_a_lost_key_is_followed_by_a_new_one_while_a_bundle_is_on_its_way(
+    small_lab: Lab, tmp_path: Path
+) -> None:
+    """The runbook's page on a lost key."""
+    on_its_way = Path(small_lab.export().document["bundle"])
+    new = generate_keys(tmp_path / "new")
+    small_lab.configure("staging", "trust", signing_key=str(new.signing_key))
+    both = ["../keys/staging.pub", str(new.public_key)]
+    small_lab.configure("disconnected", "trust", trusted_keys=both)
+
+    first = small_lab.import_(on_its_way)
+    small_lab.accept(first.document["receipt"], expect=0)
+    second = small_lab.import_(Path(small_lab.export("--new").document["bundle"]))
+
+    assert (first.document["sequence"], second.document["sequence"]) == (1, 2)
+    assert second.document["signers"][0]["fingerprint"] == new.fingerprint
