@@ -14,8 +14,17 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Group
 
 from deploy.demo.lab_commands import demo, lab_app
-from flows.commands.crossing import accept, audit, check, export, import_, verify
+from flows.commands.crossing import (
+    accept,
+    audit,
+    catalog_import,
+    check,
+    export,
+    import_,
+    verify,
+)
 from flows.commands.explanation import explain
+from flows.commands.repairing import repair
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
 from flows.commands.state import status
@@ -45,9 +54,11 @@ app.command(verify, group=_MONTHLY)
 app.command(import_, name="import", group=_MONTHLY)
 app.command(accept, group=_MONTHLY)
 app.command(audit, group=_MONTHLY)
+app.command(catalog_import, name="catalog-import", group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(status, group=_LOOK)
 app.command(explain, group=_LOOK)
+app.command(repair, group=_LOOK)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
 app.command(site_app)

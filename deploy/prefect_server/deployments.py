@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 POOL = "wsus-airgap"
 # The modules of flows/, each with one flow of the same name.
 FLOWS = {
-    Side.STAGING: ("check_server", "export_bundle", "verify_bundle", "accept_receipt"),
+    Side.STAGING: (
+        *("check_server", "export_bundle", "verify_bundle", "accept_receipt"),
+        "catalog_import",
+    ),
     Side.DISCONNECTED: ("check_server", "verify_bundle", "import_bundle", "audit_content"),
 }
 _RETRY = (

@@ -1,4 +1,4 @@
-"""The commands that are flows: check, export, verify, import, accept, audit.
+"""The commands that are flows: check, export, verify, import, accept, audit, catalog-import.
 
 A flow, and with it Prefect, is imported only by a command that runs one.
 """
@@ -196,3 +196,29 @@ def audit(
         return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
 
     return run_flow("audit", site, Side.DISCONNECTED, work)
+
+
+def catalog_import(
+    update_ids: Annotated[list[str], Parameter(negative="")],
+    /,
+    *,
+    site: SitePath = DEFAULT_SITE,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Staging side: import updates from the Microsoft Update Catalog into the server.
+
+    Args:
+        update_ids: UpdateIDs, copied from the details of updates in the Catalog.
+        site: The site file.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.catalog_import import catalog_import as catalog_import_flow
+        from tasks.flow_run import report_of
+
+        return report_of(catalog_import_flow, site=name, update_ids=update_ids, take_over=take_over)
+
+    return run_flow("catalog-import", site, Side.STAGING, work)

@@ -19,8 +19,9 @@ def status(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
     from tasks.server.status import read_status
 
     show_steps()
-    return at_site("status", site, None, lambda checked: read_status(checked.name, clock=_utc_now))
+    return at_site("status", site, None, lambda checked: read_status(checked.name, clock=utc_now))
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """The time now, UTC."""
     return datetime.now(UTC)

@@ -48,7 +48,12 @@ _OWNERS_OF_RUNS: Migration = (
     "ALTER TABLE run ADD COLUMN attempt INTEGER",
     "ALTER TABLE run ADD COLUMN owner TEXT",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS)
+_REPAIRS: Migration = (
+    """CREATE TABLE repair (
+    run TEXT PRIMARY KEY, finding TEXT NOT NULL, plan TEXT NOT NULL, begun TEXT NOT NULL,
+    done TEXT, undone TEXT)""",
+)
+MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS, _REPAIRS)
 
 
 def migrate(

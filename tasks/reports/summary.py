@@ -244,5 +244,7 @@ _USUAL = {
     "import": "Carry the receipt back and accept it on the staging side.",
     "accept": "Export the next bundle when there is something to bring.",
     "check": "Nothing: the server is fit.",
+    "catalog-import": "Approve what was imported; the next export carries it.",
+    "repair": "Run `wsus-airgap check`.",
     "audit": "Nothing: all approved content is in place.",
 }

@@ -339,6 +339,29 @@ def test_volumes_and_downloads_answer_the_same(twins: Twins) -> None:
     ]
 
 
+def test_repairs_set_the_same_and_start_the_same(twins: Twins) -> None:
+    key = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+    endpoint = {"where": "configuration", "key": None, "name": "MUUrl"}
+    strong = {"where": "registry", "key": key, "name": "SchUseStrongCrypto"}
+    old, new = "https://sws.update.microsoft.com", "https://fe2.update.microsoft.com"
+    asked = {"kind": "settings", "restarts": ["iis", "WsusService", "W3SVC"]}
+    for pairs in (((old, new), (1, "not set")), ((new, old), ("not set", 1))):
+        lines = [
+            asked,
+            {**endpoint, "from": pairs[0][0], "to": pairs[0][1]},
+            {**strong, "from": pairs[1][0], "to": pairs[1][1]},
+        ]
+        for result in ("done", "already"):
+            answer_lines = twins.agree("apply-repair", lines)
+            results = [line["result"] for line in answer_lines if line["kind"] == "setting"]
+            assert results == [result, result]
+            assert [line.get("problem", "") for line in answer_lines[2:-1]] == [None] * 3
+    differing = twins.agree("apply-repair", [asked, {**endpoint, "from": "a", "to": "b"}])
+    assert [line.get("value") for line in differing] == [old, None]
+    started = twins.agree("start-synchronisation", [{"kind": "settings"}])
+    assert started == [{"kind": "synchronisation", "started": True}, {"kind": "end"}]
+
+
 def test_what_needs_windows_fails_on_both(twins: Twins) -> None:
     asked = twins.first / "asked.jsonl"
     asked.write_text('{"kind":"settings","path":"C:\\\\x"}\n')

@@ -16,7 +16,8 @@ FOLDER = Path(tasks.scripts.__file__).parent
 SCRIPTS = sorted(FOLDER.glob("*.ps1"))
 _NAMES = """
 read-server read-approvals apply-approvals read-updates control-service hash-files place-files
-prepare-folder start-detached read-volume resume-downloads
+prepare-folder start-detached read-volume resume-downloads apply-repair start-synchronisation
+catalog-import
 """
 INTERFACE = _NAMES.split()
 

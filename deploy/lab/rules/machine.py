@@ -21,6 +21,8 @@ DEFAULTS: dict[str, Any] = {
     # What `netsh winhttp show proxy` prints.
     "machine.winhttp_proxy": "\nCurrent WinHTTP proxy settings:\n\n"
     "    Direct access (no proxy server).\n",
+    # The state of W3SVC, the service of IIS.
+    "machine.web_service": "Running",
     # Seconds by which the clock of the machine is ahead.
     "machine.clock_offset_seconds": 0,
     # The lines on SCHANNEL that the service writes into its log when it starts.

@@ -9,8 +9,10 @@
         'Get-ExecutionPolicy', 'whoami.exe',
         # topics/event-log.ps1
         'Get-WinEvent',
+        # topics/iis.ps1
+        'iisreset.exe', 'iisreset',
         # topics/registry.ps1
-        'Test-Path', 'Get-ItemProperty', 'New-ItemProperty', 'Remove-ItemProperty', 'netsh.exe'
+        'Test-Path', 'Get-ItemProperty', 'New-Item', 'New-ItemProperty', 'Remove-ItemProperty', 'netsh.exe'
     )
     CmdletsToExport = @()
     VariablesToExport = @()
