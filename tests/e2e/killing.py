@@ -75,10 +75,12 @@ class Outcome:
     def differences(self, other: Outcome) -> list[str]:
         """Where another run differs from this one, in words; empty when it does not."""
         found = []
-        for name in ("exit_code", "said", "content", "faults", "done"):
+        for name in ("exit_code", "said", "content", "faults"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 found.append(f"{name}: {_shorten(mine, theirs)}")
+        # Fewer is right: a script that was killed at its end may have done all of its work.
+        found += [f"done too often: {name}" for name in sorted(other.done - self.done)]
         for side, state in self.servers.items():
             found += [
                 f"{side} {key}: {_shorten(state[key], other.servers[side][key])}"
