@@ -32,20 +32,15 @@ def repair(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
+    from tasks.repairs.command import Wish
     from tasks.repairs.command import repair as repair_server
 
     show_steps()
     is_asked = not json and sys.stdin.isatty() and sys.stderr.isatty()
 
     def work(checked: Site) -> CommandReport:
-        return repair_server(
-            checked.name,
-            finding,
-            is_undo=undo,
-            confirm=confirm,
-            take_over=take_over,
-            ask=ask_person if is_asked else None,
-            clock=utc_now,
-        )
+        ask = ask_person if is_asked else None
+        wish = Wish(finding, is_undo=undo, confirm=confirm, ask=ask)
+        return repair_server(checked.name, wish, take_over=take_over, clock=utc_now)
 
     return at_site("repair", site, None, work)

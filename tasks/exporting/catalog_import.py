@@ -1,4 +1,4 @@
-"""Updates from the Microsoft Update Catalog, imported into the staging server by a person's list."""
+"""Updates of the Microsoft Update Catalog, imported into the staging server by their ids."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ImportedUpdate(BaseModel):
 
 
 def read_ids(words: Iterable[str]) -> tuple[str, ...]:
-    """Read update ids as a person copies them from the Catalog; one that is named twice counts once.
+    """Read update ids as a person copies them from the Catalog; one named twice counts once.
 
     Raises:
         UsageError: One is no GUID, or there is none.
@@ -125,7 +125,7 @@ def _report(report: ReportDraft, updates: Sequence[ImportedUpdate]) -> None:
     """Put every id with its result into the report."""
     for result in ("imported", "already", "failed"):
         ids = [update.update_id for update in updates if update.result == result]
-        report.details[result] = list[str](ids)
+        report.details[result] = [*ids]
     report.changes["updates imported"] += len([u for u in updates if u.result == "imported"])
     rows: list[tuple[Cell, ...]] = [
         (update.update_id, update.title or "", update.result, update.error or "")

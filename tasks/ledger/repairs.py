@@ -1,4 +1,4 @@
-"""The repairs of a server that were carried out, with the old values, so that they can be undone."""
+"""The repairs that were carried out, with the old values, so that they can be undone."""
 
 from __future__ import annotations
 

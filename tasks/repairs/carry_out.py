@@ -1,4 +1,4 @@
-"""A repair carried out on the server: settings and restarts, then the synchronisation is watched."""
+"""A repair carried out: settings and restarts, then the synchronisation is watched."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.checks.facts.gathered import Facts
@@ -28,25 +29,32 @@ Ask = Callable[[Sequence[str]], bool]
 """Shows lines to a person, and gives True if the person agrees to them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The wish of the person who gives the command.
+
+    Attributes:
+        finding: Id of the finding.
+        is_undo: True to put back what an earlier repair changed.
+        confirm: Digest of the plan that the person agrees to.
+        ask: Asks the person at the terminal; None if nobody sits there.
+    """
+
+    finding: str
+    is_undo: bool = False
+    confirm: str | None = None
+    ask: Ask | None = None
+
+
 def repair(
-    site: str,
-    finding: str,
-    *,
-    is_undo: bool,
-    confirm: str | None,
-    take_over: str | None,
-    ask: Ask | None,
-    clock: Callable[[], datetime],
+    site: str, wish: Wish, *, take_over: str | None, clock: Callable[[], datetime]
 ) -> CommandReport:
     """Carry out the repair that a finding offers, or undo it, and report it.
 
     Args:
         site: Name of the site.
-        finding: Id of the finding.
-        is_undo: True to put back what an earlier repair changed.
-        confirm: Digest of the plan that a person agrees to.
+        wish: The finding, and how its repair is meant.
         take_over: Reason for which a lock may be taken over; None: never.
-        ask: Asks the person at the terminal; None if nobody sits there.
         clock: Gives the time now, UTC.
     """
     with open_run_context(
@@ -55,8 +63,8 @@ def repair(
         begin_run(run)
         fault: Exception | None = None
         try:
-            require_side(run.site, offer_of(finding).side, f"repair {finding}")
-            _repair(run, finding, is_undo=is_undo, confirm=confirm, ask=ask)
+            require_side(run.site, offer_of(wish.finding).side, f"repair {wish.finding}")
+            _repair(run, wish)
         except KeyboardInterrupt:
             fault = stopped(run)
         except NotKnownError as unknown:
@@ -66,16 +74,15 @@ def repair(
         return close_run(run, fault)
 
 
-def _repair(
-    run: RunContext, finding: str, *, is_undo: bool, confirm: str | None, ask: Ask | None
-) -> None:
+def _repair(run: RunContext, wish: Wish) -> None:
+    finding, is_undo = wish.finding, wish.is_undo
     plan, _ = _plan(run, finding, is_undo=is_undo)
     if plan is None:
         what = "undo: no repair of" if is_undo else "repair: the check does not find"
         run.report.lines.append(f"nothing to {what} {finding}")
         return
     _describe(run.report, plan)
-    _require_confirmed(plan, confirm=confirm, ask=ask)
+    _require_confirmed(plan, wish)
     run.make_folders()
     run.lock_server()
     require_no_wsusutil(run)
@@ -140,18 +147,18 @@ def _record(run: RunContext, plan: RepairPlan) -> RepairRecord:
     )
 
 
-def _require_confirmed(plan: RepairPlan, *, confirm: str | None, ask: Ask | None) -> None:
+def _require_confirmed(plan: RepairPlan, wish: Wish) -> None:
     """Require a person's agreement to a plan.
 
     Raises:
         PlanUnconfirmedError: The digest is another plan's, the person says no, or nobody is asked.
     """
     summary = f"{'undo the repair' if plan.is_undo else 'repair'} of {plan.finding}"
-    if confirm is not None and confirm.lower() == plan.digest:
+    if wish.confirm is not None and wish.confirm.lower() == plan.digest:
         return
-    if confirm is not None:
+    if wish.confirm is not None:
         summary += "; the digest that was given is another plan's"
-    elif ask is not None and ask((*plan.sentences, *offer_of(plan.finding).warnings)):
+    elif wish.ask is not None and wish.ask((*plan.sentences, *offer_of(plan.finding).warnings)):
         return
     raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
 

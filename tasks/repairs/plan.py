@@ -1,4 +1,4 @@
-"""Plan of a repair: the settings that it changes, with their old values, and what it restarts. Pure.
+"""Plan of a repair: settings that it changes, with their old values, and restarts. Pure.
 
 A repair sets only what stands in ``OFFERS``, which is data; the script that applies it has the same
 list of settings and refuses any other.
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.bundle.canonical import canonical_json
 from tasks.checks.facts.gathered import Facts
-from tasks.checks.facts.topic import known
+from tasks.checks.facts.topic import NotKnownError, known
 from tasks.checks.rules.endpoint import ENDPOINT, REDIRECTOR_CHANGE_NUMBER
 from tasks.errors import UsageError
 from tasks.names import Side
@@ -115,6 +115,12 @@ class Offer:
     warnings: tuple[str, ...]
 
 
+def _known_value(value: Value | None, name: str) -> Value:
+    if value is None:
+        raise NotKnownError(name)
+    return value
+
+
 def _endpoint_changes(facts: Facts) -> Iterator[Change]:
     configuration = known(facts.configuration, "the configuration of WSUS")
     targets: tuple[tuple[str, Value | None, Value], ...] = (
@@ -126,7 +132,7 @@ def _endpoint_changes(facts: Facts) -> Iterator[Change]:
         ),
     )
     for name, value, target in targets:
-        before = known(value, name)
+        before = _known_value(value, name)
         if before != target:
             yield Change(where="configuration", name=name, before=before, after=target)
 
@@ -153,7 +159,7 @@ def _require_topmost(facts: Facts) -> None:
 
 def _cryptography_changes(facts: Facts) -> Iterator[Change]:
     tls = known(facts.tls, "the settings of TLS in the registry")
-    before = known(tls.strong_crypto, "SchUseStrongCrypto")
+    before = _known_value(tls.strong_crypto, "SchUseStrongCrypto")
     if before != 1:
         name = "SchUseStrongCrypto"
         yield Change(where="registry", key=_FRAMEWORK, name=name, before=before, after=1)
@@ -172,7 +178,7 @@ _ENDPOINT = Offer(
     restarts=("iis", "WsusService"),
     synchronises=True,
     warnings=(
-        "iisreset restarts all of IIS: other sites and applications on this server are interrupted.",
+        "iisreset restarts all of IIS: other sites and programs on this server are interrupted.",
         _CONSOLES,
     ),
 )

@@ -132,7 +132,8 @@ def show_steps() -> None:
 def ask_person(lines: Sequence[str]) -> bool:
     """Show lines to the person at the terminal, and return True if the answer is ``yes``."""
     print_lines([f"  {visible(line)}" for line in lines], sys.stderr)
-    print("Carry this out? Type yes: ", end="", file=sys.stderr, flush=True)
+    sys.stderr.write("Carry this out? Type yes: ")
+    sys.stderr.flush()
     return sys.stdin.readline().strip().lower() == "yes"
 
 

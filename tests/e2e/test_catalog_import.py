@@ -1,4 +1,4 @@
-"""``catalog-import`` on a lab, whose stand-in for the Microsoft Update Catalog has a few updates."""
+"""``catalog-import`` on a lab, whose stand-in for the Catalog has a few updates."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -142,17 +142,15 @@ def test_nothing_is_repaired_beside_a_wsusutil(lab: Lab) -> None:
     lab.tune("staging", "wsusutil_seconds", 60.0)
     folder = lab.folder / "staging" / "server"
     planned = repair(lab, "endpoint-decommissioned", expect=4)
-    words = ("export", str(folder / "p.xml.gz"), str(folder / "p.log"))
-    process = os.spawnv(os.P_NOWAIT, str(folder.parent / "wsusutil"), ("wsusutil", *words))
-    try:
+    program = str(folder.parent / "wsusutil")
+    words = [program, "export", str(folder / "p.xml.gz"), str(folder / "p.log")]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL) as process:
         refused = repair(
             lab, "endpoint-decommissioned", "--confirm", planned.document["plan_digest"], expect=4
         )
         assert refused.error["kind"] == "wsusutil-running"
         assert settings(lab)["MUUrl"] == OLD["MUUrl"]
-    finally:
-        os.kill(process, 9)
-        os.waitpid(process, 0)
+        process.kill()
 
 
 def test_a_finding_without_a_repair_and_the_wrong_side_are_refused(lab: Lab) -> None:

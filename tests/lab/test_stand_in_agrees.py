@@ -346,7 +346,7 @@ def test_repairs_set_the_same_and_start_the_same(twins: Twins) -> None:
     old, new = "https://sws.update.microsoft.com", "https://fe2.update.microsoft.com"
     asked = {"kind": "settings", "restarts": ["iis", "WsusService", "W3SVC"]}
     for pairs in (((old, new), (1, "not set")), ((new, old), ("not set", 1))):
-        lines = [
+        lines: Lines = [
             asked,
             {**endpoint, "from": pairs[0][0], "to": pairs[0][1]},
             {**strong, "from": pairs[1][0], "to": pairs[1][1]},
@@ -360,6 +360,20 @@ def test_repairs_set_the_same_and_start_the_same(twins: Twins) -> None:
     assert [line.get("value") for line in differing] == [old, None]
     started = twins.agree("start-synchronisation", [{"kind": "settings"}])
     assert started == [{"kind": "synchronisation", "started": True}, {"kind": "end"}]
+
+
+def test_updates_of_the_catalog_are_imported_the_same(twins: Twins) -> None:
+    (first, _), (second, _), *_ = lab.catalog(twins.first)
+    unknown = "01234567-89ab-4cde-8f01-23456789abcd"
+    asked = [{"kind": "settings"}, *({"update_id": key} for key in (first, unknown, second))]
+    for results in (["imported", "failed", "imported"], ["already", "failed", "already"]):
+        lines = twins.agree("catalog-import", asked)
+        assert [line["result"] for line in lines[:-1]] == results
+        assert lines[1]["error_type"] == "WsusObjectNotFoundException"
+    for folder in (twins.first, twins.second):
+        lab.set_fault(folder, "staging", "strong-cryptography-off", True)
+    weak = twins.agree("catalog-import", [*asked[:1], {"update_id": unknown}])
+    assert weak[0]["error_type"] == "WebException"
 
 
 def test_what_needs_windows_fails_on_both(twins: Twins) -> None:

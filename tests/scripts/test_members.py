@@ -20,20 +20,20 @@ _NAMES = """
 Abs Access AccessControlType action Add AddAccessRule AddDays AddRange AddSeconds AddTicks Append
 Arguments AutoFlush BaseStream Clear Close Combine command CommandLine ComputeHash ContainsKey
 content_work_dir CopyToAsync Count cpu_seconds Create CreateDirectory CreateNoWindow CreationDate
-deadline declined Delete error Error Escape Exception Exists exit_code ExitCode FileName FileSystem
-Flush FreeSpace from FullName FullyQualifiedErrorId GetAccessControl GetAccessRules GetAttributes
-GetBytes GetCurrent GetCurrentProcess GetDirectoryName GetEncoding GetOwner GetProcessById GetString
-group HasExited HResult Id IdentityReference Index inherit InnerException InvariantCulture
-InvocationInfo IsNullOrEmpty job Join key Keys Kind LanguageMode LastIndexOf Length license_accepted
-license_required LinkType LoadWithPartialName Local MainModule Match Max MaxValue Message Min
-MinValue Move n Name name NewGuid NewLine NextMatch op Open optional Ordinal OrdinalIgnoreCase
-OSVersion Owner Parse path Platform PositionMessage ProcessId Properties ProviderName PSObject Push
-Read ReadAllLines ReadAllText ReadLine ReadWrite RedirectStandardError RedirectStandardInput
-RedirectStandardOutput Remove RemoveAccessRuleSpecific ReparsePoint Replace restarts result
-ReturnValue Reverse revision running Seek SequentialScan SessionState SetAccessControl
-SetAccessRuleProtection since Sort Split StandardError StandardInput StandardOutput Start StartsWith
-StartTime state Status Substring Success Ticks TicksPerSecond TimeCreated to ToArray
-ToLowerInvariant topics TotalMinutes TotalProcessorTime TotalSeconds ToUniversalTime
+deadline declined Delete Error error error_type Escape Exception Exists exit_code ExitCode FileName
+FileSystem Flush FreeSpace from FullName FullyQualifiedErrorId GetAccessControl GetAccessRules
+GetAttributes GetBytes GetCurrent GetCurrentProcess GetDirectoryName GetEncoding GetOwner
+GetProcessById GetString group HasExited HResult Id IdentityReference Index inherit InnerException
+InvariantCulture InvocationInfo IsNullOrEmpty job Join key Keys Kind LanguageMode LastIndexOf Length
+license_accepted license_required LinkType LoadWithPartialName Local MainModule Match Max MaxValue
+Message Min MinValue Move n name Name NewGuid NewLine NextMatch op Open optional Ordinal
+OrdinalIgnoreCase OSVersion Owner Parse path Platform PositionMessage ProcessId Properties
+ProviderName PSObject Push Read ReadAllLines ReadAllText ReadLine ReadWrite RedirectStandardError
+RedirectStandardInput RedirectStandardOutput Remove RemoveAccessRuleSpecific ReparsePoint Replace
+restarts result ReturnValue Reverse revision running Seek SequentialScan SessionState
+SetAccessControl SetAccessRuleProtection since Sort Split StandardError StandardInput StandardOutput
+Start StartsWith StartTime state Status Substring Success Ticks TicksPerSecond TimeCreated title to
+ToArray ToLowerInvariant topics TotalMinutes TotalProcessorTime TotalSeconds ToUniversalTime
 ToUpperInvariant Trim TrimEnd Unicode update_id User UseShellExecute Utc UtcNow UTF8 Value Version
 Wait wait_seconds WaitForExit where Win32NT WorkingDirectory Write WriteAllText WriteLine Year
 """

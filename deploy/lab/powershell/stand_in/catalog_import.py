@@ -12,24 +12,23 @@ def catalog_import(run: Run) -> None:
     run.begin()
     for asked in run.asked():
         update_id = asked["update_id"]
-        before, error = _find(run.server, update_id), None
+        before = _find(run.server, update_id)
+        error_type, reason = None, "the server does not have it after the import"
         if before is None:
             try:
                 catalog_site.import_update(run.server, update_id, ())
             except RuleError as refusal:
-                error = {"error_type": refusal.type_name, "error": str(refusal)}
+                error_type, reason = refusal.type_name, str(refusal)
         update = before or _find(run.server, update_id)
         result = "already" if before else "imported" if update else "failed"
-        if result == "failed" and error is None:
-            error = {"error_type": None, "error": "the server does not have it after the import"}
         run.write(
             kind="update",
             update_id=update_id,
             result=result,
             revision=update.revision if update else None,
             title=update.title if update else None,
-            error_type=error["error_type"] if error and result == "failed" else None,
-            error=error["error"] if error and result == "failed" else None,
+            error_type=error_type if result == "failed" else None,
+            error=reason if result == "failed" else None,
         )
     run.end()
 
