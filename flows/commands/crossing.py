@@ -21,7 +21,7 @@ from flows.commands.options import (
     SitePath,
     TakeOver,
 )
-from flows.commands.site_work import absolute_paths, run_flow
+from flows.commands.site_work import absolute_paths, at_site, run_flow
 from tasks.checks.accepting import read_accepted
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
@@ -67,13 +67,25 @@ def export(
     return run_flow("export", site, Side.STAGING, work)
 
 
-def check(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+def check(
+    *,
+    site: SitePath = DEFAULT_SITE,
+    firewall_export: Path | None = None,
+    json: Json = False,
+) -> Answer:
     """Either side: examine this side, and list what keeps it from a crossing and what now.
 
     Args:
         site: The site file.
+        firewall_export: Instead of the server, examine this export of a firewall: which documented
+            domains it does not name.
         json: Print one JSON document.
     """
+    if firewall_export is not None:
+        from tasks.reports.firewall import compare_firewall
+
+        path = firewall_export.absolute()
+        return at_site("check", site, None, lambda checked: compare_firewall(checked.name, path))
 
     def work(name: str) -> CommandReport:
         from flows.check_server import check_server

@@ -12,6 +12,9 @@ _DATABASE = (
 KNOBS: dict[str, Knob] = {
     "schedule": Knob("the server synchronises by itself", {"schedule": [1, True, 3 * 3600]}),
     "no-products": Knob("no product is subscribed", {"subscribed_categories": []}),
+    "content-elsewhere": Knob(
+        "the server stores no content", {"HostBinariesOnMicrosoftUpdate": True}
+    ),
     "database-busy": Knob(
         "synchronisations fail because the database is too busy",
         failure=Failure(

@@ -10,9 +10,12 @@
         # topics/event-log.ps1
         'Get-WinEvent',
         # topics/iis.ps1
-        'iisreset.exe', 'iisreset',
+        'iisreset.exe', 'iisreset', 'Get-Website', 'Get-WebBinding', 'Get-WebVirtualDirectory',
+        'Get-WebConfigurationProperty', 'Get-WebAppPoolState', 'Start-WebAppPool',
+        # topics/network.ps1
+        'Resolve-DnsName', 'Test-NetConnection', 'Invoke-WebRequest', 'Get-ChildItem', 'New-Object', 'Get-Acl', 'Get-Date',
         # topics/registry.ps1
-        'Test-Path', 'Get-ItemProperty', 'New-Item', 'New-ItemProperty', 'Remove-ItemProperty', 'netsh.exe'
+        'Test-Path', 'Get-ItemProperty', 'New-Item', 'New-ItemProperty', 'Remove-ItemProperty', 'netsh.exe', 'netsh'
     )
     CmdletsToExport = @()
     VariablesToExport = @()

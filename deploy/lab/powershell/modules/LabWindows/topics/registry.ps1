@@ -101,3 +101,5 @@ function netsh.exe {
     if (($args -join ' ') -ne 'winhttp show proxy') { throw 'The following command was not found.' }
     (Read-Setting 'machine.winhttp_proxy') -split "`n"
 }
+
+function netsh { netsh.exe @args }
