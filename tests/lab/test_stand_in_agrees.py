@@ -373,7 +373,7 @@ def test_updates_of_the_catalog_are_imported_the_same(twins: Twins) -> None:
     for folder in (twins.first, twins.second):
         lab.set_fault(folder, "staging", "strong-cryptography-off", True)
     weak = twins.agree("catalog-import", [*asked[:1], {"update_id": unknown}])
-    assert weak[0]["error_type"] == "WebException"
+    assert weak[0]["error_type"] == "InvalidOperationException"
 
 
 def test_what_needs_windows_fails_on_both(twins: Twins) -> None:

@@ -42,12 +42,12 @@ def import_update(server: Server, update_id: str, files: Sequence[str]) -> None:
     del files  # files that somebody downloaded before are not looked at
     if not server.setting("is_connected"):
         raise RuleError(
-            "WebException",
+            "InvalidOperationException",
             "The remote name could not be resolved: 'www.catalog.update.microsoft.com'",
         )
     if registry.is_strong_cryptography_off(server):
         raise RuleError(
-            "WebException",
+            "InvalidOperationException",
             "The underlying connection was closed: An unexpected error occurred on a send.",
         )
     by_id = {entry.newest.update_id: entry for entry in entries(server)}

@@ -196,7 +196,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "service.read": windows.services,
     "service.start": windows.start_named,
     "service.stop": windows.stop_named,
-    "machine.read": machine.read,
+    # A list by itself would be rows.
+    "machine.read": lambda server, name: {"value": machine.read(server, name)},
     "machine.write": network.write_setting,
     "network.resolves": network.resolves,
     "network.opens": network.opens,

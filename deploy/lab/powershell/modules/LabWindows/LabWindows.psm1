@@ -23,7 +23,7 @@ function Read-Rows([string]$Operation, [object[]]$Arguments = @()) {
 
 # Reads a setting of the machine (deploy/lab/rules/machine.py).
 function Read-Setting([string]$Name) {
-    return Invoke-Rule 'machine.read' @('name', $Name)
+    return (Invoke-Rule 'machine.read' @('name', $Name))['value']
 }
 
 function New-Service($Row) {

@@ -1,5 +1,9 @@
 # Names, ports and other servers, as the machine sees them. Nothing is really asked.
 
+# The commands of the engine that functions below stand before.
+$script:engine = @{}
+foreach ($name in 'New-Object', 'Get-Date', 'Get-ChildItem') { $script:engine[$name] = Get-Command -Name $name -CommandType Cmdlet }
+
 function Resolve-DnsName {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true, Position = 0)][string]$Name, [Parameter(Position = 1)][string]$Type, [switch]$QuickTimeout)
@@ -47,9 +51,16 @@ function New-ShownCertificate($Row) {
 
 # The certificate stores of the machine; every other path goes to the command of the engine.
 function Get-ChildItem {
-    $store = [string]($args | Where-Object { [string]$_ -match '^Cert:[\\/]LocalMachine[\\/]\w+$' } | Select-Object -First 1)
-    if ($store -eq '') { return Microsoft.PowerShell.Management\Get-ChildItem @args }
-    $store = ($store -split '[\\/]')[-1]
+    [CmdletBinding(DefaultParameterSetName = 'Path')]
+    param(
+        [Parameter(Position = 0, ParameterSetName = 'Path')][string[]]$Path,
+        [Parameter(Mandatory = $true, ParameterSetName = 'LiteralPath')][string[]]$LiteralPath,
+        [Parameter(Position = 1)][string]$Filter,
+        [string[]]$Include, [string[]]$Exclude, [switch]$Recurse, [switch]$Force, [switch]$Name, [switch]$File, [switch]$Directory
+    )
+    $first = [string](@($Path) + @($LiteralPath) | Where-Object { $_ } | Select-Object -First 1)
+    if ($first -notmatch '^Cert:[\\/]LocalMachine[\\/]\w+$') { return & $script:engine['Get-ChildItem'] @PSBoundParameters }
+    $store = ($first -split '[\\/]')[-1]
     foreach ($row in Read-Setting 'machine.certificates') { if ($row['store'] -eq $store) { New-ShownCertificate $row } }
 }
 
@@ -85,7 +96,7 @@ function New-Object {
     if ($TypeName -eq 'Security.Cryptography.X509Certificates.X509Certificate2' -and $ArgumentList.Count -eq 1 -and $ArgumentList[0] -is [PSCustomObject]) {
         return $ArgumentList[0]
     }
-    $made = Microsoft.PowerShell.Utility\New-Object @PSBoundParameters
+    $made = & $script:engine['New-Object'] @PSBoundParameters
     return , $made
 }
 
@@ -103,7 +114,9 @@ function Get-Acl {
 
 # The machine's clock can be wrong.
 function Get-Date {
-    $made = Microsoft.PowerShell.Utility\Get-Date @args
-    if ($args.Count -gt 0) { return $made }
+    [CmdletBinding()]
+    param([Parameter(Position = 0)][DateTime]$Date, [string]$Format)
+    $made = & $script:engine['Get-Date'] @PSBoundParameters
+    if ($PSBoundParameters.Count -gt 0) { return $made }
     return $made.AddSeconds([int](Read-Setting 'machine.clock_offset_seconds'))
 }
