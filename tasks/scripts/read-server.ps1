@@ -399,9 +399,9 @@ function Write-Upstream {
 function Get-ContentRights {
     try {
         $rights = New-Object Collections.Generic.List[object]
-        $rules = (Get-Acl -LiteralPath ([string]$script:config.LocalContentCachePath)).GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])
-        foreach ($rule in $rules) {
-            $rights.Add([ordered]@{ sid = [string]$rule.IdentityReference; rights = [int]$rule.FileSystemRights; is_allowed = ([string]$rule.AccessControlType -eq 'Allow') })
+        $aces = (Get-Acl -LiteralPath ([string]$script:config.LocalContentCachePath)).GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])
+        foreach ($ace in $aces) {
+            $rights.Add([ordered]@{ sid = [string]$ace.IdentityReference; rights = [int]$ace.FileSystemRights; is_allowed = ([string]$ace.AccessControlType -eq 'Allow') })
         }
         return , $rights.ToArray()
     } catch { return $null }

@@ -21,24 +21,24 @@ Abs Access AccessControlType action Add AddAccessRule AddDays AddRange AddSecond
 Arguments AuthenticateAsClient AutoFlush BaseStream certificate certificateHash Clear Close Combine
 command CommandLine ComputeHash ConnectAsync ContainsKey content_work_dir CopyToAsync Count
 cpu_seconds Create CreateDirectory CreateNoWindow CreationDate deadline declined Delete DnsNameList
-Error error error_type Escape Exception Exists exit_code ExitCode fileExtension FileName FileSystem
-Flush FreeSpace from FullName FullyQualifiedErrorId GetAccessControl GetAccessRules GetAttributes
-GetBytes GetCurrent GetCurrentProcess GetDirectoryName GetEncoding GetOwner GetProcessById GetStream
-GetString group HasExited HasPrivateKey Host HResult IAutomaticUpdateApprovalRule Id
-IdentityReference Index inherit InnerException InvariantCulture InvocationInfo IsNullOrEmpty Issuer
-job Join key Keys Kind LanguageMode LastIndexOf Length license_accepted license_required LinkType
-LoadWithPartialName Local MainModule Match Max MaxValue Message Min MinValue Move n name Name
-NewGuid NewLine NextMatch NotAfter NotBefore op Open opens optional Ordinal OrdinalIgnoreCase
-OSVersion Owner Parse path PhysicalPath Platform PositionMessage ProcessId Properties ProviderName
-PSObject Push Read ReadAllLines ReadAllText ReadLine ReadWrite RedirectStandardError
-RedirectStandardInput RedirectStandardOutput RemoteCertificate Remove RemoveAccessRuleSpecific
-ReparsePoint Replace restarts result ReturnValue Reverse revision running Seek self_update
-SequentialScan service SessionState SetAccessControl SetAccessRuleProtection since Sort Split
-StandardError StandardInput StandardOutput Start StartsWith StartTime state Status StatusCode
-Subject Substring Success TcpTestSucceeded Thumbprint Ticks TicksPerSecond TimeCreated title to
-ToArray ToLowerInvariant topics TotalMinutes TotalProcessorTime TotalSeconds ToUniversalTime
-ToUpperInvariant Trim TrimEnd Unicode update_id User UseShellExecute Utc UtcNow UTF8 Value Version
-Wait wait_seconds WaitForExit where Win32NT WorkingDirectory Write WriteAllText WriteLine Year
+error Error error_type Escape Exception Exists exit_code ExitCode fileExtension FileName FileSystem
+FileSystemRights Flush FreeSpace from FullName FullyQualifiedErrorId GetAccessControl GetAccessRules
+GetAttributes GetBytes GetCurrent GetCurrentProcess GetDirectoryName GetEncoding GetOwner
+GetProcessById GetStream GetString group HasExited HasPrivateKey Host HResult Id IdentityReference
+Index inherit InnerException InvariantCulture InvocationInfo IsNullOrEmpty Issuer job Join key Keys
+Kind LanguageMode LastIndexOf Length license_accepted license_required LinkType LoadWithPartialName
+Local MainModule Match Max MaxValue Message Min MinValue Move n Name name NewGuid NewLine NextMatch
+NotAfter NotBefore op Open opens optional Ordinal OrdinalIgnoreCase OSVersion Owner Parse path
+PhysicalPath Platform PositionMessage ProcessId Properties ProviderName PSObject Push Read
+ReadAllLines ReadAllText ReadLine ReadWrite RedirectStandardError RedirectStandardInput
+RedirectStandardOutput RemoteCertificate Remove RemoveAccessRuleSpecific ReparsePoint Replace
+restarts result ReturnValue Reverse revision running Seek self_update SequentialScan service
+SessionState SetAccessControl SetAccessRuleProtection since Sort Split StandardError StandardInput
+StandardOutput Start StartsWith StartTime state Status StatusCode Subject Substring Success
+TcpTestSucceeded Thumbprint Ticks TicksPerSecond TimeCreated title to ToArray ToLowerInvariant
+topics TotalMinutes TotalProcessorTime TotalSeconds ToUniversalTime ToUpperInvariant Trim TrimEnd
+Unicode update_id User UseShellExecute Utc UtcNow UTF8 Value Version Wait wait_seconds WaitForExit
+where Win32NT WorkingDirectory Write WriteAllText WriteLine Year
 """
 ELSEWHERE = set(_NAMES.split())
 
