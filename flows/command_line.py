@@ -27,7 +27,7 @@ from flows.commands.explanation import explain
 from flows.commands.repairing import repair
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
-from flows.commands.state import status
+from flows.commands.state import probe, status
 from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import discard_output, open_streams, print_lines, print_report
@@ -57,6 +57,7 @@ app.command(audit, group=_MONTHLY)
 app.command(catalog_import, name="catalog-import", group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(status, group=_LOOK)
+app.command(probe, group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(repair, group=_LOOK)
 app.command(up, group=_SET_UP)

@@ -29,7 +29,7 @@ LAYERS = [
     {"reports"},
     {"run"},
     {"server"},
-    {"exporting", "importing", "repairs"},
+    {"exporting", "importing", "repairs", "probing"},
 ]
 # The only modules of tasks that every layer may import.
 GROUND = {

@@ -22,6 +22,19 @@ def status(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
     return at_site("status", site, None, lambda checked: read_status(checked.name, clock=utc_now))
 
 
+def probe(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """Either side: read a real server, compare it with what we believe, and write it into a file.
+
+    Args:
+        site: The site file.
+        json: Print one JSON document.
+    """
+    from tasks.probing.command import probe as probe_server
+
+    show_steps()
+    return at_site("probe", site, None, lambda checked: probe_server(checked.name, clock=utc_now))
+
+
 def utc_now() -> datetime:
     """The time now, UTC."""
     return datetime.now(UTC)

@@ -245,6 +245,7 @@ _USUAL = {
     "accept": "Export the next bundle when there is something to bring.",
     "check": "Nothing: the server is fit.",
     "catalog-import": "Approve what was imported; the next export carries it.",
+    "probe": "Nothing: this server is as we believe WSUS to be.",
     "repair": "Run `wsus-airgap check`.",
     "audit": "Nothing: all approved content is in place.",
 }

@@ -396,7 +396,7 @@ function Write-Upstream {
     Write-Line $line
 }
 
-function Get-ContentRights {
+function Get-FolderRights {
     try {
         $rights = New-Object Collections.Generic.List[object]
         $aces = (Get-Acl -LiteralPath ([string]$script:config.LocalContentCachePath)).GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])
@@ -439,7 +439,7 @@ function Write-Iis {
         anonymous = $anonymous
         mime_types = Get-MimeTypes
         pool_state = $pool
-        content_rights = Get-ContentRights
+        content_rights = Get-FolderRights
     })
 }
 

@@ -71,6 +71,7 @@ OTHERS = {
     "certificate-name": "server-certificate",
     "intermediate-in-root": "intermediate-in-root",
     "microsoft-roots": None,
+    "protocol-newer": None,  # `probe` names it
 }
 # Faults on the way to Microsoft Update, which a server with an upstream server does not go.
 DIRECT = {"endpoint-fe2", "endpoint-sws1", "cipher-policy", "tls-lines-absent", "proxy-407",

@@ -17,7 +17,7 @@ SCRIPTS = sorted(FOLDER.glob("*.ps1"))
 _NAMES = """
 read-server read-approvals apply-approvals read-updates control-service hash-files place-files
 prepare-folder start-detached read-volume resume-downloads apply-repair start-synchronisation
-catalog-import
+catalog-import probe-server
 """
 INTERFACE = _NAMES.split()
 

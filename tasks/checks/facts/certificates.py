@@ -78,8 +78,8 @@ class Certificates(Topic):
         None if the way ends at a certificate of Trusted Root. No network is used, and names alone
         are followed: signatures and revocation are Windows' own matter.
         """
-        roots = {each.subject.casefold() for each in self.in_store("Root")}
-        issuers = {each.subject.casefold(): each for each in self.in_store("CA")}
+        roots = {root.subject.casefold() for root in self.in_store("Root")}
+        issuers = {issuer.subject.casefold(): issuer for issuer in self.in_store("CA")}
         current: Certificate = certificate
         for _ in range(len(self.stored) + 1):
             issuer = current.issuer.casefold()

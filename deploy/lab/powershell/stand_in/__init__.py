@@ -16,6 +16,7 @@ from deploy.lab.powershell.stand_in import (
     catalog_import,
     files,
     jobs,
+    probe,
     read_scripts,
     repairs,
 )
@@ -30,6 +31,7 @@ SCRIPTS: dict[str, Callable[[Run], None]] = {
     "hash-files.ps1": files.hash_files,
     "place-files.ps1": files.place_files,
     "prepare-folder.ps1": files.prepare_folder,
+    "probe-server.ps1": probe.probe_server,
     "read-approvals.ps1": read_scripts.read_approvals,
     "read-server.ps1": read_scripts.read_server,
     "read-updates.ps1": read_scripts.read_updates,
