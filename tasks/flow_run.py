@@ -119,6 +119,7 @@ class FlowRun:
         except (AirGapError, OSError, sqlite3.Error) as refusal:
             self._opening_error = refusal
             return self
+        self._context.by_api = runtime.deployment.name is not None
         try:
             flow_run, attempt = name_run(None, self._context.site.name)
             begin_run(self._context, flow_run=flow_run, attempt=attempt)

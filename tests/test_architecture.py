@@ -26,9 +26,10 @@ LAYERS = [
     {"checks"},
     {"site"},
     {"ledger"},
+    {"custody"},
     {"reports"},
     {"run"},
-    {"server"},
+    {"server", "inspection"},
     {"announcements", "exporting", "importing", "upkeep"},
 ]
 # The only modules of tasks that every layer may import.

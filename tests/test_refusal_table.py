@@ -31,6 +31,7 @@ FLOWS = {
     "verify": "verify_bundle",
     "accept": "accept_receipt",
     "audit": "audit_content",
+    "decide": "decide",
 }
 # What the first column may say besides the name of a step.
 NOT_A_STEP = {"opening", "server", "media", "state", "no flow", "caught"}

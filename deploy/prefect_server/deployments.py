@@ -44,6 +44,7 @@ FLOWS = {
         "verify_bundle",
         "import_bundle",
         "audit_content",
+        "decide",
         "tidy_state",
     ),
 }

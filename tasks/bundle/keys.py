@@ -66,7 +66,9 @@ class GeneratedKeys:
     fingerprint: str
 
 
-def generate_keys(folder: Path, *, receipt_secret: bytes | None = None) -> GeneratedKeys:
+def generate_keys(
+    folder: Path, *, passphrase: bytes | None = None, receipt_secret: bytes | None = None
+) -> GeneratedKeys:
     """Make files with a key pair and a receipt secret; never overwrite a file.
 
     Writes ``signing.key`` (PKCS#8 PEM, mode 0600), ``signing.pub`` (SubjectPublicKeyInfo PEM) and
@@ -74,6 +76,7 @@ def generate_keys(folder: Path, *, receipt_secret: bytes | None = None) -> Gener
 
     Args:
         folder: The folder; it is made if it is missing.
+        passphrase: Encrypts the private key (PKCS#8, PBES2); None: it is not encrypted.
         receipt_secret: The secret of the other side (32 bytes); None: a new one.
 
     Raises:
@@ -92,7 +95,9 @@ def generate_keys(folder: Path, *, receipt_secret: bytes | None = None) -> Gener
     private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.NoEncryption()
+        if passphrase is None
+        else serialization.BestAvailableEncryption(passphrase),
     )
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -103,6 +108,16 @@ def generate_keys(folder: Path, *, receipt_secret: bytes | None = None) -> Gener
     secret = receipt_secret or secrets.token_bytes(SECRET_BYTES)
     _write_new(paths[2], secret.hex().encode() + b"\n", mode=0o600)
     return GeneratedKeys(paths[0], paths[1], paths[2], PublicKey.of(key.public_key()).fingerprint)
+
+
+def is_encrypted(path: Path) -> bool:
+    """Return True if a private key needs a passphrase.
+
+    Raises:
+        PathMissingError: The file does not exist.
+        UsageError: It cannot be read.
+    """
+    return b"BEGIN ENCRYPTED PRIVATE KEY" in _read_small(path, "signing key")
 
 
 def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:

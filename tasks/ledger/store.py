@@ -111,6 +111,10 @@ class Ledger:
         """Record the id of a side's server unless one is recorded."""
         write_fact_once(self.connection, _SERVER_FACT[side], server_id)
 
+    def replace_server(self, side: Side, server_id: str) -> None:
+        """Record the id of a side's server in place of another one, as a person has decided."""
+        write_fact(self.connection, _SERVER_FACT[side], server_id)
+
     @property
     def content_dir(self) -> str | None:
         """Path of WsusContent on the server, as the last run read it; None before the first run."""

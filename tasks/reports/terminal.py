@@ -19,6 +19,7 @@ from tasks.logs import log
 from tasks.progress import Unit
 from tasks.quantities import size
 from tasks.reports.colour import print_coloured
+from tasks.reports.columns import table_lines
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention, next_step, summary_facts
 from tasks.reports.text import cell
@@ -93,8 +94,9 @@ def _now(report: CommandReport) -> str:
 def summarise(report: CommandReport) -> list[str]:
     """Return a run in a few aligned lines, with foreign text made visible."""
     printed = [visible(line) for line in report.lines]
+    tables = [line for section in report.tables for line in table_lines(section)]
     if printed and report.run is None and not report.errors:
-        return printed  # a small command has only its lines
+        return [*tables, *printed]  # a small command has only its lines and tables
     site = f" {visible(report.site)}" if report.site else ""
     facts = [(fact.label, cell(fact.value, fact.kind)) for fact in summary_facts(report)]
     if report.report is not None:
@@ -102,6 +104,7 @@ def summarise(report: CommandReport) -> list[str]:
     width = max((len(label) for label, _ in facts), default=0)
     lines = [f"{visible(report.command)}{site}: {report.outcome}"]
     lines += [f"  {label:<{width}}  {value}" for label, value in facts]
+    lines += tables
     lines += [f"  {line}" for line in printed]
     lines += [f"  ! {visible(reason)}" for reason in attention(report)]
     return lines + _missing_lines(report)

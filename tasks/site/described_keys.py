@@ -69,11 +69,13 @@ _MEDIA = _table(
     ("volume_bytes", "left out: one volume as large as it needs", _STAGING, "25_000_000_000"),
     ("read_back", "read every byte back from the medium after writing", _STAGING, None),
     ("max_file_bytes", "larger files travel in numbered parts", _STAGING, None),
+    ("scan_command", "malware scanner for the media", _DISCONNECTED, '["scanner", "{path}"]'),
 )
 _TRUST = _table(
     "trust",
     ("signing_key", "private key of this side; it never leaves this machine"),
     ("trusted_keys", "public keys of the other side"),
+    ("passphrase_file", "of an encrypted signing key", None, '"keys/passphrase"'),
     ("receipt_secret", "for typed receipt codes; the same on both sides"),
     ("threshold", "number of trusted keys that must have signed"),
     ("max_bundle_age_days", "an older bundle is refused", _DISCONNECTED, None),
@@ -117,6 +119,10 @@ _CHECK = _table(
     "check",
     ("stop_at", 'or "warning", "note": stops from this severity on'),
     ("max_sync_age_days", "an older synchronisation is a failure", _STAGING, None),
+)
+_CUSTODY = _table(
+    "custody",
+    ("syslog", "the custody log goes there too", None, '"/dev/log"'),
 )
 _AUDIT = _table(
     "audit",
@@ -162,6 +168,7 @@ DESCRIBED_KEYS: tuple[DescribedKey, ...] = (
     *_POLICY,
     *_GROUPS,
     *_CHECK,
+    *_CUSTODY,
     *_AUDIT,
     *_PREFECT,
     *_SCHEDULE,

@@ -49,7 +49,8 @@ def _pinned(known_hosts: Path | None, info: ValidationInfo) -> Path | None:
 
 def _within_keys(threshold: int, info: ValidationInfo) -> int:
     keys = info.data.get("trusted_keys")
-    if keys is not None and threshold > len(keys):
+    own = 1 if (info.context or {}).get("side") == Side.STAGING.value else 0  # it signs bundles
+    if keys is not None and threshold > len(keys) + own:
         raise ValueError("higher than the number of trusted keys")
     return threshold
 
@@ -58,6 +59,13 @@ def _web_address(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("expected an address that begins with http:// or https://")
     return url
+
+
+def _syslog_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not address.startswith("/") and not (host and port.isdigit() and 0 < int(port) < 65_536):
+        raise ValueError("expected the path of a socket, or HOST:PORT")
+    return address
 
 
 class Section(BaseModel):
@@ -104,20 +112,32 @@ class ServerSection(Section):
 
 
 class MediaSection(Section):
-    """``[media]``: the mount point of the media on the orchestrator, and limits for them."""
+    """``[media]``: the mount point of the media on the orchestrator, and limits for them.
+
+    Attributes:
+        scan_command: Program and arguments of a malware scanner; ``{path}`` stands for the folder.
+    """
 
     path: MountPath
     return_path: LocalPath | None = None
     volume_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
     read_back: bool = True
     max_file_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_295
+    scan_command: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class TrustSection(Section):
-    """``[trust]``: this side's key, the trusted keys, and the largest age of a bundle."""
+    """``[trust]``: this side's key, the trusted keys, and the largest age of a bundle.
+
+    Attributes:
+        passphrase_file: File with the passphrase of an encrypted signing key in its first line.
+        threshold: Number of different trusted keys that have to sign a bundle. A receipt has one
+            signature.
+    """
 
     signing_key: LocalFile
     trusted_keys: LocalFiles
+    passphrase_file: LocalPath | None = None
     receipt_secret: LocalFile | None = None
     threshold: Annotated[int, Field(ge=1), AfterValidator(_within_keys)] = 1
     max_bundle_age_days: Annotated[int, Field(ge=1)] = 90
@@ -159,6 +179,16 @@ class CheckSection(Section):
 
     stop_at: FindingSeverity = "failure"
     max_sync_age_days: Annotated[int, Field(ge=1)] = 7
+
+
+class CustodySection(Section):
+    """``[custody]``: where the lines of the custody log go besides its file.
+
+    Attributes:
+        syslog: A socket (``/dev/log``), or host and port for UDP (``log.example:514``).
+    """
+
+    syslog: Annotated[str, AfterValidator(_syslog_address)] | None = None
 
 
 class AuditSection(Section):
@@ -237,6 +267,7 @@ class Site(Section):
     policy: PolicySection = PolicySection()
     groups: GroupsSection = GroupsSection()
     check: CheckSection = CheckSection()
+    custody: CustodySection = CustodySection()
     audit: AuditSection = AuditSection()
     prefect: PrefectSection = PrefectSection()
     schedule: ScheduleSection = ScheduleSection()

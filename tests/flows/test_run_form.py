@@ -11,6 +11,7 @@ from prefect import Flow
 from flows.accept_receipt import accept_receipt
 from flows.audit_content import audit_content
 from flows.check_server import check_server
+from flows.decide import decide
 from flows.export_bundle import export_bundle
 from flows.import_bundle import import_bundle
 from flows.verify_bundle import verify_bundle
@@ -43,6 +44,7 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
             "take_over": MAYBE_TEXT,
             "accept_findings": MAYBE_TEXTS,
             "if_new": YES_NO,
+            "rebuilt": MAYBE_TEXT,
         },
         {"site"},
     ),
@@ -53,6 +55,19 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
         audit_content,
         {"site": TEXT, "every_update": YES_NO, "take_over": MAYBE_TEXT},
         {"site"},
+    ),
+    "decide": (
+        decide,
+        {
+            "site": TEXT,
+            "updates": f"array of {TEXT}",
+            "decision": TEXT,
+            "reason": TEXT,
+            "group": MAYBE_TEXT,
+            "until": MAYBE_TEXT,
+            "revoke": YES_NO,
+        },
+        {"site", "updates", "decision", "reason"},
     ),
 }
 

@@ -135,8 +135,11 @@ def test_all_that_waits_is_listed_with_its_reason(tmp_path: Path) -> None:
     def prepare(run: RunContext) -> None:
         body = {"update_id": "a", "revision": 3, "group": ["All Computers", "Ring 1"]}
         run.imports.remember(
-            RememberedDecision(state, "a", 3, "[]", json.dumps(body), "reason-of-it")
-            for state in ("applied", "parked", "held")
+            [
+                RememberedDecision(state, "a", 3, "[]", json.dumps(body), "reason-of-it")
+                for state in ("applied", "parked", "held")
+            ],
+            now=NOW,
         )
 
     report = status_of(tmp_path, Side.DISCONNECTED, prepare)
