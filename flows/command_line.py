@@ -14,13 +14,22 @@ from pathlib import Path
 from cyclopts import App, CycloptsError, Group
 
 from deploy.demo.lab_commands import demo, lab_app
-from flows.commands.crossing import accept, audit, check, export, import_, verify
+from flows.commands.crossing import (
+    accept,
+    audit,
+    catalog_import,
+    check,
+    export,
+    import_,
+    verify,
+)
 from flows.commands.decisions import decide, list_held, list_parked
 from flows.commands.explanation import explain
 from flows.commands.inspection import show, sign
+from flows.commands.repairing import repair
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
-from flows.commands.state import history, status
+from flows.commands.state import history, probe, status
 from flows.commands.upkeep import backup, restore, tidy
 from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
@@ -51,13 +60,16 @@ app.command(accept, group=_MONTHLY)
 app.command(audit, group=_MONTHLY)
 app.command(decide, group=_MONTHLY)
 app.command(tidy, group=_MONTHLY)
+app.command(catalog_import, name="catalog-import", group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(show, group=_LOOK)
 app.command(status, group=_LOOK)
 app.command(list_held, name="held", group=_LOOK)
 app.command(list_parked, name="parked", group=_LOOK)
 app.command(history, group=_LOOK)
+app.command(probe, group=_LOOK)
 app.command(explain, group=_LOOK)
+app.command(repair, group=_LOOK)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
 app.command(backup, group=_SET_UP)

@@ -1,5 +1,7 @@
 """Steps of the staging side. They read its server and change nothing there but our own folder.
 
+Only ``import_updates`` changes it, for a person who named the updates.
+
 "Refuses" in a step's docstring lists the kinds of its refusals (exit codes 3 and 4), "Raises" those
 of its other errors. Every step that works with the server may also refuse with ``host-key``,
 ``script-digest`` and ``folder-unsafe``, and raise ``connection-lost``, ``time-limit``,
@@ -15,9 +17,17 @@ from prefect import State
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
 from tasks.checks.accepting import read_accepted
+from tasks.checks.finding import Finding
 from tasks.content.content_listing import ContentListing
+from tasks.exporting import (
+    catalog_import,
+    export_bundle,
+    export_package,
+    export_summary,
+    receipt_in,
+    unresolved,
+)
 from tasks.exporting import draft as drafts
-from tasks.exporting import export_bundle, export_package, export_summary, receipt_in, unresolved
 from tasks.exporting.draft import Draft
 from tasks.exporting.receipt_in import AcceptedReceipt
 from tasks.flow_run import current_run
@@ -28,6 +38,7 @@ from tasks.names import Mode
 from tasks.run_page import name_run
 from tasks.server import check, content_scan, downloads, queries
 from tasks.server.cleanup import clean_up_server
+from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
 from tasks.server.wsusutil_run import report_running_wsusutil, wait_for_own_wsusutil
 from tasks.step import already_done, step
@@ -189,3 +200,45 @@ def read_receipt(receipt: str) -> AcceptedReceipt:
 def advance_baseline(accepted: AcceptedReceipt) -> None:
     """Move the baseline to the receipted bundle."""
     receipt_in.advance_baseline(current_run(), accepted)
+
+
+@step("Read update ids")
+def read_update_ids(words: Sequence[str]) -> tuple[str, ...]:
+    """Read the ids that a person copied from the Microsoft Update Catalog.
+
+    Raises: ``usage``.
+    """
+    return catalog_import.read_ids(words)
+
+
+@step("Lock server")
+def lock_server() -> None:
+    """Take the lock of the server; the end of the run releases it.
+
+    Refuses: ``lock``, ``wsusutil-running``.
+    """
+    run = current_run()
+    run.make_folders()
+    run.lock_server()
+    require_no_wsusutil(run)
+
+
+@step("Check Catalog path")
+def check_catalog_path() -> Finding | None:
+    """Look at the TLS of the .NET Framework, which the import from the Catalog uses.
+
+    Refuses: ``wsusutil-running``.
+    Raises: ``service-down``.
+    """
+    return catalog_import.check_catalog_path(current_run())
+
+
+@step("Import updates")
+def import_updates(ids: Sequence[str], weakness: Finding | None) -> None:
+    """Have the server import each update; name those that fail.
+
+    Raises: ``batch-failed``, if none was imported.
+    """
+    updates = catalog_import.import_updates(current_run(), ids, weakness=weakness)
+    imported = sum(update.result == "imported" for update in updates)
+    log.info("%s of %s updates imported", imported, len(updates))

@@ -30,7 +30,7 @@ LAYERS = [
     {"reports"},
     {"run"},
     {"server", "inspection"},
-    {"announcements", "exporting", "importing", "upkeep"},
+    {"announcements", "exporting", "importing", "probing", "repairs", "upkeep"},
 ]
 # The only modules of tasks that every layer may import.
 GROUND = {

@@ -32,6 +32,7 @@ FLOWS = {
     "accept": "accept_receipt",
     "audit": "audit_content",
     "decide": "decide",
+    "catalog-import": "catalog_import",
 }
 # What the first column may say besides the name of a step.
 NOT_A_STEP = {"opening", "server", "media", "state", "no flow", "caught"}

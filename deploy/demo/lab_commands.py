@@ -132,6 +132,25 @@ def lab_state(folder: Path, side: LabSide, /, *, json: Json = False) -> int:
     return 0
 
 
+@lab_app.command(name="catalog")
+def lab_catalog(folder: Path, /, *, json: Json = False) -> CommandReport:
+    """List what the lab's stand-in for the Microsoft Update Catalog has.
+
+    Args:
+        folder: The lab.
+        json: Print one JSON document.
+    """
+    from deploy import lab
+
+    rows = _lab(lambda: lab.catalog(folder.absolute()))
+    return CommandReport(
+        command="lab catalog",
+        site=None,
+        lines=tuple(f"{update_id}  {title}" for update_id, title in rows),
+        details={"updates": [{"update_id": key, "title": title} for key, title in rows]},
+    )
+
+
 @lab_app.command(name="serve")
 def lab_serve(folder: Path, /) -> int:
     """Run an sshd for both servers in the foreground.

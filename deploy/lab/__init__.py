@@ -109,6 +109,18 @@ def state(folder: Path, side: str) -> dict[str, Any]:
     return read(folder, side)
 
 
+def catalog(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Id and title of each update in the lab's stand-in for the Microsoft Update Catalog."""
+    from deploy.lab.rules.catalog_site import entries
+    from deploy.lab.rules.opened_server import open_server
+
+    server = open_server(server_folder(folder, "staging"))
+    try:
+        return tuple((entry.newest.update_id, entry.newest.title) for entry in entries(server))
+    finally:
+        server.close()
+
+
 def serve(folder: Path, *, ready: Callable[[], None] | None = None) -> None:
     """Run an sshd for both sides until SIGTERM or SIGINT; call ``ready`` once both listen."""
     from deploy.lab.sshd import serve as serve_over_ssh

@@ -16,7 +16,7 @@ from typing import Any
 from deploy.lab.generate import content_bytes
 from deploy.lab.knobs import KNOBS
 from deploy.lab.pair import LabError, server_folder
-from deploy.lab.rules import configuration
+from deploy.lab.rules import configuration, distribution_log
 from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.lab.store import content_paths
@@ -37,6 +37,8 @@ DESCRIPTIONS = {
     "wsusutil-hang": "wsusutil does not go on until the fault is cleared",
     "group-hidden": "the API neither lists nor gives a target group that has approvals",
     "update-hidden": "the API does not give an update that has an approval",
+    "content-litter": "files that WSUS does not name lie in WsusContent",
+    "log-form": "SoftwareDistribution.log has entries in another form",
     "catalogue-changes": "a synchronisation brings an update while wsusutil exports",
 }
 
@@ -172,7 +174,32 @@ def _chosen(row: sqlite3.Row | None, what: str) -> str:
     return str(row[0])
 
 
+def _litter(server: Server) -> str:
+    path = server.content_dir / "Thumbs copy.db"
+    path.write_bytes(b"litter")
+    return path.name
+
+
+def _sweep(server: Server, name: str) -> None:
+    (server.content_dir / name).unlink(missing_ok=True)
+
+
+def _write_other_form(server: Server) -> int:
+    path = distribution_log.folder(server.server_folder) / distribution_log.NAME
+    size = path.stat().st_size
+    with path.open("ab") as log:
+        log.write(b"28.11.2026 05:12:01;INFO;WsusService;an entry in another form\r\n" * 3)
+    return size
+
+
+def _cut_log(server: Server, size: int) -> None:
+    path = distribution_log.folder(server.server_folder) / distribution_log.NAME
+    os.truncate(path, size)
+
+
 _CAUSES: dict[str, Callable[[Server], Any]] = {
+    "content-litter": _litter,
+    "log-form": _write_other_form,
     "service-down": _stop,
     "file-rots": _rot,
     "file-vanishes": _vanish,
@@ -181,6 +208,8 @@ _CAUSES: dict[str, Callable[[Server], Any]] = {
     "update-hidden": _hide_update,
 }
 _CURES: dict[str, Callable[[Server, Any], None]] = {
+    "content-litter": _sweep,
+    "log-form": _cut_log,
     "service-down": _start,
     "file-rots": _restore,
     "file-vanishes": _restore,

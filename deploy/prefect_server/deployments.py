@@ -37,6 +37,7 @@ FLOWS = {
         "export_bundle",
         "verify_bundle",
         "accept_receipt",
+        "catalog_import",
         "tidy_state",
     ),
     Side.DISCONNECTED: (

@@ -1,4 +1,4 @@
-"""The commands that are flows: check, export, verify, import, accept, audit.
+"""The commands that are flows: check, export, verify, import, accept, audit, catalog-import.
 
 A flow, and with it Prefect, is imported only by a command that runs one.
 """
@@ -21,7 +21,7 @@ from flows.commands.options import (
     SitePath,
     TakeOver,
 )
-from flows.commands.site_work import absolute_paths, run_flow
+from flows.commands.site_work import absolute_paths, at_site, run_flow
 from tasks.checks.accepting import read_accepted
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
@@ -67,13 +67,25 @@ def export(
     return run_flow("export", site, Side.STAGING, work)
 
 
-def check(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+def check(
+    *,
+    site: SitePath = DEFAULT_SITE,
+    firewall_export: Path | None = None,
+    json: Json = False,
+) -> Answer:
     """Either side: examine this side, and list what keeps it from a crossing and what now.
 
     Args:
         site: The site file.
+        firewall_export: Instead of the server, examine this export of a firewall: which documented
+            domains it does not name.
         json: Print one JSON document.
     """
+    if firewall_export is not None:
+        from tasks.reports.firewall import compare_firewall
+
+        path = firewall_export.absolute()
+        return at_site("check", site, None, lambda checked: compare_firewall(checked.name, path))
 
     def work(name: str) -> CommandReport:
         from flows.check_server import check_server
@@ -200,3 +212,29 @@ def audit(
         return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
 
     return run_flow("audit", site, Side.DISCONNECTED, work)
+
+
+def catalog_import(
+    update_ids: Annotated[list[str], Parameter(negative="")],
+    /,
+    *,
+    site: SitePath = DEFAULT_SITE,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
+    """Staging side: import updates from the Microsoft Update Catalog into the server.
+
+    Args:
+        update_ids: UpdateIDs, copied from the details of updates in the Catalog.
+        site: The site file.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.catalog_import import catalog_import as catalog_import_flow
+        from tasks.flow_run import report_of
+
+        return report_of(catalog_import_flow, site=name, update_ids=update_ids, take_over=take_over)
+
+    return run_flow("catalog-import", site, Side.STAGING, work)

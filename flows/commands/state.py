@@ -19,7 +19,7 @@ def status(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
     from tasks.server.status import read_status
 
     show_steps()
-    return at_site("status", site, None, lambda checked: read_status(checked.name, clock=_utc_now))
+    return at_site("status", site, None, lambda checked: read_status(checked.name, clock=utc_now))
 
 
 def history(
@@ -39,9 +39,23 @@ def history(
         "history",
         site,
         None,
-        lambda checked: show_history(checked.name, as_csv=csv, verify=verify, clock=_utc_now),
+        lambda checked: show_history(checked.name, as_csv=csv, verify=verify, clock=utc_now),
     )
 
 
-def _utc_now() -> datetime:
+def probe(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """Either side: read a real server, compare it with what we believe, and write it into a file.
+
+    Args:
+        site: The site file.
+        json: Print one JSON document.
+    """
+    from tasks.probing.command import probe as probe_server
+
+    show_steps()
+    return at_site("probe", site, None, lambda checked: probe_server(checked.name, clock=utc_now))
+
+
+def utc_now() -> datetime:
+    """The time now, UTC."""
     return datetime.now(UTC)

@@ -88,6 +88,11 @@ _QUESTIONS: Migration = (
     flow_run TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, run TEXT NOT NULL,
     until TEXT NOT NULL, answer TEXT, PRIMARY KEY (flow_run, key)) WITHOUT ROWID""",
 )
+_REPAIRS: Migration = (
+    """CREATE TABLE repair (
+    run TEXT PRIMARY KEY, finding TEXT NOT NULL, plan TEXT NOT NULL, begun TEXT NOT NULL,
+    done TEXT, undone TEXT)""",
+)
 MIGRATIONS: tuple[Migration, ...] = (
     _TABLES,
     _ACCEPTED_FINDINGS,
@@ -98,6 +103,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _CUSTODY,
     _ANNOUNCED,
     _QUESTIONS,
+    _REPAIRS,
 )
 
 

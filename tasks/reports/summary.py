@@ -254,6 +254,9 @@ _USUAL = {
     "import": "Carry {receipt} back; on the staging side `wsus-airgap accept RECEIPT`.",
     "accept": "When there is something to bring: `wsus-airgap export`.",
     "check": "Nothing: the server is fit.",
+    "catalog-import": "Approve what was imported; the next export carries it.",
+    "probe": "Nothing: this server is as we believe WSUS to be.",
+    "repair": "Run `wsus-airgap check`.",
     "audit": "Nothing: all approved content is in place.",
     "tidy": "Nothing: `wsus-airgap tidy` again in a month, or by [schedule].",
 }

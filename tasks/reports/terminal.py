@@ -139,6 +139,14 @@ def show_steps() -> None:
     log.addHandler(lines)
 
 
+def ask_person(lines: Sequence[str]) -> bool:
+    """Show lines to the person at the terminal, and return True if the answer is ``yes``."""
+    print_lines([f"  {visible(line)}" for line in lines], sys.stderr)
+    sys.stderr.write("Carry this out? Type yes: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() == "yes"
+
+
 class _Bar(tqdm):  # type: ignore[type-arg] # a bar without an iterable
     """Bar without tqdm's monitor thread, since we redraw by the clock ourselves."""
 

@@ -202,7 +202,7 @@ function Write-Machine {
     if ($null -ne $script:config) { $content = Get-VolumeName ([string]$script:config.LocalContentCachePath) }
     Write-Line ([ordered]@{
         kind = 'machine'
-        clock = Format-Time ([DateTime]::UtcNow)
+        clock = Format-Time (Get-Date).ToUniversalTime()
         windows_version = Get-WindowsVersion
         is_administrator = Get-Administrator
         language_mode = $ExecutionContext.SessionState.LanguageMode.ToString()
@@ -210,6 +210,7 @@ function Write-Machine {
         service_status = Get-ServiceStatus
         work_volume = Get-VolumeName ([string]$settings.content_work_dir)
         content_volume = $content
+        time_source = Get-RegistryValue 'HKLM:\SYSTEM\CurrentControlSet\Services\W32Time\Parameters' 'Type'
     })
 }
 
@@ -244,6 +245,204 @@ function Write-WinHttp {
     Write-Line ([ordered]@{ kind = 'winhttp'; text = $text.Trim() })
 }
 
+# A setting of IIS at the level of a location, '' being the server itself; null if it cannot be read.
+function Get-WebValue([string]$Location, [string]$Filter, [string]$Name) {
+    try {
+        $value = Get-WebConfigurationProperty -PSPath 'MACHINE/WEBROOT/APPHOST' -Location $Location -Filter $Filter -Name $Name -ErrorAction Stop
+        if ($null -eq $value) { return $null }
+        if ($null -ne $value.PSObject.Properties['Value']) { return $value.Value }
+        return $value
+    } catch { return $null }
+}
+
+$wsusSetup = 'HKLM:\SOFTWARE\Microsoft\Update Services\Server\Setup'
+
+# The name of the site that WSUS was set up on; null if IIS does not tell.
+function Get-SiteName {
+    try {
+        $id = Get-RegistryValue $wsusSetup 'IISTargetWebSiteIndex'
+        foreach ($site in Get-Website) { if ([string]$site.Id -eq [string]$id) { return [string]$site.Name } }
+    } catch { return $null }
+    return $null
+}
+
+function Get-BoundThumbprint([string]$Site) {
+    if ([string]::IsNullOrEmpty($Site)) { return $null }
+    try {
+        foreach ($binding in @(Get-WebBinding -Name $Site -Protocol 'https')) {
+            if ($null -ne $binding -and [string]$binding.certificateHash -ne '') { return [string]$binding.certificateHash }
+        }
+        return 'none'
+    } catch { return $null }
+}
+
+function Get-NamesOf($Certificate) {
+    $names = New-Object Collections.Generic.List[string]
+    foreach ($entry in $Certificate.DnsNameList) { $names.Add([string]$entry.Unicode) }
+    return , $names.ToArray()
+}
+
+function Write-Certificates {
+    $stored = New-Object Collections.Generic.List[object]
+    foreach ($store in 'My', 'CA', 'Root') {
+        foreach ($certificate in @(Get-ChildItem -LiteralPath "Cert:\LocalMachine\$store")) {
+            $stored.Add([ordered]@{
+                store = $store
+                thumbprint = [string]$certificate.Thumbprint
+                subject = [string]$certificate.Subject
+                issuer = [string]$certificate.Issuer
+                not_before = Format-Time $certificate.NotBefore
+                not_after = Format-Time $certificate.NotAfter
+                has_private_key = [bool]$certificate.HasPrivateKey
+                names = Get-NamesOf $certificate
+            })
+        }
+    }
+    Write-Line ([ordered]@{
+        kind = 'certificates'
+        stored = $stored.ToArray()
+        uses_ssl = ([string](Get-RegistryValue $wsusSetup 'UsingSSL') -eq '1')
+        configured_name = [string](Get-RegistryValue $wsusSetup 'ServerCertificateName')
+        bound = Get-BoundThumbprint (Get-SiteName)
+    })
+}
+
+# Probes; where Windows has no such command, the answer is null.
+function Test-Name([string]$Name) {
+    if ($null -eq (Get-Command -Name 'Resolve-DnsName' -ErrorAction SilentlyContinue)) { return $null }
+    try { return @(Resolve-DnsName -Name $Name -ErrorAction Stop).Count -gt 0 } catch { return $false }
+}
+
+function Test-Port([string]$Name, [int]$Port) {
+    if ($null -eq (Get-Command -Name 'Test-NetConnection' -ErrorAction SilentlyContinue)) { return $null }
+    try { return [bool](Test-NetConnection -ComputerName $Name -Port $Port -WarningAction SilentlyContinue).TcpTestSucceeded } catch { return $null }
+}
+
+function Write-Network {
+    $asked = New-Object Collections.Generic.List[object]
+    if ($script:config.SyncFromMicrosoftUpdate) {
+        $endpoint = [Uri][string]$script:config.MUUrl
+        $asked.Add(@([string]$endpoint.Host, 443, $false))
+        $asked.Add(@('download.windowsupdate.com', 80, $false))
+    }
+    if ($script:config.UseProxy -and [string]$script:config.ProxyName -ne '') {
+        $asked.Add(@([string]$script:config.ProxyName, [int]$script:config.ProxyServerPort, $true))
+    }
+    if ($script:config.UseSeparateProxyForSsl -and [string]$script:config.SslProxyName -ne '') {
+        $asked.Add(@([string]$script:config.SslProxyName, [int]$script:config.SslProxyServerPort, $true))
+    }
+    $probes = New-Object Collections.Generic.List[object]
+    foreach ($row in $asked) {
+        $resolves = Test-Name $row[0]
+        $opens = $null
+        if ($resolves -ne $false) { $opens = Test-Port $row[0] $row[1] }
+        $probes.Add([ordered]@{ name = $row[0]; port = $row[1]; is_proxy = $row[2]; resolves = $resolves; opens = $opens })
+    }
+    Write-Line ([ordered]@{ kind = 'network'; probes = $probes.ToArray() })
+}
+
+# A status of HTTP, or the name of the failure; null if neither is told.
+function Get-WebStatus([string]$Address) {
+    try {
+        $answer = Invoke-WebRequest -Uri $Address -UseBasicParsing -UseDefaultCredentials -TimeoutSec 15 -ErrorAction Stop
+        return [string][int]$answer.StatusCode
+    } catch {
+        $response = $_.Exception.PSObject.Properties['Response']
+        if ($null -ne $response -and $null -ne $response.Value) { return [string][int]$response.Value.StatusCode }
+        $status = $_.Exception.PSObject.Properties['Status']
+        if ($null -ne $status) { return [string]$status.Value }
+        return $null
+    }
+}
+
+# The certificate that a server shows. Whether it is trusted is asked elsewhere, so any is taken here,
+# and nothing is sent.
+function Get-RemoteCertificate([string]$Name, [int]$Port) {
+    try {
+        $client = New-Object Net.Sockets.TcpClient
+        try {
+            if (-not $client.ConnectAsync($Name, $Port).Wait(15000)) { return $null }
+            $stream = New-Object Net.Security.SslStream($client.GetStream(), $false, ([Net.Security.RemoteCertificateValidationCallback] { $true }))
+            $stream.AuthenticateAsClient($Name, $null, [Security.Authentication.SslProtocols]'Tls12', $false)
+            $shown = New-Object Security.Cryptography.X509Certificates.X509Certificate2($stream.RemoteCertificate)
+            return [ordered]@{
+                subject = [string]$shown.Subject
+                issuer = [string]$shown.Issuer
+                not_before = Format-Time $shown.NotBefore
+                not_after = Format-Time $shown.NotAfter
+                names = Get-NamesOf $shown
+            }
+        } finally { $client.Close() }
+    } catch { return $null }
+}
+
+function Write-Upstream {
+    $name = [string]$script:config.UpstreamWsusServerName
+    $port = [int]$script:config.UpstreamWsusServerPortNumber
+    $ssl = [bool]$script:config.UpstreamWsusServerUseSsl
+    $line = [ordered]@{ kind = 'upstream'; opens = $null; service = $null; self_update = $null; certificate = $null }
+    if (-not $script:config.SyncFromMicrosoftUpdate -and $name -ne '') {
+        $line.opens = Test-Port $name $port
+        $scheme = 'http'
+        $plain = $port
+        if ($ssl) {
+            $scheme = 'https'
+            $plain = @{ 8531 = 8530; 443 = 80 }[$port]
+            $line.certificate = Get-RemoteCertificate $name $port
+        }
+        $line.service = Get-WebStatus "${scheme}://${name}:${port}/ClientWebService/client.asmx"
+        if ($null -ne $plain) { $line.self_update = Get-WebStatus "http://${name}:${plain}/selfupdate/iuident.cab" }
+    }
+    Write-Line $line
+}
+
+function Get-FolderRights {
+    try {
+        $rights = New-Object Collections.Generic.List[object]
+        $aces = (Get-Acl -LiteralPath ([string]$script:config.LocalContentCachePath)).GetAccessRules($true, $true, [Security.Principal.SecurityIdentifier])
+        foreach ($ace in $aces) {
+            $rights.Add([ordered]@{ sid = [string]$ace.IdentityReference; rights = [int]$ace.FileSystemRights; is_allowed = ([string]$ace.AccessControlType -eq 'Allow') })
+        }
+        return , $rights.ToArray()
+    } catch { return $null }
+}
+
+function Get-MimeTypes {
+    $collection = Get-WebValue '' 'system.webServer/staticContent' 'Collection'
+    if ($null -eq $collection) { return $null }
+    $extensions = New-Object Collections.Generic.List[string]
+    foreach ($entry in $collection) { $extensions.Add([string]$entry.fileExtension) }
+    return , $extensions.ToArray()
+}
+
+function Write-Iis {
+    $site = Get-SiteName
+    $flags = [ordered]@{}
+    $path = $null
+    $anonymous = $null
+    $pool = $null
+    if ($null -ne $site) {
+        foreach ($directory in 'Content', 'SelfUpdate', 'ClientWebService', 'ServerSyncWebService', 'SimpleAuthWebService') {
+            $value = Get-WebValue "$site/$directory" 'system.webServer/security/access' 'sslFlags'
+            if ($null -ne $value) { $flags[$directory] = [string]$value }
+        }
+        $anonymous = Get-WebValue "$site/Content" 'system.webServer/security/authentication/anonymousAuthentication' 'enabled'
+        try {
+            foreach ($entry in Get-WebVirtualDirectory -Site $site -Name 'Content') { $path = [string]$entry.PhysicalPath }
+        } catch { $path = $null }
+    }
+    try { $pool = [string](Get-WebAppPoolState -Name 'WsusPool').Value } catch { $pool = $null }
+    Write-Line ([ordered]@{
+        kind = 'iis'
+        content_path = $path
+        ssl_flags = $flags
+        anonymous = $anonymous
+        mime_types = Get-MimeTypes
+        pool_state = $pool
+        content_rights = Get-FolderRights
+    })
+}
+
 # The log and those that were rolled over, newest first, in the folder that WSUS names or set-up made.
 function Find-Logs {
     $folders = New-Object Collections.Generic.List[string]
@@ -260,7 +459,7 @@ function Find-Logs {
 
 # What is looked for: entries of the levels Error and Warning, and words that mean something in any
 # entry. The text of a match, without ids and long numbers, tells entries of one kind from others.
-$logWords = '[ \t](?:Error|Warning)[ \t]+\S+[ \t]+\S+[ \t]+[^\r\n]{0,48}' +
+$logWords = '[ \t](?:Error|Warning)[ \t]+\S+[ \t]+\S+[ \t]+[^\r\n]{0,96}' +
     '|SCHANNEL[^\r\n]{0,80}|Exception[^\r\n]{0,60}|[Ff]ailed[^\r\n]{0,60}|deleted|does not exist|Process Start Time' +
     '|EventId=(?!(?:36[136]|38[1249]|1[0-3]\d\d0),)\d{3,5},[^\r\n]{0,60}'
 $logBlock = 32768
@@ -445,6 +644,10 @@ $parts = [ordered]@{
     machine = { Write-Machine }
     tls = { Write-Tls }
     winhttp = { Write-WinHttp }
+    certificates = { Write-Certificates }
+    network = { Write-Network }
+    upstream = { Write-Upstream }
+    iis = { Write-Iis }
     log = { Write-Log }
     events = { Write-Events }
 }

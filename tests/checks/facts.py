@@ -26,6 +26,27 @@ _SUCCESS = {
 }
 FAILED: dict[str, Any] = {**_SUCCESS, "started": NOW - timedelta(minutes=20),
                           "ended": NOW - timedelta(minutes=10), "result": "Failed"}  # fmt: skip
+MICROSOFT_ROOTS = (
+    "3B1EFD3A66EA28B16697394703A72CA340A05BD5",
+    "8F43288AD272F3103B6FB1428485EA3014C0BCFE",
+)
+
+
+def certificate(store: str, subject: str, issuer: str, **fields: Any) -> dict[str, Any]:
+    """A certificate of a store with good dates, named as its subject."""
+    return {
+        "store": store,
+        "thumbprint": subject,
+        "subject": subject,
+        "issuer": issuer,
+        "not_before": NOW - timedelta(days=300),
+        "not_after": NOW + timedelta(days=300),
+        "has_private_key": store == "My",
+        "names": [subject.removeprefix("CN=")],
+        **fields,
+    }
+
+
 LINES: dict[str, dict[str, Any]] = {
     "configuration": {
         "sync_from_microsoft_update": True,
@@ -62,6 +83,7 @@ LINES: dict[str, dict[str, Any]] = {
         "service_status": "Running",
         "work_volume": "D:\\",
         "content_volume": "d:\\",
+        "time_source": "NT5DS",
     },
     "tls": {
         "cipher_suite_policy": "not set",
@@ -71,6 +93,32 @@ LINES: dict[str, dict[str, Any]] = {
         "system_default_tls_versions_32": "not set",
     },
     "winhttp": {"text": "Direct access (no proxy server)."},
+    "certificates": {
+        "stored": [
+            certificate("My", "CN=wsus01.example", "CN=Issuing"),
+            certificate("CA", "CN=Issuing", "CN=Root"),
+            certificate("Root", "CN=Root", "CN=Root"),
+            *(certificate("Root", thumb, thumb, thumbprint=thumb) for thumb in MICROSOFT_ROOTS),
+        ],
+        "uses_ssl": False,
+        "configured_name": "",
+        "bound": "none",
+    },
+    "network": {
+        "probes": [
+            {"name": "sws.update.microsoft.com", "port": 443, "is_proxy": False}
+            | {"resolves": True, "opens": True}
+        ]
+    },
+    "upstream": {},
+    "iis": {
+        "content_path": "D:\\WSUS\\WsusContent\\",
+        "ssl_flags": {"Content": "", "SelfUpdate": "", "ClientWebService": ""},
+        "anonymous": True,
+        "mime_types": [".msu", ".wim", ".psf", ".esd", ".cab", ".exe", ".txt", ".msixbundle"],
+        "pool_state": "Started",
+        "content_rights": [{"sid": "S-1-5-20", "rights": 2032127, "is_allowed": True}],
+    },
 }
 _LOG = {"path": r"C:\LogFiles\SoftwareDistribution.log", "size_bytes": 9, "read_bytes": 9}
 OWN: dict[str, Any] = {

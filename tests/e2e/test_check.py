@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from deploy.lab.knobs import KNOBS
 from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.store import Ledger
 from tests.support.labs import ROOT, STAND_IN, Lab, Result, make_lab
 
-# Of each knob of these topics the finding that is named first; the account's rights unknown: none.
+# Of a few knobs the finding that is named first, end to end; tests/checks has every knob.
 FIRST = {
     "account-rights": "account-rights",
     "account-unknown": None,
@@ -87,11 +86,12 @@ def test_a_knob_alone_is_named_first_and_its_consequences_below(lab: Lab, knob: 
     assert lab.run("staging", "check").document["findings"] == []
 
 
-def test_every_knob_of_these_topics_has_its_line_here() -> None:
-    from deploy.lab.knobs import machine, synchronisation
-
-    assert FIRST.keys() == machine.KNOBS.keys() | synchronisation.KNOBS.keys()
-    assert FIRST.keys() <= KNOBS.keys()
+def test_a_firewall_export_is_compared_without_a_server(lab: Lab, tmp_path: Path) -> None:
+    export = tmp_path / "rules.csv"
+    export.write_text("allow;*.microsoft.com;443\n", encoding="utf-8")
+    result = lab.run("staging", "check", "--firewall-export", export, expect=2)
+    assert "http://*.windowsupdate.com" in result.document["details"]["missing_domains"]
+    lab.run("staging", "check", "--firewall-export", "none", expect=64)
 
 
 def test_a_schedule_behind_the_gap_is_a_warning(lab: Lab) -> None:

@@ -10,6 +10,7 @@ from prefect import Flow
 
 from flows.accept_receipt import accept_receipt
 from flows.audit_content import audit_content
+from flows.catalog_import import catalog_import
 from flows.check_server import check_server
 from flows.decide import decide
 from flows.export_bundle import export_bundle
@@ -68,6 +69,11 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
             "revoke": YES_NO,
         },
         {"site", "updates", "decision", "reason"},
+    ),
+    "catalog-import": (
+        catalog_import,
+        {"site": TEXT, "update_ids": "array of string", "take_over": MAYBE_TEXT},
+        {"site", "update_ids"},
     ),
 }
 

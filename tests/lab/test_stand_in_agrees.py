@@ -340,6 +340,43 @@ def test_volumes_and_downloads_answer_the_same(twins: Twins) -> None:
         ]
 
 
+def test_repairs_set_the_same_and_start_the_same(twins: Twins) -> None:
+    key = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
+    endpoint = {"where": "configuration", "key": None, "name": "MUUrl"}
+    strong = {"where": "registry", "key": key, "name": "SchUseStrongCrypto"}
+    old, new = "https://sws.update.microsoft.com", "https://fe2.update.microsoft.com"
+    asked = {"kind": "settings", "restarts": ["iis", "WsusService", "W3SVC"]}
+    for pairs in (((old, new), (1, "not set")), ((new, old), ("not set", 1))):
+        lines: Lines = [
+            asked,
+            {**endpoint, "from": pairs[0][0], "to": pairs[0][1]},
+            {**strong, "from": pairs[1][0], "to": pairs[1][1]},
+        ]
+        for result in ("done", "already"):
+            answer_lines = twins.agree("apply-repair", lines)
+            results = [line["result"] for line in answer_lines if line["kind"] == "setting"]
+            assert results == [result, result]
+            assert [line.get("problem", "") for line in answer_lines[2:-1]] == [None] * 3
+    differing = twins.agree("apply-repair", [asked, {**endpoint, "from": "a", "to": "b"}])
+    assert [line.get("value") for line in differing] == [old, None]
+    started = twins.agree("start-synchronisation", [{"kind": "settings"}])
+    assert started == [{"kind": "synchronisation", "started": True}, {"kind": "end"}]
+
+
+def test_updates_of_the_catalog_are_imported_the_same(twins: Twins) -> None:
+    (first, _), (second, _), *_ = lab.catalog(twins.first)
+    unknown = "01234567-89ab-4cde-8f01-23456789abcd"
+    asked = [{"kind": "settings"}, *({"update_id": key} for key in (first, unknown, second))]
+    for results in (["imported", "failed", "imported"], ["already", "failed", "already"]):
+        lines = twins.agree("catalog-import", asked)
+        assert [line["result"] for line in lines[:-1]] == results
+        assert lines[1]["error_type"] == "WsusObjectNotFoundException"
+    for folder in (twins.first, twins.second):
+        lab.set_fault(folder, "staging", "strong-cryptography-off", True)
+    weak = twins.agree("catalog-import", [*asked[:1], {"update_id": unknown}])
+    assert weak[0]["error_type"] == "InvalidOperationException"
+
+
 def test_what_needs_windows_fails_on_both(twins: Twins) -> None:
     asked = twins.first / "asked.jsonl"
     asked.write_text('{"kind":"settings","path":"C:\\\\x"}\n')

@@ -24,6 +24,7 @@ from tasks.ledger.announced import Announced
 from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.imports import DecisionState, ImportRecord, RememberedDecision
 from tasks.ledger.questions import Question, Questions
+from tasks.ledger.repairs import RepairRecord, Repairs
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.steps import Attempt, Confirmation, ExportedPackage
@@ -56,6 +57,7 @@ READERS: tuple[Callable[[RunContext], object], ...] = (
     lambda run: run.imports.accepted_losses(),
     lambda run: custody_head(run.ledger),
     lambda run: Questions(run.ledger).open(),
+    lambda run: Repairs(run.ledger).newest("endpoint-old"),
     lambda run: run.ledger.attempts("import"),
     lambda run: run.ledger.steps("import-1").attempt("import"),
     lambda run: run.ledger.steps("import-1").package,
@@ -98,6 +100,8 @@ def run(disconnected: RunContext) -> RunContext:
     )
     disconnected.imports.remember_lost(3)
     remember_decided(disconnected)
+    repair = RepairRecord(run="1", finding="endpoint-old", plan="{}", begun=NOW)
+    Repairs(disconnected.ledger).begin(repair)
     Announced(disconnected.ledger).add("late", "alpha")
     Questions(disconnected.ledger).ask(Question(UUID(int=1), "key", "d", "run", NOW))
     Runs(disconnected.ledger).write(RunRecord(id="1", command="import", started=NOW))

@@ -7,7 +7,16 @@ changes, and how a synchronisation then fails, if it does.
 
 from __future__ import annotations
 
-from deploy.lab.knobs import endpoint, machine, proxy, synchronisation, tls
+from deploy.lab.knobs import (
+    endpoint,
+    machine,
+    network,
+    proxy,
+    serving,
+    synchronisation,
+    tls,
+    upstream,
+)
 from deploy.lab.knobs.knob import Knob
 
 KNOBS: dict[str, Knob] = {
@@ -15,5 +24,8 @@ KNOBS: dict[str, Knob] = {
     **machine.KNOBS,
     **tls.KNOBS,
     **proxy.KNOBS,
+    **network.KNOBS,
+    **upstream.KNOBS,
+    **serving.KNOBS,
     **synchronisation.KNOBS,
 }

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from deploy.lab.knobs.knob import Knob
+from deploy.lab.knobs.knob import Failure, Knob
+from deploy.lab.rules import registry
+
+_TRUST = {
+    "en": "WebException: The underlying connection was closed: Could not establish trust "
+    "relationship for the SSL/TLS secure channel. (0x80072F8F)",
+    "de": "WebException: Die zugrunde liegende Verbindung wurde geschlossen: Für den geschützten "
+    "SSL/TLS-Kanal konnte keine Vertrauensstellung hergestellt werden. (0x80072F8F)",
+}
 
 KNOBS: dict[str, Knob] = {
     "account-rights": Knob(
@@ -14,4 +22,10 @@ KNOBS: dict[str, Knob] = {
     "execution-policy": Knob(
         "group policy lets only signed scripts run", {"machine.execution_policy": "AllSigned"}
     ),
+    "clock": Knob(
+        "the clock of the machine is ten days ahead",
+        {"machine.clock_offset_seconds": 864_000},
+        Failure("UssCommunicationError", _TRUST),
+    ),
+    "time-source": Knob("nothing sets the clock of the machine", {registry.TIME_SOURCE: "NoSync"}),
 }

@@ -12,6 +12,12 @@ _DATABASE = (
 KNOBS: dict[str, Knob] = {
     "schedule": Knob("the server synchronises by itself", {"schedule": [1, True, 3 * 3600]}),
     "no-products": Knob("no product is subscribed", {"subscribed_categories": []}),
+    "protocol-newer": Knob(
+        "the server speaks a protocol that nobody knows yet", {"protocol_version": "2.0"}
+    ),
+    "content-elsewhere": Knob(
+        "the server stores no content", {"HostBinariesOnMicrosoftUpdate": True}
+    ),
     "database-busy": Knob(
         "synchronisations fail because the database is too busy",
         failure=Failure(

@@ -50,3 +50,14 @@ def append_schannel(
     """Append what the service writes after its start about the settings of SCHANNEL."""
     for line in lines:
         append(server_folder, "Info", "SchannelSettings.Log", line, moment=moment)
+
+
+def append_web_service_start(server_folder: Path, *, moment: datetime | None = None) -> None:
+    """Append what a web service of WSUS writes when IIS starts it."""
+    time = (moment or datetime.now(UTC)).astimezone(UTC)
+    message = (
+        "Initializing ClientWebService ProcessID = 4412, Process Start Time = "
+        f"{time.month}/{time.day}/{time:%Y %I:%M:%S %p}, Product Version = 10.0.14393.7155"
+    )
+    method = "ClientImplementation..ctor"
+    append(server_folder, "Info", method, message, moment=moment, process="w3wp")

@@ -7,9 +7,47 @@ sees of them are the commands of Windows in the module ``LabWindows``.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from deploy.lab.rules.server import Server
+
+_MICROSOFT_ROOTS = {
+    "3B1EFD3A66EA28B16697394703A72CA340A05BD5": "Microsoft Root Certificate Authority 2010",
+    "8F43288AD272F3103B6FB1428485EA3014C0BCFE": "Microsoft Root Certificate Authority 2011",
+}
+
+
+def certificate(store: str, subject: str, issuer: str, **fields: Any) -> dict[str, Any]:
+    """A certificate of a store of the machine; its dates are good unless others are given."""
+    return {
+        "store": store,
+        "thumbprint": hashlib.sha1(f"{store} {subject}".encode()).hexdigest().upper(),
+        "subject": subject,
+        "issuer": issuer,
+        "not_before": "2020-01-01T00:00:00Z",
+        "not_after": "2060-01-01T00:00:00Z",
+        "has_private_key": store == "My",
+        "names": [],
+        **fields,
+    }
+
+
+ROOT_CERTIFICATE = certificate("Root", "CN=Example Root CA", "CN=Example Root CA")
+ISSUING_CERTIFICATE = certificate("CA", "CN=Example Issuing CA", "CN=Example Root CA")
+OWN_CERTIFICATE = certificate(
+    "My", "CN=wsus-staging.example", "CN=Example Issuing CA", names=["wsus-staging.example"]
+)
+CERTIFICATES = [
+    OWN_CERTIFICATE,
+    ISSUING_CERTIFICATE,
+    ROOT_CERTIFICATE,
+    *(
+        certificate("Root", f"CN={name}", f"CN={name}", thumbprint=thumbprint)
+        for thumbprint, name in _MICROSOFT_ROOTS.items()
+    ),
+]
+MIME_TYPES = [".cab", ".esd", ".exe", ".msixbundle", ".msu", ".psf", ".txt", ".wim", ".xml"]
 
 DEFAULTS: dict[str, Any] = {
     # What group policy sets: Undefined, AllSigned, RemoteSigned, ...
@@ -21,6 +59,39 @@ DEFAULTS: dict[str, Any] = {
     # What `netsh winhttp show proxy` prints.
     "machine.winhttp_proxy": "\nCurrent WinHTTP proxy settings:\n\n"
     "    Direct access (no proxy server).\n",
+    # The state of W3SVC, the service of IIS.
+    "machine.web_service": "Running",
+    "machine.certificates": CERTIFICATES,
+    # The thumbprint that the binding for HTTPS of the site names; None: there is no such binding.
+    "machine.bound_certificate": None,
+    # Lower case; ports as NAME:PORT.
+    "machine.unresolved_names": [],
+    "machine.closed_ports": [],
+    # A status of HTTP, or the name of a WebExceptionStatus.
+    "machine.upstream_answers": {"service": "200", "self_update": "200"},
+    # Without names it is for the name that the server is set to.
+    "machine.upstream_certificate": certificate(
+        "My", "CN=upstream", "CN=Example Issuing CA", names=[]
+    ),
+    # None: WsusContent itself.
+    "machine.content_path": None,
+    "machine.ssl_flags": {
+        "Content": "",
+        "SelfUpdate": "",
+        "ClientWebService": "",
+        "ServerSyncWebService": "",
+        "SimpleAuthWebService": "",
+    },
+    "machine.content_anonymous": True,
+    "machine.mime_types": MIME_TYPES,
+    "machine.pool_state": "Started",
+    # SID, bits of FileSystemRights, Allow or Deny.
+    "machine.content_rights": [
+        ["S-1-5-18", 2032127, "Allow"],
+        ["S-1-5-20", 2032127, "Allow"],
+        ["S-1-5-32-544", 2032127, "Allow"],
+        ["S-1-5-32-545", 131241, "Allow"],
+    ],
     # Seconds by which the clock of the machine is ahead.
     "machine.clock_offset_seconds": 0,
     # The lines on SCHANNEL that the service writes into its log when it starts.

@@ -13,15 +13,32 @@ from deploy.lab.rules.server import Server
 _PREFIX = "registry:"
 _FRAMEWORK = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
 _FRAMEWORK_32 = r"SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319"
+_SETUP = r"SOFTWARE\Microsoft\Update Services\Server\Setup"
+_TIME = r"SYSTEM\CurrentControlSet\Services\W32Time\Parameters"
 DEFAULTS: dict[str, Any] = {
+    f"{_FRAMEWORK}|AspNetEnforceViewStateMac": 1,
     f"{_FRAMEWORK}|SchUseStrongCrypto": 1,
+    f"{_FRAMEWORK_32}|AspNetEnforceViewStateMac": 1,
     f"{_FRAMEWORK_32}|SchUseStrongCrypto": 1,
-    r"SOFTWARE\Microsoft\Update Services\Server\Setup|IisTargetWebSiteCreated": 1,
+    f"{_SETUP}|IisTargetWebSiteCreated": 1,
+    f"{_SETUP}|IISTargetWebSiteIndex": 1,
+    f"{_SETUP}|PortNumber": 8530,
+    f"{_SETUP}|UsingSSL": 0,
+    f"{_SETUP}|ServerCertificateName": "",
+    rf"{_TIME}|Type": "NT5DS",
 }
+USING_SSL = f"{_PREFIX}{_SETUP}|UsingSSL"
+CERTIFICATE_NAME = f"{_PREFIX}{_SETUP}|ServerCertificateName"
+TIME_SOURCE = f"{_PREFIX}{_TIME}|Type"
 STRONG_CRYPTO = f"{_PREFIX}{_FRAMEWORK}|SchUseStrongCrypto"
 CIPHER_SUITES = (
     rf"{_PREFIX}SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002|Functions"
 )
+
+
+def is_strong_cryptography_off(server: Server) -> bool:
+    """True if the 64-bit .NET Framework is told not to use strong cryptography."""
+    return (read_key(server, _FRAMEWORK) or {}).get("SchUseStrongCrypto") == 0
 
 
 def read_key(server: Server, key: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.lab.rules import configuration
+from deploy.lab.rules import configuration, distribution_log, machine
 from deploy.lab.rules.event_kinds import kind_of
 from deploy.lab.rules.server import RuleError, Server
 
@@ -61,6 +61,31 @@ class ServiceRow(NamedTuple):
 def service(server: Server) -> ServiceRow:
     """``Get-Service WsusService``."""
     return ServiceRow(configuration.SERVICE, "WSUS Service", configuration.service_status(server))
+
+
+def services(server: Server) -> list[ServiceRow]:
+    """``Get-Service``: the service of WSUS, and that of IIS."""
+    web = ServiceRow(
+        "W3SVC", "World Wide Web Publishing Service", machine.read(server, "machine.web_service")
+    )
+    return [service(server), web]
+
+
+def start_named(server: Server, name: str) -> None:
+    """``Start-Service NAME``."""
+    if name.casefold() == configuration.SERVICE.casefold():
+        start_service(server)
+    elif machine.read(server, "machine.web_service") != "Running":
+        server.set_setting("machine.web_service", "Running")
+        distribution_log.append_web_service_start(server.server_folder)
+
+
+def stop_named(server: Server, name: str) -> None:
+    """``Stop-Service NAME``."""
+    if name.casefold() == configuration.SERVICE.casefold():
+        stop_service(server)
+    else:
+        server.set_setting("machine.web_service", "Stopped")
 
 
 def start_service(server: Server) -> None:

@@ -7,10 +7,13 @@ from typing import Any
 
 from pydantic import AwareDatetime
 
+from tasks.checks.facts.certificates import Certificates
 from tasks.checks.facts.configuration import Configuration
+from tasks.checks.facts.iis import Iis
 from tasks.checks.facts.log import Events, Log
 from tasks.checks.facts.log_lines import read_events, read_log_lines
 from tasks.checks.facts.machine import Machine
+from tasks.checks.facts.network import Network, Upstream
 from tasks.checks.facts.own import Own
 from tasks.checks.facts.proxy import WinHttp
 from tasks.checks.facts.synchronisation import Synchronisation
@@ -26,12 +29,19 @@ TOPICS: Mapping[str, type[Topic]] = {
     "machine": Machine,
     "tls": Tls,
     "winhttp": WinHttp,
+    "certificates": Certificates,
+    "network": Network,
+    "upstream": Upstream,
+    "iis": Iis,
 }
 STAGING_TOPICS = (
     *("configuration", "synchronisation", "machine", "tls", "winhttp"),
+    *("certificates", "network", "upstream", "iis", "log", "events"),
+)
+DISCONNECTED_TOPICS = (
+    *("configuration", "synchronisation", "machine", "certificates", "iis"),
     *("log", "events"),
 )
-DISCONNECTED_TOPICS = ("configuration", "synchronisation", "machine", "log", "events")
 """The topics that a whole check asks the script for, by side; no probe of a public name there."""
 
 
@@ -54,6 +64,10 @@ class Facts(Topic):
     machine: Machine | None = None
     tls: Tls | None = None
     winhttp: WinHttp | None = None
+    certificates: Certificates | None = None
+    network: Network | None = None
+    upstream: Upstream | None = None
+    iis: Iis | None = None
     log: Log | None = None
     events: Events | None = None
     unknown: Mapping[str, str] = {}

@@ -17,6 +17,7 @@ class Machine(Topic):
         execution_policy: The one that group policy sets; ``Undefined`` if it sets none.
         work_volume, content_volume: Names of the volumes of our folder for content and of
             WsusContent.
+        time_source: ``Type`` of the Windows time service: NT5DS, NTP, AllSync or NoSync.
         service_status: State of WsusService in Windows' word, for example Running.
     """
 
@@ -28,3 +29,4 @@ class Machine(Topic):
     service_status: str | None = None
     work_volume: str | None = None
     content_volume: str | None = None
+    time_source: str | None = None

@@ -7,15 +7,19 @@ decorator ``rule`` in the module of its topic, its name in that module's ``RULES
 from __future__ import annotations
 
 from tasks.checks.rules import (
+    certificates,
     endpoint,
     log,
     machine,
+    network,
     own,
     proxy,
     requirements,
     room,
+    serving,
     synchronisation,
     tls,
+    upstream,
 )
 from tasks.checks.rules.rule import Rule
 
@@ -24,9 +28,13 @@ ALL: tuple[Rule, ...] = (
     *machine.RULES,
     *endpoint.RULES,
     *tls.RULES,
+    *certificates.RULES,
+    *upstream.RULES,
     *proxy.RULES,
+    *serving.RULES,
     *room.RULES,
     *synchronisation.RULES,
     *log.RULES,
+    *network.RULES,
     *own.RULES,
 )

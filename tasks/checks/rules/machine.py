@@ -116,7 +116,13 @@ def execution_policy(facts: Facts) -> Finding | None:
     )
 
 
-@rule("Clock of the server against this machine", explains=("clock-or-certificate",))
+@rule(
+    "Clock of the server against this machine",
+    explains=(
+        *SYNCHRONISATION,
+        *("clock-or-certificate", "certificate-trust", "upstream-certificate-expired"),
+    ),
+)
 def clock(facts: Facts) -> Finding | None:
     """The orchestrator is the reference: it is another machine, and stamps bundles."""
     server_clock = known(_machine(facts).clock, "the server's clock")

@@ -32,10 +32,13 @@ def error(facts: Facts) -> Iterable[Finding]:
     if newest is None or newest.result in {"Succeeded", "Canceled"}:
         return ()
     matches = find_in_message(f"SynchronizationError: {newest.error}\n{newest.error_text}")
+    causes = {match.entry.id for match in matches if match.entry.depth == "cause"}
+    if "proxy-authentication" in causes:
+        causes.discard("proxy-settings")  # the value of every error of a proxy; 407 says which
     return tuple(
         finding_of(match.entry.id, evidence=_result(newest))
         for match in matches
-        if match.entry.depth == "cause"
+        if match.entry.id in causes
     )
 
 

@@ -11,21 +11,33 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from deploy.lab.powershell.stand_in import apply_approvals, files, jobs, read_scripts
+from deploy.lab.powershell.stand_in import (
+    apply_approvals,
+    catalog_import,
+    files,
+    jobs,
+    probe,
+    read_scripts,
+    repairs,
+)
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
 from deploy.lab.rules.server import RuleError
 
 SCRIPTS: dict[str, Callable[[Run], None]] = {
     "apply-approvals.ps1": apply_approvals.apply_approvals,
+    "apply-repair.ps1": repairs.apply_repair,
+    "catalog-import.ps1": catalog_import.catalog_import,
     "control-service.ps1": jobs.control_service,
     "hash-files.ps1": files.hash_files,
     "place-files.ps1": files.place_files,
     "prepare-folder.ps1": files.prepare_folder,
+    "probe-server.ps1": probe.probe_server,
     "read-approvals.ps1": read_scripts.read_approvals,
     "read-server.ps1": read_scripts.read_server,
     "read-updates.ps1": read_scripts.read_updates,
     "read-volume.ps1": files.read_volume,
     "control-downloads.ps1": jobs.control_downloads,
+    "start-synchronisation.ps1": repairs.start_synchronisation,
     "start-detached.ps1": jobs.start_detached,
     "supervise-job.ps1": jobs.supervise_job,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.lab.powershell.stand_in.run import Run, ScriptError
-from deploy.lab.rules import configuration, content_agent, windows
+from deploy.lab.rules import configuration, content_agent, machine, windows
 from deploy.lab.rules.server import RuleError
 
 _POLL_SECONDS = 0.2
@@ -32,6 +32,7 @@ def control_service(run: Run) -> None:
     if action == "start" and wsusutil:
         problem = "wsusutil is at work"
     elif action == "start":
+        run.server.set_setting("machine.pool_state", "Started")
         try:
             windows.start_service(run.server)
         except RuleError as error:
@@ -45,7 +46,7 @@ def control_service(run: Run) -> None:
         kind="service",
         service=configuration.SERVICE,
         status=_status(run),
-        pool=None,
+        pool=machine.read(run.server, "machine.pool_state"),
         error=problem,
         wsusutil=wsusutil,
     )

@@ -12,7 +12,7 @@ from typing import IO
 _NAME = re.compile(r"SoftwareDistribution.*\.(log|old|bak)(\.\w+)?", re.IGNORECASE)
 _HEAD = re.compile(r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.MULTILINE)
 _TELLING = re.compile(
-    r"[ \t](?:Error|Warning)[ \t]+\S+[ \t]+\S+[ \t]+[^\r\n]{0,48}"
+    r"[ \t](?:Error|Warning)[ \t]+\S+[ \t]+\S+[ \t]+[^\r\n]{0,96}"
     r"|SCHANNEL[^\r\n]{0,80}|Exception[^\r\n]{0,60}|[Ff]ailed[^\r\n]{0,60}|deleted|does not exist"
     r"|Process Start Time"
     r"|EventId=(?!(?:36[136]|38[1249]|1[0-3]\d\d0),)\d{3,5},[^\r\n]{0,60}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from deploy.lab.powershell.stand_in import machine_topics
 from deploy.lab.powershell.stand_in.files import volume_of
 from deploy.lab.powershell.stand_in.log_reader import read_logs
 from deploy.lab.powershell.stand_in.run import Run
@@ -17,7 +19,7 @@ from deploy.lab.rules import (
     windows,
 )
 from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
-from deploy.lab.rules.server import now
+from deploy.lab.rules.server import Server, as_text
 
 _MOST_RUNS = 50
 _MOST_EVENTS = 200
@@ -84,7 +86,10 @@ def _write_synchronisation(run: Run) -> None:
 def _write_machine(run: Run) -> None:
     run.write(
         kind="machine",
-        clock=now(),
+        clock=as_text(
+            datetime.now(UTC)
+            + timedelta(seconds=machine.read(run.server, "machine.clock_offset_seconds"))
+        ),
         windows_version=machine.read(run.server, "machine.windows_version"),
         is_administrator=machine.read(run.server, "machine.is_administrator"),
         language_mode="FullLanguage",
@@ -92,7 +97,15 @@ def _write_machine(run: Run) -> None:
         service_status=windows.service(run.server).status,
         work_volume=_volume_name(run, run.settings.get("content_work_dir")),
         content_volume=_volume_name(run, str(run.server.content_dir)),
+        time_source=registry_value(
+            run.server, r"SYSTEM\CurrentControlSet\Services\W32Time\Parameters", "Type"
+        ),
     )
+
+
+def registry_value(server: Server, key: str, name: str) -> Any:
+    """A value of the registry as the script reads it."""
+    return (registry.read_key(server, key) or {}).get(name, "not set")
 
 
 def _volume_name(run: Run, path: str | None) -> str | None:
@@ -106,7 +119,7 @@ def _write_tls(run: Run) -> None:
     policy = r"SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002"
 
     def value(key: str, name: str) -> Any:
-        return (registry.read_key(run.server, key) or {}).get(name, "not set")
+        return registry_value(run.server, key, name)
 
     run.write(
         kind="tls",
@@ -155,6 +168,10 @@ _TOPICS: dict[str, Callable[[Run], None]] = {
     "machine": _write_machine,
     "tls": _write_tls,
     "winhttp": _write_winhttp,
+    "certificates": machine_topics.write_certificates,
+    "network": machine_topics.write_network,
+    "upstream": machine_topics.write_upstream,
+    "iis": machine_topics.write_iis,
     "log": _write_log,
     "events": _write_events,
 }

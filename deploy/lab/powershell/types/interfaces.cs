@@ -23,6 +23,7 @@ namespace Microsoft.UpdateServices.Administration
         void DeleteUpdate(Guid updateId);
         void ExpirePackage(UpdateRevisionId id);
         void ExportPackageMetadata(UpdateRevisionId id, string fileName);
+        void ImportUpdateFromCatalogSite(string updateId, string[] downloadedFilePaths);
         ICleanupManager GetCleanupManager();
         int GetComputerTargetCount();
         int GetComputerTargetCount(ComputerTargetScope searchScope);

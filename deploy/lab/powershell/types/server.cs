@@ -108,6 +108,13 @@ namespace Microsoft.UpdateServices.Internal.BaseApi
             throw new NullReferenceException();
         }
 
+        public void ImportUpdateFromCatalogSite(string updateId, string[] downloadedFilePaths)
+        {
+            if (string.IsNullOrEmpty(updateId)) { throw new ArgumentNullException("updateId"); }
+            Pipe.Call("update.import_from_catalog", "update_id", updateId,
+                "files", downloadedFilePaths ?? new string[0]);
+        }
+
         // Updates
         public IUpdate GetUpdate(UpdateRevisionId id)
         {

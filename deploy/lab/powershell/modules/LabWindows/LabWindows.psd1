@@ -9,8 +9,13 @@
         'Get-ExecutionPolicy', 'whoami.exe',
         # topics/event-log.ps1
         'Get-WinEvent',
+        # topics/iis.ps1
+        'iisreset.exe', 'iisreset', 'Get-Website', 'Get-WebBinding', 'Get-WebVirtualDirectory',
+        'Get-WebConfigurationProperty', 'Get-WebAppPoolState', 'Start-WebAppPool',
+        # topics/network.ps1
+        'Resolve-DnsName', 'Test-NetConnection', 'Invoke-WebRequest', 'Get-ChildItem', 'New-Object', 'Get-Acl', 'Get-Date',
         # topics/registry.ps1
-        'Test-Path', 'Get-ItemProperty', 'New-ItemProperty', 'Remove-ItemProperty', 'netsh.exe'
+        'Test-Path', 'Get-ItemProperty', 'New-Item', 'New-ItemProperty', 'Remove-ItemProperty', 'netsh.exe', 'netsh'
     )
     CmdletsToExport = @()
     VariablesToExport = @()

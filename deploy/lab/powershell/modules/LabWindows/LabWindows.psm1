@@ -1,6 +1,6 @@
 # The commands of Windows itself that scripts for WSUS use: for the service, the volumes, and
 # processes that outlive their session. The rules of the simulated server answer them, and the only
-# service is WsusService.
+# services are WsusService and W3SVC.
 
 # The pipe is an internal type of the API's assembly, so that no script sees it by accident.
 $bridge = [Microsoft.UpdateServices.Administration.AdminProxy].Assembly.GetType('Microsoft.UpdateServices.Internal.BaseApi.Pipe')
@@ -23,7 +23,7 @@ function Read-Rows([string]$Operation, [object[]]$Arguments = @()) {
 
 # Reads a setting of the machine (deploy/lab/rules/machine.py).
 function Read-Setting([string]$Name) {
-    return Invoke-Rule 'machine.read' @('name', $Name)
+    return (Invoke-Rule 'machine.read' @('name', $Name))['value']
 }
 
 function New-Service($Row) {
@@ -105,7 +105,7 @@ function Set-ServiceState([string[]]$Name, [string]$Operation, [bool]$PassThru) 
     foreach ($wanted in $Name) {
         $service = Get-Service -Name $wanted
         if ($null -eq $service) { continue }
-        try { [void](Invoke-Rule $Operation) }
+        try { [void](Invoke-Rule $Operation @('name', $service.Name)) }
         catch {
             $cause = $_.Exception
             while ($null -ne $cause.InnerException) { $cause = $cause.InnerException }

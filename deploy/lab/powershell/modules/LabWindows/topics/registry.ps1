@@ -50,6 +50,21 @@ function Get-ItemProperty {
     return $item
 }
 
+# A key of the simulated registry is there as soon as it has a value.
+function New-Item {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0)][string[]]$Path,
+        [string]$Name,
+        [Alias('Type')][string]$ItemType,
+        [object]$Value,
+        [switch]$Force
+    )
+    $key = Get-LocalMachineKey ([string]$Path[0])
+    if ($null -eq $key) { return Microsoft.PowerShell.Management\New-Item @PSBoundParameters }
+    [PSCustomObject]@{ Name = "HKEY_LOCAL_MACHINE\$key"; PSPath = "Microsoft.PowerShell.Core\Registry::HKEY_LOCAL_MACHINE\$key" }
+}
+
 function New-ItemProperty {
     [CmdletBinding(DefaultParameterSetName = 'Path')]
     param(
@@ -86,3 +101,5 @@ function netsh.exe {
     if (($args -join ' ') -ne 'winhttp show proxy') { throw 'The following command was not found.' }
     (Read-Setting 'machine.winhttp_proxy') -split "`n"
 }
+
+function netsh { netsh.exe @args }

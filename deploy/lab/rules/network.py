@@ -1,0 +1,53 @@
+"""The network and IIS of the simulated machine: names, ports, and the upstream server's answers."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from deploy.lab.rules import configuration, machine
+from deploy.lab.rules.server import Server
+
+
+def resolves(server: Server, name: str) -> bool:
+    """``Resolve-DnsName``: a connected server resolves every name but those that a knob names."""
+    is_known = name.casefold() not in machine.read(server, "machine.unresolved_names")
+    return bool(server.setting("is_connected")) and is_known
+
+
+def opens(server: Server, name: str, port: int) -> bool:
+    """``Test-NetConnection -Port``."""
+    closed = machine.read(server, "machine.closed_ports")
+    return resolves(server, name) and f"{name.casefold()}:{port}" not in closed
+
+
+def web(server: Server, address: str) -> str:
+    """``Invoke-WebRequest``: a status of HTTP, or the name of a ``WebExceptionStatus``."""
+    parts = urlsplit(address)
+    name, port = parts.hostname or "", parts.port or 80
+    if not resolves(server, name):
+        return "NameResolutionFailure"
+    if not opens(server, name, port):
+        return "ConnectFailure"
+    answers = machine.read(server, "machine.upstream_answers")
+    return str(answers["self_update" if "selfupdate" in parts.path else "service"])
+
+
+def certificate(server: Server, name: str) -> dict[str, Any] | None:
+    """The certificate that the upstream server shows; None for any other name."""
+    if name != server.setting("UpstreamWsusServerName"):
+        return None
+    shown: dict[str, Any] = machine.read(server, "machine.upstream_certificate")
+    return shown | {"names": shown["names"] or [name]}
+
+
+def content_path(server: Server) -> str:
+    """The physical path of the virtual directory Content in IIS."""
+    return machine.read(server, "machine.content_path") or str(
+        configuration.read(server, "LocalContentCachePath")
+    )
+
+
+def write_setting(server: Server, name: str, value: Any) -> None:
+    """Write a setting of the machine."""
+    server.set_setting(name, value)
