@@ -27,6 +27,7 @@ from tasks.reports.model import CommandReport
 def import_bundle(
     site: str,
     bundles: list[str] | None = None,
+    rehearse: bool = False,
     confirm: str | None = None,
     take_over: str | None = None,
     accept_findings: list[str] | None = None,
@@ -38,16 +39,29 @@ def import_bundle(
         site: Name of the site; its file is looked up by the worker.
         bundles: The bundle's folder; several are its volumes, or copies of it. Left out: the next
             bundle of the chain on the medium.
+        rehearse: Plan everything and write the plan out; change nothing on server or media.
         confirm: Digest of a plan that a person has read and agrees to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_findings: Findings of the check that do not stop this import, each as ID=REASON.
         if_new: End without an error if no new bundle lies on the medium, as a scheduled run does.
     """
-    with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
+    run = open_run("import", site, side=Side.DISCONNECTED, take_over=take_over, rehearses=rehearse)
+    with run:
         folders = bundles or media.find_bundle(if_new=if_new)
-        if folders:
+        if folders and rehearse:
+            _rehearse(folders, accept_findings or [])
+        elif folders:
             _bring_in(folders, confirm, accept_findings or [])
     return run.final_state()
+
+
+def _rehearse(folders: list[str], accepted: list[str]) -> None:
+    incoming = media.open_bundle(folders, to_import=True)
+    disconnected.lock_server(incoming)
+    server = disconnected.check_server(incoming, accepted=accepted)
+    content = disconnected.scan_content(server)
+    bundle = media.read_documents(incoming)
+    disconnected.rehearse_import(bundle, server, content)
 
 
 def _bring_in(folders: list[str], confirm: str | None, accepted: list[str]) -> None:

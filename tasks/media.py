@@ -17,7 +17,7 @@ from tasks.flow_run import current_run
 from tasks.importing import trusted_bundle
 from tasks.importing.incoming import IncomingBundle, open_incoming, prove
 from tasks.importing.next_bundle import find_next_bundle, require_found
-from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
@@ -125,3 +125,13 @@ def unpack_bundle(
         counts.in_place,
     )
     return trusted
+
+
+@step("Read documents")
+def read_documents(incoming: IncomingBundle) -> BundleDocuments:
+    """Copy manifest, package and approvals from the media and prove them; content is not read.
+
+    Refuses: ``tamper``, ``undeclared``, ``trust``.
+    Raises: ``bundle-incomplete``, ``package``, ``host-file``, ``disk-full``.
+    """
+    return trusted_bundle.read_documents(current_run(), incoming)

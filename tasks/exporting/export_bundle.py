@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -19,14 +18,15 @@ from tasks.bundle.header import (
     StagingFacts,
     seal_header,
 )
-from tasks.bundle.layout import APPROVALS, MANIFEST
-from tasks.bundle.manifest import Entry, read_entries, subtract_missing
+from tasks.bundle.layout import APPROVALS
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.errors import FailedError, PathMissingError
+from tasks.exporting.base import Base
 from tasks.exporting.draft import Draft, record_seal
+from tasks.exporting.request import NO_REQUEST, ExportRequest
 from tasks.hosts.host import Host
 from tasks.hosts.small_files import write_atomic
 from tasks.ledger.exports import Exports
@@ -85,7 +85,12 @@ def _require_carriable(path: Path) -> None:
 
 
 def plan_content(
-    run: RunContext, draft: Draft, content: ContentListing, package: ExportedPackage
+    run: RunContext,
+    draft: Draft,
+    content: ContentListing,
+    package: ExportedPackage,
+    *,
+    request: ExportRequest = NO_REQUEST,
 ) -> Plan:
     """Plan the content that the bundle carries; a committed draft keeps its plan.
 
@@ -110,7 +115,7 @@ def plan_content(
         )
     plan = plan_bundle(
         content,
-        _baseline_entries(run.exports, draft),
+        _base_of(run.exports, draft).entries(run, request),
         folder=draft.folder,
         limits=MediaLimits(
             run.site.media.volume_bytes,
@@ -278,12 +283,9 @@ def _reference(exports: Exports, sequence: int | None) -> BundleReference | None
     return BundleReference(sequence=record.sequence, digest=record.header_digest)
 
 
-def _baseline_entries(exports: Exports, draft: Draft) -> Iterator[Entry]:
-    """Yield the base's manifest entries, without the files that its receipt names as missing."""
-    base = None if draft.base is None else exports.by_sequence(draft.base)
-    if base is None:
-        return iter(())
-    return subtract_missing(read_entries(base.folder / MANIFEST), exports.missing_after(base))
+def _base_of(exports: Exports, draft: Draft) -> Base:
+    record = None if draft.base is None else exports.by_sequence(draft.base)
+    return Base(record=record, inventory=draft.inventory)
 
 
 def _count_decisions(path: Path) -> tuple[int, int]:

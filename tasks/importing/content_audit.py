@@ -148,15 +148,19 @@ def resume_downloads(run: RunContext, index_path: Path, snapshot: ServerSnapshot
     Returns:
         The number of resumed downloads. The next run tries refused ones again.
     """
-    unready = snapshot.decisions.unready()
-    stuck = [update for update in unready if update.state in {"Failed", "Canceled"}]
-    if not stuck:
-        return 0
     with PackageIndex(index_path) as index:
-        keys = [update.id for update in stuck]
-        results = audit_revisions(index, keys, snapshot.content_view())
-        whole = [audited.key for audited in results if audited.is_complete]
+        whole = find_resumable(index, snapshot)
     return _resume(run, whole) if whole else 0
+
+
+def find_resumable(index: PackageIndex, snapshot: ServerSnapshot) -> list[RevisionId]:
+    """Find the approved updates whose download failed and whose files are whole all the same."""
+    unready = snapshot.decisions.unready()
+    stuck = [update.id for update in unready if update.state in {"Failed", "Canceled"}]
+    if not stuck:
+        return []
+    results = audit_revisions(index, stuck, snapshot.content_view())
+    return [audited.key for audited in results if audited.is_complete]
 
 
 def _resume(run: RunContext, updates: list[RevisionId]) -> int:
@@ -193,12 +197,22 @@ def audit_current(
         UsageError: Nothing was imported yet.
         FailedError: The stored documents of that import are lost or damaged.
     """
+    metadata = current_metadata(run)
+    return _audit(run, metadata, facts, listing, every_update=every_update)
+
+
+def current_metadata(run: RunContext) -> Metadata:
+    """Return the metadata of the newest finished import.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+        FailedError: The stored documents of that import are lost or damaged.
+    """
     record = require_newest_import(run.imports)
     manifest_lookup = run.look_up_in(record.folder / MANIFEST)
     header = read_header_copy(record.folder)
     staging = None if header is None else content_choice(header.server)
-    metadata = Metadata(record.folder, record.folder / INDEX, manifest_lookup, staging)
-    return _audit(run, metadata, facts, listing, every_update=every_update)
+    return Metadata(record.folder, record.folder / INDEX, manifest_lookup, staging)
 
 
 def _audit(

@@ -19,7 +19,7 @@ from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import PlanInputs
 from tasks.importing.content_trace import record_not_placed
 from tasks.importing.import_plan import newest_folder
-from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.imports import ImportRecord, Imports
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
@@ -85,7 +85,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
     """
     items = (
         PlaceItem(entry.name, entry.size_bytes)
-        for entry in _to_place(run.imports, bundle, run.look_up_in)
+        for entry in to_place(run.imports, bundle, run.look_up_in)
         if not ((present := listing.look_up(entry.name)) and present.is_valid)
     )
     moved = 0
@@ -116,7 +116,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
     return moved
 
 
-def _to_place(imports: Imports, bundle: TrustedBundle, make_lookup: MakeLookup) -> Iterator[Entry]:
+def to_place(imports: Imports, bundle: BundleDocuments, make_lookup: MakeLookup) -> Iterator[Entry]:
     """Yield the carried entries that belong in WsusContent.
 
     Of a superseded bundle these are the entries that the newest bundle's manifest still names.
@@ -137,7 +137,7 @@ def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing)
     after = list_again(run, listing.content_dir)
     pairs = compare_sorted(
         after,
-        _to_place(run.imports, bundle, run.look_up_in),
+        to_place(run.imports, bundle, run.look_up_in),
         first_order=lambda file: file.name.order,
         second_order=lambda entry: entry.order,
     )

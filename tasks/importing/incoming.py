@@ -157,7 +157,7 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
         report_verdict(run.report, header.bundle, verdict)
     name = f"{header.bundle}-{opened.trusted.digest.short}"
     own = run.site.state_dir / ("imports" if to_import else "work") / name
-    return IncomingBundle(opened, own, verdict)
+    return IncomingBundle(opened, run.scratch / name if run.rehearses else own, verdict)
 
 
 def _list_neighbours(host: Host, report: ReportDraft, bundles: list[HostPath]) -> None:

@@ -29,11 +29,9 @@ from tasks.run.stored_documents import PAYLOAD, has_content, is_readable, read_d
 _SPARE_ROOM_BYTES = 64 * 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedBundle:
-    """A bundle that is proved to its last byte.
-
-    Its documents are copied to our own disk; its content lies in the intake, or in place already.
+@dataclass(frozen=True)
+class BundleDocuments:
+    """The documents of a bundle, copied to our own disk and proved; its content is not.
 
     Attributes:
         incoming: The bundle as it was opened.
@@ -66,6 +64,11 @@ class TrustedBundle:
     def index(self) -> Path:
         """Path of the index of the metadata package."""
         return self.incoming.index
+
+
+@dataclass(frozen=True)
+class TrustedBundle(BundleDocuments):
+    """A bundle that is proved to its last byte; its content lies in the intake, or in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,7 @@ def unpack(
         PackageError: The metadata package breaks its format, or is of another server.
         RoomError: The content disk has too little room; no content was copied yet.
     """
-    incoming.folder.mkdir(parents=True, exist_ok=True)
-    documents = unpack_documents(incoming.opened, incoming.folder)
-    bundle = incoming.header.bundle
-    if documents.manifest is None or documents.package is None or documents.approvals is None:
-        refuse_faults(run.report, incoming)
-        raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
-    read_decisions_file(documents.approvals)
+    documents = _copy_documents(run, incoming)
     intake = run.folders.on_content_disk(listing.content_dir).intake
     is_measured = _require_room(run.server, intake, documents.manifest, listing, volume=volume)
     if not is_measured:
@@ -124,14 +121,43 @@ def unpack(
     _index(incoming, documents.package)
     payload = run.media.path(str(incoming.folder.absolute())).joined(PAYLOAD)
     write_atomic(run.media, payload, [incoming.header.payload()])
-    trusted = TrustedBundle(
+    trusted = TrustedBundle(**vars(documents))
+    return trusted, unpacked
+
+
+def read_documents(run: RunContext, incoming: IncomingBundle) -> BundleDocuments:
+    """Copy and prove the documents of a bundle, and index its package; no content is read.
+
+    Args:
+        run: The run.
+        incoming: The opened bundle, whose folder of ours is a scratch folder.
+
+    Raises:
+        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: A document, or a
+            name on the media, differs from the seal.
+        TrustError: A sealed document breaks the format, or is missing.
+        PackageError: The metadata package breaks its format, or is of another server.
+    """
+    documents = _copy_documents(run, incoming)
+    _index(incoming, documents.package)
+    return documents
+
+
+def _copy_documents(run: RunContext, incoming: IncomingBundle) -> BundleDocuments:
+    incoming.folder.mkdir(parents=True, exist_ok=True)
+    documents = unpack_documents(incoming.opened, incoming.folder)
+    bundle = incoming.header.bundle
+    if documents.manifest is None or documents.package is None or documents.approvals is None:
+        refuse_faults(run.report, incoming)
+        raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
+    read_decisions_file(documents.approvals)
+    return BundleDocuments(
         incoming=incoming,
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
         manifest_lookup=run.look_up_in(documents.manifest.path),
     )
-    return trusted, unpacked
 
 
 def _unpack_content(

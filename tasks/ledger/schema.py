@@ -48,7 +48,20 @@ _OWNERS_OF_RUNS: Migration = (
     "ALTER TABLE run ADD COLUMN attempt INTEGER",
     "ALTER TABLE run ADD COLUMN owner TEXT",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS)
+_INVENTORIES_AND_CHOICES: Migration = (
+    """CREATE TABLE inventory (
+    digest TEXT PRIMARY KEY, entries TEXT NOT NULL, files INTEGER NOT NULL,
+    folder TEXT NOT NULL, accepted TEXT NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE choice (
+    run TEXT NOT NULL, kind TEXT NOT NULL, sequence INTEGER, reason TEXT NOT NULL,
+    made TEXT NOT NULL, PRIMARY KEY (run, kind)) WITHOUT ROWID""",
+)
+MIGRATIONS: tuple[Migration, ...] = (
+    _TABLES,
+    _ACCEPTED_FINDINGS,
+    _OWNERS_OF_RUNS,
+    _INVENTORIES_AND_CHOICES,
+)
 
 
 def migrate(

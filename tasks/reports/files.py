@@ -17,13 +17,16 @@ PAGE = "report.html"
 DOCUMENT = "report.json"
 MISSING = "missing.csv"
 SHOPPING = "shopping-list.json"
+PLAN_TABLE = "plan.csv"
+PLAN_DOCUMENT = "plan.json"
 
 
 def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> CommandReport:
     """Write a run's report into its folder and return it with its path filled in.
 
     The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, and
-    if content is missing ``missing.csv`` and ``shopping-list.json``. Each file appears whole or not
+    if content is missing ``missing.csv`` and ``shopping-list.json``. A rehearsal has written its
+    ``plan.csv`` and ``plan.json`` there before. Each file appears whole or not
     at all, and replaces a file of its name.
 
     Raises:
@@ -40,6 +43,7 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
             _write(folder / MISSING, [missing_csv(filled.missing)])
             _write(folder / SHOPPING, _pretty(needs.model_dump(mode="json")))
             names += [MISSING, SHOPPING]
+        names += [name for name in (PLAN_TABLE, PLAN_DOCUMENT) if (folder / name).is_file()]
         _write(folder / PAGE, [render_html(filled, files=tuple(names)).encode()])
     except OSError as error:
         raise file_fault("write", folder, error) from error

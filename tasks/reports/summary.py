@@ -163,6 +163,8 @@ def _path(path: Path | None) -> str | None:
 def _base(report: CommandReport) -> Fact | None:
     if "base" not in report.model_fields_set:
         return None
+    if "inventory" in report.details:
+        return _fact("Base", "what the disconnected server had before (audit --adopt)")
     return _fact("Base", "none: everything is carried" if report.base is None else str(report.base))
 
 
@@ -214,9 +216,13 @@ def next_step(report: CommandReport) -> str:
     usual = _USUAL.get(report.command, "Nothing.").format(bundle=report.bundle or "the bundle")
     if report.command == "import" and report.receipt is None:
         usual = "There is no receipt to carry back: a newer bundle was imported since."
+    if report.command == "audit" and report.receipt is not None:
+        usual = "Carry the receipt to the staging side and accept it there, then export."
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
-        return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])
+        return " ".join(
+            [*steps, *([usual] if report.command in _GOES_ON or report.receipt else [])]
+        )
     if report.command == "status":
         return " ".join(_flagged_steps(report)) or usual
     return usual

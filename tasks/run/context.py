@@ -60,6 +60,7 @@ class RunContext:
         report: The report so far.
         take_over: A person's reason to take a lock from an owner who is not proved gone; None: take
             it only from an owner who is.
+        rehearses: True if the run only plans: it changes nothing on server or media.
         waits_for: The wsusutil that this run waits for now, or None. It keeps working if the run is
             stopped.
         wait_line_seconds: Interval at which a wait for wsusutil logs a line.
@@ -76,6 +77,7 @@ class RunContext:
     progress: Progress
     report: ReportDraft = field(default_factory=ReportDraft)
     take_over: str | None = None
+    rehearses: bool = False
     waits_for: Running | None = None
     wait_line_seconds: float = 60.0
     _locks: dict[str, Lock] = field(default_factory=dict)
