@@ -31,10 +31,11 @@ P = ParamSpec("P")
 
 
 class _EngineRecords(logging.Filter):
-    """Drop the traceback with which the engine of a served run ends after a failed state.
+    """Drop two tracebacks of Prefect's engine, which say again what a sentence of ours says.
 
-    The state and the report have the sentence; the traceback is of the engine's own search for an
-    exception in the state.
+    One ends a served run after a failed state, when the engine seeks an exception in the state;
+    state and report have the sentence. The other follows when Prefect's server is lost;
+    ``report_of`` and the report have the sentence.
 
     Attributes:
         is_expected: True once a run of this process has ended in a failed state of ours.
@@ -43,7 +44,9 @@ class _EngineRecords(logging.Filter):
     is_expected = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record pass but that one."""
+        """Let every record pass but those."""
+        if record.exc_info and server_fault(record.exc_info[1]) is not None:
+            return False
         return not (self.is_expected and record.getMessage() == _ENGINE_FAILED)
 
 
@@ -145,10 +148,21 @@ class FlowRun:
         _reports.get([]).append(self.report)
         if _was_stopped(self.report):
             return True  # Prefect's server may be stopping too; the final state has the message
-        show_report(self.report)
-        if self.report.outcome == "flagged":
-            name_run(None, "flagged")
+        self._show()
         return True
+
+    def _show(self) -> None:
+        """Put the report on the run's page, unless Prefect's server is lost.
+
+        The final state cannot be stored then either, and ``report_of`` says so once.
+        """
+        try:
+            show_report(self.report)
+            if self.report.outcome == "flagged":
+                name_run(None, "flagged")
+        except Exception as fault:
+            if server_fault(fault) is None:
+                raise
 
     def final_state(self) -> State[CommandReport]:
         """Return the state in which the flow ends; it carries the report.

@@ -57,6 +57,9 @@ SUPERVISOR = (
     + r"""
 job=$1
 shift
+# Once the job counts as started nothing may end this shell: a connection that breaks closes our
+# output (SIGPIPE) and may hang up.
+trap '' HUP PIPE
 own=$job/started.$$
 printf '%s %s %s\n' "$$" "$(start_of $$)" "$boot" >"$own" || exit 73
 if ! ln "$own" "$job/started" 2>/dev/null; then
@@ -67,9 +70,9 @@ if ! ln "$own" "$job/started" 2>/dev/null; then
 fi
 rm -f "$own"
 sync "$job/started" "$job" 2>/dev/null
-echo started
+echo started 2>/dev/null
 exec </dev/null >"$job/stdout" 2>"$job/stderr"
-trap '' HUP
+trap - PIPE
 cd / || exit 73
 "$@"
 code=$?

@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import stat
-import sys
 import tempfile
 import threading
 from collections import deque
@@ -42,12 +41,12 @@ from tasks.hosts.local_files import (
     is_link,
     link_error,
     open_file,
+    prove_private,
 )
 from tasks.hosts.local_process import launch_detached, probe_job, run_program
 from tasks.hosts.os_errors import file_fault, require_listable, retry_sharing
 from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
-from tasks.refusals import FolderUnsafeError
 from tasks.scripts import Script
 
 READ_BYTES = 262_144
@@ -262,7 +261,7 @@ class LocalHost:
             windows_scripts.prepare_folder(self, self._scripts, path)
         else:
             self._make_folder(path, mode=0o700)
-            _prove_private(path, os.lstat(path.text))
+            prove_private(path, os.lstat(path.text))
         self._anchors.guard(path)
 
     def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
@@ -369,16 +368,6 @@ def _batch(items: Sequence[Item], action: Callable[[Item], None], operation: str
             path = item[0] if isinstance(item, tuple) else item
             failed.append((item, file_fault(operation, path, error)))
     return Outcome(tuple(ok), tuple(failed))
-
-
-def _prove_private(path: HostPath, status: os.stat_result) -> None:
-    if is_link(status):
-        raise link_error(path)
-    if sys.platform != "win32" and status.st_uid != os.geteuid():
-        raise FolderUnsafeError(path=path, reason=f"it belongs to user {status.st_uid}, not to us")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        mode = stat.S_IMODE(status.st_mode)
-        raise FolderUnsafeError(path=path, reason=f"others have access to it (mode {mode:04o})")
 
 
 def _unlink(name: str, folder: int | None, status: os.stat_result) -> None:

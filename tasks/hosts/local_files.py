@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,3 +210,14 @@ def file_system_of(folder: Path) -> str:
         if (mount == folder or mount in folder.parents) and len(mount.parts) >= best:
             best, file_system = len(mount.parts), partition.fstype or "unknown"
     return file_system
+
+
+def prove_private(path: HostPath, status: os.stat_result) -> None:
+    """Refuse a folder or file that is a link, belongs to another user, or is open to others."""
+    if is_link(status):
+        raise link_error(path)
+    if sys.platform != "win32" and status.st_uid != os.geteuid():
+        raise FolderUnsafeError(path=path, reason=f"it belongs to user {status.st_uid}, not to us")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise FolderUnsafeError(path=path, reason=f"others have access to it (mode {mode:04o})")

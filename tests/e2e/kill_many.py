@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,7 +50,7 @@ def kill_many(
     seed: int,
     api_url: str,
     stages: Sequence[str] = STAGES,
-    ways: Sequence[Way] = WAYS,
+    shares: Mapping[Way, int] = _SHARES,
 ) -> list[Record]:
     """Kill so many times, spread over ways, commands and steps; gives one record a trial.
 
@@ -61,7 +61,7 @@ def kill_many(
         seed: Of all that is drawn.
         api_url: A Prefect server for the commands that need none of their own.
         stages: Which stages to disturb.
-        ways: What to kill.
+        shares: What to kill, and how the kills are shared out among it.
 
     Raises:
         LookupError: Too many draws in all met nothing to kill.
@@ -73,7 +73,7 @@ def kill_many(
     misses = 0
     while len(records) < times or _wanting(records, ranges, each):
         draw = random.Random(f"{seed} {len(records)} {misses}")
-        where, step, way = _choose(records, ranges, ways, each)
+        where, step, way = _choose(records, ranges, shares, each)
         try:
             trial = where.trial(draw, way, step)
         except LookupError as miss:
@@ -131,12 +131,12 @@ def _wanting(records: Sequence[Record], ranges: Sequence[Range], each: int) -> b
 
 
 def _choose(
-    records: Sequence[Record], ranges: Sequence[Range], ways: Sequence[Way], each: int
+    records: Sequence[Record], ranges: Sequence[Range], shares: Mapping[Way, int], each: int
 ) -> tuple[Range, str | None, Way]:
     """Choose the way that is most behind its share, and the step that was hit least."""
     by_way = Counter(record["way"] for record in records)
-    possible = [way for way in ways if any(way in where.ways for where in ranges)]
-    way = min(possible, key=lambda way: (by_way[way] / _SHARES[way], WAYS.index(way)))
+    possible = [way for way in shares if any(way in where.ways for where in ranges)]
+    way = min(possible, key=lambda way: (by_way[way] / shares[way], WAYS.index(way)))
     by_stage = Counter(record["stage"] for record in records if record["way"] == way)
     able = [where for where in ranges if way in where.ways]
     if way not in LASTING:
@@ -190,7 +190,8 @@ def main() -> int:
         server.wait_ready()
         records = kill_many(
             home, times=options.times, each=options.each, seed=options.seed,
-            api_url=server.api_url, stages=options.stage, ways=options.way,
+            api_url=server.api_url, stages=options.stage,
+            shares={way: _SHARES[way] for way in options.way},
         )  # fmt: skip
     print(table(records))
     return 1 if any(record["differences"] for record in records) else 0

@@ -31,8 +31,9 @@ _DIGITS = re.compile(r"[0-9a-f]{16,}|(?<=-)[0-9a-f]{6}(?=[-./]|$)")
 # How often a run asked its server is its own affair; that its folder is there counts.
 _IN_RUN_FOLDER = re.compile(r"(.*/runs/alpha-\d{8}T\d{6}Z-[^/]+)/.*")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
-# A killed run may have written its report before.
-_MAY_DIFFER = re.compile(r"state/(reports|prefect)(/|$)")
+# A killed run may have written its report before. An export that is answered with a sealed bundle,
+# as one that was killed after the seal is, remembers how the medium looked.
+_MAY_DIFFER = re.compile(r"state/(reports|prefect)(/|$)|/media-states\.json$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,12 @@ class Outcome:
     def differences(self, other: Outcome) -> list[str]:
         """Where another run differs from this one, in words; empty when it does not."""
         found = []
-        for name in ("exit_code", "said", "content", "faults", "done"):
+        for name in ("exit_code", "said", "content", "faults"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 found.append(f"{name}: {_shorten(mine, theirs)}")
+        # Fewer is right: a script that was killed at its end may have done all of its work.
+        found += [f"done too often: {name}" for name in sorted(other.done - self.done)]
         for side, state in self.servers.items():
             found += [
                 f"{side} {key}: {_shorten(state[key], other.servers[side][key])}"

@@ -22,8 +22,9 @@ def test_what_is_killed_and_run_again_ends_as_an_undisturbed_run(
 ) -> None:
     times = len(_WAYS) * len(_STAGES)
     records = kill_many(
-        tmp_path, times=times, each=0, seed=11, api_url=shared_api, stages=_STAGES, ways=_WAYS
-    )
+        tmp_path, times=times, each=0, seed=11, api_url=shared_api, stages=_STAGES,
+        shares=dict.fromkeys(_WAYS, 1),
+    )  # fmt: skip
     assert {(record["stage"], record["way"]) for record in records} == {
         (stage, way) for stage in _STAGES for way in _WAYS
     }
