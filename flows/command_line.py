@@ -16,6 +16,7 @@ from cyclopts import App, CycloptsError, Group
 from deploy.demo.lab_commands import demo, lab_app
 from flows.commands.crossing import accept, audit, check, export, import_, verify
 from flows.commands.explanation import explain
+from flows.commands.mending import restore_deleted, site_recover
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
 from flows.commands.state import status
@@ -31,8 +32,9 @@ _ENDED_BY_SIGNALS = {"up"}  # a signal is their right end
 
 _MONTHLY = Group("Every month", sort_key=1)
 _LOOK = Group("Look", sort_key=2)
-_SET_UP = Group("Set up", sort_key=3)
-_TRY = Group("Try", sort_key=4)
+_MEND = Group("Put right", sort_key=3)
+_SET_UP = Group("Set up", sort_key=4)
+_TRY = Group("Try", sort_key=5)
 
 app = App(
     name="wsus-airgap",
@@ -48,8 +50,10 @@ app.command(audit, group=_MONTHLY)
 app.command(check, group=_LOOK)
 app.command(status, group=_LOOK)
 app.command(explain, group=_LOOK)
+app.command(restore_deleted, group=_MEND)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
+site_app.command(site_recover, name="recover")
 app.command(site_app)
 app.command(demo, group=_TRY)
 app.command(lab_app)

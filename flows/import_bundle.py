@@ -12,6 +12,7 @@ from prefect import State, flow
 
 from tasks import disconnected, media
 from tasks.flow_run import open_run
+from tasks.importing.incoming import IncomingBundle
 from tasks.lost_runs import close_run_of
 from tasks.names import Side
 from tasks.reports.model import CommandReport
@@ -29,6 +30,7 @@ def import_bundle(
     bundles: list[str] | None = None,
     rehearse: bool = False,
     confirm: str | None = None,
+    accept_gap: str | None = None,
     take_over: str | None = None,
     accept_findings: list[str] | None = None,
     if_new: bool = False,
@@ -41,22 +43,25 @@ def import_bundle(
             bundle of the chain on the medium.
         rehearse: Plan everything and write the plan out; change nothing on server or media.
         confirm: Digest of a plan that a person has read and agrees to.
+        accept_gap: Import although a base never came, for this reason; once, and recorded.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_findings: Findings of the check that do not stop this import, each as ID=REASON.
         if_new: End without an error if no new bundle lies on the medium, as a scheduled run does.
     """
     run = open_run("import", site, side=Side.DISCONNECTED, take_over=take_over, rehearses=rehearse)
     with run:
-        folders = bundles or media.find_bundle(if_new=if_new)
-        if folders and rehearse:
-            _rehearse(folders, accept_findings or [])
-        elif folders:
-            _bring_in(folders, confirm, accept_findings or [])
+        folders = bundles or media.find_bundle(if_new=if_new, accepted_gap=accept_gap)
+        if folders:
+            folders = media.gather_volumes(folders)
+            incoming = media.open_bundle(folders, to_import=True, accepted_gap=accept_gap)
+            if rehearse:
+                _rehearse(incoming, accept_findings or [])
+            else:
+                _bring_in(incoming, confirm, accept_findings or [])
     return run.final_state()
 
 
-def _rehearse(folders: list[str], accepted: list[str]) -> None:
-    incoming = media.open_bundle(folders, to_import=True)
+def _rehearse(incoming: IncomingBundle, accepted: list[str]) -> None:
     disconnected.lock_server(incoming)
     server = disconnected.check_server(incoming, accepted=accepted)
     content = disconnected.scan_content(server)
@@ -64,8 +69,7 @@ def _rehearse(folders: list[str], accepted: list[str]) -> None:
     disconnected.rehearse_import(bundle, server, content)
 
 
-def _bring_in(folders: list[str], confirm: str | None, accepted: list[str]) -> None:
-    incoming = media.open_bundle(folders, to_import=True)
+def _bring_in(incoming: IncomingBundle, confirm: str | None, accepted: list[str]) -> None:
     disconnected.lock_server(incoming)
     server = disconnected.check_server(incoming, accepted=accepted)
     content = disconnected.scan_content(server, everything=incoming.is_repair)

@@ -228,7 +228,7 @@ def delete_content(
     run = current_run()
     if not plan.deletes.files:
         return content
-    disk = run.folders.on_content_disk(content.content_dir)
+    disk = run.content_disk(content.content_dir)
     moved = mirror_deletion.delete(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
     )

@@ -14,7 +14,7 @@ from tasks.content.content_listing import ContentListing
 from tasks.exporting import export_bundle, export_summary
 from tasks.exporting.draft import Draft
 from tasks.flow_run import current_run
-from tasks.importing import trusted_bundle
+from tasks.importing import trusted_bundle, volume_feed
 from tasks.importing.incoming import IncomingBundle, open_incoming, prove
 from tasks.importing.next_bundle import find_next_bundle, require_found
 from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
@@ -63,7 +63,7 @@ def describe_bundle(draft: Draft) -> None:
 
 
 @step("Find bundle")
-def find_bundle(*, if_new: bool) -> list[str]:
+def find_bundle(*, if_new: bool, accepted_gap: str | None = None) -> list[str]:
     """Find the next bundle of the chain on the medium; give its folder, or nothing.
 
     A run that a schedule began, or one with ``if_new``, ends without work if there is none.
@@ -71,7 +71,7 @@ def find_bundle(*, if_new: bool) -> list[str]:
     Raises: ``path-missing``, if there is none, ``usage``, if several fit, ``host-file``.
     """
     run = current_run()
-    search = find_next_bundle(run)
+    search = find_next_bundle(run, accepted_gap=accepted_gap)
     if search.bundle is None and (if_new or is_scheduled()):
         run.report.ended_as = f"Nothing to {run.command}"
         run.report.lines.append(f"no new bundle of the chain lies on {search.looked_in}")
@@ -79,8 +79,22 @@ def find_bundle(*, if_new: bool) -> list[str]:
     return [require_found(search).text]
 
 
+@step("Gather volumes")
+def gather_volumes(bundles: list[str]) -> list[str]:
+    """Ask on a terminal for the volumes that are not at hand; each is proved when it comes.
+
+    Refuses: ``room``; ``seal``, ``wrong-site``, ``trust``, ``tamper``, ``undeclared``.
+    Raises: ``path-missing``, ``usage``, ``host-file``, ``disk-full``, ``bundle-incomplete``.
+    """
+    run = current_run()
+    ask = None if run.rehearses else volume_feed.ask_on_terminal()
+    return volume_feed.gather_volumes(run, bundles, ask=ask)
+
+
 @step("Open bundle")
-def open_bundle(bundles: list[str], *, to_import: bool = False) -> IncomingBundle:
+def open_bundle(
+    bundles: list[str], *, to_import: bool = False, accepted_gap: str | None = None
+) -> IncomingBundle:
     """Check a bundle's seal and site and, to import it, its place in the chain.
 
     Refuses: ``seal``, ``wrong-site``, ``trust``, ``safety`` (a later format); to import it also
@@ -90,7 +104,7 @@ def open_bundle(bundles: list[str], *, to_import: bool = False) -> IncomingBundl
     run = current_run()
     if not to_import:
         report_running_wsusutil(run)
-    incoming = open_incoming(run, bundles, to_import=to_import)
+    incoming = open_incoming(run, bundles, to_import=to_import, accepted_gap=accepted_gap)
     bundle = incoming.header.bundle
     name_run(f"{bundle} {run.command}", bundle)
     log.info("%s is sealed by %s", bundle, ", ".join(incoming.opened.trusted.signed_by))
@@ -134,4 +148,5 @@ def read_documents(incoming: IncomingBundle) -> BundleDocuments:
     Refuses: ``tamper``, ``undeclared``, ``trust``.
     Raises: ``bundle-incomplete``, ``package``, ``host-file``, ``disk-full``.
     """
-    return trusted_bundle.read_documents(current_run(), incoming)
+    run = current_run()
+    return trusted_bundle.read_documents(run.report, run.look_up_in, incoming)

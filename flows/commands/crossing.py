@@ -133,6 +133,7 @@ def import_(
     site: SitePath = DEFAULT_SITE,
     rehearse: Flag = False,
     confirm: str | None = None,
+    accept_gap: str | None = None,
     if_new: Flag = False,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
@@ -147,12 +148,16 @@ def import_(
         if_new: End with 0 if no new bundle lies on the medium; for schedules and triggers.
         rehearse: Write out everything that would change and stay missing; change nothing.
         confirm: Digest of the plan that you have read and agree to.
+        accept_gap: Go on although the base of this bundle never came, for this reason; what it
+            alone carried is missing.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
     require_one(rehearse=rehearse, confirm=confirm)
+    if accept_gap is not None and not accept_gap.strip():
+        raise UsageError(reason="--accept-gap needs a reason: it stands in the report")
 
     def work(name: str) -> CommandReport:
         from flows.import_bundle import import_bundle
@@ -165,6 +170,7 @@ def import_(
             if_new=if_new,
             rehearse=rehearse,
             confirm=confirm,
+            accept_gap=accept_gap,
             take_over=take_over,
             accept_findings=list(accept_finding),
         )

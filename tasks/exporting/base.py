@@ -15,9 +15,11 @@ from tasks.content.digest import blake3_of_file
 from tasks.content.names import Blake3
 from tasks.errors import UsageError
 from tasks.exporting.request import ExportRequest
-from tasks.ledger.exports import ExportRecord
+from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.inventories import Inventories, InventoryRecord
+from tasks.ledger.store import Ledger
 from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import matches_binding, read_header_copy
 
 
@@ -40,14 +42,14 @@ class Base:
             return f"inventory {self.inventory.digest.hex}"
         return self.digest.hex if self.digest else None
 
-    def entries(self, run: RunContext, request: ExportRequest) -> Iterator[Entry]:
+    def entries(self, exports: Exports, request: ExportRequest) -> Iterator[Entry]:
         """Yield the files that the other side has, without those that it asks for or misses."""
         missing = request.bring_digests
         if self.inventory is not None:
             return subtract_missing(read_entries(self.inventory.folder / MANIFEST), missing)
         if self.record is None:
             return iter(())
-        missing |= run.exports.missing_after(self.record)
+        missing |= exports.missing_after(self.record)
         return subtract_missing(read_entries(self.record.folder / MANIFEST), missing)
 
 
@@ -63,13 +65,15 @@ def choose_base(run: RunContext, request: ExportRequest) -> Base:
     if request.full:
         return Base()
     if request.since is not None:
-        return Base(record=_named_record(run, request.since))
-    base = _recorded_base(run)
+        return Base(record=_named_record(run.exports, request.since))
+    base = _recorded_base(run.exports, run.ledger)
     if base.record is not None and not _has_manifest(base.record):
-        _report_lost(run, f"the manifest of bundle {base.record.sequence}", base.record.folder)
+        _report_lost(
+            run.report, f"the manifest of bundle {base.record.sequence}", base.record.folder
+        )
         return Base()
     if base.inventory is not None and not _has_list(base.inventory):
-        _report_lost(run, "the inventory of the disconnected side", base.inventory.folder)
+        _report_lost(run.report, "the inventory of the disconnected side", base.inventory.folder)
         return Base()
     return base
 
@@ -85,7 +89,7 @@ def bases_for_comparison(
     if request.full or request.since is not None:
         yield choose_base(run, request)
         return
-    base = _recorded_base(run)
+    base = _recorded_base(run.exports, run.ledger)
     yield base
     is_own = run.site.policy.baseline == "sent" and base.record == record
     accepted = (base.record or base.inventory or record).accepted
@@ -97,25 +101,25 @@ def bases_for_comparison(
         yield Base(inventory=Inventories(run.ledger).newest())
 
 
-def _recorded_base(run: RunContext) -> Base:
-    baseline = run.exports.baseline()
+def _recorded_base(exports: Exports, ledger: Ledger) -> Base:
+    baseline = exports.baseline()
     if baseline is not None:
         return Base(record=baseline)
-    return Base(inventory=Inventories(run.ledger).newest())
+    return Base(inventory=Inventories(ledger).newest())
 
 
-def _named_record(run: RunContext, sequence: int) -> ExportRecord:
+def _named_record(exports: Exports, sequence: int) -> ExportRecord:
     """Return the record of the bundle that a person names as base.
 
     Raises:
         UsageError: No such bundle was sealed here, or its manifest is lost or damaged.
     """
-    record = run.exports.by_sequence(sequence)
+    record = exports.by_sequence(sequence)
     if record is None or record.status != "sealed":
-        numbers = [each.sequence for each in run.exports.all() if each.status == "sealed"]
-        known = ", ".join(map(str, numbers[-10:])) or "none"
+        numbers = [other.sequence for other in exports.all() if other.status == "sealed"]
+        sealed = ", ".join(map(str, numbers[-10:])) or "none"
         raise UsageError(
-            reason=f"--since {sequence}: no bundle {sequence} was sealed here; sealed were {known}",
+            reason=f"--since {sequence}: no bundle {sequence} was sealed here, only {sealed}",
             remedy="Name the newest bundle that the disconnected side has imported (`status` "
             "there), or export with --full.",
         )
@@ -143,8 +147,8 @@ def _has_list(inventory: InventoryRecord) -> bool:
     return path.is_file() and blake3_of_file(path) == inventory.entries
 
 
-def _report_lost(run: RunContext, what: str, folder: object) -> None:
-    run.report.notice(
+def _report_lost(report: ReportDraft, what: str, folder: object) -> None:
+    report.notice(
         f"{what} in {folder} is lost or damaged, so all content is carried; restore the state "
         "folder from its backup to carry only what is new"
     )

@@ -115,7 +115,7 @@ def plan_content(
         )
     plan = plan_bundle(
         content,
-        _base_of(run.exports, draft).entries(run, request),
+        _base_of(run.exports, draft).entries(run.exports, request),
         folder=draft.folder,
         limits=MediaLimits(
             run.site.media.volume_bytes,

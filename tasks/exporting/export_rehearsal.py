@@ -21,15 +21,18 @@ from tasks.content.names import ContentName
 from tasks.exporting import draft as drafts
 from tasks.exporting.base import Base, choose_base
 from tasks.exporting.request import ExportRequest
-from tasks.ledger.exports import ExportRecord
+from tasks.ledger.exports import ExportRecord, Exports
 from tasks.metadata.audit import REASON_TEXTS, MissingFile, MissingReason, find_missing
 from tasks.metadata.catalogue import PackageIndex, RevisionRecord
 from tasks.metadata.index import INDEX
+from tasks.names import Mode
 from tasks.reports.model import Fact
 from tasks.reports.planned import PlanLine
 from tasks.reports.sections import volumes_section
+from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.rehearsal import require_plan, show_plan
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import is_readable, read_decisions_file, read_header_copy
 from tasks.server.snapshot import ServerSnapshot
 
@@ -43,6 +46,7 @@ class ExportPlan:
         carried: Files to carry, with their volumes.
         decisions: Decisions that travel.
         folder: Our folder of the last bundle, for the titles; None without a readable one.
+        mode: Mode of a new bundle.
         media_bytes: Upper limit of the bytes on the media; None if the bundle is there already.
     """
 
@@ -51,14 +55,16 @@ class ExportPlan:
     carried: tuple[PlannedFile, ...]
     decisions: ApprovalSet
     folder: Path | None
+    mode: Mode = Mode.INCREMENTAL
     media_bytes: int | None = None
 
 
 def rehearse_export(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> None:
     """Show the whole plan of an export."""
     plan = _plan(run, request, snapshot)
-    missing = _missing(run, plan, request, snapshot)
-    lines = list(_lines(run, plan, request, snapshot, missing=missing))
+    missing = _missing(run.report, plan, request, snapshot)
+    gone = _gone(run.exports, plan, request, snapshot)
+    lines = list(_lines(plan, gone, missing=missing))
     free_bytes = run.media.space(run.media.path(str(run.site.media.path))).free_bytes
     about = [Fact(label="Plan", value=sentence) for sentence in plan.about]
     about += [
@@ -88,8 +94,9 @@ def require_rehearsed_export(
     if request.confirm is None or _is_begun(run, request, snapshot):
         return
     plan = _plan(run, request, snapshot)
-    missing = _missing(run, plan, request, snapshot)
-    lines = list(_lines(run, plan, request, snapshot, missing=missing))
+    missing = _missing(run.report, plan, request, snapshot)
+    gone = _gone(run.exports, plan, request, snapshot)
+    lines = list(_lines(plan, gone, missing=missing))
     require_plan(run, lines, confirm=request.confirm)
 
 
@@ -129,20 +136,21 @@ def _plan(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> 
     limit = largest_file(run.site.media.max_file_bytes, space.file_system)
     plan = plan_bundle(
         snapshot.content,
-        base.entries(run, request),
+        base.entries(run.exports, request),
         folder=folder,
         limits=MediaLimits(run.site.media.volume_bytes, limit),
         document_bytes=_document_bytes(titles),
     )
-    mode = (request.mode or run.site.policy.mode).value
+    mode = request.mode or run.site.policy.mode
     subtracted = base.identity or "none, everything is carried"
     about_base = f"bundle {base.record.sequence}" if base.record else subtracted
     return ExportPlan(
-        about=(f"mode: {mode}", f"base: {about_base}"),
+        about=(f"mode: {mode.value}", f"base: {about_base}"),
         base=base,
         carried=tuple(read_carry(folder)),
         decisions=decisions,
         folder=titles,
+        mode=mode,
         media_bytes=plan.media_bytes,
     )
 
@@ -157,19 +165,17 @@ def _titles_folder(record: ExportRecord | None) -> Path | None:
 
 
 def _lines(
-    run: RunContext,
     plan: ExportPlan,
-    request: ExportRequest,
-    snapshot: ServerSnapshot,
+    gone: Iterator[tuple[ContentName, int]],
     *,
     missing: tuple[MissingFile, ...],
 ) -> Iterator[PlanLine]:
     yield from (PlanLine("about", reason=sentence) for sentence in plan.about)
     if plan.folder is None:
-        yield from _named_lines(run, plan, request, snapshot, index=None)
+        yield from _named_lines(plan, gone, index=None)
     else:
         with PackageIndex(plan.folder / INDEX) as index:
-            yield from _named_lines(run, plan, request, snapshot, index=index)
+            yield from _named_lines(plan, gone, index=index)
     for file in missing:
         yield PlanLine(
             "missing",
@@ -184,12 +190,7 @@ def _lines(
 
 
 def _named_lines(
-    run: RunContext,
-    plan: ExportPlan,
-    request: ExportRequest,
-    snapshot: ServerSnapshot,
-    *,
-    index: PackageIndex | None,
+    plan: ExportPlan, gone: Iterator[tuple[ContentName, int]], *, index: PackageIndex | None
 ) -> Iterator[PlanLine]:
     for approval in plan.decisions.approvals:
         record = index.latest(approval.update_id) if index else None
@@ -215,10 +216,8 @@ def _named_lines(
         )
     for file in plan.carried:
         yield _file_line("carry", file.name, file.size_bytes, index)
-    mode = request.mode or run.site.policy.mode
-    if mode == "mirror":
-        for name, size_bytes in _gone(run, plan, request, snapshot):
-            yield _file_line("delete", name, size_bytes, index)
+    for name, size_bytes in gone:
+        yield _file_line("delete", name, size_bytes, index)
 
 
 def _file_line(
@@ -237,12 +236,14 @@ def _file_line(
 
 
 def _gone(
-    run: RunContext, plan: ExportPlan, request: ExportRequest, snapshot: ServerSnapshot
+    exports: Exports, plan: ExportPlan, request: ExportRequest, snapshot: ServerSnapshot
 ) -> Iterator[tuple[ContentName, int]]:
     """Yield the files of the base that staging no longer has: a mirror deletes them there."""
+    if plan.mode is not Mode.MIRROR:
+        return
     pairs = compare_sorted(
         snapshot.content,
-        plan.base.entries(run, request),
+        plan.base.entries(exports, request),
         first_order=lambda file: file.name.order,
         second_order=lambda entry: entry.order,
     )
@@ -252,19 +253,19 @@ def _gone(
 
 
 def _missing(
-    run: RunContext, plan: ExportPlan, request: ExportRequest, snapshot: ServerSnapshot
+    report: ReportDraft, plan: ExportPlan, request: ExportRequest, snapshot: ServerSnapshot
 ) -> tuple[MissingFile, ...]:
     """Return what approved updates will lack there, and what of the shopping list is not here."""
     approved = approved_revisions(plan.decisions)
     files: list[MissingFile] = []
-    known = set()
+    indexed: set[RevisionId] = set()
     if plan.folder is not None:
         with PackageIndex(plan.folder / INDEX) as index:
-            known = {key for key in approved if index.revision(*key) is not None}
-            files += find_missing(index, sorted(known), snapshot.content_view())
+            indexed = {key for key in approved if index.revision(*key) is not None}
+            files += find_missing(index, sorted(indexed), snapshot.content_view())
     reason = MissingReason.NEVER_DOWNLOADED
     text = REASON_TEXTS[reason]
-    unready = [update.id for update in snapshot.decisions.unready() if update.id not in known]
+    unready = [update.id for update in snapshot.decisions.unready() if update.id not in indexed]
     files += [
         MissingFile(
             update_id=key.update_id, revision=key.revision, title="", kb="", file=None,
@@ -274,8 +275,8 @@ def _missing(
     ]  # fmt: skip
     lacking = [name for name in request.bring if snapshot.content.find(name.digest) is None]
     for name in lacking:
-        run.report.notice(f"{name.text} of the shopping list is not on the staging server")
-    return run.report.list_missing(files)
+        report.notice(f"{name.text} of the shopping list is not on the staging server")
+    return report.list_missing(files)
 
 
 def _volumes(carried: tuple[PlannedFile, ...]) -> tuple[tuple[int, int, int], ...]:

@@ -14,6 +14,7 @@ from tasks.quantities import count, size
 from tasks.refusals import WrongSiteError
 from tasks.run.context import RunContext
 from tasks.run.keys import site_trust
+from tasks.site.settings import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class AcceptedInventory:
         return f"{self.trusted.inventory.site} inventory"
 
 
-def open_inventory(run: RunContext, path: Path) -> AcceptedInventory:
+def open_inventory(site: Site, scratch: Path, path: Path) -> AcceptedInventory:
     """Verify an inventory and copy its list.
 
     Raises:
@@ -43,13 +44,13 @@ def open_inventory(run: RunContext, path: Path) -> AcceptedInventory:
         TamperError, TrustError: Its lines are not those that were sealed, or break the format.
         HostFileError: It cannot be read.
     """
-    entries = run.scratch / "inventory.jsonl"
+    entries = scratch / "inventory.jsonl"
     try:
         with path.open("rb") as stream:
-            trusted = read_inventory(stream, path=str(path), trust=site_trust(run.site))
-            site = trusted.inventory.site
-            if site != run.site.name:
-                raise WrongSiteError(what=path, found=site, expected=run.site.name)
+            trusted = read_inventory(stream, path=str(path), trust=site_trust(site))
+            sealed_for = trusted.inventory.site
+            if sealed_for != site.name:
+                raise WrongSiteError(what=path, found=sealed_for, expected=site.name)
             copy_entries(stream, entries, trusted, path=str(path))
     except OSError as error:
         reason = error.strerror or str(error)

@@ -59,7 +59,7 @@ def open_receipt(run: RunContext, text: str) -> Accepted:
     path = Path(text)
     start = _read_file(path, limit_bytes=HEADER_LIMIT_BYTES)
     if start is not None and is_inventory(start):
-        return open_inventory(run, path)
+        return open_inventory(run.site, run.scratch, path)
     content = _read_file(path, limit_bytes=RECEIPT_LIMIT_BYTES)
     if content is None:
         if not looks_like_code(text):

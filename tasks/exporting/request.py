@@ -24,7 +24,7 @@ LIST_LIMIT_BYTES = 67_108_864
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What a person asks of an export.
+    """Wishes of a person for an export.
 
     Attributes:
         mode: Mode of the bundle; None: the mode of the site's policy.

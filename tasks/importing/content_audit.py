@@ -26,7 +26,7 @@ from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
-from tasks.run.context import RunContext
+from tasks.run.context import MakeLookup, RunContext
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_header_copy, require_newest_import
 from tasks.server import queries
@@ -197,19 +197,19 @@ def audit_current(
         UsageError: Nothing was imported yet.
         FailedError: The stored documents of that import are lost or damaged.
     """
-    metadata = current_metadata(run)
+    metadata = current_metadata(run.imports, run.look_up_in)
     return _audit(run, metadata, facts, listing, every_update=every_update)
 
 
-def current_metadata(run: RunContext) -> Metadata:
+def current_metadata(imports: Imports, make_lookup: MakeLookup) -> Metadata:
     """Return the metadata of the newest finished import.
 
     Raises:
         UsageError: Nothing was imported yet.
         FailedError: The stored documents of that import are lost or damaged.
     """
-    record = require_newest_import(run.imports)
-    manifest_lookup = run.look_up_in(record.folder / MANIFEST)
+    record = require_newest_import(imports)
+    manifest_lookup = make_lookup(record.folder / MANIFEST)
     header = read_header_copy(record.folder)
     staging = None if header is None else content_choice(header.server)
     return Metadata(record.folder, record.folder / INDEX, manifest_lookup, staging)

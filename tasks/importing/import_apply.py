@@ -20,6 +20,7 @@ from tasks.importing.approval_run import PlanInputs
 from tasks.importing.content_trace import record_not_placed
 from tasks.importing.import_plan import newest_folder
 from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
+from tasks.ledger.choices import Choices
 from tasks.ledger.imports import ImportRecord, Imports
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
@@ -47,6 +48,7 @@ def begin(run: RunContext, bundle: TrustedBundle, facts: ServerFacts) -> None:
     run.ledger.adopt_server(Side.STAGING, header.server.id)
     run.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
     _remember_gap(run.imports, bundle)
+    _record_acceptance(run, bundle)
     run.imports.begin(
         ImportRecord(
             header_digest=bundle.digest,
@@ -75,6 +77,24 @@ def _remember_gap(imports: Imports, bundle: TrustedBundle) -> None:
         imports.remember_lost(None)
 
 
+def _record_acceptance(run: RunContext, bundle: TrustedBundle) -> None:
+    """Record in the ledger that a person accepted a gap; the report names it as a notice."""
+    incoming = bundle.incoming
+    gap = None if incoming.verdict is None else incoming.verdict.gap
+    if incoming.accepted_gap is None:
+        return
+    if gap is None:
+        run.report.lines.append("there is no gap; --accept-gap was not needed")
+        return
+    Choices(run.ledger).remember(
+        run.run_id,
+        "accept-gap",
+        sequence=gap.sequence,
+        reason=incoming.accepted_gap,
+        now=run.clock(),
+    )
+
+
 def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> int:
     """Move content from the intake into WsusContent; return the number of moved files.
 
@@ -94,7 +114,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
     try:
         for placed in place_files(
             run.server,
-            run.folders.on_content_disk(listing.content_dir).intake,
+            run.content_disk(listing.content_dir).intake,
             listing.content_dir,
             items,
             progress=run.progress,

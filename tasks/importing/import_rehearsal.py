@@ -8,7 +8,7 @@ Nothing is copied into the intake, and the copies of the documents go with the r
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from itertools import chain
+from itertools import chain, islice
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import revision_set
@@ -29,6 +29,7 @@ from tasks.importing.local_updates import find_local_updates
 from tasks.importing.mirror_deletion import delete_limits
 from tasks.importing.planned_lines import LineMaker, missing_lines
 from tasks.importing.trusted_bundle import BundleDocuments
+from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile, Provenance, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
@@ -39,7 +40,7 @@ from tasks.reports.sections import volumes_section
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.rehearsal import changed_plan, digest_of, keep_plan, require_plan, show_plan
-from tasks.run.report import ReportDraft
+from tasks.run.report import MOST_MISSING_LISTED, ReportDraft
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot, content_choice
 
@@ -48,16 +49,18 @@ def rehearse_import(
     run: RunContext, bundle: BundleDocuments, plan: ImportPlan, snapshot: ServerSnapshot
 ) -> None:
     """Show the whole plan of an import, and what it needs of media and disk."""
-    missing = _missing_after(run, bundle, plan, snapshot)
-    lines = list(_import_lines(run, bundle, plan, snapshot, missing=missing))
-    placed = sum(line.size_bytes or 0 for line in lines if line.kind == "place")
+    missing = _missing_after(run.imports, bundle, plan, snapshot)
+    carried = to_place(run.imports, bundle, run.look_up_in)
+    placed = _without_present(carried, snapshot.content)
+    lines = list(_import_lines(bundle, plan, placed, missing=missing))
+    placed_bytes = sum(line.size_bytes or 0 for line in lines if line.kind == "place")
     volume = snapshot.facts.content_volume
     free_bytes = volume.free_bytes if volume else None
     about = [
-        Fact(label="Room needed on the content disk", value=placed, kind="bytes"),
+        Fact(label="Room needed on the content disk", value=placed_bytes, kind="bytes"),
         Fact(label="Free there", value=free_bytes, kind="bytes"),
     ]
-    if free_bytes is not None and free_bytes < placed:
+    if free_bytes is not None and free_bytes < placed_bytes:
         run.report.notice("the content disk is too small for what the bundle brings")
     if excess := plan.deletes.exceeds(delete_limits(run.site.policy)):
         run.report.notice(f"{excess}: the import would be refused")
@@ -70,12 +73,12 @@ def rehearse_import(
     run.report.sections.append(volumes_section(volumes, at_hand))
     run.report.details["media"] = {
         "volumes": len(bundle.header.volumes),
-        "at_hand": sorted(at_hand),
+        "at_hand": [*sorted(at_hand)],
         "bytes": bundle.header.counts.carried_bytes,
     }
     run.report.note(missing=missing)
     run.report.lines.append(
-        f"nothing was changed; content was not read: {size(placed)} would be put into WsusContent"
+        f"nothing was changed, and no content read: {size(placed_bytes)} would be placed"
     )
 
 
@@ -103,8 +106,10 @@ def is_rehearsed(
         plan.inputs.begun or not plan.reasons
     ):
         return True  # an earlier run began to carry it out
-    missing = _missing_after(run, bundle, plan, snapshot)
-    lines = list(_import_lines(run, bundle, plan, snapshot, missing=missing))
+    missing = _missing_after(run.imports, bundle, plan, snapshot)
+    carried = to_place(run.imports, bundle, run.look_up_in)
+    placed = _without_present(carried, snapshot.content)
+    lines = list(_import_lines(bundle, plan, placed, missing=missing))
     if given == digest_of(run.command, lines):
         return True
     raise changed_plan(run, given, lines)
@@ -114,16 +119,17 @@ def keep_for_confirmation(
     run: RunContext, bundle: BundleDocuments, plan: ImportPlan, snapshot: ServerSnapshot
 ) -> None:
     """Keep a plan that waits for a person, so that a later run can name what has changed."""
-    missing = _missing_after(run, bundle, plan, snapshot)
-    lines = _import_lines(run, bundle, plan, snapshot, missing=missing)
+    missing = _missing_after(run.imports, bundle, plan, snapshot)
+    carried = to_place(run.imports, bundle, run.look_up_in)
+    placed = _without_present(carried, snapshot.content)
+    lines = _import_lines(bundle, plan, placed, missing=missing)
     keep_plan(run, plan.digest, lines)
 
 
 def _import_lines(
-    run: RunContext,
     bundle: BundleDocuments,
     plan: ImportPlan,
-    snapshot: ServerSnapshot,
+    placed: Iterator[Entry],
     *,
     missing: tuple[MissingFile, ...],
 ) -> Iterator[PlanLine]:
@@ -131,36 +137,37 @@ def _import_lines(
     with PackageIndex(plan.inputs.index) as index:
         maker = LineMaker(index)
         yield from maker.decisions(plan.approvals)
-        yield from maker.placed(_placed(run, bundle, snapshot.content))
+        yield from maker.placed(placed)
         yield from maker.deletions(plan.deletes)
     yield from missing_lines(missing)
 
 
-def _placed(run: RunContext, bundle: BundleDocuments, listing: ContentListing) -> Iterator[Entry]:
-    for entry in to_place(run.imports, bundle, run.look_up_in):
+def _without_present(entries: Iterator[Entry], listing: ContentListing) -> Iterator[Entry]:
+    """Leave out the files that are in place and valid."""
+    for entry in entries:
         present = listing.look_up(entry.name)
         if present is None or not present.is_valid:
             yield entry
 
 
 def _missing_after(
-    run: RunContext, bundle: BundleDocuments, plan: ImportPlan, snapshot: ServerSnapshot
+    imports: Imports, bundle: BundleDocuments, plan: ImportPlan, snapshot: ServerSnapshot
 ) -> tuple[MissingFile, ...]:
     """Return the files that approved and parked updates will lack once the plan is carried out."""
 
     def provenance(digest: ContentDigest) -> Provenance:
-        known = bundle.manifest_lookup.has(digest)
-        return Provenance.HELD_BY_STAGING if known else Provenance.NEVER_HELD
+        is_there = bundle.manifest_lookup.has(digest)
+        return Provenance.HELD_BY_STAGING if is_there else Provenance.NEVER_HELD
 
     with PackageIndex(plan.inputs.index) as index:
-        local = find_local_updates(index, run.imports, snapshot.decisions)
+        local = find_local_updates(index, imports, snapshot.decisions)
         view = snapshot.content_view(
             find=plan.inputs.find_content,
             provenance=provenance,
             staging=content_choice(bundle.header.server),
         )
         revisions = _approved_after(plan.approvals, snapshot.decisions, local)
-        return run.report.list_missing(find_missing(index, revisions, view))
+        return tuple(islice(find_missing(index, revisions, view), MOST_MISSING_LISTED))
 
 
 def _approved_after(
@@ -197,7 +204,7 @@ def _audit_lines(
     run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot, *, report: ReportDraft
 ) -> tuple[list[PlanLine], tuple[MissingFile, ...]]:
     """Return the plan of an audit as lines, and what is missing before it."""
-    metadata = current_metadata(run)
+    metadata = current_metadata(run.imports, run.look_up_in)
     missing = find_missing_content(
         run.imports, run.hash_cache, report, metadata=metadata, snapshot=snapshot
     )

@@ -22,8 +22,9 @@ from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import index_package
 from tasks.metadata.server import ContentVolume
 from tasks.refusals import RoomError, TrustError
-from tasks.run.context import RunContext
+from tasks.run.context import MakeLookup, RunContext
 from tasks.run.folders import make_disk_folders
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import PAYLOAD, has_content, is_readable, read_decisions_file
 
 _SPARE_ROOM_BYTES = 64 * 1_048_576
@@ -104,8 +105,8 @@ def unpack(
         PackageError: The metadata package breaks its format, or is of another server.
         RoomError: The content disk has too little room; no content was copied yet.
     """
-    documents = _copy_documents(run, incoming)
-    intake = run.folders.on_content_disk(listing.content_dir).intake
+    documents = _copy_documents(run.report, run.look_up_in, incoming)
+    intake = run.content_disk(listing.content_dir).intake
     is_measured = _require_room(run.server, intake, documents.manifest, listing, volume=volume)
     if not is_measured:
         run.report.notice(
@@ -125,11 +126,14 @@ def unpack(
     return trusted, unpacked
 
 
-def read_documents(run: RunContext, incoming: IncomingBundle) -> BundleDocuments:
+def read_documents(
+    report: ReportDraft, make_lookup: MakeLookup, incoming: IncomingBundle
+) -> BundleDocuments:
     """Copy and prove the documents of a bundle, and index its package; no content is read.
 
     Args:
-        run: The run.
+        report: The report.
+        make_lookup: Opens a manifest of ours.
         incoming: The opened bundle, whose folder of ours is a scratch folder.
 
     Raises:
@@ -138,17 +142,19 @@ def read_documents(run: RunContext, incoming: IncomingBundle) -> BundleDocuments
         TrustError: A sealed document breaks the format, or is missing.
         PackageError: The metadata package breaks its format, or is of another server.
     """
-    documents = _copy_documents(run, incoming)
+    documents = _copy_documents(report, make_lookup, incoming)
     _index(incoming, documents.package)
     return documents
 
 
-def _copy_documents(run: RunContext, incoming: IncomingBundle) -> BundleDocuments:
+def _copy_documents(
+    report: ReportDraft, make_lookup: MakeLookup, incoming: IncomingBundle
+) -> BundleDocuments:
     incoming.folder.mkdir(parents=True, exist_ok=True)
     documents = unpack_documents(incoming.opened, incoming.folder)
     bundle = incoming.header.bundle
     if documents.manifest is None or documents.package is None or documents.approvals is None:
-        refuse_faults(run.report, incoming)
+        refuse_faults(report, incoming)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
     read_decisions_file(documents.approvals)
     return BundleDocuments(
@@ -156,7 +162,7 @@ def _copy_documents(run: RunContext, incoming: IncomingBundle) -> BundleDocument
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
-        manifest_lookup=run.look_up_in(documents.manifest.path),
+        manifest_lookup=make_lookup(documents.manifest.path),
     )
 
 
@@ -173,7 +179,7 @@ def _unpack_content(
             return "prove"
         return "copy"
 
-    disk = run.folders.on_content_disk(listing.content_dir)
+    disk = run.content_disk(listing.content_dir)
     make_disk_folders(run.server, disk, disk.intake)
     read = unpack_content(
         incoming.opened,

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from blake3 import blake3
+from pydantic import JsonValue
 
 from tasks.quantities import count
 from tasks.reports.model import Cell, Column, Fact, Section
@@ -142,7 +143,7 @@ class PlanTally:
         """BLAKE3 of all lines, without the texts for people (64 hexadecimal digits)."""
         return self._hasher.hexdigest()
 
-    def as_json(self) -> dict[str, dict[str, int]]:
+    def as_json(self) -> dict[str, JsonValue]:
         """Return the totals by kind, in the order of ``PlanKind``."""
         return {
             kind: {"number": self.totals[kind].number, "bytes": self.totals[kind].size_bytes}

@@ -325,6 +325,23 @@ def volumes_section(
     )
 
 
+def restored_section(answers: Mapping[str, tuple[int, str]]) -> Section:
+    """Table of the files of a trash, and of what became of each."""
+    rows = [(text, size_bytes, answer) for text, (size_bytes, answer) in sorted(answers.items())]
+    return Section(
+        key="restored",
+        title="Files of the trash",
+        note=cut_note(rows),
+        facts=(Fact(label="Files", value=len(rows), kind="count"),),
+        columns=(
+            Column(label="File"),
+            Column(label="Size", kind="bytes"),
+            Column(label="What became of it"),
+        ),
+        rows=tuple(rows[:MOST_ROWS]),
+    )
+
+
 def neighbours_section(others: Sequence[tuple[HostPath, FileStat]]) -> Section:
     """Table of the other names on the media; they are listed, never opened."""
     kinds = {"file": "file", "folder": "folder", "other": "link or device"}

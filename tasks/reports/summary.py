@@ -251,4 +251,6 @@ _USUAL = {
     "accept": "Export the next bundle when there is something to bring.",
     "check": "Nothing: the server is fit.",
     "audit": "Nothing: all approved content is in place.",
+    "restore-deleted": "Run `audit`, which says what is missing now.",
+    "site recover": "Import the newest bundle again here, or export on the staging side.",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,24 @@ def begin_run(run: RunContext, *, flow_run: UUID | None = None, attempt: int | N
         owner=owner,
     )
     Runs(run.ledger).write(record)
+
+
+def record_run(run: RunContext, work: Callable[[], None]) -> CommandReport:
+    """Do the work of a command that is no flow, and report and record it like a run of one.
+
+    Args:
+        run: The run.
+        work: The work; every error of it becomes the end of the run.
+    """
+    begin_run(run)
+    error: Exception | None = None
+    try:
+        work()
+    except KeyboardInterrupt:
+        error = stopped(run)
+    except Exception as fault:  # noqa: BLE001  every end of a run is reported and recorded
+        error = fault
+    return close_run(run, error)
 
 
 def stopped(run: RunContext) -> StoppedError:

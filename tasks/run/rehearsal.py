@@ -50,7 +50,7 @@ def show_plan(run: RunContext, lines: Iterable[PlanLine], *, about: Sequence[Fac
     table.write_bytes(table_csv(HEADINGS, csv_rows(_read(spool))))
     _write_document(run, spool, tally)
     run.report.sections += plan_sections(tally, about=about)
-    run.report.details["plan"] = {"lines": tally.lines, "totals": dict(tally.as_json())}
+    run.report.details["plan"] = {"lines": tally.lines, "totals": tally.as_json()}
     run.report.note(plan_digest=tally.digest)
     keep_plan(run, tally.digest, _read(spool))
     return tally.digest
@@ -98,12 +98,14 @@ def changed_plan(run: RunContext, given: str, lines: Sequence[PlanLine]) -> Plan
     gone_texts, new_texts = texts
     total = len(gone) + len(new)
     run.report.sections.append(changes_section(gone_texts, new_texts, of=total))
-    named = [
+    differences = [
         *(f"no longer planned: {text}" for text in gone_texts),
         *(f"new: {text}" for text in new_texts),
     ]
     rest = [f"and {count(total - _NAMED)} more in the report"] if total > _NAMED else []
-    return PlanChangedError(differences="; ".join([*named[:_NAMED], *rest]), plan_digest=digest)
+    return PlanChangedError(
+        differences="; ".join([*differences[:_NAMED], *rest]), plan_digest=digest
+    )
 
 
 def require_plan(run: RunContext, lines: Sequence[PlanLine], *, confirm: str | None) -> None:

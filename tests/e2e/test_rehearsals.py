@@ -100,12 +100,13 @@ def test_a_plan_that_has_become_another_is_refused_and_each_difference_is_named(
     name = max(lab.bytes_of("staging"), key=len)
     aside = lab.folder / "aside"
     shutil.move(lab.content_dir("staging") / name, aside)
-    before = everything(lab, "staging")
+    before = lab.snapshot("staging")
     refused = lab.export("--confirm", planned.document["plan_digest"], expect=4)
     assert refused.error["kind"] == "plan-changed"
     assert "no longer planned: carry" in refused.error["message"]
     assert Path(name).name in refused.error["message"]
-    assert everything(lab, "staging") == before
+    assert lab.snapshot("staging") == before
+    assert not lab.bundle(1).exists()
     shutil.move(aside, lab.content_dir("staging") / name)
     lab.export("--confirm", planned.document["plan_digest"])
 

@@ -18,7 +18,7 @@ from tasks.run.context import RunContext
 from tests.exporting.staging_side import StagingSide
 from tests.metadata.writing import File
 
-NONE = {"mode": None, "full": False, "new": False, "since": None, "bring": None}
+NONE: dict[str, Any] = {"mode": None, "full": False, "new": False, "since": None, "bring": None}
 
 
 def write_list(folder: Path, *files: str, site: str = "alpha", **changes: Any) -> Path:
@@ -85,7 +85,7 @@ def test_a_bundle_that_was_never_sealed_or_has_lost_its_manifest_is_no_base(
     side: StagingSide,
 ) -> None:
     draft = side.seal()
-    with pytest.raises(UsageError, match="no bundle 7 was sealed here; sealed were 1"):
+    with pytest.raises(UsageError, match="no bundle 7 was sealed here, only 1"):
         side.open(since=7, new=True)
     draft.manifest.write_bytes(b"")
     with pytest.raises(UsageError, match="lost or damaged"):
