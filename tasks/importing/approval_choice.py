@@ -35,7 +35,6 @@ from tasks.reports.model import ApprovalOutcome
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import require_newest_import
-from tasks.server import queries
 from tasks.server.cleanup import remove_work
 from tasks.server.snapshot import content_choice
 from tasks.site.settings import Site
@@ -118,7 +117,7 @@ def _plan_again(run: RunContext, inputs: PlanInputs) -> ApprovalPlan:
     if run.site.policy.approvals == "none":
         run.report.lines.append(_LEFT_ALONE)
         return NOTHING_PLANNED
-    plan = plan_now(run, inputs, queries.read_approvals(run))
+    plan = plan_now(run, inputs)
     if run.site.policy.approvals == "list":
         _list(run.report, plan, inputs)
         return NOTHING_PLANNED

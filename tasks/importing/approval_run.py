@@ -49,6 +49,7 @@ from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file
 from tasks.run.waiting_decisions import waiting_decisions
+from tasks.server.cleanup import wait_for_changes
 from tasks.server.queries import (
     BATCH_SECONDS,
     answer_errors,
@@ -129,8 +130,14 @@ def plan_ahead(run: RunContext, inputs: PlanInputs, present: ServerDecisions) ->
         return _plan(run, inputs, present, index=index, states=states)
 
 
-def plan_now(run: RunContext, inputs: PlanInputs, present: ServerDecisions) -> ApprovalPlan:
-    """Plan from the server's own answers about every revision with an incoming decision."""
+def plan_now(run: RunContext, inputs: PlanInputs) -> ApprovalPlan:
+    """Plan from the server's own answers: its decisions, and every revision with an incoming one.
+
+    The answers are those of a server at rest: an earlier try of the step may have left its script
+    at work.
+    """
+    wait_for_changes(run)
+    present = read_approvals(run)
     report_empty_groups(run.report, inputs.incoming, present.empty_groups)
     loaded, licensed = _gather(), _gather()
     for revision, line in read_revisions(run, inputs.incoming.revisions()):

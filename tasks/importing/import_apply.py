@@ -17,11 +17,12 @@ from tasks.content.place import place as place_files
 from tasks.errors import AirGapError, BatchFailedError
 from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import PlanInputs
-from tasks.importing.content_trace import record_not_placed
+from tasks.importing.content_trace import read_traces, record_not_placed
 from tasks.importing.import_plan import newest_folder
 from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.choices import Choices
 from tasks.ledger.imports import ImportRecord, Imports
+from tasks.metadata.audit import Provenance
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
@@ -152,9 +153,11 @@ def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing)
     """List WsusContent anew, and cache the digests of the files that were just placed.
 
     Their bytes were proved on the way from the media. A file that changed meanwhile is read: the
-    receipt must not call a file missing that was not looked at.
+    receipt must not call a file missing that was not looked at. One that could not be replaced is
+    read too: it may have the right size and wrong bytes.
     """
     after = list_again(run, listing.content_dir)
+    traces = read_traces(bundle.incoming.folder)
     pairs = compare_sorted(
         after,
         to_place(run.imports, bundle, run.look_up_in),
@@ -168,6 +171,7 @@ def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing)
         and (entry := pair.second) is not None
         and file.digests != entry.digests
         and file.size_bytes == entry.size_bytes
+        and traces.get(entry.sha1) is not Provenance.NOT_PLACED
     ]
     run.hash_cache.remember(batch, now=run.clock())
     after.record_digests(batch)

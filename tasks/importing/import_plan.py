@@ -196,7 +196,7 @@ def plan_approvals(
     if not are_applied(run.site):
         return plan.approvals
     inputs = replace(plan.inputs, find_content=listing.find, begun=False)
-    approvals = plan_now(run, inputs, queries.read_approvals(run))
+    approvals = plan_now(run, inputs)
     steps = run.ledger.steps(bundle.work.text)
     is_confirmed = plan.confirmed is not None and covers(
         steps, plan.confirmed, approvals=approvals, deletes=plan.deletes

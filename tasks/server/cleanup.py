@@ -27,7 +27,7 @@ from tasks.run.context import RunContext
 
 # We wait for a script that changes the server as long as it may take. A script that only reads is
 # left alone after a while, and its folder stays.
-_CHANGING = "apply-approvals"
+_CHANGING = frozenset({"apply-approvals", "place-files", "resume-downloads"})
 _CHANGE_SECONDS = 6 * 3_600.0
 _READ_SECONDS = 120.0
 
@@ -49,6 +49,22 @@ def clean_up_server(run: RunContext) -> None:
         is_over = work is None or _is_over(run.exports, run.imports, work)
         if _wait_for_scripts(run.server, folder) and is_over:
             run.server.remove_tree(folder)
+
+
+def wait_for_changes(run: RunContext) -> None:
+    """Wait for scripts of this site that still change the server.
+
+    A step that is tried again calls this before it reads what it plans from: the plan of its first
+    try, and with it the folder in which that script works, had another digest.
+
+    Raises:
+        TimeLimitError: Such a script is still running after hours.
+    """
+    for folder, _ in _own_folders(run):
+        for stat in run.server.list_folder(folder):
+            match = _JOB.fullmatch(stat.name)
+            if match is not None and match["script"] in _CHANGING:
+                _wait_for(run.server, folder.joined(stat.name), _CHANGE_SECONDS)
 
 
 def remove_work(run: RunContext, work: WorkId) -> None:
@@ -98,7 +114,7 @@ def _wait_for_scripts(server: Host, folder: HostPath) -> bool:
         match = _JOB.fullmatch(stat.name)
         if match is None:
             continue
-        changes = match["script"] == _CHANGING
+        changes = match["script"] in _CHANGING
         limit_seconds = _CHANGE_SECONDS if changes else _READ_SECONDS
         try:
             _wait_for(server, folder.joined(stat.name), limit_seconds)

@@ -6,7 +6,6 @@ of the same manifest by pydantic, line by line.
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,10 @@ from tasks.content.names import Blake3, ContentDigest
 from tasks.content.scan import ContentFile
 from tasks.hosts.local import LocalHost
 from tests.bench.frame import Case, Goal, Options, Result, compare, main, require
+from tests.support.memory import peak_mib
 
 _FILES = 500_000
-_LIMIT_KIB = 250 * 1_024
+_LIMIT_MIB = 250
 _LIMITS = MediaLimits(None, 4_294_967_295)
 
 
@@ -36,9 +36,9 @@ def bench(options: Options) -> Iterator[Result]:
     goal = Goal("plan_large", f"{count} files against as many", "pydantic line by line", None)
     peer = Case("pydantic", lambda: _read_with_pydantic(base))
     yield compare(goal, Case("plan", plan), peer, options)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    require(peak < _LIMIT_KIB, f"the plan needed {peak // 1_024} MiB")
-    print(f"    peak memory of the process {peak // 1_024} MiB")
+    peak = peak_mib()
+    require(peak < _LIMIT_MIB, f"the plan needed {peak:.0f} MiB")
+    print(f"    peak memory of the process {peak:.0f} MiB")
 
 
 def _plan(base: Path, count: int, folder: Path) -> Plan:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from tasks.approvals.model import Action, Approval
 from tasks.content.names import Blake3
-from tasks.errors import BatchFailedError
-from tasks.importing.approval_run import PlanInputs
+from tasks.errors import BatchFailedError, HostFileError, ScriptFailedError
+from tasks.hosts.host import Outcome
+from tasks.hosts.paths import HostPath
+from tasks.importing.approval_run import PlanInputs, plan_now
 from tasks.importing.content_trace import read_traces, record_rejected
 from tasks.importing.import_apply import begin, is_loaded, list_placed, place_content
 from tasks.importing.import_plan import plan_import
@@ -21,6 +25,7 @@ from tests.approvals.building import SERVERS
 from tests.importing.disconnected_side import DisconnectedSide, superseded
 from tests.metadata.writing import Update, guid
 from tests.support.bundles import CHAIN, fill_content
+from tests.support.memory_host import MemoryHost
 
 REVISIONS = {RevisionId(guid(number), 1) for number in (1, 2)}
 
@@ -161,6 +166,41 @@ def test_content_that_cannot_be_placed_is_named_and_the_rest_is_placed(
         place_content(side.run, delivery, side.list_content())
 
 
+class HeldOpen(MemoryHost):
+    """A server on which one file cannot be replaced, because a program holds it open."""
+
+    def __init__(self, host: MemoryHost, path: HostPath) -> None:
+        self.__dict__.update(host.__dict__)
+        self.path_in_use = path
+
+    def rename(
+        self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
+    ) -> Outcome[tuple[HostPath, HostPath]]:
+        able = [move for move in moves if move[1] != self.path_in_use]
+        error = HostFileError(operation="place", path=self.path_in_use, reason="it is in use")
+        outcome = super().rename(able, inherit=inherit)
+        failed = [(move, error) for move in moves if move[1] == self.path_in_use]
+        return Outcome(outcome.ok, (*outcome.failed, *failed))
+
+
+def test_a_wrong_file_of_the_right_size_that_cannot_be_replaced_does_not_count_as_proved(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    entry = max(delivery.manifest.entries(), key=lambda entry: entry.size_bytes)
+    final = side.content_dir.joined(entry.name.folder, entry.name.text)
+    server = side.run.server
+    assert isinstance(server, MemoryHost)
+    server.make_folder(final.parent)
+    server.write(final, [bytes(entry.size_bytes)])
+    side.run.server = HeldOpen(server, final)
+
+    assert place_content(side.run, delivery, side.list_content()) == 2
+    present = list_placed(side.run, delivery, side.list_content()).look_up(entry.name)
+
+    assert present is not None
+    assert not present.is_valid
+
+
 def test_content_that_goes_while_metadata_are_loaded_is_remembered(
     side: DisconnectedSide, delivery: TrustedBundle
 ) -> None:
@@ -170,3 +210,23 @@ def test_content_that_goes_while_metadata_are_loaded_is_remembered(
     side.run.server.remove([side.content_dir.joined(gone.folder, gone.text)])
     assert record_rejected(delivery.incoming.folder, before, side.list_content()) == 1
     assert read_traces(delivery.incoming.folder) == {gone.digest: Provenance.REJECTED}
+
+
+def test_approvals_are_planned_from_a_server_on_which_no_earlier_script_still_changes_them(
+    side: DisconnectedSide, delivery: TrustedBundle, sources: PlanInputs
+) -> None:
+    """A try that lost its connection leaves its script at work, in the folder of its own plan."""
+    server = MemoryHost(start_detached=lambda _: None)
+    side.run = replace(side.run, server=server)
+    folder = side.run.folders.work_folder(delivery.work.for_plan("c" * 64).text)
+    job = folder.joined("apply-approvals.job-001")
+    side.run.make_folders()
+    server.make_folder(folder)
+    server.start_detached(["powershell"], job=job)
+    threading.Timer(0.3, server.finish_job, [job, 0]).start()
+
+    # This server answers no question: that it is asked one shows that the wait is over.
+    with pytest.raises(ScriptFailedError):
+        plan_now(side.run, sources)
+
+    assert server.poll_detached(job).state == "exited"

@@ -17,7 +17,12 @@ from tasks.ledger.imports import ImportRecord
 from tasks.ledger.work_id import WorkId, new_run_id
 from tasks.metadata.index import INDEX
 from tasks.run.context import RunContext
-from tasks.server.cleanup import clean_up_server, drop_old_packages, remove_work
+from tasks.server.cleanup import (
+    clean_up_server,
+    drop_old_packages,
+    remove_work,
+    wait_for_changes,
+)
 from tests.support.bundles import NOW
 from tests.support.memory_host import MemoryHost
 from tests.support.runs import reserved
@@ -139,6 +144,20 @@ def test_a_script_that_still_works_is_waited_for_before_its_folder_goes(
     clean_up_server(run)
     timer.join()
     assert host.list_folder(run.folders.runs) == []
+
+
+def test_only_a_script_that_changes_the_server_is_waited_for_before_a_new_plan(
+    disconnected: RunContext,
+) -> None:
+    folder = f"alpha-{IMPORT.for_plan(PLAN).text}"
+    run, host, reading = with_script(disconnected, folder, "read-updates")
+    changing = reading.parent.joined("apply-approvals.job-1")
+    host.start_detached(["powershell"], job=changing)
+    timer = threading.Timer(0.3, host.finish_job, [changing, 0])
+    timer.start()
+    wait_for_changes(run)
+    assert not timer.is_alive()
+    assert host.poll_detached(reading).state == "running"
 
 
 @pytest.mark.parametrize("name", ["alpha-notes", "beta-audit-2"])

@@ -25,7 +25,7 @@ _TESTS_FAILED = 1  # what pytest ends with when it ran and tests failed
 _PROCESSES = min(4, (os.cpu_count() or 1) + 1)
 _ALL_TESTS = [
     *["pytest", f"--numprocesses={_PROCESSES}"],
-    *["--dist=loadfile", "--no-loadscope-reorder"],
+    *["--dist=loadfile", "--no-loadscope-reorder", "--durations=25"],
 ]
 # Where pytest makes its folders if it is large enough.
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108  the system's own disk in memory
