@@ -14,6 +14,8 @@ reserved   otherwise                                                 continues i
 committed  our seal of it lies on the media                          records it as sealed: see there
 committed  otherwise                                                 continues it as committed
 sealed     not ``new``, nothing changed, and whole on the media      returns this bundle
+sealed     not ``new``, nothing changed, and whole volumes of it      makes these volumes again,
+           are gone from the media                                   as they were sealed
 sealed     otherwise                                                 reserves the next number
 void                                                                 reserves the next number
 =========  ========================================================  ==============================
@@ -34,7 +36,7 @@ from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.errors import AirGapError
-from tasks.exporting.answer import find_answer
+from tasks.exporting.answer import find_answer, find_lost_volumes
 from tasks.exporting.base import Base, bases_for_comparison, choose_base
 from tasks.exporting.request import ExportRequest
 from tasks.hosts.host import Host
@@ -123,6 +125,8 @@ def open_draft(run: RunContext, snapshot: ServerSnapshot, request: ExportRequest
         if header is not None:
             record_seal(run, header)
             return _draft(run.exports, run.site, newest, is_sealed=True)
+        if _lacks_volumes(run, newest, snapshot, request):
+            return _draft(run.exports, run.site, newest, is_committed=True)
     base = choose_base(run, request)
     if newest is not None and newest.status == "reserved":
         run.exports.rebase(newest.sequence, mode=mode, base_digest=base.digest)
@@ -145,6 +149,27 @@ def find_unchanged(
         if header is not None:
             return header
     return None
+
+
+def _lacks_volumes(
+    run: RunContext, newest: ExportRecord, snapshot: ServerSnapshot, request: ExportRequest
+) -> bool:
+    """Return True if whole volumes of a sealed bundle are gone, and can be made as they were."""
+    mode = request.mode or run.site.policy.mode
+    fingerprints = (
+        _fingerprint(snapshot, base, request, mode)
+        for base in bases_for_comparison(run, newest, request)
+    )
+    if newest.fingerprint not in fingerprints or snapshot.facts.arrived_since:
+        return False
+    gone = find_lost_volumes(run.media, run.site, newest)
+    if gone:
+        numbers = ", ".join(map(str, gone))
+        run.report.lines.append(
+            f"volume {numbers} of {newest.bundle.name} is not on the medium and is made again, "
+            "under the same seal; the other volumes stay valid"
+        )
+    return bool(gone)
 
 
 def unfinished_work(exports: Exports) -> WorkId | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import traceback
 from collections.abc import Callable
@@ -73,13 +74,16 @@ def stopped(run: RunContext) -> StoppedError:
 def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     """Make the report of a run from its draft, write it, and record the end in the ledger.
 
-    A refusal for trust empties the intake, whichever step refused. The report of a run that ended
+    A refusal for trust empties the intake and removes volumes that were fed, whichever step
+    refused. The report of a run that ended
     while it waited for wsusutil names the wsusutil that still works.
     """
     if error is not None and run.waits_for is not None and not isinstance(error, StoppedError):
         run.report.lines.append(run.waits_for.sentence)
     if isinstance(error, TrustError) and run.command == "import":
         _empty_intake(run)
+        # Copies of volumes that came one after another (``importing/volume_feed``).
+        shutil.rmtree(run.site.state_dir / "volumes", ignore_errors=True)
     ended = run.clock()
     log_path = None
     if error is not None and not isinstance(error, AirGapError):
