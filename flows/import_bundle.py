@@ -52,7 +52,6 @@ def import_bundle(
     with run:
         folders = bundles or media.find_bundle(if_new=if_new, accepted_gap=accept_gap)
         if folders:
-            folders = media.gather_volumes(folders)
             incoming = media.open_bundle(folders, to_import=True, accepted_gap=accept_gap)
             if rehearse:
                 _rehearse(incoming, accept_findings or [])

@@ -79,30 +79,23 @@ def find_bundle(*, if_new: bool, accepted_gap: str | None = None) -> list[str]:
     return [require_found(search).text]
 
 
-@step("Gather volumes")
-def gather_volumes(bundles: list[str]) -> list[str]:
-    """Ask on a terminal for the volumes that are not at hand; each is proved when it comes.
-
-    Refuses: ``room``; ``seal``, ``wrong-site``, ``trust``, ``tamper``, ``undeclared``.
-    Raises: ``path-missing``, ``usage``, ``host-file``, ``disk-full``, ``bundle-incomplete``.
-    """
-    run = current_run()
-    ask = None if run.rehearses else volume_feed.ask_on_terminal()
-    return volume_feed.gather_volumes(run, bundles, ask=ask)
-
-
 @step("Open bundle")
 def open_bundle(
     bundles: list[str], *, to_import: bool = False, accepted_gap: str | None = None
 ) -> IncomingBundle:
     """Check a bundle's seal and site and, to import it, its place in the chain.
 
+    On a terminal an import asks for the volumes that are not at hand, and proves each that comes.
+
     Refuses: ``seal``, ``wrong-site``, ``trust``, ``safety`` (a later format); to import it also
-    ``chain``, ``age``, ``clock``.
-    Raises: ``path-missing``, ``usage``, ``host-file``.
+    ``chain``, ``age``, ``clock``, and of volumes that come ``room``, ``tamper``, ``undeclared``.
+    Raises: ``path-missing``, ``usage``, ``host-file``, ``disk-full``.
     """
     run = current_run()
-    if not to_import:
+    if to_import:
+        ask = None if run.rehearses else volume_feed.ask_on_terminal()
+        bundles = volume_feed.gather_volumes(run, bundles, ask=ask)
+    else:
         report_running_wsusutil(run)
     incoming = open_incoming(run, bundles, to_import=to_import, accepted_gap=accepted_gap)
     bundle = incoming.header.bundle

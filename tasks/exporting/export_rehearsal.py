@@ -71,16 +71,15 @@ def rehearse_export(run: RunContext, request: ExportRequest, snapshot: ServerSna
         Fact(label="Bytes on the media, at most", value=plan.media_bytes, kind="bytes"),
         Fact(label="Free on the medium", value=free_bytes, kind="bytes"),
     ]
-    show_plan(run, lines, about=about)
     volumes = _volumes(plan.carried)
-    run.report.sections.append(volumes_section(volumes))
+    show_plan(run, lines, about=about, tables=[volumes_section(volumes)])
     run.report.details["media"] = {
         "volumes": len(volumes),
         "bytes": plan.media_bytes or 0,
     }
     carried_bytes = sum(file.size_bytes for file in plan.carried)
     run.report.note(files=len(plan.carried), bytes=carried_bytes, missing=missing)
-    run.report.lines += [*plan.about, "nothing was changed"]
+    run.report.lines += plan.about
 
 
 def require_rehearsed_export(

@@ -33,7 +33,6 @@ from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile, Provenance, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
-from tasks.quantities import size
 from tasks.reports.model import Fact
 from tasks.reports.planned import PlanLine
 from tasks.reports.sections import volumes_section
@@ -66,20 +65,17 @@ def rehearse_import(
         run.report.notice(f"{excess}: the import would be refused")
     if plan.reasons:
         about.append(Fact(label="Needs confirmation", value="; ".join(plan.reasons)))
-    show_plan(run, lines, about=about)
     opened = bundle.incoming.opened
     at_hand = frozenset(opened.volume_folders)
     volumes = [(volume.number, volume.files, volume.size_bytes) for volume in bundle.header.volumes]
-    run.report.sections.append(volumes_section(volumes, at_hand))
+    show_plan(run, lines, about=about, tables=[volumes_section(volumes, at_hand)])
     run.report.details["media"] = {
         "volumes": len(bundle.header.volumes),
         "at_hand": [*sorted(at_hand)],
         "bytes": bundle.header.counts.carried_bytes,
     }
     run.report.note(missing=missing)
-    run.report.lines.append(
-        f"nothing was changed, and no content read: {size(placed_bytes)} would be placed"
-    )
+    run.report.lines.append("content was not read; `verify` proves it")
 
 
 def is_rehearsed(
@@ -184,7 +180,6 @@ def rehearse_audit(run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot
     lines, missing = _audit_lines(run, plan, snapshot, report=run.report)
     show_plan(run, lines)
     run.report.note(missing=missing)
-    run.report.lines.append("nothing was changed")
 
 
 def require_rehearsed_audit(

@@ -48,6 +48,9 @@ def gather_volumes(run: RunContext, folders: list[str], *, ask: Ask | None) -> l
         AirGapError: The first medium cannot be opened, or our disk is too small. Later media that
             are wrong are named, and another one is asked for.
     """
+    waiting = run.site.state_dir / "volumes"
+    if "" in folders or (ask is None and not (waiting.is_dir() and any(waiting.iterdir()))):
+        return folders
     paths = [run.media.path(os.path.realpath(folder)) for folder in folders]
     opened = open_bundle(run.media, paths, bundle_trust(run.site))
     spool = _spool(run.site, run.media, opened)

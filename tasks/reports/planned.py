@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from blake3 import blake3
 from pydantic import JsonValue
 
-from tasks.quantities import count
+from tasks.quantities import count, size
 from tasks.reports.model import Cell, Column, Fact, Section
 from tasks.reports.sections import MOST_ROWS
 
@@ -166,6 +166,15 @@ def plan_sections(tally: PlanTally, *, about: Sequence[Fact] = ()) -> tuple[Sect
             "plan-missing", "What stays missing", missing, (*_FILE, ("Reason", "reason", "text"))
         ),
     )
+
+
+def total_lines(tally: PlanTally) -> Iterator[str]:
+    """Yield the totals as lines for a terminal."""
+    for kind in get_args(PlanKind):
+        total = tally.totals.get(kind)
+        if total is not None:
+            amount = f", {size(total.size_bytes)}" if total.size_bytes else ""
+            yield f"{KIND_LABELS[kind]}: {count(total.number)}{amount}"
 
 
 _Columns = Sequence[tuple[str, str, Literal["text", "short", "bytes"]]]

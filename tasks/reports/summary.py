@@ -213,6 +213,11 @@ def next_step(report: CommandReport) -> str:
         return report.errors[0].next_step
     if report.next_step:
         return report.next_step
+    if "plan" in report.details:
+        return (
+            "Read the plan in the report; the same command with --confirm "
+            f"{report.plan_digest} in place of --rehearse carries it out."
+        )
     usual = _USUAL.get(report.command, "Nothing.").format(bundle=report.bundle or "the bundle")
     if report.command == "import" and report.receipt is None:
         usual = "There is no receipt to carry back: a newer bundle was imported since."

@@ -13,7 +13,7 @@ from pathlib import Path
 from tasks.quantities import count
 from tasks.refusals import PlanChangedError
 from tasks.reports.files import PLAN_DOCUMENT, PLAN_TABLE
-from tasks.reports.model import Fact
+from tasks.reports.model import Fact, Section
 from tasks.reports.planned import (
     HEADINGS,
     PlanLine,
@@ -22,6 +22,7 @@ from tasks.reports.planned import (
     csv_rows,
     describe_identity,
     plan_sections,
+    total_lines,
 )
 from tasks.reports.tables import table_csv
 from tasks.run.context import RunContext
@@ -31,13 +32,20 @@ _NAMED = 5
 _LISTED = 1_000
 
 
-def show_plan(run: RunContext, lines: Iterable[PlanLine], *, about: Sequence[Fact] = ()) -> str:
+def show_plan(
+    run: RunContext,
+    lines: Iterable[PlanLine],
+    *,
+    about: Sequence[Fact] = (),
+    tables: Sequence[Section] = (),
+) -> str:
     """Write a plan beside the report, show it in the report, keep it, and return its digest.
 
     Args:
         run: The run.
         lines: The plan.
         about: Facts about the whole plan, for people: room, volumes, age.
+        tables: Further tables of the plan.
     """
     spool = run.scratch / "plan-lines.jsonl"
     tally = PlanTally(run.command)
@@ -49,7 +57,10 @@ def show_plan(run: RunContext, lines: Iterable[PlanLine], *, about: Sequence[Fac
     table = run.reports_dir / PLAN_TABLE
     table.write_bytes(table_csv(HEADINGS, csv_rows(_read(spool))))
     _write_document(run, spool, tally)
-    run.report.sections += plan_sections(tally, about=about)
+    totals, *others = plan_sections(tally, about=about)
+    run.report.sections[:0] = [totals, *tables, *others]  # before what was examined on the way
+    run.report.lines.append("a rehearsal: nothing was changed")
+    run.report.lines += total_lines(tally)
     run.report.details["plan"] = {"lines": tally.lines, "totals": tally.as_json()}
     run.report.note(plan_digest=tally.digest)
     keep_plan(run, tally.digest, _read(spool))
