@@ -156,10 +156,10 @@ def _lacks_volumes(
 ) -> bool:
     """Return True if whole volumes of a sealed bundle are gone, and can be made as they were."""
     mode = request.mode or run.site.policy.mode
-    fingerprints = (
+    fingerprints = {
         _fingerprint(snapshot, base, request, mode)
         for base in bases_for_comparison(run, newest, request)
-    )
+    }
     if newest.fingerprint not in fingerprints or snapshot.facts.arrived_since:
         return False
     gone = find_lost_volumes(run.media, run.site, newest)

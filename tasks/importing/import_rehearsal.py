@@ -38,7 +38,7 @@ from tasks.reports.planned import PlanLine
 from tasks.reports.sections import volumes_section
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
-from tasks.run.rehearsal import changed_plan, digest_of, keep_plan, require_plan, show_plan
+from tasks.run.rehearsal import changed_plan, digest_of, is_kept, keep_plan, require_plan, show_plan
 from tasks.run.report import MOST_MISSING_LISTED, ReportDraft
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot, content_choice
@@ -86,22 +86,20 @@ def is_rehearsed(
     *,
     confirm: str,
 ) -> bool:
-    """Return True if a person rehearsed this plan and confirms it; False for another digest.
+    """Return True if a person rehearsed this plan and confirms it.
 
-    The digest by which a plan that takes something away is confirmed (``ImportPlan.digest``) is
-    judged by ``require_confirmed``.
+    False for what ``require_confirmed`` judges: the shorter digest of a plan that takes something
+    away (``ImportPlan.digest``), one that was confirmed for this import before, and an unknown one.
 
     Raises:
         PlanChangedError: The plan has become another since.
     """
     given = confirm.strip().lower()
     steps = run.ledger.steps(bundle.work.text)
-    if given == plan.digest and plan.reasons:
+    if plan.reasons and (given == plan.digest or not is_kept(run.site, given)):
         return False
-    if covers(steps, given, approvals=plan.approvals, deletes=plan.deletes) and (
-        plan.inputs.begun or not plan.reasons
-    ):
-        return True  # an earlier run began to carry it out
+    if covers(steps, given, approvals=plan.approvals, deletes=plan.deletes):
+        return False  # an earlier run began to carry it out, or has ended
     missing = _missing_after(run.imports, bundle, plan, snapshot)
     carried = to_place(run.imports, bundle, run.look_up_in)
     placed = _without_present(carried, snapshot.content)

@@ -26,6 +26,7 @@ from tasks.reports.planned import (
 )
 from tasks.reports.tables import table_csv
 from tasks.run.context import RunContext
+from tasks.site.settings import Site
 
 MOST_PLANS = 20
 _NAMED = 5
@@ -96,12 +97,17 @@ def changed_plan(run: RunContext, given: str, lines: Sequence[PlanLine]) -> Plan
         given: The digest that a person gave.
         lines: The plan now.
     """
-    path = run.site.state_dir / "plans" / f"{_plain(given)}.jsonl"
+    path = _path(run.site, given)
     digest = digest_of(run.command, lines)
-    if not path.is_file():
+    before = None
+    if path.is_file():
+        with path.open("rb") as stream:
+            before = dict.fromkeys(stream)
+    keep_plan(run, digest, lines)  # so that it can be confirmed in turn
+    run.report.note(plan_digest=digest)
+    if before is None:
         sentence = "no plan with the digest that was given is kept here"
         return PlanChangedError(differences=sentence, plan_digest=digest)
-    before = _identities(path.open("rb"))
     now = {line.identity(): None for line in lines}
     gone = [line for line in before if line not in now]
     new = [line for line in now if line not in before]
@@ -129,14 +135,19 @@ def require_plan(run: RunContext, lines: Sequence[PlanLine], *, confirm: str | N
         raise changed_plan(run, confirm, lines)
 
 
+def is_kept(site: Site, digest: str) -> bool:
+    """Return True if the plan with a digest was shown here, and its lines are kept."""
+    return _path(site, digest).is_file()
+
+
+def _path(site: Site, digest: str) -> Path:
+    return site.state_dir / "plans" / f"{_plain(digest)}.jsonl"
+
+
 def _plain(digest: str) -> str:
     """Return a digest as a file name; a text that is none names no file."""
     text = digest.strip().lower()
     return text if len(text) == 64 and all(letter in "0123456789abcdef" for letter in text) else "0"
-
-
-def _identities(stream: Iterable[bytes]) -> dict[bytes, None]:
-    return dict.fromkeys(stream)
 
 
 def _read(spool: Path) -> Iterator[PlanLine]:

@@ -127,6 +127,9 @@ def test_a_plan_that_has_become_another_is_refused_and_each_difference_is_named(
     )
     assert refused.error["kind"] == "plan-changed"
     assert "new: missing" in refused.error["message"]
+    # The new plan can be confirmed as it is.
+    changed = refused.document["plan_digest"]
+    lab.run("disconnected", "audit", "--confirm", changed, expect=2)
     assert decision(taken) in {decision(line) for line in lab.state("disconnected")["approvals"]}
 
     both = lab.run("disconnected", "audit", "--rehearse", "--confirm", "00", expect=64)
