@@ -166,7 +166,15 @@ class SshHost:
         """Follow links; on Windows a script follows junctions."""
         if self._is_windows:
             return self.path(self._volume(path).real_path)
-        return self.path(self._files.real_path(path))
+        missing: list[str] = []
+        while True:
+            try:
+                return self.path(self._files.real_path(path)).joined(*reversed(missing))
+            except HostFileError:  # some servers resolve only what is there
+                if path.parent == path:
+                    raise
+                missing.append(path.name)
+                path = path.parent
 
     def volume_of(self, folder: HostPath) -> str:
         """Return the mount point of the nearest existing parent, on Windows the volume's name."""
@@ -188,7 +196,7 @@ class SshHost:
         return folder
 
     def _volume(self, folder: HostPath) -> windows_scripts.Volume:
-        return windows_scripts.read_volume(self, self._scripts, self._nearest(folder))
+        return windows_scripts.read_volume(self, self._scripts, folder)
 
     def _mount(self, folder: str) -> tuple[str, str]:
         """Return mount point and type of a folder's file system, from the kernel's own table."""
