@@ -13,6 +13,7 @@ from tasks.exporting.draft import Draft
 from tasks.exporting.shared_package import fetch_shared, share_package
 from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.ledger.store import Ledger
+from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
@@ -100,9 +101,15 @@ def take_shared(
     except PackageError:
         return None
     approved = (approval.update_id for approval in decisions.approval_set.approvals)
+    then = facts.model_copy(update={"clock": record.read_at})  # it may be old, unlike a new one
     with PackageIndex(draft.folder / INDEX) as index:
-        if contradiction(index, facts, approved) is not None:
+        if problem := contradiction(index, then, approved):
+            log.warning("the package of site %s is not used: %s", record.site, problem)
             return None
+    log.info("wsusutil is not run: the package of site %s is that of this catalogue", record.site)
+    run.report.lines.append(
+        f"the metadata package was made by the export of site {record.site}, and proved by digest"
+    )
     exported = ExportedPackage(
         path=target,
         blake3=summary.blake3,

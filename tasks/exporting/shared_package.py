@@ -92,10 +92,6 @@ def fetch_shared(run: RunContext, facts: ServerFacts, target: Path) -> SharedPac
     except AirGapError as error:
         log.warning("the package of another site is not used: %s", error)
         return None
-    log.info("wsusutil is not run: the package of site %s is that of this catalogue", record.site)
-    run.report.lines.append(
-        f"the metadata package was made by the export of site {record.site}, and proved by digest"
-    )
     return record
 
 

@@ -95,6 +95,8 @@ def summarise(report: CommandReport) -> list[str]:
     """Return a run in a few aligned lines, with foreign text made visible."""
     printed = [visible(line) for line in report.lines]
     tables = [line for section in report.tables for line in table_lines(section)]
+    if report.command == "status" and tables:
+        return [*tables, *map(visible, report.notices)]  # its lines say the same for programs
     if printed and report.run is None and not report.errors:
         return [*tables, *printed]  # a small command has only its lines and tables
     site = f" {visible(report.site)}" if report.site else ""

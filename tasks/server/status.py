@@ -30,9 +30,10 @@ from tasks.reports.summary import status_steps
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.custody_proof import prove_log
 from tasks.run.waiting_decisions import WaitingState, waiting_decisions
-from tasks.run.waiting_report import rulings_json
+from tasks.run.waiting_report import describe_waiting, rulings_json
 from tasks.server.next_step import next_export_step, next_import_step
 from tasks.server.running_wsusutil import find_running
+from tasks.server.status_tables import status_tables
 from tasks.site.settings import Site
 
 _RUNS = 10
@@ -78,7 +79,19 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         )
         usual = _next_step(run.site, run.exports, run.imports.newest())
         step = REMEDY if running else status_steps(report, usual)
-        return report.model_copy(update={"next_step": step})
+        tables = _tables(run, all_facts, rulings)
+        return report.model_copy(update={"next_step": step, "tables": tables})
+
+
+def _tables(
+    run: RunContext, facts: Sequence[Fact], rulings: Sequence[Ruling]
+) -> tuple[Section, ...]:
+    states: tuple[WaitingState, ...] = ("parked", "held")
+    waiting = (
+        (state, describe_waiting(run.imports, state, rulings, run.site.path)) for state in states
+    )
+    runs = Runs(run.ledger).newest(_RUNS)
+    return tuple(status_tables(facts, runs, waiting, now=run.clock()))
 
 
 def _place_of_bundle(exports: Exports, imports: Imports) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tasks.ledger.runs import RunRecord, Runs
 from tasks.metadata.wsusutil_process import REMEDY
 from tasks.names import Side
 from tasks.reports.model import CommandReport
+from tasks.reports.terminal import summarise
 from tasks.run.context import RunContext
 from tasks.server.status import read_status
 from tasks.site.reading import register_site
@@ -192,3 +194,30 @@ def test_a_server_that_cannot_be_asked_is_told_as_unknown_and_is_no_error(tmp_pa
     assert report.exit_code == 0
     assert str(report.details["At work on the server"]).startswith("unknown: ")
     assert report.details["Newest bundle"] == "none"
+
+
+def test_a_person_gets_tables_with_ages_and_the_titles_of_what_waits(tmp_path: Path) -> None:
+    def prepare(run: RunContext) -> None:
+        started = NOW - timedelta(days=3)
+        ended = started + timedelta(minutes=5)
+        runs = Runs(run.ledger)
+        runs.write(RunRecord(id="run-1", command="audit", started=started, ended=ended))
+        body = {"update_id": "a", "revision": 3, "group": ["All Computers"], "action": "Install"}
+        run.imports.remember(
+            (
+                RememberedDecision("parked", "a", number, "[]", json.dumps(body), "content-missing")
+                for number in range(12)
+            ),
+            now=NOW,
+        )
+
+    report = status_of(tmp_path, Side.DISCONNECTED, prepare)
+    lines = summarise(report)
+
+    now, waiting, runs = report.tables
+    assert ("Newest import", "none") in now.rows
+    assert len(waiting.rows) == 10
+    assert "`wsus-airgap parked` has all" in waiting.title
+    assert runs.rows[0][3:5] == ("3 days", "5 min 00 s")
+    assert any("AGE" in line for line in lines)
+    assert not any(line.startswith("parked: a revision") for line in lines)
