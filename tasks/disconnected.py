@@ -39,7 +39,6 @@ from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
-from tasks.run.account import BY_API
 from tasks.run.custody import record_event
 from tasks.server import check, content_scan, downloads
 from tasks.server.cleanup import clean_up_server
@@ -331,9 +330,9 @@ def record_decision(
     Raises: ``usage``.
     """
     run = current_run()
+    run.by_api = True  # the command starts no Prefect
     given = deciding.Given(tuple(updates), decision, reason, group, until, revoke)
-    request = deciding.read_request(given, account=BY_API, now=run.clock())
-    deciding.decide(run.ledger, run.report, request, site_file=run.site.path, now=run.clock())
+    deciding.record_decision(run, given)
 
 
 @step("Plan audit")

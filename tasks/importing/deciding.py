@@ -22,8 +22,8 @@ from tasks.ledger.store import Ledger
 from tasks.names import Side
 from tasks.quantities import count
 from tasks.reports.model import CommandReport, WaitingLine
-from tasks.run.account import account_of_process
-from tasks.run.context import open_run_context
+from tasks.run.context import RunContext, open_run_context
+from tasks.run.custody import record_event, who_of
 from tasks.run.ending import begin_run, close_run
 from tasks.run.report import ReportDraft
 from tasks.run.waiting_report import describe_waiting, rulings_json, rulings_table
@@ -85,7 +85,7 @@ def read_request(given: Given, *, account: str, now: datetime) -> Request:
 
     Args:
         given: The fields as a person gave them.
-        account: Account of the person, or ``BY_API``.
+        account: Account of the person, or that it was the API.
         now: The time now.
 
     Raises:
@@ -168,10 +168,24 @@ def carry_out(site: str, given: Given, *, clock: Callable[[], datetime]) -> Comm
         UsageError: Nothing was recorded.
     """
     with open_run_context(site, command="decide", side=Side.DISCONNECTED, clock=clock) as run:
-        request = read_request(given, account=account_of_process(), now=run.clock())
-        decide(run.ledger, run.report, request, site_file=run.site.path, now=run.clock())
+        record_decision(run, given)
         begin_run(run)  # a slip of the pen is no run
         return close_run(run, None).model_copy(update={"tables": tuple(run.report.sections)})
+
+
+def record_decision(run: RunContext, given: Given) -> None:
+    """Record a decision, and that it was made in the custody log.
+
+    Raises:
+        UsageError: It cannot be read, or decides nothing; nothing was recorded.
+    """
+    request = read_request(given, account=who_of(run), now=run.clock())
+    decide(run.ledger, run.report, request, site_file=run.site.path, now=run.clock())
+    verb = "revoked " if request.is_revocation else ""
+    kind = request.kind.value if request.kind else "whatever was decided"
+    group = f" for {' / '.join(request.group)}" if request.group else ""
+    reason = f": {request.reason}" if request.reason else ""
+    record_event(run, "decided", f"{verb}{kind} {', '.join(request.names)}{group}{reason}")
 
 
 def split_words(words: Sequence[str]) -> tuple[tuple[str, ...], str | None]:

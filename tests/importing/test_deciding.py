@@ -10,8 +10,10 @@ import pytest
 from tasks.approvals.model import Action, Approval
 from tasks.approvals.rulings import RulingKind
 from tasks.errors import UsageError
-from tasks.importing.deciding import Given, decide, read_group, read_request
+from tasks.importing.deciding import Given, carry_out, decide, read_group, read_request
 from tasks.ledger.rulings import StoredRulings
+from tasks.ledger.runs import Runs
+from tasks.reports.model import CommandReport
 from tasks.run.report import ReportDraft
 from tasks.run.waiting_report import read_waiting
 from tests.approvals.building import SERVERS
@@ -107,6 +109,30 @@ def test_a_later_decision_replaces_an_earlier_one_and_both_are_kept(
     given(waiting, None, revoke=True, reason="a mistake")
     assert stored.in_force(NOW) == []
     assert stored.all()[1].revoked_reason == "a mistake"
+
+
+def test_the_command_is_a_run_and_a_line_of_the_custody_log_and_a_slip_is_neither(
+    waiting: DisconnectedSide,
+) -> None:
+    ledger, state_dir = waiting.run.ledger, waiting.run.site.state_dir
+    runs = len(Runs(ledger).newest(100))
+    log = state_dir / "custody.jsonl"
+    before = log.read_text().splitlines() if log.exists() else []
+
+    def carry(*names: str) -> CommandReport:
+        words = Given(names, "reject", "not here", "Servers", None, revoke=False)
+        return carry_out("alpha", words, clock=lambda: NOW)
+
+    with pytest.raises(UsageError, match="nothing waits under KB1"):
+        carry("KB1")
+    assert len(Runs(ledger).newest(100)) == runs
+
+    report = carry("KB5031234")
+    assert (report.exit_code, report.command) == (0, "decide")
+    assert len(Runs(ledger).newest(100)) == runs + 1
+    (line,) = log.read_text().splitlines()[len(before) :]
+    assert '"event":"decided"' in line
+    assert "reject KB5031234 for All Computers / Servers: not here" in line
 
 
 @pytest.mark.parametrize(
