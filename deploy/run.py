@@ -4,6 +4,7 @@
     python3 deploy/run.py test            all checks and tests, after installing what they need
     python3 deploy/run.py test -k seal    only the tests that pytest picks with these arguments
     python3 deploy/run.py bench NAME…     measure the named benches, or all, against their peers
+    python3 deploy/run.py wheelhouse DIR  one folder for an installation without a network
     python3 deploy/run.py COMMAND …       the same as `wsus-airgap COMMAND …` in the environment
 
 Only the standard library is used here. A call with the environment ready reads two small files
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -36,6 +38,7 @@ WINDOWS = os.name == "nt"
 FAILED = 1
 # Commands that need the tests and what they need, and the modules that carry them out.
 TEST_PROGRAMS = {"test": "tests.support.checks", "bench": "tests.bench"}
+PROGRAMS = {"wheelhouse": "deploy.wheelhouse"}
 
 
 class SetupError(Exception):
@@ -54,6 +57,9 @@ def main(arguments: list[str]) -> int:
             program = [str(environment.python), "-m", TEST_PROGRAMS[arguments[0]]]
             return hand_over([*program, *arguments[1:]])
         environment.prepare("product")
+        if arguments and arguments[0] in PROGRAMS:
+            program = [str(environment.python), "-m", PROGRAMS[arguments[0]]]
+            return hand_over([*program, *arguments[1:]])
         return hand_over([str(environment.program("wsus-airgap")), *arguments])
     except SetupError as error:
         say(str(error))
@@ -281,9 +287,26 @@ def _explain(lines: list[str], log: Path) -> str:
     """The likely reason for pip's failure, and the last lines of its output."""
     output = "\n".join(lines)
     meaning = next((text for sign, text in _PIP_TROUBLES.items() if sign in output), "")
+    if os.environ.get("PIP_NO_INDEX") and (lacking := re.search(_LACKS, output)):
+        meaning = _lacking(lacking[1])
     tail = [line for line in lines if line.strip() and not line.startswith("WARNING: Location")]
     head = f"the install failed: {meaning}" if meaning else "the install failed. pip said:"
     return "\n".join([head, *tail[-6:], f"All of pip's output: {log}"])
+
+
+_LACKS = r"Could not find a version that satisfies the requirement ([^\s;(]+)"
+
+
+def _lacking(pin: str) -> str:
+    """Name the package that the folder of wheels lacks, its marker, and this Python."""
+    text = (DEPLOY / "requirements.lock").read_text(encoding="utf-8")
+    marker = re.search(rf"^{re.escape(pin)} *; *([^\\\n]+)", text, re.MULTILINE)
+    needed = f", which the lock demands where {marker[1].strip()}" if marker else ""
+    python = f"Python {sys.version.split()[0]} on {sys.platform}"
+    return (
+        f"the folder of wheels lacks {pin}{needed}; this is {python}. Make the folder again with "
+        f"`run.py wheelhouse DIR --python {sys.version_info.major}.{sys.version_info.minor}`."
+    )
 
 
 class _Ticker:

@@ -9,6 +9,7 @@ from tasks.flow_run import open_run
 from tasks.lost_runs import close_run_of
 from tasks.names import Side
 from tasks.reports.model import CommandReport
+from tasks.run_page import is_scheduled
 
 
 @flow(
@@ -31,7 +32,8 @@ def audit_content(
     with open_run("audit", site, side=Side.DISCONNECTED, take_over=take_over) as run:
         disconnected.lock_server()
         server = disconnected.check_requirements()
-        content = disconnected.scan_content(server, everything=True)
+        rotating = is_scheduled()  # a person who asks wants all of it read
+        content = disconnected.scan_content(server, everything=not rotating, rotating=rotating)
         disconnected.apply_parked_approvals(server, content)
         disconnected.audit_server(server, content, every_update=every_update)
     return run.final_state()

@@ -23,11 +23,14 @@ from flows.commands.crossing import (
     import_,
     verify,
 )
+from flows.commands.decisions import decide, list_held, list_parked
 from flows.commands.explanation import explain
+from flows.commands.inspection import show, sign
 from flows.commands.repairing import repair
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
-from flows.commands.state import probe, status
+from flows.commands.state import history, probe, status
+from flows.commands.upkeep import backup, restore, tidy
 from tasks.errors import AirGapError, StoppedError, UsageError
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import discard_output, open_streams, print_lines, print_report
@@ -50,18 +53,27 @@ app = App(
     suppress_keyboard_interrupt=False,  # an interrupt ends with our document and exit code
 )
 app.command(export, group=_MONTHLY)
+app.command(sign, group=_MONTHLY)
 app.command(verify, group=_MONTHLY)
 app.command(import_, name="import", group=_MONTHLY)
 app.command(accept, group=_MONTHLY)
 app.command(audit, group=_MONTHLY)
 app.command(catalog_import, name="catalog-import", group=_MONTHLY)
+app.command(decide, group=_MONTHLY)
+app.command(tidy, group=_MONTHLY)
 app.command(check, group=_LOOK)
+app.command(show, group=_LOOK)
 app.command(status, group=_LOOK)
 app.command(probe, group=_LOOK)
+app.command(list_held, name="held", group=_LOOK)
+app.command(list_parked, name="parked", group=_LOOK)
+app.command(history, group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(repair, group=_LOOK)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
+app.command(backup, group=_SET_UP)
+app.command(restore, group=_SET_UP)
 app.command(site_app)
 app.command(demo, group=_TRY)
 app.command(lab_app)

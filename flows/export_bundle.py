@@ -52,7 +52,7 @@ def export_bundle(
         if not draft.is_sealed:
             package = staging.export_metadata(draft, server, decisions)
             plan = staging.plan_bundle(draft, decisions, content, package)
-            packed = media.pack_bundle(draft, plan, content, package)
+            packed = media.pack_bundle(draft, plan, content, package, decisions=decisions)
             media.seal_bundle(draft, packed, server)
 
         staging.predict_missing(draft, server, decisions, content)

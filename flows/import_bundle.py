@@ -8,6 +8,8 @@ since.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from prefect import State, flow
 
 from tasks import disconnected, media
@@ -31,6 +33,7 @@ def import_bundle(
     take_over: str | None = None,
     accept_findings: list[str] | None = None,
     if_new: bool = False,
+    rebuilt: Literal["adopt", "reapply"] | None = None,
 ) -> State[CommandReport]:
     """Import a bundle into the disconnected server.
 
@@ -42,24 +45,31 @@ def import_bundle(
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_findings: Findings of the check that do not stop this import, each as ID=REASON.
         if_new: End without an error if no new bundle lies on the medium, as a scheduled run does.
+        rebuilt: The server was rebuilt, restored or emptied: keep what is there (adopt), or apply
+            the last state again (reapply). The plan is shown first, for confirm.
     """
     with open_run("import", site, side=Side.DISCONNECTED, take_over=take_over) as run:
         folders = bundles or media.find_bundle(if_new=if_new)
         if folders:
-            _bring_in(folders, confirm, accept_findings or [])
+            _bring_in(folders, confirm, accept_findings or [], rebuilt)
     return run.final_state()
 
 
-def _bring_in(folders: list[str], confirm: str | None, accepted: list[str]) -> None:
+def _bring_in(
+    folders: list[str],
+    confirm: str | None,
+    accepted: list[str],
+    rebuilt: Literal["adopt", "reapply"] | None,
+) -> None:
     incoming = media.open_bundle(folders, to_import=True)
     disconnected.lock_server(incoming)
-    server = disconnected.check_server(incoming, accepted=accepted)
-    content = disconnected.scan_content(server, everything=incoming.is_repair)
+    server = disconnected.check_server(incoming, accepted=accepted, rebuilt=rebuilt)
+    content = disconnected.scan_content(server, everything=incoming.is_repair or bool(rebuilt))
     bundle = media.unpack_bundle(incoming, server, content)
-    plan = disconnected.plan_import(bundle, server, content, confirm=confirm)
+    plan = disconnected.plan_import(bundle, server, content, confirm=confirm, rebuilt=rebuilt)
 
     # WSUS and its clients have seen no change up to this line.
-    content = disconnected.place_content(bundle, server, content)
+    content = disconnected.place_content(bundle, server, content, plan)
     content = disconnected.load_metadata(bundle, plan, server, content)
     approvals = disconnected.apply_approvals(bundle, plan, content)
     content = disconnected.delete_content(bundle, plan, content)

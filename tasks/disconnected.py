@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from prefect import State
 
+from tasks import plan_gate
+from tasks.approvals.losses import RebuiltChoice
 from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run
@@ -19,10 +21,12 @@ from tasks.importing import (
     approval_choice,
     content_audit,
     content_trace,
+    deciding,
     import_apply,
     import_plan,
     mirror_deletion,
     receipt_out,
+    safety_copy,
 )
 from tasks.importing.content_audit import AuditResult
 from tasks.importing.import_plan import ImportPlan, describe_plan
@@ -32,7 +36,9 @@ from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import ApprovalOutcome
-from tasks.server import check, content_scan
+from tasks.run.account import BY_API
+from tasks.run.custody import record_event
+from tasks.server import check, content_scan, downloads
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
@@ -56,8 +62,12 @@ def lock_server(incoming: IncomingBundle | None = None) -> None:
 
 
 @step("Check server")
-def check_server(incoming: IncomingBundle, *, accepted: Sequence[str]) -> ServerFacts:
+def check_server(
+    incoming: IncomingBundle, *, accepted: Sequence[str], rebuilt: RebuiltChoice | None
+) -> ServerFacts:
     """Run the whole check, and require that server and settings fit the bundle.
+
+    With ``rebuilt`` the server may be another one than this site knows; the plan says so.
 
     Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``,
     ``finding``; ``chain``, ``age``, ``clock``, ``safety`` if the bundle no longer fits as it did
@@ -67,9 +77,14 @@ def check_server(incoming: IncomingBundle, *, accepted: Sequence[str]) -> Server
     run = current_run()
     judge_again(run, incoming)
     compare_mark(run)
-    return check.check_for_crossing(
-        run, accepted=read_accepted(accepted), staging=incoming.header.server
+    facts = check.check_for_crossing(
+        run,
+        accepted=read_accepted(accepted),
+        staging=incoming.header.server,
+        excused={"server-changed": f"--rebuilt {rebuilt}"} if rebuilt else {},
     )
+    downloads.resume_downloads(run)  # those that a killed run left paused
+    return facts
 
 
 @step("Check requirements")
@@ -81,41 +96,56 @@ def check_requirements() -> ServerFacts:
     """
     run = current_run()
     compare_mark(run)
-    return check.check_requirements(run)
+    facts = check.check_requirements(run)
+    downloads.resume_downloads(run)  # those that a killed run left paused
+    return facts
 
 
 @step("Scan content")
-def scan_content(server: ServerFacts, *, everything: bool = False) -> ContentListing:
+def scan_content(
+    server: ServerFacts, *, everything: bool = False, rotating: bool = False
+) -> ContentListing:
     """List WsusContent and hash the files that changed since they were hashed.
+
+    With ``rotating`` a share of all others is read too, with ``everything`` all of them.
 
     Raises: ``host-file``.
     """
     run = current_run()
     listing = content_scan.scan_content(run, server)
-    read = content_scan.prove_content(run, listing, everything=everything)
+    if rotating:
+        read = content_scan.prove_rotating(run, listing)
+    else:
+        read = content_scan.prove_content(run, listing, everything=everything)
     log.info("%s content files, %s bytes; %s files read", *listing.totals(), read)
     return listing
 
 
 @step("Plan import")
 def plan_import(
-    bundle: TrustedBundle, server: ServerFacts, content: ContentListing, *, confirm: str | None
+    bundle: TrustedBundle,
+    server: ServerFacts,
+    content: ContentListing,
+    *,
+    confirm: str | None,
+    rebuilt: RebuiltChoice | None,
 ) -> ImportPlan:
     """Plan all changes, and stop before the first if a person has to confirm the plan.
 
     Refuses: ``plan-unconfirmed``, ``delete-limit``, ``server-changed``, ``server-unfit`` (a newer
-    import is unfinished), ``trust``.
+    import is unfinished), ``trust``, ``safety`` (somebody refused the plan in the page).
     Raises: ``failed`` (stored documents are damaged).
     """
     run = current_run()
-    plan = import_plan.plan_import(run, bundle, server, content)
+    plan = import_plan.plan_import(run, bundle, server, content, rebuilt=rebuilt)
     describe_plan(run.report, plan)
-    return import_plan.require_confirmed(run, bundle, plan, confirm=confirm)
+    given = confirm or plan_gate.confirmed_digest(run.ledger, run.report)
+    return import_plan.require_confirmed(run, bundle, plan, confirm=given)
 
 
 @step("Place content")
 def place_content(
-    bundle: TrustedBundle, server: ServerFacts, content: ContentListing
+    bundle: TrustedBundle, server: ServerFacts, content: ContentListing, plan: ImportPlan
 ) -> ContentListing:
     """Move content from the intake into WsusContent, which is the first change.
 
@@ -123,7 +153,7 @@ def place_content(
     Raises: ``batch-failed``.
     """
     run = current_run()
-    import_apply.begin(run, bundle, server)
+    import_apply.begin(run, bundle, server, plan.rebuilt)
     moved = import_apply.place_content(run, bundle, content)
     run.report.note(placed=moved)
     run.report.changes["files placed"] += moved
@@ -139,7 +169,9 @@ def load_metadata(
 
     The import can take hours, in which files of WsusContent come and go.
 
-    Refuses: ``wsusutil-running``.
+    Before it ``server.backup_command`` makes its copy, and running downloads are paused.
+
+    Refuses: ``wsusutil-running``, ``backup-failed``.
     Raises: ``wsusutil``, ``service-down``.
     """
     run = current_run()
@@ -147,7 +179,12 @@ def load_metadata(
         run.report.details["revisions"] = index.summary.revisions
     if import_apply.is_loaded(run, bundle, plan.inputs):
         return already_done(content)
-    import_apply.load_metadata(run, bundle, plan.inputs, server)
+    backup, is_begun = run.site.server.backup_command, bool(run.ledger.attempts("import"))
+    if backup is not None and not is_begun:
+        hours = run.site.server.command_limit_hours
+        safety_copy.make_safety_copy(run.server, backup, limit_hours=hours)
+    with downloads.paused_downloads(run):
+        import_apply.load_metadata(run, bundle, plan.inputs, server)
     run.report.changes["metadata packages loaded"] += 1
     listing = content_scan.scan_content(run, server)
     content_scan.prove_content(run, listing)
@@ -168,7 +205,9 @@ def apply_approvals(
     """
     run = current_run()
     approvals = import_plan.plan_approvals(run, bundle, plan, content)
-    outcome = approval_choice.apply_choice(run, approvals, work=bundle.work, inputs=plan.inputs)
+    outcome = approval_choice.apply_choice(
+        run, approvals, work=bundle.work, inputs=plan.inputs, first=plan.approvals
+    )
     run.report.changes["decisions applied"] += len(outcome.applied)
     log.info("%s decisions applied, %s failed", len(outcome.applied), len(outcome.failed))
     return outcome
@@ -190,6 +229,13 @@ def delete_content(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
     )
     run.report.changes["files deleted"] += moved
+    record_event(
+        run,
+        "deleted",
+        f"{moved} files moved to {disk.trash}",
+        bundle=bundle.header.bundle,
+        digest=bundle.digest.hex,
+    )
     log.info("moved %s files to the trash", moved)
     return import_apply.list_placed(run, bundle, content)
 
@@ -220,6 +266,26 @@ def write_receipt(
     Raises: ``host-file``, ``disk-full``.
     """
     receipt_out.finish_import(current_run(), bundle, content, approvals=approvals, audit=audit)
+
+
+@step("Record decision")
+def record_decision(
+    updates: Sequence[str],
+    decision: str,
+    *,
+    reason: str,
+    group: str | None,
+    until: str | None,
+    revoke: bool,
+) -> None:
+    """Record a person's decision about what waits; nothing on the server changes.
+
+    Raises: ``usage``.
+    """
+    run = current_run()
+    given = deciding.Given(tuple(updates), decision, reason, group, until, revoke)
+    request = deciding.read_request(given, account=BY_API, now=run.clock())
+    deciding.decide(run.ledger, run.report, request, site_file=run.site.path, now=run.clock())
 
 
 @step("Apply parked approvals")

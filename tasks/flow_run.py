@@ -17,15 +17,22 @@ from prefect import Flow, State, runtime
 from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Completed, Failed
 
+from tasks.announcements.metrics import write_metrics
+from tasks.announcements.notify import announce_end
 from tasks.errors import AirGapError, StoppedError, UsageError
+from tasks.ledger.store import Ledger
 from tasks.logs import VisibleRecords, log
 from tasks.names import Side
+from tasks.plan_gate import suspend_for_answer, waits_for_answer
 from tasks.prefect_api import server_fault
+from tasks.progress import LoggedProgress
 from tasks.reports.model import CommandReport, failure_report
+from tasks.reports.summary import count_missing
 from tasks.reports.terminal import TerminalProgress
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.ending import begin_run, close_run, stopped
 from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_report
+from tasks.site.settings import Site
 
 P = ParamSpec("P")
 
@@ -106,12 +113,13 @@ class FlowRun:
                 command=self._command,
                 side=self._side,
                 clock=lambda: datetime.now(UTC),
-                progress=ArtifactProgress(TerminalProgress()),
+                progress=LoggedProgress(ArtifactProgress(TerminalProgress())),
                 take_over=self._take_over,
             )
         except (AirGapError, OSError, sqlite3.Error) as refusal:
             self._opening_error = refusal
             return self
+        self._context.by_api = runtime.deployment.name is not None
         try:
             flow_run, attempt = name_run(None, self._context.site.name)
             begin_run(self._context, flow_run=flow_run, attempt=attempt)
@@ -137,6 +145,8 @@ class FlowRun:
             self._close()
             return False
         self.report = self._end(error or self._opening_error)
+        if self._context is not None:
+            self._tell(self._context.site)
         _reports.get([]).append(self.report)
         if _was_stopped(self.report):
             return True  # Prefect's server may be stopping too; the final state has the message
@@ -159,10 +169,14 @@ class FlowRun:
     def final_state(self) -> State[CommandReport]:
         """Return the state in which the flow ends; it carries the report.
 
+        A run of a deployment whose plan needs a person is suspended here instead.
+
         A flagged run ends COMPLETED under the name ``Flagged``. A failed state carries the error's
         sentence and no traceback.
         """
         report = self.report
+        if self._context is not None and waits_for_answer(report, self._context.site):
+            suspend_for_answer(report, self._context.site, now=datetime.now(UTC))
         if report.outcome == "done":
             name = self._context.report.ended_as if self._context is not None else None
             return Completed(name=name or "Completed", message=name or "done", data=report)
@@ -186,6 +200,18 @@ class FlowRun:
         report = close_run(self._context, fault)
         self._close()
         return report
+
+    def _tell(self, site: Site) -> None:
+        """Write the metrics and notify people; nothing of it changes how the run ended."""
+        try:
+            with Ledger(site.state_dir) as ledger:
+                if self.report.missing is not None:
+                    ledger.remember_missing(count_missing(self.report.missing))
+                write_metrics(site, ledger, now=datetime.now(UTC))
+                waits = waits_for_answer(self.report, site)
+                announce_end(site, ledger, self.report, waits=waits)
+        except (AirGapError, OSError, sqlite3.Error) as fault:
+            log.warning("%s", fault)
 
     def _close(self) -> None:
         if self._context is None:

@@ -32,11 +32,13 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
+from tasks.announcements.notify import announce_crash
 from tasks.errors import AirGapError, PrefectServerError
 from tasks.hosts.locks import current_owner, is_gone
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
 from tasks.logs import log
+from tasks.plan_gate import close_unanswered
 from tasks.reports.markdown import artifacts_of
 from tasks.reports.model import CommandReport
 from tasks.run.lost import (
@@ -131,7 +133,7 @@ class _Corrections:
             correction = plan_correction(None, shown[flow_run], is_gone=False, now=self._now)
             count += correction != Correction()
             self._show(flow_run, correction.page, _NEVER_BEGAN)
-        return count
+        return count + close_unanswered(self._ledger, self._client)
 
     def _questioned(self) -> list[ShownRun]:
         """List the newest runs of the site that may have another end than Prefect shows."""
@@ -159,7 +161,9 @@ class _Corrections:
             if record.flow_run is not None:
                 _require_artifact(self._client, record.flow_run, report)
             self._show(record.flow_run, correction.page, f"{error.message}. {error.next_step}")
-            close_in_ledger(self._ledger, record, report, correction.ledger)
+            is_closed = close_in_ledger(self._ledger, record, report, correction.ledger)
+            if is_closed and correction.ledger == "crashed":
+                announce_crash(self._site, record)
             log.warning("site %s: %s", self._site.name, error.message)
         elif correction.page is not None and correction.page.type == "RUNNING":
             self._show(record.flow_run, correction.page, _STILL_RUNNING)

@@ -8,16 +8,18 @@ of its other errors. Every step that works with the server may also refuse with 
 
 from __future__ import annotations
 
+from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.pack import Packed
 from tasks.bundle.plan import Plan
 from tasks.content.content_listing import ContentListing
 from tasks.exporting import export_bundle, export_summary
 from tasks.exporting.draft import Draft
 from tasks.flow_run import current_run
-from tasks.importing import trusted_bundle
+from tasks.importing import brings_in, trusted_bundle
 from tasks.importing.incoming import IncomingBundle, open_incoming, prove
 from tasks.importing.next_bundle import find_next_bundle, require_found
 from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.inspection import carrying
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
@@ -28,7 +30,12 @@ from tasks.step import step
 
 @step("Pack volumes")
 def pack_bundle(
-    draft: Draft, plan: Plan, content: ContentListing, package: ExportedPackage
+    draft: Draft,
+    plan: Plan,
+    content: ContentListing,
+    package: ExportedPackage,
+    *,
+    decisions: ServerDecisions,
 ) -> Packed:
     """Write content, lists and documents onto the media, without the seal.
 
@@ -36,7 +43,9 @@ def pack_bundle(
     Raises: ``batch-failed``, ``disk-full``, ``host-file``.
     """
     run = current_run()
-    packed = export_bundle.pack(run, draft, content, plan=plan, package=package)
+    packed = export_bundle.pack(
+        run, draft, content, plan=plan, package=package, decisions=decisions
+    )
     counts = packed.manifest
     run.report.note(files=counts.carried_files, bytes=counts.carried_bytes)
     for file in packed.left_out:
@@ -57,8 +66,9 @@ def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
 
 @step("Describe bundle")
 def describe_bundle(draft: Draft) -> None:
-    """Report the updates of which the bundle carries files."""
+    """Report what the bundle brings and who signed it, and write its carry card beside it."""
     run = current_run()
+    carrying.describe_for_carrying(run, draft.bundle)
     export_summary.describe_bundle(run.report, draft, run.look_up_in(draft.manifest))
 
 
@@ -118,6 +128,7 @@ def unpack_bundle(
     """
     run = current_run()
     trusted, counts = trusted_bundle.unpack(run, incoming, content, volume=server.content_volume)
+    brings_in.compare_brings(run.imports, run.report, trusted)
     log.info(
         "%s files proved: %s written to the intake, %s in place already",
         counts.carried,

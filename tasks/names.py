@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ SiteName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 
 Count = Annotated[int, Field(ge=0)]
 """A number of things, or of bytes."""
+
+Occasion = Literal["failed", "refused", "crashed", "flagged-new", "late"]
+"""An event about which people may be notified."""
 
 
 class Side(StrEnum):

@@ -6,7 +6,12 @@ calls to a terminal (tqdm), to Prefect's UI (progress artifacts) or to no reader
 
 from __future__ import annotations
 
+import time
+from threading import Lock
 from typing import Literal, Protocol
+
+from tasks.logs import log
+from tasks.quantities import count, duration, size
 
 Unit = Literal["bytes", "files", "updates"]
 
@@ -22,6 +27,59 @@ class Progress(Protocol):
 
     def finish(self) -> None:
         """End the step."""
+
+
+class LoggedProgress:
+    """Progress that also logs a line a minute: how far, how fast, and for how long still.
+
+    So a pipe, a journal and the page of a run show that a long step works.
+    """
+
+    def __init__(self, inner: Progress, *, line_seconds: float = 60.0) -> None:
+        self._inner = inner
+        self._line_seconds = line_seconds
+        self._lock = Lock()
+        self._step, self._unit, self._total = "", "bytes", 0
+        self._done, self._began, self._line_at = 0, 0.0, float("inf")
+
+    def start(self, step: str, *, total: int | None, unit: Unit) -> None:
+        """Begin a step."""
+        self._inner.start(step, total=total, unit=unit)
+        with self._lock:
+            self._step, self._unit, self._total, self._done = step, unit, total or 0, 0
+            self._began = time.monotonic()
+            self._line_at = self._began + self._line_seconds
+
+    def advance(self, amount: int) -> None:
+        """Count, and log a line if one is due."""
+        self._inner.advance(amount)
+        with self._lock:
+            self._done += amount
+            moment = time.monotonic()
+            if moment < self._line_at:
+                return
+            self._line_at = moment + self._line_seconds
+            line = self._line(moment - self._began)
+        log.info("%s", line)  # outside the lock: other threads go on counting
+
+    def finish(self) -> None:
+        """End the step."""
+        with self._lock:
+            self._line_at = float("inf")
+        self._inner.finish()
+
+    def _line(self, seconds: float) -> str:
+        rate = self._done / seconds if seconds > 0 else 0.0
+        parts = [self._amount(self._done)]
+        if self._total:
+            parts[0] += f" of {self._amount(self._total)}"
+        parts.append(f"{self._amount(round(rate))} a second")
+        if self._total and rate > 0:
+            parts.append(f"{duration(max(self._total - self._done, 0) / rate)} left")
+        return f"{self._step}: {', '.join(parts)}"
+
+    def _amount(self, number: int) -> str:
+        return size(number) if self._unit == "bytes" else f"{count(number)} {self._unit}"
 
 
 class Silence:

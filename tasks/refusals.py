@@ -35,6 +35,28 @@ class TamperError(TrustError):
     template = "{path}: expected {expected}, found {found}"
 
 
+class MalwareError(TrustError):
+    """The site's malware scanner did not find the media clean."""
+
+    kind = "malware"
+    template = "{scanner} did not find {path} clean (exit code {code}): {found}"
+    remedy = (
+        "Read the scanner's own log. If it found something, do not use this medium; if it could "
+        "not scan, mend it (media.scan_command in the site file), and run the same command again."
+    )
+
+
+class CustodyError(TrustError):
+    """The custody log of this side was changed."""
+
+    kind = "custody"
+    template = "{path} is not what this side recorded: {reason}"
+    remedy = (
+        "Keep the state folder as it is and copy it away as evidence. Then find out who had access "
+        "to this machine; `wsus-airgap history` shows what the ledger has."
+    )
+
+
 class UndeclaredFileError(TrustError):
     """A bundle's folder holds names that its seal does not cover."""
 
@@ -115,10 +137,28 @@ class CheckFindingError(SafetyError):
     template = "the check of the {side} server found {finding}: {meaning} ({evidence}){others}"
 
 
+class BackupFailedError(SafetyError):
+    """The site's own safety copy of the database failed, and the metadata were not loaded."""
+
+    kind = "backup-failed"
+    template = "the safety copy before the import failed: {program}: {reason}"
+    remedy = (
+        "Run server.backup_command by hand on the server and mend what it names, then run the same "
+        "command again; content that is in place is not copied again."
+    )
+
+
 class WsusutilRunningError(SafetyError):
     """A wsusutil is at work on the server, and nothing may be changed beside it."""
 
     kind = "wsusutil-running"
+
+
+REBUILT_REMEDY = (
+    "If it was rebuilt, restored or emptied on purpose, import the newest bundle with "
+    "`--rebuilt adopt`, which keeps what is there, or `--rebuilt reapply`, which applies the last "
+    "state again; both show their plan first."
+)
 
 
 class ServerChangedError(SafetyError):

@@ -36,7 +36,7 @@ from tasks.logs import log
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
 from tasks.run_page import name_run
-from tasks.server import check, content_scan, queries
+from tasks.server import check, content_scan, downloads, queries
 from tasks.server.cleanup import clean_up_server
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
@@ -64,12 +64,14 @@ def lock_server_and_media() -> None:
 
 @step("Check server")
 def check_server(*, accepted: Sequence[str]) -> ServerFacts:
-    """Run the whole check, and require that the server can be exported from.
+    """Run the whole check, require that the server can be exported from, and wait for downloads.
 
     Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``, ``finding``.
     Raises: ``service-down``, ``path-missing``.
     """
-    facts = check.check_for_crossing(current_run(), accepted=read_accepted(accepted))
+    run = current_run()
+    facts = check.check_for_crossing(run, accepted=read_accepted(accepted))
+    facts = downloads.settle_downloads(run, facts)
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
 
@@ -133,6 +135,8 @@ def export_metadata(
 ) -> ExportedPackage | State[ExportedPackage]:
     """Have wsusutil export the metadata, judge it by all signals, and fetch the package.
 
+    A package that another site's export of this catalogue has left on the server is used instead.
+
     Refuses: ``wsusutil-running``.
     Raises: ``wsusutil``, ``service-down``, ``package``.
     """
@@ -140,7 +144,9 @@ def export_metadata(
     existing = export_package.find_package(run.ledger, draft, server)
     if existing is not None:
         return already_done(existing)
-    package = export_package.export_package(run, draft, server, decisions)
+    package = export_package.take_shared(run, draft, server, decisions)
+    if package is None:
+        package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
 

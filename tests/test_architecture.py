@@ -26,10 +26,11 @@ LAYERS = [
     {"checks"},
     {"site"},
     {"ledger"},
+    {"custody"},
     {"reports"},
     {"run"},
-    {"server"},
-    {"exporting", "importing", "repairs", "probing"},
+    {"server", "inspection"},
+    {"announcements", "exporting", "importing", "probing", "repairs", "upkeep"},
 ]
 # The only modules of tasks that every layer may import.
 GROUND = {
@@ -50,9 +51,11 @@ PREFECT_MODULES = {
     "tasks.examination",
     "tasks.flow_run",
     "tasks.lost_runs",
+    "tasks.plan_gate",
     "tasks.prefect_api",
     "tasks.run_page",
     "tasks.step",
+    "tasks.tidying",
 }
 TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md", "LICENSE"}
 # What grows beyond these is to be split, not argued about.

@@ -85,6 +85,7 @@ OWNED_WORDS = {
         "tasks.ledger.",
         "tasks.server.status",
         "tasks.site.settings",
+        "tasks.upkeep.",
     ),
 }
 # Words that had several meanings, and have none any more.

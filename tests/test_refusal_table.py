@@ -32,6 +32,7 @@ FLOWS = {
     "accept": "accept_receipt",
     "audit": "audit_content",
     "catalog-import": "catalog_import",
+    "decide": "decide",
 }
 # What the first column may say besides the name of a step.
 NOT_A_STEP = {"opening", "server", "media", "state", "no flow", "caught"}

@@ -62,7 +62,8 @@ def lab_create(  # noqa: PLR0913  each is an option of the command
             catalogue=catalogue,
         )
     )
-    return CommandReport(command="lab create", site=None, lines=(f"lab: {target}",))
+    step = f"`wsus-airgap export --site {target / 'staging' / 'site.toml'}`"
+    return CommandReport(command="lab create", site=None, lines=(f"lab: {target}",), next_step=step)
 
 
 @lab_app.command(name="advance")
@@ -76,7 +77,10 @@ def lab_advance(folder: Path, /, *, json: Json = False) -> CommandReport:
     from deploy import lab
 
     _lab(lambda: lab.advance(folder.absolute()))
-    return CommandReport(command="lab advance", site=None, lines=("a month has passed",))
+    step = f"`wsus-airgap export --site {folder.absolute() / 'staging' / 'site.toml'}`"
+    return CommandReport(
+        command="lab advance", site=None, lines=("a month has passed",), next_step=step
+    )
 
 
 @lab_app.command(name="fault")

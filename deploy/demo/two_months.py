@@ -222,7 +222,8 @@ class _Demo:
                 if not self.problems
                 else tuple(self.problems)
             ),
-            next_step=f"Try the commands on {self.root}, or open {last.report}.",
+            next_step=f"Open {last.report}; then `cd {self.root / 'staging'}` and "
+            "`wsus-airgap status`.",
         )
 
 

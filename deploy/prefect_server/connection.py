@@ -11,11 +11,13 @@ import contextlib
 import os
 import urllib.request
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deploy.prefect_server.embedded import READY_SECONDS, EmbeddedServer
 from deploy.prefect_server.machine import Home
+from deploy.prefect_server.old_runs import set_old_runs_aside
 from deploy.prefect_server.settings import clean_environment, client_settings
 from tasks.errors import PathMissingError, PrefectServerError
 
@@ -29,6 +31,7 @@ def prefect_for(
     api_url: str | None = None,
     up: Home | None = None,
     ui: bool = False,
+    runs_days: int | None = None,
 ) -> Iterator[EmbeddedServer | None]:
     """Let this process run flows, on a running server or on an embedded one.
 
@@ -44,6 +47,7 @@ def prefect_for(
             with it.
         up: The home of a running ``up``, whose server is used if ``api_url`` is None.
         ui: Serve the pages too, and run the services that deployments need.
+        runs_days: Age at which the database of an embedded server is set aside; None: never.
 
     Yields:
         The embedded server; None when another one is used.
@@ -61,6 +65,8 @@ def prefect_for(
         elif up is not None:
             api_url, auth_string = up.api_url, up.secret
         else:
+            if runs_days is not None:
+                set_old_runs_aside(home, days=runs_days, now=datetime.now(UTC))
             server = stack.enter_context(EmbeddedServer(home, ui=ui))
             api_url, auth_string = server.api_url, server.auth_string
         stack.enter_context(calling(home, api_url, auth_string, server=server))

@@ -33,10 +33,21 @@ POOL = "wsus-airgap"
 # The modules of flows/, each with one flow of the same name.
 FLOWS = {
     Side.STAGING: (
-        *("check_server", "export_bundle", "verify_bundle", "accept_receipt"),
+        "check_server",
+        "export_bundle",
+        "verify_bundle",
+        "accept_receipt",
         "catalog_import",
+        "tidy_state",
     ),
-    Side.DISCONNECTED: ("check_server", "verify_bundle", "import_bundle", "audit_content"),
+    Side.DISCONNECTED: (
+        "check_server",
+        "verify_bundle",
+        "import_bundle",
+        "audit_content",
+        "decide",
+        "tidy_state",
+    ),
 }
 _RETRY = (
     "**Retry** goes on where the run stopped, as the same command does: what ledger, server and "

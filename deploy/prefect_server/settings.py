@@ -87,6 +87,7 @@ class Listening:
         public_address: The address of a proxy with TLS that stands before it, if there is one.
         auth_string: The secret, ``name:password``; None: nothing is demanded.
         database_url: The database; None: a SQLite file in the server's home.
+        runs_days: Age at which Prefect's own vacuum removes runs; None: it never does.
     """
 
     port: int | None = None
@@ -94,6 +95,7 @@ class Listening:
     public_address: str | None = None
     auth_string: str | None = field(default=None, repr=False)
     database_url: str | None = field(default=None, repr=False)
+    runs_days: int | None = None
 
     @property
     def local_address(self) -> str:
@@ -142,5 +144,10 @@ def server_settings(home: Path, port: int, listening: Listening, *, ui: bool) ->
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(static),
     }
+    if listening.runs_days is not None:
+        settings |= {
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(listening.runs_days * 86_400),
+        }
     secret = listening.auth_string
     return settings | ({"PREFECT_SERVER_API_AUTH_STRING": secret} if secret else {})

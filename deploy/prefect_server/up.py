@@ -12,7 +12,8 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.prefect_server.connection import calling, read_secret
@@ -96,6 +97,7 @@ def serve(served: ServedSites, home: Home, *, stop: threading.Event | None = Non
         # Imported only now, because Prefect reads at its import which server to use.
         from deploy.prefect_server.deployments import deploy
         from deploy.prefect_server.heartbeat import require_automation
+        from tasks.announcements.notify import announce_lateness
         from tasks.lost_runs import close_what_is_lost
 
         for site in served.sites:
@@ -111,6 +113,7 @@ def serve(served: ServedSites, home: Home, *, stop: threading.Event | None = Non
             while not ended.wait(_ROUND_SECONDS):
                 for site in served.sites:
                     close_what_is_lost(site)
+                    announce_lateness(site, now=datetime.now(UTC))
 
 
 @contextlib.contextmanager
@@ -122,8 +125,11 @@ def _server(served: ServedSites, home: Home) -> Iterator[tuple[str, str | None]]
         return
     for site in served.sites:
         note_home(site.state_dir, home.folder)
+    # One database for all sites, so that it keeps what the most careful one wants to see.
+    runs_days = max(site.retention.prefect_days for site in served.sites)
+    listening = replace(home.listening, runs_days=runs_days)
     with (
-        EmbeddedServer(home.folder, ui=True, listening=home.listening) as server,
+        EmbeddedServer(home.folder, ui=True, listening=listening) as server,
         calling(home.folder, server.api_url, server.auth_string, server=server),
     ):
         yield server.api_url, server.auth_string

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -129,6 +129,7 @@ def import_(
     *,
     site: SitePath = DEFAULT_SITE,
     confirm: str | None = None,
+    rebuilt: Literal["adopt", "reapply"] | None = None,
     if_new: Flag = False,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
@@ -142,6 +143,8 @@ def import_(
         site: The site file.
         if_new: End with 0 if no new bundle lies on the medium; for schedules and triggers.
         confirm: Digest of the plan that you have read and agree to.
+        rebuilt: The server was rebuilt, restored or emptied: adopt keeps what is there, reapply
+            applies the last state again; the plan is shown first.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
@@ -158,6 +161,7 @@ def import_(
             bundles=absolute_paths(bundles),
             if_new=if_new,
             confirm=confirm,
+            rebuilt=rebuilt,
             take_over=take_over,
             accept_findings=list(accept_finding),
         )

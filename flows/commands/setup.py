@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath
+from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
+from flows.commands.site_init import site_init
 from tasks.reports.model import CommandReport
 from tasks.site.reading import register_site
 
@@ -16,18 +17,32 @@ _KEYGEN_NEXT = (
 )
 
 site_app = App(name="site", help="The site file.")
+site_app.command(site_init, name="init")
 
 
-def keygen(folder: Path, /, *, json: Json = False) -> Answer:
+def keygen(
+    folder: Path,
+    /,
+    *,
+    encrypt: Flag = False,
+    passphrase_file: Path | None = None,
+    json: Json = False,
+) -> Answer:
     """Make an Ed25519 key pair, and the secret for typed receipt codes.
 
     Args:
         folder: Folder for the keys; existing keys are never overwritten.
+        encrypt: Encrypt the private key with a passphrase, which is asked for.
+        passphrase_file: Encrypt it with the passphrase in the first line of this file.
         json: Print one JSON document.
     """
     from tasks.bundle.keys import generate_keys
+    from tasks.bundle.passphrase import find_passphrase
 
-    made = generate_keys(folder.absolute())
+    passphrase = None
+    if encrypt or passphrase_file is not None:
+        passphrase = find_passphrase(folder / "signing.key", passphrase_file, confirm=True)
+    made = generate_keys(folder.absolute(), passphrase=passphrase)
     lines = (
         f"signing key      {made.signing_key}",
         f"public key       {made.public_key}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.errors import AirGapError, PathMissingError, StoppedError
@@ -43,14 +44,18 @@ def run_flow(
             _require_folder(bundle)
         api_url = site.prefect.api_url
         up, sentence = (None, None) if api_url else find_server(site.state_dir)
-        with prefect_for(site.state_dir, api_url=api_url, up=up):
+        runs_days = site.retention.prefect_days
+        with prefect_for(site.state_dir, api_url=api_url, up=up, runs_days=runs_days):
             show_steps()
             if sentence is not None:
                 log.info("%s", sentence)
+            from tasks.announcements.notify import announce_lateness
             from tasks.lost_runs import close_what_is_lost
 
             close_what_is_lost(site)
-            return work(site.name)
+            report = work(site.name)
+            announce_lateness(site, now=datetime.now(UTC))  # unless this run ended it
+            return report
 
     return at_site(command, path, side, work_at)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath
+from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
 from flows.commands.site_work import at_site
 from tasks.reports.terminal import show_steps
 
@@ -20,6 +20,27 @@ def status(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
 
     show_steps()
     return at_site("status", site, None, lambda checked: read_status(checked.name, clock=utc_now))
+
+
+def history(
+    *, site: SitePath = DEFAULT_SITE, csv: Flag = False, verify: Flag = False, json: Json = False
+) -> Answer:
+    """Show the runs and the chain of this side, and prove its custody log.
+
+    Args:
+        site: The site file.
+        csv: Print the runs as CSV.
+        verify: Prove the custody log; ends with 3 if it was changed.
+        json: Print one JSON document.
+    """
+    from tasks.inspection.history import show_history
+
+    return at_site(
+        "history",
+        site,
+        None,
+        lambda checked: show_history(checked.name, as_csv=csv, verify=verify, clock=utc_now),
+    )
 
 
 def probe(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:

@@ -65,12 +65,14 @@ class ApplyOutcome:
     Attributes:
         applied: Actions whose effect is on the server, in the plan's order.
         repeated: Number of operations whose effect was there already.
+        already: The actions among them; all are in ``applied`` too.
         failed: The other actions, and the groups that could not be made.
     """
 
     applied: tuple[PlannedAction, ...]
     repeated: int
     failed: tuple[Failure, ...]
+    already: tuple[PlannedAction, ...] = ()
 
 
 def operations(plan: ApprovalPlan) -> Iterator[dict[str, Any]]:
@@ -100,15 +102,17 @@ def read_outcomes(plan: ApprovalPlan, lines: Iterable[Mapping[str, Any]]) -> App
             failed_lines[number] = line
     applied: list[PlannedAction] = []
     failed: list[Failure] = []
+    already: list[PlannedAction] = []
     repeated = 0
     for number, step in enumerate(steps, start=1):
         if results[number]:
             repeated += results[number] == 2
             if isinstance(step, PlannedAction):
                 applied.append(step)
+                already += [step] * (results[number] == 2)
         else:
             failed.append(_failure(step, failed_lines.get(number, {})))
-    return ApplyOutcome(tuple(applied), repeated, tuple(failed))
+    return ApplyOutcome(tuple(applied), repeated, tuple(failed), tuple(already))
 
 
 def keep_what_server_shows(outcome: ApplyOutcome, present: ApprovalSet) -> ApplyOutcome:
@@ -129,8 +133,9 @@ def keep_what_server_shows(outcome: ApplyOutcome, present: ApprovalSet) -> Apply
     ]
     return ApplyOutcome(
         tuple(action for action in outcome.applied if server.shows(action)),
-        outcome.repeated,
+        outcome.repeated - sum(action in outcome.already for action in unseen),
         (*outcome.failed, *failed),
+        tuple(action for action in outcome.already if server.shows(action)),
     )
 
 

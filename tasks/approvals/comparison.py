@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from tasks.approvals.losses import NO_LOSSES, Losses
 from tasks.approvals.model import Action, ApprovalSet, Key
 from tasks.approvals.policy import ApprovalPolicy
+from tasks.approvals.rulings import NO_RULINGS, Rulings
 from tasks.approvals.translation import NOTHING_WITHHELD, Withheld
 from tasks.revision import RevisionId
 
@@ -46,6 +48,8 @@ class Situation:
         incoming: The decisions that the bundle brings, for the groups of this site.
         present: The decisions on the server now.
         withheld: The incoming approvals that the site's rules for groups hold.
+        rulings: What people of this side have decided about what waits.
+        accepted_losses: Decisions of ours that a person has said are gone on purpose.
     """
 
     last: ApprovalSet
@@ -53,6 +57,8 @@ class Situation:
     present: ApprovalSet
     states: UpdateStates
     withheld: Withheld = NOTHING_WITHHELD
+    rulings: Rulings = NO_RULINGS
+    accepted_losses: Losses = NO_LOSSES
 
 
 class Comparison:

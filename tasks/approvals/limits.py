@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.approvals.losses import NO_LOSSES, Losses, find_losses
 from tasks.approvals.model import Action, ApprovalSet
 from tasks.approvals.plan_model import PlanCounts, PlannedAction
 from tasks.approvals.policy import SHARE_FROM, ApprovalPolicy
 
 
 def count_changes(
-    actions: Sequence[PlannedAction], last: ApprovalSet, present: ApprovalSet
+    actions: Sequence[PlannedAction],
+    last: ApprovalSet,
+    present: ApprovalSet,
+    *,
+    accepted: Losses = NO_LOSSES,
 ) -> PlanCounts:
     """Count the changes that take something away; additions never stop an import.
 
     On a first import no machine has anything from us yet, so an uninstall counts only if the
     update is approved here.
+
+    Args:
+        actions: The planned actions.
+        last: The decisions applied last.
+        present: The decisions on the server now.
+        accepted: Losses that a person has accepted; they do not count.
     """
     has_history = bool(last.approvals or last.declines)
     approved = _approved_updates(present)
@@ -32,7 +43,7 @@ def count_changes(
             and action.action is Action.UNINSTALL
             and (has_history or action.update_id in approved)
         ),
-        lost=_count_lost(last, present),
+        lost=find_losses(last, present).without(accepted).count,
         last=len(last.approvals) + len(last.declines),
     )
 
@@ -83,9 +94,3 @@ def _approved_updates(present: ApprovalSet) -> set[str]:
     return {
         approval.update_id for approval in present.approvals if approval.action is Action.INSTALL
     }
-
-
-def _count_lost(last: ApprovalSet, present: ApprovalSet) -> int:
-    approved, declined = present.by_key(), present.declined_ids()
-    lost = [key for key in last.by_key() if key not in approved and key[0] not in declined]
-    return len(lost) + len(last.declined_ids().keys() - declined.keys())

@@ -31,6 +31,9 @@ Declined and expired successors do not count, because they will not be approved.
 update that is not approved here takes nothing away, so it is held only while an approval of a
 successor is itself parked or held.
 
+A person's ruling (``rulings``) holds a decision for good, or lets one go that the site's rules
+hold; it comes after local decisions on the server, and no ruling replaces content.
+
 Limits on approvals follow Microsoft's description of ``IUpdate.Approve``: it refuses an update with
 unaccepted licence terms, an expired update unless the action is Uninstall, and a block for All
 Computers.
@@ -44,6 +47,7 @@ from functools import cached_property
 from typing import Literal
 
 from tasks.approvals.comparison import Comparison, Situation, UpdateStates
+from tasks.approvals.conflicts import find_conflicts
 from tasks.approvals.limits import broken_limits, count_changes, describe_loss
 from tasks.approvals.model import (
     BUILT_IN_GROUPS,
@@ -54,9 +58,10 @@ from tasks.approvals.model import (
     Key,
     fold,
 )
-from tasks.approvals.plan_model import ApprovalPlan, Change, PlannedAction, Waiting
+from tasks.approvals.plan_model import ApprovalPlan, Change, PlannedAction, Subject, Waiting
 from tasks.approvals.policy import ApprovalPolicy
 from tasks.approvals.reasons import Reason
+from tasks.approvals.rulings import DECIDED_ALREADY
 from tasks.approvals.successors import Successors
 from tasks.revision import RevisionId
 
@@ -104,6 +109,14 @@ class _PlanBuilder:
         self.in_place = 0
         self.declining: set[str] = set()
 
+    def rejects(self, decision: Approval | Decline, subject: Subject) -> bool:
+        """Return True if a person decided never to apply a decision of the staging side."""
+        return self.comparison.situation.rulings.rejects(_asked(decision, subject))
+
+    def lets_through(self, decision: Approval | Decline, subject: Subject) -> bool:
+        """Return True if a person decided to apply it in spite of the site's rules."""
+        return self.comparison.situation.rulings.lets_through(_asked(decision, subject))
+
     @cached_property
     def approved(self) -> set[str]:
         """Updates that are approved to install once the planned approvals are applied.
@@ -129,13 +142,13 @@ class _PlanBuilder:
     def waiting(self) -> set[str]:
         """Updates with a parked or held approval that may be applied one day.
 
-        Approvals for a group that the site leaves out are none of them. Cached at the first read:
-        do not read it before all incoming approvals are planned.
+        Approvals for a group that the site leaves out, and rejected ones, are none of them. Cached
+        at the first read: do not read it before all incoming approvals are planned.
         """
         return {
             decision.update_id
             for decision in (*self.parked, *self.held)
-            if decision.subject == "approval" and decision.reason is not Reason.GROUP_LEFT_OUT
+            if decision.subject == "approval" and decision.reason not in DECIDED_ALREADY
         }
 
     @cached_property
@@ -155,7 +168,8 @@ class _PlanBuilder:
 def _plan_approval(builder: _PlanBuilder, key: Key, incoming: Approval) -> None:
     comparison = builder.comparison
     present = comparison.present.get(key)
-    is_settled = key not in comparison.situation.withheld.disagreeing
+    is_let_through = builder.lets_through(incoming, "approval")
+    is_settled = is_let_through or key not in comparison.situation.withheld.disagreeing
     if is_settled and present is not None and present.agrees_with(incoming):
         builder.in_place += 1
         return
@@ -163,7 +177,10 @@ def _plan_approval(builder: _PlanBuilder, key: Key, incoming: Approval) -> None:
     if local is not None:
         builder.kept.append(Waiting.of_approval(incoming, local, "approval"))
         return
-    obstacle = _find_obstacle(comparison, incoming)
+    if builder.rejects(incoming, "approval"):
+        builder.held.append(Waiting.of_approval(incoming, Reason.REJECTED, "approval"))
+        return
+    obstacle = _find_obstacle(comparison, incoming, is_let_through=is_let_through)
     if obstacle is Reason.CONTENT_MISSING:
         builder.parked.append(Waiting.of_approval(incoming, obstacle, "approval"))
     elif obstacle is not None:
@@ -184,11 +201,14 @@ def _find_local_decision(comparison: Comparison, key: Key, incoming: Approval) -
     return Reason.LOCALLY_CHANGED
 
 
-def _find_obstacle(comparison: Comparison, incoming: Approval) -> Reason | None:
-    states = comparison.states
+def _find_obstacle(
+    comparison: Comparison, incoming: Approval, *, is_let_through: bool
+) -> Reason | None:
+    states, situation = comparison.states, comparison.situation
     is_block = incoming.action is Action.NOT_APPROVED  # needs no files and no licence terms
-    holds_terms = (
-        incoming.id in states.license_pending and comparison.policy.licence_terms == "hold"
+    is_pending = incoming.id in states.license_pending
+    holds_terms = comparison.policy.licence_terms == "hold" and situation.rulings.holds_terms(
+        incoming, is_pending=is_pending
     )
     obstacles = (
         (incoming.id not in states.on_server, Reason.REVISION_UNKNOWN),
@@ -199,9 +219,11 @@ def _find_obstacle(comparison: Comparison, incoming: Approval) -> Reason | None:
         (not is_block and incoming.id in states.content_missing, Reason.CONTENT_MISSING),
         (not is_block and holds_terms, Reason.LICENCE_TERMS),
     )
-    by_rule = comparison.situation.withheld.reason(incoming)
+    by_rule = None if is_let_through else situation.withheld.reason(incoming)
     first = by_rule or next((reason for applies, reason in obstacles if applies), None)
-    return first or _find_deadline_obstacle(comparison, incoming)
+    if first is not None or is_let_through:
+        return first
+    return _find_deadline_obstacle(comparison, incoming)
 
 
 def _find_deadline_obstacle(comparison: Comparison, incoming: Approval) -> Reason | None:
@@ -241,9 +263,11 @@ def _plan_declines(builder: _PlanBuilder) -> None:
             builder.kept.append(_waiting_decline(decline, Reason.LOCALLY_UNDECLINED))
         elif update_id in comparison.approved_locally:
             builder.kept.append(_waiting_decline(decline, Reason.LOCALLY_APPROVED))
+        elif builder.rejects(decline, "decline"):
+            builder.held.append(_waiting_decline(decline, Reason.REJECTED))
         elif decline.id not in comparison.states.on_server:
             builder.held.append(_waiting_decline(decline, Reason.REVISION_UNKNOWN))
-        elif _waits_for_successor(
+        elif not builder.lets_through(decline, "decline") and _waits_for_successor(
             builder, update_id, unapproved_too=update_id in comparison.approved_here
         ):
             builder.held.append(_waiting_decline(decline, Reason.DECLINE_WAITS))
@@ -260,8 +284,12 @@ def _plan_removals(builder: _PlanBuilder) -> None:
             continue  # gone already, or it goes with the decline
         if not comparison.is_untouched(key):
             builder.kept.append(Waiting.of_approval(present, Reason.LOCALLY_CHANGED, "removal"))
-        elif present.action is Action.INSTALL and _waits_for_successor(
-            builder, key[0], unapproved_too=True
+        elif builder.rejects(present, "removal"):
+            builder.held.append(Waiting.of_approval(present, Reason.REJECTED, "removal"))
+        elif (
+            present.action is Action.INSTALL
+            and not builder.lets_through(present, "removal")
+            and _waits_for_successor(builder, key[0], unapproved_too=True)
         ):
             builder.held.append(Waiting.of_approval(present, Reason.REMOVAL_WAITS, "removal"))
         else:
@@ -284,6 +312,13 @@ def _waits_for_successor(builder: _PlanBuilder, update_id: str, *, unapproved_to
 
 def _decline_action(decline: Decline, operation: Literal["decline", "undecline"]) -> PlannedAction:
     return PlannedAction(operation, operation, decline.update_id, decline.revision)
+
+
+def _asked(decision: Approval | Decline, subject: Subject) -> Waiting:
+    """Return a decision as rulings are asked for it; the reason does not matter."""
+    if isinstance(decision, Approval):
+        return Waiting.of_approval(decision, Reason.REJECTED, subject)
+    return _waiting_decline(decision, Reason.REJECTED)
 
 
 def _waiting_decline(decline: Decline, reason: Reason) -> Waiting:
@@ -312,7 +347,10 @@ def _finish(builder: _PlanBuilder) -> ApprovalPlan:
         *builder.removes,
         *builder.declines,
     )
-    counts = count_changes(actions, comparison.situation.last, comparison.situation.present)
+    situation = comparison.situation
+    counts = count_changes(
+        actions, situation.last, situation.present, accepted=situation.accepted_losses
+    )
     needed_groups = (action.group for action in builder.approves)
     groups = _missing_groups(comparison.situation.present.groups, needed_groups)
     return ApprovalPlan(
@@ -327,4 +365,8 @@ def _finish(builder: _PlanBuilder) -> ApprovalPlan:
             counts, comparison.policy, comparison.situation.present, comparison.situation.incoming
         ),
         loss=describe_loss(counts, comparison.policy),
+        conflicts=find_conflicts(
+            comparison,
+            (*builder.kept, *(held for held in builder.held if held.reason is Reason.REJECTED)),
+        ),
     )

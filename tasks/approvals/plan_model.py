@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from blake3 import blake3
 
-from tasks.approvals.model import Action, Approval, GroupPath, write_time
+from tasks.approvals.model import Action, Approval, Decline, GroupPath, write_time
 from tasks.approvals.reasons import Reason
 from tasks.revision import RevisionId
 
@@ -162,6 +162,28 @@ class Waiting:
         return _decision_json(self) | {"reason": self.reason.value}
 
 
+Sides = tuple[Approval | Decline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One decision of the staging side that was overruled on this side.
+
+    Attributes:
+        overruled: The decision, with the reason for which it was not applied.
+        last: The decisions about the same update and group that were applied here last.
+        incoming: Those that the bundle brings.
+        present: Those on the server now.
+        winner: ``here``: a person of this side; ``wsus``: WSUS itself declined an expired update.
+    """
+
+    overruled: Waiting
+    last: Sides
+    incoming: Sides
+    present: Sides
+    winner: Literal["here", "wsus"]
+
+
 @dataclass(frozen=True, slots=True)
 class PlanCounts:
     """Numbers of changes that take something away, and of decisions that are gone.
@@ -197,6 +219,7 @@ class ApprovalPlan:
         loss: A sentence if the server lacks more of the decisions last applied than the site
             allows. The server was probably restored or rebuilt, and a person has to decide.
         left_out: Actions that were planned, but are left to a later import.
+        conflicts: The kept and the rejected decisions, with all three sides.
     """
 
     groups: tuple[GroupPath, ...]
@@ -209,6 +232,7 @@ class ApprovalPlan:
     limits_exceeded: tuple[str, ...] = ()
     loss: str | None = None
     left_out: tuple[PlannedAction, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
     def without_what_takes_away(self) -> ApprovalPlan:
         """Return the plan with its taking actions moved to ``left_out``."""

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     DEADLINE_NEAR = "deadline-near"
     DECLINE_WAITS = "decline-waits-for-successor"
     REMOVAL_WAITS = "removal-waits-for-successor"
+    REJECTED = "rejected"
     LOCALLY_DECLINED = "locally-declined"
     LOCALLY_CHANGED = "locally-changed"
     LOCALLY_REMOVED = "locally-removed"
@@ -68,6 +69,7 @@ _SENTENCES = {
         "The updates that replace it are not approved here yet; taking its approval away now "
         "would leave machines without either."
     ),
+    Reason.REJECTED: "A person of this side decided never to apply it (`decide … reject`).",
     Reason.LOCALLY_DECLINED: "Somebody declined the update on this server.",
     Reason.LOCALLY_CHANGED: "Somebody set another approval for this group on this server.",
     Reason.LOCALLY_REMOVED: "Somebody took this approval away on this server.",

@@ -7,7 +7,7 @@ checksum files themselves. In this code the two are called the lists of a volume
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from tasks.bundle.header import Binding, VolumeBinding
 from tasks.bundle.layout import (
     APPROVALS,
     BLAKE3SUMS,
+    BRINGS,
     MANIFEST,
     PACKAGE,
     SHA1SUMS,
@@ -32,10 +33,16 @@ _CHUNK_BYTES = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The metadata package and the approvals, as files of ours on this machine."""
+    """The metadata package and the approvals, as files of ours on this machine.
+
+    Attributes:
+        write_brings: Writes the list of what the bundle brings, which follows from its manifest,
+            given the path of the manifest and that of the list. None: a bundle of format 1.
+    """
 
     package: Path
     approvals: Path
+    write_brings: Callable[[Path, Path], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class WrittenLists:
     manifest: ManifestSummary
     package: Binding
     approvals: Binding
+    brings: Binding | None
     volumes: tuple[VolumeBinding, ...]
     files: tuple[WrittenFile, ...]
 
@@ -81,6 +89,9 @@ def write_lists(
             MANIFEST: folder / MANIFEST,
             PACKAGE: documents.package,
         }
+        if documents.write_brings is not None:
+            documents_by_name[BRINGS] = folder / BRINGS
+            documents.write_brings(folder / MANIFEST, folder / BRINGS)
         digests = {name: _digest_file(path) for name, path in documents_by_name.items()}
         for name in sorted(documents_by_name):
             lists[1].add(name, digests[name])
@@ -94,6 +105,7 @@ def write_lists(
         manifest=summary,
         package=_binding(digests[PACKAGE]),
         approvals=_binding(digests[APPROVALS]),
+        brings=_binding(digests[BRINGS]) if BRINGS in digests else None,
         volumes=tuple(bindings),
         files=tuple(files),
     )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
-from tasks.bundle.canonical import Sealed, canonical_model, strict_json
+from tasks.bundle.canonical import Sealed, canonical_json, strict_json
 from tasks.bundle.keys import SigningKey
 from tasks.bundle.seal import (
     BUNDLE_TYPE,
@@ -29,13 +29,14 @@ from tasks.content.names import Blake3
 from tasks.names import UTC_SECOND, Count, Mode, SiteName
 from tasks.refusals import SafetyError, SealError, TrustError
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 MOST_VOLUMES = 100
 MOST_FILES = 1_000_000
 MOST_VOIDED = 1_000
 LARGEST_SEQUENCE = 1_000_000
 MANIFEST_LIMIT_BYTES = 536_870_912
 APPROVALS_LIMIT_BYTES = 268_435_456
+BRINGS_LIMIT_BYTES = 268_435_456
 PACKAGE_LIMIT_BYTES = 8_589_934_592
 LIST_LIMIT_BYTES = 536_870_912
 _LARGEST = 1 << 50  # a pebibyte; no real bundle needs larger numbers
@@ -118,7 +119,7 @@ class Header(Sealed):
     """Identity of one bundle and bindings of its documents. Its canonical JSON is signed.
 
     Attributes:
-        format: Version of the bundle format.
+        format: Version of the bundle format: 2 with ``brings``, 1 without.
         product: Name and version of the program that packed it; for people only.
         chain: The chain's random id.
         parent: The bundle sealed before this one; None for the first.
@@ -126,11 +127,11 @@ class Header(Sealed):
         voided: Sequence numbers since the parent that never became a bundle.
         created: When it was packed, in UTC and whole seconds.
         server: Facts of the staging server.
-        manifest, package, approvals: The documents in the first volume.
+        manifest, package, approvals, brings: The documents in the first volume.
         volumes: All volumes, by number from 1.
     """
 
-    format: Literal[1] = FORMAT_VERSION
+    format: Literal[1, 2] = 1
     product: _Text
     site: SiteName
     chain: ChainId
@@ -145,11 +146,21 @@ class Header(Sealed):
     manifest: Binding
     package: Binding
     approvals: Binding
+    brings: Binding | None = None
     volumes: Annotated[tuple[VolumeBinding, ...], Field(min_length=1, max_length=MOST_VOLUMES)]
+
+    @model_validator(mode="after")
+    def _is_of_its_format(self) -> Self:
+        if (self.brings is None) != (self.format == 1):
+            raise ValueError("format 2 has `brings`, and format 1 has none")
+        return self
 
     def payload(self) -> bytes:
         """Return the bytes that are signed."""
-        return canonical_model(self)
+        values: dict[str, Any] = self.model_dump(mode="json")
+        if self.brings is None:
+            del values["brings"]
+        return canonical_json(values)
 
     @property
     def digest(self) -> Blake3:
@@ -169,11 +180,17 @@ class Header(Sealed):
 
 @dataclass(frozen=True, slots=True)
 class TrustedHeader:
-    """A header whose seal was verified with this site's keys, and its digest."""
+    """A header whose seal was verified with this site's keys, and its digest.
+
+    Attributes:
+        signed_by: Fingerprints of the trusted keys whose signatures verify.
+        signatures: Key ids of all signatures; those by unknown keys prove nothing.
+    """
 
     header: Header
     digest: Blake3
     signed_by: tuple[str, ...]
+    signatures: tuple[str, ...] = ()
 
 
 def seal_header(header: Header, keys: list[SigningKey]) -> bytes:
@@ -197,6 +214,8 @@ def broken_limit(header: Header) -> str | None:
         ("metadata package", header.package, PACKAGE_LIMIT_BYTES),
         ("approvals", header.approvals, APPROVALS_LIMIT_BYTES),
     ]
+    if header.brings is not None:
+        limits.append(("list of what it brings", header.brings, BRINGS_LIMIT_BYTES))
     limits += [
         (f"a list of volume {volume.number}", binding, LIST_LIMIT_BYTES)
         for volume in header.volumes
@@ -227,7 +246,9 @@ def verify_header(sealed: SealedDocument, trust: Trust) -> TrustedHeader:
     """
     verified = verify_seal(sealed, BUNDLE_TYPE, trust)
     header = _parse(verified.payload, sealed.path)
-    return TrustedHeader(header, verified.digest, verified.signed_by)
+    return TrustedHeader(
+        header, verified.digest, verified.signed_by, tuple(sorted(sealed.envelope.signatures))
+    )
 
 
 def _parse(payload: bytes, path: str) -> Header:

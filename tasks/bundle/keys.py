@@ -66,11 +66,18 @@ class GeneratedKeys:
     fingerprint: str
 
 
-def generate_keys(folder: Path) -> GeneratedKeys:
+def generate_keys(
+    folder: Path, *, passphrase: bytes | None = None, receipt_secret: bytes | None = None
+) -> GeneratedKeys:
     """Make files with a key pair and a receipt secret; never overwrite a file.
 
     Writes ``signing.key`` (PKCS#8 PEM, mode 0600), ``signing.pub`` (SubjectPublicKeyInfo PEM) and
     ``receipt.secret`` (64 hexadecimal digits, mode 0600; both sides of a site need the same).
+
+    Args:
+        folder: The folder; it is made if it is missing.
+        passphrase: Encrypts the private key (PKCS#8, PBES2); None: it is not encrypted.
+        receipt_secret: The secret of the other side (32 bytes); None: a new one.
 
     Raises:
         UsageError: One of the files exists, or ``folder`` is a file. Nothing was written.
@@ -88,7 +95,9 @@ def generate_keys(folder: Path) -> GeneratedKeys:
     private = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.NoEncryption()
+        if passphrase is None
+        else serialization.BestAvailableEncryption(passphrase),
     )
     public = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -96,8 +105,19 @@ def generate_keys(folder: Path) -> GeneratedKeys:
     folder.mkdir(parents=True, exist_ok=True)
     _write_new(paths[0], private, mode=0o600)
     _write_new(paths[1], public, mode=0o644)
-    _write_new(paths[2], secrets.token_hex(SECRET_BYTES).encode() + b"\n", mode=0o600)
+    secret = receipt_secret or secrets.token_bytes(SECRET_BYTES)
+    _write_new(paths[2], secret.hex().encode() + b"\n", mode=0o600)
     return GeneratedKeys(paths[0], paths[1], paths[2], PublicKey.of(key.public_key()).fingerprint)
+
+
+def is_encrypted(path: Path) -> bool:
+    """Return True if a private key needs a passphrase.
+
+    Raises:
+        PathMissingError: The file does not exist.
+        UsageError: It cannot be read.
+    """
+    return b"BEGIN ENCRYPTED PRIVATE KEY" in _read_small(path, "signing key")
 
 
 def load_signing_key(path: Path, *, passphrase: bytes | None = None) -> SigningKey:
@@ -142,14 +162,20 @@ def load_receipt_secret(path: Path) -> bytes:
         PathMissingError: The file does not exist.
         UsageError: The file contains something else.
     """
-    text = _read_small(path, "receipt secret").decode("ascii", "replace").strip()
-    try:
-        secret = bytes.fromhex(text)
-    except ValueError:
-        secret = b""
-    if len(secret) != SECRET_BYTES or len(text) != 2 * SECRET_BYTES:
+    secret = parse_receipt_secret(_read_small(path, "receipt secret").decode("ascii", "replace"))
+    if secret is None:
         raise UsageError(reason=f"{path} does not hold 64 hexadecimal digits")
     return secret
+
+
+def parse_receipt_secret(text: str) -> bytes | None:
+    """Parse a secret that was written, or typed, as 64 hexadecimal digits; None if it is none."""
+    digits = text.strip()
+    try:
+        secret = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    return secret if len(secret) == SECRET_BYTES and len(digits) == 2 * SECRET_BYTES else None
 
 
 def _read_small(path: Path, what: str) -> bytes:

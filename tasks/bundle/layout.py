@@ -13,10 +13,11 @@ SHA1SUMS = "SHA1SUMS"
 MANIFEST = "manifest.jsonl"
 PACKAGE = "metadata.xml.gz"
 APPROVALS = "approvals.jsonl"
+BRINGS = "brings.jsonl"
 CONTENT = "content"
 
-DOCUMENTS = (APPROVALS, MANIFEST, PACKAGE)
-"""Documents in the first volume only, in the order of the lists."""
+DOCUMENTS = (APPROVALS, BRINGS, MANIFEST, PACKAGE)
+"""Documents in the first volume only, in the order of the lists; format 1 has no ``BRINGS``."""
 
 LISTS = (BLAKE3SUMS, SHA1SUMS)
 PART_MARK = ".part-"
@@ -60,7 +61,9 @@ def volume_folder(bundle: HostPath, number: int) -> HostPath:
     return bundle.joined(volume_name(number))
 
 
-def allowed_names(number: int) -> frozenset[str]:
-    """Return the names that are allowed directly in a volume."""
+def allowed_names(number: int, *, has_brings: bool = True) -> frozenset[str]:
+    """Return the names that are allowed directly in a volume; format 1 has no ``BRINGS``."""
     names = {HEADER, *LISTS, CONTENT}
-    return frozenset(names | set(DOCUMENTS) if number == 1 else names)
+    if number == 1:
+        names |= set(DOCUMENTS) - (set() if has_brings else {BRINGS})
+    return frozenset(names)

@@ -81,7 +81,8 @@ def open_bundle(media: Host, folders: Sequence[HostPath], trust: Trust) -> Opene
     _compare_volumes(folders[0], trusted.header, volume_folders, faults)
     for number, copies in volume_folders.items():
         for volume_folder in copies:
-            _check_names(reader, number, volume_folder)
+            has_brings = trusted.header.brings is not None
+            _check_names(reader, allowed_names(number, has_brings=has_brings), volume_folder)
     return OpenedBundle(carrier, trusted, volume_folders, faults)
 
 
@@ -235,14 +236,14 @@ def _read_header_file(reader: _HeaderReader, volume_folder: HostPath) -> bytes |
     return read_limited(reader.media, path, limit_bytes=HEADER_LIMIT_BYTES)
 
 
-def _check_names(reader: _HeaderReader, number: int, volume_folder: HostPath) -> None:
+def _check_names(reader: _HeaderReader, allowed: frozenset[str], volume_folder: HostPath) -> None:
     """Add faults for undeclared names directly in a volume and in its content folder.
 
     Missing files become faults later, when they are read.
     """
     for stat in reader.listings[volume_folder]:
         expected_kind = "folder" if stat.name == CONTENT else "file"
-        if stat.name not in allowed_names(number) or stat.kind != expected_kind:
+        if stat.name not in allowed or stat.kind != expected_kind:
             reader.faults.undeclared(volume_folder.joined(stat.name), stat)
     for path, stat in strays(reader.media, volume_folder):
         reader.faults.undeclared(path, stat)

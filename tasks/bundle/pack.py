@@ -54,6 +54,7 @@ class Packed:
     manifest: ManifestSummary
     package: Binding
     approvals: Binding
+    brings: Binding | None
     volumes: tuple[VolumeBinding, ...]
     left_out: tuple[LeftOut, ...]
 
@@ -100,7 +101,9 @@ def pack_bundle(
     _copy_documents(job, lists)
     sweep(job.media, job.bundle, packed_entries(job), volumes=plan.volumes)
     _flush_volumes(job.media, job.bundle, plan.volumes)
-    return Packed(lists.manifest, lists.package, lists.approvals, lists.volumes, left_out)
+    return Packed(
+        lists.manifest, lists.package, lists.approvals, lists.brings, lists.volumes, left_out
+    )
 
 
 def read_back(job: PackJob, *, progress: Progress | None = None) -> ReadBack:

@@ -56,6 +56,11 @@ class SealedDocument:
     path: str
     envelope: Envelope
 
+    @property
+    def digest(self) -> Blake3:
+        """Digest of the payload, which is not trusted before its signatures are verified."""
+        return payload_digest(self.envelope.payload)
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPayload:
@@ -83,6 +88,24 @@ def seal_payload(payload: bytes, payload_type: str, keys: Sequence[SigningKey]) 
     for key in keys:
         envelope.sign(key.signer)
     return _serialise(envelope)
+
+
+def add_signature(document: SealedDocument, key: SigningKey) -> bytes:
+    """Return the bytes of an envelope with one signature more; its payload stays as it is.
+
+    Raises:
+        SealError: It has as many signatures as the format allows.
+    """
+    source = document.envelope
+    envelope = Envelope(source.payload, source.payload_type, dict(source.signatures))
+    envelope.sign(key.signer)
+    content = _serialise(envelope)
+    if len(envelope.signatures) > MOST_SIGNATURES or len(content) > HEADER_LIMIT_BYTES:
+        reason = f"a seal has at most {MOST_SIGNATURES} signatures"
+        raise SealError(
+            path=document.path, reason=reason, remedy="Remove none: have the bundle made again."
+        )
+    return content
 
 
 def payload_digest(payload: bytes) -> Blake3:

@@ -1,4 +1,4 @@
-"""Read a bundle from media: documents into the state folder, content into the intake.
+"""Read a bundle's content from media into the intake; ``documents.py`` reads the documents.
 
 Each byte of the media is read once, and both digests are taken on the way. Only the copies made
 here are parsed, placed or passed on. All faults are collected in ``bundle.faults``; the copies may
@@ -16,30 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from tasks.bundle.faults import Faults
-from tasks.bundle.header import Binding
-from tasks.bundle.layout import (
-    APPROVALS,
-    BLAKE3SUMS,
-    MANIFEST,
-    PACKAGE,
-    SHA1SUMS,
-    volume_name,
-)
+from tasks.bundle.layout import volume_name
 from tasks.bundle.manifest import Entry, Piece
-from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import FolderSurvey, survey_content
-from tasks.bundle.trusted_manifest import SealedManifest, TrustedManifest, verify_manifest
+from tasks.bundle.trusted_manifest import TrustedManifest
 from tasks.content.copy_item import CopyItem, CopyResult
 from tasks.content.place import beside_of, content_path
 from tasks.content.transfer import copy_files
 from tasks.errors import HostFileError
 from tasks.hosts.host import Host
-from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
@@ -53,15 +42,6 @@ class Intake:
 
     host: Host
     folder: HostPath
-
-
-@dataclass(frozen=True, slots=True)
-class UnpackedDocuments:
-    """Copies on our own disk that match the header's bindings; None if no intact copy exists."""
-
-    manifest: TrustedManifest | None
-    package: Path | None
-    approvals: Path | None
 
 
 @dataclass(slots=True)
@@ -79,38 +59,6 @@ class ContentRead:
     adopted: int = 0
     proved: int = 0
     size_bytes: int = 0
-
-
-def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
-    """Copy manifest, package and approvals into a folder of ours, and prove the volumes' lists.
-
-    All are read from the media every time, even if an earlier run left copies in the folder, so
-    that a change of the medium is noticed. Faults go to ``bundle.faults``.
-
-    Args:
-        bundle: The opened bundle.
-        folder: An existing folder on this machine, not on the media.
-
-    Raises:
-        DiskFullError: There is no room for the copies.
-    """
-    copier = _DocumentCopier(bundle, LocalHost(), str(folder.absolute()))
-    header = bundle.header
-    copies = {
-        name: copier.copy(name, binding)
-        for name, binding in (
-            (MANIFEST, header.manifest),
-            (PACKAGE, header.package),
-            (APPROVALS, header.approvals),
-        )
-    }
-    _prove_lists(bundle)
-    manifest = copies[MANIFEST]
-    return UnpackedDocuments(
-        None if manifest is None else verify_manifest(SealedManifest(manifest), bundle.trusted),
-        copies[PACKAGE],
-        copies[APPROVALS],
-    )
 
 
 def unpack_content(
@@ -146,70 +94,6 @@ def unpack_content(
     if intake is not None:
         intake.host.flush_folders([intake.folder])
     return reading.totals
-
-
-# --- documents ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _DocumentCopier:
-    """Inputs for copying documents into a folder of ours on this machine."""
-
-    bundle: OpenedBundle
-    machine: Host
-    folder: str
-
-    def copy(self, name: str, binding: Binding) -> Path | None:
-        """Copy one document from the first volume folder in which it is intact."""
-        final = self.machine.path(self.folder).joined(name)
-        tried = Faults()
-        for volume_folder in self.bundle.volume_folders.get(1, ()):
-            source = volume_folder.joined(name)
-            item = CopyItem(
-                sources=(source,),
-                size_bytes=binding.size_bytes,
-                blake3=binding.blake3,
-                beside=final.parent.joined(name + ".new"),
-                final=final,
-            )
-            if _transfer(self.bundle.media, item, self.machine, tried):
-                self.bundle.faults.merge(tried, recovered=True)
-                return Path(final.text)
-        self.bundle.faults.merge(tried, recovered=False)
-        return None
-
-
-def _prove_lists(bundle: OpenedBundle) -> None:
-    for volume in bundle.header.volumes:
-        copies = bundle.volume_folders.get(volume.number, ())
-        for name, binding in ((BLAKE3SUMS, volume.blake3sums), (SHA1SUMS, volume.sha1sums)):
-            tried = Faults()
-            items = (
-                CopyItem((volume_folder.joined(name),), binding.size_bytes, blake3=binding.blake3)
-                for volume_folder in copies
-            )
-            is_intact = any(_transfer(bundle.media, item, None, tried) for item in items)
-            bundle.faults.merge(tried, recovered=is_intact)
-
-
-def _transfer(media: Media, item: CopyItem, destination: Host | None, tried: Faults) -> bool:
-    """Copy or prove one file if its size fits; add its fault to ``tried``. True if intact."""
-    path = item.sources[0]
-    stat = media.stat(path)
-    if stat is None:
-        tried.missing(path)
-    elif stat.kind == "file" and stat.size_bytes != item.size_bytes:
-        tried.size(path, item.size_bytes, stat.size_bytes)
-    elif stat.kind == "file":
-        (result,) = (result for batch in copy_files(media, destination, [item]) for result in batch)
-        if result.error is None:
-            return True
-        tried.unread(path, result.error)
-    # ``open_bundle`` has already added a fault for a link or device with this name.
-    return False
-
-
-# --- content --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

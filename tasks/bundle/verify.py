@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, MANIFEST, PACKAGE, SHA1SUMS
+from tasks.bundle.documents import documents_of, unpack_documents
+from tasks.bundle.layout import BLAKE3SUMS, SHA1SUMS
 from tasks.bundle.manifest import Entry, pieces_of
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.survey import survey_content
-from tasks.bundle.unpack import ContentRead, unpack_content, unpack_documents
+from tasks.bundle.unpack import ContentRead, unpack_content
 from tasks.hosts.host import FileStat
 from tasks.progress import Progress
 
@@ -61,7 +62,7 @@ def looks_complete(bundle: OpenedBundle, entries: Iterable[Entry]) -> bool:
 def documents_have_size(bundle: OpenedBundle) -> Iterator[bool]:
     """Yield for each document and list on the media whether it has its sealed size."""
     header = bundle.header
-    first = ((MANIFEST, header.manifest), (PACKAGE, header.package), (APPROVALS, header.approvals))
+    first = documents_of(header)
     for volume in header.volumes:
         lists = ((BLAKE3SUMS, volume.blake3sums), (SHA1SUMS, volume.sha1sums))
         for volume_folder in bundle.volume_folders.get(volume.number, ()):

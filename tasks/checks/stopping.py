@@ -7,7 +7,7 @@ person accepts it; a finding that the command itself cures never does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.checks.facts.gathered import Facts
@@ -119,20 +119,27 @@ CURED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def require(command: str, judgement: Judgement, facts: Facts) -> None:
+def require(
+    command: str, judgement: Judgement, facts: Facts, *, excused: Collection[str] = ()
+) -> None:
     """Refuse a command whose requirements are not met.
 
     Args:
         command: Name of the command, for example ``import``.
         judgement: Findings of the check.
         facts: The facts that they rest on.
+        excused: Findings that a person excuses by an option of the command.
 
     Raises:
         ServerUnfitError, ServerChangedError, PathMissingError, RoomError, SettingsDifferError: By
             the table; the first requirement that is not met refuses.
     """
     for requirement in REQUIREMENTS:
-        findings = [finding for finding in judgement.findings if finding.id in requirement.findings]
+        findings = [
+            finding
+            for finding in judgement.findings
+            if finding.id in requirement.findings and finding.id not in excused
+        ]
         if findings and command in requirement.commands:
             raise requirement.make_refusal(findings, facts)
 

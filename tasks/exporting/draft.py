@@ -42,6 +42,7 @@ from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.work_id import WorkId
 from tasks.names import Mode
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.keys import own_trust
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import matches_binding, read_header_copy
@@ -153,6 +154,15 @@ def record_seal(run: RunContext, header: Header) -> None:
     if record is None:
         return
     if record.status != "sealed":
+        counts = header.counts
+        record_event(  # before the ledger's note: a kill between may say it twice, never not at all
+            run,
+            "sealed",
+            f"{counts.carried_files} files, {counts.carried_bytes} bytes, {counts.approvals} "
+            f"approvals, {len(header.volumes)} volumes, on {record.bundle}",
+            bundle=header.bundle,
+            digest=header.digest.hex,
+        )
         run.exports.mark_sealed(sequence, now=run.clock())
     run.ledger.note_time(header.created)
     if run.site.policy.baseline == "sent" and record.accepted is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
@@ -12,6 +13,7 @@ from tasks.bundle.carry import PackJob
 from tasks.bundle.chain import CLOCK_TOLERANCE
 from tasks.bundle.checksum_files import Documents
 from tasks.bundle.header import (
+    FORMAT_VERSION,
     PACKAGE_LIMIT_BYTES,
     BundleReference,
     Counts,
@@ -25,7 +27,9 @@ from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
+from tasks.custody import custody_head
 from tasks.errors import FailedError, PathMissingError
+from tasks.exporting.brings_out import largest_brings_bytes, write_brings_of
 from tasks.exporting.draft import Draft, record_seal
 from tasks.hosts.host import Host
 from tasks.hosts.small_files import write_atomic
@@ -116,18 +120,27 @@ def plan_content(
             run.site.media.volume_bytes,
             largest_file(run.site.media.max_file_bytes, space.file_system),
         ),
-        document_bytes=package.size_bytes + (draft.folder / APPROVALS).stat().st_size,
+        document_bytes=package.size_bytes
+        + (draft.folder / APPROVALS).stat().st_size
+        + largest_brings_bytes(draft),
     )
     path.write_text(plan.model_dump_json(), encoding="utf-8")
     return plan
 
 
 def pack(
-    run: RunContext, draft: Draft, content: ContentListing, *, plan: Plan, package: ExportedPackage
+    run: RunContext,
+    draft: Draft,
+    content: ContentListing,
+    *,
+    plan: Plan,
+    package: ExportedPackage,
+    decisions: ServerDecisions,
 ) -> Packed:
     """Write content, lists and documents onto the media, without the seal.
 
-    With ``media.read_back`` of the site file, all of it is read back and compared.
+    ``decisions`` say which updates were published on the staging server. With ``media.read_back``
+    of the site file, all of it is read back and compared.
 
     Raises:
         RoomError: The medium has less room than the plan needs.
@@ -141,7 +154,11 @@ def pack(
         bundle=run.media.path(str(draft.bundle)),
         folder=draft.folder,
     )
-    documents = Documents(package.path, draft.folder / APPROVALS)
+    documents = Documents(
+        package.path,
+        draft.folder / APPROVALS,
+        partial(write_brings_of, run.exports, draft, decisions=decisions),
+    )
     run.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
     try:
         packed = pack_bundle(
@@ -182,7 +199,7 @@ def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> B
     header = committed or header
     _make_durable(run.media, draft, header)
     run.exports.commit(draft.sequence, header_digest=header.digest, fingerprint=draft.fingerprint)
-    write_mark(run.server, run.folders.mark, mark_of(header))
+    write_mark(run.server, run.folders.mark, mark_of(header, custody_head(run.ledger)))
     bundle = run.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(run.site)])
     publish_header(run.media, bundle, content, volumes=len(packed.volumes))
@@ -233,6 +250,7 @@ def _header(
 ) -> Header:
     approvals, declines = _count_decisions(draft.folder / APPROVALS)
     return Header(
+        format=1 if packed.brings is None else FORMAT_VERSION,
         product=PRODUCT,
         site=site.name,
         chain=draft.chain,
@@ -266,6 +284,7 @@ def _header(
         manifest=packed.manifest.binding,
         package=packed.package,
         approvals=packed.approvals,
+        brings=packed.brings,
         volumes=packed.volumes,
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.layout import PACKAGE
 from tasks.content import digest
 from tasks.errors import PackageError, PackageLimitError
 from tasks.exporting.draft import Draft
+from tasks.exporting.shared_package import fetch_shared, share_package
 from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.ledger.store import Ledger
 from tasks.metadata.catalogue import PackageIndex
@@ -75,10 +77,49 @@ def export_package(
         revisions=summary.revisions,
         counts=_counts(facts),
     )
-    # Not before, because the package proves that this is the server's id.
-    run.ledger.adopt_server(Side.STAGING, facts.server_id)
-    steps.finish_package(exported, now=run.clock())
+    _finish(run.ledger, draft, facts, exported, now=run.clock())
+    share_package(run, facts, attempt, exported)
     return exported
+
+
+def take_shared(
+    run: RunContext, draft: Draft, facts: ServerFacts, decisions: ServerDecisions
+) -> ExportedPackage | None:
+    """Use the package that another site's export of this very catalogue has left, if there is one.
+
+    It is read and compared with the server as one that wsusutil has just written.
+    """
+    if run.ledger.steps(draft.work.text).attempt("export") is not None:
+        return None  # a wsusutil of ours was begun
+    target = draft.folder / PACKAGE
+    record = fetch_shared(run, facts, target)
+    if record is None:
+        return None
+    try:
+        summary = _index_package(run.progress, draft, size_bytes=record.size_bytes)
+    except PackageError:
+        return None
+    approved = (approval.update_id for approval in decisions.approval_set.approvals)
+    with PackageIndex(draft.folder / INDEX) as index:
+        if contradiction(index, facts, approved) is not None:
+            return None
+    exported = ExportedPackage(
+        path=target,
+        blake3=summary.blake3,
+        size_bytes=summary.package_bytes,
+        revisions=summary.revisions,
+        counts=_counts(facts),
+    )
+    _finish(run.ledger, draft, facts, exported, now=run.clock())
+    return exported
+
+
+def _finish(
+    ledger: Ledger, draft: Draft, facts: ServerFacts, exported: ExportedPackage, *, now: datetime
+) -> None:
+    # Not before, because the package proves that this is the server's id.
+    ledger.adopt_server(Side.STAGING, facts.server_id)
+    ledger.steps(draft.work.text).finish_package(exported, now=now)
 
 
 def take_package(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.approvals.model import approved_revisions
+from tasks.bundle.brings import read_brings
 from tasks.bundle.carry import read_left_out
-from tasks.bundle.layout import APPROVALS
+from tasks.bundle.layout import APPROVALS, BRINGS
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import PresentFile
 from tasks.content.names import ContentDigest
 from tasks.exporting.draft import Draft
+from tasks.inspection.brought import describe_brought
 from tasks.metadata.audit import MissingFile, MissingReason, Provenance, find_missing
-from tasks.metadata.bundle_contents import describe_brought
 from tasks.metadata.catalogue import PackageIndex
-from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
 from tasks.reports.sections import brought_section
 from tasks.run.report import ReportDraft
@@ -24,7 +24,9 @@ from tasks.server.wsus_states import states_section
 
 
 def describe_bundle(report: ReportDraft, draft: Draft, manifest: ManifestLookup) -> None:
-    """Report counts, and the approved updates of which the bundle carries files.
+    """Report counts, and the updates that the bundle brings.
+
+    A bundle of format 1, which an earlier version made, has no list of them; it is made here.
 
     Args:
         report: The run's report.
@@ -33,14 +35,13 @@ def describe_bundle(report: ReportDraft, draft: Draft, manifest: ManifestLookup)
     """
     files, size_bytes = manifest.carried()
     report.note(files=files, bytes=size_bytes)
+    if (draft.folder / BRINGS).is_file():
+        report.sections.append(brought_section(read_brings(draft.folder / BRINGS)))
+        return
     approved = approved_revisions(read_decisions_file(draft.folder / APPROVALS))
-    everything = ContentChoice(languages=None, express=True)
     with PackageIndex(draft.folder / INDEX) as index:
         brought = describe_brought(
-            index,
-            approved,
-            everything,
-            lambda digest: manifest.carried_bytes(digest) is not None,
+            index, approved, lambda digest: manifest.carried_bytes(digest) is not None
         )
         report.sections.append(brought_section(brought))
 

@@ -13,7 +13,8 @@ from tasks.errors import HostFileError, PathMissingError
 from tasks.ledger.exports import ExportRecord
 from tasks.refusals import ChainError, WrongSiteError
 from tasks.run.context import RunContext
-from tasks.run.keys import receipt_secret, site_trust
+from tasks.run.custody import record_event
+from tasks.run.keys import receipt_secret, receipt_trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
         if not looks_like_code(text):
             raise PathMissingError(what="the receipt", path=text)
         return _match(run, text)
-    receipt = read_receipt(content, path=str(path), trust=site_trust(run.site)).receipt
+    receipt = read_receipt(content, path=str(path), trust=receipt_trust(run.site)).receipt
     if receipt.site != run.site.name:
         raise WrongSiteError(what=path, found=receipt.site, expected=run.site.name)
     record = run.exports.by_digest(receipt.header_digest)
@@ -111,6 +112,13 @@ def advance_baseline(run: RunContext, accepted: AcceptedReceipt) -> None:
             "list it: the baseline stays where it is"
         )
         return
+    record_event(
+        run,
+        "receipt",
+        f"accepted: {accepted.outcome}, by {'file' if accepted.receipt else 'code'}",
+        bundle=record.bundle.name,
+        digest=record.header_digest.hex if record.header_digest else "",
+    )
     payload = accepted.receipt.model_dump_json() if accepted.receipt else None
     run.exports.accept(record.sequence, receipt=payload, now=run.clock())
     run.report.lines.append(f"the baseline is bundle {record.sequence} now")

@@ -9,8 +9,11 @@ that were made here.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from tasks.approvals.apply import ApplyOutcome
 from tasks.approvals.capture import ServerDecisions
+from tasks.approvals.numbers import count_plan
 from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan
 from tasks.content.content_listing import ContentListing
 from tasks.importing.approval_run import (
@@ -23,7 +26,7 @@ from tasks.importing.approval_run import (
     take_decisions,
     without_excess,
 )
-from tasks.importing.plan_report import report_plan
+from tasks.importing.plan_report import report_conflicts, report_numbers, report_plan
 from tasks.ledger.imports import Imports
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
@@ -66,15 +69,25 @@ def plan_first(run: RunContext, inputs: PlanInputs, present: ServerDecisions) ->
 
 
 def apply_choice(
-    run: RunContext, plan: ApprovalPlan, *, work: WorkId, inputs: PlanInputs
+    run: RunContext,
+    plan: ApprovalPlan,
+    *,
+    work: WorkId,
+    inputs: PlanInputs,
+    first: ApprovalPlan | None = None,
 ) -> ApprovalOutcome:
-    """Apply a plan if the site takes approvals; else nothing waits any more."""
+    """Apply a plan if the site takes approvals; else nothing waits any more.
+
+    ``first`` is the plan that was shown before the first change, if there was one.
+    """
     if not are_applied(run.site):
-        _forget_waiting(run.imports)
+        _forget_waiting(run.imports, now=run.clock())
         outcome = ApplyOutcome((), 0, ())
     else:
         outcome = apply_plan(run, plan, work=work, incoming=inputs.incoming)
-    return report_approvals(run.imports, run.report, outcome, inputs.index)
+        report_conflicts(run.report, plan, inputs.index)
+        report_numbers(run.report, count_plan(first or plan, plan, outcome))
+    return report_approvals(run, outcome, inputs.index)
 
 
 def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> None:
@@ -119,7 +132,7 @@ def _list(report: ReportDraft, plan: ApprovalPlan, inputs: PlanInputs) -> None:
     report_plan(report, plan, inputs.index, is_applied=False)
 
 
-def _forget_waiting(imports: Imports) -> None:
+def _forget_waiting(imports: Imports, *, now: datetime) -> None:
     with imports.reading():
         applied = list(imports.decisions("applied"))
-    imports.remember(applied)
+    imports.remember(applied, now=now)

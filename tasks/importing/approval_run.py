@@ -27,9 +27,11 @@ from tasks.approvals.apply import (
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Gathering, revision_set
 from tasks.approvals.comparison import Situation, UpdateStates
+from tasks.approvals.losses import RebuiltChoice, find_losses, without_losses
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
+from tasks.approvals.rulings import Rulings
 from tasks.approvals.translation import NOTHING_WITHHELD, Translation, Withheld, translate
 from tasks.bundle.layout import APPROVALS
 from tasks.content.content_listing import ContentLookup
@@ -37,11 +39,12 @@ from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
 from tasks.importing.group_report import report_empty_groups, report_groups
 from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
+from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
 from tasks.metadata.closure import ContentChoice
-from tasks.refusals import ServerChangedError
+from tasks.refusals import REBUILT_REMEDY, ServerChangedError
 from tasks.reports.model import ApprovalOutcome, approval_lines
 from tasks.reports.sections import MOST_ROWS
 from tasks.revision import RevisionId
@@ -72,6 +75,7 @@ class PlanInputs:
         find_content: Looks up a content file by digest.
         begun: True if an earlier run began to apply the same bundle and did not finish.
         withheld: The approvals that the site's rules for groups hold.
+        rebuilt: A person's choice for a rebuilt server, until it is recorded; None without one.
     """
 
     incoming: ApprovalSet
@@ -80,6 +84,7 @@ class PlanInputs:
     find_content: ContentLookup
     begun: bool = False
     withheld: Withheld = NOTHING_WITHHELD
+    rebuilt: RebuiltChoice | None = None
 
 
 def take_decisions(site: Site, report: ReportDraft, folder: Path) -> Translation:
@@ -165,8 +170,7 @@ def require_no_loss(plan: ApprovalPlan) -> None:
     if plan.loss is not None:
         raise ServerChangedError(
             reason=plan.loss,
-            remedy="Find out what happened to the server. If it was restored or rebuilt on "
-            "purpose, raise policy.max_lost_share for one import.",
+            remedy=f"Find out what happened to the server. {REBUILT_REMEDY}",
         )
 
 
@@ -206,8 +210,10 @@ def apply_plan(
             _report_applied(run, plan)
             raise
         outcome = keep_what_server_shows(claimed, read_approvals(run).approval_set)
-    run.imports.remember(_decisions(plan, next_applied(last, incoming, plan, outcome)))
-    report_groups(run.report, plan, outcome)
+    applied = next_applied(last, incoming, plan, outcome)
+    run.imports.remember(_decisions(plan, applied), now=run.clock())
+    rulings = StoredRulings(run.ledger).look_up(run.clock())
+    report_groups(run.report, plan, outcome, rulings)
     return outcome
 
 
@@ -225,7 +231,8 @@ def _report_applied(run: RunContext, plan: ApprovalPlan) -> None:
     """Add to the report of a failed run the actions of its plan that the server shows."""
     with suppress(AirGapError):
         outcome = applied_on_server(plan, read_approvals(run).approval_set)
-        run.report.note(approvals=_report_lines(run.imports, outcome))
+        rulings = StoredRulings(run.ledger).look_up(run.clock())
+        run.report.note(approvals=_report_lines(run.imports, outcome, rulings))
 
 
 def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
@@ -240,6 +247,8 @@ def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedD
 def _waiting(state: DecisionState, waiting: Waiting) -> RememberedDecision:
     body = waiting.as_json()
     reason = str(body.pop("reason"))
+    if waiting.subject == "removal":  # its other keys are those of the approval
+        body["subject"] = waiting.subject
     return _decision(state, body, waiting.update_id, reason)
 
 
@@ -292,12 +301,19 @@ def _plan(
             record.update_id for record in index.superseders(update_id)
         },
     )
+    last, accepted = _last(run.imports, inputs, present), run.imports.accepted_losses()
+    if inputs.rebuilt == "reapply":
+        last = without_losses(last, find_losses(last, present.approval_set))
+    elif inputs.rebuilt == "adopt":
+        accepted = find_losses(last, present.approval_set)
     situation = Situation(
-        last=_last(run.imports, inputs, present),
+        last=last,
         incoming=inputs.incoming,
         present=present.approval_set,
         states=update_states,
         withheld=inputs.withheld,
+        rulings=StoredRulings(run.ledger).look_up(run.clock()),
+        accepted_losses=accepted,
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
 
@@ -340,22 +356,21 @@ def _incomplete(inputs: PlanInputs, index: PackageIndex) -> Collection[RevisionI
     )
 
 
-def report_approvals(
-    imports: Imports, report: ReportDraft, outcome: ApplyOutcome, index_path: Path
-) -> ApprovalOutcome:
+def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -> ApprovalOutcome:
     """Report the applied, failed and waiting decisions, with the titles of their updates."""
-    approvals = _report_lines(imports, outcome)
+    rulings = StoredRulings(run.ledger).look_up(run.clock())
+    approvals = _report_lines(run.imports, outcome, rulings)
     lists = (approvals.applied, approvals.parked, approvals.held, approvals.failed)
     update_ids = (line.update_id for lines in lists for line in lines[:MOST_ROWS] if line.update_id)
-    report.note(approvals=approvals, titles=read_titles(index_path, update_ids))
+    run.report.note(approvals=approvals, titles=read_titles(index_path, update_ids))
     return approvals
 
 
-def _report_lines(imports: Imports, outcome: ApplyOutcome) -> ApprovalOutcome:
+def _report_lines(imports: Imports, outcome: ApplyOutcome, rulings: Rulings) -> ApprovalOutcome:
     """Return the outcome as the report has it, with the decisions that wait in the ledger."""
     return ApprovalOutcome(
         applied=approval_lines(action.as_json() for action in outcome.applied),
-        parked=waiting_decisions(imports, "parked"),
-        held=waiting_decisions(imports, "held"),
+        parked=waiting_decisions(imports, "parked", rulings),
+        held=waiting_decisions(imports, "held", rulings),
         failed=approval_lines(failure.as_json() for failure in outcome.failed),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import revision_set
 from tasks.approvals.model import approved_revisions
+from tasks.approvals.rulings import Rulings
 from tasks.bundle.layout import MANIFEST
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
@@ -20,6 +21,7 @@ from tasks.importing.content_trace import read_traces
 from tasks.importing.local_updates import find_local_updates, report_local_updates
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import Imports
+from tasks.ledger.rulings import StoredRulings
 from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
@@ -29,6 +31,7 @@ from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_header_copy, require_newest_import
+from tasks.run.waiting_decisions import is_acknowledged
 from tasks.server import queries
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot, content_choice
@@ -217,9 +220,29 @@ def _audit(
     missing = find_missing_content(
         run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
     )
+    run.imports.remember_missing(missing, now=run.clock())
     count, others = count_unapproved(
         run.imports, run.report, metadata, snapshot, listed=every_update
     )
     run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
-    run.report.flagged_missing = missing  # unapproved updates normally lack files
+    rulings = StoredRulings(run.ledger).look_up(run.clock())
+    seen = _only_acknowledged(run.imports, rulings, snapshot.decisions)
+    run.report.flagged_missing = tuple(  # unapproved updates normally lack files
+        file for file in missing if RevisionId(file.update_id, file.revision) not in seen
+    )
     return AuditResult(missing)
+
+
+def _only_acknowledged(
+    imports: Imports, rulings: Rulings, present: ServerDecisions
+) -> set[RevisionId]:
+    """Return the parked revisions of which a person has acknowledged every parked approval."""
+    acknowledged: set[RevisionId] = set()
+    others: set[RevisionId] = set()
+    for decision in imports.decisions("parked"):
+        revision = RevisionId(decision.update_id, decision.revision)
+        (acknowledged if is_acknowledged(decision, rulings) else others).add(revision)
+    acknowledged -= others
+    if acknowledged:
+        acknowledged.difference_update(approved_revisions(present.approval_set))
+    return acknowledged

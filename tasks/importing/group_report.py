@@ -15,6 +15,7 @@ from tasks.approvals.group_rules import BUILT_IN_KEYS
 from tasks.approvals.model import ApprovalSet, GroupPath, fold
 from tasks.approvals.plan_model import ApprovalPlan, Waiting
 from tasks.approvals.reasons import Reason
+from tasks.approvals.rulings import NO_RULINGS, Rulings
 from tasks.quantities import count
 from tasks.run.report import ReportDraft
 
@@ -22,13 +23,16 @@ _KEYS = {fold(path): (path, key) for path, key in BUILT_IN_KEYS.items()}
 _MOST_NAMES = 20
 
 
-def report_groups(report: ReportDraft, plan: ApprovalPlan, outcome: ApplyOutcome) -> None:
+def report_groups(
+    report: ReportDraft, plan: ApprovalPlan, outcome: ApplyOutcome, rulings: Rulings = NO_RULINGS
+) -> None:
     """Name the groups that were made, and the key that lets approvals for built-in groups through.
 
     Args:
         report: The report.
         plan: The plan of approvals.
         outcome: Its outcome.
+        rulings: The rulings in force; what a person has acknowledged is not told again.
     """
     failed = {fold(failure.group) for failure in outcome.failed if failure.group is not None}
     for path in plan.groups:
@@ -37,7 +41,8 @@ def report_groups(report: ReportDraft, plan: ApprovalPlan, outcome: ApplyOutcome
                 f"target group {write_path(path)} was made and has no computers: memberships do "
                 "not cross"
             )
-    for sentence in held_by_rule(plan.held):
+    unseen = (waiting for waiting in plan.held if not rulings.acknowledges(waiting))
+    for sentence in held_by_rule(unseen):
         if sentence not in report.notices:
             report.notice(sentence)
 

@@ -19,6 +19,7 @@ from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import PlanInputs
 from tasks.importing.content_trace import read_traces, record_not_placed
 from tasks.importing.import_plan import newest_folder
+from tasks.importing.rebuilt import RebuiltServer, record_rebuilt
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import ImportRecord, Imports
 from tasks.metadata.audit import Provenance
@@ -36,8 +37,15 @@ from tasks.server.running_wsusutil import require_no_wsusutil
 _SAMPLE_UPDATES = 2_000
 
 
-def begin(run: RunContext, bundle: TrustedBundle, facts: ServerFacts) -> None:
+def begin(
+    run: RunContext,
+    bundle: TrustedBundle,
+    facts: ServerFacts,
+    rebuilt: RebuiltServer | None = None,
+) -> None:
     """Record durably, before the first change, that this bundle is being imported.
+
+    What a person decided about a rebuilt server is recorded with it.
 
     Raises:
         WsusutilRunningError: A wsusutil has begun while the bundle was unpacked.
@@ -47,6 +55,8 @@ def begin(run: RunContext, bundle: TrustedBundle, facts: ServerFacts) -> None:
     run.ledger.adopt_chain(header.chain)
     run.ledger.adopt_server(Side.STAGING, header.server.id)
     run.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
+    if rebuilt is not None:
+        record_rebuilt(run.ledger, rebuilt)
     _remember_gap(run.imports, bundle)
     run.imports.begin(
         ImportRecord(

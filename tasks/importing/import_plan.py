@@ -7,6 +7,7 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from tasks.approvals.losses import RebuiltChoice
 from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan
 from tasks.bundle.canonical import canonical_json
 from tasks.content.content_listing import ContentListing, ContentLookup, PresentFile
@@ -22,6 +23,7 @@ from tasks.importing.approval_run import (
 from tasks.importing.confirmation import covers, remember_confirmation
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
 from tasks.importing.plan_report import report_plan
+from tasks.importing.rebuilt import RebuiltServer, find_rebuilt, rebuilt_section
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import Imports
 from tasks.metadata.index import INDEX
@@ -31,6 +33,7 @@ from tasks.reports.sections import (
     deletes_section,
 )
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import require_documents
 from tasks.server import queries
@@ -46,17 +49,20 @@ class ImportPlan:
         deletes: Files that a mirror deletes.
         inputs: Inputs of the approval plan.
         confirmed: Digest by which a person confirmed the plan; None before that, or if not needed.
+        rebuilt: The rebuilt server and the person's choice; None if the server is as it was.
     """
 
     approvals: ApprovalPlan
     deletes: DeletePlan
     inputs: PlanInputs
     confirmed: str | None = None
+    rebuilt: RebuiltServer | None = None
 
     @property
     def reasons(self) -> list[str]:
         """Reasons why a person has to confirm the plan; empty if nobody has to."""
-        reasons = list(self.approvals.limits_exceeded)
+        reasons = [self.rebuilt.reason] if self.rebuilt else []
+        reasons += self.approvals.limits_exceeded
         if self.deletes.files:
             reasons.append(
                 f"{len(self.deletes.files)} content files ({self.deletes.size_bytes} bytes) "
@@ -67,17 +73,32 @@ class ImportPlan:
     @property
     def digest(self) -> str:
         """BLAKE3 over the parts that need confirmation, hex."""
-        parts = {
-            "approvals": self.approvals.digest if self.approvals.limits_exceeded else None,
+        is_counted = self.rebuilt is not None or self.approvals.limits_exceeded
+        parts: dict[str, object] = {
+            "approvals": self.approvals.digest if is_counted else None,
             "deletes": self.deletes.digest if self.deletes.files else None,
         }
+        if self.rebuilt is not None:
+            parts["rebuilt"] = self.rebuilt.as_json()
         return blake3(canonical_json(parts)).hexdigest()
 
 
 def plan_import(
-    run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
+    run: RunContext,
+    bundle: TrustedBundle,
+    facts: ServerFacts,
+    listing: ContentListing,
+    *,
+    rebuilt: RebuiltChoice | None = None,
 ) -> ImportPlan:
     """Plan all changes of an import, without making one.
+
+    Args:
+        run: The run.
+        bundle: The bundle.
+        facts: The server's facts.
+        listing: Listing of WsusContent.
+        rebuilt: A person's choice for a rebuilt or emptied server.
 
     Raises:
         ServerChangedError: The server lacks too many of the decisions that were applied last.
@@ -86,10 +107,14 @@ def plan_import(
     """
     inputs = _gather_inputs(run, bundle, facts, listing)
     present = queries.read_approvals(run)
+    server = find_rebuilt(run.ledger, facts.server_id, present.approval_set, rebuilt)
+    if rebuilt is not None and server is None:
+        run.report.lines.append(f"--rebuilt {rebuilt} decided nothing: the server is as it was")
+    inputs = replace(inputs, rebuilt=server.choice if server else None)
     approvals = plan_first(run, inputs, present)
     snapshot = ServerSnapshot(facts, present, listing)
     deletes = plan_deletions(run, bundle, snapshot, inputs=inputs, approvals=approvals)
-    return ImportPlan(approvals, deletes, inputs)
+    return ImportPlan(approvals, deletes, inputs, rebuilt=server)
 
 
 def require_confirmed(
@@ -119,6 +144,13 @@ def require_confirmed(
     approvals, deletes = plan.approvals, plan.deletes
     if given == plan.digest:
         remember_confirmation(steps, given, approvals=approvals, deletes=deletes, now=run.clock())
+        record_event(
+            run,
+            "confirmed",
+            f"plan {given}: {'; '.join(plan.reasons)}",
+            bundle=bundle.header.bundle,
+            digest=bundle.digest.hex,
+        )
     elif not (plan.inputs.begun and covers(steps, given, approvals=approvals, deletes=deletes)):
         other = ["the digest that was given is another plan's"] if given else []
         summary = "; ".join([*plan.reasons, *other])
@@ -188,7 +220,7 @@ def plan_approvals(
     """
     if not are_applied(run.site):
         return plan.approvals
-    inputs = replace(plan.inputs, find_content=listing.find, begun=False)
+    inputs = replace(plan.inputs, find_content=listing.find, begun=False, rebuilt=None)
     approvals = plan_now(run, inputs)
     steps = run.ledger.steps(bundle.work.text)
     is_confirmed = plan.confirmed is not None and covers(
@@ -199,6 +231,8 @@ def plan_approvals(
 
 def describe_plan(report: ReportDraft, plan: ImportPlan) -> None:
     """Add a plan to the report, so that a person can read it before confirming it."""
+    if plan.rebuilt is not None:
+        report.sections.append(rebuilt_section(plan.rebuilt))
     if plan.approvals is not NOTHING_PLANNED:
         digest = plan.digest if plan.reasons else None
         report_plan(report, plan.approvals, plan.inputs.index, digest=digest)

@@ -5,7 +5,8 @@ Opening checks one thing after the other, each before anything that it protects 
 ====  =========================================  ===========================================
 step  check                                      refusal
 ====  =========================================  ===========================================
-1     the folders are there and hold a bundle    ``path-missing``, ``usage``, ``host-file``
+1     the site's scanner finds it clean          ``malware``
+      the folders are there and hold a bundle    ``path-missing``, ``usage``, ``host-file``
 2     the seal is valid, by trusted keys         ``seal``, ``safety`` (a later format)
 3     the volumes belong together, to this site  ``wrong-site``
 4     the counts are within the format's limits  ``trust``
@@ -40,7 +41,7 @@ from tasks.approvals.model import MOST_APPROVALS, MOST_DECLINES
 from tasks.bundle.chain import ChainPolicy, ChainVerdict, ImportedBundle, SiteMemory, judge
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.header import Header
-from tasks.bundle.layout import APPROVALS
+from tasks.bundle.layout import APPROVALS, BRINGS
 from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.bundle.verify import prove_bundle
@@ -48,11 +49,14 @@ from tasks.content.names import Blake3
 from tasks.errors import FailedError, HostFileError, PathMissingError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
+from tasks.importing.media_scan import scan_media
+from tasks.inspection.shown import report_opened, signer_lines
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
 from tasks.refusals import ChainError, HostKeyError, SafetyError, TrustError, WrongSiteError
 from tasks.reports.sections import faults_section, neighbours_section
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.keys import bundle_trust
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file
@@ -60,8 +64,15 @@ from tasks.server.mark import compare_mark
 
 _NEIGHBOURS_NAMED = 5
 _PROVED = (
-    "every byte was compared with its BLAKE3, which the seal binds; that each content file is "
-    "named by its SHA-1 is proved by the import"
+    (
+        "proved: the seal, every byte of the bundle by its BLAKE3, which the seal binds, and that "
+        "nothing else lies in its folder"
+    ),
+    (
+        "not proved: that each content file is named by its SHA-1, and that the list of what it "
+        "brings agrees with the metadata package (the import compares both); that what was packed "
+        "is good"
+    ),
 )
 
 
@@ -125,6 +136,7 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
 
     Raises:
         PathMissingError: A folder is not there.
+        MalwareError: The site's scanner did not find it clean.
         UsageError: A folder is above or below a bundle's folder.
         HostFileError: A folder or the seal cannot be read.
         SealError: There is no valid seal by trusted keys.
@@ -140,6 +152,7 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
     # Path.resolve raises an OSError of its own on a broken disk; realpath resolves what it can.
     paths = [run.media.path(os.path.realpath(folder)) for folder in folders]
     _list_neighbours(run.media, run.report, paths)
+    verdict_of_scan = scan_media(run, [path.text for path in paths])
     opened = open_bundle(run.media, paths, bundle_trust(run.site))
     header = opened.header
     run.report.note(
@@ -148,7 +161,17 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
         base=header.base.sequence if header.base else None,
         files=header.counts.carried_files,
         bytes=header.counts.carried_bytes,
+        signers=signer_lines(run.site, opened.trusted),
+        created=header.created,
     )
+    if verdict_of_scan is not None:
+        record_event(
+            run,
+            "verified",
+            verdict_of_scan,
+            bundle=header.bundle,
+            digest=opened.trusted.digest.hex,
+        )
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
     require_countable(header)
@@ -238,7 +261,16 @@ def prove(run: RunContext, incoming: IncomingBundle) -> None:
         prove_bundle(incoming.opened, scratch=folder, progress=run.progress)
         refuse_faults(run.report, incoming)
         read_decisions_file(folder / APPROVALS)
-        run.report.lines.append(_PROVED)
+        report_opened(run, incoming.opened, folder / BRINGS)
+        run.report.lines += _PROVED
+        header = incoming.header
+        record_event(
+            run,
+            "verified",
+            f"every byte of {header.counts.carried_files} files",
+            bundle=header.bundle,
+            digest=incoming.digest.hex,
+        )
     finally:
         run.progress.finish()
         shutil.rmtree(folder, ignore_errors=True)

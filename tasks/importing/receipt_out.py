@@ -20,6 +20,7 @@ from tasks.bundle.receipt_code import make_code
 from tasks.bundle.trusted_manifest import TrustedManifest
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
+from tasks.custody import custody_head
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
@@ -31,6 +32,7 @@ from tasks.metadata.audit import MissingFile
 from tasks.metadata.catalogue import PackageIndex
 from tasks.reports.model import ApprovalOutcome
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.keys import receipt_secret, signing_key
 from tasks.server.cleanup import drop_old_packages, remove_work
 from tasks.server.mark import mark_of, write_mark
@@ -154,9 +156,21 @@ def finish_import(
 
 
 def _finish(run: RunContext, bundle: TrustedBundle, receipt: Receipt) -> None:
-    write_mark(run.server, run.folders.mark, mark_of(bundle.header))
+    record_event(
+        run,
+        "imported",
+        f"{receipt.outcome}; {receipt.counts.files_in_place} files in place, "
+        f"{receipt.counts.files_missing} missing, {receipt.counts.approvals_applied} approvals "
+        "applied",
+        bundle=bundle.header.bundle,
+        digest=bundle.digest.hex,
+    )
+    write_mark(run.server, run.folders.mark, mark_of(bundle.header, custody_head(run.ledger)))
     run.imports.finish(bundle.digest, outcome=receipt.outcome, now=run.clock())
     run.ledger.note_time(bundle.header.created)
     drop_old_packages(bundle.incoming.folder)
     path, code = write_receipt(run, receipt)
     run.report.note(receipt=path, receipt_code=code or None)
+    record_event(
+        run, "receipt", f"made: {path}", bundle=bundle.header.bundle, digest=bundle.digest.hex
+    )

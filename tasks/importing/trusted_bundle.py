@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.bundle.documents import unpack_documents
 from tasks.bundle.header import Header
 from tasks.bundle.manifest import Entry
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.bundle.trusted_manifest import TrustedManifest
-from tasks.bundle.unpack import Intake, Treatment, unpack_content, unpack_documents
+from tasks.bundle.unpack import Intake, Treatment, unpack_content
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.errors import PackageError
@@ -37,7 +38,8 @@ class TrustedBundle:
 
     Attributes:
         incoming: The bundle as it was opened.
-        manifest, package, approvals: Copies of its documents; the media are not read again.
+        manifest, package, approvals, brings: Copies of its documents; the media are not read
+            again. ``brings`` is None for a bundle of format 1.
         manifest_lookup: Look-up of the manifest by digest.
     """
 
@@ -45,6 +47,7 @@ class TrustedBundle:
     manifest: TrustedManifest
     package: Path
     approvals: Path
+    brings: Path | None
     manifest_lookup: ManifestLookup
 
     @property
@@ -104,7 +107,12 @@ def unpack(
     incoming.folder.mkdir(parents=True, exist_ok=True)
     documents = unpack_documents(incoming.opened, incoming.folder)
     bundle = incoming.header.bundle
-    if documents.manifest is None or documents.package is None or documents.approvals is None:
+    if (
+        documents.manifest is None
+        or documents.package is None
+        or documents.approvals is None
+        or (documents.brings is None and incoming.header.brings is not None)
+    ):
         refuse_faults(run.report, incoming)
         raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
     read_decisions_file(documents.approvals)
@@ -129,6 +137,7 @@ def unpack(
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
+        brings=documents.brings,
         manifest_lookup=run.look_up_in(documents.manifest.path),
     )
     return trusted, unpacked

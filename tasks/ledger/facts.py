@@ -17,6 +17,9 @@ FactName = Literal[
     "content_dir",
     "latest_time",
     "lost_bundle",
+    "missing_files",
+    "paused_downloads",
+    "rotation",
 ]
 
 

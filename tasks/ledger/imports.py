@@ -18,18 +18,20 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
+from tasks.approvals.losses import Losses
 from tasks.bundle.receipt import ReceiptOutcome
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
 from tasks.ledger.facts import read_fact, write_fact
 from tasks.ledger.store import Ledger
+from tasks.metadata.audit import MissingFile
 
 ImportStatus = Literal["begun", "done"]
 DecisionState = Literal["applied", "parked", "held"]
@@ -67,6 +69,8 @@ class RememberedDecision:
         group_path: Its group, or the path of a group, as JSON.
         body: Its canonical JSON.
         reason: The reason for which it is parked or held; empty if it is applied.
+        since: The time from which on it waits, whatever the reason; None if it is applied. The
+            ledger sets it.
     """
 
     state: DecisionState
@@ -75,6 +79,7 @@ class RememberedDecision:
     group_path: str
     body: str
     reason: str = ""
+    since: AwareDatetime | None = field(default=None, compare=False)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -89,7 +94,34 @@ class RememberedDecision:
         return document
 
 
+@dataclass(frozen=True, slots=True)
+class RememberedFile:
+    """A file that a revision lacked at the last audit.
+
+    Attributes:
+        file: ``<SHA-1>.<extension>``; empty if the metadata do not have the revision.
+        reason: A ``MissingReason``.
+        since: The first audit of an unbroken line in which it was missing.
+    """
+
+    file: str
+    size_bytes: int | None
+    reason: str
+    reason_text: str
+    since: AwareDatetime
+
+
 _DECISION = TypeAdapter(RememberedDecision)
+_FILE = TypeAdapter(RememberedFile)
+_REMEMBER = """INSERT OR REPLACE INTO decision VALUES (
+    :state, :update_id, :revision, :group_path, :body, :reason,
+    CASE :state WHEN 'applied' THEN NULL ELSE coalesce((
+        SELECT since FROM waited WHERE update_id = :update_id AND revision = :revision
+        AND group_path = :group_path AND body = :body), :now) END)"""
+_REMEMBER_MISSING = """INSERT OR REPLACE INTO missing_file VALUES (
+    :update_id, :revision, :file, :size_bytes, :reason, :reason_text, coalesce((
+        SELECT since FROM lacked WHERE update_id = :update_id AND revision = :revision
+        AND file = :file), :now))"""
 
 
 class Imports:
@@ -152,26 +184,117 @@ class Imports:
         text = "" if sequence is None else str(sequence)
         write_fact(self._connection, "lost_bundle", text)
 
-    def remember(self, decisions: Iterable[RememberedDecision]) -> None:
-        """Replace all decisions in the ledger, in one transaction."""
+    def remember(self, decisions: Iterable[RememberedDecision], *, now: datetime) -> None:
+        """Replace all decisions in the ledger, in one transaction.
+
+        A decision that waited before, parked or held, for whatever reason, waits on: it keeps the
+        time from which on it waits. One that is new waits from ``now`` on.
+        """
+        time = now.astimezone(UTC).isoformat()
         with self._ledger.transaction():
+            self._connection.execute(
+                "CREATE TEMP TABLE waited AS SELECT update_id, revision, group_path, body,"
+                " min(since) AS since FROM decision WHERE state <> 'applied' GROUP BY 1, 2, 3, 4"
+            )
+            self._connection.execute(
+                "CREATE INDEX temp.waited_by_key ON waited (update_id, revision, group_path, body)"
+            )
             self._connection.execute("DELETE FROM decision")
             self._connection.executemany(
-                "INSERT OR REPLACE INTO decision"
-                " VALUES (:state,:update_id,:revision,:group_path,:body,:reason)",
-                map(asdict, decisions),
+                _REMEMBER, ({**asdict(decision), "now": time} for decision in decisions)
             )
+            self._connection.execute("DROP TABLE waited")
+
+    def forget_applied(self, decisions: Iterable[RememberedDecision]) -> None:
+        """Forget that some decisions were applied, in one transaction."""
+        with self._ledger.transaction():
+            self._connection.executemany(
+                "DELETE FROM decision WHERE state='applied' AND update_id=? AND revision=?"
+                " AND group_path=? AND body=?",
+                (
+                    (decision.update_id, decision.revision, decision.group_path, decision.body)
+                    for decision in decisions
+                ),
+            )
+
+    def accept_losses(self, losses: Losses) -> None:
+        """Record in one transaction that decisions of ours are gone on purpose."""
+        rows = [
+            *(("approval", key[0], json.dumps(key[1])) for key in losses.approvals),
+            *(("decline", update_id, "[]") for update_id in losses.declines),
+        ]
+        with self._ledger.transaction():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO accepted_loss VALUES (?,?,?)", rows
+            )
+
+    def accepted_losses(self) -> Losses:
+        """Read the decisions of ours that a person has said are gone on purpose."""
+        with self._ledger.reading():
+            rows = self._connection.execute(
+                "SELECT subject, update_id, group_path FROM accepted_loss"
+            ).fetchall()
+            return Losses(
+                frozenset(
+                    (row["update_id"], tuple(json.loads(row["group_path"])))
+                    for row in rows
+                    if row["subject"] == "approval"
+                ),
+                frozenset(row["update_id"] for row in rows if row["subject"] == "decline"),
+            )
+
+    def remember_missing(self, files: Iterable[MissingFile], *, now: datetime) -> None:
+        """Replace the files that approved and parked updates lack, as an audit has seen them.
+
+        A file that was missing before for the same revision keeps the time since when it is.
+        """
+        time = now.astimezone(UTC).isoformat()
+        with self._ledger.transaction():
+            self._connection.execute(
+                "CREATE TEMP TABLE lacked AS SELECT update_id, revision, file, since"
+                " FROM missing_file"
+            )
+            self._connection.execute(
+                "CREATE INDEX temp.lacked_by_key ON lacked (update_id, revision, file)"
+            )
+            self._connection.execute("DELETE FROM missing_file")
+            self._connection.executemany(
+                _REMEMBER_MISSING,
+                (
+                    {**line.model_dump(mode="json"), "file": line.file or "", "now": time}
+                    for line in files
+                ),
+            )
+            self._connection.execute("DROP TABLE lacked")
+
+    def missing_files(self, update_id: str, revision: int) -> list[RememberedFile]:
+        """List the files that a revision lacked at the last audit, by name."""
+        with self._ledger.reading():
+            rows = self._connection.execute(
+                "SELECT file, size_bytes, reason, reason_text, since FROM missing_file"
+                " WHERE update_id=? AND revision=? ORDER BY file",
+                (update_id, revision),
+            )
+            return [_FILE.validate_python(dict(row)) for row in rows]
 
     def decisions(self, state: DecisionState) -> Iterator[RememberedDecision]:
         """Yield the decisions of one set, always in the same order."""
         with self._ledger.reading():
             rows = self._connection.execute(
-                "SELECT state, update_id, revision, group_path, body, reason FROM decision"
+                "SELECT state, update_id, revision, group_path, body, reason, since FROM decision"
                 " WHERE state=? ORDER BY update_id, revision, group_path, body",
                 (state,),
             )
             for row in rows:
                 yield _DECISION.validate_python(dict(row))
+
+    def counts(self) -> dict[DecisionState, int]:
+        """Count the decisions of each set."""
+        numbers: dict[DecisionState, int] = {"applied": 0, "parked": 0, "held": 0}
+        with self._ledger.reading():
+            rows = self._connection.execute("SELECT state, count(*) FROM decision GROUP BY state")
+            numbers.update((row[0], row[1]) for row in rows)
+        return numbers
 
     def _find(self, query: str, *values: object) -> ImportRecord | None:
         with self._ledger.reading():

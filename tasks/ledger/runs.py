@@ -72,6 +72,10 @@ class Runs:
         """List up to ``count`` runs, newest first."""
         return self._select("ORDER BY started DESC LIMIT ?", (count,))
 
+    def all(self) -> list[RunRecord]:
+        """List all runs, newest first."""
+        return self._select("ORDER BY started DESC", ())
+
     def without_end(self) -> list[RunRecord]:
         """List the runs that work, or went away, newest first."""
         return self._select("WHERE ended IS NULL ORDER BY started DESC", ())

@@ -48,12 +48,63 @@ _OWNERS_OF_RUNS: Migration = (
     "ALTER TABLE run ADD COLUMN attempt INTEGER",
     "ALTER TABLE run ADD COLUMN owner TEXT",
 )
+# Of an older ledger nobody knows since when a decision waits: the import that wrote it last counts.
+_WAITING_SINCE: Migration = (
+    "ALTER TABLE decision ADD COLUMN since TEXT",
+    """UPDATE decision SET since = (SELECT max(coalesce(done, begun)) FROM import)
+    WHERE state <> 'applied'""",
+    """CREATE TABLE missing_file (
+    update_id TEXT NOT NULL, revision INTEGER NOT NULL, file TEXT NOT NULL, size_bytes INTEGER,
+    reason TEXT NOT NULL, reason_text TEXT NOT NULL, since TEXT NOT NULL,
+    PRIMARY KEY (update_id, revision, file)) WITHOUT ROWID""",
+)
+_RULINGS: Migration = (
+    """CREATE TABLE ruling (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, update_id TEXT NOT NULL,
+    revision INTEGER NOT NULL, group_path TEXT NOT NULL, action TEXT, deadline TEXT,
+    optional INTEGER NOT NULL, waited_for TEXT NOT NULL, reason TEXT NOT NULL,
+    account TEXT NOT NULL, decided TEXT NOT NULL, until TEXT, is_narrowed INTEGER NOT NULL,
+    title TEXT NOT NULL, kb TEXT NOT NULL, revoked TEXT, revoked_by TEXT,
+    revoked_reason TEXT)""",
+)
+_ACCEPTED_LOSSES: Migration = (
+    """CREATE TABLE accepted_loss (
+    subject TEXT NOT NULL, update_id TEXT NOT NULL, group_path TEXT NOT NULL,
+    PRIMARY KEY (subject, update_id, group_path)) WITHOUT ROWID""",
+)
+_CUSTODY: Migration = (
+    """CREATE TABLE custody (
+    number INTEGER PRIMARY KEY, line TEXT NOT NULL, written INTEGER NOT NULL)""",
+    """CREATE TABLE custody_key (
+    fingerprint TEXT PRIMARY KEY, public TEXT NOT NULL) WITHOUT ROWID""",
+)
+_ANNOUNCED: Migration = (
+    """CREATE TABLE announced (
+    topic TEXT NOT NULL, name TEXT NOT NULL, told TEXT NOT NULL,
+    PRIMARY KEY (topic, name)) WITHOUT ROWID""",
+)
+_QUESTIONS: Migration = (
+    """CREATE TABLE question (
+    flow_run TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL, run TEXT NOT NULL,
+    until TEXT NOT NULL, answer TEXT, PRIMARY KEY (flow_run, key)) WITHOUT ROWID""",
+)
 _REPAIRS: Migration = (
     """CREATE TABLE repair (
     run TEXT PRIMARY KEY, finding TEXT NOT NULL, plan TEXT NOT NULL, begun TEXT NOT NULL,
     done TEXT, undone TEXT)""",
 )
-MIGRATIONS: tuple[Migration, ...] = (_TABLES, _ACCEPTED_FINDINGS, _OWNERS_OF_RUNS, _REPAIRS)
+MIGRATIONS: tuple[Migration, ...] = (
+    _TABLES,
+    _ACCEPTED_FINDINGS,
+    _OWNERS_OF_RUNS,
+    _WAITING_SINCE,
+    _RULINGS,
+    _ACCEPTED_LOSSES,
+    _CUSTODY,
+    _ANNOUNCED,
+    _QUESTIONS,
+    _REPAIRS,
+)
 
 
 def migrate(

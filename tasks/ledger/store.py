@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
 from tasks.ledger.damage import ledger_fault, reading
 from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
 from tasks.ledger.schema import migrate, transaction
@@ -20,6 +22,20 @@ _SERVER_FACT: dict[Side, FactName] = {
     Side.STAGING: "staging_server",
     Side.DISCONNECTED: "disconnected_server",
 }
+
+
+class Rotation(BaseModel):
+    """Times of the rotating audit.
+
+    Attributes:
+        last: Time of the last one; None before the first.
+        read_at: By folder of WsusContent, the time at which its files were last read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    last: AwareDatetime | None = None
+    read_at: dict[str, AwareDatetime] = {}
 
 
 class Ledger:
@@ -95,6 +111,10 @@ class Ledger:
         """Record the id of a side's server unless one is recorded."""
         write_fact_once(self.connection, _SERVER_FACT[side], server_id)
 
+    def replace_server(self, side: Side, server_id: str) -> None:
+        """Record the id of a side's server in place of another one, as a person has decided."""
+        write_fact(self.connection, _SERVER_FACT[side], server_id)
+
     @property
     def content_dir(self) -> str | None:
         """Path of WsusContent on the server, as the last run read it; None before the first run."""
@@ -126,6 +146,36 @@ class Ledger:
         """Record a time as the latest one, even if a later one was recorded by mistake."""
         text = moment.astimezone(UTC).isoformat()
         write_fact(self.connection, "latest_time", text)
+
+    @property
+    def missing_files(self) -> int | None:
+        """Number of missing files in the last report that counted them; None before the first."""
+        text = read_fact(self.connection, "missing_files")
+        return None if text is None else int(text)
+
+    def remember_missing(self, number: int) -> None:
+        """Record the number of missing files of a report."""
+        write_fact(self.connection, "missing_files", str(number))
+
+    @property
+    def rotation(self) -> Rotation:
+        """Times at which a scheduled audit last read content again."""
+        with self.reading():
+            text = read_fact(self.connection, "rotation")
+            return Rotation() if text is None else Rotation.model_validate_json(text)
+
+    def remember_rotation(self, rotation: Rotation) -> None:
+        """Record the times at which content was read again."""
+        write_fact(self.connection, "rotation", rotation.model_dump_json())
+
+    @property
+    def paused_downloads(self) -> str | None:
+        """Name of the run that paused the server's downloads; None if they go on."""
+        return read_fact(self.connection, "paused_downloads") or None
+
+    def remember_paused(self, run: str | None) -> None:
+        """Record durably that a run pauses the server's downloads; None: they go on."""
+        write_fact(self.connection, "paused_downloads", run or "")
 
     def steps(self, work: str) -> Steps:
         """Return the steps of a piece of work, for example ``export-7``."""

@@ -84,6 +84,8 @@ class PackageIndex:
             CREATE TEMP TABLE chosen (scope INTEGER NOT NULL, language TEXT NOT NULL,
                 PRIMARY KEY (scope, language)) WITHOUT ROWID;
         """)
+        tables = self.connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+        self._tables = frozenset(name for (name,) in tables)  # earlier versions made fewer
         (text,) = self.connection.execute("SELECT summary FROM package").fetchone()
         return PackageSummary.model_validate_json(text)
 
@@ -114,6 +116,28 @@ class PackageIndex:
         """Look up the titles of a revision's ``category`` or ``classification`` entries, sorted."""
         records = (self.latest(guid_text(raw)) for raw in self._related(update_id, revision, kind))
         return tuple(sorted(record.title for record in records if record is not None))
+
+    def cves(self, update_id: str, revision: int) -> tuple[str, ...]:
+        """Look up the CVE numbers that a revision names, sorted."""
+        if "cve" not in self._tables:
+            return ()
+        rows = self.connection.execute(
+            """SELECT cve FROM cve JOIN revision ON revision.number = cve.revision
+            WHERE revision.update_id = ? AND revision.revision = ? ORDER BY cve""",
+            (guid_bytes(update_id), revision),
+        )
+        return tuple(cve for (cve,) in rows)
+
+    def superseded_by(self, update_id: str, revision: int) -> tuple[str, ...]:
+        """Look up the ids of the updates that a revision supersedes, sorted."""
+        return tuple(map(guid_text, self._related(update_id, revision, "supersedes")))
+
+    def has_other_address(self, digests: Iterable[ContentDigest]) -> bool:
+        """Return True if the package's file map has no address of Microsoft's for one of them."""
+        query = "SELECT 1 FROM elsewhere WHERE sha1 = ?"
+        return "elsewhere" in self._tables and any(
+            self.connection.execute(query, (digest.raw,)).fetchone() for digest in digests
+        )
 
     def revisions(self) -> Iterator[RevisionRecord]:
         """Yield all revisions, by update id and revision number."""

@@ -36,6 +36,8 @@ from tasks.progress import Progress
 INDEX = "index.sqlite"
 """File name of an index, beside the documents of its bundle."""
 
+# Hosts from which WSUS downloads: *.windowsupdate.com, *.download.microsoft.com and their like.
+_MICROSOFT = (".microsoft.com", ".windowsupdate.com")
 _CATEGORY_TYPES = frozenset({"category", "detectoid"})
 _ROWS_PER_BATCH = 4_000
 
@@ -49,6 +51,8 @@ _INSERTS = {
     "bundle": "INSERT INTO bundle VALUES (?, ?, ?, NULL)",
     "relation": "INSERT INTO relation VALUES (?, ?, ?)",
     "revision_language": "INSERT INTO revision_language VALUES (?, ?)",
+    "cve": "INSERT INTO cve VALUES (?, ?)",
+    "elsewhere": "INSERT OR IGNORE INTO elsewhere VALUES (?)",
 }
 
 
@@ -188,6 +192,8 @@ class _Writer:
             original = _last_step(file.url)
             name = original if license_files.language_in_name(original) else name
         self._add("seen_file", (file.sha1, name, None, None, True, file.has_decryption_key))
+        if not _is_microsofts(file.url):
+            self._add("elsewhere", (file.sha1,))
 
     def _add_update(self, update: PackageUpdate) -> None:
         self._revisions += 1
@@ -206,6 +212,8 @@ class _Writer:
             self._add("bundle", (number, child.update_id, child.revision))
         for language in metadata.languages:
             self._add("revision_language", (number, language))
+        for cve in metadata.cves:
+            self._add("cve", (number, cve))
         for kind, others in (
             ("supersedes", metadata.supersedes),
             ("requires", metadata.requires),
@@ -265,6 +273,14 @@ class _Writer:
 
     def _count(self, query: str) -> int:
         return int(self._connection.execute(query).fetchone()[0])
+
+
+def _is_microsofts(url: str) -> bool:
+    try:
+        host = (urlsplit(url).hostname or "").lower()
+    except ValueError:  # the text is not an address
+        return False
+    return host.endswith(_MICROSOFT)
 
 
 def _last_step(url: str) -> str:

@@ -75,6 +75,7 @@ class UpdateMetadata:
 
     Attributes:
         identity: Update id and revision number; None if the XML does not repeat them.
+        cves: The CVE numbers that it names (``CveID``).
     """
 
     identity: tuple[bytes, int] | None
@@ -91,6 +92,7 @@ class UpdateMetadata:
     bundled: tuple[BundledChild, ...]
     supersedes: frozenset[bytes]
     requires: frozenset[bytes]
+    cves: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,9 @@ CREATE TABLE needs (
 CREATE TABLE bundle (parent INTEGER NOT NULL, child_id BLOB NOT NULL, child_revision INTEGER,
     child INTEGER);                      -- NULL: the package does not have that child
 CREATE TABLE relation (revision INTEGER NOT NULL, kind TEXT NOT NULL, other BLOB NOT NULL);
+CREATE TABLE cve (revision INTEGER NOT NULL, cve TEXT NOT NULL, PRIMARY KEY (revision, cve))
+    WITHOUT ROWID;
+CREATE TABLE elsewhere (sha1 BLOB PRIMARY KEY) WITHOUT ROWID; -- no address of Microsoft's
 CREATE TABLE revision_language (revision INTEGER NOT NULL, language TEXT NOT NULL,
     PRIMARY KEY (revision, language)) WITHOUT ROWID;
 CREATE VIEW record AS SELECT update_id, revision, title, kb, update_type, severity, publication,

@@ -33,6 +33,7 @@ from tasks.metadata.xml_filter import RULES, TEXTS
 
 _GUID = re.compile(r"\{?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 _KB_NUMBER = re.compile(r"(?:KB)?(\d{5,8})", re.IGNORECASE)
+_CVE = re.compile(r"CVE-\d{4}-\d{4,7}", re.ASCII | re.IGNORECASE)
 _KB_IN_TITLE = re.compile(r"\bKB(\d{5,8})\b", re.IGNORECASE)
 TITLE_CHARACTERS = 1_000
 _DEFAULT_LANGUAGE = "DefaultPropertiesLanguage"
@@ -54,6 +55,7 @@ class _Read:
     bundled: list[BundledChild] = field(default_factory=list)
     supersedes: set[bytes] = field(default_factory=set)
     requires: set[bytes] = field(default_factory=set)
+    cves: set[str] = field(default_factory=set)
 
 
 _Begin = Callable[["UpdateReader", Attributes], None]
@@ -197,6 +199,7 @@ class UpdateReader:
             bundled=tuple(read.bundled),
             supersedes=frozenset(read.supersedes),
             requires=frozenset(read.requires),
+            cves=frozenset(read.cves),
         )
 
     def _begin(self, name: str) -> bool:
@@ -229,6 +232,12 @@ class UpdateReader:
     def take_kb(self, text: str) -> None:
         """Take a KB number; the first one counts."""
         self._read.kb = self._read.kb or text
+
+    def take_cve(self, text: str) -> None:
+        """Take a CVE number; text that is none is passed over."""
+        self._count()
+        if _CVE.fullmatch(text):
+            self._read.cves.add(text.upper())
 
     def take_language(self, text: str) -> None:
         """Take a language of the update."""
@@ -331,6 +340,7 @@ def _update_node(space: str) -> _Node:
         Properties=node(
             reader.take_properties,
             None,
+            CveID=node(None, reader.take_cve),
             KBArticleID=node(None, reader.take_kb),
             Language=node(None, reader.take_language),
             **licenses,

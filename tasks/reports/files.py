@@ -9,21 +9,26 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.hosts.os_errors import file_fault, retry_sharing
+from tasks.reports.conflicts import conflicts_csv
 from tasks.reports.html import render_html
 from tasks.reports.model import CommandReport
-from tasks.reports.tables import missing_csv, shopping_list
+from tasks.reports.tables import decisions_csv, missing_csv, shopping_list
 
 PAGE = "report.html"
 DOCUMENT = "report.json"
 MISSING = "missing.csv"
+CONFLICTS = "conflicts.csv"
 SHOPPING = "shopping-list.json"
+DECISIONS = "decisions.csv"
 
 
 def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> CommandReport:
     """Write a run's report into its folder and return it with its path filled in.
 
-    The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, and
-    if content is missing ``missing.csv`` and ``shopping-list.json``. Each file appears whole or not
+    The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, if
+    decisions were applied or wait ``decisions.csv``, if a decision of staging was overruled
+    ``conflicts.csv``, and if content is missing ``missing.csv`` and ``shopping-list.json``. Each
+    file appears whole or not
     at all, and replaces a file of its name.
 
     Raises:
@@ -40,10 +45,30 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
             _write(folder / MISSING, [missing_csv(filled.missing)])
             _write(folder / SHOPPING, _pretty(needs.model_dump(mode="json")))
             names += [MISSING, SHOPPING]
+        if filled.conflicts:
+            _write(folder / CONFLICTS, [conflicts_csv(filled.conflicts)])
+            names.append(CONFLICTS)
+        if filled.approvals is not None:
+            _write(folder / DECISIONS, [decisions_csv(filled.approvals)])
+            names.append(DECISIONS)
         _write(folder / PAGE, [render_html(filled, files=tuple(names)).encode()])
     except OSError as error:
         raise file_fault("write", folder, error) from error
     return filled
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write one page, whole or not at all, replacing an older one.
+
+    Raises:
+        DiskFullError: The disk has no room.
+        HostFileError: The folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, [page.encode()])
+    except OSError as error:
+        raise file_fault("write", path, error) from error
 
 
 def _write(path: Path, content: Iterable[bytes]) -> None:

@@ -28,7 +28,7 @@ def render_html(report: CommandReport, *, files: tuple[str, ...] = ()) -> str:
         files: Names of the files beside the page.
     """
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             report=report,
@@ -42,7 +42,8 @@ def render_html(report: CommandReport, *, files: tuple[str, ...] = ()) -> str:
     )
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Return the environment of all pages: every value is made visible, then escaped."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
     JsonValue,
@@ -24,10 +23,13 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from tasks.approvals.reasons import Reason
+from tasks.approvals.plan_model import Subject
+from tasks.approvals.rulings import DECIDED_ALREADY
 from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
+from tasks.reports.decision_lines import ConflictLine, Reported, RulingLine, WaitedFile
+from tasks.reports.inspection_lines import BroughtLine, ChainLine, RunLine, SignerLine
 from tasks.reports.known_errors import foreseen
 from tasks.visible import visible
 
@@ -57,14 +59,6 @@ def _absolute(path: Path) -> Path:
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
-class Reported(BaseModel):
-    """Base of the report's models: frozen, without unknown keys, and every key is written."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
-    )
-
-
 class ErrorLine(Reported):
     """Error of a command; ``next_step`` is the operator's next action."""
 
@@ -87,6 +81,7 @@ class ApprovalLine:
 
     Attributes:
         operation: The operation that failed; for people, not part of the document.
+        is_acknowledged: True if a person has seen that it waits; not part of the document.
     """
 
     update_id: str | None
@@ -97,6 +92,35 @@ class ApprovalLine:
     optional: bool = False
     reason: str | None = None
     operation: Annotated[str | None, Field(exclude=True)] = None
+    is_acknowledged: Annotated[bool, Field(exclude=True)] = False
+
+
+@checked_dataclass(
+    frozen=True,
+    slots=True,
+    config=ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True),
+)
+class WaitingLine(ApprovalLine):
+    """Line of a decision that waits, as ``held`` and ``parked`` tell it. Texts may be foreign.
+
+    Attributes:
+        subject: ``approval``, ``removal`` or ``decline``.
+        since: The time from which on it waits, like ``2041-05-01T03:00:00Z``.
+        reason_text: The reason in words.
+        next_step: What lets it go, perhaps with a command.
+        files: The files that a parked approval waits for.
+        decision: The newest ruling of a person that bears on it.
+    """
+
+    subject: Subject = "approval"
+    title: str = ""
+    kb: str = ""
+    product: str = ""
+    since: str | None = None
+    reason_text: str = ""
+    next_step: str = ""
+    files: tuple[WaitedFile, ...] = ()
+    decision: RulingLine | None = None
 
 
 _APPROVAL_LINE = TypeAdapter(ApprovalLine)
@@ -106,14 +130,28 @@ class ApprovalOutcome(Reported):
     """Outcome of approvals and declines."""
 
     applied: tuple[ApprovalLine, ...] = ()
-    parked: tuple[ApprovalLine, ...] = ()
-    held: tuple[ApprovalLine, ...] = ()
+    parked: tuple[WaitingLine | ApprovalLine, ...] = ()
+    held: tuple[WaitingLine | ApprovalLine, ...] = ()
     failed: tuple[ApprovalLine, ...] = ()
 
     @property
     def undecided(self) -> tuple[ApprovalLine, ...]:
-        """Held decisions that need a person; for a group that is left out one has decided."""
-        return tuple(line for line in self.held if line.reason != Reason.GROUP_LEFT_OUT)
+        """Held decisions that need a person: none has acknowledged them or decided otherwise."""
+        return tuple(
+            line
+            for line in self.held
+            if line.reason not in DECIDED_ALREADY and not line.is_acknowledged
+        )
+
+    @property
+    def unseen(self) -> tuple[ApprovalLine, ...]:
+        """Parked approvals that no person has acknowledged."""
+        return tuple(line for line in self.parked if not line.is_acknowledged)
+
+    @property
+    def acknowledged(self) -> tuple[ApprovalLine, ...]:
+        """Parked and held decisions that a person has acknowledged."""
+        return tuple(line for line in (*self.parked, *self.held) if line.is_acknowledged)
 
 
 def approval_lines(lines: Iterable[Mapping[str, object]]) -> tuple[ApprovalLine, ...]:
@@ -166,12 +204,16 @@ class CommandReport(Reported):
         bundle: The bundle's folder.
         files, bytes: Content files that the bundle carries, or that were verified.
         placed: Content files that were put into WsusContent.
+        conflicts: Decisions of the staging side that were overruled on this side.
+        signers, created: The signatures on the bundle, and the time when it was packed.
+        brings: The updates that it brings; None if it is of a format that does not record them.
         missing: Files that approved and parked updates (with ``--all`` all updates) lack.
         unapproved_incomplete: Number of other updates without all files; normal with deferred
             download.
         notices: Sentences about anything else that a person should look at; each flags the run.
         lines: Output of a small command, line by line.
         details: Values of this command alone, for programs.
+        tables: Tables that a terminal shows above the lines; not part of the document.
         titles: Titles by update id, for people; not part of the document.
         next_step: The operator's next action if there is no error; not part of the document.
     """
@@ -189,12 +231,19 @@ class CommandReport(Reported):
     bytes: int | None = None
     placed: int | None = None
     approvals: ApprovalOutcome | None = None
+    conflicts: tuple[ConflictLine, ...] | None = None
     missing: tuple[MissingFile, ...] | None = None
     unapproved_incomplete: int | None = None
     plan_digest: str | None = None
     receipt: AbsolutePath | None = None
     receipt_code: str | None = None
     findings: tuple[Finding, ...] | None = None
+
+    signers: tuple[SignerLine, ...] | None = None
+    created: AwareDatetime | None = None
+    brings: tuple[BroughtLine, ...] | None = None
+    runs: tuple[RunLine, ...] | None = None
+    chain: tuple[ChainLine, ...] | None = None
 
     run: str | None = None
     started: AwareDatetime | None = None
@@ -204,6 +253,7 @@ class CommandReport(Reported):
     lines: tuple[str, ...] = ()
     details: Mapping[str, JsonValue] = Field(default_factory=dict)
 
+    tables: tuple[Section, ...] = Field(default=(), exclude=True)
     titles: Mapping[str, str] = Field(default_factory=dict, exclude=True)
     next_step: str | None = Field(default=None, exclude=True)
 

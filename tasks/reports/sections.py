@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.approvals.plan_model import ApprovalPlan, PlannedAction, Waiting
+from tasks.bundle.brings import BroughtUpdate
 from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
 from tasks.content.deletion import DeletePlan
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
-from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement
 from tasks.quantities import count
 from tasks.reports.model import (
@@ -75,18 +75,20 @@ def judgement_section(judgement: Judgement) -> Section:
 
 
 def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
-    """Table of the updates of which a bundle carries files, the most bytes first."""
-    ordered = sorted(updates, key=lambda update: (-update.bytes, update.key))
+    """Table of the updates that a bundle brings, the most bytes first."""
+    ordered = sorted(updates, key=lambda update: (-update.size_bytes, update.key))
     return Section(
         key="brings",
         title="What this bundle brings",
-        note="Approved updates of which this bundle carries files; shared files count for each."
+        note="Approved updates that its base did not have, or of which it carries files; shared "
+        "files count for each. A CVE is named where the update's own metadata name it."
         + cut_note(ordered, " "),
         facts=(Fact(label="Updates", value=len(ordered), kind="count"),),
         columns=(
             Column(label="Update"),
             Column(label="KB", kind="short"),
             Column(label="Severity", kind="short"),
+            Column(label="CVE", kind="short"),
             Column(label="Classification"),
             Column(label="Product"),
             Column(label="Files", kind="count"),
@@ -97,14 +99,21 @@ def brought_section(updates: Iterable[BroughtUpdate]) -> Section:
                 update.title or f"{update.key.update_id} revision {update.key.revision}",
                 update.kb,
                 update.severity,
+                shown_names(update.cves, update.cve_count),
                 update.classification,
-                update.products,
+                ", ".join(update.products),
                 update.files,
-                update.bytes,
+                update.size_bytes,
             )
             for update in ordered[:MOST_ROWS]
         ),
     )
+
+
+def shown_names(names: Sequence[str], total: int, most: int = 3) -> str:
+    """Return the first names, and the number of the others."""
+    more = [f"and {total - most} more"] if total > most else []
+    return ", ".join([*names[:most], *more])
 
 
 def plan_section(
@@ -150,14 +159,6 @@ def plan_section(
             Column(label="Deadline", kind="short"),
         ),
         rows=(*groups, *(_action_row(action, titles) for action in shown_actions(plan))),
-    )
-
-
-def kept_section(overruled: Sequence[Waiting], titles: Mapping[str, str]) -> Section:
-    """Table of the staging side's decisions that a local decision overrules."""
-    note = "The staging side decided otherwise; what was decided here stands."
-    return _decisions_section(
-        overruled, titles, key="kept", title="Local decisions kept", note=note
     )
 
 

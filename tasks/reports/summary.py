@@ -9,6 +9,7 @@ from tasks.checks.finding import is_at_least
 from tasks.metadata.audit import MissingFile
 from tasks.quantities import count
 from tasks.reports.check_sections import findings_section
+from tasks.reports.conflicts import conflicts_section
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -75,10 +76,10 @@ def approval_sections(report: CommandReport) -> tuple[Section, ...]:
     """Make a table for each outcome of approvals that occurred, failures first."""
     outcome = report.approvals or ApprovalOutcome()
     kinds = (
-        ("failed", "Approvals that failed", outcome.failed),
-        ("held", "Held decisions", outcome.held),
-        ("parked", "Parked approvals", outcome.parked),
-        ("applied", "Applied approvals and declines", outcome.applied),
+        ("failed", "Decisions failed", outcome.failed),
+        ("held", "Decisions held", outcome.held),
+        ("parked", "Approvals parked", outcome.parked),
+        ("applied", "Decisions applied", outcome.applied),
     )
     return tuple(
         _approval_section(report, key, title, lines) for key, title, lines in kinds if lines
@@ -133,10 +134,12 @@ def summary_facts(report: CommandReport) -> tuple[Fact, ...]:
     ]
     if approvals is not None:
         facts += [
-            _fact("Approvals applied", len(approvals.applied), "count"),
+            _fact("Decisions applied", len(approvals.applied), "count"),
             _fact("Approvals parked", len(approvals.parked), "count"),
             _fact("Decisions held", len(approvals.held), "count"),
-            _fact("Approvals failed", len(approvals.failed), "count"),
+            _fact("Of these acknowledged", len(approvals.acknowledged) or None, "count"),
+            _fact("Decisions failed", len(approvals.failed), "count"),
+            _fact("Decided otherwise here", len(report.conflicts or ()) or None, "count"),
         ]
     if report.missing is not None:
         facts.append(_fact("Missing files", count_missing(report.missing), "count"))
@@ -176,7 +179,8 @@ def all_sections(report: CommandReport) -> tuple[Section, ...]:
     approvals = approval_sections(report)
     urgent += [section for section in approvals if section.key != "approvals-applied"]
     done = [section for section in approvals if section.key == "approvals-applied"]
-    return (*urgent, *report.sections, *done)
+    conflicts = [conflicts_section(report.conflicts)] if report.conflicts else []
+    return (*urgent, *report.sections, *conflicts, *done)
 
 
 def attention(report: CommandReport) -> tuple[str, ...]:
@@ -197,7 +201,7 @@ def attention(report: CommandReport) -> tuple[str, ...]:
     numbers = (
         (missing, "content file is missing", "content files are missing"),
         (len(approvals.failed), "approval failed", "approvals failed"),
-        (len(approvals.parked), "approval is parked", "approvals are parked"),
+        (len(approvals.unseen), "approval is parked", "approvals are parked"),
         (len(approvals.undecided), "decision is held", "decisions are held"),
         (len(severe), "finding needs a look", "findings need a look"),
     )
@@ -211,15 +215,20 @@ def next_step(report: CommandReport) -> str:
         return report.errors[0].next_step
     if report.next_step:
         return report.next_step
-    usual = _USUAL.get(report.command, "Nothing.").format(bundle=report.bundle or "the bundle")
+    usual = _USUAL.get(report.command, "Nothing.").format(
+        bundle=report.bundle or "the bundle", receipt=report.receipt or "the receipt"
+    )
     if report.command == "import" and report.receipt is None:
         usual = "There is no receipt to carry back: a newer bundle was imported since."
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
         return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])
-    if report.command == "status":
-        return " ".join(_flagged_steps(report)) or usual
     return usual
+
+
+def status_steps(report: CommandReport, usual: str) -> str:
+    """Return what waits for a person on a side, and then the usual next step."""
+    return " ".join([*_flagged_steps(report), usual])
 
 
 def _flagged_steps(report: CommandReport) -> Iterator[str]:
@@ -231,7 +240,7 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
     elif report.missing:
         yield "Have the next bundle bring the missing files (shopping-list.json)."
     if approvals.undecided:
-        yield "Decide on what is held."
+        yield "Decide on what is held: `wsus-airgap held` says what would let each go."
     if report.findings:
         yield "Follow the findings."
 
@@ -239,13 +248,15 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
 # After these commands the operator goes on with the usual step even if the run is flagged.
 _GOES_ON = {"export", "import"}
 _USUAL = {
-    "export": "Carry {bundle} to the disconnected side and import it there.",
-    "verify": "Import the bundle on the disconnected side.",
-    "import": "Carry the receipt back and accept it on the staging side.",
-    "accept": "Export the next bundle when there is something to bring.",
+    "decide": "Nothing; `wsus-airgap audit` carries it out before the next import does.",
+    "export": "Carry {bundle} to the disconnected side; there `wsus-airgap import`.",
+    "verify": "On the disconnected side `wsus-airgap import {bundle}`.",
+    "import": "Carry {receipt} back; on the staging side `wsus-airgap accept RECEIPT`.",
+    "accept": "When there is something to bring: `wsus-airgap export`.",
     "check": "Nothing: the server is fit.",
     "catalog-import": "Approve what was imported; the next export carries it.",
     "probe": "Nothing: this server is as we believe WSUS to be.",
     "repair": "Run `wsus-airgap check`.",
     "audit": "Nothing: all approved content is in place.",
+    "tidy": "Nothing: `wsus-airgap tidy` again in a month, or by [schedule].",
 }

@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from tasks.metadata.audit import MissingFile, MissingReason
-from tasks.reports.model import Cell, Reported
+from tasks.reports.decision_lines import Reported
+from tasks.reports.model import ApprovalOutcome, Cell
 from tasks.reports.text import csv_text
 
 _HEADINGS = (
@@ -23,6 +24,17 @@ _HEADINGS = (
     "size_bytes",
     "reason",
     "reason_text",
+)
+
+
+_DECISION_HEADINGS = (
+    "outcome",
+    "update_id",
+    "revision",
+    "group",
+    "action",
+    "deadline",
+    "reason",
 )
 
 
@@ -70,6 +82,24 @@ def missing_csv(missing: Iterable[MissingFile]) -> bytes:
         for file in missing
     )
     return table_csv(_HEADINGS, rows)
+
+
+def decisions_csv(approvals: ApprovalOutcome) -> bytes:
+    """Return every decision and its outcome as CSV, in the form of ``missing_csv``."""
+    rows = (
+        (
+            outcome,
+            line.update_id,
+            line.revision,
+            " / ".join(line.group),
+            line.action,
+            line.deadline,
+            line.reason,
+        )
+        for outcome in ("applied", "parked", "held", "failed")
+        for line in getattr(approvals, outcome)
+    )
+    return table_csv(_DECISION_HEADINGS, rows)
 
 
 def table_csv(headings: Iterable[str], rows: Iterable[tuple[Cell, ...]]) -> bytes:

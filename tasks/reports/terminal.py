@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -18,6 +18,8 @@ from tqdm import tqdm
 from tasks.logs import log
 from tasks.progress import Unit
 from tasks.quantities import size
+from tasks.reports.colour import print_coloured
+from tasks.reports.columns import table_lines
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention, next_step, summary_facts
 from tasks.reports.text import cell
@@ -72,9 +74,13 @@ def print_lines(lines: Sequence[str], stream: IO[str]) -> None:
 
     A reader that has stopped reading (``| head``) does not change how the command ended.
     """
+    shown = [_encodable(line, stream) for line in lines]
     try:
-        for line in lines:
-            print(_encodable(line, stream), file=stream)
+        if stream.isatty():
+            print_coloured(shown, stream)
+        else:
+            for line in shown:
+                print(line, file=stream)
         stream.flush()
     except OSError:
         discard_output(stream)
@@ -88,8 +94,9 @@ def _now(report: CommandReport) -> str:
 def summarise(report: CommandReport) -> list[str]:
     """Return a run in a few aligned lines, with foreign text made visible."""
     printed = [visible(line) for line in report.lines]
+    tables = [line for section in report.tables for line in table_lines(section)]
     if printed and report.run is None and not report.errors:
-        return printed  # a small command has only its lines
+        return [*tables, *printed]  # a small command has only its lines and tables
     site = f" {visible(report.site)}" if report.site else ""
     facts = [(fact.label, cell(fact.value, fact.kind)) for fact in summary_facts(report)]
     if report.report is not None:
@@ -97,6 +104,7 @@ def summarise(report: CommandReport) -> list[str]:
     width = max((len(label) for label, _ in facts), default=0)
     lines = [f"{visible(report.command)}{site}: {report.outcome}"]
     lines += [f"  {label:<{width}}  {value}" for label, value in facts]
+    lines += tables
     lines += [f"  {line}" for line in printed]
     lines += [f"  ! {visible(reason)}" for reason in attention(report)]
     return lines + _missing_lines(report)
@@ -154,6 +162,7 @@ class TerminalProgress:
         self._stream = stream
         self._lock = Lock()
         self._bar: _Bar | None = None
+        self._make_bar: Callable[[], _Bar] | None = None
         self._uncounted = 0
         self._flushed = 0.0
 
@@ -164,17 +173,21 @@ class TerminalProgress:
         if not stream.isatty():
             return
         is_bytes = unit == "bytes"
-        bar = _Bar(
-            desc=visible(step),
-            total=total,
-            unit="B" if is_bytes else f" {unit}",
-            unit_scale=is_bytes,
-            file=stream,
-            mininterval=0,
-            dynamic_ncols=True,
-        )
+
+        def make_bar() -> _Bar:
+            return _Bar(
+                desc=visible(step),
+                total=total,
+                unit="B" if is_bytes else f" {unit}",
+                unit_scale=is_bytes,
+                file=stream,
+                mininterval=0,
+                dynamic_ncols=True,
+            )
+
         with self._lock:
-            self._bar, self._uncounted, self._flushed = bar, 0, time.monotonic()
+            # A step without work leaves no dead bar: the first count draws it.
+            self._make_bar, self._uncounted, self._flushed = make_bar, 0, time.monotonic()
 
     def advance(self, amount: int) -> None:
         """Count; redraw at most five times a second."""
@@ -189,11 +202,13 @@ class TerminalProgress:
         """Draw the rest and end the bar."""
         with self._lock:
             self._flush()
-            bar, self._bar = self._bar, None
+            bar, self._bar, self._make_bar = self._bar, None, None
         if bar is not None:
             bar.close()
 
     def _flush(self) -> None:
         amount, self._uncounted = self._uncounted, 0
+        if amount and self._bar is None and self._make_bar is not None:
+            self._bar = self._make_bar()
         if self._bar is not None and amount:
             self._bar.update(amount)

@@ -62,6 +62,7 @@ class RunContext:
             it only from an owner who is.
         waits_for: The wsusutil that this run waits for now, or None. It keeps working if the run is
             stopped.
+        by_api: True if the run was started by Prefect's API, and not by a command of an account.
         wait_line_seconds: Interval at which a wait for wsusutil logs a line.
     """
 
@@ -78,6 +79,7 @@ class RunContext:
     take_over: str | None = None
     waits_for: Running | None = None
     wait_line_seconds: float = 60.0
+    by_api: bool = False
     _locks: dict[str, Lock] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
@@ -181,6 +183,11 @@ class RunContext:
     def lock_media(self) -> None:
         """Take the lock of the media; the end of the run releases it."""
         self._lock(self.media, self.media_lock)
+
+    def lock_bundle(self, bundle: Path) -> None:
+        """Take the lock of the medium that a bundle lies on; the end of the run releases it."""
+        path = self.media.path(str(bundle.parent)).joined(self.media_lock.name)
+        self._lock(self.media, path)
 
     def _lock(self, host: Host, path: HostPath) -> None:
         existing = self._locks.get(path.text)

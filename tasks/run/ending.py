@@ -16,7 +16,11 @@ from tasks.refusals import TrustError
 from tasks.reports.files import write_reports
 from tasks.reports.model import CommandReport, error_line, exit_code_of
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
+from tasks.run.history import write_index
 from tasks.visible import visible_lines
+
+_OF_BUNDLES = frozenset({"export", "verify", "import", "accept"})
 
 
 def begin_run(run: RunContext, *, flow_run: UUID | None = None, attempt: int | None = None) -> None:
@@ -61,6 +65,10 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
         run.report.lines.append(run.waits_for.sentence)
     if isinstance(error, TrustError) and run.command == "import":
         _empty_intake(run)
+    if error is not None and run.command in _OF_BUNDLES and exit_code_of(error) in {3, 4}:
+        bundle = run.report.notes.get("bundle")
+        reason = f"{run.command}: {error_line(error).message}"
+        record_event(run, "refused", reason, bundle="" if bundle is None else bundle.name)
     ended = run.clock()
     log_path = None
     if error is not None and not isinstance(error, AirGapError):
@@ -101,6 +109,7 @@ def _record(run: RunContext, report: CommandReport, *, ended: datetime) -> Comma
         "report": report.report,
     }
     runs.write(record.model_copy(update=end))
+    write_index(run.ledger, run.site, now=ended)
     return report
 
 

@@ -46,6 +46,11 @@ class ServerFolders:
         return self.work_dir.joined("marks", f"{self.site}.json")
 
     @property
+    def packages(self) -> HostPath:
+        """Parent of the metadata packages that serve all sites of the server."""
+        return self.work_dir.joined("packages")
+
+    @property
     def server_lock(self) -> HostPath:
         """Lock of the server."""
         return self.work_dir.joined("locks", f"{self.site}.lock")

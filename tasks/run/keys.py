@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret, load_signing_key
+from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret
+from tasks.bundle.passphrase import open_signing_key
 from tasks.bundle.seal import Trust
 from tasks.names import Side
 from tasks.site.faults import Fault, site_file_error
@@ -15,14 +16,29 @@ def site_trust(site: Site) -> Trust:
     return Trust(tuple(load_public_key(path) for path in trust.trusted_keys), trust.threshold)
 
 
+def key_names(site: Site) -> dict[str, str]:
+    """Return the file names of the keys that the site file names, by fingerprint."""
+    names = {load_public_key(path).fingerprint: path.name for path in site.trust.trusted_keys}
+    own = site.trust.signing_key
+    return {signing_key(site).public.fingerprint: own.name} | names
+
+
 def signing_key(site: Site) -> SigningKey:
     """Return the private key of this side."""
-    return load_signing_key(site.trust.signing_key)
+    return open_signing_key(site.trust.signing_key, passphrase_file=site.trust.passphrase_file)
 
 
 def own_trust(site: Site) -> Trust:
     """Return this side's own key as the only trusted one, for what this side sealed itself."""
     return Trust((signing_key(site).public,), 1)
+
+
+def receipt_trust(site: Site) -> Trust:
+    """Return the keys whose seals on receipts count: one of them suffices.
+
+    The threshold is for bundles; the disconnected side has one key for its receipts.
+    """
+    return Trust(site_trust(site).keys, 1)
 
 
 def bundle_trust(site: Site) -> Trust:

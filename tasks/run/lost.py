@@ -148,13 +148,13 @@ def report_lost(site: Site, record: RunRecord, *, now: datetime) -> CommandRepor
 
 def close_in_ledger(
     ledger: Ledger, record: RunRecord, report: CommandReport, outcome: LostOutcome
-) -> None:
-    """Record the end of a run whose process is gone, unless it has an end by now."""
+) -> bool:
+    """Record the end of a run whose process is gone; False if it has an end by now."""
     runs = Runs(ledger)
     with ledger.transaction():
         current = runs.read(record.id)
         if current is None or current.ended is not None:
-            return
+            return False
         end: dict[str, object] = {
             "ended": report.ended,
             "outcome": outcome,
@@ -162,3 +162,4 @@ def close_in_ledger(
             "report": report.report,
         }
         runs.write(current.model_copy(update=end))
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -14,6 +15,8 @@ from pydantic import JsonValue
 from tasks.checks.finding import Finding
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
+from tasks.reports.decision_lines import ConflictLine
+from tasks.reports.inspection_lines import BroughtLine, SignerLine
 from tasks.reports.model import ApprovalOutcome, Section
 
 # Of all pairs of an update and a file that it lacks: a package may have billions of them.
@@ -30,6 +33,7 @@ class Notes(TypedDict, total=False):
     bytes: int
     placed: int
     approvals: ApprovalOutcome
+    conflicts: tuple[ConflictLine, ...]
     titles: dict[str, str]
     missing: tuple[MissingFile, ...]
     unapproved_incomplete: int
@@ -37,6 +41,9 @@ class Notes(TypedDict, total=False):
     receipt: Path
     receipt_code: str | None
     findings: tuple[Finding, ...]
+    signers: tuple[SignerLine, ...]
+    created: datetime
+    brings: tuple[BroughtLine, ...] | None
 
 
 @dataclass
@@ -85,5 +92,5 @@ class ReportDraft:
         noted = self.notes.get("missing", ())
         missing = noted if self.flagged_missing is None else self.flagged_missing
         approvals = self.notes.get("approvals", ApprovalOutcome())
-        waiting = approvals.parked or approvals.undecided or approvals.failed
+        waiting = approvals.unseen or approvals.undecided or approvals.failed
         return bool(self.notices or missing or waiting or self.flagged_findings)

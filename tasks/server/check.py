@@ -24,7 +24,11 @@ Accepted = Mapping[str, str]
 
 
 def check_for_crossing(
-    run: RunContext, *, accepted: Accepted, staging: StagingFacts | None = None
+    run: RunContext,
+    *,
+    accepted: Accepted,
+    staging: StagingFacts | None = None,
+    excused: Mapping[str, str] | None = None,
 ) -> ServerFacts:
     """Run the whole check before an export or an import, and stop if the table says so.
 
@@ -32,6 +36,8 @@ def check_for_crossing(
         run: The run; its report takes the findings.
         accepted: Findings that a person accepts; recorded in the report and the ledger.
         staging: The staging server, from a bundle's verified header; None for an export.
+        excused: Requirements that a person excuses by an option of the command, which is the
+            reason; recorded as accepted findings are.
 
     Raises:
         ServerUnfitError, ServerChangedError, SettingsDifferError, RoomError, PathMissingError: A
@@ -41,8 +47,10 @@ def check_for_crossing(
     """
     facts = examine_for_crossing(run, staging=staging)
     judgement = judge(facts, ALL)
+    excuses = excused or {}
+    accepted = {**accepted, **excuses}
     _report(run.report, facts, judgement, accepted=accepted, cured_by=run.command)
-    require(run.command, judgement, facts)
+    require(run.command, judgement, facts, excused=excuses)
     stops = stopping(run.command, judgement, stop_at=run.site.check.stop_at, accepted=accepted)
     if stops:
         raise refuse_findings(stops, run.site.side)

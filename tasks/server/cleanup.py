@@ -27,7 +27,7 @@ from tasks.run.context import RunContext
 
 # We wait for a script that changes the server as long as it may take. A script that only reads is
 # left alone after a while, and its folder stays.
-_CHANGING = frozenset({"apply-approvals", "place-files", "resume-downloads"})
+_CHANGING = frozenset({"apply-approvals", "place-files", "control-downloads"})
 _CHANGE_SECONDS = 6 * 3_600.0
 _READ_SECONDS = 120.0
 

@@ -3,27 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from tasks.content.content_listing import ContentListing
 from tasks.content.copy_item import CopyItem
 from tasks.content.rescan import refresh_proofs, rescan
+from tasks.content.rotation import FOLDERS, due_folders, spread
 from tasks.content.scan import ContentFile
 from tasks.content.transfer import copy_files
 from tasks.hosts.paths import HostPath
+from tasks.ledger.store import Rotation
 from tasks.metadata.server import ServerFacts
 from tasks.progress import Progress
 from tasks.run.context import RunContext
 
 
-def prove_content(run: RunContext, listing: ContentListing, *, everything: bool = False) -> int:
+def prove_rotating(run: RunContext, listing: ContentListing) -> int:
+    """Hash files without cached digests, and a rotating share of all; return how many were read.
+
+    ``[audit] full_every_days`` is the time within which every file is read again.
+    """
+    rotation, now = run.ledger.rotation, run.clock()
+    period = timedelta(days=run.site.audit.full_every_days)
+    read_at = spread(rotation.read_at, period=period, now=now)
+    due = due_folders(read_at, period=period, last=rotation.last, now=now)
+    read = prove_content(run, listing, again=frozenset(due))
+    read_at |= dict.fromkeys(due, now)
+    run.ledger.remember_rotation(Rotation(last=now, read_at=read_at))
+    run.report.lines.append(
+        f"{len(due)} of {len(FOLDERS)} folders of WsusContent were read again; all are within "
+        f"{run.site.audit.full_every_days} days"
+    )
+    return read
+
+
+def prove_content(
+    run: RunContext,
+    listing: ContentListing,
+    *,
+    everything: bool = False,
+    again: frozenset[str] = frozenset(),
+) -> int:
     """Hash the content files that have no cached digests; return how many were read.
 
     Args:
         run: The run.
         listing: Listing of WsusContent; the digests are written into it.
         everything: Hash all files, cached digests or not.
+        again: Folders of WsusContent whose files are hashed too.
     """
     files = iter(listing) if everything else listing.unproved()
+    if again and not everything:
+        files = (file for file in listing if not file.digests or file.name.folder in again)
     waiting: dict[CopyItem, ContentFile] = {}
 
     def items() -> Iterator[CopyItem]:

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.bundle.header import ChainId, Header, SequenceNumber
 from tasks.checks.facts.own import MarkProblem
 from tasks.content.fields import Blake3Field
+from tasks.custody import CustodyHead
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
 from tasks.ledger.imports import Imports
-from tasks.names import Side, SiteName
+from tasks.names import Count, Side, SiteName
 from tasks.refusals import ChainError, ServerUnfitError
 from tasks.run.context import RunContext
 
@@ -29,7 +30,11 @@ _SET_BACK = (
 
 
 class Mark(BaseModel):
-    """Content of the mark file: one line of JSON."""
+    """Content of the mark file: one line of JSON.
+
+    Attributes:
+        custody_count, custody_digest: Number and digest of the newest line of the custody log.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,15 +42,19 @@ class Mark(BaseModel):
     chain: ChainId
     sequence: SequenceNumber
     header_digest: Blake3Field
+    custody_count: Count = 0
+    custody_digest: str = ""
 
 
-def mark_of(header: Header) -> Mark:
-    """Return the mark of a bundle."""
+def mark_of(header: Header, custody: CustodyHead) -> Mark:
+    """Return the mark of a bundle, with the head of this side's custody log."""
     return Mark(
         site=header.site,
         chain=header.chain,
         sequence=header.sequence,
         header_digest=header.digest,
+        custody_count=custody.count,
+        custody_digest=custody.digest,
     )
 
 

@@ -158,6 +158,21 @@ def read_topics(
         return ServerAnswer(server, topics_of(others))
 
 
+def control_downloads(run: RunContext, action: Literal["pause", "resume"]) -> int:
+    """Pause all downloads of the server if one runs, or resume the paused ones.
+
+    Returns:
+        The bytes that were to be downloaded before; 0 if nothing was changed.
+
+    Raises:
+        ScriptFailedError: The server refused, or its service does not run.
+    """
+    script = "control-downloads"
+    answer = _query_line(run, script, {"action": action})
+    with answer_errors(script):
+        return int(str(answer["waiting_bytes"])) if answer["changed"] else 0
+
+
 def read_running_server(run: RunContext, *, since: datetime | None = None) -> ServerFacts:
     """Read a server's facts, after starting its service if the service is stopped.
 

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from tasks.approvals.rulings import Ruling, Rulings
 from tasks.errors import AirGapError
 from tasks.hosts.locks import current_owner, describe_lock
 from tasks.ledger.exports import Exports
-from tasks.ledger.imports import Imports
+from tasks.ledger.imports import ImportRecord, Imports
+from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tasks.metadata.wsusutil_process import REMEDY, Running
 from tasks.names import Side
+from tasks.quantities import count, moment
+from tasks.refusals import CustodyError
 from tasks.reports.model import (
+    ApprovalLine,
     ApprovalOutcome,
     Column,
     CommandReport,
     Fact,
     Section,
 )
+from tasks.reports.summary import status_steps
 from tasks.run.context import RunContext, open_run_context
-from tasks.run.waiting_decisions import waiting_decisions
+from tasks.run.custody_proof import prove_log
+from tasks.run.waiting_decisions import WaitingState, waiting_decisions
+from tasks.run.waiting_report import rulings_json
+from tasks.server.next_step import next_export_step, next_import_step
 from tasks.server.running_wsusutil import find_running
+from tasks.site.settings import Site
 
 _RUNS = 10
 
@@ -34,37 +44,61 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         running, at_work = _at_work(run)
         chain = Fact(label="Chain", value=run.ledger.chain or "not begun")
         is_staging = run.site.side is Side.STAGING
-        facts = _staging(run.exports) if is_staging else [_newest_import(run.imports)]
+        custody, notices = _custody(run)
+        rulings = StoredRulings(run.ledger).in_force(clock())
+        approvals = ApprovalOutcome(
+            parked=waiting_decisions(run.imports, "parked", Rulings(rulings)),
+            held=waiting_decisions(run.imports, "held", Rulings(rulings)),
+        )
+        waits = [] if is_staging else _waits(run.imports, approvals, rulings)
+        all_facts = (at_work, chain, *_place_in_chain(run), *waits, *_locks(run), custody)
         sections = (
-            Section(key="standing", title="Standing", facts=(at_work, chain, *facts, *_locks(run))),
+            Section(key="standing", title="Standing", facts=all_facts),
             _last_runs(run.ledger),
         )
-        approvals = ApprovalOutcome(
-            parked=waiting_decisions(run.imports, "parked"),
-            held=waiting_decisions(run.imports, "held"),
-        )
-        newest = run.exports.newest_sealed()
-        imported = run.imports.newest()
-        record = newest or imported
-        baseline = run.exports.baseline()
-        bundle: dict[str, Any] = {"sequence": record.sequence} if record else {}
-        if newest is not None:
-            bundle["bundle"] = newest.bundle
-        return CommandReport(
+        report = CommandReport(
             command="status",
             site=run.site.name,
-            base=baseline.sequence if baseline else None,
-            **bundle,
+            **_place_of_bundle(run.exports, run.imports),
             approvals=approvals,
+            exit_code=2 if notices else 0,
+            notices=notices,
             sections=sections,
-            details={fact.label: fact.value for section in sections for fact in section.facts},
+            details={
+                **{fact.label: fact.value for section in sections for fact in section.facts},
+                **({} if is_staging else {"decisions": rulings_json(rulings)}),
+            },
             lines=(
                 *(f"{fact.label}: {fact.value}" for fact in sections[0].facts),
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
+                *map(_ruling_line, rulings),
+                *notices,
             ),
-            next_step=REMEDY if running else None,
         )
+        usual = _next_step(run.site, run.exports, run.imports.newest())
+        step = REMEDY if running else status_steps(report, usual)
+        return report.model_copy(update={"next_step": step})
+
+
+def _place_of_bundle(exports: Exports, imports: Imports) -> dict[str, Any]:
+    """Return the fields of the document about the newest bundle and the baseline."""
+    newest = exports.newest_sealed()
+    record = newest or imports.newest()
+    baseline = exports.baseline()
+    return {
+        "base": baseline.sequence if baseline else None,
+        **({"sequence": record.sequence} if record else {}),
+        **({"bundle": newest.bundle} if newest else {}),
+    }
+
+
+def _next_step(site: Site, exports: Exports, imported: ImportRecord | None) -> str:
+    if site.side is Side.DISCONNECTED:
+        return next_import_step(imported, site.receipts_dir, site.path)
+    accepted = exports.baseline()
+    number = accepted.sequence if accepted else None
+    return next_export_step(exports.newest(), exports.newest_sealed(), number, site.path)
 
 
 def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
@@ -80,6 +114,19 @@ def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
         value = "; ".join(process.sentence for process in running)
         value += ". WSUS is not queried beside it; what waits is listed as the last run left it"
     return running, Fact(label="At work on the server", value=value)
+
+
+def _custody(run: RunContext) -> tuple[Fact, tuple[str, ...]]:
+    """Prove the custody log; a log that was changed flags the status."""
+    try:
+        return Fact(label="Custody", value=prove_log(run)[0]), ()
+    except CustodyError as error:
+        return Fact(label="Custody", value="changed, see below"), (error.message,)
+
+
+def _place_in_chain(run: RunContext) -> list[Fact]:
+    is_staging = run.site.side is Side.STAGING
+    return _staging(run.exports) if is_staging else [_newest_import(run.imports)]
 
 
 def _last_runs(ledger: Ledger) -> Section:
@@ -110,6 +157,32 @@ def _newest_import(imports: Imports) -> Fact:
     if newest is not None:
         value = f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"
     return Fact(label="Newest import", value=value)
+
+
+def _waits(imports: Imports, approvals: ApprovalOutcome, rulings: Sequence[Ruling]) -> list[Fact]:
+    """Count what waits, with the oldest, and the decisions of people that are in force."""
+    lists: tuple[tuple[str, WaitingState, tuple[ApprovalLine, ...]], ...] = (
+        ("Parked", "parked", approvals.parked),
+        ("Held", "held", approvals.held),
+    )
+    facts = []
+    for label, state, lines in lists:
+        value = count(len(lines))
+        seen = sum(line.is_acknowledged for line in lines)
+        if seen:
+            value += f", of these {count(seen)} acknowledged"
+        times = [decision.since for decision in imports.decisions(state) if decision.since]
+        if times:
+            value += f", the oldest since {moment(min(times))}"
+        facts.append(Fact(label=label, value=value))
+    return [*facts, Fact(label="Decisions in force", value=len(rulings), kind="count")]
+
+
+def _ruling_line(ruling: Ruling) -> str:
+    update = ruling.kb or f"{ruling.update_id} revision {ruling.revision}"
+    group = f" for {' / '.join(ruling.group)}" if ruling.group else ""
+    until = f" until {moment(ruling.until)}" if ruling.until else ""
+    return f"decided: {ruling.kind} {update}{group} by {ruling.account}{until}: {ruling.reason}"
 
 
 def _locks(run: RunContext) -> list[Fact]:

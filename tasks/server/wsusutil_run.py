@@ -33,6 +33,7 @@ from tasks.metadata.wsusutil import (
 from tasks.metadata.wsusutil_log import LogSummary, read_log
 from tasks.metadata.wsusutil_process import of_job, refusal
 from tasks.names import Side
+from tasks.quantities import duration, size
 from tasks.refusals import FolderUnsafeError, WsusutilRunningError
 from tasks.reports.sections import judgement_section
 from tasks.revision import RevisionId
@@ -160,7 +161,8 @@ def wait_for(run: RunContext, attempt: Attempt) -> Ending:
     line_at = time.monotonic() + run.wait_line_seconds
     while (status := run.server.poll_detached(job)).state == "running":
         if run.waits_for is not None and time.monotonic() > line_at:
-            log.info("%s", run.waits_for.sentence)
+            details = _work_so_far(run.server, attempt, status.cpu_seconds)
+            log.info("%s%s", run.waits_for.sentence, details)
             line_at = time.monotonic() + run.wait_line_seconds
         if time.monotonic() > notice_at:
             run.report.notice(
@@ -172,6 +174,21 @@ def wait_for(run: RunContext, attempt: Attempt) -> Ending:
         pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS, run.wait_line_seconds)
     run.waits_for = None
     return Ending(status, _read_log(run.server, attempt))
+
+
+def _work_so_far(server: Host, attempt: Attempt, cpu_seconds: float | None) -> str:
+    """Say what a wsusutil at work has used and written, as far as the server can tell."""
+    parts = [] if cpu_seconds is None else [f"{duration(cpu_seconds)} of processor time"]
+    for name, path in (("package", attempt.package), ("log", attempt.log)):
+        if name == "package" and attempt.verb == "import":
+            continue  # an import reads it
+        try:
+            stat = server.stat(server.path(path))
+        except AirGapError:
+            continue  # the connection's own retries have said so
+        if stat is not None:
+            parts.append(f"{size(stat.size_bytes)} of {name} written")
+    return "".join(f"; {part}" for part in parts)
 
 
 def judge(

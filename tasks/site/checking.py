@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-from tasks.bundle.keys import load_public_key, load_receipt_secret, load_signing_key
+from tasks.bundle.keys import load_public_key, load_receipt_secret
+from tasks.bundle.passphrase import open_signing_key
 from tasks.errors import SiteFileError, UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.ssh_address import parse_ssh_address
@@ -40,8 +42,9 @@ def require_sound(site: Site) -> None:
 
 def _key_faults(site: Site) -> Iterator[Fault]:
     trust = site.trust
+    open_key = partial(open_signing_key, passphrase_file=trust.passphrase_file)
     key_files: list[tuple[KeyPath, Path | None, Callable[[Path], object]]] = [
-        (("signing_key",), trust.signing_key, load_signing_key),
+        (("signing_key",), trust.signing_key, open_key),
         *(
             (("trusted_keys", number), path, load_public_key)
             for number, path in enumerate(trust.trusted_keys)
@@ -62,7 +65,9 @@ def _own_key_faults(site: Site) -> Iterator[Fault]:
     With it there, this side would accept its own bundles as bundles of the other side.
     """
     try:
-        own = load_signing_key(site.trust.signing_key).public
+        own = open_signing_key(
+            site.trust.signing_key, passphrase_file=site.trust.passphrase_file
+        ).public
     except UsageError:
         return  # _key_faults reports it
     for number, path in enumerate(site.trust.trusted_keys):

@@ -33,6 +33,8 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     for name, field in Site.model_fields.items()
     if (model := _model_in(field.annotation)) is not None
 }
+# Keys with values that may hold a password.
+_SECRETS = {("notify", "urls")}
 # The expected value, by the type of pydantic's error.
 _EXPECTED: Mapping[str, str] = {
     "string_type": "text in quotes",
@@ -117,6 +119,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     value = problem["input"]
     limits = {name: _plain(limit) for name, limit in problem.get("ctx", {}).items()}
     expected = _EXPECTED[kind].format(**limits)
+    if key[:2] in _SECRETS:
+        return f"expected {expected}"
     return f"expected {expected}, found {_shown(value)}{_value_hint(expected, value)}"
 
 

@@ -49,6 +49,13 @@ def _existing_file(path: Path) -> Path:
     raise ValueError(f"file not found: {path}")
 
 
+def _for_this_account(path: Path) -> Path:
+    # On Windows the file inherits the permissions of its folder.
+    if os.name != "nt" and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ValueError(f"{path} is open to other accounts; chmod 600 {path}")
+    return path
+
+
 def _without_links(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
@@ -84,6 +91,9 @@ LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
 
 LocalFile = Annotated[LocalPath, AfterValidator(_existing_file)]
 """A file of this machine, which must exist."""
+
+PrivateFile = Annotated[LocalFile, AfterValidator(_for_this_account)]
+"""A file of this machine, which must exist and be readable by this account only."""
 
 MountPath = Annotated[LocalPath, AfterValidator(_without_links)]
 """A mount point with links in its path resolved; below it no link is followed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -41,13 +42,19 @@ def read_site(path: Path) -> Site:
     faults = [Fault(("path",), "unknown key")] if "path" in table else []
     try:
         site = Site.model_validate(
-            {"server": {}, **table, "path": path}, context={"folder": path.parent}
+            {"server": {}, **table, "path": path},
+            context={"folder": path.parent, "side": _side_of(table)},
         )
     except ValidationError as error:
         faults += faults_of(error)
     if faults:
         raise site_file_error(path, faults)
     return site
+
+
+def _side_of(table: dict[str, Any]) -> object:
+    site = table.get("site")
+    return site.get("side") if isinstance(site, dict) else None
 
 
 def require_side(site: Site, side: Side, command: str) -> None:

@@ -111,6 +111,7 @@ class ScheduleSection(BaseModel):
     verify: Timing | None = None
     import_: Annotated[Timing | None, Field(alias="import")] = None
     audit: Timing | None = None
+    tidy: Timing | None = None
 
     @property
     def timings(self) -> dict[str, Timing]:

@@ -8,22 +8,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo
 
 from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.policy import ApprovalPolicy, Share
 from tasks.checks.finding import FindingSeverity
-from tasks.errors import UsageError
+from tasks.errors import HostFileError, UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
 from tasks.hosts.ssh_address import CIPHERS, parse_ssh_address
-from tasks.names import Count, Mode, Side, SiteName
+from tasks.names import Count, Mode, Occasion, Side, SiteName
 from tasks.site.paths import (
     Ciphers,
     LocalFile,
     LocalFiles,
     LocalPath,
     MountPath,
+    PrivateFile,
     ServerCommand,
     ServerPath,
 )
@@ -48,7 +49,8 @@ def _pinned(known_hosts: Path | None, info: ValidationInfo) -> Path | None:
 
 def _within_keys(threshold: int, info: ValidationInfo) -> int:
     keys = info.data.get("trusted_keys")
-    if keys is not None and threshold > len(keys):
+    own = 1 if (info.context or {}).get("side") == Side.STAGING.value else 0  # it signs bundles
+    if keys is not None and threshold > len(keys) + own:
         raise ValueError("higher than the number of trusted keys")
     return threshold
 
@@ -57,6 +59,13 @@ def _web_address(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("expected an address that begins with http:// or https://")
     return url
+
+
+def _syslog_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not address.startswith("/") and not (host and port.isdigit() and 0 < int(port) < 65_536):
+        raise ValueError("expected the path of a socket, or HOST:PORT")
+    return address
 
 
 class Section(BaseModel):
@@ -82,6 +91,8 @@ class ServerSection(Section):
             killed.
         script_limit_minutes: Longest time for one script on the server.
         service_wait_seconds: Longest time for a started service to reach its running state.
+        backup_command: Program that makes a safety copy of the database before an import's
+            metadata; None: none is made.
     """
 
     address: Annotated[str, AfterValidator(_server_address)] = LOCAL
@@ -97,23 +108,36 @@ class ServerSection(Section):
     command_limit_hours: float = Field(default=12, gt=0)
     script_limit_minutes: float = Field(default=30, gt=0)
     service_wait_seconds: float = Field(default=60, gt=0)
+    backup_command: ServerCommand | None = None
 
 
 class MediaSection(Section):
-    """``[media]``: the mount point of the media on the orchestrator, and limits for them."""
+    """``[media]``: the mount point of the media on the orchestrator, and limits for them.
+
+    Attributes:
+        scan_command: Program and arguments of a malware scanner; ``{path}`` stands for the folder.
+    """
 
     path: MountPath
     return_path: LocalPath | None = None
     volume_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
     read_back: bool = True
     max_file_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_295
+    scan_command: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class TrustSection(Section):
-    """``[trust]``: this side's key, the trusted keys, and the largest age of a bundle."""
+    """``[trust]``: this side's key, the trusted keys, and the largest age of a bundle.
+
+    Attributes:
+        passphrase_file: File with the passphrase of an encrypted signing key in its first line.
+        threshold: Number of different trusted keys that have to sign a bundle. A receipt has one
+            signature.
+    """
 
     signing_key: LocalFile
     trusted_keys: LocalFiles
+    passphrase_file: LocalPath | None = None
     receipt_secret: LocalFile | None = None
     threshold: Annotated[int, Field(ge=1), AfterValidator(_within_keys)] = 1
     max_bundle_age_days: Annotated[int, Field(ge=1)] = 90
@@ -124,6 +148,12 @@ class PolicySection(ApprovalPolicy, Section):
     """``[policy]``: choices and limits, with cautious defaults.
 
     The keys for approvals are those of ``ApprovalPolicy``.
+
+    Attributes:
+        on_downloads: An export waits for downloads of approved content, or stops at them.
+        download_wait_hours: Longest time for which it waits.
+        answer_hours: Time for which a served run waits for an answer about its plan; 0: it never
+            waits, and the plan is confirmed on the command line.
     """
 
     mode: Annotated[Mode, Field(strict=False)] = Mode.INCREMENTAL
@@ -132,6 +162,9 @@ class PolicySection(ApprovalPolicy, Section):
     max_deletes: Count = 10_000
     max_delete_share: Share = 0.5
     max_delete_bytes: Count = 500_000_000_000
+    on_downloads: Literal["wait", "stop"] = "wait"
+    download_wait_hours: Annotated[float, Field(ge=0)] = 6
+    answer_hours: Annotated[float, Field(ge=0, le=8_760)] = 72
 
 
 class GroupsSection(GroupRules, Section):
@@ -148,10 +181,79 @@ class CheckSection(Section):
     max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
+class CustodySection(Section):
+    """``[custody]``: where the lines of the custody log go besides its file.
+
+    Attributes:
+        syslog: A socket (``/dev/log``), or host and port for UDP (``log.example:514``).
+    """
+
+    syslog: Annotated[str, AfterValidator(_syslog_address)] | None = None
+
+
+class AuditSection(Section):
+    """``[audit]``: the time within which scheduled audits read all of WsusContent again."""
+
+    full_every_days: Annotated[int, Field(ge=1)] = 90
+
+
 class PrefectSection(Section):
     """``[prefect]``: address of Prefect's API; without it an embedded server is started."""
 
     api_url: Annotated[str, AfterValidator(_web_address)] | None = None
+
+
+class RetentionSection(Section):
+    """``[retention]``: ages at which ``tidy`` removes what is ours.
+
+    Attributes:
+        reports_months: Reports of runs, and the large documents of old bundles.
+        trash_days: Content that an import deleted.
+        prefect_days: Runs in Prefect's database.
+        media_days: Bundles on the staging side's medium, counted from their receipt; None: they
+            stay.
+    """
+
+    reports_months: Annotated[int, Field(ge=1)] = 24
+    trash_days: Annotated[int, Field(ge=1)] = 90
+    prefect_days: Annotated[int, Field(ge=1)] = 180
+    media_days: Annotated[int, Field(ge=1)] | None = None
+
+
+class NotifySection(Section):
+    """``[notify]``: who is told of what, by addresses of Apprise.
+
+    Attributes:
+        urls: Addresses; one may hold a password, so that none is ever shown.
+        urls_file: A file with one address a line, readable by this account only.
+        on: The occasions; an empty list switches all off.
+    """
+
+    urls: Annotated[tuple[SecretStr, ...], Field(strict=False)] = ()
+    urls_file: PrivateFile | None = None
+    on: Annotated[tuple[Occasion, ...], Field(strict=False)] = (
+        "failed",
+        "refused",
+        "crashed",
+        "flagged-new",
+        "late",
+    )
+
+    def addresses(self) -> tuple[str, ...]:
+        """Read all addresses.
+
+        Raises:
+            HostFileError: ``urls_file`` cannot be read.
+        """
+        listed = [url.get_secret_value() for url in self.urls]
+        if self.urls_file is not None:
+            try:
+                lines = self.urls_file.read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise HostFileError(operation="read", path=self.urls_file, reason=reason) from None
+            listed += [line.strip() for line in lines if line.strip() and line[0] != "#"]
+        return tuple(listed)
 
 
 class Site(Section):
@@ -165,8 +267,12 @@ class Site(Section):
     policy: PolicySection = PolicySection()
     groups: GroupsSection = GroupsSection()
     check: CheckSection = CheckSection()
+    custody: CustodySection = CustodySection()
+    audit: AuditSection = AuditSection()
     prefect: PrefectSection = PrefectSection()
     schedule: ScheduleSection = ScheduleSection()
+    retention: RetentionSection = RetentionSection()
+    notify: NotifySection = NotifySection()
 
     @property
     def name(self) -> str:

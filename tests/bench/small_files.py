@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.bundle.unpack import Intake, unpack_content, unpack_documents
+from tasks.bundle.documents import unpack_documents
+from tasks.bundle.unpack import Intake, unpack_content
 from tasks.content.place import PlaceItem, place
 from tasks.hosts.local import LocalHost
 from tests.bench.frame import (

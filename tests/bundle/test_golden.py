@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.bundle.documents import unpack_documents
 from tasks.bundle.header import read_header, verify_header
 from tasks.bundle.keys import load_public_key, load_receipt_secret
 from tasks.bundle.layout import HEADER, MANIFEST, volume_name
@@ -21,7 +22,7 @@ from tasks.bundle.plan import MediaLimits
 from tasks.bundle.receipt import read_receipt, seal_receipt
 from tasks.bundle.receipt_code import AwaitedBundle, make_code, match_code
 from tasks.bundle.seal import Trust
-from tasks.bundle.unpack import Intake, unpack_content, unpack_documents
+from tasks.bundle.unpack import Intake, unpack_content
 from tasks.bundle.verify import prove_bundle
 from tasks.hosts.local import LocalHost
 from tests.support.bundles import Workshop

@@ -239,10 +239,10 @@ def test_every_flipped_bit_of_a_header_file_is_found(keys: list[SigningKey]) -> 
 
 
 def test_a_header_of_a_later_format_is_refused_for_safety(keys: list[SigningKey]) -> None:
-    later = header().payload().replace(b'"format":1', b'"format":2')
+    later = header().payload().replace(b'"format":1', b'"format":3')
     content = seal_payload(later, BUNDLE_TYPE, keys[:1])
 
-    with pytest.raises(SafetyError, match="format 2; this program reads up to 1"):
+    with pytest.raises(SafetyError, match="format 3; this program reads up to 2"):
         verify(content, trust(keys[0]))
 
 

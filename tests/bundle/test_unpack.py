@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.bundle.documents import unpack_documents
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, CONTENT, HEADER, MANIFEST, PACKAGE, SHA1SUMS
 from tasks.bundle.manifest import Entry
@@ -24,7 +25,6 @@ from tasks.bundle.unpack import (
     Intake,
     Treatment,
     unpack_content,
-    unpack_documents,
 )
 from tasks.errors import (
     AirGapError,

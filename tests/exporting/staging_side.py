@@ -84,7 +84,9 @@ class StagingSide:
         )
         export_bundle.write_approvals(draft, view.decisions)
         plan = export_bundle.plan_content(self.run, draft, view.content, package)
-        return export_bundle.pack(self.run, draft, view.content, plan=plan, package=package)
+        return export_bundle.pack(
+            self.run, draft, view.content, plan=plan, package=package, decisions=view.decisions
+        )
 
     def seal(self, *, full: bool = False) -> Draft:
         """Make a whole bundle."""

@@ -96,7 +96,9 @@ def test_a_bundle_is_described_by_the_approved_updates_whose_files_it_carries(
     draft = catalogue.seal()
     describe_bundle(catalogue.run.report, draft, catalogue.run.look_up_in(draft.manifest))
     (section,) = catalogue.run.report.sections
-    assert {row[0]: row[5:7] for row in section.rows} == {"whole": (2, 10), "rotten": (1, 5)}
+    assert {row[0]: row[6:8] for row in section.rows} == {
+        "whole": (2, 10), "rotten": (1, 5), "lacking": (0, 0), "no files": (0, 0),
+    }  # fmt: skip
     notes = catalogue.run.report.notes
     # All that staging holds is carried, approved or not, but the rotten file.
     assert (notes["files"], notes["bytes"]) == (4, 20)

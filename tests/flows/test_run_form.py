@@ -12,6 +12,7 @@ from flows.accept_receipt import accept_receipt
 from flows.audit_content import audit_content
 from flows.catalog_import import catalog_import
 from flows.check_server import check_server
+from flows.decide import decide
 from flows.export_bundle import export_bundle
 from flows.import_bundle import import_bundle
 from flows.verify_bundle import verify_bundle
@@ -44,6 +45,7 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
             "take_over": MAYBE_TEXT,
             "accept_findings": MAYBE_TEXTS,
             "if_new": YES_NO,
+            "rebuilt": MAYBE_TEXT,
         },
         {"site"},
     ),
@@ -59,6 +61,19 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
         catalog_import,
         {"site": TEXT, "update_ids": "array of string", "take_over": MAYBE_TEXT},
         {"site", "update_ids"},
+    ),
+    "decide": (
+        decide,
+        {
+            "site": TEXT,
+            "updates": f"array of {TEXT}",
+            "decision": TEXT,
+            "reason": TEXT,
+            "group": MAYBE_TEXT,
+            "until": MAYBE_TEXT,
+            "revoke": YES_NO,
+        },
+        {"site", "updates", "decision", "reason"},
     ),
 }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tasks.approvals.losses import RebuiltChoice
 from tasks.approvals.model import ALL_COMPUTERS, Approval, ApprovalSet, Decline
 from tasks.bundle.checksum_files import Documents
 from tasks.bundle.header import Header
@@ -19,7 +20,12 @@ from tasks.hosts.paths import HostPath
 from tasks.importing.approval_choice import apply_choice
 from tasks.importing.content_audit import audit_import
 from tasks.importing.import_apply import begin, list_placed, place_content
-from tasks.importing.import_plan import describe_plan, plan_approvals, plan_import
+from tasks.importing.import_plan import (
+    describe_plan,
+    plan_approvals,
+    plan_import,
+    require_confirmed,
+)
 from tasks.importing.incoming import open_incoming
 from tasks.importing.receipt_out import finish_import
 from tasks.importing.trusted_bundle import TrustedBundle, unpack
@@ -133,13 +139,17 @@ class DisconnectedSide:
         self.workshop.publish(header)
         return self.workshop.bundle(sequence)
 
-    def import_(self, bundle: Path) -> TrustedBundle:
+    def import_(
+        self, bundle: Path, *, rebuilt: RebuiltChoice | None = None, confirm: str | None = None
+    ) -> TrustedBundle:
         """Import a bundle, step by step as the flow does, with a report of its own."""
         self.run.report = ReportDraft()
         delivery = self.take_in(bundle)
-        plan = plan_import(self.run, delivery, self.facts, self.list_content())
+        plan = plan_import(self.run, delivery, self.facts, self.list_content(), rebuilt=rebuilt)
         describe_plan(self.run.report, plan)
-        begin(self.run, delivery, self.facts)
+        if rebuilt is not None:
+            plan = require_confirmed(self.run, delivery, plan, confirm=confirm)
+        begin(self.run, delivery, self.facts, plan.rebuilt)
         place_content(self.run, delivery, self.list_content())
         content = list_placed(self.run, delivery, self.list_content())
         self.known |= {update.key for update in self.workshop.updates}

@@ -241,9 +241,12 @@ def test_a_server_that_lost_what_was_applied_there_stops_the_import(
 
 def remember_applied(side: DisconnectedSide, applied: ApprovalSet) -> None:
     side.run.imports.remember(
-        RememberedDecision("applied", str(line.get("update_id", number)), 1, str(number),
-                           encode_line(line).decode())
-        for number, line in enumerate(applied.lines())
+        [
+            RememberedDecision("applied", str(line.get("update_id", number)), 1, str(number),
+                               encode_line(line).decode())
+            for number, line in enumerate(applied.lines())
+        ],
+        now=NOW,
     )  # fmt: skip
 
 

@@ -160,7 +160,9 @@ def decision(state: DecisionState, update_id: str) -> RememberedDecision:
 
 
 def test_decisions_are_replaced_as_a_whole(imports: Imports) -> None:
-    imports.remember([decision("applied", "b"), decision("applied", "a"), decision("held", "c")])
+    imports.remember(
+        [decision("applied", "b"), decision("applied", "a"), decision("held", "c")], now=NOW
+    )
     assert list(imports.decisions("applied")) == [
         decision("applied", "a"),
         decision("applied", "b"),
@@ -168,22 +170,40 @@ def test_decisions_are_replaced_as_a_whole(imports: Imports) -> None:
     assert list(imports.decisions("held")) == [decision("held", "c")]
     assert list(imports.decisions("parked")) == []
 
-    imports.remember([decision("parked", "c")])
+    imports.remember([decision("parked", "c")], now=NOW)
     assert [*imports.decisions("applied"), *imports.decisions("held")] == []
     assert list(imports.decisions("parked")) == [decision("parked", "c")]
+
+
+def test_a_decision_keeps_the_time_since_when_it_waits_whatever_it_waits_for(
+    imports: Imports,
+) -> None:
+    def times() -> dict[str, object]:
+        states: tuple[DecisionState, ...] = ("applied", "parked", "held")
+        return {
+            waiting.update_id: waiting.since
+            for state in states
+            for waiting in imports.decisions(state)
+        }
+
+    imports.remember([decision("parked", "a"), decision("held", "b")], now=NOW)
+    imports.remember([decision("held", "a"), decision("applied", "b")], now=NOW + DAY)
+    assert times() == {"a": NOW, "b": None}
+    imports.remember([decision("held", "a"), decision("held", "b")], now=NOW + 2 * DAY)
+    assert times() == {"a": NOW, "b": NOW + 2 * DAY}
 
 
 def test_decisions_that_cannot_all_be_written_leave_the_others_as_they_were(
     imports: Imports,
 ) -> None:
-    imports.remember([decision("held", "c")])
+    imports.remember([decision("held", "c")], now=NOW)
 
     def broken() -> Iterator[RememberedDecision]:
         yield decision("applied", "a")
         raise OSError("the disk is gone")
 
     with pytest.raises(OSError, match="gone"):
-        imports.remember(broken())
+        imports.remember(broken(), now=NOW)
     assert list(imports.decisions("held")) == [decision("held", "c")]
     assert list(imports.decisions("applied")) == []
 

@@ -57,7 +57,7 @@ def test_a_report_is_written_in_every_form(tmp_path: Path) -> None:
 
     assert report.report == tmp_path / "run" / "report.html"
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "missing.csv", "report.html", "report.json", "shopping-list.json",
+        "decisions.csv", "missing.csv", "report.html", "report.json", "shopping-list.json",
     ]  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_written_again_a_report_is_replaced(tmp_path: Path) -> None:
     for _ in range(2):
         write_reports(tmp_path, examples.flagged_report(), now=LATER)
 
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

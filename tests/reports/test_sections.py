@@ -6,32 +6,33 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from tasks.approvals.apply import Failure
-from tasks.approvals.model import Action, Approval
-from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, PlannedAction, Waiting
+from tasks.approvals.model import Action, Approval, Decline
+from tasks.approvals.plan_model import ApprovalPlan, Conflict, PlanCounts, PlannedAction, Waiting
 from tasks.approvals.reasons import Reason
+from tasks.bundle.brings import BroughtUpdate
 from tasks.bundle.faults import Faults
 from tasks.hosts.paths import HostPath, Platform
-from tasks.metadata.bundle_contents import BroughtUpdate
 from tasks.metadata.wsusutil import Judgement, Signal
+from tasks.reports.conflicts import conflict_lines, conflicts_csv, conflicts_section
 from tasks.reports.model import ApprovalLine, ApprovalOutcome, CommandReport, approval_lines
 from tasks.reports.sections import (
     brought_section,
     faults_section,
     judgement_section,
-    kept_section,
     plan_section,
     request_cell,
 )
 from tasks.reports.summary import all_sections, attention, missing_section, next_step
-from tasks.revision import RevisionId
 from tests.reports import examples
 from tests.reports.examples import guid, missing_file
 
 
 def brought(number: int, size: int, title: str = "") -> BroughtUpdate:
     return BroughtUpdate(
-        key=RevisionId(guid(number), 5), title=title, kb="KB1", severity="Critical",
-        classification="Security Updates", products="Windows 11", files=2, bytes=size,
+        update_id=guid(number), revision=5, title=title, kb="KB1", severity="Critical",
+        classification="Security Updates", products=("Windows 11",), cves=(), cve_count=0,
+        supersedes=(), supersedes_count=0, files=2, size_bytes=size, is_new=True,
+        origin="microsoft",
     )  # fmt: skip
 
 
@@ -108,18 +109,42 @@ def test_an_exit_code_that_stands_alone_is_not_said_to_speak_for_success() -> No
     assert [row[:2] for row in section.rows] == [("exit code", "no"), ("package", "yes")]
 
 
-def test_decisions_that_a_local_one_overrules_are_named() -> None:
+def test_decisions_that_a_local_one_overrules_stand_side_by_side() -> None:
     group = ("All Computers", "Servers")
-    wanted = Approval(update_id=guid(1), revision=2, group=group, action=Action.INSTALL)
-    kept = (
-        Waiting.of_approval(wanted, Reason.LOCALLY_CHANGED, "removal"),
-        Waiting(subject="decline", reason=Reason.LOCALLY_APPROVED, update_id=guid(2), revision=1),
+    ours = Approval(update_id=guid(1), revision=2, group=group, action=Action.INSTALL)
+    theirs = replace(ours, deadline=datetime(2041, 5, 1, 3, tzinfo=UTC))
+    conflicts = (
+        Conflict(
+            overruled=Waiting.of_approval(theirs, Reason.LOCALLY_CHANGED, "approval"),
+            last=(ours,),
+            incoming=(theirs,),
+            present=(Decline(update_id=guid(1), revision=2),),
+            winner="here",
+        ),
+        Conflict(
+            overruled=Waiting("decline", Reason.LOCALLY_APPROVED, guid(2), 1),
+            last=(),
+            incoming=(Decline(update_id=guid(2), revision=1),),
+            present=(),
+            winner="here",
+        ),
     )
+    lines = conflict_lines(conflicts, {guid(1): "A title"})
 
-    assert kept_section(kept, {guid(1): "A title"}).rows == (
-        ("A title", "All Computers / Servers", "Remove Install", Reason.LOCALLY_CHANGED.sentence),
-        (f"{guid(2)} revision 1", "", "Decline", Reason.LOCALLY_APPROVED.sentence),
+    assert conflicts_section(lines).rows == (
+        (
+            *("A title", "All Computers / Servers", "Install (revision 2)"),
+            *("Install by 2041-05-01T03:00:00Z (revision 2)", "declined", "this side"),
+            Reason.LOCALLY_CHANGED.sentence,
+        ),
+        (
+            *(f"{guid(2)} revision 1", "", "nothing", "declined", "nothing", "this side"),
+            Reason.LOCALLY_APPROVED.sentence,
+        ),
     )
+    (heading, first, _, _) = conflicts_csv(lines).decode("utf-8-sig").split("\r\n")
+    assert heading.startswith("update_id,revision,title,group,subject,last_applied,incoming,")
+    assert ",declined,here,locally-changed," in first
 
 
 def test_a_long_plan_is_cut_and_what_takes_something_away_stays() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +13,7 @@ import pytest
 
 from tasks.errors import SiteFileError
 from tasks.logs import log
+from tasks.progress import LoggedProgress, Silence
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.terminal import (
     TerminalProgress,
@@ -46,6 +49,30 @@ def test_the_last_line_on_stderr_says_what_to_do() -> None:
     lines = err.getvalue().splitlines()
     assert lines[0].startswith("error: /media/alpha-7/volume-001")
     assert lines[-1] == "next: Do not use this medium. Find out where it has been."
+
+
+def plain(text: str) -> str:
+    """What a terminal shows, without its colours."""
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+@pytest.mark.parametrize("no_colour", [False, True])
+def test_a_terminal_gets_the_same_words_in_colour(
+    monkeypatch: pytest.MonkeyPatch, no_colour: bool
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "20")  # long lines are the terminal's to break
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    pipe, terminal = (io.StringIO(), io.StringIO()), (Terminal(), Terminal())
+
+    for out, err in (pipe, terminal):
+        print_report(examples.flagged_report(), as_json=False, out=out, err=err)
+
+    for expected, shown in zip(pipe, terminal, strict=True):
+        assert plain(shown.getvalue()) == expected.getvalue()
+    assert ("\x1b[1;33mflagged" in terminal[0].getvalue()) is not no_colour
 
 
 def test_each_fault_of_a_site_file_is_a_line_and_the_document_has_them_in_one_sentence() -> None:
@@ -120,6 +147,38 @@ def test_a_pipe_gets_no_bars() -> None:
     progress.finish()
 
     assert pipe.getvalue() == ""
+
+
+def test_a_step_without_work_leaves_no_bar() -> None:
+    terminal = Terminal()
+
+    progress = TerminalProgress(terminal)
+    progress.start("Read package", total=0, unit="bytes")
+    progress.finish()
+    progress.start("Place content", total=None, unit="files")
+    progress.finish()
+
+    assert terminal.getvalue() == ""
+
+
+def test_a_long_step_logs_a_line_with_amount_rate_and_time_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "wsus_airgap"):
+        progress = LoggedProgress(Silence(), line_seconds=0.02)
+        progress.start("Unpack bundle", total=4_000_000_000, unit="bytes")
+        progress.advance(1_000_000_000)
+        assert caplog.messages == []
+        time.sleep(0.03)
+        progress.advance(1_000_000_000)
+        progress.advance(1)
+        progress.finish()
+        time.sleep(0.03)
+        progress.advance(1)
+
+    (line,) = caplog.messages
+    pattern = r"Unpack bundle: 2\.0 GB of 4\.0 GB, [\d.]+ [GT]B a second, 0 s left"
+    assert re.fullmatch(pattern, line), line
 
 
 def test_a_bar_ends_at_what_was_counted_by_all_threads() -> None:

@@ -7,18 +7,29 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from uuid import UUID
 
 import pytest
 
+from tasks.approvals.losses import Losses
 from tasks.approvals.model import Action, Approval
+from tasks.approvals.reasons import Reason
+from tasks.approvals.rulings import Ruling, RulingKind
 from tasks.content.names import Blake3
+from tasks.custody.log import custody_head, record
+from tasks.custody.model import CustodyEntry
 from tasks.errors import HostFileError
 from tasks.importing.approval_run import last_applied
+from tasks.ledger.announced import Announced
 from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.imports import DecisionState, ImportRecord, RememberedDecision
+from tasks.ledger.questions import Question, Questions
+from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.steps import Attempt, Confirmation, ExportedPackage
+from tasks.metadata.audit import MissingFile, MissingReason
 from tasks.run.context import RunContext
+from tasks.run.keys import signing_key
 from tasks.run.waiting_decisions import waiting_decisions
 from tests.approvals.building import u
 from tests.support.bundles import NOW
@@ -40,6 +51,11 @@ READERS: tuple[Callable[[RunContext], object], ...] = (
     lambda run: list(run.imports.decisions("parked")),
     lambda run: Runs(run.ledger).newest(5),
     lambda run: AcceptedFindings(run.ledger).all(),
+    lambda run: StoredRulings(run.ledger).all(),
+    lambda run: run.imports.missing_files(u(1), 1),
+    lambda run: run.imports.accepted_losses(),
+    lambda run: custody_head(run.ledger),
+    lambda run: Questions(run.ledger).open(),
     lambda run: run.ledger.attempts("import"),
     lambda run: run.ledger.steps("import-1").attempt("import"),
     lambda run: run.ledger.steps("import-1").package,
@@ -74,9 +90,16 @@ def run(disconnected: RunContext) -> RunContext:
     states: tuple[DecisionState, ...] = ("applied", "parked", "held")
     body = json.dumps(approval.as_json() | {"kind": "approval"})
     disconnected.imports.remember(
-        RememberedDecision(state, approval.update_id, 1, "/".join(GROUP), body) for state in states
+        [
+            RememberedDecision(state, approval.update_id, 1, "/".join(GROUP), body)
+            for state in states
+        ],
+        now=NOW,
     )
     disconnected.imports.remember_lost(3)
+    remember_decided(disconnected)
+    Announced(disconnected.ledger).add("late", "alpha")
+    Questions(disconnected.ledger).ask(Question(UUID(int=1), "key", "d", "run", NOW))
     Runs(disconnected.ledger).write(RunRecord(id="1", command="import", started=NOW))
     steps = disconnected.ledger.steps("import-1")
     steps.begin_attempt(Attempt(verb="import", package="p", log="l", job="j"), now=NOW)
@@ -93,6 +116,26 @@ def run(disconnected: RunContext) -> RunContext:
     for reader in READERS:
         reader(disconnected)
     return disconnected
+
+
+def remember_decided(run: RunContext) -> None:
+    """Fill the tables of a person's decisions, and what they rest on."""
+    StoredRulings(run.ledger).record(
+        [
+            Ruling(
+                kind=RulingKind.APPLY, subject="approval", update_id=u(1), revision=1, group=GROUP,
+                waited_for=Reason.DEADLINE_PAST, reason="r", account="a", decided=NOW,
+            )
+        ]
+    )  # fmt: skip
+    missing = MissingFile(
+        update_id=u(1), revision=1, title="t", kb="", file="f", size_bytes=1,
+        reason=MissingReason.NEVER_DOWNLOADED, reason_text="t",
+    )  # fmt: skip
+    run.imports.remember_missing([missing], now=NOW)
+    run.imports.accept_losses(Losses(frozenset({(u(1), GROUP)}), frozenset()))
+    entry = CustodyEntry(event="decided", who="a", machine="m", version="1")
+    record(run.ledger, run.site.state_dir, signing_key(run.site), entry, now=NOW)
 
 
 def damages(run: RunContext) -> Iterator[Damage]:

@@ -8,6 +8,7 @@ from tasks.ledger.imports import DecisionState, RememberedDecision
 from tasks.reports.model import ApprovalLine
 from tasks.run.context import RunContext
 from tasks.run.waiting_decisions import waiting_decisions
+from tests.support.bundles import NOW
 
 
 def decision(state: DecisionState, update_id: str, reason: str = "") -> RememberedDecision:
@@ -24,7 +25,8 @@ def test_each_state_has_its_own_decisions_with_the_reason_beside_them(
             decision("applied", "c"),
             decision("parked", "a", "content-missing"),
             decision("held", "a", "deadline"),
-        ]
+        ],
+        now=NOW,
     )
     group = ("All Computers",)
     assert waiting_decisions(disconnected.imports, "parked") == (

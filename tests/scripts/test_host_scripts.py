@@ -146,7 +146,8 @@ def test_the_service_is_seen_started_and_reported_when_it_stays_down(side: Side,
 
 
 def test_downloads_are_resumed(side: Side) -> None:
-    assert side.run("resume-downloads") == [{"kind": "resumed"}]
+    answer = {"kind": "downloads", "waiting_bytes": 0, "changed": True}
+    assert side.run("control-downloads", settings(action="resume")) == [answer]
 
 
 def test_a_script_that_cannot_do_its_work_says_why_and_ends_with_one(side: Side) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentName
 from tasks.run.context import RunContext
-from tasks.server.content_scan import prove_content, scan_content
+from tasks.server.content_scan import prove_content, prove_rotating, scan_content
 from tests.metadata.facts import server_facts
-from tests.support.bundles import fill_content, write_content
+from tests.support.bundles import NOW, fill_content, write_content
 from tests.support.runs import open_test_run, write_site_file
 
 
@@ -53,6 +54,19 @@ def test_a_scan_reads_nothing_and_a_proof_reads_once(site: Path, names: list[Con
         assert list(listing.unproved()) == []
         assert prove_content(run, listing) == 0
         assert prove_content(run, listing, everything=True) == len(names)
+
+
+def test_scheduled_audits_read_everything_again_within_the_period(
+    site: Path, names: list[ContentName]
+) -> None:
+    prove_once(site)
+    read = 0
+    for day in range(0, 91, 9):
+        with open_test_run(site, now=NOW + timedelta(days=day)) as run:
+            this_time = prove_rotating(run, scan(run))
+        read += this_time
+
+    assert read >= len(names)
 
 
 def test_only_what_changed_since_is_read_again(site: Path, names: list[ContentName]) -> None:

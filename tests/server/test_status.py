@@ -89,6 +89,17 @@ STAGING: dict[str, tuple[Prepare, int | None, int | None, str, str]] = {
 }  # fmt: skip
 
 
+NEXT = {
+    "nothing": "makes the first bundle",
+    "reserved": "The export of alpha-1 has not ended",
+    "committed": "The export of alpha-1 has not ended",
+    "sealed": "Carry /media/alpha-1 to the disconnected side",
+    "void": "makes the first bundle",
+    "accepted": "Nothing waits",
+    "another begun": "The export of alpha-2 has not ended",
+}
+
+
 @pytest.mark.parametrize("state", STAGING)
 def test_the_staging_side_names_newest_bundle_and_baseline(tmp_path: Path, state: str) -> None:
     prepare, sequence, base, newest, baseline = STAGING[state]
@@ -97,7 +108,9 @@ def test_the_staging_side_names_newest_bundle_and_baseline(tmp_path: Path, state
     assert report.details["Newest bundle"] == newest
     assert report.details["Baseline"] == baseline
     assert report.details["Chain"] == "not begun"
-    assert report.next_step is None
+    assert report.next_step is not None
+    assert NEXT[state] in report.next_step
+    assert f"--site {tmp_path / 'site.toml'}`" in report.next_step
 
 
 DISCONNECTED: dict[str, tuple[Prepare, int | None, str]] = {
@@ -114,14 +127,19 @@ def test_the_disconnected_side_names_its_newest_import(tmp_path: Path, state: st
     assert (report.exit_code, report.sequence, report.base) == (0, sequence, None)
     assert report.details["Newest import"] == newest
     assert report.details["Chain"] == (CHAIN if sequence else "not begun")
+    words = {"nothing": "first bundle", "begun": "has not ended", "done": "receipt of bundle 2"}
+    assert words[state] in str(report.next_step)
 
 
 def test_all_that_waits_is_listed_with_its_reason(tmp_path: Path) -> None:
     def prepare(run: RunContext) -> None:
         body = {"update_id": "a", "revision": 3, "group": ["All Computers", "Ring 1"]}
         run.imports.remember(
-            RememberedDecision(state, "a", 3, "[]", json.dumps(body), "reason-of-it")
-            for state in ("applied", "parked", "held")
+            [
+                RememberedDecision(state, "a", 3, "[]", json.dumps(body), "reason-of-it")
+                for state in ("applied", "parked", "held")
+            ],
+            now=NOW,
         )
 
     report = status_of(tmp_path, Side.DISCONNECTED, prepare)

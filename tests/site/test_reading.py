@@ -91,7 +91,7 @@ def test_wrong_keys_and_missing_files_are_said_together_in_the_order_of_the_line
          "trust.trusted_keys: expected a list in square brackets, found 'keys/signing.pub'"),
         ('trusted_keys = ["keys/signing.pub"]', "trusted_keys = []",
          "trust.trusted_keys: expected a list with at least one entry, found none"),
-        ("[policy]", "threshold = 2", "trust.threshold: higher than the number of trusted keys"),
+        ("[policy]", "threshold = 3", "trust.threshold: higher than the number of trusted keys"),
         ('platform = "posix"', "command_limit_hours = 0",
          "server.command_limit_hours: expected more than 0, found 0"),
         ('wsusutil = ["false"]', 'wsusutil = ["./none"]',

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks.bundle.brings import BroughtUpdate, write_brings
 from tasks.bundle.carry import PackJob
 from tasks.bundle.checksum_files import Documents
 from tasks.bundle.faults import raise_for_faults
@@ -84,7 +85,7 @@ class Workshop:
     """A staging server's content, a medium, and keys, in one folder.
 
     ``server`` and ``media`` are this machine unless a test puts others in their place;
-    ``decisions`` are the lines of ``approvals.jsonl``.
+    ``decisions`` are the lines of ``approvals.jsonl``. With ``brings`` its bundles are of format 2.
     """
 
     root: Path
@@ -93,6 +94,7 @@ class Workshop:
     server: Host = field(default_factory=LocalHost)
     media: Host = field(default_factory=LocalHost)
     decisions: bytes = b'{"kind":"group","path":["All Computers","Ring 1"]}\n'
+    brings: tuple[BroughtUpdate, ...] = ()
     limits: MediaLimits = field(default_factory=lambda: MediaLimits(None, 4_294_967_295))
 
     def __post_init__(self) -> None:
@@ -144,7 +146,10 @@ class Workshop:
         approvals = self.folder(sequence) / "approvals.jsonl"
         package.write_bytes(gzip.compress(b"<WsusExportPackage/>" * 50, mtime=0))
         approvals.write_bytes(self.decisions)
-        return Documents(package, approvals)
+        return Documents(package, approvals, self._write_brings if self.brings else None)
+
+    def _write_brings(self, _manifest: Path, target: Path) -> None:
+        write_brings(target, self.brings or (), base=None)
 
     def plan(self, sequence: int = 1, *, baseline: Iterable[Entry] = ()) -> Plan:
         documents = self.documents(sequence)
@@ -178,6 +183,7 @@ class Workshop:
         base: BundleReference | None = None,
     ) -> Header:
         return Header(
+            format=1 if packed.brings is None else 2,
             product="wsus-airgap 0.1.0",
             site=self.site,
             chain=CHAIN,
@@ -198,6 +204,7 @@ class Workshop:
             manifest=packed.manifest.binding,
             package=packed.package,
             approvals=packed.approvals,
+            brings=packed.brings,
             volumes=packed.volumes,
         )
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from tasks.bundle.documents import unpack_documents
 from tasks.bundle.faults import raise_for_faults
-from tasks.bundle.unpack import Intake, unpack_content, unpack_documents
+from tasks.bundle.unpack import Intake, unpack_content
 from tasks.hosts.local import LocalHost
 from tests.support.bundles import Workshop
 

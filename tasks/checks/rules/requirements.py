@@ -16,6 +16,7 @@ from tasks.metadata.server import (
     compare_settings,
 )
 from tasks.names import Side
+from tasks.refusals import REBUILT_REMEDY
 
 LEAST_ROOM_BYTES = 64 * 1_048_576
 _DISCONNECTED_GUIDE = "Microsoft, TechNet cc720512 and dd939911 (disconnected networks)"
@@ -111,13 +112,18 @@ def changed(facts: Facts) -> Finding | None:
 
 
 def _changed(finding_id: str, side: Side, server_id: str, remembered: str) -> Finding:
+    next_step = (
+        f"Find out whether the {side} server was rebuilt or another one took its place. "
+        "A rebuilt pair starts a chain of its own: move both state folders aside."
+    )
+    if finding_id == "server-changed" and side is Side.DISCONNECTED:
+        next_step = f"Find out whether another server took its place. {REBUILT_REMEDY}"
     return Finding(
         id=finding_id,
         severity="failure",
         evidence=f"the {side} server's id is {server_id}, this site knows {remembered}",
         meaning=f"The {side} server was rebuilt, or another one took its place.",
-        next_step=f"Find out whether the {side} server was rebuilt or another one took its place. "
-        "A rebuilt pair starts a chain of its own: move both state folders aside.",
+        next_step=next_step,
     )
 
 

@@ -36,7 +36,7 @@ SCRIPTS: dict[str, Callable[[Run], None]] = {
     "read-server.ps1": read_scripts.read_server,
     "read-updates.ps1": read_scripts.read_updates,
     "read-volume.ps1": files.read_volume,
-    "resume-downloads.ps1": jobs.resume_downloads,
+    "control-downloads.ps1": jobs.control_downloads,
     "start-synchronisation.ps1": repairs.start_synchronisation,
     "start-detached.ps1": jobs.start_detached,
     "supervise-job.ps1": jobs.supervise_job,

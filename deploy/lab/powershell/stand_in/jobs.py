@@ -53,10 +53,19 @@ def control_service(run: Run) -> None:
     run.end()
 
 
-def resume_downloads(run: Run) -> None:
-    """Answer ``resume-downloads.ps1``."""
-    content_agent.resume_all(run.server)
-    run.write(kind="resumed")
+def control_downloads(run: Run) -> None:
+    """Answer ``control-downloads.ps1``."""
+    total, done = content_agent.download_progress(run.server)
+    action, changed = run.settings["action"], True
+    if action == "resume":
+        content_agent.resume_all(run.server)
+    elif action != "pause":
+        raise ScriptError(f"no action of this name: {action}")
+    elif total > done:
+        content_agent.cancel_all(run.server)
+    else:
+        changed = False
+    run.write(kind="downloads", waiting_bytes=total - done, changed=changed)
     run.end()
 
 

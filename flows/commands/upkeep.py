@@ -1,0 +1,82 @@
+"""Commands for the upkeep of a side over years: tidy, backup, restore."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
+from flows.commands.site_work import at_site, run_flow
+from tasks.quantities import size
+from tasks.reports.model import CommandReport
+from tasks.site.settings import Site
+
+
+def tidy(*, site: SitePath = DEFAULT_SITE, rehearse: Flag = False, json: Json = False) -> Answer:
+    """Either side: remove what is older than `[retention]` allows, and only what is ours.
+
+    Args:
+        site: The site file.
+        rehearse: Only list what would be removed.
+        json: Print one JSON document.
+    """
+
+    def work(name: str) -> CommandReport:
+        from flows.tidy_state import tidy_state
+        from tasks.flow_run import report_of
+
+        return report_of(tidy_state, site=name, rehearse=rehearse)
+
+    return run_flow("tidy", site, None, work)
+
+
+def backup(file: Path, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """Either side: save the state of this side in one file; runs may go on meanwhile.
+
+    Args:
+        file: The file to write; it is never overwritten. It holds no private key and no secret.
+        site: The site file.
+        json: Print one JSON document.
+    """
+    from tasks.upkeep.backup import write_backup
+
+    def work(checked: Site) -> CommandReport:
+        record = write_backup(checked, file.absolute(), now=datetime.now(UTC))
+        return CommandReport(
+            command="backup",
+            site=checked.name,
+            files=len(record.files),
+            bytes=file.stat().st_size,
+            lines=(f"{file.absolute()}: {len(record.files)} files, {size(file.stat().st_size)}",),
+            next_step="Keep it on another machine; private keys and secrets are NOT in it, so keep "
+            "copies of those in a safe of their own.",
+        )
+
+    return at_site("backup", site, None, work)
+
+
+def restore(file: Path, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+    """Either side: bring back the state of this side, into a state folder that is empty.
+
+    Args:
+        file: The file that `backup` wrote.
+        site: The site file; if it is not there, it is written as it was.
+        json: Print one JSON document.
+    """
+    from tasks.upkeep.restore import restore_backup
+
+    path = site.absolute()
+    restored = restore_backup(file.absolute(), path, now=datetime.now(UTC))
+    record = restored.record
+    made = f"{record.created:%Y-%m-%d %H:%M} UTC"
+    lines = [f"{restored.state_dir}: {len(record.files) - 1} files, as they were at {made}"]
+    if restored.wrote_site_file:
+        lines.append(f"{path}: written as it was")
+    return CommandReport(
+        command="restore",
+        site=record.site,
+        files=len(record.files) - 1,
+        lines=tuple(lines),
+        next_step=f"Put the keys back, which no backup holds, then run `wsus-airgap site check "
+        f"--site {path}` and `wsus-airgap status --site {path}`.",
+    )

@@ -1,0 +1,1 @@
+"""Announcements of a side: notifications to people, metrics to a monitor."""

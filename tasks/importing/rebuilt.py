@@ -1,0 +1,125 @@
+"""A rebuilt or emptied disconnected server, and what a person decided about it.
+
+Another server id, or too many decisions gone, stop every run (``server-changed``). ``import
+--rebuilt`` goes on. With ``adopt`` what stands on the server counts, and what is gone was taken
+away on purpose. With ``reapply`` what is gone counts as never applied, so that the import applies
+it again. Both are planned and confirmed first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tasks.approvals.losses import Losses, RebuiltChoice, find_losses
+from tasks.approvals.model import ApprovalSet
+from tasks.importing.approval_run import last_applied
+from tasks.ledger.imports import Imports, RememberedDecision
+from tasks.ledger.store import Ledger
+from tasks.names import Side
+from tasks.reports.model import Fact, Section
+
+_EFFECTS = {
+    "adopt": "what is there stays, and what is gone stays away",
+    "reapply": "what is gone is applied again, as far as the bundle still has it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltServer:
+    """A server that is another one than this site remembers, and a person's choice.
+
+    Attributes:
+        choice: ``adopt`` or ``reapply``.
+        server_id: The server's id now.
+        remembered_id: The id that this site remembers.
+        losses: The decisions that were last applied here and are gone.
+        last: Number of all decisions that were last applied here.
+    """
+
+    choice: RebuiltChoice
+    server_id: str
+    remembered_id: str
+    losses: Losses
+    last: int
+
+    @property
+    def reason(self) -> str:
+        """The plan in one sentence, for the person who confirms it."""
+        other = (
+            f"its id is {self.server_id}, this site knows {self.remembered_id}"
+            if self.server_id != self.remembered_id
+            else "its id is the same"
+        )
+        return (
+            f"the server was rebuilt or emptied ({other}; {self.losses.count} of the {self.last} "
+            f"decisions last applied are gone), and with {self.choice} {_EFFECTS[self.choice]}"
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return what a person confirms, for the digest of the plan."""
+        return {
+            "choice": self.choice,
+            "server_id": self.server_id,
+            "remembered_id": self.remembered_id,
+            "lost_approvals": [[key[0], list(key[1])] for key in sorted(self.losses.approvals)],
+            "lost_declines": sorted(self.losses.declines),
+        }
+
+
+def find_rebuilt(
+    ledger: Ledger, server_id: str, present: ApprovalSet, choice: RebuiltChoice | None
+) -> RebuiltServer | None:
+    """Compare the server with what this site remembers; None without a choice or a difference.
+
+    Args:
+        ledger: The ledger.
+        server_id: The server's id now.
+        present: The server's decisions.
+        choice: The person's choice; None: none was made.
+    """
+    remembered = ledger.server_id(Side.DISCONNECTED)
+    if choice is None or remembered is None:
+        return None
+    last = last_applied(Imports(ledger))
+    losses = find_losses(last, present)
+    if remembered == server_id and not losses.count:
+        return None
+    total = len(last.approvals) + len(last.declines)
+    return RebuiltServer(choice, server_id, remembered, losses, total)
+
+
+def record_rebuilt(ledger: Ledger, rebuilt: RebuiltServer) -> None:
+    """Record a confirmed choice durably, so that this and later runs know the server as it is."""
+    imports = Imports(ledger)
+    if rebuilt.choice == "adopt":
+        imports.accept_losses(rebuilt.losses)
+    else:
+        imports.forget_applied(list(_lost(imports, rebuilt.losses)))
+    ledger.replace_server(Side.DISCONNECTED, rebuilt.server_id)
+
+
+def _lost(imports: Imports, losses: Losses) -> Iterator[RememberedDecision]:
+    for decision in imports.decisions("applied"):
+        body = decision.document
+        is_decline = body.get("kind") == "decline" and decision.update_id in losses.declines
+        if is_decline or (
+            body.get("kind") == "approval"
+            and losses.has_approval(decision.update_id, tuple(body["group"]))
+        ):
+            yield decision
+
+
+def rebuilt_section(rebuilt: RebuiltServer) -> Section:
+    """Table of what is known of a rebuilt server, for the plan."""
+    return Section(
+        key="rebuilt",
+        title=f"The server was rebuilt or emptied: {rebuilt.choice}",
+        note=f"With {rebuilt.choice} {_EFFECTS[rebuilt.choice]}.",
+        facts=(
+            Fact(label="Server id now", value=rebuilt.server_id),
+            Fact(label="Server id that this site knows", value=rebuilt.remembered_id),
+            Fact(label="Decisions last applied", value=rebuilt.last, kind="count"),
+            Fact(label="Of these gone", value=rebuilt.losses.count, kind="count"),
+        ),
+    )

@@ -1,0 +1,50 @@
+"""The command ``history``: runs and chain, and the proof of the custody log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from tasks.quantities import count
+from tasks.reports.history import history_lines, runs_csv
+from tasks.reports.model import CommandReport
+from tasks.run.context import open_run_context
+from tasks.run.custody_proof import prove_log
+from tasks.run.history import read_chain, read_runs, write_index
+
+_SHOWN = 30
+
+
+def show_history(
+    site: str, *, as_csv: bool, verify: bool, clock: Callable[[], datetime]
+) -> CommandReport:
+    """Make the report of ``history``.
+
+    Args:
+        site: Name of the site.
+        as_csv: Print the runs as CSV instead of lines for people.
+        verify: Prove the custody log.
+        clock: Gives the time.
+
+    Raises:
+        CustodyError: The log was changed (with ``verify``).
+        HostFileError: Ledger or log cannot be read.
+    """
+    with open_run_context(site, command="history", side=None, clock=clock) as run:
+        proof = prove_log(run) if verify else []
+        runs, chain = read_runs(run.ledger), read_chain(run.ledger, run.site)
+        index = write_index(run.ledger, run.site, now=run.clock())
+        lines = (
+            tuple(runs_csv(runs).splitlines()) if as_csv else history_lines(runs[:_SHOWN], chain)
+        )
+        if not as_csv and len(runs) > _SHOWN:
+            lines = (*lines, f"  and {count(len(runs) - _SHOWN)} more, in `--json` and {index}")
+        return CommandReport(
+            command="history",
+            site=run.site.name,
+            runs=runs,
+            chain=chain,
+            lines=lines if as_csv else (*lines, *proof),
+            details={"index": str(index), "custody": "; ".join(proof)},
+            next_step=f"Open {index} in a browser.",
+        )

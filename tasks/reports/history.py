@@ -1,0 +1,126 @@
+"""History of a side: its runs, its chain with the gaps, and the page that draws both. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from markupsafe import Markup
+
+from tasks.quantities import count, duration, moment, size
+from tasks.reports.html import page_environment
+from tasks.reports.inspection_lines import ChainLine, RunLine
+from tasks.reports.tables import table_csv
+
+_MOST_BARS = 60
+_WIDTH, _HEIGHT = 720, 120
+_RUN_HEADINGS = ("run", "command", "started", "ended", "outcome", "exit_code", "bundle")
+
+
+def runs_csv(runs: Iterable[RunLine]) -> str:
+    """Return the runs as CSV, without a byte order mark."""
+    rows = (
+        (
+            run.run, run.command, run.started.isoformat(),
+            run.ended.isoformat() if run.ended else "", run.outcome or "", run.exit_code,
+            run.bundle or "",
+        )
+        for run in runs
+    )  # fmt: skip
+    return table_csv(_RUN_HEADINGS, rows).decode("utf-8-sig")
+
+
+def history_lines(runs: Sequence[RunLine], chain: Sequence[ChainLine]) -> tuple[str, ...]:
+    """Return chain and runs as a terminal shows them, oldest bundle and newest run first."""
+    lines = ["Chain"]
+    lines += [f"  {line.bundle:<24} {_sentence(line)}" for line in chain] or ["  no bundle yet"]
+    lines += ["Runs"]
+    for run in runs:
+        seconds = (run.ended - run.started).total_seconds() if run.ended else None
+        took = "" if seconds is None else f", {duration(seconds)}"
+        outcome = run.outcome or "has not ended"
+        lines.append(f"  {moment(run.started)}  {run.command:<8} {outcome}{took}")
+    return tuple(lines)
+
+
+def render_index(
+    site: str, side: str, runs: Sequence[RunLine], chain: Sequence[ChainLine], *, now: datetime
+) -> str:
+    """Render the page of a side: chain, age of its content, runs, and their bars as SVG.
+
+    Args:
+        site: The site's name.
+        side: The side, in words.
+        runs: The runs, newest first.
+        chain: The chain, oldest first.
+        now: Time by which ages are told.
+    """
+    newest = next((line for line in reversed(chain) if line.created and not line.is_gap), None)
+    age = None if newest is None or newest.created is None else (now - newest.created).days
+    finished = [run for run in reversed(runs[:_MOST_BARS]) if run.ended is not None]
+    sized = [line for line in chain[-_MOST_BARS:] if line.bytes is not None]
+    return (
+        page_environment()
+        .get_template("index.html.j2")
+        .render(
+            site=site,
+            side=side,
+            now=now,
+            age=None if age is None else count(age, "day"),
+            newest=newest,
+            runs=runs,
+            chain=[(line, _sentence(line)) for line in chain],
+            sizes=_bars([(line.bundle, line.bytes or 0, size(line.bytes or 0)) for line in sized]),
+            durations=_bars(
+                [
+                    (f"{run.command} {moment(run.started)}", seconds, duration(seconds))
+                    for run in finished
+                    if run.ended is not None
+                    for seconds in [(run.ended - run.started).total_seconds()]
+                ]
+            ),
+        )
+    )
+
+
+def _bars(values: Sequence[tuple[str, float, str]]) -> Markup:
+    """Draw values as bars with their names as titles; each name is escaped."""
+    if not values:
+        return Markup("")
+    most = max(value for _, value, _ in values) or 1
+    step = _WIDTH / max(len(values), 12)
+    parts = [
+        Markup(
+            '<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}">'
+            "<title>{name}: {shown}</title></rect>"
+        ).format(
+            x=number * step + 1,
+            y=_HEIGHT - max(1.0, value / most * _HEIGHT),
+            w=step - 2,
+            h=max(1.0, value / most * _HEIGHT),
+            name=name,
+            shown=shown,
+        )
+        for number, (name, value, shown) in enumerate(values)
+    ]
+    top = next(shown for _, value, shown in values if value == max(v for _, v, _ in values))
+    return Markup(
+        '<svg viewBox="0 0 {w} {h}" preserveAspectRatio="xMinYMid" role="img" '
+        'aria-label="bars, the highest {top}">{bars}</svg>'
+        '<div class="soft">highest: {top}</div>'
+    ).format(w=_WIDTH, h=_HEIGHT + 2, top=top, bars=Markup("").join(parts))
+
+
+def _sentence(line: ChainLine) -> str:
+    if line.is_gap:
+        return f"GAP: {line.state}"
+    facts = [line.state]
+    if line.created:
+        facts.append(f"made {moment(line.created)}")
+    if line.base is not None:
+        facts.append(f"needs {line.base}")
+    if line.bytes is not None:
+        facts.append(size(line.bytes))
+    if line.receipt:
+        facts.append(f"receipt {line.receipt}")
+    return ", ".join(facts)

@@ -1,0 +1,104 @@
+"""Runs and chain of a side from its ledger, and the page ``reports/index.html`` of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from tasks.ledger.exports import ExportRecord, Exports
+from tasks.ledger.imports import Imports
+from tasks.ledger.runs import RunRecord, Runs
+from tasks.ledger.store import Ledger
+from tasks.names import Side
+from tasks.reports.files import write_page
+from tasks.reports.history import render_index
+from tasks.reports.inspection_lines import ChainLine, RunLine
+from tasks.run.stored_documents import read_header_copy
+from tasks.site.settings import Site
+
+INDEX_PAGE = "index.html"
+MOST_RUNS = 1_000
+
+
+def read_runs(ledger: Ledger, most: int = MOST_RUNS) -> tuple[RunLine, ...]:
+    """Return the runs of this side, newest first."""
+    return tuple(map(_run_line, Runs(ledger).newest(most)))
+
+
+def read_chain(ledger: Ledger, site: Site) -> tuple[ChainLine, ...]:
+    """Return the bundles of this side's chain, oldest first, with the gaps between them."""
+    if site.side is Side.STAGING:
+        return tuple(map(_export_line, Exports(ledger).all()))
+    return tuple(_import_lines(Imports(ledger), site.name))
+
+
+def write_index(ledger: Ledger, site: Site, *, now: datetime) -> Path:
+    """Write the page of this side, replacing the older one; return its path.
+
+    Raises:
+        HostFileError, DiskFullError: It cannot be written.
+    """
+    path = site.state_dir / "reports" / INDEX_PAGE
+    runs, chain = read_runs(ledger, 200), read_chain(ledger, site)
+    write_page(path, render_index(site.name, site.side.value, runs, chain, now=now))
+    return path
+
+
+def _run_line(record: RunRecord) -> RunLine:
+    return RunLine(
+        run=record.id,
+        command=record.command,
+        started=record.started,
+        ended=record.ended,
+        outcome=record.outcome,
+        exit_code=record.exit_code,
+        bundle=record.bundle.name if record.bundle else None,
+        has_report=record.report is not None,
+    )
+
+
+def _export_line(record: ExportRecord) -> ChainLine:
+    header = read_header_copy(record.folder)
+    state: str = record.status
+    if record.accepted is not None:
+        state = "sealed, carried, imported, receipted"
+    elif record.status == "sealed":
+        state = "sealed, no receipt yet"
+    return ChainLine(
+        sequence=record.sequence,
+        bundle=record.bundle.name,
+        state=state,
+        created=header.created if header else None,
+        base=header.base.sequence if header and header.base else None,
+        bytes=header.counts.carried_bytes if header else None,
+        receipt=None if record.accepted is None else f"accepted {record.accepted:%Y-%m-%d}",
+    )
+
+
+def _import_lines(imports: Imports, site: str) -> Iterator[ChainLine]:
+    last = 0
+    for record in imports.all():
+        header = read_header_copy(record.folder)
+        voided = set(header.voided) if header else set()
+        for number in range(last + 1, record.sequence) if last else ():
+            if number not in voided:
+                yield ChainLine(
+                    sequence=number,
+                    bundle=f"{site}-{number}",
+                    state="it never came here",
+                    is_gap=True,
+                )
+        last = record.sequence
+        done = (
+            f"imported {record.done:%Y-%m-%d %H:%M} UTC" if record.done else "begun, not finished"
+        )
+        yield ChainLine(
+            sequence=record.sequence,
+            bundle=f"{site}-{record.sequence}",
+            state=done,
+            created=record.created,
+            base=header.base.sequence if header and header.base else None,
+            bytes=header.counts.carried_bytes if header else None,
+            receipt=record.outcome,
+        )

@@ -1,0 +1,1 @@
+"""The upkeep of a side over years: retention, and its state saved and brought back."""

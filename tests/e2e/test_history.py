@@ -1,0 +1,57 @@
+"""What happened on a side: the custody log, the history, and the page of both, on a lab."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from tests.support.labs import Lab
+
+
+def test_a_crossing_is_recorded_on_both_sides_and_a_changed_line_is_found(small_lab: Lab) -> None:
+    imported = small_lab.cross()
+    small_lab.accept(imported.document["receipt"], expect=0)
+
+    staging = small_lab.run("staging", "history", "--verify", expect=0).document
+    disconnected = small_lab.run("disconnected", "history", "--verify", expect=0).document
+    log = small_lab.folder / "disconnected" / "state" / "custody.jsonl"
+    text = log.read_text(encoding="utf-8")
+    log.write_text(text.replace('"event":"imported"', '"event":"verified"'), encoding="utf-8")
+    refused = small_lab.run("disconnected", "history", "--verify", expect=3)
+    log.write_text("", encoding="utf-8")
+    small_lab.run("disconnected", "history", "--verify", expect=3)
+
+    assert [run["command"] for run in staging["runs"]] == ["accept", "export"]
+    assert [run["command"] for run in disconnected["runs"]] == ["import"]
+    assert [line["sequence"] for line in staging["chain"]] == [1]
+    assert "receipted" in staging["chain"][0]["state"]
+    assert disconnected["chain"][0]["receipt"] is not None
+    assert refused.error["kind"] == "custody"
+    assert '"event":"receipt"' in text
+
+
+def test_a_refusal_is_recorded_with_its_reason(small_lab: Lab) -> None:
+    bundle = Path(small_lab.export().document["bundle"])
+    (bundle / "volume-001" / "manifest.jsonl").write_bytes(b"x")
+
+    small_lab.run("disconnected", "import", bundle, expect=3)
+
+    log = small_lab.folder / "disconnected" / "state" / "custody.jsonl"
+    (line,) = log.read_text(encoding="utf-8").splitlines()
+    assert '"event":"refused"' in line
+    assert bundle.name in line
+    small_lab.run("disconnected", "history", "--verify", expect=0)
+
+
+def test_the_page_of_a_side_and_its_csv_have_the_same_runs(small_lab: Lab) -> None:
+    small_lab.export()
+
+    document = small_lab.run("staging", "history", "--csv", expect=0).document
+
+    page = (small_lab.folder / "staging" / "state" / "reports" / "index.html").read_text("utf-8")
+    headings, *rows = csv.reader(document["lines"])
+    assert headings[:2] == ["run", "command"]
+    assert [row[0] for row in rows] == [run["run"] for run in document["runs"]]
+    assert "<svg" in page
+    assert "<script" not in page
+    assert all(run["run"] in page for run in document["runs"])

@@ -1,0 +1,80 @@
+"""A mirror import that was started in the page waits in a form; a person refuses, then confirms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+
+from tasks.ledger.questions import Questions
+from tasks.ledger.runs import Runs
+from tasks.ledger.store import Ledger
+from tests.support.labs import make_lab
+from tests.support.prefect_api import client_of
+from tests.support.serving import WAIT_SECONDS, ended, start, up
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def suspended(client: SyncPrefectClient, run: UUID) -> FlowRun:
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        current = client.read_flow_run(run)
+        assert current.state is not None
+        if current.state.is_paused():
+            return current
+        assert not current.state.is_final(), current.state.message
+        assert time.monotonic() < give_up, current.state
+        time.sleep(0.5)
+
+
+def answer(client: SyncPrefectClient, run: UUID, fields: Mapping[str, str]) -> str:
+    """Answer the form as the page does, and return what Prefect made of it."""
+    return client.resume_flow_run(run, run_input=dict(fields)).status.value
+
+
+def test_a_plan_waits_in_a_form_is_refused_once_and_confirmed_once(
+    tmp_path: Path, shared_api: str, stand_in: None
+) -> None:
+    lab = make_lab(tmp_path / "lab", api_url=shared_api, updates=12, content_bytes=200_000)
+    lab.accept(lab.cross().document["receipt"], expect=0)
+    lab.advance()
+    lab.export("--mode", "mirror")
+    surplus = set(lab.bytes_of("disconnected")) - set(lab.bytes_of("staging"))
+    assert surplus
+    typed = lab.import_(2, expect=4)  # a typed command never waits
+    assert typed.error["kind"] == "plan-unconfirmed"
+    digest = typed.document["plan_digest"]
+    fields = {"digest": digest, "reason": "not on a Friday", "name": "A. Person"}
+
+    with up(lab.site_file("disconnected")), client_of(shared_api) as client:
+        run = start(client, "import/alpha", bundles=[str(lab.bundle(2))])
+        suspended(client, run.id)
+        with Ledger(lab.folder / "disconnected" / "state") as ledger:
+            (question,) = Questions(ledger).open()
+            record = Runs(ledger).read(question.run)
+        assert (question.digest, question.flow_run) == (digest, run.id)
+        assert record is not None
+        assert record.outcome == "waiting"
+
+        assert answer(client, run.id, {}) == "REJECT"
+        suspended(client, run.id)
+        assert answer(client, run.id, {"decision": "refuse", **fields}) == "ACCEPT"
+        refused = ended(client, run.id)
+        assert refused.state is not None
+        assert refused.state.name == "Refused"
+        assert "not on a Friday" in str(refused.state.message)
+        assert surplus <= set(lab.bytes_of("disconnected"))
+
+        again = start(client, "import/alpha", bundles=[str(lab.bundle(2))])
+        suspended(client, again.id)
+        assert answer(client, again.id, {"decision": "confirm", **fields}) == "ACCEPT"
+        done = ended(client, again.id)
+    assert done.state is not None
+    assert done.state.is_completed(), done.state.message
+    assert lab.bytes_of("disconnected") == lab.bytes_of("staging")

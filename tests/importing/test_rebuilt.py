@@ -1,0 +1,117 @@
+"""A rebuilt or emptied server is a person's decision: shown as a plan, confirmed, then durable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.approvals.losses import RebuiltChoice
+from tasks.approvals.model import Action, Approval, Decline
+from tasks.names import Side
+from tasks.refusals import PlanUnconfirmedError, ServerChangedError
+from tests.approvals.building import SERVERS, decisions
+from tests.importing.disconnected_side import DisconnectedSide
+from tests.metadata.writing import Update, guid
+
+NUMBERS = range(1, 21)
+APPROVALS = [
+    Approval(update_id=guid(number), revision=1, group=SERVERS, action=Action.INSTALL)
+    for number in NUMBERS
+]
+DECLINES = [Decline(update_id=guid(number), revision=1) for number in (21, 22)]
+OTHER_ID = "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.fixture
+def bundle(side: DisconnectedSide) -> Path:
+    """A bundle that was imported, before its server was emptied but for three approvals."""
+    side.workshop.updates = [Update(number) for number in range(1, 23)]
+    made = side.make_bundle(decided=[*APPROVALS, *DECLINES])
+    side.import_(made)
+    assert len(side.present.approvals) == len(APPROVALS)
+    side.present = decisions(*APPROVALS[:3])
+    return made
+
+
+def digest_of(side: DisconnectedSide, bundle: Path, choice: RebuiltChoice) -> str:
+    """Have the plan shown, and see that nothing was done."""
+    before = side.present
+    remembered = list(side.run.imports.decisions("applied"))
+    with pytest.raises(PlanUnconfirmedError, match="19 of the 22") as caught:
+        side.import_(bundle, rebuilt=choice, confirm="ab" * 32)
+    assert [section.key for section in side.run.report.sections][:1] == ["rebuilt"]
+    assert (side.present, list(side.run.imports.decisions("applied"))) == (before, remembered)
+    digest = side.run.report.notes["plan_digest"]
+    assert digest in caught.value.next_step
+    return digest
+
+
+def test_an_emptied_server_stops_the_import_and_the_way_on_is_named(
+    side: DisconnectedSide, bundle: Path
+) -> None:
+    with pytest.raises(ServerChangedError, match="19 of the 22") as caught:
+        side.import_(bundle)
+    assert "--rebuilt adopt" in caught.value.next_step
+    assert "--rebuilt reapply" in caught.value.next_step
+
+
+def test_adopting_keeps_what_is_there_from_then_on(side: DisconnectedSide, bundle: Path) -> None:
+    side.import_(bundle, rebuilt="adopt", confirm=digest_of(side, bundle, "adopt"))
+    assert side.present.approvals == tuple(APPROVALS[:3])
+    assert side.present.declines == ()
+    assert len(side.run.report.notes["conflicts"]) == 19
+
+    side.import_(bundle)  # the same losses stop nothing any more
+    assert side.present.approvals == tuple(APPROVALS[:3])
+    side.present = decisions()
+    side.import_(bundle)  # three more are below the limit
+    assert side.present.approvals == ()
+
+
+def test_reapplying_makes_the_last_state_again(side: DisconnectedSide, bundle: Path) -> None:
+    side.import_(bundle, rebuilt="reapply", confirm=digest_of(side, bundle, "reapply"))
+    assert side.present.approvals == tuple(APPROVALS)
+    assert side.present.declines == tuple(DECLINES)
+    assert "conflicts" not in side.run.report.notes
+
+    side.import_(bundle)
+    assert side.present.approvals == tuple(APPROVALS)
+
+
+def test_what_was_changed_there_stands_when_the_rest_is_applied_again(
+    side: DisconnectedSide, bundle: Path
+) -> None:
+    changed = Approval(update_id=guid(5), revision=1, group=SERVERS, action=Action.UNINSTALL)
+    side.present = decisions(*APPROVALS[:2], changed)
+    side.import_(bundle, rebuilt="reapply", confirm=digest_of(side, bundle, "reapply"))
+    assert changed in side.present.approvals
+    assert len(side.present.approvals) == len(APPROVALS)
+
+
+def test_the_plans_of_both_choices_have_digests_of_their_own(
+    side: DisconnectedSide, bundle: Path
+) -> None:
+    assert digest_of(side, bundle, "adopt") != digest_of(side, bundle, "reapply")
+
+
+def test_another_server_id_is_recorded_once_a_person_has_confirmed(
+    side: DisconnectedSide, bundle: Path
+) -> None:
+    side.present = decisions(*APPROVALS, *DECLINES)  # restored, with a new id
+    first = side.facts.server_id
+    side.facts = side.facts.model_copy(update={"server_id": OTHER_ID})
+    with pytest.raises(PlanUnconfirmedError, match=OTHER_ID):
+        side.import_(bundle, rebuilt="adopt")
+    assert side.run.ledger.server_id(Side.DISCONNECTED) == first
+
+    side.import_(bundle, rebuilt="adopt", confirm=side.run.report.notes["plan_digest"])
+
+    assert side.run.ledger.server_id(Side.DISCONNECTED) == OTHER_ID
+    assert side.present.approvals == tuple(APPROVALS)
+
+
+def test_a_server_that_is_as_it_was_needs_no_decision(side: DisconnectedSide, bundle: Path) -> None:
+    side.present = decisions(*APPROVALS, *DECLINES)
+    side.import_(bundle, rebuilt="reapply")
+    assert "--rebuilt reapply decided nothing: the server is as it was" in side.run.report.lines
