@@ -20,20 +20,37 @@ from tasks.run_page import is_scheduled
     on_cancellation=[close_run_of],
 )
 def audit_content(
-    site: str, every_update: bool = False, take_over: str | None = None
+    site: str,
+    adopt: bool = False,
+    rehearse: bool = False,
+    confirm: str | None = None,
+    every_update: bool = False,
+    take_over: str | None = None,
 ) -> State[CommandReport]:
     """Compare metadata with content, and apply parked approvals whose content has come.
 
     Args:
         site: Name of the site.
+        adopt: Instead, seal a list of the content that lies here as a first receipt; only before
+            the first import.
+        rehearse: Plan everything and write the plan out; change nothing on the server.
+        confirm: Digest of the plan of a rehearsal that a person has read and agrees to.
         every_update: List the files that unapproved updates lack too, instead of counting them.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
-    with open_run("audit", site, side=Side.DISCONNECTED, take_over=take_over) as run:
+    run = open_run("audit", site, side=Side.DISCONNECTED, take_over=take_over, rehearses=rehearse)
+    with run:
         disconnected.lock_server()
-        server = disconnected.check_requirements()
+        server = disconnected.check_requirements(to_adopt=adopt)
         rotating = is_scheduled()  # a person who asks wants all of it read
         content = disconnected.scan_content(server, everything=not rotating, rotating=rotating)
-        disconnected.apply_parked_approvals(server, content)
-        disconnected.audit_server(server, content, every_update=every_update)
+        if adopt:
+            disconnected.adopt_content(server, content)
+        else:
+            plan = disconnected.plan_audit(server, content, confirm=confirm)
+            if rehearse:
+                disconnected.rehearse_audit(plan, server, content)
+            else:
+                disconnected.apply_parked_approvals(plan)
+                disconnected.audit_server(server, content, every_update=every_update)
     return run.final_state()

@@ -26,6 +26,7 @@ from flows.commands.crossing import (
 from flows.commands.decisions import decide, list_held, list_parked
 from flows.commands.explanation import explain
 from flows.commands.inspection import show, sign
+from flows.commands.mending import restore_deleted, site_recover
 from flows.commands.repairing import repair
 from flows.commands.service import up
 from flows.commands.setup import keygen, site_app
@@ -43,8 +44,9 @@ _ENDED_BY_SIGNALS = {"up"}  # a signal is their right end
 
 _MONTHLY = Group("Every month", sort_key=1)
 _LOOK = Group("Look", sort_key=2)
-_SET_UP = Group("Set up", sort_key=3)
-_TRY = Group("Try", sort_key=4)
+_MEND = Group("Put right", sort_key=3)
+_SET_UP = Group("Set up", sort_key=4)
+_TRY = Group("Try", sort_key=5)
 
 app = App(
     name="wsus-airgap",
@@ -70,10 +72,12 @@ app.command(history, group=_LOOK)
 app.command(probe, group=_LOOK)
 app.command(explain, group=_LOOK)
 app.command(repair, group=_LOOK)
+app.command(restore_deleted, group=_MEND)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
 app.command(backup, group=_SET_UP)
 app.command(restore, group=_SET_UP)
+site_app.command(site_recover, name="recover")
 app.command(site_app)
 app.command(demo, group=_TRY)
 app.command(lab_app)

@@ -18,20 +18,23 @@ from tasks.checks.accepting import read_accepted
 from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run
 from tasks.importing import (
+    adoption,
     approval_choice,
     content_audit,
     content_trace,
     deciding,
     import_apply,
     import_plan,
+    import_rehearsal,
     mirror_deletion,
     receipt_out,
     safety_copy,
 )
+from tasks.importing.approval_choice import ParkedPlan
 from tasks.importing.content_audit import AuditResult
 from tasks.importing.import_plan import ImportPlan, describe_plan
 from tasks.importing.incoming import IncomingBundle, judge_again
-from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
@@ -40,6 +43,7 @@ from tasks.run.custody import record_event
 from tasks.server import check, content_scan, downloads
 from tasks.server.cleanup import clean_up_server
 from tasks.server.mark import compare_mark
+from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
 from tasks.step import already_done, step
 
@@ -48,12 +52,16 @@ from tasks.step import already_done, step
 def lock_server(incoming: IncomingBundle | None = None) -> None:
     """Take the server's lock, wait for our own wsusutil, and clean up the server.
 
-    The end of the run releases the lock. An import waits for the wsusutil of its own bundle, and
+    A rehearsal takes no lock, cleans nothing up, and refuses beside any wsusutil. Else the end of
+    the run releases the lock. An import waits for the wsusutil of its own bundle, and
     goes on from there. Nothing is done beside any other wsusutil.
 
     Refuses: ``lock``, ``wsusutil-running``.
     """
     run = current_run()
+    if run.rehearses:
+        require_no_wsusutil(run)
+        return
     run.make_folders()
     run.lock_server()
     wait_for_own_wsusutil(run, "import", work=None if incoming is None else incoming.work)
@@ -87,13 +95,15 @@ def check_server(
 
 
 @step("Check requirements")
-def check_requirements() -> ServerFacts:
+def check_requirements(*, to_adopt: bool = False) -> ServerFacts:
     """Require that the server can take part; the whole check is the command ``check``.
 
     Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``; ``chain``.
-    Raises: ``service-down``.
+    Raises: ``service-down``; ``usage``, if content is to be adopted and a bundle was imported.
     """
     run = current_run()
+    if to_adopt:
+        adoption.require_untouched(run.imports)
     compare_mark(run)
     facts = check.check_requirements(run)
     downloads.resume_downloads(run)  # those that a killed run left paused
@@ -120,6 +130,15 @@ def scan_content(
     return listing
 
 
+@step("Adopt content")
+def adopt_content(server: ServerFacts, content: ContentListing) -> None:
+    """Seal the list of the content that lies here, for the staging side to count on.
+
+    Raises: ``host-file``, ``disk-full``.
+    """
+    adoption.adopt_content(current_run(), server, content)
+
+
 @step("Plan import")
 def plan_import(
     bundle: TrustedBundle,
@@ -131,15 +150,44 @@ def plan_import(
 ) -> ImportPlan:
     """Plan all changes, and stop before the first if a person has to confirm the plan.
 
-    Refuses: ``plan-unconfirmed``, ``delete-limit``, ``server-changed``, ``server-unfit`` (a newer
-    import is unfinished), ``trust``, ``safety`` (somebody refused the plan in the page).
+    Refuses: ``plan-unconfirmed``, ``plan-changed``, ``delete-limit``, ``server-changed``,
+    ``server-unfit`` (a newer import is unfinished), ``trust``, ``safety`` (somebody refused the
+    plan in the page).
     Raises: ``failed`` (stored documents are damaged).
     """
     run = current_run()
     plan = import_plan.plan_import(run, bundle, server, content, rebuilt=rebuilt)
     describe_plan(run.report, plan)
     given = confirm or plan_gate.confirmed_digest(run.ledger, run.report)
-    return import_plan.require_confirmed(run, bundle, plan, confirm=given)
+    is_rehearsed = False
+    if given is not None or plan.reasons:
+        snapshot = import_rehearsal.snapshot_now(run, server, content)
+        if given is None:
+            import_rehearsal.keep_for_confirmation(run, bundle, plan, snapshot)
+        else:
+            is_rehearsed = import_rehearsal.is_rehearsed(run, bundle, plan, snapshot, confirm=given)
+    return import_plan.require_confirmed(
+        run, bundle, plan, confirm=given, is_rehearsed=is_rehearsed
+    )
+
+
+@step("Rehearse import")
+def rehearse_import(
+    bundle: BundleDocuments,
+    server: ServerFacts,
+    content: ContentListing,
+    *,
+    rebuilt: RebuiltChoice | None,
+) -> None:
+    """Plan all changes, and write the whole plan out for people; nothing is changed.
+
+    Refuses: ``server-changed``, ``server-unfit`` (a newer import is unfinished), ``trust``.
+    Raises: ``failed`` (stored documents are damaged).
+    """
+    run = current_run()
+    plan = import_plan.plan_import(run, bundle, server, content, rebuilt=rebuilt)
+    snapshot = import_rehearsal.snapshot_now(run, server, content)
+    import_rehearsal.rehearse_import(run, bundle, plan, snapshot)
 
 
 @step("Place content")
@@ -223,7 +271,7 @@ def delete_content(
     run = current_run()
     if not plan.deletes.files:
         return content
-    disk = run.folders.on_content_disk(content.content_dir)
+    disk = run.content_disk(content.content_dir)
     moved = mirror_deletion.delete(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
     )
@@ -287,14 +335,40 @@ def record_decision(
     deciding.record_decision(run, given)
 
 
+@step("Plan audit")
+def plan_audit(server: ServerFacts, content: ContentListing, *, confirm: str | None) -> ParkedPlan:
+    """Plan the parked and held decisions whose obstacle is gone.
+
+    Refuses: ``server-changed``, ``trust``; ``plan-changed``, if a person rehearsed another plan.
+    Raises: ``usage`` (nothing was imported yet), ``failed``.
+    """
+    run = current_run()
+    plan = approval_choice.plan_parked(run, server, content)
+    if confirm is not None:
+        snapshot = import_rehearsal.snapshot_now(run, server, content)
+        import_rehearsal.require_rehearsed_audit(run, plan.approvals, snapshot, confirm=confirm)
+    return plan
+
+
+@step("Rehearse audit")
+def rehearse_audit(plan: ParkedPlan, server: ServerFacts, content: ContentListing) -> None:
+    """Write the whole plan out for people; nothing is changed.
+
+    Raises: ``failed``.
+    """
+    run = current_run()
+    snapshot = import_rehearsal.snapshot_now(run, server, content)
+    import_rehearsal.rehearse_audit(run, plan.approvals, snapshot)
+
+
 @step("Apply parked approvals")
-def apply_parked_approvals(server: ServerFacts, content: ContentListing) -> None:
+def apply_parked_approvals(plan: ParkedPlan) -> None:
     """Apply parked approvals whose content has arrived, and held ones whose obstacle is gone.
 
-    Refuses: ``server-changed``, ``wsusutil-running``, ``trust``.
-    Raises: ``usage`` (nothing was imported yet), ``failed``, ``script-failed``.
+    Refuses: ``wsusutil-running``.
+    Raises: ``script-failed``.
     """
-    approval_choice.apply_parked(current_run(), server, content)
+    approval_choice.apply_parked(current_run(), plan)
 
 
 @step("Audit server")

@@ -79,12 +79,19 @@ class FlowRun:
     _token: Token[FlowRun]
 
     def __init__(
-        self, command: str, site: str, *, side: Side | None, take_over: str | None
+        self,
+        command: str,
+        site: str,
+        *,
+        side: Side | None,
+        take_over: str | None,
+        rehearses: bool = False,
     ) -> None:
         self._command = command
         self._site = site
         self._side = side
         self._take_over = take_over
+        self._rehearses = rehearses
         self._context: RunContext | None = None
         self._opening_error: Exception | None = None
 
@@ -116,6 +123,7 @@ class FlowRun:
                 progress=LoggedProgress(ArtifactProgress(TerminalProgress())),
                 take_over=self._take_over,
             )
+            self._context.rehearses = self._rehearses
         except (AirGapError, OSError, sqlite3.Error) as refusal:
             self._opening_error = refusal
             return self
@@ -225,7 +233,12 @@ class FlowRun:
 
 
 def open_run(
-    command: str, site: str, *, side: Side | None = None, take_over: str | None = None
+    command: str,
+    site: str,
+    *,
+    side: Side | None = None,
+    take_over: str | None = None,
+    rehearses: bool = False,
 ) -> FlowRun:
     """Make the run of a command, a context manager around the steps of a flow.
 
@@ -234,8 +247,9 @@ def open_run(
         site: Name of the site; its file is looked up by the worker.
         side: Side that the command is for; None: either.
         take_over: Reason for which a lock may be taken over; None: never.
+        rehearses: Plan only, and change nothing on server or media.
     """
-    return FlowRun(command, site, side=side, take_over=take_over)
+    return FlowRun(command, site, side=side, take_over=take_over, rehearses=rehearses)
 
 
 def current_run() -> RunContext:

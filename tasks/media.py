@@ -15,10 +15,10 @@ from tasks.content.content_listing import ContentListing
 from tasks.exporting import export_bundle, export_summary
 from tasks.exporting.draft import Draft
 from tasks.flow_run import current_run
-from tasks.importing import brings_in, trusted_bundle
+from tasks.importing import brings_in, trusted_bundle, volume_feed
 from tasks.importing.incoming import IncomingBundle, open_incoming, prove
 from tasks.importing.next_bundle import find_next_bundle, require_found
-from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.inspection import carrying
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
@@ -73,7 +73,7 @@ def describe_bundle(draft: Draft) -> None:
 
 
 @step("Find bundle")
-def find_bundle(*, if_new: bool) -> list[str]:
+def find_bundle(*, if_new: bool, accepted_gap: str | None = None) -> list[str]:
     """Find the next bundle of the chain on the medium; give its folder, or nothing.
 
     A run that a schedule began, or one with ``if_new``, ends without work if there is none.
@@ -81,7 +81,7 @@ def find_bundle(*, if_new: bool) -> list[str]:
     Raises: ``path-missing``, if there is none, ``usage``, if several fit, ``host-file``.
     """
     run = current_run()
-    search = find_next_bundle(run)
+    search = find_next_bundle(run, accepted_gap=accepted_gap)
     if search.bundle is None and (if_new or is_scheduled()):
         run.report.ended_as = f"Nothing to {run.command}"
         run.report.lines.append(f"no new bundle of the chain lies on {search.looked_in}")
@@ -90,17 +90,24 @@ def find_bundle(*, if_new: bool) -> list[str]:
 
 
 @step("Open bundle")
-def open_bundle(bundles: list[str], *, to_import: bool = False) -> IncomingBundle:
+def open_bundle(
+    bundles: list[str], *, to_import: bool = False, accepted_gap: str | None = None
+) -> IncomingBundle:
     """Check a bundle's seal and site and, to import it, its place in the chain.
 
+    On a terminal an import asks for the volumes that are not at hand, and proves each that comes.
+
     Refuses: ``seal``, ``wrong-site``, ``trust``, ``safety`` (a later format); to import it also
-    ``chain``, ``age``, ``clock``.
-    Raises: ``path-missing``, ``usage``, ``host-file``.
+    ``chain``, ``age``, ``clock``, and of volumes that come ``room``, ``tamper``, ``undeclared``.
+    Raises: ``path-missing``, ``usage``, ``host-file``, ``disk-full``.
     """
     run = current_run()
-    if not to_import:
+    if to_import:
+        ask = None if run.rehearses else volume_feed.ask_on_terminal()
+        bundles = volume_feed.gather_volumes(run, bundles, ask=ask)
+    else:
         report_running_wsusutil(run)
-    incoming = open_incoming(run, bundles, to_import=to_import)
+    incoming = open_incoming(run, bundles, to_import=to_import, accepted_gap=accepted_gap)
     bundle = incoming.header.bundle
     name_run(f"{bundle} {run.command}", bundle)
     log.info("%s is sealed by %s", bundle, ", ".join(incoming.opened.trusted.signed_by))
@@ -136,3 +143,14 @@ def unpack_bundle(
         counts.in_place,
     )
     return trusted
+
+
+@step("Read documents")
+def read_documents(incoming: IncomingBundle) -> BundleDocuments:
+    """Copy manifest, package and approvals from the media and prove them; content is not read.
+
+    Refuses: ``tamper``, ``undeclared``, ``trust``.
+    Raises: ``bundle-incomplete``, ``package``, ``host-file``, ``disk-full``.
+    """
+    run = current_run()
+    return trusted_bundle.read_documents(run.report, run.look_up_in, incoming)

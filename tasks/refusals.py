@@ -176,6 +176,17 @@ class PlanUnconfirmedError(SafetyError):
     remedy = "Read the plan in the report, then run again with --confirm {plan_digest}"
 
 
+class PlanChangedError(SafetyError):
+    """The plan is not the one that a person confirmed; nothing was carried out."""
+
+    kind = "plan-changed"
+    template = "the plan is not the one that was confirmed: {differences}"
+    remedy = (
+        "Read the differences in the report; if they are right, run again with --confirm "
+        "{plan_digest}, else with --rehearse."
+    )
+
+
 class DeleteLimitError(SafetyError):
     """A mirror would delete more than the site ever allows, confirmed or not."""
 

@@ -11,6 +11,7 @@ of its other errors. Every step that works with the server may also refuse with 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from prefect import State
 
@@ -23,15 +24,19 @@ from tasks.exporting import (
     catalog_import,
     export_bundle,
     export_package,
+    export_rehearsal,
     export_summary,
     receipt_in,
+    shopping,
     unresolved,
 )
 from tasks.exporting import draft as drafts
+from tasks.exporting import request as requests
 from tasks.exporting.draft import Draft
-from tasks.exporting.receipt_in import AcceptedReceipt
+from tasks.exporting.receipt_in import Accepted
+from tasks.exporting.request import ExportRequest
 from tasks.flow_run import current_run
-from tasks.ledger.steps import ExportedPackage
+from tasks.ledger.steps import Confirmation, ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
@@ -44,17 +49,42 @@ from tasks.server.wsusutil_run import report_running_wsusutil, wait_for_own_wsus
 from tasks.step import already_done, step
 
 
+@step("Read request")
+def read_request(
+    *,
+    mode: Mode | None,
+    full: bool,
+    new: bool,
+    since: int | None,
+    bring: str | None,
+    confirm: str | None,
+) -> ExportRequest:
+    """Read the options of the export, and the other side's shopping list.
+
+    Refuses: ``wrong-site``.
+    Raises: ``usage``, ``path-missing``, ``host-file``.
+    """
+    request = requests.read_request(
+        current_run().site, mode=mode, full=full, new=new, since=since, bring=bring
+    )
+    return replace(request, confirm=confirm and confirm.strip().lower())
+
+
 @step("Lock server and media")
 def lock_server_and_media() -> None:
     """Take the locks of server and media, wait for our own wsusutil, and clean up the server.
 
-    The end of the run releases the locks. Nothing is done beside any other wsusutil.
+    The end of the run releases the locks. Nothing is done beside any other wsusutil. A rehearsal
+    takes no lock, cleans nothing up, and refuses beside any wsusutil.
 
     Refuses: ``lock``, ``wsusutil-running``.
     Raises: ``path-missing``.
     """
     run = current_run()
     export_bundle.require_media(run.site.media.path)
+    if run.rehearses:
+        require_no_wsusutil(run)
+        return
     run.make_folders()
     run.lock_server()
     wait_for_own_wsusutil(run, "export", work=drafts.unfinished_work(run.exports))
@@ -101,24 +131,58 @@ def scan_content(server: ServerFacts) -> ContentListing:
     return listing
 
 
-@step("Open draft")
-def open_draft(
+@step("Rehearse export")
+def rehearse_export(
+    request: ExportRequest,
     server: ServerFacts,
     decisions: ServerDecisions,
     content: ContentListing,
-    *,
-    mode: Mode | None,
-    full: bool,
-    new: bool,
+) -> None:
+    """Write the whole plan of the next bundle out for people; nothing is changed.
+
+    Refuses: ``safety``, if there is more than the bundle format or the medium allows.
+    Raises: ``usage``, if ``--since`` names a bundle that cannot be a base.
+    """
+    snapshot = ServerSnapshot(server, decisions, content)
+    export_rehearsal.rehearse_export(current_run(), request, snapshot)
+
+
+@step("Compare plan")
+def compare_plan(
+    request: ExportRequest,
+    server: ServerFacts,
+    decisions: ServerDecisions,
+    content: ContentListing,
+) -> None:
+    """Require that the plan is still the one that a person rehearsed and confirms.
+
+    Refuses: ``plan-changed``.
+    """
+    snapshot = ServerSnapshot(server, decisions, content)
+    export_rehearsal.require_rehearsed_export(current_run(), request, snapshot)
+
+
+@step("Open draft")
+def open_draft(
+    request: ExportRequest,
+    server: ServerFacts,
+    decisions: ServerDecisions,
+    content: ContentListing,
 ) -> Draft | State[Draft]:
     """Find or begin the bundle that this export works on.
 
     Refuses: ``server-unfit``, if the mark on the server cannot be read.
-    Raises: ``host-file``.
+    Raises: ``host-file``; ``usage``, if ``--since`` names a bundle that cannot be a base.
     """
     run = current_run()
     snapshot = ServerSnapshot(server, decisions, content)
-    draft = drafts.open_draft(run, snapshot, mode=mode, full=full, new=new)
+    draft = drafts.open_draft(run, snapshot, request)
+    requests.record_choices(run, request)
+    if request.confirm is not None:
+        confirmation = Confirmation(digest=request.confirm, takes_away=())
+        run.ledger.steps(draft.work.text).confirm(confirmation, now=run.clock())
+    if draft.inventory is not None:
+        run.report.details["inventory"] = draft.inventory.digest.hex
     run.report.note(bundle=draft.bundle, sequence=draft.sequence, base=draft.base)
     name_run(f"{draft.bundle.name} export", draft.bundle.name)
     if draft.is_sealed:
@@ -153,15 +217,20 @@ def export_metadata(
 
 @step("Plan bundle")
 def plan_bundle(
-    draft: Draft, decisions: ServerDecisions, content: ContentListing, package: ExportedPackage
+    draft: Draft,
+    decisions: ServerDecisions,
+    content: ContentListing,
+    package: ExportedPackage,
+    *,
+    request: ExportRequest,
 ) -> Plan:
-    """Plan the content that the bundle carries: the files that the base lacks.
+    """Plan the content that the bundle carries: the files that the base lacks, or that are asked.
 
     Refuses: ``safety``, if there is more than the bundle format or the medium allows.
     """
     run = current_run()
     export_bundle.write_approvals(draft, decisions)
-    plan = export_bundle.plan_content(run, draft, content, package)
+    plan = export_bundle.plan_content(run, draft, content, package, request=request)
     log.info("%s of %s files are carried", plan.carried_files, plan.files)
     return plan
 
@@ -181,24 +250,31 @@ def predict_missing(
         log.warning("%s lacks %s (%s)", file.title, file.file, file.reason.value)
 
 
-@step("Read receipt")
-def read_receipt(receipt: str) -> AcceptedReceipt:
-    """Read the receipt's file, or the code that was typed.
+@step("Answer shopping list")
+def answer_shopping_list(draft: Draft, request: ExportRequest, content: ContentListing) -> None:
+    """Report which files that the other side asked for the bundle carries, and which it cannot."""
+    run = current_run()
+    manifest = run.look_up_in(draft.manifest)
+    shopping.answer_list(run.report, draft, manifest, names=request.bring, content=content)
 
-    Refuses: ``seal``, ``wrong-site``, ``chain``.
+
+@step("Read receipt")
+def read_receipt(receipt: str) -> Accepted:
+    """Read the receipt's file, the inventory of an adopted server, or the code that was typed.
+
+    Refuses: ``seal``, ``wrong-site``, ``chain``; of an inventory ``tamper``, ``trust``.
     Raises: ``path-missing``, ``host-file``, ``usage``, ``site-file``.
     """
     run = current_run()
     report_running_wsusutil(run)
     accepted = receipt_in.open_receipt(run, receipt)
-    bundle = accepted.record.bundle.name
-    name_run(f"{bundle} accept", bundle)
+    name_run(f"{accepted.subject} accept", accepted.subject)
     return accepted
 
 
 @step("Advance baseline")
-def advance_baseline(accepted: AcceptedReceipt) -> None:
-    """Move the baseline to the receipted bundle."""
+def advance_baseline(accepted: Accepted) -> None:
+    """Move the baseline to the receipted bundle, or count on an inventory."""
     receipt_in.advance_baseline(current_run(), accepted)
 
 

@@ -21,8 +21,9 @@ from flows.commands.options import (
     SitePath,
     TakeOver,
 )
-from flows.commands.site_work import absolute_paths, at_site, run_flow
+from flows.commands.site_work import absolute_paths, at_site, require_one, run_flow
 from tasks.checks.accepting import read_accepted
+from tasks.errors import UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
 
@@ -32,7 +33,11 @@ def export(
     site: SitePath = DEFAULT_SITE,
     mode: Mode | None = None,
     full: Flag = False,
+    since: int | None = None,
+    bring: Path | None = None,
     new: Flag = False,
+    rehearse: Flag = False,
+    confirm: str | None = None,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
     json: Json = False,
@@ -43,12 +48,18 @@ def export(
         site: The site file.
         mode: incremental brings what the baseline lacks; mirror also plans deletions there.
         full: Carry everything staging holds, whatever the baseline is.
+        since: Leave out what bundle N brought or left in place, whatever receipts say; for a chain
+            whose receipts were lost.
+        bring: The other side's shopping-list.json: carry its files although they count as there.
         new: Make another bundle even when nothing has changed since the last one.
+        rehearse: Write out what would be carried and what media it needs; change nothing.
+        confirm: Digest of the rehearsal that you have read and agree to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
+    require_one(rehearse=rehearse, confirm=confirm)
 
     def work(name: str) -> CommandReport:
         from flows.export_bundle import export_bundle
@@ -60,6 +71,10 @@ def export(
             mode=mode,
             full=full,
             new=new,
+            since=since,
+            bring=None if bring is None else str(bring.absolute()),
+            rehearse=rehearse,
+            confirm=confirm,
             take_over=take_over,
             accept_findings=list(accept_finding),
         )
@@ -128,8 +143,10 @@ def import_(
     /,
     *,
     site: SitePath = DEFAULT_SITE,
+    rehearse: Flag = False,
     confirm: str | None = None,
     rebuilt: Literal["adopt", "reapply"] | None = None,
+    accept_gap: str | None = None,
     if_new: Flag = False,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
@@ -142,14 +159,20 @@ def import_(
             bundle of the chain on the medium.
         site: The site file.
         if_new: End with 0 if no new bundle lies on the medium; for schedules and triggers.
+        rehearse: Write out everything that would change and stay missing; change nothing.
         confirm: Digest of the plan that you have read and agree to.
         rebuilt: The server was rebuilt, restored or emptied: adopt keeps what is there, reapply
             applies the last state again; the plan is shown first.
+        accept_gap: Go on although the base of this bundle never came, for this reason; what it
+            alone carried is missing.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_finding: ID=REASON: go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
+    require_one(rehearse=rehearse, confirm=confirm)
+    if accept_gap is not None and not accept_gap.strip():
+        raise UsageError(reason="--accept-gap needs a reason: it stands in the report")
 
     def work(name: str) -> CommandReport:
         from flows.import_bundle import import_bundle
@@ -160,8 +183,10 @@ def import_(
             site=name,
             bundles=absolute_paths(bundles),
             if_new=if_new,
+            rehearse=rehearse,
             confirm=confirm,
             rebuilt=rebuilt,
+            accept_gap=accept_gap,
             take_over=take_over,
             accept_findings=list(accept_finding),
         )
@@ -192,6 +217,9 @@ def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False
 def audit(
     *,
     site: SitePath = DEFAULT_SITE,
+    adopt: Flag = False,
+    rehearse: Flag = False,
+    confirm: str | None = None,
     every_update: Annotated[bool, Parameter(name="--all", negative="")] = False,
     take_over: TakeOver = None,
     json: Json = False,
@@ -200,16 +228,34 @@ def audit(
 
     Args:
         site: The site file.
+        adopt: Seal a list of the content that lies here as a first receipt; only before the first
+            import.
+        rehearse: Write out what would be applied and what stays missing; change nothing.
+        confirm: Digest of the rehearsal that you have read and agree to.
         every_update: List the files that unapproved updates lack too, instead of counting them.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
+    require_one(rehearse=rehearse, confirm=confirm)
+    if adopt and (rehearse or confirm is not None):
+        raise UsageError(
+            reason="--adopt changes nothing on the server, so there is nothing to rehearse",
+            remedy="Leave out --rehearse and --confirm.",
+        )
 
     def work(name: str) -> CommandReport:
         from flows.audit_content import audit_content
         from tasks.flow_run import report_of
 
-        return report_of(audit_content, site=name, every_update=every_update, take_over=take_over)
+        return report_of(
+            audit_content,
+            site=name,
+            adopt=adopt,
+            rehearse=rehearse,
+            confirm=confirm,
+            every_update=every_update,
+            take_over=take_over,
+        )
 
     return run_flow("audit", site, Side.DISCONNECTED, work)
 

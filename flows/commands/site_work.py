@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.errors import AirGapError, PathMissingError, StoppedError
+from tasks.errors import AirGapError, PathMissingError, StoppedError, UsageError
 from tasks.logs import log
 from tasks.names import Side
 from tasks.reports.model import CommandReport, failure_report
@@ -88,3 +88,16 @@ def _require_folder(bundle: Path) -> None:
 def absolute_paths(bundles: Sequence[Path] | None) -> list[str] | None:
     """Make paths absolute, without a look at the disk; None if none was given."""
     return [str(bundle.absolute()) for bundle in bundles] if bundles else None
+
+
+def require_one(*, rehearse: bool, confirm: str | None) -> None:
+    """Require that a command rehearses or carries out, and not both.
+
+    Raises:
+        UsageError: It is asked for both.
+    """
+    if rehearse and confirm is not None:
+        raise UsageError(
+            reason="--rehearse changes nothing, and --confirm carries a plan out",
+            remedy="Leave out one of the two.",
+        )

@@ -264,7 +264,8 @@ def _find_gap(
         reason=f"{trusted.header.bundle} is based on bundle {base.sequence}, which was never "
         "imported here",
         remedy=f"Bring bundle {base.sequence} first, or have the staging side run `export --full`; "
-        'or set policy.on_gap to "accept" and do without the content that never came.',
+        "or do without the content that never came: once with `--accept-gap REASON`, always with "
+        'policy.on_gap = "accept".',
     )
 
 

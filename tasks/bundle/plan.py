@@ -170,6 +170,31 @@ def read_carry(folder: Path) -> Iterator[PlannedFile]:
     return _read_planned(folder / CARRY)
 
 
+def fill_digests(folder: Path, entries: Iterable[Entry]) -> None:
+    """Give the files of a plan the digests with which they were sealed.
+
+    What lies on the media with these digests is then not written again.
+
+    Args:
+        folder: The run's own folder with the plan.
+        entries: Entries of the manifest that was sealed by this plan.
+    """
+    pairs = compare_sorted(
+        read_carry(folder),
+        entries,
+        first_order=lambda planned: planned.name.order,
+        second_order=lambda entry: entry.order,
+    )
+    beside = folder / f"{CARRY}.new"
+    with beside.open("wb") as stream:
+        for pair in pairs:
+            if pair.first is not None:
+                digest = pair.second.blake3 if pair.second else pair.first.blake3
+                planned = pair.first.model_copy(update={"blake3": digest})
+                stream.write(planned.model_dump_json().encode() + b"\n")
+    beside.replace(folder / CARRY)
+
+
 def assign_volumes(
     files: Iterable[PlannedFile], limits: MediaLimits, first_reserved_bytes: int
 ) -> Iterator[PlannedFile]:

@@ -82,6 +82,23 @@ def record(
     return line
 
 
+def drop_newer_lines(ledger: Ledger, state_dir: Path) -> None:
+    """Cut off lines of a copied log that were written after its ledger was copied.
+
+    In a copy of a state folder the ledger was copied first. A file that differs from the ledger in
+    any other way stays as it is, so that ``check_log`` finds it.
+    """
+    path = state_dir / LOG
+    if not path.is_file():
+        return
+    with ledger.reading(), path.open("r+b") as file:
+        for _, line, is_written in _rows(ledger.connection):
+            expected = line.encode() + b"\n"
+            if is_written and file.read(len(expected)) != expected:
+                return
+        file.truncate()
+
+
 def custody_head(ledger: Ledger) -> CustodyHead:
     """Return number and digest of the newest line that the ledger has."""
     with ledger.reading():

@@ -70,6 +70,24 @@ def find_answer(
     return header
 
 
+def find_lost_volumes(media: Host, site: Site, record: ExportRecord) -> tuple[int, ...]:
+    """Return the numbers of a sealed bundle's volumes that are gone as a whole.
+
+    Empty if none is gone, if no volume of the bundle lies on the medium, or if our own documents of
+    it are damaged.
+    """
+    bundle = media.path(str(site.media.path / record.bundle.name))
+    try:
+        opened = open_bundle(media, [bundle], own_trust(site))
+    except AirGapError:
+        return ()
+    is_ours = opened.trusted.digest == record.header_digest
+    if not is_ours or any(damaged_documents(record.folder, opened.header)):
+        return ()
+    numbers = (volume.number for volume in opened.header.volumes)
+    return tuple(number for number in numbers if number not in opened.volume_folders)
+
+
 def _whole_header(media: Host, site: Site, record: ExportRecord) -> Header | None:
     """Return the header of a bundle that lies on the media as it was sealed, else None."""
     bundle = media.path(str(site.media.path / record.bundle.name))

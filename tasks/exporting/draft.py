@@ -14,6 +14,8 @@ reserved   otherwise                                                 continues i
 committed  our seal of it lies on the media                          records it as sealed: see there
 committed  otherwise                                                 continues it as committed
 sealed     not ``new``, nothing changed, and whole on the media      returns this bundle
+sealed     not ``new``, nothing changed, and whole volumes of it      makes these volumes again,
+           are gone from the media                                   as they were sealed
 sealed     otherwise                                                 reserves the next number
 void                                                                 reserves the next number
 =========  ========================================================  ==============================
@@ -34,18 +36,19 @@ from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.layout import HEADER, MANIFEST, bundle_name, volume_folder
 from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.errors import AirGapError
-from tasks.exporting.answer import find_answer
+from tasks.exporting.answer import find_answer, find_lost_volumes
+from tasks.exporting.base import Base, bases_for_comparison, choose_base
+from tasks.exporting.request import ExportRequest
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited
 from tasks.ledger.exports import ExportRecord, Exports
+from tasks.ledger.inventories import InventoryRecord
 from tasks.ledger.work_id import WorkId
 from tasks.names import Mode
 from tasks.run.context import RunContext
 from tasks.run.custody import record_event
 from tasks.run.keys import own_trust
-from tasks.run.report import ReportDraft
-from tasks.run.stored_documents import matches_binding, read_header_copy
 from tasks.server.cleanup import drop_old_packages, remove_work
 from tasks.server.mark import highest_marked
 from tasks.server.snapshot import ServerSnapshot
@@ -61,7 +64,9 @@ class Draft(BaseModel):
         bundle: The bundle's folder on the media.
         chain: Id of the site's line of bundles.
         parent: Number of the bundle sealed before; None: there is none.
-        base: Number of the bundle whose holdings are subtracted; None: everything is carried.
+        base: Number of the bundle whose holdings are subtracted; None: there is none.
+        inventory: Inventory of the disconnected side that is subtracted instead; None: there is
+            none, or the plan of a committed bundle has counted on it.
         voided: Numbers after the parent that were reserved and then given up.
         fingerprint: Digest of the server's state, base and mode; equal if nothing changed.
         is_sealed: True if it lies whole on the media; nothing is left to do.
@@ -77,6 +82,7 @@ class Draft(BaseModel):
     chain: str
     parent: int | None
     base: int | None
+    inventory: InventoryRecord | None = None
     voided: tuple[int, ...]
     fingerprint: str
     is_sealed: bool = False
@@ -88,7 +94,7 @@ class Draft(BaseModel):
 
         Its folder on the server has the same name.
         """
-        return _work_of(self.sequence)
+        return work_of(self.sequence)
 
     @property
     def manifest(self) -> Path:
@@ -96,43 +102,75 @@ class Draft(BaseModel):
         return self.folder / MANIFEST
 
 
-def open_draft(
-    run: RunContext, snapshot: ServerSnapshot, *, mode: Mode | None, full: bool, new: bool
-) -> Draft:
+def open_draft(run: RunContext, snapshot: ServerSnapshot, request: ExportRequest) -> Draft:
     """Find or begin the bundle that this export works on; the module docstring has the table.
 
     Args:
         run: The run.
         snapshot: The staging server at this moment.
-        mode: Mode of the bundle; None: the mode of the site's policy.
-        full: Carry everything, as if the other side held nothing.
-        new: Make another bundle even if the last one is still up to date.
+        request: What a person asks of this export.
 
     Raises:
+        UsageError: The bundle that a person named as base cannot be one.
         ServerUnfitError: The mark on the server, which bounds the next number, cannot be read.
     """
-    mode = mode or run.site.policy.mode
+    mode = request.mode or run.site.policy.mode
     newest = run.exports.newest()
     if newest is not None and newest.status == "committed":
         newest = _adopt_seal(run, newest)
     if newest is not None and newest.status == "committed":
         return _draft(run.exports, run.site, newest, is_committed=True)
     newest = _void_if_made(run, newest)
-    if newest is not None and newest.status == "sealed" and not new:
-        base = None if full else _base_for_comparison(run.exports, run.site, newest)
-        header = find_answer(run, newest, snapshot, _fingerprint(snapshot, base, mode))
+    if newest is not None and newest.status == "sealed" and not request.new:
+        header = find_unchanged(run, newest, snapshot, request)
         if header is not None:
             record_seal(run, header)
             return _draft(run.exports, run.site, newest, is_sealed=True)
-    base = None if full else _usable_baseline(run.exports, run.report)
+        if _lacks_volumes(run, newest, snapshot, request):
+            return _draft(run.exports, run.site, newest, is_committed=True)
+    base = choose_base(run, request)
     if newest is not None and newest.status == "reserved":
-        run.exports.rebase(
-            newest.sequence, mode=mode, base_digest=base.header_digest if base else None
-        )
+        run.exports.rebase(newest.sequence, mode=mode, base_digest=base.digest)
         record = run.exports.newest() or newest
     else:
         record = _reserve(run, mode, base)
-    return _draft(run.exports, run.site, record, fingerprint=_fingerprint(snapshot, base, mode))
+    fingerprint = _fingerprint(snapshot, base, request, mode)
+    draft = _draft(run.exports, run.site, record, fingerprint=fingerprint)
+    return draft.model_copy(update={"inventory": base.inventory})
+
+
+def find_unchanged(
+    run: RunContext, newest: ExportRecord, snapshot: ServerSnapshot, request: ExportRequest
+) -> Header | None:
+    """Return the header of a sealed bundle if nothing has changed since; else None."""
+    mode = request.mode or run.site.policy.mode
+    for base in bases_for_comparison(run, newest, request):
+        fingerprint = _fingerprint(snapshot, base, request, mode)
+        header = find_answer(run, newest, snapshot, fingerprint)
+        if header is not None:
+            return header
+    return None
+
+
+def _lacks_volumes(
+    run: RunContext, newest: ExportRecord, snapshot: ServerSnapshot, request: ExportRequest
+) -> bool:
+    """Return True if whole volumes of a sealed bundle are gone, and can be made as they were."""
+    mode = request.mode or run.site.policy.mode
+    fingerprints = {
+        _fingerprint(snapshot, base, request, mode)
+        for base in bases_for_comparison(run, newest, request)
+    }
+    if newest.fingerprint not in fingerprints or snapshot.facts.arrived_since:
+        return False
+    gone = find_lost_volumes(run.media, run.site, newest)
+    if gone:
+        numbers = ", ".join(map(str, gone))
+        run.report.lines.append(
+            f"volume {numbers} of {newest.bundle.name} is not on the medium and is made again, "
+            "under the same seal; the other volumes stay valid"
+        )
+    return bool(gone)
 
 
 def unfinished_work(exports: Exports) -> WorkId | None:
@@ -140,7 +178,7 @@ def unfinished_work(exports: Exports) -> WorkId | None:
     newest = exports.newest()
     if newest is None or newest.status not in {"reserved", "committed"}:
         return None
-    return _work_of(newest.sequence)
+    return work_of(newest.sequence)
 
 
 def record_seal(run: RunContext, header: Header) -> None:
@@ -167,35 +205,16 @@ def record_seal(run: RunContext, header: Header) -> None:
     run.ledger.note_time(header.created)
     if run.site.policy.baseline == "sent" and record.accepted is None:
         run.exports.accept(sequence, receipt=None, now=run.clock())
-    remove_work(run, _work_of(sequence))
+    remove_work(run, work_of(sequence))
     drop_old_packages(record.folder)
 
 
-def _work_of(sequence: int) -> WorkId:
+def work_of(sequence: int) -> WorkId:
+    """Name the piece of work that makes a bundle."""
     return WorkId("export", sequence)
 
 
-def _usable_baseline(exports: Exports, report: ReportDraft) -> ExportRecord | None:
-    """Return the baseline; None, with a notice, if its manifest is lost or changed.
-
-    The manifest lies in the state folder. Without it we do not know what the other side
-    holds, so all content is carried.
-    """
-    base = exports.baseline()
-    if base is None:
-        return None
-    header = read_header_copy(base.folder)
-    is_ours = header is not None and header.digest == base.header_digest
-    if header is not None and is_ours and matches_binding(base.folder / MANIFEST, header.manifest):
-        return base
-    report.notice(
-        f"the manifest of bundle {base.sequence} in {base.folder} is lost or damaged, so all "
-        "content is carried; restore the state folder from its backup to carry only what is new"
-    )
-    return None
-
-
-def _reserve(run: RunContext, mode: Mode, base: ExportRecord | None) -> ExportRecord:
+def _reserve(run: RunContext, mode: Mode, base: Base) -> ExportRecord:
     parent = run.exports.newest_sealed()
     sequence = _free_number(run)
     name = bundle_name(run.site.name, sequence)
@@ -203,7 +222,7 @@ def _reserve(run: RunContext, mode: Mode, base: ExportRecord | None) -> ExportRe
         sequence=sequence,
         status="reserved",
         mode=mode,
-        base_digest=base.header_digest if base else None,
+        base_digest=base.digest,
         parent_digest=parent.header_digest if parent else None,
         header_digest=None,
         fingerprint=None,
@@ -298,8 +317,8 @@ def _draft(
     )
 
 
-def _fingerprint(snapshot: ServerSnapshot, base: ExportRecord | None, mode: Mode) -> str:
-    facts = {
+def _fingerprint(snapshot: ServerSnapshot, base: Base, request: ExportRequest, mode: Mode) -> str:
+    facts: dict[str, object] = {
         "server": snapshot.facts.model_dump(
             mode="json",
             include={
@@ -309,9 +328,11 @@ def _fingerprint(snapshot: ServerSnapshot, base: ExportRecord | None, mode: Mode
         ),
         "decisions": snapshot.decisions.approval_set.digest(),
         "content": snapshot.content.digest(),
-        "base": base.header_digest.hex if base and base.header_digest else None,
+        "base": base.identity,
         "mode": mode.value,
     }  # fmt: skip
+    if request.bring:  # bundles of earlier versions have no such key in theirs
+        facts["bring"] = request.bring_identity
     return blake3(canonical_json(facts)).hexdigest()
 
 
@@ -322,20 +343,6 @@ def _adopt_seal(run: RunContext, record: ExportRecord) -> ExportRecord:
         return record
     record_seal(run, header)
     return run.exports.by_sequence(record.sequence) or record
-
-
-def _base_for_comparison(exports: Exports, site: Site, record: ExportRecord) -> ExportRecord | None:
-    """Return the baseline to compare with when asking whether a bundle is still up to date.
-
-    Two new baselines do not outdate it: the bundle itself (with ``baseline = "sent"``), and, for a
-    bundle made with ``--full``, one accepted before it was made.
-    """
-    base = exports.baseline()
-    is_own = site.policy.baseline == "sent" and base == record
-    is_older = base is not None and base.accepted is not None and base.accepted <= record.created
-    if is_own or (record.base_digest is None and is_older):
-        return exports.by_digest(record.base_digest) if record.base_digest else None
-    return base
 
 
 def _sealed_header(media: Host, site: Site, record: ExportRecord) -> Header | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,19 +20,21 @@ from tasks.bundle.header import (
     StagingFacts,
     seal_header,
 )
-from tasks.bundle.layout import APPROVALS, MANIFEST
-from tasks.bundle.manifest import Entry, read_entries, subtract_missing
+from tasks.bundle.layout import APPROVALS
+from tasks.bundle.manifest import read_entries
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
-from tasks.bundle.plan import MediaLimits, Plan, largest_file, plan_bundle
+from tasks.bundle.plan import MediaLimits, Plan, fill_digests, largest_file, plan_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.custody import custody_head
 from tasks.errors import FailedError, PathMissingError
+from tasks.exporting.base import Base
 from tasks.exporting.brings_out import largest_brings_bytes, write_brings_of
 from tasks.exporting.draft import Draft, record_seal
+from tasks.exporting.request import NO_REQUEST, ExportRequest
 from tasks.hosts.host import Host
 from tasks.hosts.small_files import write_atomic
-from tasks.ledger.exports import Exports
+from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.steps import ExportedPackage
 from tasks.metadata.server import ServerFacts
 from tasks.refusals import SafetyError
@@ -89,7 +90,12 @@ def _require_carriable(path: Path) -> None:
 
 
 def plan_content(
-    run: RunContext, draft: Draft, content: ContentListing, package: ExportedPackage
+    run: RunContext,
+    draft: Draft,
+    content: ContentListing,
+    package: ExportedPackage,
+    *,
+    request: ExportRequest = NO_REQUEST,
 ) -> Plan:
     """Plan the content that the bundle carries; a committed draft keeps its plan.
 
@@ -98,6 +104,8 @@ def plan_content(
     """
     path = draft.folder / _PLAN
     if draft.is_committed and path.is_file():
+        if _is_sealed_before(run.exports, draft):
+            fill_digests(draft.folder, read_entries(draft.manifest))
         return Plan.model_validate_json(path.read_bytes())
     if package.size_bytes > PACKAGE_LIMIT_BYTES:
         raise SafetyError(
@@ -114,7 +122,7 @@ def plan_content(
         )
     plan = plan_bundle(
         content,
-        _baseline_entries(run.exports, draft),
+        _base_of(run.exports, draft).entries(run.exports, request),
         folder=draft.folder,
         limits=MediaLimits(
             run.site.media.volume_bytes,
@@ -126,6 +134,11 @@ def plan_content(
     )
     path.write_text(plan.model_dump_json(), encoding="utf-8")
     return plan
+
+
+def _is_sealed_before(exports: Exports, draft: Draft) -> bool:
+    record = exports.by_sequence(draft.sequence)
+    return record is not None and record.status == "sealed"
 
 
 def pack(
@@ -184,27 +197,45 @@ def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> B
             it. The sequence number is voided.
     """
     record = run.exports.by_sequence(draft.sequence)
-    is_committed = record is not None and record.status == "committed"
+    is_committed = record is not None and record.status in {"committed", "sealed"}
     committed = read_header_copy(draft.folder) if is_committed else None
     created = committed.created if committed else time_of_making(run)
     header = _header(run.site, run.exports, draft, packed, facts=facts, created=created)
     if is_committed and (
         committed is None or header.model_copy(update={"server": committed.server}) != committed
     ):
-        run.exports.void(draft.sequence)
+        _give_up(run.exports, record, draft)
         raise FailedError(
             reason=f"bundle {draft.sequence} can no longer be made as it was committed; "
             "its number is given up, and the next run makes another"
         )
     header = committed or header
     _make_durable(run.media, draft, header)
-    run.exports.commit(draft.sequence, header_digest=header.digest, fingerprint=draft.fingerprint)
+    if record is None or record.status != "sealed":  # else volumes of it are made again
+        run.exports.commit(
+            draft.sequence, header_digest=header.digest, fingerprint=draft.fingerprint
+        )
     write_mark(run.server, run.folders.mark, mark_of(header, custody_head(run.ledger)))
     bundle = run.media.path(str(draft.bundle))
     content = seal_header(header, [signing_key(run.site)])
     publish_header(run.media, bundle, content, volumes=len(packed.volumes))
     record_seal(run, header)
     return header.digest
+
+
+def _give_up(exports: Exports, record: ExportRecord | None, draft: Draft) -> None:
+    """Void the number of a bundle that was never sealed.
+
+    Raises:
+        FailedError: It was sealed, and volumes of it cannot be made as they were.
+    """
+    if record is None or record.status != "sealed":
+        exports.void(draft.sequence)
+        return
+    raise FailedError(
+        reason=f"the lost volumes of bundle {draft.sequence} can no longer be made as they were",
+        remedy="Export with --new: the next bundle takes its place.",
+    )
 
 
 def time_of_making(run: RunContext) -> datetime:
@@ -297,12 +328,9 @@ def _reference(exports: Exports, sequence: int | None) -> BundleReference | None
     return BundleReference(sequence=record.sequence, digest=record.header_digest)
 
 
-def _baseline_entries(exports: Exports, draft: Draft) -> Iterator[Entry]:
-    """Yield the base's manifest entries, without the files that its receipt names as missing."""
-    base = None if draft.base is None else exports.by_sequence(draft.base)
-    if base is None:
-        return iter(())
-    return subtract_missing(read_entries(base.folder / MANIFEST), exports.missing_after(base))
+def _base_of(exports: Exports, draft: Draft) -> Base:
+    record = None if draft.base is None else exports.by_sequence(draft.base)
+    return Base(record=record, inventory=draft.inventory)
 
 
 def _count_decisions(path: Path) -> tuple[int, int]:

@@ -6,10 +6,14 @@ import errno
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from tasks.bundle.inventory import is_inventory
 from tasks.bundle.receipt import RECEIPT_LIMIT_BYTES, Receipt, ReceiptOutcome, read_receipt
 from tasks.bundle.receipt_code import AwaitedBundle, looks_like_code, match_code
+from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.errors import HostFileError, PathMissingError
+from tasks.exporting.inventory_in import AcceptedInventory, count_on_inventory, open_inventory
 from tasks.ledger.exports import ExportRecord
 from tasks.refusals import ChainError, WrongSiteError
 from tasks.run.context import RunContext
@@ -25,21 +29,39 @@ class AcceptedReceipt:
     outcome: ReceiptOutcome
     receipt: Receipt | None
 
+    @property
+    def subject(self) -> str:
+        """Name of what was accepted, for people."""
+        return self.record.bundle.name
 
-def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
-    """Read a receipt's file, or the code that an operator typed.
+
+class Accepted(Protocol):
+    """A receipt or an inventory."""
+
+    @property
+    def subject(self) -> str:
+        """Name of what was accepted, for people."""
+        ...
+
+
+def open_receipt(run: RunContext, text: str) -> Accepted:
+    """Read a receipt's file, the inventory of an adopted server, or the code that was typed.
 
     Raises:
         PathMissingError: The text is neither an existing file nor the form of a code.
         HostFileError: The file is there and cannot be read.
         SealError: The file has no valid seal by a trusted key.
+        TamperError, TrustError: The lines of an inventory are not those that were sealed.
         WrongSiteError: It is for another site.
         ChainError: It is for a bundle that this staging side never sealed.
         UsageError: The code was mistyped.
         SiteFileError: A code was typed, and the site file names no receipt secret.
     """
     path = Path(text)
-    content = _read_file(path)
+    start = _read_file(path, limit_bytes=HEADER_LIMIT_BYTES)
+    if start is not None and is_inventory(start):
+        return open_inventory(run.site, run.scratch, path)
+    content = _read_file(path, limit_bytes=RECEIPT_LIMIT_BYTES)
     if content is None:
         if not looks_like_code(text):
             raise PathMissingError(what="the receipt", path=text)
@@ -56,8 +78,8 @@ def open_receipt(run: RunContext, text: str) -> AcceptedReceipt:
     return AcceptedReceipt(record, receipt.outcome, receipt)
 
 
-def _read_file(path: Path) -> bytes | None:
-    """Read a receipt's file up to its limit and one byte more; None when there is no such file.
+def _read_file(path: Path, *, limit_bytes: int) -> bytes | None:
+    """Read a file up to a limit and one byte more; None when there is no such file.
 
     Raises:
         HostFileError: The file is there and cannot be read.
@@ -66,7 +88,7 @@ def _read_file(path: Path) -> bytes | None:
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         with path.open("rb") as stream:
-            return stream.read(RECEIPT_LIMIT_BYTES + 1)
+            return stream.read(limit_bytes + 1)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     except OSError as error:
@@ -92,11 +114,17 @@ def _match(run: RunContext, text: str) -> AcceptedReceipt:
     return AcceptedReceipt(awaited[matched.awaited], matched.outcome, None)
 
 
-def advance_baseline(run: RunContext, accepted: AcceptedReceipt) -> None:
+def advance_baseline(run: RunContext, accepted: Accepted) -> None:
     """Move the baseline to the receipted bundle, unless it is at a newer bundle already.
 
-    A code cannot list missing content, so it moves the baseline only if nothing is missing.
+    A code cannot list missing content, so it moves the baseline only if nothing is missing. An
+    inventory counts until the first receipt.
     """
+    if isinstance(accepted, AcceptedInventory):
+        count_on_inventory(run, accepted)
+        return
+    if not isinstance(accepted, AcceptedReceipt):
+        raise TypeError(f"{accepted.subject} is neither a receipt nor an inventory")
     record = accepted.record
     baseline = run.exports.baseline()
     run.report.note(sequence=record.sequence, bundle=record.bundle)

@@ -273,6 +273,18 @@ class Host(Readable, Protocol):
     def remove_tree(self, folder: HostPath) -> None:
         """Remove a folder of ours with its contents; links are removed, not followed."""
 
+    def real_path(self, path: HostPath) -> HostPath:
+        """Return the path with every link and junction on the way followed.
+
+        A path that does not exist keeps its last names.
+        """
+
+    def volume_of(self, folder: HostPath) -> str:
+        """Return an id of the volume of ``folder`` or its nearest existing parent.
+
+        Within a volume a file is renamed; from one to another it would have to be copied.
+        """
+
     def space(self, folder: HostPath) -> Space:
         """Return the free space on the volume of ``folder`` or its nearest existing parent."""
 

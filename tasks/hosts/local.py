@@ -40,6 +40,7 @@ from tasks.hosts.local_files import (
     file_system_of,
     is_link,
     link_error,
+    nearest_folder,
     open_file,
     prove_private,
 )
@@ -198,11 +199,20 @@ class LocalHost:
             return path, error
         return FileHash(path, size_bytes, digest.hexdigest().upper())
 
+    def real_path(self, path: HostPath) -> HostPath:
+        """Follow links, on Windows junctions too."""
+        return self.path(os.path.realpath(path.text))
+
+    def volume_of(self, folder: HostPath) -> str:
+        """Return the device number of the nearest existing parent."""
+        try:
+            return str(nearest_folder(folder).stat().st_dev)
+        except OSError as error:
+            raise file_fault("stat", folder, error) from error
+
     def space(self, folder: HostPath) -> Space:
         """Return the free space on the volume of the nearest existing parent."""
-        nearest = Path(folder.text)
-        while not nearest.is_dir() and nearest != nearest.parent:
-            nearest = nearest.parent
+        nearest = nearest_folder(folder)
         try:
             usage = shutil.disk_usage(nearest)
         except OSError as error:

@@ -221,3 +221,11 @@ def prove_private(path: HostPath, status: os.stat_result) -> None:
     if stat.S_IMODE(status.st_mode) & 0o077:
         mode = stat.S_IMODE(status.st_mode)
         raise FolderUnsafeError(path=path, reason=f"others have access to it (mode {mode:04o})")
+
+
+def nearest_folder(folder: HostPath) -> Path:
+    """Return the folder, or its nearest parent that exists."""
+    nearest = Path(folder.text)
+    while not nearest.is_dir() and nearest != nearest.parent:
+        nearest = nearest.parent
+    return nearest

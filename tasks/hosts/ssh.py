@@ -162,25 +162,51 @@ class SshHost:
         """Have the server read its own files, and yield size and SHA-1."""
         return windows_scripts.hash_files(self, self._scripts, paths)
 
+    def real_path(self, path: HostPath) -> HostPath:
+        """Follow links; on Windows a script follows junctions."""
+        if self._is_windows:
+            return self.path(self._volume(path).real_path)
+        missing: list[str] = []
+        while True:
+            try:
+                return self.path(self._files.real_path(path)).joined(*reversed(missing))
+            except HostFileError:  # some servers resolve only what is there
+                if path.parent == path:
+                    raise
+                missing.append(path.name)
+                path = path.parent
+
+    def volume_of(self, folder: HostPath) -> str:
+        """Return the mount point of the nearest existing parent, on Windows the volume's name."""
+        if self._is_windows:
+            return self._volume(folder).name
+        return self._mount(self._files.real_path(self._nearest(folder)))[0]
+
     def space(self, folder: HostPath) -> Space:
         """Return the free space on the volume of the nearest existing parent."""
-        nearest = folder
-        while self._files.stat(nearest) is None and nearest.parent != nearest:
-            nearest = nearest.parent
         if self._is_windows:
-            return windows_scripts.read_volume(self, self._scripts, nearest)
+            return self._volume(folder).space
+        nearest = self._nearest(folder)
         free_bytes = self._files.free_bytes(nearest)
-        return Space(free_bytes, self._file_system(self._files.real_path(nearest)))
+        return Space(free_bytes, self._mount(self._files.real_path(nearest))[1])
 
-    def _file_system(self, folder: str) -> str:
-        """Return the type of a folder's file system, from the kernel's own table."""
-        best, file_system = -1, "unknown"
+    def _nearest(self, folder: HostPath) -> HostPath:
+        while self._files.stat(folder) is None and folder.parent != folder:
+            folder = folder.parent
+        return folder
+
+    def _volume(self, folder: HostPath) -> windows_scripts.Volume:
+        return windows_scripts.read_volume(self, self._scripts, folder)
+
+    def _mount(self, folder: str) -> tuple[str, str]:
+        """Return mount point and type of a folder's file system, from the kernel's own table."""
+        best, file_system, point = -1, "unknown", "/"
         for line in self.run_repeatable(["cat", "/proc/mounts"]).stdout.splitlines():
             _, mount, kind, *_ = line.split()
             below = mount.rstrip("/") + "/"
             if (folder + "/").startswith(below) and len(below) >= best:
-                best, file_system = len(below), kind
-        return file_system
+                best, file_system, point = len(below), kind, mount
+        return point, file_system
 
     # --- writing -------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ functions raise a ``ScriptFailedError`` if the script gives no usable answer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from tasks.errors import AirGapError, CommandFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import FileHash, JobStatus, Json, Outcome, Space
@@ -91,14 +92,33 @@ def prepare_folder(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> No
     )
 
 
-def read_volume(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> Space:
-    """Return free space and file system of a path's volume."""
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """Volume of a path.
+
+    Attributes:
+        name: Its name: a drive letter, or the folder that it is mounted in.
+        space: Its free space and file system.
+        real_path: The path with junctions and links followed.
+    """
+
+    name: str
+    space: Space
+    real_path: str
+
+
+def read_volume(host: ScriptRunner, setup: ScriptSetup, path: HostPath) -> Volume:
+    """Return the volume of a path, after following junctions and links."""
     settings = {"kind": "settings", "path": path.text}
     for line in _query(host, setup, "read-volume", settings):
         if line.get("kind") == "volume":
             free_bytes, file_system = line.get("free_bytes"), line.get("file_system")
             if isinstance(free_bytes, int):
-                return Space(free_bytes, str(file_system or "unknown"))
+                return Volume(
+                    name=str(line.get("name")),
+                    space=Space(free_bytes, str(file_system or "unknown")),
+                    real_path=str(line.get("real_path")),
+                )
     raise ScriptFailedError(script="read-volume", reason="its answer has no number of free bytes")
 
 

@@ -9,6 +9,7 @@ that were made here.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.approvals.apply import ApplyOutcome
@@ -44,6 +45,15 @@ _LEFT_ALONE = (
     'approvals were neither planned nor applied ([policy] approvals = "none"): the site approves '
     "by its own rules"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedPlan:
+    """Plan of an audit: the decisions of the last import that wait no longer."""
+
+    work: WorkId
+    inputs: PlanInputs
+    approvals: ApprovalPlan
 
 
 def are_applied(site: Site) -> bool:
@@ -90,8 +100,8 @@ def apply_choice(
     return report_approvals(run, outcome, inputs.index)
 
 
-def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> None:
-    """Apply the parked and held decisions of the last import whose obstacle is gone.
+def plan_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> ParkedPlan:
+    """Plan the parked and held decisions of the last import whose obstacle is gone.
 
     Raises:
         UsageError: Nothing was imported yet.
@@ -106,9 +116,13 @@ def apply_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -
         find_content=listing.find,
         withheld=translation.withheld,
     )
-    work = WorkId("audit", record.sequence)
-    apply_choice(run, _plan_again(run, inputs), work=work, inputs=inputs)
-    remove_work(run, work)
+    return ParkedPlan(WorkId("audit", record.sequence), inputs, _plan_again(run, inputs))
+
+
+def apply_parked(run: RunContext, plan: ParkedPlan) -> None:
+    """Apply the plan of an audit."""
+    apply_choice(run, plan.approvals, work=plan.work, inputs=plan.inputs)
+    remove_work(run, plan.work)
 
 
 def _plan_again(run: RunContext, inputs: PlanInputs) -> ApprovalPlan:

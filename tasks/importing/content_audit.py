@@ -28,7 +28,7 @@ from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.revision import RevisionId
-from tasks.run.context import RunContext
+from tasks.run.context import MakeLookup, RunContext
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_header_copy, require_newest_import
 from tasks.run.waiting_decisions import is_acknowledged
@@ -151,15 +151,19 @@ def resume_downloads(run: RunContext, index_path: Path, snapshot: ServerSnapshot
     Returns:
         The number of resumed downloads. The next run tries refused ones again.
     """
-    unready = snapshot.decisions.unready()
-    stuck = [update for update in unready if update.state in {"Failed", "Canceled"}]
-    if not stuck:
-        return 0
     with PackageIndex(index_path) as index:
-        keys = [update.id for update in stuck]
-        results = audit_revisions(index, keys, snapshot.content_view())
-        whole = [audited.key for audited in results if audited.is_complete]
+        whole = find_resumable(index, snapshot)
     return _resume(run, whole) if whole else 0
+
+
+def find_resumable(index: PackageIndex, snapshot: ServerSnapshot) -> list[RevisionId]:
+    """Find the approved updates whose download failed and whose files are whole all the same."""
+    unready = snapshot.decisions.unready()
+    stuck = [update.id for update in unready if update.state in {"Failed", "Canceled"}]
+    if not stuck:
+        return []
+    results = audit_revisions(index, stuck, snapshot.content_view())
+    return [audited.key for audited in results if audited.is_complete]
 
 
 def _resume(run: RunContext, updates: list[RevisionId]) -> int:
@@ -196,12 +200,22 @@ def audit_current(
         UsageError: Nothing was imported yet.
         FailedError: The stored documents of that import are lost or damaged.
     """
-    record = require_newest_import(run.imports)
-    manifest_lookup = run.look_up_in(record.folder / MANIFEST)
+    metadata = current_metadata(run.imports, run.look_up_in)
+    return _audit(run, metadata, facts, listing, every_update=every_update)
+
+
+def current_metadata(imports: Imports, make_lookup: MakeLookup) -> Metadata:
+    """Return the metadata of the newest finished import.
+
+    Raises:
+        UsageError: Nothing was imported yet.
+        FailedError: The stored documents of that import are lost or damaged.
+    """
+    record = require_newest_import(imports)
+    manifest_lookup = make_lookup(record.folder / MANIFEST)
     header = read_header_copy(record.folder)
     staging = None if header is None else content_choice(header.server)
-    metadata = Metadata(record.folder, record.folder / INDEX, manifest_lookup, staging)
-    return _audit(run, metadata, facts, listing, every_update=every_update)
+    return Metadata(record.folder, record.folder / INDEX, manifest_lookup, staging)
 
 
 def _audit(

@@ -20,7 +20,8 @@ from tasks.importing.approval_run import PlanInputs
 from tasks.importing.content_trace import read_traces, record_not_placed
 from tasks.importing.import_plan import newest_folder
 from tasks.importing.rebuilt import RebuiltServer, record_rebuilt
-from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
+from tasks.ledger.choices import Choices
 from tasks.ledger.imports import ImportRecord, Imports
 from tasks.metadata.audit import Provenance
 from tasks.metadata.catalogue import PackageIndex
@@ -58,6 +59,7 @@ def begin(
     if rebuilt is not None:
         record_rebuilt(run.ledger, rebuilt)
     _remember_gap(run.imports, bundle)
+    _record_acceptance(run, bundle)
     run.imports.begin(
         ImportRecord(
             header_digest=bundle.digest,
@@ -86,6 +88,24 @@ def _remember_gap(imports: Imports, bundle: TrustedBundle) -> None:
         imports.remember_lost(None)
 
 
+def _record_acceptance(run: RunContext, bundle: TrustedBundle) -> None:
+    """Record in the ledger that a person accepted a gap; the report names it as a notice."""
+    incoming = bundle.incoming
+    gap = None if incoming.verdict is None else incoming.verdict.gap
+    if incoming.accepted_gap is None:
+        return
+    if gap is None:
+        run.report.lines.append("there is no gap; --accept-gap was not needed")
+        return
+    Choices(run.ledger).remember(
+        run.run_id,
+        "accept-gap",
+        sequence=gap.sequence,
+        reason=incoming.accepted_gap,
+        now=run.clock(),
+    )
+
+
 def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> int:
     """Move content from the intake into WsusContent; return the number of moved files.
 
@@ -96,7 +116,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
     """
     items = (
         PlaceItem(entry.name, entry.size_bytes)
-        for entry in _to_place(run.imports, bundle, run.look_up_in)
+        for entry in to_place(run.imports, bundle, run.look_up_in)
         if not ((present := listing.look_up(entry.name)) and present.is_valid)
     )
     moved = 0
@@ -105,7 +125,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
     try:
         for placed in place_files(
             run.server,
-            run.folders.on_content_disk(listing.content_dir).intake,
+            run.content_disk(listing.content_dir).intake,
             listing.content_dir,
             items,
             progress=run.progress,
@@ -127,7 +147,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
     return moved
 
 
-def _to_place(imports: Imports, bundle: TrustedBundle, make_lookup: MakeLookup) -> Iterator[Entry]:
+def to_place(imports: Imports, bundle: BundleDocuments, make_lookup: MakeLookup) -> Iterator[Entry]:
     """Yield the carried entries that belong in WsusContent.
 
     Of a superseded bundle these are the entries that the newest bundle's manifest still names.
@@ -150,7 +170,7 @@ def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing)
     traces = read_traces(bundle.incoming.folder)
     pairs = compare_sorted(
         after,
-        _to_place(run.imports, bundle, run.look_up_in),
+        to_place(run.imports, bundle, run.look_up_in),
         first_order=lambda file: file.name.order,
         second_order=lambda entry: entry.order,
     )

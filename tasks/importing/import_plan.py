@@ -24,7 +24,7 @@ from tasks.importing.confirmation import covers, remember_confirmation
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
 from tasks.importing.plan_report import report_plan
 from tasks.importing.rebuilt import RebuiltServer, find_rebuilt, rebuilt_section
-from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.imports import Imports
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
@@ -85,7 +85,7 @@ class ImportPlan:
 
 def plan_import(
     run: RunContext,
-    bundle: TrustedBundle,
+    bundle: BundleDocuments,
     facts: ServerFacts,
     listing: ContentListing,
     *,
@@ -118,7 +118,12 @@ def plan_import(
 
 
 def require_confirmed(
-    run: RunContext, bundle: TrustedBundle, plan: ImportPlan, *, confirm: str | None
+    run: RunContext,
+    bundle: TrustedBundle,
+    plan: ImportPlan,
+    *,
+    confirm: str | None,
+    is_rehearsed: bool = False,
 ) -> ImportPlan:
     """Require that a plan which needs a person's confirmation has it.
 
@@ -127,6 +132,7 @@ def require_confirmed(
         bundle: The bundle.
         plan: The plan.
         confirm: The digest that the person gave; None: no digest.
+        is_rehearsed: True if it is the digest of a rehearsal with this very plan.
 
     Returns:
         The plan, with the digest that confirmed it.
@@ -137,12 +143,13 @@ def require_confirmed(
             digest given is not this plan's.
     """
     require_within_limits(run.site.policy, plan.deletes)
-    if not plan.reasons:
+    if not plan.reasons and not is_rehearsed:
         return plan
-    run.report.note(plan_digest=plan.digest)
+    if not is_rehearsed:
+        run.report.note(plan_digest=plan.digest)
     given, steps = (confirm or "").lower(), run.ledger.steps(bundle.work.text)
     approvals, deletes = plan.approvals, plan.deletes
-    if given == plan.digest:
+    if is_rehearsed or given == plan.digest:
         remember_confirmation(steps, given, approvals=approvals, deletes=deletes, now=run.clock())
         record_event(
             run,
@@ -159,7 +166,7 @@ def require_confirmed(
 
 
 def _gather_inputs(
-    run: RunContext, bundle: TrustedBundle, facts: ServerFacts, listing: ContentListing
+    run: RunContext, bundle: BundleDocuments, facts: ServerFacts, listing: ContentListing
 ) -> PlanInputs:
     record = run.imports.by_digest(bundle.digest)
     folder = newest_folder(run.imports, bundle)
@@ -174,7 +181,7 @@ def _gather_inputs(
     )
 
 
-def newest_folder(imports: Imports, bundle: TrustedBundle) -> Path:
+def newest_folder(imports: Imports, bundle: BundleDocuments) -> Path:
     """Return our folder of the bundle whose metadata and decisions count after this import.
 
     It is the newest bundle, which is not this one if this bundle is superseded.
@@ -196,7 +203,7 @@ def newest_folder(imports: Imports, bundle: TrustedBundle) -> Path:
     return newest.folder
 
 
-def _after_placing(bundle: TrustedBundle, listing: ContentListing) -> ContentLookup:
+def _after_placing(bundle: BundleDocuments, listing: ContentListing) -> ContentLookup:
     """Return a look-up, by digest, of WsusContent as it will be once the bundle is placed."""
     manifest_lookup = bundle.manifest_lookup
 

@@ -86,11 +86,13 @@ class IncomingBundle:
         opened: The opened bundle.
         folder: Our own folder of this bundle, for copies of its documents.
         verdict: Its place in the chain; None for the command ``verify``.
+        accepted_gap: Reason for which a person accepts a gap for this import; None: none is given.
     """
 
     opened: OpenedBundle
     folder: Path
     verdict: ChainVerdict | None = None
+    accepted_gap: str | None = None
 
     @property
     def header(self) -> Header:
@@ -126,13 +128,16 @@ class IncomingBundle:
         return self.verdict is not None and not self.verdict.is_newest
 
 
-def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> IncomingBundle:
+def open_incoming(
+    run: RunContext, folders: list[str], *, to_import: bool, accepted_gap: str | None = None
+) -> IncomingBundle:
     """Open a bundle and check its seal and site; with ``to_import``, its place in the chain too.
 
     Args:
         run: The run.
         folders: The bundle's folder; several are its volumes, or copies of it.
         to_import: Judge its place in the chain as well.
+        accepted_gap: As in ``IncomingBundle``.
 
     Raises:
         PathMissingError: A folder is not there.
@@ -175,12 +180,13 @@ def open_incoming(run: RunContext, folders: list[str], *, to_import: bool) -> In
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
     require_countable(header)
-    verdict = _judge_first(run, opened) if to_import else None
+    verdict = _judge_first(run, opened, accepted_gap) if to_import else None
     if verdict is not None:
         report_verdict(run.report, header.bundle, verdict)
     name = f"{header.bundle}-{opened.trusted.digest.short}"
     own = run.site.state_dir / ("imports" if to_import else "work") / name
-    return IncomingBundle(opened, own, verdict)
+    folder = run.scratch / name if run.rehearses else own
+    return IncomingBundle(opened, folder, verdict, accepted_gap)
 
 
 def _list_neighbours(host: Host, report: ReportDraft, bundles: list[HostPath]) -> None:
@@ -201,13 +207,13 @@ def _list_neighbours(host: Host, report: ReportDraft, bundles: list[HostPath]) -
         report.lines.append(f"beside the bundle lie, unopened: {names}{more}")
 
 
-def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+def _judge_first(run: RunContext, opened: OpenedBundle, accepted_gap: str | None) -> ChainVerdict:
     """Judge a bundle; if it does not fit, compare the mark on the server as well.
 
     The cause may be a lost or restored state folder, which another bundle would not help.
     """
     try:
-        return judge_opened(run, opened)
+        return judge_opened(run, opened, accepted_gap=accepted_gap)
     except ChainError as unfit:
         try:
             with suppress(FailedError, HostKeyError, SafetyError):  # the server is unreachable
@@ -218,11 +224,14 @@ def _judge_first(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
         raise
 
 
-def judge_opened(run: RunContext, opened: OpenedBundle) -> ChainVerdict:
+def judge_opened(
+    run: RunContext, opened: OpenedBundle, *, accepted_gap: str | None = None
+) -> ChainVerdict:
     """Judge the place of an opened bundle in the chain (raises as ``bundle.chain.judge``)."""
     policy = ChainPolicy(
         max_age_days=run.site.trust.max_bundle_age_days,
         accept_gap=run.site.policy.on_gap == "accept",
+        accepted_gap=accepted_gap,
     )
     return judge(opened.trusted, read_site_memory(run), policy, now=run.clock())
 
@@ -234,7 +243,8 @@ def judge_again(run: RunContext, incoming: IncomingBundle) -> None:
         ChainError: The bundle does not fit any more.
         SafetyError: It still fits, but the verdict changed.
     """
-    before, now = incoming.verdict, judge_opened(run, incoming.opened)
+    before = incoming.verdict
+    now = judge_opened(run, incoming.opened, accepted_gap=incoming.accepted_gap)
     if before is None or (now.kind, now.skipped, now.gap, now.is_newest) != (
         before.kind, before.skipped, before.gap, before.is_newest,
     ):  # fmt: skip

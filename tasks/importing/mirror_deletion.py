@@ -19,7 +19,7 @@ from tasks.errors import BatchFailedError
 from tasks.hosts.host import Host
 from tasks.importing.approval_choice import are_applied
 from tasks.importing.approval_run import PlanInputs
-from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.trusted_bundle import BundleDocuments
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
 from tasks.refusals import DeleteLimitError
@@ -35,7 +35,7 @@ _NOTHING = DeletePlan((), 0, 0)
 
 def plan_deletions(
     run: RunContext,
-    bundle: TrustedBundle,
+    bundle: BundleDocuments,
     snapshot: ServerSnapshot,
     *,
     inputs: PlanInputs,
@@ -74,12 +74,16 @@ def require_within_limits(policy: PolicySection, plan: DeletePlan) -> None:
     Raises:
         DeleteLimitError: It deletes more.
     """
-    limits = DeleteLimits(
-        policy.max_deletes, policy.max_delete_share, size_bytes=policy.max_delete_bytes
-    )
-    excess = plan.exceeds(limits)
+    excess = plan.exceeds(delete_limits(policy))
     if excess:
         raise DeleteLimitError(reason=excess)
+
+
+def delete_limits(policy: PolicySection) -> DeleteLimits:
+    """Return what a site lets a mirror delete."""
+    return DeleteLimits(
+        policy.max_deletes, policy.max_delete_share, size_bytes=policy.max_delete_bytes
+    )
 
 
 def delete(
@@ -126,7 +130,7 @@ def delete(
     return len(outcome.ok)
 
 
-def _surplus(bundle: TrustedBundle, listing: ContentListing) -> Iterator[ContentFile]:
+def _surplus(bundle: BundleDocuments, listing: ContentListing) -> Iterator[ContentFile]:
     pairs = compare_sorted(
         listing,
         bundle.manifest.entries(),

@@ -43,8 +43,12 @@ class Search:
     looked_in: HostPath
 
 
-def find_next_bundle(run: RunContext) -> Search:
+def find_next_bundle(run: RunContext, *, accepted_gap: str | None = None) -> Search:
     """Find the next bundle of the chain on the medium, and report folders that are passed over.
+
+    Args:
+        run: The run.
+        accepted_gap: As in ``IncomingBundle``.
 
     Raises:
         UsageError: Several bundles fit.
@@ -60,7 +64,8 @@ def find_next_bundle(run: RunContext) -> Search:
     fitting, unfit = [], []
     for candidate in candidates:
         try:
-            judge_opened(run, open_bundle(run.media, [candidate], bundle_trust(run.site)))
+            opened = open_bundle(run.media, [candidate], bundle_trust(run.site))
+            judge_opened(run, opened, accepted_gap=accepted_gap)
         except AirGapError as error:
             unfit.append(error)
         else:

@@ -27,6 +27,7 @@ from tasks.hosts.small_files import read_limited, write_atomic
 from tasks.importing.approval_run import last_applied
 from tasks.importing.content_audit import AuditResult
 from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.importing.volume_feed import forget_volumes
 from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.catalogue import PackageIndex
@@ -152,7 +153,8 @@ def finish_import(
         )
         _finish(run, bundle, receipt)
     remove_work(run, bundle.work)
-    run.server.remove_tree(run.folders.on_content_disk(listing.content_dir).intake)
+    forget_volumes(run.site, bundle.digest)
+    run.server.remove_tree(run.content_disk(listing.content_dir).intake)
 
 
 def _finish(run: RunContext, bundle: TrustedBundle, receipt: Receipt) -> None:

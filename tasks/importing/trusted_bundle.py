@@ -23,18 +23,17 @@ from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import index_package
 from tasks.metadata.server import ContentVolume
 from tasks.refusals import RoomError, TrustError
-from tasks.run.context import RunContext
+from tasks.run.context import MakeLookup, RunContext
 from tasks.run.folders import make_disk_folders
+from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import PAYLOAD, has_content, is_readable, read_decisions_file
 
 _SPARE_ROOM_BYTES = 64 * 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedBundle:
-    """A bundle that is proved to its last byte.
-
-    Its documents are copied to our own disk; its content lies in the intake, or in place already.
+@dataclass(frozen=True)
+class BundleDocuments:
+    """The documents of a bundle, copied to our own disk and proved; its content is not.
 
     Attributes:
         incoming: The bundle as it was opened.
@@ -71,6 +70,11 @@ class TrustedBundle:
         return self.incoming.index
 
 
+@dataclass(frozen=True)
+class TrustedBundle(BundleDocuments):
+    """A bundle that is proved to its last byte; its content lies in the intake, or in place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unpacked:
     """Numbers of content files: carried, written into the intake, and in place already."""
@@ -104,19 +108,8 @@ def unpack(
         PackageError: The metadata package breaks its format, or is of another server.
         RoomError: The content disk has too little room; no content was copied yet.
     """
-    incoming.folder.mkdir(parents=True, exist_ok=True)
-    documents = unpack_documents(incoming.opened, incoming.folder)
-    bundle = incoming.header.bundle
-    if (
-        documents.manifest is None
-        or documents.package is None
-        or documents.approvals is None
-        or (documents.brings is None and incoming.header.brings is not None)
-    ):
-        refuse_faults(run.report, incoming)
-        raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
-    read_decisions_file(documents.approvals)
-    intake = run.folders.on_content_disk(listing.content_dir).intake
+    documents = _copy_documents(run.report, run.look_up_in, incoming)
+    intake = run.content_disk(listing.content_dir).intake
     is_measured = _require_room(run.server, intake, documents.manifest, listing, volume=volume)
     if not is_measured:
         run.report.notice(
@@ -132,15 +125,54 @@ def unpack(
     _index(incoming, documents.package)
     payload = run.media.path(str(incoming.folder.absolute())).joined(PAYLOAD)
     write_atomic(run.media, payload, [incoming.header.payload()])
-    trusted = TrustedBundle(
+    trusted = TrustedBundle(**vars(documents))
+    return trusted, unpacked
+
+
+def read_documents(
+    report: ReportDraft, make_lookup: MakeLookup, incoming: IncomingBundle
+) -> BundleDocuments:
+    """Copy and prove the documents of a bundle, and index its package; no content is read.
+
+    Args:
+        report: The report.
+        make_lookup: Opens a manifest of ours.
+        incoming: The opened bundle, whose folder of ours is a scratch folder.
+
+    Raises:
+        TamperError, UndeclaredFileError, BundleIncompleteError, HostFileError: A document, or a
+            name on the media, differs from the seal.
+        TrustError: A sealed document breaks the format, or is missing.
+        PackageError: The metadata package breaks its format, or is of another server.
+    """
+    documents = _copy_documents(report, make_lookup, incoming)
+    _index(incoming, documents.package)
+    return documents
+
+
+def _copy_documents(
+    report: ReportDraft, make_lookup: MakeLookup, incoming: IncomingBundle
+) -> BundleDocuments:
+    incoming.folder.mkdir(parents=True, exist_ok=True)
+    documents = unpack_documents(incoming.opened, incoming.folder)
+    bundle = incoming.header.bundle
+    if (
+        documents.manifest is None
+        or documents.package is None
+        or documents.approvals is None
+        or (documents.brings is None and incoming.header.brings is not None)
+    ):
+        refuse_faults(report, incoming)
+        raise TrustError(reason=f"bundle {bundle} lacks a document that its seal names")
+    read_decisions_file(documents.approvals)
+    return BundleDocuments(
         incoming=incoming,
         manifest=documents.manifest,
         package=documents.package,
         approvals=documents.approvals,
         brings=documents.brings,
-        manifest_lookup=run.look_up_in(documents.manifest.path),
+        manifest_lookup=make_lookup(documents.manifest.path),
     )
-    return trusted, unpacked
 
 
 def _unpack_content(
@@ -156,7 +188,7 @@ def _unpack_content(
             return "prove"
         return "copy"
 
-    disk = run.folders.on_content_disk(listing.content_dir)
+    disk = run.content_disk(listing.content_dir)
     make_disk_folders(run.server, disk, disk.intake)
     read = unpack_content(
         incoming.opened,

@@ -127,6 +127,18 @@ class Exports:
             tuple(values.values()),
         )
 
+    def rejoin(self, record: ExportRecord) -> None:
+        """Record a sealed bundle that this state folder has lost; only for a person's word.
+
+        Every number above it is given up: its bundle belongs to a chain that nobody follows.
+        """
+        self._connection.execute("DELETE FROM export WHERE sequence=?", (record.sequence,))
+        self.reserve(record)
+        self._connection.execute(
+            "UPDATE export SET status='void', accepted=NULL, receipt=NULL WHERE sequence>?",
+            (record.sequence,),
+        )
+
     def rebase(self, sequence: int, *, mode: Mode, base_digest: Blake3 | None) -> None:
         """Change mode and base of a reserved number; a committed one stays as it is."""
         self._connection.execute(

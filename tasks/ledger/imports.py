@@ -161,6 +161,14 @@ class Imports:
             record.model_dump(mode="json"),
         )
 
+    def rejoin(self, record: ImportRecord) -> None:
+        """Record an import that this state folder has lost; call it for a person's word only."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO import VALUES"
+            " (:header_digest,:sequence,:status,:folder,:created,:begun,:done,:outcome)",
+            record.model_dump(mode="json"),
+        )
+
     def finish(self, header_digest: Blake3, *, outcome: ReceiptOutcome, now: datetime) -> None:
         """Record the end of an import durably; the receipt is made from this record."""
         self._connection.execute(

@@ -93,6 +93,14 @@ _REPAIRS: Migration = (
     run TEXT PRIMARY KEY, finding TEXT NOT NULL, plan TEXT NOT NULL, begun TEXT NOT NULL,
     done TEXT, undone TEXT)""",
 )
+_INVENTORIES_AND_CHOICES: Migration = (
+    """CREATE TABLE inventory (
+    digest TEXT PRIMARY KEY, entries TEXT NOT NULL, files INTEGER NOT NULL,
+    folder TEXT NOT NULL, accepted TEXT NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE choice (
+    run TEXT NOT NULL, kind TEXT NOT NULL, sequence INTEGER, reason TEXT NOT NULL,
+    made TEXT NOT NULL, PRIMARY KEY (run, kind)) WITHOUT ROWID""",
+)
 MIGRATIONS: tuple[Migration, ...] = (
     _TABLES,
     _ACCEPTED_FINDINGS,
@@ -104,6 +112,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _ANNOUNCED,
     _QUESTIONS,
     _REPAIRS,
+    _INVENTORIES_AND_CHOICES,
 )
 
 

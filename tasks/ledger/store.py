@@ -103,6 +103,10 @@ class Ledger:
         """Record a chain unless there is one; return the recorded chain."""
         return write_fact_once(self.connection, "chain", chain)
 
+    def replace_chain(self, chain: str) -> None:
+        """Record another chain: a person has said that this side belongs to it."""
+        write_fact(self.connection, "chain", chain)
+
     def server_id(self, side: Side) -> str | None:
         """Read the recorded id of a side's server; None if none is recorded yet."""
         return read_fact(self.connection, _SERVER_FACT[side])

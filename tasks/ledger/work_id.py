@@ -16,7 +16,7 @@ from typing import Literal, cast
 WorkKind = Literal["export", "import", "audit"]
 
 _DIGITS = 16
-_RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z]+-[0-9a-f]{6}")
+_RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z]+(?:-[a-z]+)*-[0-9a-f]{6}")
 _WORK = re.compile(
     rf"(?:export-(?P<export>[1-9][0-9]*)|audit-(?P<audit>[1-9][0-9]*)"
     rf"|import-(?P<import>[1-9][0-9]*)-(?P<bundle>[0-9a-f]{{{_DIGITS}}}))"
@@ -26,7 +26,9 @@ _WORK = re.compile(
 
 def new_run_id(command: str, *, now: datetime) -> str:
     """Make the id of a run, for example ``20260102T030405Z-export-0a1b2c``."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{command}-{uuid.uuid4().hex[:6]}"
+    return (
+        f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{command.replace(' ', '-')}-{uuid.uuid4().hex[:6]}"
+    )
 
 
 def is_run_id(text: str) -> bool:

@@ -20,6 +20,14 @@ from tasks.revision import RevisionId
 _CLEARING = ("DELETE FROM wanted WHERE scope = ?", "DELETE FROM chosen WHERE scope = ?")
 
 
+_OWNERS = """
+    CREATE TEMP TABLE owner (sha1 BLOB PRIMARY KEY, revision INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO owner SELECT needs.sha1, max(coalesce(parents.parent, needs.revision)) FROM needs
+        LEFT JOIN (SELECT child, max(parent) AS parent FROM bundle GROUP BY child) AS parents
+        ON parents.child = needs.revision GROUP BY needs.sha1;
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class RevisionRecord:
     """One revision in the package. All texts are foreign, apart from the update id."""
@@ -70,6 +78,7 @@ class PackageIndex:
             self.close()
             raise _unreadable(database, error) from error
         self._scopes = 0
+        self._has_owners = False
 
     def _read_summary(self) -> PackageSummary:
         (version,) = self.connection.execute("PRAGMA user_version").fetchone()
@@ -183,6 +192,19 @@ class PackageIndex:
             (digest.raw,),
         ).fetchone()
         return row and IndexedFile(ContentName(digest, row[0]), row[1], bool(row[2]))
+
+    def owner_of(self, digest: ContentDigest) -> RevisionRecord | None:
+        """Look up an update that needs a file: of several, the one that comes last in the package.
+
+        For a file of a bundled child it is the parent, which people approve.
+        """
+        if not self._has_owners:
+            self.connection.executescript(_OWNERS)
+            self._has_owners = True
+        return self._one(
+            "SELECT * FROM record WHERE number = (SELECT revision FROM owner WHERE sha1 = ?)",
+            (digest.raw,),
+        )
 
     def close(self) -> None:
         """Close the file."""

@@ -20,6 +20,8 @@ MISSING = "missing.csv"
 CONFLICTS = "conflicts.csv"
 SHOPPING = "shopping-list.json"
 DECISIONS = "decisions.csv"
+PLAN_TABLE = "plan.csv"
+PLAN_DOCUMENT = "plan.json"
 
 
 def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> CommandReport:
@@ -27,8 +29,9 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
 
     The files are ``report.html`` for people, ``report.json`` with the document of ``--json``, if
     decisions were applied or wait ``decisions.csv``, if a decision of staging was overruled
-    ``conflicts.csv``, and if content is missing ``missing.csv`` and ``shopping-list.json``. Each
-    file appears whole or not
+    ``conflicts.csv``, and if content is missing ``missing.csv`` and ``shopping-list.json``. A
+    rehearsal has written its ``plan.csv`` and ``plan.json`` there before. Each file appears whole
+    or not
     at all, and replaces a file of its name.
 
     Raises:
@@ -51,6 +54,7 @@ def write_reports(folder: Path, report: CommandReport, *, now: datetime) -> Comm
         if filled.approvals is not None:
             _write(folder / DECISIONS, [decisions_csv(filled.approvals)])
             names.append(DECISIONS)
+        names += [name for name in (PLAN_TABLE, PLAN_DOCUMENT) if (folder / name).is_file()]
         _write(folder / PAGE, [render_html(filled, files=tuple(names)).encode()])
     except OSError as error:
         raise file_fault("write", folder, error) from error

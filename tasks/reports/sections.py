@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tasks.approvals.plan_model import ApprovalPlan, PlannedAction, Waiting
 from tasks.bundle.brings import BroughtUpdate
 from tasks.bundle.faults import MOST_LISTED, Fault, Faults, printable
+from tasks.bundle.layout import volume_name
 from tasks.content.deletion import DeletePlan
+from tasks.content.scan import ContentFile
 from tasks.hosts.host import FileStat
 from tasks.hosts.paths import HostPath
 from tasks.metadata.wsusutil import Judgement
@@ -264,6 +266,80 @@ def faults_section(faults: Faults) -> Section:
             Column(label="Found"),
         ),
         rows=(*map(row, faults.listed), *(row(fault, recovered) for fault in faults.recovered)),
+    )
+
+
+def not_adopted_section(files: Sequence[ContentFile]) -> Section:
+    """Table of the files that an inventory leaves out, because their bytes could not be proved."""
+    return Section(
+        key="not-adopted",
+        title="Files that were not adopted",
+        note="They cannot be read, or have other bytes than their name says. " + cut_note(files),
+        facts=(Fact(label="Files", value=len(files), kind="count"),),
+        columns=(Column(label="File"), Column(label="Size", kind="bytes")),
+        rows=tuple((file.name.text, file.size_bytes) for file in files[:MOST_ROWS]),
+    )
+
+
+def bring_section(answers: Mapping[str, str], *, lacking: int) -> Section:
+    """Table of the shopping list: each file, and whether the bundle carries it."""
+    rows = sorted(answers.items(), key=lambda row: (row[1] == "carried", row[0]))
+    return Section(
+        key="shopping-list",
+        title="Shopping list of the disconnected side",
+        note="What cannot be brought comes first." + cut_note(rows, " "),
+        facts=(
+            Fact(label="Files on the list", value=len(rows), kind="count"),
+            Fact(label="Not brought", value=lacking, kind="count"),
+        ),
+        columns=(Column(label="File"), Column(label="This bundle")),
+        rows=tuple(rows[:MOST_ROWS]),
+    )
+
+
+def volumes_section(
+    volumes: Sequence[tuple[int, int, int]], at_hand: Collection[int] | None = None
+) -> Section:
+    """Table of the volumes that a bundle needs.
+
+    Args:
+        volumes: Number, files and bytes of each.
+        at_hand: Numbers of those that are at hand; None if the question makes no sense.
+    """
+    columns = (
+        Column(label="Volume", kind="short"),
+        Column(label="Files", kind="count"),
+        Column(label="Content", kind="bytes"),
+        Column(label="At hand", kind="short"),
+    )
+    rows = (
+        (volume_name(number), files, size_bytes, "yes" if number in (at_hand or ()) else "no")
+        for number, files, size_bytes in volumes
+    )
+    shown = len(columns) if at_hand is not None else -1
+    return Section(
+        key="volumes",
+        title="Volumes",
+        facts=(Fact(label="Volumes", value=len(volumes), kind="count"),),
+        columns=columns[:shown],
+        rows=tuple(row[:shown] for row in rows),
+    )
+
+
+def restored_section(answers: Mapping[str, tuple[int, str]]) -> Section:
+    """Table of the files of a trash, and of what became of each."""
+    rows = [(text, size_bytes, answer) for text, (size_bytes, answer) in sorted(answers.items())]
+    return Section(
+        key="restored",
+        title="Files of the trash",
+        note=cut_note(rows),
+        facts=(Fact(label="Files", value=len(rows), kind="count"),),
+        columns=(
+            Column(label="File"),
+            Column(label="Size", kind="bytes"),
+            Column(label="What became of it"),
+        ),
+        rows=tuple(rows[:MOST_ROWS]),
     )
 
 

@@ -166,6 +166,8 @@ def _path(path: Path | None) -> str | None:
 def _base(report: CommandReport) -> Fact | None:
     if "base" not in report.model_fields_set:
         return None
+    if "inventory" in report.details:
+        return _fact("Base", "what the disconnected server had before (audit --adopt)")
     return _fact("Base", "none: everything is carried" if report.base is None else str(report.base))
 
 
@@ -215,14 +217,23 @@ def next_step(report: CommandReport) -> str:
         return report.errors[0].next_step
     if report.next_step:
         return report.next_step
+    if "plan" in report.details:
+        return (
+            "Read the plan in the report; the same command with --confirm "
+            f"{report.plan_digest} in place of --rehearse carries it out."
+        )
     usual = _USUAL.get(report.command, "Nothing.").format(
         bundle=report.bundle or "the bundle", receipt=report.receipt or "the receipt"
     )
     if report.command == "import" and report.receipt is None:
         usual = "There is no receipt to carry back: a newer bundle was imported since."
+    if report.command == "audit" and report.receipt is not None:
+        usual = "Carry the receipt to the staging side and accept it there, then export."
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
-        return " ".join([*steps, *([usual] if report.command in _GOES_ON else [])])
+        return " ".join(
+            [*steps, *([usual] if report.command in _GOES_ON or report.receipt else [])]
+        )
     return usual
 
 
@@ -259,4 +270,6 @@ _USUAL = {
     "repair": "Run `wsus-airgap check`.",
     "audit": "Nothing: all approved content is in place.",
     "tidy": "Nothing: `wsus-airgap tidy` again in a month, or by [schedule].",
+    "restore-deleted": "Run `audit`, which says what is missing now.",
+    "site recover": "Import the newest bundle again here, or export on the staging side.",
 }

@@ -29,7 +29,7 @@ from tasks.logs import log
 from tasks.metadata.wsusutil_process import Running
 from tasks.names import Side
 from tasks.progress import Progress, Silence
-from tasks.run.folders import ContentDiskFolders, ServerFolders
+from tasks.run.folders import ContentDiskFolders, ServerFolders, find_content_disk
 from tasks.run.report import ReportDraft
 from tasks.run.scratch import make_scratch
 from tasks.site.checking import require_keys
@@ -60,6 +60,7 @@ class RunContext:
         report: The report so far.
         take_over: A person's reason to take a lock from an owner who is not proved gone; None: take
             it only from an owner who is.
+        rehearses: True if the run only plans: it changes nothing on server or media.
         waits_for: The wsusutil that this run waits for now, or None. It keeps working if the run is
             stopped.
         by_api: True if the run was started by Prefect's API, and not by a command of an account.
@@ -77,10 +78,12 @@ class RunContext:
     progress: Progress
     report: ReportDraft = field(default_factory=ReportDraft)
     take_over: str | None = None
+    rehearses: bool = False
     waits_for: Running | None = None
     wait_line_seconds: float = 60.0
     by_api: bool = False
     _locks: dict[str, Lock] = field(default_factory=dict)
+    _disks: dict[str, ContentDiskFolders] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -117,8 +120,17 @@ class RunContext:
 
         The folder is ``server.content_dir``, else the one that the last scan remembered.
         """
-        content_dir = self.site.server.content_dir or self.ledger.content_dir
-        return self.folders.on_content_disk(self.server.path(content_dir)) if content_dir else None
+        configured, remembered = self.site.server.content_dir, self.ledger.content_dir
+        if configured is not None:
+            return self.content_disk(self.server.real_path(self.server.path(configured)))
+        return self.content_disk(self.server.path(remembered)) if remembered else None
+
+    def content_disk(self, content_dir: HostPath) -> ContentDiskFolders:
+        """Our folders on the volume of WsusContent, whose links were followed."""
+        if content_dir.text not in self._disks:
+            disk = find_content_disk(self.server, self.folders, content_dir)
+            self._disks[content_dir.text] = disk
+        return self._disks[content_dir.text]
 
     # --- state -------------------------------------------------------------------------------
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +45,24 @@ def begin_run(run: RunContext, *, flow_run: UUID | None = None, attempt: int | N
     Runs(run.ledger).write(record)
 
 
+def record_run(run: RunContext, work: Callable[[], None]) -> CommandReport:
+    """Do the work of a command that is no flow, and report and record it like a run of one.
+
+    Args:
+        run: The run.
+        work: The work; every error of it becomes the end of the run.
+    """
+    begin_run(run)
+    error: Exception | None = None
+    try:
+        work()
+    except KeyboardInterrupt:
+        error = stopped(run)
+    except Exception as fault:  # noqa: BLE001  every end of a run is reported and recorded
+        error = fault
+    return close_run(run, error)
+
+
 def stopped(run: RunContext) -> StoppedError:
     """Make the error of a run that a person stopped; it names a wsusutil that still works."""
     if run.waits_for is None:
@@ -58,13 +78,16 @@ def stopped(run: RunContext) -> StoppedError:
 def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     """Make the report of a run from its draft, write it, and record the end in the ledger.
 
-    A refusal for trust empties the intake, whichever step refused. The report of a run that ended
+    A refusal for trust empties the intake and removes volumes that were fed, whichever step
+    refused. The report of a run that ended
     while it waited for wsusutil names the wsusutil that still works.
     """
     if error is not None and run.waits_for is not None and not isinstance(error, StoppedError):
         run.report.lines.append(run.waits_for.sentence)
     if isinstance(error, TrustError) and run.command == "import":
         _empty_intake(run)
+        # Copies of volumes that came one after another (``importing/volume_feed``).
+        shutil.rmtree(run.site.state_dir / "volumes", ignore_errors=True)
     if error is not None and run.command in _OF_BUNDLES and exit_code_of(error) in {3, 4}:
         bundle = run.report.notes.get("bundle")
         reason = f"{run.command}: {error_line(error).message}"

@@ -59,19 +59,38 @@ class ServerFolders:
         """Folder for the scripts and jobs of one piece of work."""
         return self.runs.joined(f"{self.site}-{work}")
 
-    def on_content_disk(self, content_dir: HostPath) -> ContentDiskFolders:
-        """Return intake and trash for a content folder.
-
-        Both lie in the work folder if it is on the drive of WsusContent, else in a folder beside
-        WsusContent. On POSIX the work folder has to be on the disk of WsusContent.
-        """
-        is_same_drive = content_dir.drive == self.work_dir.drive
-        root = self.work_dir if is_same_drive else content_dir.parent.joined("wsus-airgap")
+    def below(self, root: HostPath) -> ContentDiskFolders:
+        """Return intake and trash below a folder of ours."""
         return ContentDiskFolders(
             root=root,
             intake=root.joined("intake", self.site),
             trash=root.joined("trash", self.site),
         )
+
+
+def find_content_disk(
+    server: Host, folders: ServerFolders, content_dir: HostPath
+) -> ContentDiskFolders:
+    """Return intake and trash on the volume of WsusContent, so that each move is a rename.
+
+    They lie in the work folder if it is on that volume, else beside WsusContent. If WsusContent is
+    itself the folder in which its volume is mounted, nothing beside it is on that volume: they lie
+    inside, in a folder of ours that WSUS does not look at and nobody else may read.
+
+    Args:
+        server: The server.
+        folders: Our folders there.
+        content_dir: WsusContent, with links followed.
+    """
+    name = "wsus-airgap"
+    if content_dir.drive != folders.work_dir.drive:
+        return folders.below(content_dir.parent.joined(name))
+    volume = server.volume_of(content_dir)
+    if server.volume_of(folders.work_dir) == volume:
+        return folders.below(folders.work_dir)
+    parent = content_dir.parent
+    is_beside = server.volume_of(parent) == volume
+    return folders.below((parent if is_beside else content_dir).joined(name))
 
 
 def make_disk_folders(server: Host, disk: ContentDiskFolders, folder: HostPath) -> None:

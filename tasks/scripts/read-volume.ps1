@@ -1,7 +1,7 @@
-# Says how much room the volume of a folder has. Changes nothing.
+# Says which volume a folder is on, how much room it has, and where the folder really lies. Changes nothing.
 #
 # Reads   {"kind":"settings","path":"D:\\WSUS\\WsusContent"}
-# Writes  {"kind":"volume","free_bytes","file_system"}, then {"kind":"end"}.
+# Writes  {"kind":"volume","name","free_bytes","file_system","real_path"}, then {"kind":"end"}.
 [CmdletBinding()]
 param(
     [Parameter(Mandatory = $true)][string]$InputFile,
@@ -17,6 +17,35 @@ $settings = ConvertFrom-Json -InputObject $reader.ReadLine()
 $reader.Close()
 $path = [string]$settings.path
 
+# Follows junctions and symbolic links, one at a time. A folder in which a volume is mounted is a
+# junction as well, whose target is the volume and no path: it stays as it is.
+function Get-RealPath([string]$Whole) {
+    $separator = [string][IO.Path]::DirectorySeparatorChar
+    for ($hops = 0; $hops -lt 40; $hops++) {
+        $current = $Whole
+        $tail = ''
+        $target = $null
+        while ($null -eq $target -and $current -ne '') {
+            $item = Get-Item -LiteralPath $current -Force -ErrorAction SilentlyContinue
+            if ($null -ne $item -and $item.PSObject.Properties['LinkType'] -and @('Junction', 'SymbolicLink') -contains $item.LinkType) {
+                $to = [string](@($item.Target)[0])
+                if ($to -ne '' -and $to -notlike '*Volume{*') {
+                    if (-not [IO.Path]::IsPathRooted($to)) { $to = Join-Path (Split-Path -Parent $current) $to }
+                    $target = $to
+                    continue
+                }
+            }
+            $tail = $separator + (Split-Path -Leaf $current) + $tail
+            $current = [string](Split-Path -Parent $current)
+        }
+        if ($null -eq $target) { return $Whole }
+        $Whole = $target.TrimEnd('\', '/') + $tail
+    }
+    throw "too many links on the way to $Whole"
+}
+
+$path = Get-RealPath $path
+
 # Mounted folders are volumes too: the longest volume name that begins the path is the one.
 $best = $null
 foreach ($volume in Get-CimInstance -ClassName Win32_Volume) {
@@ -26,7 +55,13 @@ foreach ($volume in Get-CimInstance -ClassName Win32_Volume) {
 }
 if ($null -eq $best) { throw "no volume holds $path" }
 
-$answer = [ordered]@{ kind = 'volume'; free_bytes = [long]$best.FreeSpace; file_system = [string]$best.FileSystem }
+$answer = [ordered]@{
+    kind = 'volume'
+    name = [string]$best.Name
+    free_bytes = [long]$best.FreeSpace
+    file_system = [string]$best.FileSystem
+    real_path = $path
+}
 $lines = (ConvertTo-Json -InputObject $answer -Compress) + "`n{`"kind`":`"end`"}`n"
 [IO.File]::WriteAllText($OutputFile, $lines, (New-Object Text.UTF8Encoding $false))
 exit 0

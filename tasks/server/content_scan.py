@@ -78,9 +78,23 @@ def prove_content(
     return count
 
 
+def find_content_dir(run: RunContext, facts: ServerFacts) -> HostPath:
+    """Return WsusContent where it really lies: sites put it on a bigger disk behind a junction.
+
+    Only this path is used from here on, and guarded against links like every other.
+    """
+    given = run.server.path(run.site.server.content_dir or facts.content_dir)
+    content_dir = run.server.real_path(given)
+    if content_dir != given:
+        line = f"{given} is a link to {content_dir}, where content is read and placed"
+        if line not in run.report.lines:
+            run.report.lines.append(line)
+    return content_dir
+
+
 def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
     """List WsusContent with the cached digests of its files; no file is read."""
-    content_dir = run.server.path(run.site.server.content_dir or facts.content_dir)
+    content_dir = find_content_dir(run, facts)
     run.ledger.remember_content_dir(content_dir.text)
     run.progress.start("Scan content", total=None, unit="files")
     try:

@@ -152,13 +152,28 @@ def gather(
     run: RunContext, answer: queries.ServerAnswer, *, staging: StagingFacts | None = None
 ) -> Facts:
     """Put the answer of the server and our own facts together."""
-    return Facts(
+    facts = Facts(
         side=run.site.side,
         now=run.clock(),
         own=_own(run, answer.server, staging=staging),
         server=answer.server,
         **answer.topics,
     )
+    if facts.machine is None or not _is_behind_link(run.server, answer.server):
+        return facts
+    # The server names the volume of the link, and our folder is on that of its target.
+    machine = facts.machine.model_copy(update={"work_volume": None})
+    return facts.model_copy(update={"machine": machine})
+
+
+def _is_behind_link(server: Host, facts: ServerFacts | None) -> bool:
+    if facts is None:
+        return False
+    try:
+        path = server.path(facts.content_dir)
+    except ValueError:
+        return False
+    return server.real_path(path) != path
 
 
 def _own(run: RunContext, server: ServerFacts | None, *, staging: StagingFacts | None) -> Own:
@@ -202,7 +217,8 @@ def _content_folder(server: Host, site: Site, facts: ServerFacts) -> ContentFold
     if configured is not None:
         problem = None
         # The disconnected side makes what is missing of a folder that its site file names.
-        if site.side is Side.STAGING and server.stat(server.path(configured)) is None:
+        path = server.real_path(server.path(configured))
+        if site.side is Side.STAGING and server.stat(path) is None:
             problem = f"the content folder of the site file is not there: {configured}"
         return ContentFolder(path=configured, named_by="site file", problem=problem)
     return ContentFolder(
@@ -215,7 +231,7 @@ def _problem(server: Host, content_dir: str) -> str | None:
         path = server.path(content_dir)
         if path.name.lower() != "wsuscontent":
             return f"it names a content folder that is no WsusContent: {path}"
-        stat = server.stat(path)
+        stat = server.stat(server.real_path(path))
         if stat is not None and stat.kind != "file":
             return None
     except ValueError as error:

@@ -70,7 +70,7 @@ def highest_marked(run: RunContext) -> int:
     Raises:
         ServerUnfitError: The mark cannot be read.
     """
-    mark = _read(run)
+    mark = read_mark(run)
     return 0 if mark is None else mark.sequence
 
 
@@ -109,7 +109,7 @@ def _compare_staging(run: RunContext) -> str | None:
 
 def _compare(run: RunContext) -> str | None:
     """Compare on the disconnected side; gives a sentence if the server was set back."""
-    mark, newest = _read(run), run.imports.newest()
+    mark, newest = read_mark(run), run.imports.newest()
     if mark is None:
         if newest is not None and newest.status == "done":
             return (
@@ -123,8 +123,8 @@ def _compare(run: RunContext) -> str | None:
         raise ChainError(
             reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "
             f"this state folder knows chain {chain or 'none'} up to bundle {sequence}",
-            remedy="Restore the state folder from its backup. Only if its loss is explained, move "
-            f"{run.folders.mark} on the server aside and import a bundle of `export --full`.",
+            remedy="Restore the state folder from its backup. Only if its loss is explained, name "
+            f"bundle {mark.sequence} to `site recover`, which re-joins its chain.",
         )
     _require_known(run.imports, mark)
     if newest is not None and newest.status == "done" and mark.sequence < sequence:
@@ -152,7 +152,12 @@ def _require_known(imports: Imports, mark: Mark) -> None:
         )
 
 
-def _read(run: RunContext) -> Mark | None:
+def read_mark(run: RunContext) -> Mark | None:
+    """Read the mark on this side's server; None without one.
+
+    Raises:
+        ServerUnfitError: It is no mark of ours.
+    """
     if run.server.stat(run.folders.mark) is None:
         return None
     content = read_limited(run.server, run.folders.mark, limit_bytes=_LIMIT_BYTES)

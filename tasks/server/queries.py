@@ -63,7 +63,9 @@ def run_query(
         ScriptFailedError: It ended without its answer; may be raised while the answer is read.
         TimeLimitError: It is still running at the limit; it is left alone.
     """
-    if folder is None:
+    if folder is None and run.rehearses:
+        folder = run.server.request_folder()  # removed when the host is closed
+    elif folder is None:
         folder = run.folders.work_folder(run.run_id)
         run.server.make_private_folder(folder)
 
@@ -281,8 +283,10 @@ def _make_service_run(run: RunContext) -> bool:
         ServiceDownError: It does not run and cannot be started.
         WsusutilRunningError: It does not run, and a wsusutil is at work.
     """
-    if query_service(run, "status").status == "Running":
+    if (status := query_service(run, "status").status) == "Running":
         return False
+    if run.rehearses:  # it starts nothing
+        raise ServiceDownError(service="WsusService", state=status, side=run.site.side.value)
     service = query_service(run, "start")
     if service.status == "Running":
         return True

@@ -22,6 +22,7 @@ from typing import IO
 from blake3 import blake3
 from pydantic import ValidationError
 
+from tasks.custody.log import drop_newer_lines
 from tasks.errors import PathMissingError, UsageError
 from tasks.hosts.os_errors import file_fault
 from tasks.ledger.moved import settle_moved_ledger
@@ -145,6 +146,7 @@ def _bring_back(
                     raise _no_backup(source, f"{name} is damaged")
         with Ledger(beside) as ledger:
             settle_moved_ledger(ledger, record.state_dir, str(state_dir), now=now)
+            drop_newer_lines(ledger, beside)
         _put(beside, state_dir)
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.exporting.draft import Draft, open_draft
+from tasks.exporting.request import NO_REQUEST
 from tasks.server.content_scan import scan_content
 from tasks.server.snapshot import ServerSnapshot
 from tests.approvals.building import GROUPS, decisions
@@ -53,9 +54,7 @@ def _scan(site: Path, content: Path) -> Draft:
     with open_test_run(site) as opened:
         opened.make_folders()
         listing = scan_content(opened, facts)
-        return open_draft(
-            opened, ServerSnapshot(facts, decided, listing), mode=None, full=False, new=False
-        )
+        return open_draft(opened, ServerSnapshot(facts, decided, listing), NO_REQUEST)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.bundle.keys import SigningKey, generate_keys, load_signing_key
 from tasks.custody import CustodyEntry, CustodyHead, check_log, custody_head, record
-from tasks.custody.log import LOG
+from tasks.custody.log import LOG, drop_newer_lines
 from tasks.ledger.store import Ledger
 from tests.support.bundles import NOW
 
@@ -141,3 +141,27 @@ def test_a_whole_line_whose_note_a_kill_prevented_is_not_written_twice(
 
     assert len(lines(state)) == 4
     assert problems(ledger, state) == ()
+
+
+def test_of_a_copied_log_only_lines_after_the_copied_ledger_are_cut_off(
+    ledger: Ledger, state: Path, key: SigningKey, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    ledger.connection.execute("VACUUM INTO ?", (str(copy / "ledger.sqlite"),))
+    add(ledger, state, key, "alpha-4")
+    shutil.copy(state / LOG, copy / LOG)
+    with Ledger(copy) as copied:
+        assert problems(copied, copy) != ()
+
+        drop_newer_lines(copied, copy)
+
+        assert problems(copied, copy) == ()
+        assert lines(copy) == lines(state)[:3]
+        add(copied, copy, key, "alpha-5")
+        assert problems(copied, copy) == ()
+
+        changed = _change(lines(copy))
+        (copy / LOG).write_bytes(b"".join(changed))
+        drop_newer_lines(copied, copy)
+        assert lines(copy) == changed, "what somebody changed is left to be found"

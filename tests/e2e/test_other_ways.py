@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 
 from deploy.lab.rules import groups
+from tasks.ledger.choices import Choices
+from tasks.ledger.store import Ledger
 from tests.support.labs import Lab, decision, equal_servers, make_lab
 
 
@@ -28,10 +30,17 @@ def test_a_site_with_no_way_back_counts_on_what_was_sent_and_a_gap_is_said(
     assert "based on bundle 2" in refused.error["message"]
     assert lab.snapshot("disconnected") == before
 
-    lab.configure("disconnected", "policy", on_gap="accept")
-    taken = lab.import_(third, expect=2)
+    lab.run("disconnected", "import", third, "--accept-gap", " ", expect=64)
+    taken = lab.import_(third, "--accept-gap", "the courier lost it", expect=2)
+    with Ledger(lab.folder / "disconnected" / "state") as ledger:
+        (choice,) = Choices(ledger).all()
+    assert (choice.kind, choice.sequence, choice.reason) == (
+        "accept-gap",
+        2,
+        "the courier lost it",
+    )
     notices = taken.document["notices"]
-    assert any("gap" in notice for notice in notices)
+    assert any("(the courier lost it)" in notice for notice in notices)
     assert [each for each in notices if "never came" in each] == [
         "bundle 2 never came; alpha-3 counts on it"
     ]
@@ -46,9 +55,11 @@ def test_a_site_with_no_way_back_counts_on_what_was_sent_and_a_gap_is_said(
         each["reason"] for each in taken.document["missing"] if each["update_id"] in waiting
     }
 
-    # The shopping list is filled by a bundle that carries everything.
-    full = lab.export("--full")
-    mended = lab.import_(Path(full.document["bundle"]))
+    # The next bundle counts on nothing of the shopping list and carries all of it.
+    wishes = Path(taken.document["report"]).with_name("shopping-list.json")
+    brought = lab.export("--bring", str(wishes))
+    assert brought.document["details"]["bring"]["carried"] > 0
+    mended = lab.import_(Path(brought.document["bundle"]))
     assert "lost-bundle" not in {each["reason"] for each in mended.document["missing"]}
     equal_servers(lab, apart_from=mended)
 

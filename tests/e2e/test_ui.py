@@ -20,9 +20,9 @@ from tests.support.labs import ROOT, STAND_IN
 pytestmark = [needs.chromium, pytest.mark.timeout(600)]
 
 _EXPORT_STEPS = (
-    "Lock server and media", "Check server", "Capture approvals", "Scan content", "Open draft",
-    "Export metadata", "Plan bundle", "Pack volumes", "Seal bundle", "Predict missing content",
-    "Describe bundle",
+    "Read request", "Lock server and media", "Check server", "Capture approvals", "Scan content",
+    "Open draft", "Export metadata", "Plan bundle", "Pack volumes", "Seal bundle",
+    "Predict missing content", "Describe bundle",
 )  # fmt: skip
 _IMPORT_STEPS = (
     "Open bundle", "Lock server", "Check server", "Scan content", "Unpack bundle", "Plan import",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,10 +17,10 @@ from tasks.content.scan import scan
 from tasks.errors import HostFileError
 from tasks.exporting import export_bundle
 from tasks.exporting.draft import Draft, open_draft
+from tasks.exporting.request import ExportRequest
 from tasks.ledger.steps import ExportedPackage
 from tasks.metadata.index import INDEX, index_package
 from tasks.metadata.server import ServerFacts
-from tasks.names import Mode
 from tasks.run.context import RunContext
 from tasks.server.snapshot import ServerSnapshot
 from tests.approvals.building import GROUPS, decisions
@@ -39,6 +40,7 @@ class StagingSide:
         decided: What was decided there.
         updates: What its metadata packages hold.
         now: The time of the run's clock.
+        request: What the last ``open`` asked for.
     """
 
     run: RunContext
@@ -47,6 +49,7 @@ class StagingSide:
     decided: list[Approval | Decline] = field(default_factory=list)
     updates: list[Update] = field(default_factory=lambda: [Update(1)])
     now: datetime = NOW
+    request: ExportRequest = field(default_factory=ExportRequest)
 
     def __post_init__(self) -> None:
         self.content_dir.mkdir()
@@ -66,9 +69,10 @@ class StagingSide:
         decided = ServerDecisions(decisions(*self.decided, groups=GROUPS), {})
         return ServerSnapshot(self.facts, decided, listing)
 
-    def open(self, *, mode: Mode | None = None, full: bool = False, new: bool = False) -> Draft:
-        """Open a draft of what the server shows now."""
-        return open_draft(self.run, self.look(), mode=mode, full=full, new=new)
+    def open(self, **options: Any) -> Draft:
+        """Open a draft of what the server shows now, by the options of ``ExportRequest``."""
+        self.request = ExportRequest(**options)
+        return open_draft(self.run, self.look(), self.request)
 
     def pack(self, draft: Draft) -> Packed:
         """Do all but the seal."""
@@ -83,14 +87,16 @@ class StagingSide:
             counts=(0, 0, 0),
         )
         export_bundle.write_approvals(draft, view.decisions)
-        plan = export_bundle.plan_content(self.run, draft, view.content, package)
+        plan = export_bundle.plan_content(
+            self.run, draft, view.content, package, request=self.request
+        )
         return export_bundle.pack(
             self.run, draft, view.content, plan=plan, package=package, decisions=view.decisions
         )
 
-    def seal(self, *, full: bool = False) -> Draft:
+    def seal(self, **options: Any) -> Draft:
         """Make a whole bundle."""
-        draft = self.open(full=full)
+        draft = self.open(**options)
         export_bundle.seal(self.run, draft, self.pack(draft), self.facts)
         return draft
 

@@ -31,6 +31,10 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
             "mode": CHOICE,
             "full": YES_NO,
             "new": YES_NO,
+            "since": "integer or null",
+            "bring": MAYBE_TEXT,
+            "rehearse": YES_NO,
+            "confirm": MAYBE_TEXT,
             "take_over": MAYBE_TEXT,
             "accept_findings": MAYBE_TEXTS,
         },
@@ -41,7 +45,9 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
         {
             "site": TEXT,
             "bundles": MAYBE_TEXTS,
+            "rehearse": YES_NO,
             "confirm": MAYBE_TEXT,
+            "accept_gap": MAYBE_TEXT,
             "take_over": MAYBE_TEXT,
             "accept_findings": MAYBE_TEXTS,
             "if_new": YES_NO,
@@ -54,7 +60,14 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
     "accept": (accept_receipt, {"site": TEXT, "receipt": TEXT}, {"site", "receipt"}),
     "audit": (
         audit_content,
-        {"site": TEXT, "every_update": YES_NO, "take_over": MAYBE_TEXT},
+        {
+            "site": TEXT,
+            "adopt": YES_NO,
+            "rehearse": YES_NO,
+            "confirm": MAYBE_TEXT,
+            "every_update": YES_NO,
+            "take_over": MAYBE_TEXT,
+        },
         {"site"},
     ),
     "decide": (

@@ -312,6 +312,20 @@ def test_room_is_that_of_the_nearest_folder_that_exists(world: World) -> None:
     assert here.file_system not in ("", "unknown")
     assert deeper.file_system == here.file_system
     assert abs(deeper.free_bytes - here.free_bytes) < 1 << 30
+    volume = world.host.volume_of(world.root)
+    assert volume == world.host.volume_of(world.root.joined("none", "deeper"))
+
+
+def test_a_path_is_followed_to_where_it_really_lies_also_when_its_end_is_not_there(
+    world: World,
+) -> None:
+    big = world.root.joined("big")
+    world.host.make_folder(big)
+    link = world.root.joined("link")
+    world.lay_link(link, big)
+    assert world.host.real_path(link) in {big, link}  # in memory links are there to be refused
+    followed = world.host.real_path(link)
+    assert world.host.real_path(link.joined("none", "deeper")) == followed.joined("none", "deeper")
 
 
 # --- programs ------------------------------------------------------------------------------------

@@ -130,6 +130,14 @@ def test_the_server_hashes_its_own_files_and_knows_its_room(windows: Windows) ->
     assert (space.free_bytes, space.file_system) == (123_456_789, "NTFS")
 
 
+def test_a_junction_is_followed_to_the_drive_that_the_content_is_on(windows: Windows) -> None:
+    host = windows.host
+    content = host.path("D:\\WSUS\\WsusContent")
+    assert host.real_path(content) == host.path("E:\\Big\\WsusContent")
+    assert host.volume_of(content) == host.volume_of(host.path("E:\\")) == "E:\\"
+    assert host.volume_of(host.path("C:\\ProgramData")) == "C:\\"
+
+
 def test_a_folder_that_is_open_to_others_is_refused(windows: Windows) -> None:
     with pytest.raises(FolderUnsafeError, match="S-1-1-0"):
         windows.host.make_private_folder(windows.host.path("C:\\ProgramData\\open"))

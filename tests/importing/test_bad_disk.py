@@ -72,7 +72,7 @@ def _import(run: RunContext, bundle: Path) -> None:
     finally:
         listing.close()
         shutil.rmtree(incoming.folder, ignore_errors=True)
-        run.server.remove_tree(run.folders.on_content_disk(content).intake)
+        run.server.remove_tree(run.content_disk(content).intake)
 
 
 @pytest.mark.parametrize("is_gone", [False, True], ids=["once", "from then on"])

@@ -12,6 +12,7 @@ from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.model import ALL_COMPUTERS, Action, Approval, GroupPath
 from tasks.approvals.reasons import Reason
 from tasks.bundle.header import Header
+from tasks.content.content_listing import ContentListing
 from tasks.importing import approval_choice
 from tasks.importing.content_audit import audit_current
 from tasks.importing.local_updates import find_local_updates
@@ -28,6 +29,12 @@ from tests.metadata.writing import File, Update, guid, write_package
 from tests.support.bundles import write_content
 
 RING: GroupPath = ("All Computers", "Ring 0")
+
+
+def apply_parked(side: DisconnectedSide, content: ContentListing) -> None:
+    """Plan and apply, as an audit does."""
+    plan = approval_choice.plan_parked(side.run, side.facts, content)
+    approval_choice.apply_parked(side.run, plan)
 
 
 def install(number: int, group: GroupPath = SERVERS) -> Approval:
@@ -95,7 +102,7 @@ def test_approvals_for_all_computers_are_held_and_the_report_names_the_key(
     # With the key set, what was held is applied by the next audit, and the next month is quiet.
     follow(side, groups=GroupRules(all_computers="apply"))
     side.run.report = ReportDraft()
-    approval_choice.apply_parked(side.run, side.facts, side.list_content())
+    apply_parked(side, side.list_content())
     assert not side.run.report.is_flagged
     assert months.present() == months_approved(2, ALL_COMPUTERS)
     assert not months.next().is_flagged
@@ -160,7 +167,7 @@ def test_a_site_that_approves_by_its_own_rules_gets_metadata_and_content_only(
         side.run.server.remove_tree(file.path)
     side.run.report = ReportDraft()
     content = side.list_content()
-    approval_choice.apply_parked(side.run, side.facts, content)
+    apply_parked(side, content)
     audit_current(side.run, side.facts, content, every_update=False)
     assert {file.update_id for file in side.run.report.notes["missing"]} == {guid(1)}
     assert side.run.report.is_flagged

@@ -151,7 +151,7 @@ def test_a_file_that_lay_there_before_counts_as_proved_after_placing_too(
 def test_content_that_cannot_be_placed_is_named_and_the_rest_is_placed(
     side: DisconnectedSide, delivery: TrustedBundle
 ) -> None:
-    intake = side.run.folders.on_content_disk(side.content_dir).intake
+    intake = side.run.content_disk(side.content_dir).intake
     first, *others = (entry.name for entry in delivery.manifest.entries())
     side.run.server.remove([intake.joined(first.folder, first.text)])
     assert place_content(side.run, delivery, side.list_content()) == 2

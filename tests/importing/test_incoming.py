@@ -142,5 +142,5 @@ def test_what_no_wsus_could_hold_is_found_by_verify_and_by_import_before_any_cha
         unpack(
             disconnected, open_incoming(disconnected, bundle, to_import=True), listing, volume=None
         )
-    disk = disconnected.folders.on_content_disk(listing.content_dir)
+    disk = disconnected.content_disk(listing.content_dir)
     assert not Path(disk.intake.text).exists()

@@ -21,8 +21,10 @@ from tasks.custody.model import CustodyEntry
 from tasks.errors import HostFileError
 from tasks.importing.approval_run import last_applied
 from tasks.ledger.announced import Announced
+from tasks.ledger.choices import Choices
 from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.imports import DecisionState, ImportRecord, RememberedDecision
+from tasks.ledger.inventories import Inventories, InventoryRecord
 from tasks.ledger.questions import Question, Questions
 from tasks.ledger.repairs import RepairRecord, Repairs
 from tasks.ledger.rulings import StoredRulings
@@ -57,6 +59,8 @@ READERS: tuple[Callable[[RunContext], object], ...] = (
     lambda run: run.imports.accepted_losses(),
     lambda run: custody_head(run.ledger),
     lambda run: Questions(run.ledger).open(),
+    lambda run: Choices(run.ledger).all(),
+    lambda run: Inventories(run.ledger).newest(),
     lambda run: Repairs(run.ledger).newest("endpoint-old"),
     lambda run: run.ledger.attempts("import"),
     lambda run: run.ledger.steps("import-1").attempt("import"),
@@ -100,6 +104,9 @@ def run(disconnected: RunContext) -> RunContext:
     )
     disconnected.imports.remember_lost(3)
     remember_decided(disconnected)
+    Choices(disconnected.ledger).remember("1", "since", sequence=1, reason="r", now=NOW)
+    inventory = InventoryRecord(digest=DIGEST, entries=DIGEST, files=1, folder=folder, accepted=NOW)
+    Inventories(disconnected.ledger).accept(inventory)
     repair = RepairRecord(run="1", finding="endpoint-old", plan="{}", begun=NOW)
     Repairs(disconnected.ledger).begin(repair)
     Announced(disconnected.ledger).add("late", "alpha")

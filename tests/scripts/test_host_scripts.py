@@ -130,6 +130,14 @@ def test_the_volume_of_a_folder_is_found(side: Side, lab: Path) -> None:
     assert answer["kind"] == "volume"
     assert answer["free_bytes"] > 0
     assert answer["file_system"]
+    assert answer["real_path"] == str(lab / "staging" / "WsusContent")
+
+
+def test_a_link_on_the_way_to_a_folder_is_followed(side: Side, lab: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(lab / "staging")
+    asked = tmp_path / "link" / "WsusContent"
+    (answer,) = side.run("read-volume", settings(path=str(asked)))
+    assert answer["real_path"] == str((lab / "staging" / "WsusContent").resolve())
 
 
 def test_the_service_is_seen_started_and_reported_when_it_stays_down(side: Side, lab: Path) -> None:

@@ -262,6 +262,14 @@ class MemoryHost:
             digest = hashlib.sha1(content, usedforsecurity=False).hexdigest()
             yield FileHash(path, len(content), digest.upper())
 
+    def real_path(self, path: HostPath) -> HostPath:
+        """The path itself: links are there only to be refused."""
+        return path
+
+    def volume_of(self, folder: HostPath) -> str:  # noqa: ARG002  # there is one volume
+        """The one volume."""
+        return "memory"
+
     def space(self, folder: HostPath) -> Space:  # noqa: ARG002  # there is one volume
         """The capacity that is left; a lot when none was set."""
         self._power.require()

@@ -136,9 +136,16 @@ class WindowsServer:
             size = path.stat().st_size
             yield {"kind": "file", "path": line["path"], "size_bytes": size, "sha1": sha1}
 
-    def read_volume(self, _settings: Json, _rest: list[Json], _scripts: Path) -> Iterator[Json]:
-        """``read-volume``."""
-        yield {"kind": "volume", "free_bytes": 123_456_789, "file_system": "NTFS"}
+    def read_volume(self, settings: Json, _rest: list[Json], _scripts: Path) -> Iterator[Json]:
+        """``read-volume``: folder WSUS of drive D is a junction to folder Big of drive E."""
+        path = str(settings["path"]).replace("D:\\WSUS", "E:\\Big")
+        yield {
+            "kind": "volume",
+            "name": path[:3],
+            "free_bytes": 123_456_789,
+            "file_system": "NTFS",
+            "real_path": path,
+        }
 
 
 SCRIPTS: dict[str, Callable[[WindowsServer, Json, list[Json], Path], Iterator[Json]]] = {

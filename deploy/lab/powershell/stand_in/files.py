@@ -60,11 +60,17 @@ def prepare_folder(_run: Run) -> None:
 
 def read_volume(run: Run) -> None:
     """Answer ``read-volume.ps1``."""
-    path = str(run.settings["path"])
+    path = os.path.realpath(str(run.settings["path"]))
     volume = volume_of(run.server, path)
     if volume is None:
         raise ScriptError(f"no volume holds {path}")
-    run.write(kind="volume", free_bytes=volume.free_bytes, file_system=volume.file_system)
+    run.write(
+        kind="volume",
+        name=volume.name,
+        free_bytes=volume.free_bytes,
+        file_system=volume.file_system,
+        real_path=path,
+    )
     run.end()
 
 
