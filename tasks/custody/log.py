@@ -113,14 +113,23 @@ def custody_head(ledger: Ledger) -> CustodyHead:
 
 
 def check_log(
-    ledger: Ledger, state_dir: Path, *, marked: CustodyHead | None = None
+    ledger: Ledger,
+    state_dir: Path,
+    *,
+    marked: CustodyHead | None = None,
+    own_key: str | None = None,
 ) -> CustodyCheck:
     """Prove the log: file, ledger, numbers, digests and signatures agree.
+
+    Lines of an earlier key of this side are bound by the digests in the lines after them. So the
+    newest line has to be of the present key: whoever lacks that cannot write another log, even
+    with a key of his own in the ledger.
 
     Args:
         ledger: This side's ledger.
         state_dir: Folder of the log.
         marked: The head that the mark on the server names; None if it names none.
+        own_key: Fingerprint of this side's signing key; None: it is not compared.
 
     Raises:
         HostFileError: The log or the ledger cannot be read.
@@ -157,7 +166,17 @@ def check_log(
             f"the mark on the server names line {marked.count}, and the ledger has {head.count}: "
             "both log and ledger were replaced by older copies"
         )
+    problems += [] if problems else _foreign_head(ledger, own_key)
     return CustodyCheck(head.count, tuple(problems), is_torn)
+
+
+def _foreign_head(ledger: Ledger, own_key: str | None) -> Iterator[str]:
+    newest = max(read_lines(ledger), key=lambda line: line.number, default=None)
+    if newest is not None and own_key not in {None, newest.key}:
+        yield (
+            f"line {newest.number}, the newest, is signed by another key than trust.signing_key; "
+            "if the key was changed on purpose, run `verify` once, which adds a line by the new one"
+        )
 
 
 def read_lines(ledger: Ledger) -> Iterator[CustodyLine]:

@@ -14,6 +14,7 @@ from tasks.names import Count
 from tasks.quantities import count
 from tasks.refusals import CustodyError
 from tasks.run.context import RunContext
+from tasks.run.keys import signing_key
 
 _LIMIT_BYTES = 10_000
 
@@ -53,7 +54,12 @@ def prove_log(run: RunContext) -> list[str]:
         marked = marked_head(run)
     except AirGapError as error:
         unread = f"; the mark on the server could not be read ({error.message})"
-    check = check_log(run.ledger, run.site.state_dir, marked=marked)
+    own_key = None
+    try:
+        own_key = signing_key(run.site).public.fingerprint
+    except AirGapError as error:
+        unread += f"; the key of the newest line was not compared ({error.message})"
+    check = check_log(run.ledger, run.site.state_dir, marked=marked, own_key=own_key)
     if check.problems:
         raise CustodyError(path=run.site.state_dir / LOG, reason="; ".join(check.problems))
     torn = "; a kill tore the last one, and the next run completes it" if check.torn else ""

@@ -103,6 +103,12 @@ def test_a_log_that_another_key_rewrote_in_file_and_ledger_is_found(
 
     assert "is not signed by this side" in problems(ledger, state)[0]
 
+    keys = [(stranger.public.fingerprint, stranger.public.raw.hex())]
+    ledger.connection.executemany("INSERT INTO custody_key VALUES (?, ?)", keys)
+    (newest,) = check_log(ledger, state, own_key="0" * 64).problems
+    assert "line 3, the newest, is signed by another key" in newest
+    assert check_log(ledger, state, own_key=stranger.public.fingerprint).problems == ()
+
 
 def test_log_and_ledger_of_an_older_day_are_found_by_the_mark_on_the_server(
     ledger: Ledger, state: Path
