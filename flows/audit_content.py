@@ -42,7 +42,7 @@ def audit_content(
     with run:
         disconnected.lock_server()
         server = disconnected.check_requirements(to_adopt=adopt)
-        rotating = is_scheduled()  # a person who asks wants all of it read
+        rotating = is_scheduled() and not adopt  # a person who asks wants all of it read
         content = disconnected.scan_content(server, everything=not rotating, rotating=rotating)
         if adopt:
             disconnected.adopt_content(server, content)

@@ -210,7 +210,12 @@ class FlowRun:
         return report
 
     def _tell(self, site: Site) -> None:
-        """Write the metrics and notify people; nothing of it changes how the run ended."""
+        """Write the metrics and notify people; nothing of it changes how the run ended.
+
+        A rehearsal tells nobody: what it forecasts has not happened.
+        """
+        if self._rehearses:
+            return
         try:
             with Ledger(site.state_dir) as ledger:
                 if self.report.missing is not None:

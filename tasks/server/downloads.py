@@ -30,7 +30,7 @@ def settle_downloads(run: RunContext, facts: ServerFacts) -> ServerFacts:
     """Wait before an export until WSUS has downloaded what is approved, as the policy says.
 
     After ``policy.download_wait_hours``, or when nothing moves any more, the export goes on, and
-    its report names what is missing.
+    its report names what is missing. A rehearsal neither waits nor is refused: it says so.
 
     Args:
         run: The run.
@@ -43,6 +43,12 @@ def settle_downloads(run: RunContext, facts: ServerFacts) -> ServerFacts:
         ServerUnfitError: Downloads are running, and ``policy.on_downloads`` is ``stop``.
     """
     if waiting_bytes(facts) <= 0:
+        return facts
+    if run.rehearses:
+        run.report.notice(
+            f"WSUS has still to download {size(waiting_bytes(facts))} of approved content; the "
+            "export waits for it, or is refused, by policy.on_downloads"
+        )
         return facts
     if run.site.policy.on_downloads == "stop":
         raise ServerUnfitError(
@@ -117,8 +123,11 @@ def paused_downloads(run: RunContext) -> Iterator[None]:
 
 
 def resume_downloads(run: RunContext) -> None:
-    """Resume downloads that this run, or an earlier one, has paused; a failure is a notice."""
-    if run.ledger.paused_downloads is None:
+    """Resume downloads that this run, or an earlier one, has paused; a failure is a notice.
+
+    A rehearsal leaves them: it changes nothing on the server.
+    """
+    if run.ledger.paused_downloads is None or run.rehearses:
         return
     try:
         control_downloads(run, "resume")

@@ -156,3 +156,20 @@ def test_a_resume_that_fails_is_a_notice_and_tried_again(disconnected: RunContex
 
     assert server.asked[-1] == "resume"
     assert run.ledger.paused_downloads is None
+
+
+def test_a_rehearsal_neither_waits_for_downloads_nor_resumes_what_was_paused(
+    stopping: RunContext,
+) -> None:
+    server = Downloads(3_000_000)
+    run = on_memory_server(stopping, server.answers())
+    run.ledger.remember_paused(run.run_id)
+    run.rehearses = True
+
+    facts = downloads.settle_downloads(run, waiting(3_000_000))
+    downloads.resume_downloads(run)
+
+    assert downloads.waiting_bytes(facts) == 3_000_000
+    assert "still to download 3.0 MB" in run.report.notices[-1]
+    assert server.asked == []
+    assert run.ledger.paused_downloads is not None  # the next real run resumes them
