@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tasks.scripts
 from deploy import lab
@@ -132,11 +133,11 @@ def _read(folder: Path, work: Path) -> _Reading:
     return _Reading(seconds, peak * scale, answer.stat().st_size, ids, judge_mib)
 
 
-def _run(program: str, *words: str) -> list:  # type: ignore[type-arg]  what the program prints
+def _run(program: str, *words: str) -> list[Any]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", program, *words]
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    answer: list = json.loads(ended.stdout)  # type: ignore[type-arg]
+    answer: list[Any] = json.loads(ended.stdout)
     return answer
 
 
