@@ -28,7 +28,8 @@ def run(tmp_path: Path) -> Iterator[RunContext]:
     """A site whose wsusutil works until there is a file ``go``; its service runs."""
     site = write_site_file(tmp_path, side="staging")
     use_answers(site)
-    waiting = f"while [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
+    # It ends with its folder too, which goes with the test.
+    waiting = f"while [ -d {tmp_path} ] && [ ! -e {tmp_path}/go ]; do sleep 0.02; done"
     set_keys(site, wsusutil=["sh", "-c", waiting])
     tell(site)
     with open_test_run(site, command="export") as opened:
