@@ -103,7 +103,7 @@ def render_card_text(card: CarryCard) -> str:
 def card_paths(bundle: Path) -> tuple[Path, Path]:
     """Return the paths of the card beside a bundle's folder: HTML, and text."""
     return tuple(  # type: ignore[return-value] # two of them
-        bundle.with_name(f"{bundle.name}.carry-card.{suffix}") for suffix in ("html", "txt")
+        bundle.with_name(f"carry-card-{bundle.name}.{suffix}") for suffix in ("html", "txt")
     )
 
 

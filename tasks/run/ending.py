@@ -156,8 +156,8 @@ def _empty_intake(run: RunContext) -> None:
 
     The intake stays if another run works with it, or if the server cannot be reached.
     """
-    disk = run.known_disk
     with suppress(AirGapError):
+        disk = run.known_disk
         if disk is not None and run.server.stat(disk.intake) is not None:
             run.lock_server()
             run.server.remove_tree(disk.intake)

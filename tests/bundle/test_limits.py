@@ -16,7 +16,7 @@ import pytest
 
 from tasks.approvals import model
 from tasks.approvals.model import ApprovalSet, read_bounded
-from tasks.bundle import chain, header, manifest, receipt, receipt_code, seal
+from tasks.bundle import brings, chain, header, manifest, receipt, receipt_code, seal
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.manifest import LINE_LIMIT_BYTES, MOST_PARTS, Entry, line_bytes, read_entries
@@ -56,6 +56,10 @@ LIMITS = {
     "target groups, those included that only an approval names": model.MOST_GROUPS,
     "names in one group path": model.DEEPEST_GROUP,
     "bytes of all different group paths together": model.GROUP_TEXT_LIMIT_BYTES,
+    "bytes of `brings.jsonl`": header.BRINGS_LIMIT_BYTES,
+    "bytes of a line of `brings.jsonl`": brings.LINE_LIMIT_BYTES,
+    "updates in `brings.jsonl`": brings.MOST_UPDATES,
+    "bytes of the lines of an inventory": header.MANIFEST_LIMIT_BYTES,
     "bytes of a metadata package": header.PACKAGE_LIMIT_BYTES,
     "bytes of XML in a metadata package": PACKAGE.plain_bytes,
     "bytes of XML of one element of a metadata package": PACKAGE.element_bytes,

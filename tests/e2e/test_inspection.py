@@ -66,7 +66,7 @@ def test_a_bundle_that_two_must_sign_is_refused_with_one(small_lab: Lab, tmp_pat
     imported = small_lab.import_(bundle)
     assert imported.exit_code in {0, 2}, imported.explain()
     small_lab.run("staging", "accept", imported.document["receipt"], expect=0)
-    card = bundle.with_name(f"{bundle.name}.carry-card.txt").read_text(encoding="utf-8")
+    card = bundle.with_name(f"carry-card-{bundle.name}.txt").read_text(encoding="utf-8")
     assert second.fingerprint in card
     assert shown["details"]["digest"] in card
 

@@ -70,7 +70,7 @@ def _files(bundle: Path) -> list[Path]:
     content = sorted((bundle / "volume-001" / "content").rglob("*.*"))
     few = {content[0], min(content, key=lambda path: path.stat().st_size), content[-1]}
     documents = [path for path in sorted((bundle / "volume-001").iterdir()) if path.is_file()]
-    assert len(documents) == 6
+    assert len(documents) == 7
     return [*documents, *sorted(few)]
 
 

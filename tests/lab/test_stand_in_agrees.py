@@ -332,7 +332,8 @@ def test_files_are_hashed_and_placed_the_same(twins: Twins) -> None:
 
 def test_volumes_and_downloads_answer_the_same(twins: Twins) -> None:
     volume = twins.agree("read-volume", [{"kind": "settings", "path": "LAB/staging"}])
-    assert volume[0] == {"kind": "volume", "file_system": "NTFS"}
+    assert (volume[0]["kind"], volume[0]["file_system"]) == ("volume", "NTFS")
+    assert volume[0]["real_path"] == "LAB/staging"
     for action, changed in (("pause", False), ("resume", True)):
         assert twins.agree("control-downloads", [{"kind": "settings", "action": action}]) == [
             {"kind": "downloads", "waiting_bytes": 0, "changed": changed},

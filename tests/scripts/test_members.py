@@ -21,23 +21,24 @@ Abs Access AccessControlType action Add AddAccessRule AddDays AddRange AddSecond
 Arguments Assembly AuthenticateAsClient AutoFlush BaseStream certificate certificateHash Clear
 Close Combine command CommandLine ComputeHash ConnectAsync ContainsKey content_work_dir
 CopyToAsync Count cpu_seconds Create CreateDirectory CreateNoWindow CreationDate CurrentUICulture
-deadline declined Delete Depth DnsNameList EnumerateFiles Error error error_type Escape Exception
-Exists exit_code ExitCode fileExtension FileName FileSystem FileSystemRights Flush FreeSpace from
-FullName FullyQualifiedErrorId GetAccessControl GetAccessRules GetAttributes GetBytes GetCurrent
-GetCurrentProcess GetDirectoryName GetEncoding GetExtension GetFileName GetInterfaces GetMembers
-GetOwner GetProcessById GetStream GetString group HasExited HasPrivateKey Host HResult Id
-IdentityReference Index inherit InnerException InvariantCulture InvocationInfo IsNullOrEmpty
-Issuer job Join key Keys Kind LanguageMode LastIndexOf Length license_accepted license_required
-LinkType LoadWithPartialName Local LocalName MainModule Match Max MaxValue members Message Min
-MinValue Move n Name name NamespaceURI NewGuid NewLine NextMatch NodeType NotAfter NotBefore op
-Open opens optional Ordinal OrdinalIgnoreCase OSVersion Owner Parse path PhysicalPath Platform
-PositionMessage ProcessId Properties ProviderName PSObject PSVersion Push Read ReadAllLines
-ReadAllText ReadLine ReadWrite RedirectStandardError RedirectStandardInput RedirectStandardOutput
-RemoteCertificate Remove RemoveAccessRuleSpecific ReparsePoint Replace restarts result ReturnValue
-Reverse revision running Seek self_update SequentialScan service SessionState SetAccessControl
-SetAccessRuleProtection since Sort Split StandardError StandardInput StandardOutput Start
-StartsWith StartTime state Status StatusCode Subject Substring Success TcpTestSucceeded Thumbprint
-Ticks TicksPerSecond TimeCreated title to ToArray ToLowerInvariant topics TotalMinutes
+deadline declined Delete Depth DirectorySeparatorChar DnsNameList EnumerateFiles Error error
+error_type Escape Exception Exists exit_code ExitCode fileExtension FileName FileSystem
+FileSystemRights Flush FreeSpace from FullName FullyQualifiedErrorId GetAccessControl
+GetAccessRules GetAttributes GetBytes GetCurrent GetCurrentProcess GetDirectoryName GetEncoding
+GetExtension GetFileName GetInterfaces GetMembers GetOwner GetProcessById GetStream GetString
+group HasExited HasPrivateKey Host HResult Id IdentityReference Index inherit InnerException
+InvariantCulture InvocationInfo IsNullOrEmpty IsPathRooted Issuer job Join key Keys Kind
+LanguageMode LastIndexOf Length license_accepted license_required LinkType LoadWithPartialName
+Local LocalName MainModule Match Max MaxValue members Message Min MinValue Move n Name name
+NamespaceURI NewGuid NewLine NextMatch NodeType NotAfter NotBefore op Open opens optional Ordinal
+OrdinalIgnoreCase OSVersion Owner Parse path PhysicalPath Platform PositionMessage ProcessId
+Properties ProviderName PSObject PSVersion Push Read ReadAllLines ReadAllText ReadLine ReadWrite
+RedirectStandardError RedirectStandardInput RedirectStandardOutput RemoteCertificate Remove
+RemoveAccessRuleSpecific ReparsePoint Replace restarts result ReturnValue Reverse revision running
+Seek self_update SequentialScan service SessionState SetAccessControl SetAccessRuleProtection
+since Sort Split StandardError StandardInput StandardOutput Start StartsWith StartTime state
+Status StatusCode Subject Substring Success Target TcpTestSucceeded Thumbprint Ticks
+TicksPerSecond TimeCreated title to ToArray ToLowerInvariant topics TotalMinutes
 TotalProcessorTime TotalSeconds ToUniversalTime ToUpperInvariant Trim TrimEnd type Unicode
 update_id User UseShellExecute Utc UtcNow UTF8 Value Version Wait wait_seconds WaitForExit where
 Win32NT WorkingDirectory Write WriteAllText WriteLine Year
