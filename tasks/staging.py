@@ -141,7 +141,7 @@ def rehearse_export(
     """Write the whole plan of the next bundle out for people; nothing is changed.
 
     Refuses: ``safety``, if there is more than the bundle format or the medium allows.
-    Raises: ``usage``, if ``--since`` names a bundle that cannot be a base.
+    Raises: ``usage``, if the option names a bundle that cannot be a base.
     """
     snapshot = ServerSnapshot(server, decisions, content)
     export_rehearsal.rehearse_export(current_run(), request, snapshot)
@@ -172,7 +172,7 @@ def open_draft(
     """Find or begin the bundle that this export works on.
 
     Refuses: ``server-unfit``, if the mark on the server cannot be read.
-    Raises: ``host-file``; ``usage``, if ``--since`` names a bundle that cannot be a base.
+    Raises: ``host-file``; ``usage``, if the option names a bundle that cannot be a base.
     """
     run = current_run()
     snapshot = ServerSnapshot(server, decisions, content)
