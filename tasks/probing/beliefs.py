@@ -13,12 +13,13 @@ from tasks.probing.seen import Seen
 
 Belief = Callable[[Seen], Iterator[Finding]]
 
-# The members without which our scripts cannot work, by type.
+# The members without which our scripts cannot work, by type. Members of the class alone, as
+# GetFailedToDownloadUpdatesCount is, are not looked for.
 MEMBERS: dict[str, tuple[str, ...]] = {
     "IUpdateServer": (
         *("GetConfiguration", "GetSubscription", "GetUpdate", "GetUpdates", "GetUpdateCount"),
         *("GetComputerTargetGroups", "CreateComputerTargetGroup", "GetInstallApprovalRules"),
-        *("GetContentDownloadProgress", "GetFailedToDownloadUpdatesCount", "GetUpdateApprovals"),
+        *("GetContentDownloadProgress", "GetUpdateApprovals"),
         *("ExportPackageMetadata", "ImportUpdateFromCatalogSite", "ServerProtocolVersion"),
     ),
     "IUpdate": (
@@ -37,7 +38,8 @@ _NAMESPACE = "http://schemas.microsoft.com/msus/2002/12/Update"
 _CHILDREN = frozenset(
     {
         *("UpdateIdentity", "Properties", "LocalizedPropertiesCollection", "Relationships"),
-        *("ApplicabilityRules", "Files", "HandlerSpecificData"),
+        # ``EulaFiles`` is one of the places where licence terms may be named (``license_files``).
+        *("ApplicabilityRules", "EulaFiles", "Files", "HandlerSpecificData"),
     }
 )
 _REPORT = "Send the probe's file to the authors of this program before the first crossing."
