@@ -132,7 +132,7 @@ def plan_bundle(
         baseline: Content of the other side, ascending by ``order``; empty to carry everything.
         folder: The run's own folder on this machine.
         limits: Limits of the media.
-        document_bytes: Size of metadata package and approvals together.
+        document_bytes: Size of all documents but the manifest together.
 
     Raises:
         SafetyError: The limits leave no room, or the bundle needs too many volumes or parts.

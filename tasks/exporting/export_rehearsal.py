@@ -21,13 +21,14 @@ from tasks.content.names import ContentName
 from tasks.exporting import draft as drafts
 from tasks.exporting.base import Base, choose_base
 from tasks.exporting.request import ExportRequest
+from tasks.inspection.brought import largest_bytes
 from tasks.ledger.exports import ExportRecord, Exports
 from tasks.metadata.audit import REASON_TEXTS, MissingFile, MissingReason, find_missing
 from tasks.metadata.catalogue import PackageIndex, RevisionRecord
 from tasks.metadata.index import INDEX
 from tasks.names import Mode
 from tasks.reports.model import Fact
-from tasks.reports.planned import PlanLine
+from tasks.reports.planned import PlanLine, missing_lines
 from tasks.reports.sections import volumes_section
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
@@ -43,7 +44,8 @@ class ExportPlan:
 
     Attributes:
         about: Sentences on which the plan rests: base, mode, or the bundle that is finished first.
-        carried: Files to carry, with their volumes.
+        carry_folder: Folder of the plan with the files to carry (``read_carry``); None: there are
+            none.
         decisions: Decisions that travel.
         folder: Our folder of the last bundle, for the titles; None without a readable one.
         mode: Mode of a new bundle.
@@ -52,11 +54,15 @@ class ExportPlan:
 
     about: tuple[str, ...]
     base: Base
-    carried: tuple[PlannedFile, ...]
+    carry_folder: Path | None
     decisions: ApprovalSet
     folder: Path | None
     mode: Mode = Mode.INCREMENTAL
     media_bytes: int | None = None
+
+    def carried(self) -> Iterator[PlannedFile]:
+        """Yield the files to carry, with their volumes."""
+        return iter(()) if self.carry_folder is None else read_carry(self.carry_folder)
 
 
 def rehearse_export(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> None:
@@ -64,21 +70,20 @@ def rehearse_export(run: RunContext, request: ExportRequest, snapshot: ServerSna
     plan = _plan(run, request, snapshot)
     missing = _missing(run.report, plan, request, snapshot)
     gone = _gone(run.exports, plan, request, snapshot)
-    lines = list(_lines(plan, gone, missing=missing))
     free_bytes = run.media.space(run.media.path(str(run.site.media.path))).free_bytes
     about = [Fact(label="Plan", value=sentence) for sentence in plan.about]
     about += [
         Fact(label="Bytes on the media, at most", value=plan.media_bytes, kind="bytes"),
         Fact(label="Free on the medium", value=free_bytes, kind="bytes"),
     ]
-    volumes = _volumes(plan.carried)
-    show_plan(run, lines, about=about, tables=[volumes_section(volumes)])
+    volumes = _volumes(plan.carried())
+    lines = _lines(plan, gone, missing=missing)
+    tally = show_plan(run, lines, about=lambda _: about, tables=[volumes_section(volumes)])
     run.report.details["media"] = {
         "volumes": len(volumes),
         "bytes": plan.media_bytes or 0,
     }
-    carried_bytes = sum(file.size_bytes for file in plan.carried)
-    run.report.note(files=len(plan.carried), bytes=carried_bytes, missing=missing)
+    run.report.note(files=tally.number_of("carry"), bytes=tally.size_of("carry"), missing=missing)
     run.report.lines += plan.about
 
 
@@ -95,8 +100,7 @@ def require_rehearsed_export(
     plan = _plan(run, request, snapshot)
     missing = _missing(run.report, plan, request, snapshot)
     gone = _gone(run.exports, plan, request, snapshot)
-    lines = list(_lines(plan, gone, missing=missing))
-    require_plan(run, lines, confirm=request.confirm)
+    require_plan(run, _lines(plan, gone, missing=missing), confirm=request.confirm)
 
 
 def _is_begun(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> bool:
@@ -117,8 +121,7 @@ def _plan(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> 
     if newest is not None and newest.status == "committed":
         decisions = read_decisions_file(newest.folder / APPROVALS)
         about = f"bundle {newest.sequence} was begun and is finished as it was planned"
-        carried = tuple(read_carry(newest.folder))
-        return ExportPlan((about,), Base(), carried, decisions, newest.folder)
+        return ExportPlan((about,), Base(), newest.folder, decisions, newest.folder)
     decisions = snapshot.decisions.approval_set
     if (
         newest is not None
@@ -127,7 +130,7 @@ def _plan(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> 
         and drafts.find_unchanged(run, newest, snapshot, request) is not None
     ):
         about = f"nothing has changed: bundle {newest.sequence} is the answer"
-        return ExportPlan((about,), Base(), (), decisions, titles)
+        return ExportPlan((about,), Base(), None, decisions, titles)
     base = choose_base(run, request)
     folder = run.scratch / "plan"
     folder.mkdir(exist_ok=True)
@@ -138,7 +141,7 @@ def _plan(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> 
         base.entries(run.exports, request),
         folder=folder,
         limits=MediaLimits(run.site.media.volume_bytes, limit),
-        document_bytes=_document_bytes(titles),
+        document_bytes=_document_bytes(titles, decisions),
     )
     mode = request.mode or run.site.policy.mode
     subtracted = base.identity or "none, everything is carried"
@@ -146,7 +149,7 @@ def _plan(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> 
     return ExportPlan(
         about=(f"mode: {mode.value}", f"base: {about_base}"),
         base=base,
-        carried=tuple(read_carry(folder)),
+        carry_folder=folder,
         decisions=decisions,
         folder=titles,
         mode=mode,
@@ -154,9 +157,14 @@ def _plan(run: RunContext, request: ExportRequest, snapshot: ServerSnapshot) -> 
     )
 
 
-def _document_bytes(folder: Path | None) -> int:
+def _document_bytes(folder: Path | None, decisions: ApprovalSet) -> int:
+    """Return the room for the documents, as an export reserves it, from the last bundle."""
     header = None if folder is None else read_header_copy(folder)
-    return 0 if header is None else header.package.size_bytes + header.approvals.size_bytes
+    if folder is None or header is None:
+        return 0
+    with PackageIndex(folder / INDEX) as index:
+        brings_bytes = largest_bytes(index, approved_revisions(decisions))
+    return header.package.size_bytes + header.approvals.size_bytes + brings_bytes
 
 
 def _titles_folder(record: ExportRecord | None) -> Path | None:
@@ -175,17 +183,7 @@ def _lines(
     else:
         with PackageIndex(plan.folder / INDEX) as index:
             yield from _named_lines(plan, gone, index=index)
-    for file in missing:
-        yield PlanLine(
-            "missing",
-            update_id=file.update_id,
-            revision=file.revision,
-            title=file.title,
-            kb=file.kb,
-            file=file.file or "",
-            size_bytes=file.size_bytes,
-            reason=file.reason.value,
-        )
+    yield from missing_lines(missing)
 
 
 def _named_lines(
@@ -213,7 +211,7 @@ def _named_lines(
             title=record.title if record else "",
             kb=record.kb if record else "",
         )
-    for file in plan.carried:
+    for file in plan.carried():
         yield _file_line("carry", file.name, file.size_bytes, index)
     for name, size_bytes in gone:
         yield _file_line("delete", name, size_bytes, index)
@@ -278,7 +276,7 @@ def _missing(
     return report.list_missing(files)
 
 
-def _volumes(carried: tuple[PlannedFile, ...]) -> tuple[tuple[int, int, int], ...]:
+def _volumes(carried: Iterator[PlannedFile]) -> tuple[tuple[int, int, int], ...]:
     files: Counter[int] = Counter()
     size_bytes: Counter[int] = Counter()
     for file in carried:

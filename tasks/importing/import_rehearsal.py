@@ -27,18 +27,18 @@ from tasks.importing.import_apply import to_place
 from tasks.importing.import_plan import ImportPlan
 from tasks.importing.local_updates import find_local_updates
 from tasks.importing.mirror_deletion import delete_limits
-from tasks.importing.planned_lines import LineMaker, missing_lines
+from tasks.importing.planned_lines import LineMaker
 from tasks.importing.trusted_bundle import BundleDocuments
 from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile, Provenance, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import Fact
-from tasks.reports.planned import PlanLine
+from tasks.reports.planned import PlanLine, PlanTally, missing_lines
 from tasks.reports.sections import volumes_section
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
-from tasks.run.rehearsal import changed_plan, digest_of, is_kept, keep_plan, require_plan, show_plan
+from tasks.run.rehearsal import is_kept, keep_plan, require_plan, show_plan
 from tasks.run.report import MOST_MISSING_LISTED, ReportDraft
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot, content_choice
@@ -49,26 +49,27 @@ def rehearse_import(
 ) -> None:
     """Show the whole plan of an import, and what it needs of media and disk."""
     missing = _missing_after(run.imports, bundle, plan, snapshot)
-    carried = to_place(run.imports, bundle, run.look_up_in)
-    placed = _without_present(carried, snapshot.content)
-    lines = list(_import_lines(bundle, plan, placed, missing=missing))
-    placed_bytes = sum(line.size_bytes or 0 for line in lines if line.kind == "place")
     volume = snapshot.facts.content_volume
     free_bytes = volume.free_bytes if volume else None
-    about = [
-        Fact(label="Room needed on the content disk", value=placed_bytes, kind="bytes"),
-        Fact(label="Free there", value=free_bytes, kind="bytes"),
-    ]
-    if free_bytes is not None and free_bytes < placed_bytes:
-        run.report.notice("the content disk is too small for what the bundle brings")
+
+    def about(tally: PlanTally) -> list[Fact]:
+        placed_bytes = tally.size_of("place")
+        facts = [
+            Fact(label="Room needed on the content disk", value=placed_bytes, kind="bytes"),
+            Fact(label="Free there", value=free_bytes, kind="bytes"),
+        ]
+        reasons = "; ".join(plan.reasons)
+        return [*facts, Fact(label="Needs confirmation", value=reasons)] if reasons else facts
+
     if excess := plan.deletes.exceeds(delete_limits(run.site.policy)):
         run.report.notice(f"{excess}: the import would be refused")
-    if plan.reasons:
-        about.append(Fact(label="Needs confirmation", value="; ".join(plan.reasons)))
     opened = bundle.incoming.opened
     at_hand = frozenset(opened.volume_folders)
     volumes = [(volume.number, volume.files, volume.size_bytes) for volume in bundle.header.volumes]
-    show_plan(run, lines, about=about, tables=[volumes_section(volumes, at_hand)])
+    lines = _import_lines(run, bundle, plan, snapshot, missing=missing)
+    tally = show_plan(run, lines, about=about, tables=[volumes_section(volumes, at_hand)])
+    if free_bytes is not None and free_bytes < tally.size_of("place"):
+        run.report.notice("the content disk is too small for what the bundle brings")
     run.report.details["media"] = {
         "volumes": len(bundle.header.volumes),
         "at_hand": [*sorted(at_hand)],
@@ -101,12 +102,9 @@ def is_rehearsed(
     if covers(steps, given, approvals=plan.approvals, deletes=plan.deletes):
         return False  # an earlier run began to carry it out, or has ended
     missing = _missing_after(run.imports, bundle, plan, snapshot)
-    carried = to_place(run.imports, bundle, run.look_up_in)
-    placed = _without_present(carried, snapshot.content)
-    lines = list(_import_lines(bundle, plan, placed, missing=missing))
-    if given == digest_of(run.command, lines):
-        return True
-    raise changed_plan(run, given, lines)
+    lines = _import_lines(run, bundle, plan, snapshot, missing=missing)
+    require_plan(run, lines, confirm=given)
+    return True
 
 
 def keep_for_confirmation(
@@ -114,19 +112,19 @@ def keep_for_confirmation(
 ) -> None:
     """Keep a plan that waits for a person, so that a later run can name what has changed."""
     missing = _missing_after(run.imports, bundle, plan, snapshot)
-    carried = to_place(run.imports, bundle, run.look_up_in)
-    placed = _without_present(carried, snapshot.content)
-    lines = _import_lines(bundle, plan, placed, missing=missing)
-    keep_plan(run, plan.digest, lines)
+    keep_plan(run, plan.digest, _import_lines(run, bundle, plan, snapshot, missing=missing))
 
 
 def _import_lines(
+    run: RunContext,
     bundle: BundleDocuments,
     plan: ImportPlan,
-    placed: Iterator[Entry],
+    snapshot: ServerSnapshot,
     *,
     missing: tuple[MissingFile, ...],
 ) -> Iterator[PlanLine]:
+    carried = to_place(run.imports, bundle, run.look_up_in)
+    placed = _without_present(carried, snapshot.content)
     yield PlanLine("about", reason=f"bundle {bundle.header.bundle}, {bundle.digest.hex}")
     with PackageIndex(plan.inputs.index) as index:
         maker = LineMaker(index)
@@ -175,8 +173,8 @@ def _approved_after(
 
 def rehearse_audit(run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot) -> None:
     """Show the whole plan of an audit."""
-    lines, missing = _audit_lines(run, plan, snapshot, report=run.report)
-    show_plan(run, lines)
+    missing = _missing_now(run, snapshot, report=run.report)
+    show_plan(run, _audit_lines(run, plan, snapshot, missing=missing))
     run.report.note(missing=missing)
 
 
@@ -189,28 +187,33 @@ def require_rehearsed_audit(
         PlanChangedError: It has become another.
     """
     # The audit itself reports what it finds; this report is for nobody.
-    lines, _ = _audit_lines(run, plan, snapshot, report=ReportDraft())
-    require_plan(run, lines, confirm=confirm)
+    missing = _missing_now(run, snapshot, report=ReportDraft())
+    require_plan(run, _audit_lines(run, plan, snapshot, missing=missing), confirm=confirm)
+
+
+def _missing_now(
+    run: RunContext, snapshot: ServerSnapshot, *, report: ReportDraft
+) -> tuple[MissingFile, ...]:
+    metadata = current_metadata(run.imports, run.look_up_in)
+    return find_missing_content(
+        run.imports, run.hash_cache, report, metadata=metadata, snapshot=snapshot
+    )
 
 
 def _audit_lines(
-    run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot, *, report: ReportDraft
-) -> tuple[list[PlanLine], tuple[MissingFile, ...]]:
-    """Return the plan of an audit as lines, and what is missing before it."""
+    run: RunContext,
+    plan: ApprovalPlan,
+    snapshot: ServerSnapshot,
+    *,
+    missing: tuple[MissingFile, ...],
+) -> Iterator[PlanLine]:
     metadata = current_metadata(run.imports, run.look_up_in)
-    missing = find_missing_content(
-        run.imports, run.hash_cache, report, metadata=metadata, snapshot=snapshot
-    )
+    yield PlanLine("about", reason=f"content and decisions as of {metadata.folder.name}")
     with PackageIndex(metadata.index) as index:
-        lines = [
-            PlanLine("about", reason=f"content and decisions as of {metadata.folder.name}"),
-            *LineMaker(index).decisions(plan),
-            *(
-                PlanLine("resume", update_id=key.update_id, revision=key.revision)
-                for key in find_resumable(index, snapshot)
-            ),
-        ]
-    return [*lines, *missing_lines(missing)], missing
+        yield from LineMaker(index).decisions(plan)
+        for key in find_resumable(index, snapshot):
+            yield PlanLine("resume", update_id=key.update_id, revision=key.revision)
+    yield from missing_lines(missing)
 
 
 def snapshot_now(run: RunContext, facts: ServerFacts, listing: ContentListing) -> ServerSnapshot:

@@ -10,7 +10,6 @@ from tasks.approvals.plan_model import ApprovalPlan, Change, PlannedAction, Wait
 from tasks.bundle.manifest import Entry
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentName
-from tasks.metadata.audit import MissingFile
 from tasks.metadata.catalogue import PackageIndex
 from tasks.reports.planned import PlanKind, PlanLine
 
@@ -90,18 +89,3 @@ class LineMaker:
     def _read_texts(self, update_id: str) -> tuple[str, str]:
         record = self._index.latest(update_id)
         return (record.title, record.kb) if record else ("", "")
-
-
-def missing_lines(missing: Iterable[MissingFile]) -> Iterator[PlanLine]:
-    """Yield the files that stay missing, one line for each update that needs one."""
-    for file in missing:
-        yield PlanLine(
-            "missing",
-            update_id=file.update_id,
-            revision=file.revision,
-            title=file.title,
-            kb=file.kb,
-            file=file.file or "",
-            size_bytes=file.size_bytes,
-            reason=file.reason.value,
-        )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from blake3 import blake3
 from pydantic import JsonValue
 
+from tasks.metadata.audit import MissingFile
 from tasks.quantities import count, size
 from tasks.reports.model import Cell, Column, Fact, Section
 from tasks.reports.sections import MOST_ROWS
@@ -57,6 +58,7 @@ KIND_LABELS: Mapping[PlanKind, str] = {
     "missing": "Files that stay missing",
 }
 _CONTENT: frozenset[PlanKind] = frozenset({"carry", "place", "delete"})
+_TableKey = Literal["decisions", "content", "missing"]
 _FOR_PEOPLE = ("title", "kb")
 
 
@@ -97,7 +99,7 @@ class PlanLine:
         return asdict(self)
 
 
-HEADINGS = tuple(field.name for field in fields(PlanLine))
+HEADINGS = tuple(column.name for column in fields(PlanLine))
 
 
 @dataclass(slots=True)
@@ -108,12 +110,28 @@ class KindTotal:
     size_bytes: int = 0
 
 
+@dataclass(slots=True)
+class ShownLines:
+    """The first lines of one table of the report, and the number of all."""
+
+    lines: list[PlanLine] = field(default_factory=list)
+    number: int = 0
+
+    def add(self, line: PlanLine) -> None:
+        """Count a line, and keep it while the table has room."""
+        self.number += 1
+        if len(self.lines) < MOST_ROWS:
+            self.lines.append(line)
+
+
 class PlanTally:
-    """Totals and digest of a plan, taken while its lines pass."""
+    """Totals and digest of a plan, taken while its lines pass; few of the lines are kept."""
 
     def __init__(self, command: str) -> None:
         self.totals: dict[PlanKind, KindTotal] = {}
-        self.shown: list[PlanLine] = []
+        self.tables: dict[_TableKey, ShownLines] = {
+            key: ShownLines() for key in get_args(_TableKey)
+        }
         self.lines = 0
         self._missing: set[str] = set()
         self._hasher = blake3(f"{command}\n".encode())
@@ -122,9 +140,10 @@ class PlanTally:
         """Count a line."""
         self._hasher.update(line.identity())
         self.lines += 1
-        if line.kind not in _CONTENT or len(self.shown) < MOST_ROWS:
-            self.shown.append(line)
-        if line.kind == "about" or self._is_counted(line):
+        if line.kind == "about":
+            return
+        self.tables[_table_of(line.kind)].add(line)
+        if self._is_counted(line):
             return
         total = self.totals.setdefault(line.kind, KindTotal())
         total.number += 1
@@ -137,6 +156,14 @@ class PlanTally:
         is_counted = key in self._missing
         self._missing.add(key)
         return is_counted
+
+    def size_of(self, kind: PlanKind) -> int:
+        """Return the bytes of all lines of a kind."""
+        return self.totals[kind].size_bytes if kind in self.totals else 0
+
+    def number_of(self, kind: PlanKind) -> int:
+        """Return the number of lines of a kind."""
+        return self.totals[kind].number if kind in self.totals else 0
 
     @property
     def digest(self) -> str:
@@ -152,18 +179,39 @@ class PlanTally:
         }
 
 
+def _table_of(kind: PlanKind) -> _TableKey:
+    if kind == "missing":
+        return "missing"
+    return "content" if kind in _CONTENT else "decisions"
+
+
+def missing_lines(missing: Iterable[MissingFile]) -> Iterator[PlanLine]:
+    """Yield the files that stay missing, one line for each update that needs one."""
+    for file in missing:
+        yield PlanLine(
+            "missing",
+            update_id=file.update_id,
+            revision=file.revision,
+            title=file.title,
+            kb=file.kb,
+            file=file.file or "",
+            size_bytes=file.size_bytes,
+            reason=file.reason.value,
+        )
+
+
 def plan_sections(tally: PlanTally, *, about: Sequence[Fact] = ()) -> tuple[Section, ...]:
     """Return the tables of a plan: totals, decisions, content, what stays missing."""
-    shown = tally.shown
-    decisions = [line for line in shown if line.kind not in _CONTENT | {"about", "missing"}]
-    content = [line for line in shown if line.kind in _CONTENT]
-    missing = [line for line in shown if line.kind == "missing"]
+    tables = tally.tables
     return (
         _totals_section(tally, about),
-        *_table("plan-decisions", "Planned decisions", decisions, _DECISION),
-        *_table("plan-content", "Planned content", content, _FILE),
+        *_table("plan-decisions", "Planned decisions", tables["decisions"], _DECISION),
+        *_table("plan-content", "Planned content", tables["content"], _FILE),
         *_table(
-            "plan-missing", "What stays missing", missing, (*_FILE, ("Reason", "reason", "text"))
+            "plan-missing",
+            "What stays missing",
+            tables["missing"],
+            (*_FILE, ("Reason", "reason", "text")),
         ),
     )
 
@@ -215,18 +263,16 @@ def _totals_section(tally: PlanTally, about: Sequence[Fact]) -> Section:
     )
 
 
-def _table(key: str, title: str, lines: Sequence[PlanLine], columns: _Columns) -> Iterator[Section]:
-    if not lines:
+def _table(key: str, title: str, shown: ShownLines, columns: _Columns) -> Iterator[Section]:
+    if not shown.number:
         return
-    note = f"The first {count(MOST_ROWS)} are listed." if len(lines) >= MOST_ROWS else ""
+    cut = f"The first {count(MOST_ROWS)} of {count(shown.number)} are listed; plan.csv has all."
     yield Section(
         key=key,
         title=title,
-        note=note,
+        note=cut if shown.number > len(shown.lines) else "",
         columns=tuple(Column(label=label, kind=kind) for label, _, kind in columns),
-        rows=tuple(
-            tuple(_cell(line, name) for _, name, _ in columns) for line in lines[:MOST_ROWS]
-        ),
+        rows=tuple(tuple(_cell(line, name) for _, name, _ in columns) for line in shown.lines),
     )
 
 

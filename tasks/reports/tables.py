@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TextIO
 
 from pydantic import AwareDatetime
 
@@ -15,6 +15,7 @@ from tasks.reports.decision_lines import Reported
 from tasks.reports.model import ApprovalOutcome, Cell
 from tasks.reports.text import csv_text
 
+CSV_ENCODING = "utf-8-sig"  # with its mark, by which Excel knows UTF-8
 _HEADINGS = (
     "update_id",
     "revision",
@@ -105,11 +106,16 @@ def decisions_csv(approvals: ApprovalOutcome) -> bytes:
 def table_csv(headings: Iterable[str], rows: Iterable[tuple[Cell, ...]]) -> bytes:
     """Return a table as CSV; texts never become formulas, numbers are not quoted."""
     written = io.StringIO(newline="")
-    writer = csv.writer(written)
+    write_csv(written, headings, rows)
+    return written.getvalue().encode(CSV_ENCODING)
+
+
+def write_csv(target: TextIO, headings: Iterable[str], rows: Iterable[tuple[Cell, ...]]) -> None:
+    """Write a table as CSV, row by row, into a text of ``CSV_ENCODING`` without line ends."""
+    writer = csv.writer(target)
     writer.writerow(headings)
     for row in rows:
         writer.writerow(csv_text(value) if isinstance(value, str) else value for value in row)
-    return written.getvalue().encode("utf-8-sig")
 
 
 def shopping_list(missing: Iterable[MissingFile], *, site: str, now: datetime) -> ShoppingList:

@@ -7,8 +7,11 @@ with ``--confirm`` can name each difference if the plan has become another.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from blake3 import blake3
 
 from tasks.quantities import count
 from tasks.refusals import PlanChangedError
@@ -24,56 +27,69 @@ from tasks.reports.planned import (
     plan_sections,
     total_lines,
 )
-from tasks.reports.tables import table_csv
+from tasks.reports.tables import CSV_ENCODING, write_csv
 from tasks.run.context import RunContext
 from tasks.site.settings import Site
 
 MOST_PLANS = 20
 _NAMED = 5
 _LISTED = 1_000
+_SHORT = 16  # bytes of a digest that tell the lines of two plans apart
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPlan:
+    """A plan whose lines lie in a scratch file of the run: a plan may have a line for each file."""
+
+    spool: Path
+    tally: PlanTally
+
+    def lines(self) -> Iterator[PlanLine]:
+        """Yield the lines again."""
+        with self.spool.open("rb") as stream:
+            for line in stream:
+                yield PlanLine(**json.loads(line))
 
 
 def show_plan(
     run: RunContext,
     lines: Iterable[PlanLine],
     *,
-    about: Sequence[Fact] = (),
+    about: Callable[[PlanTally], Sequence[Fact]] = lambda _: (),
     tables: Sequence[Section] = (),
-) -> str:
-    """Write a plan beside the report, show it in the report, keep it, and return its digest.
+) -> PlanTally:
+    """Write a plan beside the report, show it in the report, keep it; return totals and digest.
 
     Args:
         run: The run.
         lines: The plan.
-        about: Facts about the whole plan, for people: room, volumes, age.
+        about: Makes facts about the whole plan, for people: room, volumes, age.
         tables: Further tables of the plan.
     """
+    plan = _write(run, lines)
+    tally = plan.tally
+    run.reports_dir.mkdir(parents=True, exist_ok=True)
+    with (run.reports_dir / PLAN_TABLE).open("w", encoding=CSV_ENCODING, newline="") as table:
+        write_csv(table, HEADINGS, csv_rows(plan.lines()))
+    _write_document(run, plan)
+    totals, *others = plan_sections(tally, about=about(tally))
+    run.report.sections[:0] = [totals, *tables, *others]  # before what was examined on the way
+    run.report.lines.append("a rehearsal: nothing was changed")
+    run.report.lines += total_lines(tally)
+    run.report.details["plan"] = {"lines": tally.lines, "totals": tally.as_json()}
+    run.report.note(plan_digest=tally.digest)
+    keep_plan(run, tally.digest, plan.lines())
+    return tally
+
+
+def _write(run: RunContext, lines: Iterable[PlanLine]) -> WrittenPlan:
     spool = run.scratch / "plan-lines.jsonl"
     tally = PlanTally(run.command)
     with spool.open("wb") as stream:
         for line in lines:
             tally.add(line)
             stream.write(json.dumps(line.document(), ensure_ascii=False).encode() + b"\n")
-    run.reports_dir.mkdir(parents=True, exist_ok=True)
-    table = run.reports_dir / PLAN_TABLE
-    table.write_bytes(table_csv(HEADINGS, csv_rows(_read(spool))))
-    _write_document(run, spool, tally)
-    totals, *others = plan_sections(tally, about=about)
-    run.report.sections[:0] = [totals, *tables, *others]  # before what was examined on the way
-    run.report.lines.append("a rehearsal: nothing was changed")
-    run.report.lines += total_lines(tally)
-    run.report.details["plan"] = {"lines": tally.lines, "totals": tally.as_json()}
-    run.report.note(plan_digest=tally.digest)
-    keep_plan(run, tally.digest, _read(spool))
-    return tally.digest
-
-
-def digest_of(command: str, lines: Iterable[PlanLine]) -> str:
-    """Return the digest of a plan without showing it."""
-    tally = PlanTally(command)
-    for line in lines:
-        tally.add(line)
-    return tally.digest
+    return WrittenPlan(spool, tally)
 
 
 def keep_plan(run: RunContext, digest: str, lines: Iterable[PlanLine]) -> None:
@@ -89,35 +105,37 @@ def keep_plan(run: RunContext, digest: str, lines: Iterable[PlanLine]) -> None:
         path.unlink(missing_ok=True)
 
 
-def changed_plan(run: RunContext, given: str, lines: Sequence[PlanLine]) -> PlanChangedError:
-    """Make the refusal for a digest that is not this plan's, and list every difference.
+def require_plan(run: RunContext, lines: Iterable[PlanLine], *, confirm: str | None) -> None:
+    """Require that the plan is the one that a person rehearsed; without a digest nothing is asked.
 
-    Args:
-        run: The run; its report gets the list.
-        given: The digest that a person gave.
-        lines: The plan now.
+    The report of a refusal lists the differences.
+
+    Raises:
+        PlanChangedError: It has become another.
     """
-    path = _path(run.site, given)
-    digest = digest_of(run.command, lines)
-    before = None
-    if path.is_file():
-        with path.open("rb") as stream:
-            before = dict.fromkeys(stream)
-    keep_plan(run, digest, lines)  # so that it can be confirmed in turn
+    if confirm is None:
+        return
+    plan = _write(run, lines)
+    if confirm.strip().lower() != plan.tally.digest:
+        raise _changed_plan(run, confirm, plan)
+
+
+def _changed_plan(run: RunContext, given: str, plan: WrittenPlan) -> PlanChangedError:
+    """Make the refusal for a digest that is not this plan's, and list the differences."""
+    digest = plan.tally.digest
+    keep_plan(run, digest, plan.lines())  # so that it can be confirmed in turn
     run.report.note(plan_digest=digest)
-    if before is None:
+    before, now = _path(run.site, given), _path(run.site, digest)
+    if not before.is_file():
         sentence = "no plan with the digest that was given is kept here"
         return PlanChangedError(differences=sentence, plan_digest=digest)
-    now = {line.identity(): None for line in lines}
-    gone = [line for line in before if line not in now]
-    new = [line for line in now if line not in before]
-    texts = ([describe_identity(line) for line in part[:_LISTED]] for part in (gone, new))
-    gone_texts, new_texts = texts
-    total = len(gone) + len(new)
-    run.report.sections.append(changes_section(gone_texts, new_texts, of=total))
+    gone, gone_number = _lines_only_in(before, now)
+    new, new_number = _lines_only_in(now, before)
+    total = gone_number + new_number
+    run.report.sections.append(changes_section(gone, new, of=total))
     differences = [
-        *(f"no longer planned: {text}" for text in gone_texts),
-        *(f"new: {text}" for text in new_texts),
+        *(f"no longer planned: {text}" for text in gone),
+        *(f"new: {text}" for text in new),
     ]
     rest = [f"and {count(total - _NAMED)} more in the report"] if total > _NAMED else []
     return PlanChangedError(
@@ -125,14 +143,19 @@ def changed_plan(run: RunContext, given: str, lines: Sequence[PlanLine]) -> Plan
     )
 
 
-def require_plan(run: RunContext, lines: Sequence[PlanLine], *, confirm: str | None) -> None:
-    """Require that the plan is the one that a person rehearsed; without a digest nothing is asked.
-
-    Raises:
-        PlanChangedError: It has become another.
-    """
-    if confirm is not None and confirm.lower() != digest_of(run.command, lines):
-        raise changed_plan(run, confirm, lines)
+def _lines_only_in(path: Path, other: Path) -> tuple[list[str], int]:
+    """Return the first lines of a kept plan that another lacks, in words, and their number."""
+    with other.open("rb") as stream:
+        known = {blake3(line).digest(_SHORT) for line in stream}
+    texts: list[str] = []
+    number = 0
+    with path.open("rb") as stream:
+        for line in stream:
+            if blake3(line).digest(_SHORT) not in known:
+                number += 1
+                if len(texts) < _LISTED:
+                    texts.append(describe_identity(line))
+    return texts, number
 
 
 def is_kept(site: Site, digest: str) -> bool:
@@ -150,23 +173,17 @@ def _plain(digest: str) -> str:
     return text if len(text) == 64 and all(letter in "0123456789abcdef" for letter in text) else "0"
 
 
-def _read(spool: Path) -> Iterator[PlanLine]:
-    with spool.open("rb") as stream:
-        for line in stream:
-            yield PlanLine(**json.loads(line))
-
-
-def _write_document(run: RunContext, spool: Path, tally: PlanTally) -> None:
+def _write_document(run: RunContext, plan: WrittenPlan) -> None:
     start = {
         "version": 1,
         "command": run.command,
         "site": run.site.name,
         "run": run.run_id,
-        "digest": tally.digest,
-        "totals": tally.as_json(),
+        "digest": plan.tally.digest,
+        "totals": plan.tally.as_json(),
     }
     with (run.reports_dir / PLAN_DOCUMENT).open("w", encoding="ascii") as target:
         target.write(json.dumps(start)[:-1] + ', "lines": [')
-        for number, line in enumerate(_read(spool)):
+        for number, line in enumerate(plan.lines()):
             target.write((",\n" if number else "\n") + json.dumps(line.document()))
         target.write("\n]}\n")
