@@ -220,9 +220,10 @@ class FlowRun:
             with Ledger(site.state_dir) as ledger:
                 if self.report.missing is not None:
                     ledger.remember_missing(count_missing(self.report.missing))
-                write_metrics(site, ledger, now=datetime.now(UTC))
+                now = datetime.now(UTC)
+                write_metrics(site, ledger, now=now)
                 waits = waits_for_answer(self.report, site)
-                announce_end(site, ledger, self.report, waits=waits)
+                announce_end(site, ledger, self.report, now=now, waits=waits)
         except (AirGapError, OSError, sqlite3.Error) as fault:
             log.warning("%s", fault)
 

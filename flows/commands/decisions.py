@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
-from flows.commands.site_work import at_site
+from flows.commands.site_work import at_site, utc_now
 from tasks.names import Side
 
 
@@ -22,7 +20,7 @@ def list_held(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
         "held",
         site,
         Side.DISCONNECTED,
-        lambda checked: read_waiting(checked.name, "held", clock=_utc_now),
+        lambda checked: read_waiting(checked.name, "held", clock=utc_now),
     )
 
 
@@ -39,7 +37,7 @@ def list_parked(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
         "parked",
         site,
         Side.DISCONNECTED,
-        lambda checked: read_waiting(checked.name, "parked", clock=_utc_now),
+        lambda checked: read_waiting(checked.name, "parked", clock=utc_now),
     )
 
 
@@ -73,9 +71,5 @@ def decide(
         "decide",
         site,
         Side.DISCONNECTED,
-        lambda checked: carry_out(checked.name, given, clock=_utc_now),
+        lambda checked: carry_out(checked.name, given, clock=utc_now),
     )
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath
-from flows.commands.site_work import at_site
+from flows.commands.site_work import at_site, utc_now
 
 
 def show(bundle: Path, /, *more: Path, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
@@ -24,7 +23,7 @@ def show(bundle: Path, /, *more: Path, site: SitePath = DEFAULT_SITE, json: Json
 
     folders = [path.absolute() for path in (bundle, *more)]
     return at_site(
-        "show", site, None, lambda checked: show_bundle(checked.name, folders, clock=_utc_now)
+        "show", site, None, lambda checked: show_bundle(checked.name, folders, clock=utc_now)
     )
 
 
@@ -59,10 +58,6 @@ def sign(
             folders,
             key.absolute(),
             passphrase_file=passphrase_file and passphrase_file.absolute(),
-            clock=_utc_now,
+            clock=utc_now,
         ),
     )
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath, TakeOver
-from flows.commands.site_work import at_site
+from flows.commands.site_work import at_site, utc_now
 from tasks.names import Side
 from tasks.reports.model import CommandReport
 from tasks.reports.terminal import TerminalProgress, show_steps
@@ -40,11 +39,6 @@ def restore_deleted(
             checked.name, bundle, clock=utc_now, progress=TerminalProgress(), take_over=take_over
         ),
     )
-
-
-def utc_now() -> datetime:
-    """Return the time now."""
-    return datetime.now(UTC)
 
 
 def site_recover(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath, TakeOver
-from flows.commands.site_work import at_site
-from flows.commands.state import utc_now
+from flows.commands.site_work import at_site, utc_now
 from tasks.reports.model import CommandReport
 from tasks.reports.terminal import ask_person, show_steps
 from tasks.site.settings import Site

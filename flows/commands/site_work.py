@@ -54,7 +54,7 @@ def run_flow(
 
             close_what_is_lost(site)
             report = work(site.name)
-            announce_lateness(site, now=datetime.now(UTC))  # unless this run ended it
+            announce_lateness(site, now=utc_now())  # unless this run ended it
             return report
 
     return at_site(command, path, side, work_at)
@@ -101,3 +101,8 @@ def require_one(*, rehearse: bool, confirm: str | None) -> None:
             reason="--rehearse changes nothing, and --confirm carries a plan out",
             remedy="Leave out one of the two.",
         )
+
+
+def utc_now() -> datetime:
+    """Return the time now, UTC."""
+    return datetime.now(UTC)

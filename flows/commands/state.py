@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
-from flows.commands.site_work import at_site
+from flows.commands.site_work import at_site, utc_now
 from tasks.reports.terminal import show_steps
 
 
@@ -54,8 +52,3 @@ def probe(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
 
     show_steps()
     return at_site("probe", site, None, lambda checked: probe_server(checked.name, clock=utc_now))
-
-
-def utc_now() -> datetime:
-    """The time now, UTC."""
-    return datetime.now(UTC)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
-from flows.commands.site_work import at_site, run_flow
+from flows.commands.site_work import at_site, run_flow, utc_now
 from tasks.quantities import size
 from tasks.reports.model import CommandReport
 from tasks.site.settings import Site
@@ -41,7 +40,7 @@ def backup(file: Path, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) 
     from tasks.upkeep.backup import write_backup
 
     def work(checked: Site) -> CommandReport:
-        record = write_backup(checked, file.absolute(), now=datetime.now(UTC))
+        record = write_backup(checked, file.absolute(), now=utc_now())
         return CommandReport(
             command="backup",
             site=checked.name,
@@ -66,7 +65,7 @@ def restore(file: Path, /, *, site: SitePath = DEFAULT_SITE, json: Json = False)
     from tasks.upkeep.restore import restore_backup
 
     path = site.absolute()
-    restored = restore_backup(file.absolute(), path, now=datetime.now(UTC))
+    restored = restore_backup(file.absolute(), path, now=utc_now())
     record = restored.record
     made = f"{record.created:%Y-%m-%d %H:%M} UTC"
     lines = [f"{restored.state_dir}: {len(record.files) - 1} files, as they were at {made}"]

@@ -26,7 +26,9 @@ from tasks.reports.model import CommandReport
 from tasks.site.settings import NotifySection, Site
 
 
-def announce_end(site: Site, ledger: Ledger, report: CommandReport, *, waits: bool = False) -> None:
+def announce_end(
+    site: Site, ledger: Ledger, report: CommandReport, *, now: datetime, waits: bool = False
+) -> None:
     """Tell people about the end of a run, if it is an occasion that the site file names.
 
     Never raises for what it could not do: the run has ended, and its outcome stays.
@@ -35,13 +37,14 @@ def announce_end(site: Site, ledger: Ledger, report: CommandReport, *, waits: bo
         site: The site.
         ledger: Its ledger.
         report: The report of the run.
+        now: The time now, UTC.
         waits: True if the run is suspended for somebody's answer.
     """
     try:
         items = flagged_items(report) if report.outcome in ("done", "flagged") else None
         is_news = False
         if items is not None:
-            is_news = Announced(ledger).replace(f"flagged-{report.command}", items)
+            is_news = Announced(ledger).replace(f"flagged-{report.command}", items, now=now)
         occasion = occasion_of(report, is_news=is_news)
         if occasion is not None:
             _tell(site.notify, occasion, message_of(report, occasion, waits=waits))
@@ -66,7 +69,7 @@ def announce_lateness(site: Site, *, now: datetime) -> None:
             name, made = newest
             age_days = (now - made).days
             is_late = age_days > site.trust.max_quiet_days
-            if is_late and Announced(ledger).add("late", name):
+            if is_late and Announced(ledger).add("late", name, now=now):
                 limit = site.trust.max_quiet_days
                 message = late_message(site.name, f"{site.name}-{name}", age_days, limit)
                 _tell(site.notify, "late", message)

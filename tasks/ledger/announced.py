@@ -15,15 +15,15 @@ class Announced:
         self._ledger = ledger
         self._connection = ledger.connection
 
-    def add(self, topic: str, name: str) -> bool:
+    def add(self, topic: str, name: str, *, now: datetime) -> bool:
         """Record a name, and return True if it is new; of two processes one gets True."""
         inserted = self._connection.execute(
             "INSERT INTO announced VALUES (?, ?, ?) ON CONFLICT(topic, name) DO NOTHING",
-            (topic, name, datetime.now(UTC).isoformat()),
+            (topic, name, now.astimezone(UTC).isoformat()),
         )
         return inserted.rowcount == 1
 
-    def replace(self, topic: str, names: Iterable[str]) -> bool:
+    def replace(self, topic: str, names: Iterable[str], *, now: datetime) -> bool:
         """Make these the names of a topic, and return True if one of them is new."""
         given = set(names)
         with self._ledger.transaction():
@@ -31,5 +31,5 @@ class Announced:
             before = {str(row["name"]) for row in rows}
             gone = [(topic, name) for name in before - given]
             self._connection.executemany("DELETE FROM announced WHERE topic=? AND name=?", gone)
-            new = [self.add(topic, name) for name in sorted(given - before)]
+            new = [self.add(topic, name, now=now) for name in sorted(given - before)]
         return any(new)

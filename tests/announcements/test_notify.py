@@ -83,7 +83,7 @@ def site(tmp_path: Path, receiver: Receiver) -> Site:
 
 def tell(site: Site, report: CommandReport) -> None:
     with Ledger(site.state_dir) as ledger:
-        announce_end(site, ledger, report)
+        announce_end(site, ledger, report, now=NOW)
 
 
 def flagged(*updates: str) -> CommandReport:

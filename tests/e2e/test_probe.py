@@ -17,7 +17,7 @@ FAULTS = {
 def test_a_lab_differs_in_nothing_and_each_fault_that_makes_it_differ_is_named(
     tmp_path: Path, stand_in: None
 ) -> None:
-    lab = make_lab(tmp_path / "lab", updates=10, content_bytes=20_000)
+    lab = make_lab(tmp_path / "lab", updates=60, content_bytes=120_000)  # with licence terms
     before = lab.snapshot("staging")
     for side in ("staging", "disconnected"):
         result = lab.run(side, "probe", expect=0)

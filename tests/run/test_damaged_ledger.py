@@ -109,7 +109,7 @@ def run(disconnected: RunContext) -> RunContext:
     Inventories(disconnected.ledger).accept(inventory)
     repair = RepairRecord(run="1", finding="endpoint-old", plan="{}", begun=NOW)
     Repairs(disconnected.ledger).begin(repair)
-    Announced(disconnected.ledger).add("late", "alpha")
+    Announced(disconnected.ledger).add("late", "alpha", now=NOW)
     Questions(disconnected.ledger).ask(Question(UUID(int=1), "key", "d", "run", NOW))
     Runs(disconnected.ledger).write(RunRecord(id="1", command="import", started=NOW))
     steps = disconnected.ledger.steps("import-1")
