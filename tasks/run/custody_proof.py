@@ -14,7 +14,7 @@ from tasks.names import Count
 from tasks.quantities import count
 from tasks.refusals import CustodyError
 from tasks.run.context import RunContext
-from tasks.run.keys import signing_key
+from tasks.run.keys import own_fingerprint
 
 _LIMIT_BYTES = 10_000
 
@@ -56,7 +56,7 @@ def prove_log(run: RunContext) -> list[str]:
         unread = f"; the mark on the server could not be read ({error.message})"
     own_key = None
     try:
-        own_key = signing_key(run.site).public.fingerprint
+        own_key = own_fingerprint(run.site)
     except AirGapError as error:
         unread += f"; the key of the newest line was not compared ({error.message})"
     check = check_log(run.ledger, run.site.state_dir, marked=marked, own_key=own_key)

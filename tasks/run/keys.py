@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.bundle.keys import SigningKey, load_public_key, load_receipt_secret
+from tasks.bundle.keys import SigningKey, is_encrypted, load_public_key, load_receipt_secret
 from tasks.bundle.passphrase import open_signing_key
 from tasks.bundle.seal import Trust
 from tasks.names import Side
@@ -20,12 +20,23 @@ def key_names(site: Site) -> dict[str, str]:
     """Return the file names of the keys that the site file names, by fingerprint."""
     names = {load_public_key(path).fingerprint: path.name for path in site.trust.trusted_keys}
     own = site.trust.signing_key
-    return {signing_key(site).public.fingerprint: own.name} | names
+    return {own_fingerprint(site): own.name} | names
 
 
 def signing_key(site: Site) -> SigningKey:
     """Return the private key of this side."""
     return open_signing_key(site.trust.signing_key, passphrase_file=site.trust.passphrase_file)
+
+
+def own_fingerprint(site: Site) -> str:
+    """Return the fingerprint of this side's key, to name it; nobody is asked for a passphrase.
+
+    That of an encrypted key is read from the public key that ``keygen`` wrote beside it.
+    """
+    beside = site.trust.signing_key.with_suffix(".pub")
+    if is_encrypted(site.trust.signing_key) and beside.is_file():
+        return load_public_key(beside).fingerprint
+    return signing_key(site).public.fingerprint
 
 
 def own_trust(site: Site) -> Trust:

@@ -293,3 +293,15 @@ class Site(Section):
     def receipts_dir(self) -> Path:
         """The folder for receipts: on the return medium, or else below the state folder."""
         return self.media.return_path or self.state_dir / "receipts"
+
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """Files that never leave this machine: private keys, passphrases, secrets."""
+        files = (
+            self.trust.signing_key,
+            self.trust.passphrase_file,
+            self.trust.receipt_secret,
+            self.server.identity_file,
+            self.notify.urls_file,
+        )
+        return tuple(path for path in files if path is not None)

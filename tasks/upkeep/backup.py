@@ -38,8 +38,9 @@ RECORD = "backup.json"
 SITE_FILE = "site.toml"
 STATE = "state"
 DATABASES = ("ledger.sqlite", "hashes.sqlite")
-# Prefect has its own database; scratch and work folders belong to runs; `up` names its own home.
-_LEFT_OUT = frozenset({"prefect", "scratch", "work", "up-home"})
+# Prefect has its own database; scratch and work folders belong to runs; `up` names its own home;
+# the saved listing is made anew; volumes that wait for others are as large as their bundle.
+_LEFT_OUT = frozenset({"prefect", "scratch", "work", "up-home", "content.sqlite", "volumes"})
 _UNFINISHED = (".partial", ".new", "-wal", "-shm", "-journal")
 _PIECE_BYTES = 1_048_576
 
@@ -144,7 +145,7 @@ def _databases(state_dir: Path, scratch: Path) -> Iterator[tuple[str, Path]]:
 
 def _documents(site: Site) -> Iterator[tuple[str, Path]]:
     """List the files of the state folder; links, secrets and unfinished files are left out."""
-    secrets = {path.resolve() for path in _secret_files(site)}
+    secrets = {path.resolve() for path in site.secret_files}
     for folder, folders, names in os.walk(site.state_dir):
         at = Path(folder)
         left_out = {*_LEFT_OUT, *DATABASES} if at == site.state_dir else set()
@@ -155,13 +156,6 @@ def _documents(site: Site) -> Iterator[tuple[str, Path]]:
             if is_plain and not name.endswith(_UNFINISHED) and path.resolve() not in secrets:
                 inner = PurePosixPath(STATE, *path.relative_to(site.state_dir).parts)
                 yield str(inner), path
-
-
-def _secret_files(site: Site) -> Iterator[Path]:
-    yield site.trust.signing_key
-    for path in (site.trust.receipt_secret, site.server.identity_file, site.notify.urls_file):
-        if path is not None:
-            yield path
 
 
 def _add(archive: zipfile.ZipFile, name: str, path: Path) -> str:

@@ -72,7 +72,7 @@ def restore_backup(source: Path, site_file: Path, *, now: datetime) -> Restored:
         with zipfile.ZipFile(source) as archive:
             record = _read_record(archive, source)
             is_new = not os.path.lexists(site_file)
-            text = archive.read(SITE_FILE).decode() if is_new else read_text(site_file)
+            text = _saved_site_file(archive, record, source) if is_new else read_text(site_file)
             state_dir = _state_dir(text, site_file, record)
             _require_empty(state_dir)
             _bring_back(archive, record, state_dir, source, now=now)
@@ -98,6 +98,13 @@ def _read_record(archive: zipfile.ZipFile, source: Path) -> BackupRecord:
         if name != SITE_FILE and not (is_plain and parts[0] == STATE and len(parts) > 1):
             raise _no_backup(source, f"it names {name!r}")
     return record
+
+
+def _saved_site_file(archive: zipfile.ZipFile, record: BackupRecord, source: Path) -> str:
+    content = archive.read(SITE_FILE)
+    if blake3(content).hexdigest() != record.files.get(SITE_FILE):
+        raise _no_backup(source, f"{SITE_FILE} is damaged")
+    return content.decode()
 
 
 def _state_dir(text: str, site_file: Path, record: BackupRecord) -> Path:

@@ -62,8 +62,15 @@ def members(backup: Path) -> dict[str, bytes]:
 def test_it_holds_state_and_site_file_and_no_secret(site: Path) -> None:
     state = read_site(site).state_dir
     shutil.copy(site.parent / "keys" / "signing.key", state / "signing.key")
-    text = site.read_text(encoding="utf-8").replace('"keys/signing.key"', '"state/signing.key"')
+    text = site.read_text(encoding="utf-8").replace(
+        'signing_key = "keys/signing.key"',
+        'signing_key = "state/signing.key"\npassphrase_file = "state/passphrase"',
+    )
     site.write_text(text, encoding="utf-8")
+    (state / "passphrase").write_text("of the signing key", encoding="utf-8")
+    (state / "content.sqlite").write_bytes(b"a cache, written at this moment")
+    (state / "volumes" / "ab").mkdir(parents=True)
+    (state / "volumes" / "ab" / "content").write_bytes(b"as large as a bundle")
 
     backup = back_up(site)
 
@@ -185,6 +192,10 @@ def test_a_damaged_backup_leaves_nothing(site: Path, tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="is damaged"):
         restore_backup(backup, new / "site.toml", now=NOW)
+    other = back_up(site, "other.zip")
+    rewrite(other, "site.toml", site.read_bytes() + b"# changed")
+    with pytest.raises(UsageError, match=r"site\.toml is damaged"):
+        restore_backup(other, new / "site.toml", now=NOW)
     cut = tmp_path / "cut.zip"
     cut.write_bytes(backup.read_bytes()[:-200])
     with pytest.raises(UsageError, match="is no whole backup"):
