@@ -9,7 +9,7 @@ from tasks.ledger.facts import write_fact
 from tasks.ledger.store import Ledger
 
 # Columns with paths below the state folder, by table.
-_PATHS = {"export": "folder", "import": "folder", "run": "report"}
+PATHS = {"export": "folder", "import": "folder", "inventory": "folder", "run": "report"}
 
 
 def settle_moved_ledger(ledger: Ledger, before: str, after: str, *, now: datetime) -> None:
@@ -26,7 +26,7 @@ def settle_moved_ledger(ledger: Ledger, before: str, after: str, *, now: datetim
         now: The time.
     """
     with ledger.transaction():
-        for table, column in _PATHS.items():
+        for table, column in PATHS.items():
             ledger.connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) "  # noqa: S608  our names
                 f"WHERE substr({column}, 1, ?) = ? AND substr({column}, ?, 1) IN ('/', '\\')",
