@@ -14,7 +14,7 @@ from uuid import UUID
 from tasks.errors import AirGapError, StoppedError
 from tasks.hosts.locks import current_owner
 from tasks.ledger.runs import RunRecord, Runs
-from tasks.refusals import TrustError
+from tasks.refusals import HostKeyError, ScriptDigestError, TrustError
 from tasks.reports.files import write_reports
 from tasks.reports.model import CommandReport, error_line, exit_code_of
 from tasks.run.context import RunContext
@@ -78,16 +78,17 @@ def stopped(run: RunContext) -> StoppedError:
 def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     """Make the report of a run from its draft, write it, and record the end in the ledger.
 
-    A refusal for trust empties the intake and removes volumes that were fed, whichever step
-    refused. The report of a run that ended
-    while it waited for wsusutil names the wsusutil that still works.
+    A refusal for trust empties the intake, whichever step refused; unless it is about the server,
+    it also removes volumes that were fed. The report of a run that ended while it waited for
+    wsusutil names the wsusutil that still works.
     """
     if error is not None and run.waits_for is not None and not isinstance(error, StoppedError):
         run.report.lines.append(run.waits_for.sentence)
     if isinstance(error, TrustError) and run.command == "import":
         _empty_intake(run)
-        # Copies of volumes that came one after another (``importing/volume_feed``).
-        shutil.rmtree(run.site.state_dir / "volumes", ignore_errors=True)
+        if not isinstance(error, HostKeyError | ScriptDigestError):  # those are of the server
+            # Copies of volumes that came one after another (``importing/volume_feed``).
+            shutil.rmtree(run.site.state_dir / "volumes", ignore_errors=True)
     if error is not None and run.command in _OF_BUNDLES and exit_code_of(error) in {3, 4}:
         bundle = run.report.notes.get("bundle")
         reason = f"{run.command}: {error_line(error).message}"

@@ -10,7 +10,7 @@ import pytest
 from tasks.errors import BatchFailedError
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
-from tasks.refusals import ChainError, TamperError
+from tasks.refusals import ChainError, ScriptDigestError, TamperError
 from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention
 from tasks.run.context import RunContext
@@ -53,6 +53,20 @@ def test_an_import_that_is_refused_for_trust_by_any_step_leaves_no_intake(
         assert left.exists()
         close_run(run, ChainError(reason="the mark", remedy="restore"))
         assert left.exists() == (command == "verify")
+
+
+def test_volumes_that_were_fed_go_with_a_bundle_that_is_not_trusted_and_with_nothing_else(
+    tmp_path: Path,
+) -> None:
+    site = write_site_file(tmp_path, side="disconnected")
+    server = ScriptDigestError(path="a script", expected="a", found="b")
+    bundle = TamperError(path="x", expected="a", found="b")
+    for error, stays in ((server, True), (bundle, False)):
+        with open_test_run(site, command="import") as run:
+            disc = run.site.state_dir / "volumes" / "a disc of hours"
+            disc.mkdir(parents=True, exist_ok=True)
+            close_run(run, error)
+            assert disc.exists() == stays
 
 
 def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
