@@ -19,6 +19,7 @@ from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentDigest
 from tasks.importing.confirmation import covers
 from tasks.importing.content_audit import (
+    Metadata,
     current_metadata,
     find_missing_content,
     find_resumable,
@@ -37,7 +38,7 @@ from tasks.reports.model import Fact
 from tasks.reports.planned import PlanLine, PlanTally, missing_lines
 from tasks.reports.sections import volumes_section
 from tasks.revision import RevisionId
-from tasks.run.context import RunContext
+from tasks.run.context import MakeLookup, RunContext
 from tasks.run.rehearsal import is_kept, keep_plan, require_plan, show_plan
 from tasks.run.report import MOST_MISSING_LISTED, ReportDraft
 from tasks.server import queries
@@ -66,7 +67,7 @@ def rehearse_import(
     opened = bundle.incoming.opened
     at_hand = frozenset(opened.volume_folders)
     volumes = [(volume.number, volume.files, volume.size_bytes) for volume in bundle.header.volumes]
-    lines = _import_lines(run, bundle, plan, snapshot, missing=missing)
+    lines = _import_lines(run.imports, run.look_up_in, bundle, plan, snapshot, missing=missing)
     tally = show_plan(run, lines, about=about, tables=[volumes_section(volumes, at_hand)])
     if free_bytes is not None and free_bytes < tally.size_of("place"):
         run.report.notice("the content disk is too small for what the bundle brings")
@@ -102,7 +103,7 @@ def is_rehearsed(
     if covers(steps, given, approvals=plan.approvals, deletes=plan.deletes):
         return False  # an earlier run began to carry it out, or has ended
     missing = _missing_after(run.imports, bundle, plan, snapshot)
-    lines = _import_lines(run, bundle, plan, snapshot, missing=missing)
+    lines = _import_lines(run.imports, run.look_up_in, bundle, plan, snapshot, missing=missing)
     require_plan(run, lines, confirm=given)
     return True
 
@@ -112,18 +113,23 @@ def keep_for_confirmation(
 ) -> None:
     """Keep a plan that waits for a person, so that a later run can name what has changed."""
     missing = _missing_after(run.imports, bundle, plan, snapshot)
-    keep_plan(run, plan.digest, _import_lines(run, bundle, plan, snapshot, missing=missing))
+    keep_plan(
+        run,
+        plan.digest,
+        _import_lines(run.imports, run.look_up_in, bundle, plan, snapshot, missing=missing),
+    )
 
 
 def _import_lines(
-    run: RunContext,
+    imports: Imports,
+    make_lookup: MakeLookup,
     bundle: BundleDocuments,
     plan: ImportPlan,
     snapshot: ServerSnapshot,
     *,
     missing: tuple[MissingFile, ...],
 ) -> Iterator[PlanLine]:
-    carried = to_place(run.imports, bundle, run.look_up_in)
+    carried = to_place(imports, bundle, make_lookup)
     placed = _without_present(carried, snapshot.content)
     yield PlanLine("about", reason=f"bundle {bundle.header.bundle}, {bundle.digest.hex}")
     with PackageIndex(plan.inputs.index) as index:
@@ -173,8 +179,11 @@ def _approved_after(
 
 def rehearse_audit(run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot) -> None:
     """Show the whole plan of an audit."""
-    missing = _missing_now(run, snapshot, report=run.report)
-    show_plan(run, _audit_lines(run, plan, snapshot, missing=missing))
+    metadata = current_metadata(run.imports, run.look_up_in)
+    missing = find_missing_content(
+        run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
+    )
+    show_plan(run, _audit_lines(metadata, plan, snapshot, missing=missing))
     run.report.note(missing=missing)
 
 
@@ -187,27 +196,20 @@ def require_rehearsed_audit(
         PlanChangedError: It has become another.
     """
     # The audit itself reports what it finds; this report is for nobody.
-    missing = _missing_now(run, snapshot, report=ReportDraft())
-    require_plan(run, _audit_lines(run, plan, snapshot, missing=missing), confirm=confirm)
-
-
-def _missing_now(
-    run: RunContext, snapshot: ServerSnapshot, *, report: ReportDraft
-) -> tuple[MissingFile, ...]:
     metadata = current_metadata(run.imports, run.look_up_in)
-    return find_missing_content(
-        run.imports, run.hash_cache, report, metadata=metadata, snapshot=snapshot
+    missing = find_missing_content(
+        run.imports, run.hash_cache, ReportDraft(), metadata=metadata, snapshot=snapshot
     )
+    require_plan(run, _audit_lines(metadata, plan, snapshot, missing=missing), confirm=confirm)
 
 
 def _audit_lines(
-    run: RunContext,
+    metadata: Metadata,
     plan: ApprovalPlan,
     snapshot: ServerSnapshot,
     *,
     missing: tuple[MissingFile, ...],
 ) -> Iterator[PlanLine]:
-    metadata = current_metadata(run.imports, run.look_up_in)
     yield PlanLine("about", reason=f"content and decisions as of {metadata.folder.name}")
     with PackageIndex(metadata.index) as index:
         yield from LineMaker(index).decisions(plan)
