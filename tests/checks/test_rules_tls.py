@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tasks.checks.rules import tls
@@ -33,6 +35,11 @@ def test_lines_of_an_earlier_start_do_not_count() -> None:
     assert ids(facts(log=in_log(START, *GOOD, START), machine=R2), tls.protocols) == [
         "tls-protocols"
     ]
+
+
+def test_the_order_in_the_log_tells_two_starts_of_one_millisecond_apart() -> None:
+    log = re.sub(r"03:50:\d\d", "03:50:00", in_log(START, *GOOD, START))
+    assert ids(facts(log=log, machine=R2), tls.protocols) == ["tls-protocols"]
 
 
 def test_on_a_newer_windows_absent_lines_mean_nothing() -> None:

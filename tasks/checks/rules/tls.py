@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.log import Log
+from tasks.checks.facts.log_lines import is_service_start
 from tasks.checks.facts.tls import RegistryNumber, Tls
 from tasks.checks.facts.topic import NotKnownError, known
 from tasks.checks.finding import Finding, finding_of
@@ -58,13 +59,13 @@ def protocols(facts: Facts) -> Finding | None:
 
 
 def _schannel_lines(log: Log) -> list[LogSign]:
-    """List the newest start's lines; without a start in the part that was read, all lines."""
-    start = log.service_start
-    return [
-        sign
-        for sign in log.signs
-        if sign.protocol and (start is None or sign.time is None or sign.time >= start)
-    ]
+    """List the newest start's lines; without a start in the part that was read, all lines.
+
+    The order in the log decides: two starts can lie in one millisecond.
+    """
+    starts = [index for index, sign in enumerate(log.signs) if is_service_start(sign)]
+    newest = starts[-1] if starts else 0
+    return [sign for sign in log.signs[newest:] if sign.protocol]
 
 
 def _disables_tls_1_2(line: LogSign) -> bool:
