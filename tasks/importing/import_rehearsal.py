@@ -67,7 +67,9 @@ def rehearse_import(
     opened = bundle.incoming.opened
     at_hand = frozenset(opened.volume_folders)
     volumes = [(volume.number, volume.files, volume.size_bytes) for volume in bundle.header.volumes]
-    lines = _import_lines(run.imports, run.look_up_in, bundle, plan, snapshot, missing=missing)
+    lines = _import_lines(
+        run.imports, run.look_up_in, bundle, plan, snapshot=snapshot, missing=missing
+    )
     tally = show_plan(run, lines, about=about, tables=[volumes_section(volumes, at_hand)])
     if free_bytes is not None and free_bytes < tally.size_of("place"):
         run.report.notice("the content disk is too small for what the bundle brings")
@@ -103,7 +105,9 @@ def is_rehearsed(
     if covers(steps, given, approvals=plan.approvals, deletes=plan.deletes):
         return False  # an earlier run began to carry it out, or has ended
     missing = _missing_after(run.imports, bundle, plan, snapshot)
-    lines = _import_lines(run.imports, run.look_up_in, bundle, plan, snapshot, missing=missing)
+    lines = _import_lines(
+        run.imports, run.look_up_in, bundle, plan, snapshot=snapshot, missing=missing
+    )
     require_plan(run, lines, confirm=given)
     return True
 
@@ -116,7 +120,9 @@ def keep_for_confirmation(
     keep_plan(
         run,
         plan.digest,
-        _import_lines(run.imports, run.look_up_in, bundle, plan, snapshot, missing=missing),
+        _import_lines(
+            run.imports, run.look_up_in, bundle, plan, snapshot=snapshot, missing=missing
+        ),
     )
 
 
@@ -125,8 +131,8 @@ def _import_lines(
     make_lookup: MakeLookup,
     bundle: BundleDocuments,
     plan: ImportPlan,
-    snapshot: ServerSnapshot,
     *,
+    snapshot: ServerSnapshot,
     missing: tuple[MissingFile, ...],
 ) -> Iterator[PlanLine]:
     carried = to_place(imports, bundle, make_lookup)
