@@ -56,6 +56,7 @@ PREFECT_MODULES = {
     "tasks.run_page",
     "tasks.step",
     "tasks.tidying",
+    "tasks.turn",
 }
 TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md", "LICENSE"}
 # What grows beyond these is to be split, not argued about.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -166,9 +166,15 @@ class RunContext:
         self._open.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    def new_listing(self, content_dir: HostPath, *, saved: Path | None = None) -> ContentListing:
-        """Make a content listing, empty or a copy of a saved one; removed when the run ends."""
-        listing = ContentListing(self._scratch_file(), content_dir, saved=saved)
+    def new_listing(
+        self, content_dir: HostPath, *, saved: Path | None = None, adopted: Path | None = None
+    ) -> ContentListing:
+        """Make a content listing, empty, a copy of a saved one, or a proved file of another site.
+
+        It is removed when the run ends.
+        """
+        path = adopted or self._scratch_file()
+        listing = ContentListing(path, content_dir, saved=saved)
         self._open.callback(listing.close)
         return listing
 
@@ -200,6 +206,17 @@ class RunContext:
         """Take the lock of the medium that a bundle lies on; the end of the run releases it."""
         path = self.media.path(str(bundle.parent)).joined(self.media_lock.name)
         self._lock(self.media, path)
+
+    @contextmanager
+    def packages_locked(self) -> Iterator[None]:
+        """Hold the lock of the packages that serve all sites of the server."""
+        path = self.folders.packages_lock
+        self._lock(self.server, path)
+        try:
+            yield
+        finally:
+            self._locks[path.text].release()
+            del self._locks[path.text]  # not before: a step that is tried again still has it
 
     def _lock(self, host: Host, path: HostPath) -> None:
         existing = self._locks.get(path.text)

@@ -1,30 +1,46 @@
-"""The lines of the custody log to syslog, when the site file names an address."""
+"""Lines to syslog, when the site file names an address."""
 
 from __future__ import annotations
 
 import logging
 import logging.handlers
-from contextlib import suppress
 
 from tasks.bundle.canonical import canonical_model
 from tasks.custody import CustodyLine
 from tasks.site.settings import Site
 
+_Handler = logging.handlers.SysLogHandler
+
 
 def send_line(site: Site, line: CustodyLine) -> None:
-    """Send a line to the site's syslog; one that cannot be reached changes nothing."""
-    address = site.custody.syslog
-    if address is None:
-        return
+    """Send a line of the custody log to the site's syslog; its absence changes nothing."""
+    if site.custody.syslog is not None:
+        text = canonical_model(line).decode()
+        send_record(site.custody.syslog, text, logging.INFO, facility=_Handler.LOG_AUTHPRIV)
+
+
+def send_record(
+    address: str, text: str, level: int, *, facility: int = _Handler.LOG_DAEMON
+) -> bool:
+    """Send one line to syslog; False if it cannot be reached.
+
+    Args:
+        address: A socket, or ``HOST:PORT`` for UDP.
+        text: The line.
+        level: Its level, of ``logging``.
+        facility: Its facility, of ``SysLogHandler``.
+    """
     host, _, port = address.rpartition(":")
     target: str | tuple[str, int] = address if address.startswith("/") else (host, int(port))
-    with suppress(OSError):
-        handler = logging.handlers.SysLogHandler(
-            target, facility=logging.handlers.SysLogHandler.LOG_AUTHPRIV
-        )
-        try:
-            handler.ident = "wsus-airgap: "
-            text = canonical_model(line).decode()
-            handler.emit(logging.LogRecord("custody", logging.INFO, "", 0, text, None, None))
-        finally:
-            handler.close()
+    try:
+        handler = _Handler(target, facility=facility)
+    except OSError:
+        return False
+    failed: list[logging.LogRecord] = []
+    handler.handleError = failed.append  # type: ignore[method-assign]  it would print
+    try:
+        handler.ident = "wsus-airgap: "
+        handler.emit(logging.LogRecord("wsus-airgap", level, "", 0, text, None, None))
+    finally:
+        handler.close()
+    return not failed

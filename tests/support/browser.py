@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import time
@@ -102,6 +103,20 @@ class Page:
         clip = {name: box[name] for name in ("x", "y", "width", "height")} | {"scale": 1}
         seen = self._call("Page.captureScreenshot", clip=clip)["data"]
         return int(self.evaluate(_COUNT % (json.dumps(f"data:image/png;base64,{seen}"), condition)))
+
+    def picture(self, path: Path) -> None:
+        """Write what is seen of the page as a PNG file."""
+        seen = self._call("Page.captureScreenshot", format="png")["data"]
+        path.write_bytes(base64.b64decode(seen))
+
+    def type(self, selector: str, text: str) -> None:
+        """Put the cursor into the first such field, and type."""
+        found = self.evaluate(
+            f"(() => {{ const it = document.querySelector({json.dumps(selector)});"
+            "if (it) it.focus(); return Boolean(it) })()"
+        )
+        assert found, f"no {selector} on a page that says:\n{self.text}"
+        self._call("Input.insertText", text=text)
 
     def _call(self, method: str, **parameters: object) -> Any:
         self._number += 1
