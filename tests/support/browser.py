@@ -109,13 +109,8 @@ class Page:
         seen = self._call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(seen))
 
-    def type(self, selector: str, text: str) -> None:
-        """Put the cursor into the first such field, and type."""
-        found = self.evaluate(
-            f"(() => {{ const it = document.querySelector({json.dumps(selector)});"
-            "if (it) it.focus(); return Boolean(it) })()"
-        )
-        assert found, f"no {selector} on a page that says:\n{self.text}"
+    def insert(self, text: str) -> None:
+        """Type into the field that has the cursor."""
         self._call("Input.insertText", text=text)
 
     def _call(self, method: str, **parameters: object) -> Any:
