@@ -105,13 +105,16 @@ def serve(served: ServedSites, home: Home, *, stop: threading.Event | None = Non
 
         for site in served.sites:
             close_what_is_lost(site)
-        deploy(served.sites)
+        deploy(served.sites, home.machine.pool)
         asyncio.run(require_automation())
         with get_client(sync_client=True) as client:
             require_saved_filters(client)
         settings = worker_settings(home.folder, api_url, auth_string)
         with Worker(
-            home.folder, settings | served.variables, runs_at_once=home.machine.runs_at_once
+            home.folder,
+            settings | served.variables,
+            runs_at_once=home.machine.runs_at_once,
+            pool=home.machine.pool,
         ):
             for line in _greeting(served, home, api_url):
                 print(line, flush=True)

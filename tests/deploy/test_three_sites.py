@@ -54,7 +54,7 @@ def two_workers(lab: Lab, tmp_path: Path) -> Iterator[Up]:
         second.mkdir()
         found = {SITES_VARIABLE: str(lab.folder / "staging"), **STAND_IN}
         settings = worker_settings(second, served.home.api_url, served.home.secret) | found
-        with Worker(second, settings, runs_at_once=1):
+        with Worker(second, settings, runs_at_once=1, pool=served.home.machine.pool):
             yield served
 
 
