@@ -29,7 +29,7 @@ from flows.commands.inspection import show, sign
 from flows.commands.mending import restore_deleted, site_recover
 from flows.commands.repairing import repair
 from flows.commands.service import up
-from flows.commands.setup import install_completion, keygen, site_app
+from flows.commands.setup import completion_command, keygen, site_app
 from flows.commands.state import history, probe, status
 from flows.commands.upkeep import backup, restore, tidy
 from tasks.errors import AirGapError, StoppedError, UsageError
@@ -91,7 +91,7 @@ app.command(repair, group=_MEND)
 app.command(restore_deleted, group=_MEND)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
-app.command(install_completion, group=_SET_UP)
+app.command(completion_command(app), name="install-completion", group=_SET_UP)
 app.command(backup, group=_SET_UP)
 app.command(restore, group=_SET_UP)
 site_app.command(site_recover, name="recover")

@@ -19,14 +19,14 @@ Unit = Literal["bytes", "files", "updates"]
 class Progress(Protocol):
     """Receiver of one step's progress. Calls may come from several threads."""
 
-    def start(self, step: str, *, total: int | None, unit: Unit, found: int = 0) -> None:
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
         """Begin a step.
 
         Args:
             step: What is done, for people.
             total: All of it; None if it is unknown.
             unit: What is counted.
-            found: What an earlier run has done of it, where this one begins.
+            resumed_at: What an earlier run has done of it, where this one begins.
         """
 
     def advance(self, amount: int) -> None:
@@ -53,12 +53,12 @@ class LoggedProgress:
         self._done, self._began, self._line_at = 0, 0.0, float("inf")
         self._found, self._checked = 0, 0
 
-    def start(self, step: str, *, total: int | None, unit: Unit, found: int = 0) -> None:
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
         """Begin a step; say what is there of it."""
-        self._inner.start(step, total=total, unit=unit, found=found)
+        self._inner.start(step, total=total, unit=unit, resumed_at=resumed_at)
         with self._lock:
             self._step, self._unit, self._total, self._done = step, unit, total or 0, 0
-            self._found, self._checked = found, 0
+            self._found, self._checked = resumed_at, 0
             self._began = time.monotonic()
             self._line_at = self._began + self._line_seconds
 
@@ -112,7 +112,7 @@ class LoggedProgress:
 class Silence:
     """Progress without a reader."""
 
-    def start(self, step: str, *, total: int | None, unit: Unit, found: int = 0) -> None:
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
         """Do nothing."""
 
     def advance(self, amount: int) -> None:

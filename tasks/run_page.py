@@ -99,15 +99,15 @@ class ArtifactProgress:
         self._found = 0
         self._shown = 0.0
 
-    def start(self, step: str, *, total: int | None, unit: Unit, found: int = 0) -> None:
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
         """Begin a step, at what is there already."""
-        self._terminal.start(step, total=total, unit=unit, found=found)
-        self._total, self._done, self._shown = total or 0, found, time.monotonic()
-        self._found = found
+        self._terminal.start(step, total=total, unit=unit, resumed_at=resumed_at)
+        self._total, self._done, self._shown = total or 0, resumed_at, time.monotonic()
+        self._found = resumed_at
         self._is_shown = bool(total)
         if not total:
             return
-        share = min(100.0, 100.0 * found / total)
+        share = min(100.0, 100.0 * resumed_at / total)
         if self._artifact is None:
             begun = create_progress_artifact(progress=share, description=step)
             self._artifact = cast("UUID", begun)

@@ -16,6 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Running
 
 from tasks.ledger.runs import Runs
+from tasks.ledger.store import Ledger
 from tasks.logs import log
 from tasks.refusals import LockHeldError, WsusutilRunningError
 from tasks.run.context import RunContext
@@ -45,24 +46,28 @@ def in_turn(run: RunContext, work: Callable[[], R]) -> R:
         if not run.by_api or run.rehearses:
             raise
         refusal = error
-    _show(run, Running(name=WAITING, message=refusal.message))
+    limit_seconds = run.site.server.command_limit_hours * 3_600
+    _show(run.ledger, run.run_id, Running(name=WAITING, message=refusal.message))
     try:
-        return _wait(run, work, refusal)
+        return _wait(work, refusal, limit_seconds=limit_seconds, line_seconds=run.wait_line_seconds)
     finally:
-        _show(run, Running(), instead_of=WAITING)
+        _show(run.ledger, run.run_id, Running(), instead_of=WAITING)
 
 
 def _wait(
-    run: RunContext, work: Callable[[], R], refusal: LockHeldError | WsusutilRunningError
+    work: Callable[[], R],
+    refusal: LockHeldError | WsusutilRunningError,
+    *,
+    limit_seconds: float,
+    line_seconds: float,
 ) -> R:
-    limit_seconds = run.site.server.command_limit_hours * 3_600
     since = line_at = time.monotonic()
     pause = _FIRST_PAUSE_SECONDS
     while True:
         if time.monotonic() >= line_at:
             log.info("%s; this run waits for it", refusal.message)
-            line_at = time.monotonic() + run.wait_line_seconds
-        time.sleep(min(pause, run.wait_line_seconds))
+            line_at = time.monotonic() + line_seconds
+        time.sleep(min(pause, line_seconds))
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
         try:
             return work()
@@ -74,7 +79,13 @@ def _wait(
                 raise
 
 
-def _show(run: RunContext, state: Any, *, instead_of: str | None = None) -> None:  # noqa: ANN401
+def _show(
+    ledger: Ledger,
+    run_id: str,
+    state: Any,  # noqa: ANN401  Prefect's State
+    *,
+    instead_of: str | None = None,
+) -> None:
     """Show a state on the run's page, unless somebody has cancelled the run meanwhile."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
@@ -82,8 +93,9 @@ def _show(run: RunContext, state: Any, *, instead_of: str | None = None) -> None
     try:
         with get_client(sync_client=True) as client:
             current = client.read_flow_run(context.flow_run.id).state
-            is_expected = current is not None and current.is_running()
-            if not is_expected or (instead_of is not None and current.name != instead_of):
+            if current is None or not current.is_running():
+                return
+            if instead_of is not None and current.name != instead_of:
                 return
             client.set_flow_run_state(context.flow_run.id, state, force=True)
             # Prefect counts this as another start; what is closed later is looked up by it.
@@ -91,7 +103,7 @@ def _show(run: RunContext, state: Any, *, instead_of: str | None = None) -> None
     except Exception as error:  # noqa: BLE001  a page that is not right must not end the wait
         log.warning("the page does not show that this run waits: %s", error)
         return
-    runs = Runs(run.ledger)
-    record = runs.read(run.run_id)
+    runs = Runs(ledger)
+    record = runs.read(run_id)
     if record is not None:
         runs.write(record.model_copy(update={"attempt": attempt}))

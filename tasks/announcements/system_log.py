@@ -37,9 +37,9 @@ def event_command(program: str, severity: Severity, text: str) -> list[str]:
         severity: The type of the event.
         text: What it says; a quotation mark would end it early.
     """
-    said = text.replace('"', "'")[:_MOST_CHARACTERS]
+    shown = text.replace('"', "'")[:_MOST_CHARACTERS]
     words = [program, "/T", severity.upper(), "/ID", str(_EVENT_IDS[severity])]
-    return [*words, "/L", "APPLICATION", "/SO", _SOURCE, "/D", said]
+    return [*words, "/L", "APPLICATION", "/SO", _SOURCE, "/D", shown]
 
 
 def write_system_logs(notify: NotifySection, severity: Severity, message: Message) -> None:

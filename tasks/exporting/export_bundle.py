@@ -173,8 +173,8 @@ def pack(
         draft.folder / APPROVALS,
         partial(write_brings_of, run.exports, draft, decisions=decisions),
     )
-    found = min(plan.carried_bytes, _packed_bytes(job, plan.volumes))
-    run.progress.start("Pack", total=plan.carried_bytes, unit="bytes", found=found)
+    resumed_at = min(plan.carried_bytes, _packed_bytes(job, plan.volumes))
+    run.progress.start("Pack", total=plan.carried_bytes, unit="bytes", resumed_at=resumed_at)
     try:
         packed = pack_bundle(
             job, plan, documents, run.hash_cache, now=run.clock(), progress=run.progress

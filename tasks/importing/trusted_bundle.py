@@ -118,8 +118,8 @@ def unpack(
             "import is tried, and stops with disk-full if the disk is too small"
         )
     total = incoming.header.counts.carried_bytes
-    found = min(total, present_bytes(run.server, intake))
-    run.progress.start("Unpack", total=total, unit="bytes", found=found)
+    resumed_at = min(total, present_bytes(run.server, intake))
+    run.progress.start("Unpack", total=total, unit="bytes", resumed_at=resumed_at)
     try:
         unpacked = _unpack_content(run, incoming, documents.manifest, listing)
     finally:

@@ -70,8 +70,8 @@ def _grouped(report: CommandReport) -> dict[str, list[Section]]:
     """Divide the sections among the texts, each in its own order."""
     groups: dict[str, list[Section]] = {name: [] for name in _TEXTS}
     for section in all_sections(report):
-        found = (name for name, (_, keys) in _TEXTS.items() if section.key in keys)
-        groups[next(found, "details")].append(section)
+        names = (name for name, (_, keys) in _TEXTS.items() if section.key in keys)
+        groups[next(names, "details")].append(section)
     return groups
 
 

@@ -169,7 +169,7 @@ class TerminalProgress:
         self._flushed = 0.0
         self._found, self._checked = 0, 0
 
-    def start(self, step: str, *, total: int | None, unit: Unit, found: int = 0) -> None:
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
         """Begin a bar, at what is there already; one that is still open ends."""
         self.finish()
         stream = self._stream or sys.stderr
@@ -181,7 +181,7 @@ class TerminalProgress:
             return _Bar(
                 desc=visible(step),
                 total=total,
-                initial=found,
+                initial=resumed_at,
                 unit="B" if is_bytes else f" {unit}",
                 unit_scale=is_bytes,
                 file=stream,
@@ -192,7 +192,7 @@ class TerminalProgress:
         with self._lock:
             # A step without work leaves no dead bar: the first count draws it.
             self._make_bar, self._uncounted, self._flushed = make_bar, 0, time.monotonic()
-            self._found, self._checked = found, 0
+            self._found, self._checked = resumed_at, 0
 
     def advance(self, amount: int) -> None:
         """Count; redraw at most five times a second."""

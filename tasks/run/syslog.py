@@ -9,7 +9,15 @@ from tasks.bundle.canonical import canonical_model
 from tasks.custody import CustodyLine
 from tasks.site.settings import Site
 
-_Handler = logging.handlers.SysLogHandler
+
+class _Handler(logging.handlers.SysLogHandler):
+    """A handler that notes a failure instead of printing it."""
+
+    has_failed = False
+    ident = "wsus-airgap: "
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        self.has_failed = True
 
 
 def send_line(site: Site, line: CustodyLine) -> None:
@@ -36,11 +44,8 @@ def send_record(
         handler = _Handler(target, facility=facility)
     except OSError:
         return False
-    failed: list[logging.LogRecord] = []
-    handler.handleError = failed.append  # type: ignore[method-assign]  it would print
     try:
-        handler.ident = "wsus-airgap: "
         handler.emit(logging.LogRecord("wsus-airgap", level, "", 0, text, None, None))
     finally:
         handler.close()
-    return not failed
+    return not handler.has_failed

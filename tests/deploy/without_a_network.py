@@ -51,10 +51,28 @@ def main(words: Sequence[str]) -> int:
         return inside(folder, given.python)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "wheelhouse").exists():
-        make = [sys.executable, ROOT / "deploy" / "run.py", "wheelhouse", folder / "wheelhouse"]
-        options = ["--key", folder / "release.key", "--python", "3.11", "--platform", "linux"]
+        make: list[str | Path] = [
+            sys.executable,
+            ROOT / "deploy" / "run.py",
+            "wheelhouse",
+            folder / "wheelhouse",
+        ]
+        options: list[str | Path] = [
+            "--key",
+            folder / "release.key",
+            "--python",
+            "3.11",
+            "--platform",
+            "linux",
+        ]
         subprocess.run([*make, *options], check=True)
-    again = [sys.executable, "-m", "tests.deploy.without_a_network", folder, "--python"]
+    again: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "tests.deploy.without_a_network",
+        folder,
+        "--python",
+    ]
     return subprocess.run(
         ["unshare", "--net", "--mount", *again, given.python],
         env={**os.environ, _INSIDE: "1"},
@@ -76,7 +94,15 @@ def inside(folder: Path, python: str) -> int:
     key = folder / "release.pub.pem"
     show = [python, "-c", "import sys; print('installed with Python', sys.version)"]
     subprocess.run(show, check=True)
-    install = ["sh", house / "install.sh", target, "--key", key, "--python", python]
+    install: list[str | Path] = [
+        "sh",
+        house / "install.sh",
+        target,
+        "--key",
+        key,
+        "--python",
+        python,
+    ]
     subprocess.run(install, check=True)
     counts["install"] = _sent()
     run = [target / ".venv" / "bin" / "wsus-airgap"]

@@ -18,8 +18,8 @@ class Terminal:
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
 
-    def start(self, step: str, *, total: int | None, unit: Unit, found: int = 0) -> None:
-        self.calls.append(("start", step, total, unit, *([found] if found else ())))
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
+        self.calls.append(("start", step, total, unit, *([resumed_at] if resumed_at else ())))
 
     def check(self, amount: int) -> None:
         self.calls.append(("check", amount))

@@ -343,8 +343,8 @@ def test_progress_counts_the_bytes_of_the_package(tmp_path: Path) -> None:
     calls: list[object] = []
 
     class Counting:
-        def start(self, step: str, *, total: int | None, unit: str, found: int = 0) -> None:
-            calls.append((step, total, unit, found))
+        def start(self, step: str, *, total: int | None, unit: str, resumed_at: int = 0) -> None:
+            calls.append((step, total, unit, resumed_at))
 
         def advance(self, amount: int) -> None:
             calls.append(amount)

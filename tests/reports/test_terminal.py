@@ -184,7 +184,7 @@ def test_a_long_step_logs_a_line_with_amount_rate_and_time_left(
 def test_a_bar_starts_where_it_resumes_and_says_how_far_that_is_proved() -> None:
     terminal = Terminal()
     progress = TerminalProgress(terminal)
-    progress.start("Pack", total=4_000_000, unit="bytes", found=3_000_000)
+    progress.start("Pack", total=4_000_000, unit="bytes", resumed_at=3_000_000)
     time.sleep(0.25)
     progress.check(1_000_000)
     progress.advance(1_000_000)
@@ -199,7 +199,7 @@ def test_a_bar_starts_where_it_resumes_and_says_how_far_that_is_proved() -> None
 def test_a_resumed_step_logs_what_was_there(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "wsus_airgap"):
         progress = LoggedProgress(Silence(), line_seconds=0.02)
-        progress.start("Pack", total=4_000_000_000, unit="bytes", found=3_000_000_000)
+        progress.start("Pack", total=4_000_000_000, unit="bytes", resumed_at=3_000_000_000)
         time.sleep(0.03)
         progress.check(1_000_000_000)
 
