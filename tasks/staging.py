@@ -90,6 +90,7 @@ def lock_server_and_media() -> None:
     run.lock_server()
     wait_for_own_wsusutil(run, "export", work=drafts.unfinished_work(run.exports))
     clean_up_server(run)
+    run.remove_stale_lock()
     run.lock_media()
 
 
