@@ -21,7 +21,6 @@ from tasks.importing import (
     adoption,
     approval_choice,
     content_audit,
-    content_trace,
     deciding,
     import_apply,
     import_plan,
@@ -205,7 +204,7 @@ def place_content(
     run.report.note(placed=moved)
     run.report.changes["files placed"] += moved
     log.info("placed %s files", moved)
-    return import_apply.list_placed(run, bundle, content)
+    return content_scan.list_and_prove(run, content.content_dir)
 
 
 @step("Load metadata")
@@ -225,20 +224,18 @@ def load_metadata(
     with PackageIndex(bundle.index) as index:
         run.report.details["revisions"] = index.summary.revisions
     if import_apply.is_loaded(run, bundle, plan.inputs):
-        return already_done(content)
-    backup, is_begun = run.site.server.backup_command, bool(run.ledger.attempts("import"))
-    if backup is not None and not is_begun:
+        # A retry of this step has the listing from before wsusutil.
+        return already_done(import_apply.list_loaded(run, bundle, before=content))
+    attempt = run.ledger.steps(bundle.work.text).attempt("import")  # that was not judged yet
+    backup = run.site.server.backup_command
+    if backup is not None and attempt is None:
         hours = run.site.server.command_limit_hours
         safety_copy.make_safety_copy(run.server, backup, limit_hours=hours)
-    with downloads.paused_downloads(run):
+    is_loading = import_apply.is_at_work(run.server, attempt)
+    with downloads.paused_downloads(run, is_loading=is_loading):
         import_apply.load_metadata(run, bundle, plan.inputs, server)
     run.report.changes["metadata packages loaded"] += 1
-    listing = content_scan.scan_content(run, server)
-    content_scan.prove_content(run, listing)
-    gone = content_trace.record_rejected(bundle.incoming.folder, content, listing)
-    if gone:
-        log.warning("%s content files are gone since the metadata were loaded", gone)
-    return listing
+    return import_apply.list_loaded(run, bundle, before=content)
 
 
 @step("Apply approvals")
@@ -284,7 +281,7 @@ def delete_content(
         digest=bundle.digest.hex,
     )
     log.info("moved %s files to the trash", moved)
-    return import_apply.list_placed(run, bundle, content)
+    return content_scan.list_and_prove(run, content.content_dir)
 
 
 @step("Audit content")

@@ -8,13 +8,14 @@ moves the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from tasks.content.names import ContentName
+from tasks.content.names import ContentName, FileDigests
+from tasks.content.scan import ContentFile
 from tasks.errors import AirGapError, HostFileError
-from tasks.hosts.host import Host
+from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
 
@@ -23,10 +24,14 @@ BESIDE_SUFFIX = ".~part"  # no extension of a content file contains a tilde
 
 @dataclass(frozen=True, slots=True)
 class PlaceItem:
-    """A content file that must lie in WsusContent afterwards, with its size."""
+    """A content file that must lie in WsusContent afterwards.
+
+    ``digests`` are those by which the file of the intake was proved, if the caller wants them back.
+    """
 
     name: ContentName
     size_bytes: int
+    digests: FileDigests | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +40,14 @@ class Placed:
 
     Attributes:
         folder: Name of the content folder, for example ``63``.
-        moved: Files moved from the intake.
-        already_placed: Files that were in place with the right size. Their bytes were not read;
-            the audit does that.
+        moved: Files moved from the intake, as they lie in WsusContent now, with their item's
+            digests. A rename keeps time and id, so a file that somebody writes afterwards differs.
+        already_placed: Files that were in place with the right size. Their bytes were not read.
         failed: Files that are in neither folder, or could not be moved.
     """
 
     folder: str
-    moved: tuple[PlaceItem, ...]
+    moved: tuple[ContentFile, ...]
     already_placed: tuple[PlaceItem, ...]
     failed: tuple[tuple[PlaceItem, AirGapError], ...]
 
@@ -85,26 +90,28 @@ def place(
 
 
 def _place_folder(host: Host, intake: HostPath, target: HostPath, items: list[PlaceItem]) -> Placed:
-    intake_sizes = _sizes(host, intake)
-    target_sizes = _sizes(host, target)
-    to_move = [
-        item for item in items if intake_sizes.get(item.name.text.upper()) == item.size_bytes
-    ]
-    moving = {item.name for item in to_move}
+    in_intake, in_target = _files(host, intake), _files(host, target)
+    to_move = {
+        item: stat
+        for item in items
+        if (stat := in_intake.get(item.name.text.upper())) and stat.size_bytes == item.size_bytes
+    }
     already_placed = [
         item
         for item in items
-        if item.name not in moving and target_sizes.get(item.name.text.upper()) == item.size_bytes
+        if item not in to_move
+        and (stat := in_target.get(item.name.text.upper()))
+        and stat.size_bytes == item.size_bytes
     ]
     moved, failed = _move(host, intake, target, to_move)
-    present = moving | {item.name for item in already_placed}
-    failed.extend((item, _not_there(intake, item)) for item in items if item.name not in present)
+    present = {*to_move, *already_placed}
+    failed.extend((item, _not_there(intake, item)) for item in items if item not in present)
     return Placed(target.name, tuple(moved), tuple(already_placed), tuple(failed))
 
 
 def _move(
-    host: Host, intake: HostPath, target: HostPath, items: list[PlaceItem]
-) -> tuple[list[PlaceItem], list[tuple[PlaceItem, AirGapError]]]:
+    host: Host, intake: HostPath, target: HostPath, items: Mapping[PlaceItem, FileStat]
+) -> tuple[list[ContentFile], list[tuple[PlaceItem, AirGapError]]]:
     if not items:
         return [], []
     host.make_folder(target)
@@ -114,17 +121,18 @@ def _move(
         [(source, target.joined(source.name)) for source in by_source], inherit=True
     )
     host.flush_folders([target, intake])
-    moved = [by_source[source] for source, _ in outcome.ok]
-    return moved, [(by_source[move[0]], error) for move, error in outcome.failed]
+    moved = [(by_source[source], final) for source, final in outcome.ok]
+    files = [_placed_file(item, final, items[item]) for item, final in moved]
+    return files, [(by_source[move[0]], error) for move, error in outcome.failed]
 
 
-def _sizes(host: Host, folder: HostPath) -> dict[str, int]:
-    """Return the sizes of a folder's files by upper-case name, since NTFS ignores case."""
-    return {
-        stat.name.upper(): stat.size_bytes
-        for stat in host.list_folder(folder)
-        if stat.kind == "file"
-    }
+def _placed_file(item: PlaceItem, final: HostPath, stat: FileStat) -> ContentFile:
+    return ContentFile(item.name, final, stat.size_bytes, stat.mtime_ns, stat.file_id, item.digests)
+
+
+def _files(host: Host, folder: HostPath) -> dict[str, FileStat]:
+    """Return a folder's files by upper-case name, since NTFS ignores case."""
+    return {stat.name.upper(): stat for stat in host.list_folder(folder) if stat.kind == "file"}
 
 
 def _not_there(intake: HostPath, item: PlaceItem) -> AirGapError:

@@ -40,8 +40,10 @@ def record_rejected(folder: Path, before: ContentListing, after: ContentListing)
         first_order=lambda file: file.name.order,
         second_order=lambda file: file.name.order,
     )
-    gone = [pair.first.name.digest for pair in pairs if pair.first and pair.second is None]
-    _write(folder, Provenance.REJECTED, gone)
+    gone = {pair.first.name.digest for pair in pairs if pair.first and pair.second is None}
+    # A later run of a bundle that is loaded sees no more what went when it was loaded.
+    earlier = (name for name, trace in read_traces(folder).items() if trace is Provenance.REJECTED)
+    _write(folder, Provenance.REJECTED, {*earlier, *gone})
     return len(gone)
 
 

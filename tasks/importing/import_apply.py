@@ -9,21 +9,23 @@ from pathlib import Path
 from tasks.approvals.columns import revision_set
 from tasks.bundle.carry import MOST_FAILURES
 from tasks.bundle.layout import MANIFEST, PACKAGE
-from tasks.bundle.manifest import Entry, compare_sorted
+from tasks.bundle.manifest import Entry
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
 from tasks.content.place import PlaceItem
 from tasks.content.place import place as place_files
 from tasks.errors import AirGapError, BatchFailedError
+from tasks.hosts.host import Host
 from tasks.hosts.small_files import write_atomic
 from tasks.importing.approval_run import PlanInputs
-from tasks.importing.content_trace import read_traces, record_not_placed
+from tasks.importing.content_trace import record_not_placed, record_rejected
 from tasks.importing.import_plan import newest_folder
 from tasks.importing.rebuilt import RebuiltServer, record_rebuilt
 from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.choices import Choices
 from tasks.ledger.imports import ImportRecord, Imports
-from tasks.metadata.audit import Provenance
+from tasks.ledger.steps import Attempt
+from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil import PackageSignal
@@ -31,8 +33,8 @@ from tasks.names import Side
 from tasks.revision import RevisionId
 from tasks.run.context import MakeLookup, RunContext
 from tasks.server import queries, wsusutil_run
-from tasks.server.content_scan import list_again, prove_content
-from tasks.server.running_wsusutil import require_no_wsusutil
+from tasks.server.content_scan import list_and_prove
+from tasks.server.running_wsusutil import require_no_wsusutil, running_job
 
 # If a hundredth of the package is missing, such a sample misses it once in five hundred million.
 _SAMPLE_UPDATES = 2_000
@@ -110,12 +112,13 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
     """Move content from the intake into WsusContent; return the number of moved files.
 
     A file that cannot be moved stays in the intake and is named; the audit parks what needs it.
+    What was moved was proved on the way from the media, and counts as proved where it lies now.
 
     Raises:
         BatchFailedError: None of several files could be moved, or too many could not.
     """
     items = (
-        PlaceItem(entry.name, entry.size_bytes)
+        PlaceItem(entry.name, entry.size_bytes, entry.digests)
         for entry in to_place(run.imports, bundle, run.look_up_in)
         if not ((present := listing.look_up(entry.name)) and present.is_valid)
     )
@@ -131,6 +134,9 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
             progress=run.progress,
         ):
             moved += len(placed.moved)
+            run.hash_cache.remember(
+                ((file, file.digests) for file in placed.moved if file.digests), now=run.clock()
+            )
             failed += placed.failed
     finally:
         run.progress.finish()
@@ -159,36 +165,6 @@ def to_place(imports: Imports, bundle: BundleDocuments, make_lookup: MakeLookup)
     return (entry for entry in carried if newest.has(entry.sha1))
 
 
-def list_placed(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> ContentListing:
-    """List WsusContent anew, and cache the digests of the files that were just placed.
-
-    Their bytes were proved on the way from the media. A file that changed meanwhile is read: the
-    receipt must not call a file missing that was not looked at. One that could not be replaced is
-    read too: it may have the right size and wrong bytes.
-    """
-    after = list_again(run, listing.content_dir)
-    traces = read_traces(bundle.incoming.folder)
-    pairs = compare_sorted(
-        after,
-        to_place(run.imports, bundle, run.look_up_in),
-        first_order=lambda file: file.name.order,
-        second_order=lambda entry: entry.order,
-    )
-    batch = [
-        (file, entry.digests)
-        for pair in pairs
-        if (file := pair.first) is not None
-        and (entry := pair.second) is not None
-        and file.digests != entry.digests
-        and file.size_bytes == entry.size_bytes
-        and traces.get(entry.sha1) is not Provenance.NOT_PLACED
-    ]
-    run.hash_cache.remember(batch, now=run.clock())
-    after.record_digests(batch)
-    prove_content(run, after)
-    return after
-
-
 def is_loaded(run: RunContext, bundle: TrustedBundle, inputs: PlanInputs) -> bool:
     """Return True if this package was loaded and the server still has its decided revisions."""
     if bundle.incoming.is_superseded:
@@ -198,6 +174,11 @@ def is_loaded(run: RunContext, bundle: TrustedBundle, inputs: PlanInputs) -> boo
     decided = revision_set(_decided(bundle, inputs))
     present = revision_set(key for key, _ in queries.read_revisions(run, decided))
     return all(key in present for key in decided)
+
+
+def is_at_work(server: Host, attempt: Attempt | None) -> bool:
+    """Return True if the wsusutil of an attempt, of an earlier try or run, is at work."""
+    return attempt is not None and running_job(server, server.path(attempt.job)) is not None
 
 
 def load_metadata(
@@ -233,6 +214,17 @@ def load_metadata(
         return
     wsusutil_run.require_success(run.site.side, attempt, judgement)
     steps.finish_loading(expected, now=run.clock())
+
+
+def list_loaded(
+    run: RunContext, bundle: TrustedBundle, *, before: ContentListing
+) -> ContentListing:
+    """List WsusContent after wsusutil, and record which files it has removed."""
+    listing = list_and_prove(run, before.content_dir)
+    gone = record_rejected(bundle.incoming.folder, before, listing)
+    if gone:
+        log.warning("%s content files are gone since the metadata were loaded", gone)
+    return listing
 
 
 def _copy_package(run: RunContext, package: Path, work: str, expected: Blake3) -> str:

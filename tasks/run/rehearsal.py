@@ -146,12 +146,12 @@ def _changed_plan(run: RunContext, given: str, plan: WrittenPlan) -> PlanChanged
 def _lines_only_in(path: Path, other: Path) -> tuple[list[str], int]:
     """Return the first lines of a kept plan that another lacks, in words, and their number."""
     with other.open("rb") as stream:
-        known = {blake3(line).digest(_SHORT) for line in stream}
+        in_other = {blake3(line).digest(_SHORT) for line in stream}
     texts: list[str] = []
     number = 0
     with path.open("rb") as stream:
         for line in stream:
-            if blake3(line).digest(_SHORT) not in known:
+            if blake3(line).digest(_SHORT) not in in_other:
                 number += 1
                 if len(texts) < _LISTED:
                     texts.append(describe_identity(line))

@@ -103,6 +103,13 @@ def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
         run.progress.finish()
 
 
+def list_and_prove(run: RunContext, content_dir: HostPath) -> ContentListing:
+    """List WsusContent after it was changed, and read the files without cached digests."""
+    listing = list_again(run, content_dir)
+    prove_content(run, listing)
+    return listing
+
+
 def list_again(
     run: RunContext, content_dir: HostPath, progress: Progress | None = None
 ) -> ContentListing:

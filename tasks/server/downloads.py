@@ -102,24 +102,35 @@ def waiting_bytes(facts: ServerFacts) -> int:
 
 
 @contextmanager
-def paused_downloads(run: RunContext) -> Iterator[None]:
+def paused_downloads(run: RunContext, *, is_loading: bool) -> Iterator[None]:
     """Pause running downloads for the block, and resume them at its end, unless wsusutil goes on.
 
     If they cannot be resumed, the next run of this side does it.
+
+    Args:
+        run: The run.
+        is_loading: Our ``wsusutil import`` is at work already, from an earlier try: the service is
+            stopped, and downloads were paused before it.
     """
-    run.ledger.remember_paused(run.run_id)  # before the server is asked, for a kill in between
-    was_running = control_downloads(run, "pause")
-    if was_running <= 0:
-        run.ledger.remember_paused(None)
-    else:
-        sentence = f"downloads were paused for the import, {size(was_running)} were left"
-        log.info("%s", sentence)
-        run.report.lines.append(sentence)
+    if not is_loading:
+        _pause_downloads(run)
     try:
         yield
     finally:
         if run.waits_for is None:
             resume_downloads(run)
+
+
+def _pause_downloads(run: RunContext) -> None:
+    is_paused = run.ledger.paused_downloads is not None  # by an earlier try
+    run.ledger.remember_paused(run.run_id)  # before the server is asked, for a kill in between
+    was_running = control_downloads(run, "pause")
+    if was_running > 0:
+        sentence = f"downloads were paused for the import, {size(was_running)} were left"
+        log.info("%s", sentence)
+        run.report.lines.append(sentence)
+    elif not is_paused:
+        run.ledger.remember_paused(None)
 
 
 def resume_downloads(run: RunContext) -> None:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from tasks.content.digest import blake3_of_chunks
 from tasks.content.names import Blake3
-from tasks.errors import AirGapError, HostFileError, PackageError, ServiceDownError, WsusutilError
+from tasks.errors import (
+    AirGapError,
+    ConnectionLostError,
+    HostFileError,
+    PackageError,
+    ServiceDownError,
+    WsusutilError,
+)
 from tasks.hosts.host import Host, JobStatus
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import write_atomic
@@ -336,8 +343,10 @@ def _after(run: RunContext) -> tuple[str | None, ServerFacts | None]:
             return "Running", read_running_server(run)
         except ServiceDownError as error:
             return str(error.facts["state"]), None
-        except WsusutilRunningError:
-            raise  # its work would distort the signals; the next run judges the attempt
+        except (WsusutilRunningError, ConnectionLostError):
+            # Another wsusutil would distort the signals, and a lost connection says nothing of
+            # the API. The attempt is judged when the step is tried again, or by the next run.
+            raise
         except AirGapError:
             if time.monotonic() > give_up:
                 return "Running", None

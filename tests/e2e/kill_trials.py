@@ -219,7 +219,7 @@ def prepare(home: Path, *, api_url: str | None, wanted: set[str]) -> list[Range]
     """Go through all stages undisturbed in one lab, and keep a copy from before each one wanted."""
     folder = home / "lab"
     shutil.rmtree(folder, ignore_errors=True)
-    made = make_lab(folder, api_url=api_url, seed=7)
+    made = make_lab(folder, api_url=api_url, is_forked=False, seed=7)
     for side in pair.SIDES:
         _log_calls(folder, side)
     ranges = []

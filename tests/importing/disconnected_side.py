@@ -19,7 +19,7 @@ from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_choice import apply_choice
 from tasks.importing.content_audit import audit_import
-from tasks.importing.import_apply import begin, list_placed, place_content
+from tasks.importing.import_apply import begin, place_content
 from tasks.importing.import_plan import (
     describe_plan,
     plan_approvals,
@@ -34,6 +34,7 @@ from tasks.names import Mode
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
+from tasks.server.content_scan import list_and_prove
 from tests.approvals.building import ModelServer, decisions
 from tests.metadata import writing
 from tests.metadata.facts import server_facts
@@ -151,7 +152,7 @@ class DisconnectedSide:
             plan = require_confirmed(self.run, delivery, plan, confirm=confirm)
         begin(self.run, delivery, self.facts, plan.rebuilt)
         place_content(self.run, delivery, self.list_content())
-        content = list_placed(self.run, delivery, self.list_content())
+        content = list_and_prove(self.run, self.content_dir)
         self.known |= {update.key for update in self.workshop.updates}
         again = plan_approvals(self.run, delivery, plan, content)
         outcome = apply_choice(self.run, again, work=delivery.work, inputs=plan.inputs)

@@ -14,13 +14,14 @@ from tasks.errors import BatchFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import Outcome
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_run import PlanInputs, plan_now
-from tasks.importing.content_trace import read_traces, record_rejected
-from tasks.importing.import_apply import begin, is_loaded, list_placed, place_content
+from tasks.importing.content_trace import read_traces
+from tasks.importing.import_apply import begin, is_loaded, list_loaded, place_content
 from tasks.importing.import_plan import plan_import
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.audit import Provenance
 from tasks.names import Side
 from tasks.revision import RevisionId
+from tasks.server.content_scan import list_again, list_and_prove, prove_content
 from tests.approvals.building import SERVERS
 from tests.importing.disconnected_side import DisconnectedSide, superseded
 from tests.metadata.writing import Update, guid
@@ -126,13 +127,46 @@ def test_content_is_placed_once_and_counts_as_proved_there(
     side: DisconnectedSide, delivery: TrustedBundle
 ) -> None:
     assert place_content(side.run, delivery, side.list_content()) == 3
-    listing = list_placed(side.run, delivery, side.list_content())
+    listing = list_and_prove(side.run, side.content_dir)
     for entry in delivery.manifest.entries():
         present = listing.look_up(entry.name)
         assert present is not None
         assert present.is_valid
     assert place_content(side.run, delivery, listing) == 0
     assert listing.totals()[0] == 3
+
+
+def test_a_placed_file_is_not_read_again(side: DisconnectedSide, delivery: TrustedBundle) -> None:
+    place_content(side.run, delivery, side.list_content())
+    assert prove_content(side.run, list_again(side.run, side.content_dir)) == 0
+
+
+@pytest.mark.parametrize("is_placed", [True, False])
+def test_a_file_that_is_overwritten_with_its_own_size_is_read(
+    side: DisconnectedSide, delivery: TrustedBundle, *, is_placed: bool
+) -> None:
+    """Before placing it counts as there and is not moved; after it, as placed."""
+    entry = max(delivery.manifest.entries(), key=lambda entry: entry.size_bytes)
+    final = side.content_dir.joined(entry.name.folder, entry.name.text)
+    listing = side.list_content()
+    if not is_placed:
+        side.run.server.remove(
+            [side.run.content_disk(side.content_dir).intake.joined(final.parent.name, final.name)]
+        )
+        side.run.server.make_folder(final.parent)
+        side.run.server.write(final, [bytes(entry.size_bytes)])
+    place_content(side.run, delivery, listing)
+    if is_placed:
+        side.run.server.write(final, [bytes(entry.size_bytes)])
+
+    present = list_and_prove(side.run, side.content_dir).look_up(entry.name)
+
+    assert present is not None
+    assert not present.is_valid
+    # No later listing believes the manifest either.
+    after = list_again(side.run, side.content_dir).look_up(entry.name)
+    assert after is not None
+    assert not after.is_valid
 
 
 def test_a_file_that_lay_there_before_counts_as_proved_after_placing_too(
@@ -142,7 +176,7 @@ def test_a_file_that_lay_there_before_counts_as_proved_after_placing_too(
     earlier = side.write_content(b"of an earlier bundle")
     place_content(side.run, delivery, side.list_content())
 
-    present = list_placed(side.run, delivery, side.list_content()).look_up(earlier)
+    present = list_and_prove(side.run, side.content_dir).look_up(earlier)
 
     assert present is not None
     assert present.is_valid
@@ -195,7 +229,7 @@ def test_a_wrong_file_of_the_right_size_that_cannot_be_replaced_does_not_count_a
     side.run.server = HeldOpen(server, final)
 
     assert place_content(side.run, delivery, side.list_content()) == 2
-    present = list_placed(side.run, delivery, side.list_content()).look_up(entry.name)
+    present = list_and_prove(side.run, side.content_dir).look_up(entry.name)
 
     assert present is not None
     assert not present.is_valid
@@ -205,10 +239,14 @@ def test_content_that_goes_while_metadata_are_loaded_is_remembered(
     side: DisconnectedSide, delivery: TrustedBundle
 ) -> None:
     place_content(side.run, delivery, side.list_content())
-    before = list_placed(side.run, delivery, side.list_content())
+    before = list_and_prove(side.run, side.content_dir)
     gone = next(iter(delivery.manifest.entries())).name
     side.run.server.remove([side.content_dir.joined(gone.folder, gone.text)])
-    assert record_rejected(delivery.incoming.folder, before, side.list_content()) == 1
+    after = list_loaded(side.run, delivery, before=before)
+    assert after.look_up(gone) is None
+    assert read_traces(delivery.incoming.folder) == {gone.digest: Provenance.REJECTED}
+    # The next run of this bundle no longer sees what went, and does not forget it.
+    list_loaded(side.run, delivery, before=after)
     assert read_traces(delivery.incoming.folder) == {gone.digest: Provenance.REJECTED}
 
 

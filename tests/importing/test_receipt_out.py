@@ -13,12 +13,14 @@ import pytest
 import flows.import_bundle
 from tasks import disconnected
 from tasks.bundle.receipt import Receipt, ReceiptCounts, read_receipt
+from tasks.content.place import content_path
 from tasks.importing.content_audit import AuditResult
-from tasks.importing.import_apply import begin, list_placed, place_content
+from tasks.importing.import_apply import begin, place_content
 from tasks.importing.receipt_out import finish_import, make_receipt
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.reports.model import ApprovalLine, ApprovalOutcome, approval_lines
 from tasks.run.keys import own_trust
+from tasks.server.content_scan import list_and_prove
 from tests.importing.disconnected_side import DisconnectedSide, superseded
 from tests.metadata.writing import Update, guid
 from tests.reports.examples import missing_file
@@ -92,9 +94,13 @@ def test_the_outcome_of_a_receipt_is_of_the_manifest_and_what_lies_there_proved(
     assert (lacking.outcome, len(lacking.missing_content)) == ("partial", 3)
 
     place_content(side.run, delivery, side.list_content())
-    # It lies there, and nobody has proved it.
+    entry = max(delivery.manifest.entries(), key=lambda entry: entry.size_bytes)
+    final = content_path(side.content_dir, entry.name)
+    content = b"".join(map(bytes, side.run.server.read(final)))
+    side.run.server.write(final, [content])
+    # It lies there, and nobody has read it since it was written.
     assert receipt_of(side, delivery, audit=audit).outcome == "partial"
-    listing = list_placed(side.run, delivery, side.list_content())
+    listing = list_and_prove(side.run, side.content_dir)
     whole = make_receipt(side.run.imports, delivery, listing, missing=(), approvals=NOTHING)
     assert (whole.outcome, whole.counts.files_in_place) == ("complete", 3)
 

@@ -110,7 +110,7 @@ def test_running_downloads_are_paused_and_resumed_whatever_ends_the_block(
     server = Downloads(MANY)
     run = on_memory_server(disconnected, server.answers())
 
-    with pytest.raises(FailedError), downloads.paused_downloads(run):
+    with pytest.raises(FailedError), downloads.paused_downloads(run, is_loading=False):
         fail(run)
 
     assert server.asked == ["pause", "resume"]
@@ -121,11 +121,44 @@ def test_downloads_that_a_person_cancelled_are_left_alone(disconnected: RunConte
     server = Downloads(0)
     run = on_memory_server(disconnected, server.answers())
 
-    with downloads.paused_downloads(run):
+    with downloads.paused_downloads(run, is_loading=False):
         pass
 
     assert server.asked == ["pause"]
     assert run.report.lines == []
+
+
+def test_a_retry_beside_its_own_wsusutil_asks_nothing_and_resumes_at_its_end(
+    disconnected: RunContext,
+) -> None:
+    """Wsusutil has stopped the service, so the script could not answer."""
+    server = Downloads(MANY)
+    run = on_memory_server(disconnected, server.answers())
+    with (
+        pytest.raises(KeyboardInterrupt),
+        downloads.paused_downloads(run, is_loading=False),
+    ):
+        interrupt(run)
+
+    with downloads.paused_downloads(run, is_loading=True):
+        assert server.asked == ["pause"]
+        run.waits_for = None
+
+    assert server.asked == ["pause", "resume"]
+    assert run.ledger.paused_downloads is None
+
+
+def test_a_retry_before_wsusutil_keeps_in_mind_what_the_first_try_paused(
+    disconnected: RunContext,
+) -> None:
+    server = Downloads(0)  # paused ones do not count as running
+    run = on_memory_server(disconnected, server.answers())
+    run.ledger.remember_paused(run.run_id)
+
+    with downloads.paused_downloads(run, is_loading=False):
+        assert run.ledger.paused_downloads is not None
+
+    assert server.asked == ["pause", "resume"]
 
 
 def test_beside_a_wsusutil_that_goes_on_nothing_is_resumed_until_the_next_run(
@@ -133,7 +166,7 @@ def test_beside_a_wsusutil_that_goes_on_nothing_is_resumed_until_the_next_run(
 ) -> None:
     server = Downloads(MANY)
     run = on_memory_server(disconnected, server.answers())
-    with pytest.raises(KeyboardInterrupt), downloads.paused_downloads(run):
+    with pytest.raises(KeyboardInterrupt), downloads.paused_downloads(run, is_loading=False):
         interrupt(run)
     assert server.asked == ["pause"]
     run.waits_for = None
@@ -147,7 +180,7 @@ def test_beside_a_wsusutil_that_goes_on_nothing_is_resumed_until_the_next_run(
 def test_a_resume_that_fails_is_a_notice_and_tried_again(disconnected: RunContext) -> None:
     server = Downloads(MANY)
     run = on_memory_server(disconnected, server.answers())
-    with downloads.paused_downloads(run):
+    with downloads.paused_downloads(run, is_loading=False):
         server.refuses = True
     assert "the next run tries again" in run.report.notices[0]
     server.refuses = False

@@ -7,17 +7,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tasks.errors import ConnectionLostError, ServiceDownError
+from tasks.hosts.host import JobStatus
 from tasks.ledger.work_id import WorkId
+from tasks.metadata.wsusutil import PackageSignal
+from tasks.metadata.wsusutil_log import LogSummary
 from tasks.refusals import WsusutilRunningError
 from tasks.run.context import RunContext
 from tasks.run.ending import close_run, stopped
 from tasks.server import queries, running_wsusutil, wsusutil_run
-from tasks.server.wsusutil_run import Started
-from tests.support.runs import open_test_run, say, set_keys, use_answers, write_site_file
+from tasks.server.wsusutil_run import Ending, Started
+from tests.support.runs import (
+    on_memory_server,
+    open_test_run,
+    say,
+    set_keys,
+    use_answers,
+    write_site_file,
+)
 
 WORK = WorkId("export", 1)
 BY_HAND = {"process_id": 7, "command_line": "WsusUtil.exe reset", "since": "2031-05-01T03:00:00Z"}
@@ -150,6 +161,20 @@ def test_a_service_that_does_not_start_is_told_from_one_that_wsusutil_has_stoppe
     tell(run.site.path, "Stopped")
     with pytest.raises(ServiceDownError):
         queries._make_service_run(run)
+
+
+def test_a_lost_connection_is_no_silence_of_the_api(run: RunContext) -> None:
+    """Else the attempt would count as failed, and the next run would start wsusutil again."""
+
+    def lost(_: object) -> NoReturn:
+        raise ConnectionLostError(address="ssh://x", reason="reset")
+
+    attempt = start(run).attempt
+    ended = Ending(JobStatus("exited", exit_code=0), LogSummary("absent"))
+    cut_off = on_memory_server(run, {"read-server": lost, "control-service": lost})
+    with pytest.raises(ConnectionLostError):
+        wsusutil_run.judge(cut_off, attempt, ended, PackageSignal(None), before=None)
+    assert run.ledger.steps(WORK.text).attempt("export") == attempt
 
 
 def test_the_end_of_a_run_that_waited_names_what_goes_on(run: RunContext, tmp_path: Path) -> None:

@@ -27,10 +27,12 @@ from deploy import lab
 from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.prefect_server.embedded import EmbeddedServer
+from tests.support.forked_powershell import forked_powershell, use_forks
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN = {"WSUS_LAB_POWERSHELL": "stand-in"}
 SIDES = ("staging", "disconnected")
+_FORKS: list[Path] = []  # the address of this session's forked PowerShell, once there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +198,18 @@ def run_here(*words: str, expect: int | None = None) -> Result:
     return _judge(exit_code, out.getvalue(), err.getvalue(), expect)
 
 
-def make_lab(folder: Path, *, api_url: str | None = None, **options: Any) -> Lab:
-    """Make a lab whose commands use the API that is named, or each its own embedded server."""
+def make_lab(
+    folder: Path, *, api_url: str | None = None, is_forked: bool = True, **options: Any
+) -> Lab:
+    """Make a lab whose commands use the API that is named, or each its own embedded server.
+
+    With the shared API its stand-in is forked, unless it is to be the lab's own program.
+    """
     lab.create(folder, **{"updates": 40, "content_bytes": 4_000_000, **options})
     made = Lab(folder)
+    if api_url is not None and is_forked and _FORKS:
+        for side in SIDES:
+            use_forks(folder / side, _FORKS[-1])
     if api_url is not None:
         for side in SIDES:
             made.configure(side, "prefect", api_url=api_url)
@@ -261,9 +271,10 @@ def _judge(exit_code: int, stdout: str, stderr: str, expect: int | None) -> Resu
 
 @pytest.fixture(scope="session")
 def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of one Prefect API for all commands of a session."""
+    """URL of one Prefect API for all commands of a session; their labs fork the stand-in."""
     home = tmp_path_factory.mktemp("prefect")
-    with EmbeddedServer(home, auth=False) as server:
+    with forked_powershell(home) as address, EmbeddedServer(home, auth=False) as server:
+        _FORKS.append(address)
         server.wait_ready()
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 

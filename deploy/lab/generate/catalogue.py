@@ -15,7 +15,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from statistics import NormalDist
 
 from deploy.lab.generate import taxonomy
 from deploy.lab.generate.draft import Draft
@@ -27,7 +26,6 @@ FILES_ON_DISK = 1.7
 
 _GOLDEN = 0.6180339887498949
 _SPREAD = 1.6
-_NORMAL = NormalDist()
 # A real catalogue has more detectoids than anything else.
 _DETECTOIDS_PER_UPDATE = 3
 MOST_DETECTOIDS = 3_710
@@ -118,7 +116,9 @@ class Catalogue:
         share = (serial * _GOLDEN + _start(self.seed)) % 1.0
         share = min(max(share, 0.0005), 0.9995)
         middle = math.log(self.mean_bytes) - _SPREAD**2 / 2
-        return int(math.exp(middle + _SPREAD * _NORMAL.inv_cdf(share)))
+        from statistics import NormalDist  # every program of the lab imports this module
+
+        return int(math.exp(middle + _SPREAD * NormalDist().inv_cdf(share)))
 
 
 @lru_cache(maxsize=8)

@@ -7,7 +7,6 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from deploy.lab.store.languages import Language
 from deploy.lab.store.records import File, Revision
@@ -89,7 +88,7 @@ def _parts(contents: Contents) -> Iterator[str]:
     yield "</Files>\n<Updates>\n"
     for revision in contents.revisions:
         yield _entry(revision)
-        yield from map(escape, contents.document(revision))
+        yield from map(update_xml.escape, contents.document(revision))
         yield "</MetaData></Update>\n"
     yield "</Updates>\n</ExportPackage>\n"
 
