@@ -68,7 +68,7 @@ def test_behind_the_gap_the_script_looks_no_name_up_and_opens_no_connection(
     trace = tmp_path / "trace.txt"
     tracer = ("strace", "-f", "-qq", "--seccomp-bpf", "-e", f"trace={CALLS}", "-o", str(trace))
     assert read(pair, "disconnected", DISCONNECTED_TOPICS, *tracer) == []
-    assert "AF_UNIX" in trace.read_text(encoding="utf-8", errors="replace"), "it saw nothing"
+    assert trace.stat().st_size, "it saw nothing"
     assert list(_foreign(trace)) == []
 
 
