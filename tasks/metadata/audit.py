@@ -117,6 +117,11 @@ _REASONS = {
 ProvenanceLookup = Callable[[ContentDigest], Provenance]
 
 
+def without_trace(_: ContentDigest) -> Provenance:
+    """Stand for the look-up where no manifest and no record can name a file: on staging."""
+    return Provenance.NEVER_HELD
+
+
 class MissingFile(BaseModel):
     """A file that an update waits for.
 
@@ -163,14 +168,15 @@ class ContentView:
     Attributes:
         choice: The languages and express files that the audited server keeps.
         find: Returns the file with a digest in WsusContent, or None.
-        provenance: Returns the last trace of a file that is not in WsusContent.
+        provenance: Returns the last trace of a file that is not in WsusContent. A file that is only
+            needed if the staging server has it counts as missing by this alone.
         staging: The languages and express files that the staging server keeps; None if it is the
             audited server, or if they are unknown.
     """
 
     choice: ContentChoice
     find: ContentLookup
-    provenance: ProvenanceLookup = lambda _: Provenance.NEVER_HELD
+    provenance: ProvenanceLookup
     staging: ContentChoice | None = None
 
 
