@@ -86,13 +86,14 @@ REASON_TEXTS: dict[MissingReason, str] = {
 
 
 class Provenance(StrEnum):
-    """The last trace of a file in manifests and in our own records, the most telling one first.
+    """The last trace of a file in manifests and in our own records; the first that fits counts.
 
     Attributes:
         NOT_PLACED: The bundle brought the file, and it could not be moved into WsusContent.
         REJECTED: The file was in place before metadata were loaded, and gone afterwards.
         PLACED: The file was in place here at an earlier time.
-        IN_LOST_BUNDLE: A bundle that was never imported carried the file.
+        IN_LOST_BUNDLE: The newest manifest names the file, no bundle brought it here, and a bundle
+            that was never imported may have carried it.
         HELD_BY_STAGING: The newest manifest names the file, and no bundle brought it here.
         NEVER_HELD: No manifest names the file.
     """
