@@ -161,7 +161,7 @@ def _open_volumes(job: PackJob, volumes: int) -> None:
 
 
 def _require_room(job: PackJob, plan: Plan) -> None:
-    """Compare free space with the planned bytes, less the bytes already in the folder.
+    """Require room for what is not in the bundle's folder yet.
 
     Raises:
         RoomError: The bundle does not fit.

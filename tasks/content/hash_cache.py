@@ -130,7 +130,7 @@ class HashCache:
         self._connection.execute("DELETE FROM recent WHERE number <= ?", (last,))
 
     def remember(self, files: Iterable[tuple[ContentFile, FileDigests]], *, now: datetime) -> None:
-        """Add digests that were just computed from these files' bytes."""
+        """Add digests that were computed from these files' bytes, here or on their way here."""
         hashed_at = now.isoformat()
         for file, digests in files:
             self._pending[file.path.text] = (

@@ -2,7 +2,7 @@
 
 Each folder of the listing has a state, a digest over names, sizes, times and file ids, that was
 read just before the folder was listed. A folder whose state is the same now is not listed. A host
-that has no such states (over SSH) lists every folder.
+that has no such states (over SSH, and on Windows) lists every folder.
 """
 
 from __future__ import annotations

@@ -23,7 +23,13 @@ from tasks.exporting.base import Base, choose_base
 from tasks.exporting.request import ExportRequest
 from tasks.inspection.brought import largest_bytes
 from tasks.ledger.exports import ExportRecord, Exports
-from tasks.metadata.audit import REASON_TEXTS, MissingFile, MissingReason, find_missing
+from tasks.metadata.audit import (
+    REASON_TEXTS,
+    MissingFile,
+    MissingReason,
+    find_missing,
+    without_trace,
+)
 from tasks.metadata.catalogue import PackageIndex, RevisionRecord
 from tasks.metadata.index import INDEX
 from tasks.names import Mode
@@ -259,7 +265,8 @@ def _missing(
     if plan.folder is not None:
         with PackageIndex(plan.folder / INDEX) as index:
             indexed = {key for key in approved if index.revision(*key) is not None}
-            files += find_missing(index, sorted(indexed), snapshot.content_view())
+            view = snapshot.content_view(provenance=without_trace)
+            files += find_missing(index, sorted(indexed), view)
     reason = MissingReason.NEVER_DOWNLOADED
     text = REASON_TEXTS[reason]
     unready = [update.id for update in snapshot.decisions.unready() if update.id not in indexed]

@@ -16,6 +16,7 @@ from tasks.approvals.apply import ApplyOutcome
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.numbers import count_plan
 from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan
+from tasks.bundle.layout import MANIFEST
 from tasks.content.content_listing import ContentListing
 from tasks.importing.approval_run import (
     PlanInputs,
@@ -27,6 +28,7 @@ from tasks.importing.approval_run import (
     take_decisions,
     without_excess,
 )
+from tasks.importing.content_trace import provenance_lookup
 from tasks.importing.plan_report import report_conflicts, report_numbers, report_plan
 from tasks.ledger.imports import Imports
 from tasks.ledger.work_id import WorkId
@@ -114,6 +116,12 @@ def plan_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) ->
         index=record.folder / INDEX,
         choice=content_choice(facts),
         find_content=listing.find,
+        provenance=provenance_lookup(
+            run.imports,
+            run.hash_cache,
+            folder=record.folder,
+            manifest=run.look_up_in(record.folder / MANIFEST),
+        ),
         withheld=translation.withheld,
     )
     return ParkedPlan(WorkId("audit", record.sequence), inputs, _plan_again(run, inputs))

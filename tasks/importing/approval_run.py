@@ -41,7 +41,7 @@ from tasks.importing.group_report import report_empty_groups, report_groups
 from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.work_id import WorkId
-from tasks.metadata.audit import ContentView, audit_revisions
+from tasks.metadata.audit import ContentView, ProvenanceLookup, audit_revisions
 from tasks.metadata.catalogue import PackageIndex, read_titles
 from tasks.metadata.closure import ContentChoice
 from tasks.refusals import REBUILT_REMEDY, ServerChangedError
@@ -73,6 +73,7 @@ class PlanInputs:
         index: Index of the metadata package.
         choice: Rule by which the server's settings choose the files that it keeps.
         find_content: Looks up a content file by digest.
+        provenance: Looks up the last trace of a file, as the audit of the content does.
         begun: True if an earlier run began to apply the same bundle and did not finish.
         withheld: The approvals that the site's rules for groups hold.
         rebuilt: A person's choice for a rebuilt server, until it is recorded; None without one.
@@ -82,6 +83,7 @@ class PlanInputs:
     index: Path
     choice: ContentChoice
     find_content: ContentLookup
+    provenance: ProvenanceLookup
     begun: bool = False
     withheld: Withheld = NOTHING_WITHHELD
     rebuilt: RebuiltChoice | None = None
@@ -348,7 +350,7 @@ def _last(imports: Imports, inputs: PlanInputs, present: ServerDecisions) -> App
 
 
 def _incomplete(inputs: PlanInputs, index: PackageIndex) -> Collection[RevisionId]:
-    view = ContentView(choice=inputs.choice, find=inputs.find_content)
+    view = ContentView(inputs.choice, inputs.find_content, inputs.provenance)
     return revision_set(
         audited.key
         for audited in audit_revisions(index, approved_revisions(inputs.incoming), view)

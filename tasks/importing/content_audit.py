@@ -16,13 +16,12 @@ from tasks.bundle.layout import MANIFEST
 from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
 from tasks.content.hash_cache import HashCache
-from tasks.content.names import ContentDigest
-from tasks.importing.content_trace import read_traces
+from tasks.importing.content_trace import provenance_lookup
 from tasks.importing.local_updates import find_local_updates, report_local_updates
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import Imports
 from tasks.ledger.rulings import StoredRulings
-from tasks.metadata.audit import MissingFile, Provenance, audit_revisions, find_missing
+from tasks.metadata.audit import MissingFile, ProvenanceLookup, audit_revisions, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import INDEX
@@ -54,6 +53,12 @@ class Metadata:
     manifest_lookup: ManifestLookup
     staging: ContentChoice | None
 
+    def provenance(self, imports: Imports, hash_cache: HashCache) -> ProvenanceLookup:
+        """Return the look-up of a file's last trace."""
+        return provenance_lookup(
+            imports, hash_cache, folder=self.folder, manifest=self.manifest_lookup
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
@@ -78,19 +83,7 @@ def find_missing_content(
 
     Updates that only this server knows are reported, and their files do not count.
     """
-    manifest_lookup = metadata.manifest_lookup
-    is_lost = imports.lost_bundle is not None
-    traces = read_traces(metadata.folder)
-
-    def provenance(digest: ContentDigest) -> Provenance:
-        if digest in traces:
-            return traces[digest]
-        if not manifest_lookup.has(digest):
-            return Provenance.NEVER_HELD
-        if manifest_lookup.carried_bytes(digest) is not None or hash_cache.knows(digest):
-            return Provenance.PLACED
-        return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
-
+    provenance = metadata.provenance(imports, hash_cache)
     with PackageIndex(metadata.index) as index:
         local = find_local_updates(index, imports, snapshot.decisions)
         report_local_updates(report, local, snapshot.decisions)
@@ -116,9 +109,10 @@ def _approved_or_parked(imports: Imports, present: ServerDecisions) -> Collectio
 def count_unapproved(
     imports: Imports,
     report: ReportDraft,
+    *,
     metadata: Metadata,
     snapshot: ServerSnapshot,
-    *,
+    provenance: ProvenanceLookup,
     listed: bool,
 ) -> tuple[int, tuple[MissingFile, ...]]:
     """Count the other updates that lack files, which is normal with deferred download.
@@ -128,11 +122,12 @@ def count_unapproved(
     """
     declined = (decline.id for decline in snapshot.decisions.approval_set.declines)
     left_out = chain(_approved_or_parked(imports, snapshot.decisions), declined)
+    view = snapshot.content_view(provenance=provenance)
     count = 0
 
     def incomplete() -> Iterator[MissingFile]:
         nonlocal count
-        for audited in audit_revisions(index, others, snapshot.content_view()):
+        for audited in audit_revisions(index, others, view):
             if not audited.is_complete:
                 count += 1
                 yield from audited.missing if listed else ()
@@ -145,24 +140,27 @@ def count_unapproved(
     return count, files
 
 
-def resume_downloads(run: RunContext, index_path: Path, snapshot: ServerSnapshot) -> int:
+def resume_downloads(run: RunContext, metadata: Metadata, snapshot: ServerSnapshot) -> int:
     """Have WSUS resume the failed downloads of approved updates whose files are whole.
 
     Returns:
         The number of resumed downloads. The next run tries refused ones again.
     """
-    with PackageIndex(index_path) as index:
-        whole = find_resumable(index, snapshot)
+    provenance = metadata.provenance(run.imports, run.hash_cache)
+    with PackageIndex(metadata.index) as index:
+        whole = find_resumable(index, snapshot, provenance)
     return _resume(run, whole) if whole else 0
 
 
-def find_resumable(index: PackageIndex, snapshot: ServerSnapshot) -> list[RevisionId]:
+def find_resumable(
+    index: PackageIndex, snapshot: ServerSnapshot, provenance: ProvenanceLookup
+) -> list[RevisionId]:
     """Find the approved updates whose download failed and whose files are whole all the same."""
     unready = snapshot.decisions.unready()
     stuck = [update.id for update in unready if update.state in {"Failed", "Canceled"}]
     if not stuck:
         return []
-    results = audit_revisions(index, stuck, snapshot.content_view())
+    results = audit_revisions(index, stuck, snapshot.content_view(provenance=provenance))
     return [audited.key for audited in results if audited.is_complete]
 
 
@@ -230,13 +228,18 @@ def _audit(
     for unresolved in snapshot.decisions.unresolved:
         which = unresolved.update_id or unresolved.id
         run.report.notice(f"WSUS does not tell of {unresolved.what} {which}: {unresolved.reason}")
-    run.report.changes["downloads resumed"] += resume_downloads(run, metadata.index, snapshot)
+    run.report.changes["downloads resumed"] += resume_downloads(run, metadata, snapshot)
     missing = find_missing_content(
         run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
     )
     run.imports.remember_missing(missing, now=run.clock())
     count, others = count_unapproved(
-        run.imports, run.report, metadata, snapshot, listed=every_update
+        run.imports,
+        run.report,
+        metadata=metadata,
+        snapshot=snapshot,
+        provenance=metadata.provenance(run.imports, run.hash_cache),
+        listed=every_update,
     )
     run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
     rulings = StoredRulings(run.ledger).look_up(run.clock())

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tasks.bundle.manifest import compare_sorted
+from tasks.bundle.manifest_lookup import ManifestLookup
 from tasks.content.content_listing import ContentListing
+from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentDigest
-from tasks.metadata.audit import Provenance
+from tasks.ledger.imports import Imports
+from tasks.metadata.audit import Provenance, ProvenanceLookup
 
 _FILES = {
     Provenance.NOT_PLACED: "not-placed.txt",
@@ -55,6 +58,32 @@ def read_traces(folder: Path) -> Mapping[ContentDigest, Provenance]:
         lines = path.read_text(encoding="ascii").split() if path.is_file() else []
         traces.update({ContentDigest.from_hex(line): provenance for line in lines})
     return traces
+
+
+def provenance_lookup(
+    imports: Imports, hash_cache: HashCache, *, folder: Path, manifest: ManifestLookup
+) -> ProvenanceLookup:
+    """Return the look-up of a file's last trace, for a plan and for the audit after it alike.
+
+    Args:
+        imports: The imports of this side.
+        hash_cache: Knows the files that were in place here.
+        folder: Our folder of the bundle.
+        manifest: The manifest of the bundle.
+    """
+    traces = read_traces(folder)
+    is_lost = imports.lost_bundle is not None
+
+    def provenance(digest: ContentDigest) -> Provenance:
+        if digest in traces:
+            return traces[digest]
+        if not manifest.has(digest):
+            return Provenance.NEVER_HELD
+        if manifest.carried_bytes(digest) is not None or hash_cache.knows(digest):
+            return Provenance.PLACED
+        return Provenance.IN_LOST_BUNDLE if is_lost else Provenance.HELD_BY_STAGING
+
+    return provenance
 
 
 def _write(folder: Path, provenance: Provenance, digests: Iterable[ContentDigest]) -> None:

@@ -10,6 +10,7 @@ from blake3 import blake3
 from tasks.approvals.losses import RebuiltChoice
 from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan
 from tasks.bundle.canonical import canonical_json
+from tasks.bundle.layout import MANIFEST
 from tasks.content.content_listing import ContentListing, ContentLookup, PresentFile
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
@@ -21,6 +22,7 @@ from tasks.importing.approval_run import (
     without_excess,
 )
 from tasks.importing.confirmation import covers, remember_confirmation
+from tasks.importing.content_trace import provenance_lookup
 from tasks.importing.mirror_deletion import plan_deletions, require_within_limits
 from tasks.importing.plan_report import report_plan
 from tasks.importing.rebuilt import RebuiltServer, find_rebuilt, rebuilt_section
@@ -176,6 +178,14 @@ def _gather_inputs(
         index=folder / INDEX,
         choice=content_choice(facts),
         find_content=_after_placing(bundle, listing),
+        provenance=provenance_lookup(
+            run.imports,
+            run.hash_cache,
+            folder=folder,
+            manifest=run.look_up_in(folder / MANIFEST)
+            if bundle.incoming.is_superseded
+            else bundle.manifest_lookup,
+        ),
         begun=record is not None and record.status == "begun",
         withheld=translation.withheld,
     )

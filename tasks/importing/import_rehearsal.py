@@ -16,7 +16,6 @@ from tasks.approvals.model import Action, approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.manifest import Entry
 from tasks.content.content_listing import ContentListing
-from tasks.content.names import ContentDigest
 from tasks.importing.confirmation import covers
 from tasks.importing.content_audit import (
     Metadata,
@@ -31,7 +30,7 @@ from tasks.importing.mirror_deletion import delete_limits
 from tasks.importing.planned_lines import LineMaker
 from tasks.importing.trusted_bundle import BundleDocuments
 from tasks.ledger.imports import Imports
-from tasks.metadata.audit import MissingFile, Provenance, find_missing
+from tasks.metadata.audit import MissingFile, ProvenanceLookup, find_missing
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.reports.model import Fact
@@ -158,16 +157,11 @@ def _missing_after(
     imports: Imports, bundle: BundleDocuments, plan: ImportPlan, snapshot: ServerSnapshot
 ) -> tuple[MissingFile, ...]:
     """Return the files that approved and parked updates will lack once the plan is carried out."""
-
-    def provenance(digest: ContentDigest) -> Provenance:
-        is_there = bundle.manifest_lookup.has(digest)
-        return Provenance.HELD_BY_STAGING if is_there else Provenance.NEVER_HELD
-
     with PackageIndex(plan.inputs.index) as index:
         local = find_local_updates(index, imports, snapshot.decisions)
         view = snapshot.content_view(
             find=plan.inputs.find_content,
-            provenance=provenance,
+            provenance=plan.inputs.provenance,
             staging=content_choice(bundle.header.server),
         )
         revisions = _approved_after(plan.approvals, snapshot.decisions, local)
@@ -189,7 +183,9 @@ def rehearse_audit(run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot
     missing = find_missing_content(
         run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
     )
-    show_plan(run, _audit_lines(metadata, plan, snapshot, missing=missing))
+    provenance = metadata.provenance(run.imports, run.hash_cache)
+    lines = _audit_lines(metadata, plan, snapshot, provenance=provenance, missing=missing)
+    show_plan(run, lines)
     run.report.note(missing=missing)
 
 
@@ -206,7 +202,9 @@ def require_rehearsed_audit(
     missing = find_missing_content(
         run.imports, run.hash_cache, ReportDraft(), metadata=metadata, snapshot=snapshot
     )
-    require_plan(run, _audit_lines(metadata, plan, snapshot, missing=missing), confirm=confirm)
+    provenance = metadata.provenance(run.imports, run.hash_cache)
+    lines = _audit_lines(metadata, plan, snapshot, provenance=provenance, missing=missing)
+    require_plan(run, lines, confirm=confirm)
 
 
 def _audit_lines(
@@ -214,12 +212,13 @@ def _audit_lines(
     plan: ApprovalPlan,
     snapshot: ServerSnapshot,
     *,
+    provenance: ProvenanceLookup,
     missing: tuple[MissingFile, ...],
 ) -> Iterator[PlanLine]:
     yield PlanLine("about", reason=f"content and decisions as of {metadata.folder.name}")
     with PackageIndex(metadata.index) as index:
         yield from LineMaker(index).decisions(plan)
-        for key in find_resumable(index, snapshot):
+        for key in find_resumable(index, snapshot, provenance):
             yield PlanLine("resume", update_id=key.update_id, revision=key.revision)
     yield from missing_lines(missing)
 

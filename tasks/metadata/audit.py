@@ -86,13 +86,14 @@ REASON_TEXTS: dict[MissingReason, str] = {
 
 
 class Provenance(StrEnum):
-    """The last trace of a file in manifests and in our own records, the most telling one first.
+    """The last trace of a file in manifests and in our own records; the first that fits counts.
 
     Attributes:
         NOT_PLACED: The bundle brought the file, and it could not be moved into WsusContent.
         REJECTED: The file was in place before metadata were loaded, and gone afterwards.
         PLACED: The file was in place here at an earlier time.
-        IN_LOST_BUNDLE: A bundle that was never imported carried the file.
+        IN_LOST_BUNDLE: The newest manifest names the file, no bundle brought it here, and a bundle
+            that was never imported may have carried it.
         HELD_BY_STAGING: The newest manifest names the file, and no bundle brought it here.
         NEVER_HELD: No manifest names the file.
     """
@@ -115,6 +116,11 @@ _REASONS = {
 
 
 ProvenanceLookup = Callable[[ContentDigest], Provenance]
+
+
+def without_trace(_: ContentDigest) -> Provenance:
+    """Stand for the look-up where no manifest and no record can name a file: on staging."""
+    return Provenance.NEVER_HELD
 
 
 class MissingFile(BaseModel):
@@ -163,14 +169,15 @@ class ContentView:
     Attributes:
         choice: The languages and express files that the audited server keeps.
         find: Returns the file with a digest in WsusContent, or None.
-        provenance: Returns the last trace of a file that is not in WsusContent.
+        provenance: Returns the last trace of a file that is not in WsusContent. A file that is only
+            needed if the staging server has it counts as missing by this alone.
         staging: The languages and express files that the staging server keeps; None if it is the
             audited server, or if they are unknown.
     """
 
     choice: ContentChoice
     find: ContentLookup
-    provenance: ProvenanceLookup = lambda _: Provenance.NEVER_HELD
+    provenance: ProvenanceLookup
     staging: ContentChoice | None = None
 
 

@@ -57,7 +57,7 @@ class NeededFile:
 
     @property
     def is_uncertain(self) -> bool:
-        """True if nothing tells the language, so that the file is only needed if a server has it.
+        """True if nothing tells the language; it is needed only if the staging server has the file.
 
         WSUS downloads licence terms in the languages that are enabled. If the staging server, which
         has the same languages, does not have the file, then nobody needs it.

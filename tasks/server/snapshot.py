@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.header import StagingFacts
 from tasks.content.content_listing import ContentListing, ContentLookup
-from tasks.content.names import ContentDigest
-from tasks.metadata.audit import ContentView, Provenance, ProvenanceLookup
+from tasks.metadata.audit import ContentView, ProvenanceLookup
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.server import ServerFacts
 
@@ -35,15 +34,15 @@ class ServerSnapshot:
     def content_view(
         self,
         *,
+        provenance: ProvenanceLookup,
         find: ContentLookup | None = None,
-        provenance: ProvenanceLookup | None = None,
         staging: ContentChoice | None = None,
     ) -> ContentView:
         """Return the content as an audit reads it; ``staging`` as in ``ContentView``."""
         return ContentView(
             choice=self.choice,
             find=find or self.content.find,
-            provenance=provenance or _never_held,
+            provenance=provenance,
             staging=staging,
         )
 
@@ -52,7 +51,3 @@ def content_choice(facts: ServerFacts | StagingFacts) -> ContentChoice:
     """Return the rule by which a server's settings choose the files that it keeps."""
     languages = None if facts.all_languages else frozenset(facts.languages)
     return ContentChoice(languages=languages, express=facts.download_express)
-
-
-def _never_held(_: ContentDigest) -> Provenance:
-    return Provenance.NEVER_HELD

@@ -21,7 +21,7 @@ from tasks.refusals import (
     ServerUnfitError,
     SettingsDifferError,
 )
-from tests.checks.facts import facts, ids, judged, without
+from tests.checks.facts import LINES, facts, ids, judged, without
 
 
 def _finding(name: str, severity: FindingSeverity = "failure") -> Finding:
@@ -37,6 +37,12 @@ def test_a_healthy_server_has_no_findings(side: Side) -> None:
     judgement = judged(facts(side))
     assert judgement.findings == ()
     assert {line.result for line in judgement.examined} <= {"in order", "unknown"}
+
+
+@pytest.mark.parametrize("topic", sorted(LINES.keys() - {"upstream"}))  # it has no upstream server
+def test_the_facts_of_a_healthy_server_are_whole(topic: str) -> None:
+    model = type(getattr(facts(), topic))
+    assert model.model_fields.keys() == LINES[topic].keys()
 
 
 @pytest.mark.parametrize("side", list(Side))

@@ -9,11 +9,12 @@ from dataclasses import replace
 import pytest
 
 from tasks.approvals.model import Action, Approval
-from tasks.content.names import Blake3
+from tasks.content.names import Blake3, ContentDigest
 from tasks.errors import BatchFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import Outcome
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_run import PlanInputs, plan_now
+from tasks.importing.content_audit import Metadata
 from tasks.importing.content_trace import read_traces
 from tasks.importing.import_apply import begin, is_loaded, list_loaded, place_content
 from tasks.importing.import_plan import plan_import
@@ -104,6 +105,21 @@ def test_a_superseded_bundle_has_nothing_to_load(
 ) -> None:
     assert is_loaded(side.run, superseded(delivery), sources)
     assert side.asked == []
+
+
+def test_the_plan_judges_a_file_by_the_same_traces_as_the_audit_after_it(
+    side: DisconnectedSide, delivery: TrustedBundle, sources: PlanInputs
+) -> None:
+    """Licence terms of an unknown language are needed only if the bundle's manifest has them."""
+    metadata = Metadata(
+        delivery.incoming.folder, delivery.index, delivery.manifest_lookup, staging=None
+    )
+    audit = metadata.provenance(side.run.imports, side.run.hash_cache)
+    carried = [entry.sha1 for entry in delivery.manifest.entries()]
+    other = ContentDigest(bytes(20))
+    assert {*map(audit, carried)} == {Provenance.PLACED}
+    assert {*map(sources.provenance, carried)} == {Provenance.PLACED}
+    assert sources.provenance(other) is audit(other) is Provenance.NEVER_HELD
 
 
 # --- the first change ----------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from tasks.importing.import_plan import (
 )
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.ledger.imports import ImportRecord, RememberedDecision
+from tasks.metadata.audit import without_trace
 from tasks.metadata.closure import ContentChoice
 from tasks.names import Mode
 from tasks.refusals import (
@@ -81,6 +82,7 @@ def plan_with(
         index=Path("/nowhere"),
         choice=ContentChoice(languages=None, express=False),
         find_content=lambda _: None,
+        provenance=without_trace,
         begun=begun,
     )
     return ImportPlan(approvals, deletes, sources)

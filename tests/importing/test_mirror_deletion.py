@@ -14,6 +14,7 @@ from tasks.approvals.reasons import Reason
 from tasks.content.names import ContentDigest
 from tasks.importing.approval_run import PlanInputs
 from tasks.importing.mirror_deletion import _needed_files, _needed_revisions
+from tasks.metadata.audit import without_trace
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import index_package
@@ -46,6 +47,7 @@ def test_only_what_no_update_needs_may_go(tmp_path: Path) -> None:
         index=tmp_path / "index",
         choice=ContentChoice(languages=None, express=False),
         find_content=lambda _: None,
+        provenance=without_trace,
     )
     present = ServerDecisions(ApprovalSet.collect(approvals=[here]), {})
 
@@ -71,7 +73,8 @@ class _LargeIndex:
 def test_the_updates_of_a_mirror_take_little_memory_each() -> None:
     count = 20_000
     nothing = ApprovalSet()
-    sources = PlanInputs(nothing, Path("index"), ContentChoice(None, express=False), lambda _: None)
+    choice = ContentChoice(None, express=False)
+    sources = PlanInputs(nothing, Path("index"), choice, lambda _: None, without_trace)
     plan = ApprovalPlan(
         groups=(), actions=(), parked=(), held=(), kept=(), in_place=0,
         counts=PlanCounts(removals=0, declines=0, undeclines=0, uninstalls=0, lost=0, last=0),

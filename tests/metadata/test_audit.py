@@ -18,6 +18,7 @@ from tasks.metadata.audit import (
     RevisionContent,
     audit_revisions,
     find_missing,
+    without_trace,
 )
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
@@ -62,7 +63,7 @@ def reasons(missing: list[MissingFile]) -> list[tuple[str | None, MissingReason]
 
 
 def test_a_revision_whose_files_all_lie_there_is_complete(index: PackageIndex) -> None:
-    view = ContentView(choice=ALL, find=holding(a_cab=10, b_cab=20))
+    view = ContentView(choice=ALL, find=holding(a_cab=10, b_cab=20), provenance=without_trace)
 
     with index:
         found = list(audit_revisions(index, [RevisionId(guid(1), 3), RevisionId(guid(4), 1)], view))
@@ -75,7 +76,7 @@ def test_a_revision_whose_files_all_lie_there_is_complete(index: PackageIndex) -
 
 
 def test_a_file_of_a_child_is_named_for_the_update_that_was_approved(index: PackageIndex) -> None:
-    view = ContentView(choice=ALL, find=holding(a_cab=10))
+    view = ContentView(choice=ALL, find=holding(a_cab=10), provenance=without_trace)
 
     with index:
         (missing,) = find_missing(index, [RevisionId(guid(1), 3)], view)
@@ -127,7 +128,7 @@ def test_the_reason_follows_from_where_the_file_was_last_seen(
 def test_a_file_counts_when_its_bytes_are_right(
     held: PresentFile, is_good: bool, index: PackageIndex
 ) -> None:
-    view = ContentView(choice=ALL, find=holding(a_cab=held, b_cab=20))
+    view = ContentView(choice=ALL, find=holding(a_cab=held, b_cab=20), provenance=without_trace)
 
     with index:
         missing = list(find_missing(index, [RevisionId(guid(1), 3)], view))
@@ -137,7 +138,7 @@ def test_a_file_counts_when_its_bytes_are_right(
 
 def test_a_file_that_cannot_be_read_is_no_wrong_one(index: PackageIndex) -> None:
     locked = PresentFile(10, is_valid=False, is_readable=False)
-    view = ContentView(choice=ALL, find=holding(a_cab=locked, b_cab=20))
+    view = ContentView(choice=ALL, find=holding(a_cab=locked, b_cab=20), provenance=without_trace)
 
     with index:
         missing = list(find_missing(index, [RevisionId(guid(1), 3)], view))
@@ -152,7 +153,7 @@ def test_a_child_in_a_language_that_staging_does_not_keep_is_told_apart(tmp_path
         Update(3, deployable=False, files=(File("all.cab"),)),
     )
     index_package(writing.write_package(tmp_path / "p", updates), tmp_path / "i")
-    view = ContentView(choice=ALL, find=holding(), staging=ENGLISH)
+    view = ContentView(ALL, holding(), without_trace, staging=ENGLISH)
 
     with PackageIndex(tmp_path / "i") as index:
         found = {one.file: one.reason for one in find_missing(index, [updates[0].key], view)}
@@ -165,16 +166,17 @@ def test_a_child_in_a_language_that_staging_does_not_keep_is_told_apart(tmp_path
 
 def test_a_size_that_nobody_knows_condemns_nothing(index: PackageIndex) -> None:
     with index:
-        view = ContentView(choice=ALL, find=holding(c_cab=123))
+        view = ContentView(choice=ALL, find=holding(c_cab=123), provenance=without_trace)
         assert list(find_missing(index, [RevisionId(guid(5), 1)], view)) == []
-        (missing,) = find_missing(index, [RevisionId(guid(5), 1)], ContentView(ALL, find=holding()))
+        nothing = ContentView(ALL, holding(), without_trace)
+        (missing,) = find_missing(index, [RevisionId(guid(5), 1)], nothing)
     assert missing.size_bytes is None
 
 
 def test_settings_that_differ_are_the_reason_when_staging_never_held_it(
     index: PackageIndex,
 ) -> None:
-    view = ContentView(choice=ALL, find=holding(), staging=ENGLISH)
+    view = ContentView(ALL, holding(), without_trace, staging=ENGLISH)
 
     with index:
         found = {
@@ -190,7 +192,7 @@ def test_settings_that_differ_are_the_reason_when_staging_never_held_it(
 def test_a_revision_without_metadata_is_named_without_a_file(index: PackageIndex) -> None:
     with index:
         (missing,) = find_missing(
-            index, [RevisionId(guid(88), 1)], ContentView(ALL, find=holding())
+            index, [RevisionId(guid(88), 1)], ContentView(ALL, holding(), without_trace)
         )
 
     assert (missing.file, missing.size_bytes, missing.title) == (None, None, "")
@@ -205,7 +207,7 @@ def test_every_reason_has_a_sentence_that_says_what_to_do() -> None:
 def test_what_is_not_approved_is_counted_by_the_same_rules(index: PackageIndex) -> None:
     with index:
         others = index.approvable(leaving_out=[RevisionId(guid(1), 3)])
-        found = list(audit_revisions(index, others, ContentView(ALL, find=holding())))
+        found = list(audit_revisions(index, others, ContentView(ALL, holding(), without_trace)))
 
     assert [(one.key, one.is_complete) for one in found] == [
         ((guid(3), 1), False),
@@ -217,7 +219,7 @@ def test_what_is_not_approved_is_counted_by_the_same_rules(index: PackageIndex) 
 def test_5000_revisions_are_audited_in_one_go(tmp_path: Path) -> None:
     updates = [Update(n, files=(File(f"{n}.cab"), File("common.cab"))) for n in range(1, 5_001)]
     index_package(writing.write_package(tmp_path / "p", updates), tmp_path / "i")
-    view = ContentView(choice=ALL, find=holding(common_cab=100))
+    view = ContentView(choice=ALL, find=holding(common_cab=100), provenance=without_trace)
 
     with PackageIndex(tmp_path / "i") as index:
         missing = list(find_missing(index, (update.key for update in updates), view))

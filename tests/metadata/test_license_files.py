@@ -11,7 +11,7 @@ import pytest
 
 from tasks.content.content_listing import PresentFile
 from tasks.content.names import ContentDigest
-from tasks.metadata.audit import ContentView, Provenance, find_missing
+from tasks.metadata.audit import ContentView, Provenance, find_missing, without_trace
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice, read_closures
 from tasks.metadata.index import index_package
@@ -144,7 +144,7 @@ def test_terms_in_an_unknown_language_that_staging_never_had_are_not_missing(
 
     with unknown as index:
         (closure,) = read_closures(index, [KEY], CHOICE)
-        missing = list(find_missing(index, [KEY], ContentView(CHOICE, find)))
+        missing = list(find_missing(index, [KEY], ContentView(CHOICE, find, without_trace)))
 
     assert {needed.language for needed in closure.files} == {"", UNKNOWN_LANGUAGE}
     assert missing == []
