@@ -28,11 +28,11 @@ _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 20.0
 
 
-def in_turn(run: RunContext, work: Callable[[], R]) -> R:
+def in_turn(run: RunContext | None, work: Callable[[], R]) -> R:
     """Do the work of a step; a served run waits while another one has the server or the medium.
 
     Args:
-        run: The run.
+        run: The run; None: nobody waits.
         work: The step; it may be called many times.
 
     Raises:
@@ -43,7 +43,7 @@ def in_turn(run: RunContext, work: Callable[[], R]) -> R:
     try:
         return work()
     except (LockHeldError, WsusutilRunningError) as error:
-        if not run.by_api or run.rehearses:
+        if run is None or not run.by_api or run.rehearses:
             raise
         refusal = error
     limit_seconds = run.site.server.command_limit_hours * 3_600
