@@ -23,6 +23,7 @@ SOAP_ARTICLE = "Microsoft Learn, WSUS synchronization fails with SoapException (
 IMPORT_ARTICLE = "Microsoft Learn, Troubleshoot WSUS synchronization and import issues"
 CONFIGURE_ARTICLE = "Microsoft Learn, Step 2: Configure WSUS"
 PLAN_ARTICLE = "Microsoft Learn, Plan your WSUS deployment"
+POOL_ARTICLE = "Microsoft Learn, WSUS messages and troubleshooting tips; events of WAS: observed"
 ISSUES_ARTICLE = "Microsoft Learn, Issues with Synchronization (dd939855)"
 DISCONNECTED_ARTICLE = "Microsoft Learn, Synchronize updates with no Internet connection"
 ERROR_ENUM = "Microsoft Learn, SynchronizationError Enumeration (ms752765)"

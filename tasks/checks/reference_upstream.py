@@ -6,6 +6,7 @@ from tasks.checks.reference_entry import (
     ARTICLE,
     ERROR_ENUM,
     PLAN_ARTICLE,
+    POOL_ARTICLE,
     SOAP_ARTICLE,
     ErrorEntry,
     Severity,
@@ -35,6 +36,35 @@ UPSTREAM = (
         http=(503,),
         phrases=("service unavailable", "server nicht verf"),
         questions=("wsuspool",),
+    ),
+    ErrorEntry(
+        id="pool-memory",
+        symptom="WsusPool is short of memory, or was recycled for it (event 5117 or 5077 of WAS)",
+        severity=Severity.WARNING,
+        depth="cause",
+        seen_in="IIS, settings of WsusPool; the System event log, source Microsoft-Windows-WAS",
+        meaning=(
+            "The application pool of WSUS is restarted when it reaches its memory limit; clients, "
+            "downstream servers and the console then get 503 (0x80244022) or lose their connection."
+        ),
+        first_check=(
+            "IIS, Application Pools, WsusPool, Advanced Settings, Recycling, Private Memory Limit "
+            "(KB): set-up gives 1,843,200; raise it to 4,000,000, or to 0 for no limit, and see "
+            "that the server has that much memory."
+        ),
+        do_not_conclude=(
+            "No network fault, and no fault of the clients. Starting the pool again helps only "
+            "until the limit is reached the next time."
+        ),
+        source=POOL_ARTICLE,
+        phrases=("private bytes memory limit", "reached its virtual memory limit"),
+        questions=(
+            "private memory limit",
+            "wsuspool … memory",
+            "wsuspool … recycle",
+            "event 5117",
+            "event id 5117",
+        ),
     ),
     ErrorEntry(
         id="upstream-error",
@@ -121,6 +151,28 @@ UPSTREAM = (
             SyncError(17, "IncompatibleProtocolVersionOnUss", "The upstream is too old."),
         ),
         questions=("downstream newer", "version order"),
+    ),
+    ErrorEntry(
+        id="replica-mode",
+        symptom="IsReplicaServer = True (replica mode)",
+        severity=Severity.NOTE,
+        depth="cause",
+        seen_in="Options > Update Source and Proxy Server in the WSUS console",
+        meaning=(
+            "This server is a replica: it takes its approvals and the names of its computer groups "
+            "from its upstream server, and nothing is decided on it."
+        ),
+        first_check=(
+            "Is the replica mode meant? If not: Options > Update Source and Proxy Server, clear "
+            "`This server is a replica of the upstream server`. If it is: see that each client is "
+            "in its group here."
+        ),
+        do_not_conclude=(
+            "Group membership is not replicated: clients that report to a replica are put into the "
+            "groups on the replica itself. Replica mode is no fault."
+        ),
+        source=ARTICLE,
+        questions=("replica mode", "replica server", "isreplicaserver", "group membership"),
     ),
     ErrorEntry(
         id="soap-fault",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from tasks.checks.evidence import evidence_line
 from tasks.checks.facts.configuration import Configuration
 from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.own import Own
@@ -54,8 +55,10 @@ def _sentence(finding: Finding) -> str:
 def check_sections(facts: Facts, judgement: Judgement) -> list[Section]:
     """Tables of the configuration, of this side, and of what was examined."""
     sections = [_own_section(facts.own), _examined_section(facts, judgement)]
+    if facts.winhttp is not None and facts.winhttp.text:
+        sections.insert(0, _winhttp_section(facts.winhttp.text))
     if facts.configuration is not None:
-        sections.insert(0, _configuration_section(facts.configuration))
+        sections.insert(0, _configuration_section(facts, facts.configuration))
     return sections
 
 
@@ -75,14 +78,26 @@ def findings_lines(judgement: Judgement) -> Iterator[str]:
         yield f"not known from here: {subjects}"
 
 
-def _configuration_section(configuration: Configuration) -> Section:
+def _winhttp_section(text: str) -> Section:
+    """The machine's own proxy, as netsh prints it in the server's language; nothing judges it."""
+    lines = (evidence_line(line) for line in text.splitlines())
+    return Section(
+        key="winhttp",
+        title="Proxy of the machine (netsh winhttp show proxy)",
+        note="Context only: WSUS does not use this proxy. Its own settings are in the table above.",
+        columns=(Column(label="Output"),),
+        rows=tuple((line,) for line in lines if line),
+    )
+
+
+def _configuration_section(facts: Facts, configuration: Configuration) -> Section:
     """Table of the settings that decide how the server synchronises, by their names in the API."""
     return Section(
         key="configuration",
         title="Configuration",
         note="As the API of WSUS has it; it decides which of the examined paths apply.",
         columns=(Column(label="Setting"), Column(label="Value")),
-        rows=tuple(_configuration_rows(configuration)),
+        rows=(*_configuration_rows(configuration), *_version_rows(facts)),
     )
 
 
@@ -92,14 +107,21 @@ def _configuration_rows(configuration: Configuration) -> Iterator[tuple[Cell, ..
         yield _NAMES.get(name) or name.title().replace("_", ""), shown or "(empty)"
 
 
+def _version_rows(facts: Facts) -> Iterator[tuple[Cell, ...]]:
+    yield "Version of WSUS", facts.server.version if facts.server else "not known"
+    yield "Version of Windows", (facts.machine and facts.machine.windows_version) or "not known"
+
+
 def _own_section(own: Own) -> Section:
     """Facts of this side: keys, bundles, medium, folders."""
     folder, medium = own.content_folder, own.medium
     values: list[tuple[str, Cell, CellKind]] = [
+        ("Server", _server(own.server), "text"),
         ("Fingerprint of this side's key", own.fingerprint, "text"),
         ("Fingerprints of the trusted keys", ", ".join(own.trusted), "text"),
         ("Newest bundle", own.newest_bundle_name or "none", "text"),
         ("Made", None if own.newest_bundle is None else moment(own.newest_bundle), "text"),
+        ("Imported", None if own.newest_import is None else moment(own.newest_import), "text"),
         ("Content folder", None if folder is None else folder.path, "text"),
         ("Medium", None if medium is None else medium.path, "text"),
         ("Room on the medium", None if medium is None else medium.free_bytes, "bytes"),
@@ -112,6 +134,11 @@ def _own_section(own: Own) -> Section:
             Fact(label=label, value=value, kind=kind) for label, value, kind in values if value
         ),
     )
+
+
+def _server(address: str) -> str:
+    """The address, with what is known about the host key: another one would have been refused."""
+    return f"{address} (host key as pinned)" if address.startswith("ssh://") else address
 
 
 _NAMES = {"mu_url": "MUUrl", "get_content_from_mu": "GetContentFromMU"}

@@ -415,6 +415,19 @@ function Get-MimeTypes {
     return , $extensions.ToArray()
 }
 
+# The newest recyclings of WsusPool for its memory; null if the System log cannot be read.
+function Get-PoolRecyclings {
+    $recyclings = New-Object Collections.Generic.List[object]
+    $filter = @{ LogName = 'System'; ProviderName = 'Microsoft-Windows-WAS'; Id = 5077, 5117 }
+    try {
+        foreach ($record in @(Get-WinEvent -FilterHashtable $filter -MaxEvents 200 -ErrorAction Stop)) {
+            if ([string]$record.Message -notlike '*WsusPool*' -or $recyclings.Count -ge 10) { continue }
+            $recyclings.Add([ordered]@{ event_id = [int]$record.Id; time = Format-Time $record.TimeCreated })
+        }
+    } catch { if ([string]$_.FullyQualifiedErrorId -notlike 'NoMatchingEventsFound*') { return $null } }
+    return , $recyclings.ToArray()
+}
+
 function Write-Iis {
     $site = Get-SiteName
     $flags = [ordered]@{}
@@ -439,6 +452,8 @@ function Write-Iis {
         anonymous = $anonymous
         mime_types = Get-MimeTypes
         pool_state = $pool
+        pool_private_memory_kb = Get-WebValue '' "system.applicationHost/applicationPools/add[@name='WsusPool']/recycling/periodicRestart" 'privateMemory'
+        pool_recyclings = Get-PoolRecyclings
         content_rights = Get-FolderRights
     })
 }

@@ -47,6 +47,7 @@ def examine_server(run: RunContext) -> Facts:
             "mark_problem": mark_problem(run),
             "at_work": _at_work(run),
             "wrong_scripts": wrong_scripts,
+            "has_wsusutil": _has_wsusutil(run.server, run.site.server.wsusutil[0]),
             "staging": _newest_staging(run.imports),
         }
     )
@@ -107,6 +108,15 @@ def _at_work(run: RunContext) -> tuple[str, ...] | None:
     except AirGapError:
         return None
     return tuple(process.sentence for process in running)
+
+
+def _has_wsusutil(server: Host, program: str) -> bool | None:
+    """Look for the program without starting it: another run would take it for one at work."""
+    try:
+        path = server.path(program)
+    except ValueError:
+        return None  # a name that the server looks up by itself
+    return server.stat(server.real_path(path)) is not None
 
 
 def _newest_staging(imports: Imports) -> StagingFacts | None:
@@ -189,6 +199,9 @@ def _own(run: RunContext, server: ServerFacts | None, *, staging: StagingFacts |
         max_sync_age_days=site.check.max_sync_age_days,
         newest_bundle=newest,
         newest_bundle_name=name,
+        newest_import=imported.done if imported is not None else None,
+        server=site.server.address,
+        wsusutil=site.server.wsusutil[0],
         known_server_id=ledger.server_id(site.side),
         known_staging_id=ledger.server_id(Side.STAGING),
         content_folder=None if server is None else _content_folder(run.server, site, server),

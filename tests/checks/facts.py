@@ -117,6 +117,8 @@ LINES: dict[str, dict[str, Any]] = {
         "anonymous": True,
         "mime_types": [".msu", ".wim", ".psf", ".esd", ".cab", ".exe", ".txt", ".msixbundle"],
         "pool_state": "Started",
+        "pool_private_memory_kb": 1_843_200,
+        "pool_recyclings": [],
         "content_rights": [{"sid": "S-1-5-20", "rights": 2032127, "is_allowed": True}],
     },
 }

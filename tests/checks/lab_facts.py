@@ -6,7 +6,8 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,37 @@ from tests.checks.facts import OWN
 _SCRIPT = Path(tasks.scripts.__file__).parent / "read-server.ps1"
 
 
-def copy_of(healthy: Path, folder: Path) -> Path:
-    """A copy of a lab whose staging server has nothing in its log and one good synchronisation."""
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """An entry of the log of the staging server, and the time that has passed since."""
+
+    age: timedelta
+    level: str
+    method: str
+    message: str
+
+
+def copy_of(healthy: Path, folder: Path, *, past: Iterable[LogEntry] = ()) -> Path:
+    """A copy of a lab whose staging server has one good synchronisation behind it.
+
+    Args:
+        healthy: The lab.
+        folder: Where the copy goes.
+        past: All that its log holds from before the last start of the service.
+    """
     shutil.copytree(healthy, folder, dirs_exist_ok=True)
     shutil.rmtree(distribution_log.folder(folder / "staging" / "server"), ignore_errors=True)
+    write_log(folder, past)
     change(folder, {})
     return folder
+
+
+def write_log(folder: Path, entries: Iterable[LogEntry]) -> None:
+    """Append entries to the log of the staging server."""
+    for entry in entries:
+        moment = datetime.now(UTC) - entry.age
+        words = (entry.level, entry.method, entry.message)
+        distribution_log.append(folder / "staging" / "server", *words, moment=moment)
 
 
 def change(folder: Path, settings: Mapping[str, Any], *, side: str = "staging") -> None:

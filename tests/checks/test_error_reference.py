@@ -32,6 +32,8 @@ ASKED = {
     "The upstream server experienced an unexpected error": "upstream-error",
     "407": "proxy-authentication",
     "Proxy authentication error / 407": "proxy-authentication",
+    "is the replica mode meant": "replica-mode",
+    "Private Memory Limit of the pool": "pool-memory",
     "Downstream cannot sync to upstream": "upstream-unreachable",
     "TCP timeout reaching Microsoft Update": "connection-timeout",
     "netsh winhttp import proxy source=ie": "netsh-import-proxy",

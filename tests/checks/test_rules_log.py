@@ -79,6 +79,17 @@ def test_noise_of_a_disconnected_server_is_no_finding() -> None:
     assert ids(facts(Side.DISCONNECTED, log=text, events=events)) == []
 
 
+def test_a_disconnected_server_is_judged_by_the_events_of_its_own_health() -> None:
+    event = {"id": 421, "source": "Windows Server Update Services", "time": AFTER, "message": "x"}
+    (finding,) = judged(facts(Side.DISCONNECTED, events=(event,))).findings
+    assert (finding.id, finding.severity) == ("database-connection", "warning")
+    old = {**event, "time": NOW - timedelta(days=3)}
+    assert ids(facts(Side.DISCONNECTED, events=(old,))) == []
+    started = entry(NOW, "EventId=501,Type=Information,Message=Started", "Info")
+    assert ids(facts(Side.DISCONNECTED, events=(event,), log=started)) == []
+    assert is_unknown(without(facts(Side.DISCONNECTED), "events"), log.server_events)
+
+
 def test_reasons_of_downloads_count_as_long_as_downloads_are_failed() -> None:
     text = entry(BEFORE, "Content file download failed. Reason: (0x80070005) Access is denied.")
     assert ids(facts(log=text)) == []

@@ -35,6 +35,15 @@ def test_a_medium_that_cannot_be_written_is_a_warning_before_an_export(
     assert (finding.id, finding.severity) == ("medium-unusable", "warning")
 
 
+def test_a_wsusutil_that_is_not_there_fails_the_check() -> None:
+    missing = facts(own={"has_wsusutil": False, "wsusutil": r"D:\Tools\WsusUtil.exe"})
+    finding = the_finding(missing)
+    assert (finding.id, finding.severity) == ("wsusutil-missing", "failure")
+    assert r"D:\Tools\WsusUtil.exe" in finding.evidence
+    assert ids(facts(own={"has_wsusutil": True})) == []
+    assert is_unknown(facts(own={"has_wsusutil": None}), own.wsusutil_there)
+
+
 def test_no_medium_behind_the_gap_is_normal() -> None:
     absent = facts(Side.DISCONNECTED, own={"medium": {**MEDIUM, "is_there": False}})
     assert the_finding(absent).severity == "note"

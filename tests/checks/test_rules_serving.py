@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,15 @@ import pytest
 from tasks.checks.rules import serving
 from tasks.checks.rules.rule import Rule
 from tasks.names import Side
-from tests.checks.facts import facts, ids, is_unknown, the_finding, without
+from tests.checks.facts import NOW, facts, ids, is_unknown, the_finding, without
 
 FAULTS: dict[str, tuple[Rule, dict[str, Any], str]] = {
     "pool-stopped": (serving.pool, {"pool_state": "Stopped"}, "pool_state"),
+    "pool-memory": (
+        serving.pool_memory,
+        {"pool_private_memory_kb": 1_000_000},
+        "pool_private_memory_kb",
+    ),
     "ssl-required-wrongly": (serving.never_ssl, {"ssl_flags": {"SelfUpdate": "Ssl,Ssl128"}}, ""),
     "content-virtual-path": (serving.content_path, {"content_path": "D:\\Old"}, "content_path"),
     "content-anonymous": (serving.anonymous, {"anonymous": False}, "anonymous"),
@@ -47,6 +53,18 @@ def test_ssl_is_required_of_the_web_services_only_once_it_is_on() -> None:
     assert ids(facts(iis=flags)) == []
     numbers = {"ssl_flags": {"ClientWebService": "8"}}
     assert ids(facts(iis=numbers, certificates=on)) == []
+
+
+def test_the_pool_is_short_of_memory_by_its_limit_or_when_it_was_recycled_for_it() -> None:
+    assert "921,600 KB" in the_finding(facts(iis={"pool_private_memory_kb": 921_600})).evidence
+    for limit_kb in (0, 1_843_200, 4_000_000):
+        assert ids(facts(iis={"pool_private_memory_kb": limit_kb})) == []
+    recyclings = [{"event_id": 5117, "time": NOW - timedelta(days=days)} for days in (1, 2, 30)]
+    finding = the_finding(facts(iis={"pool_recyclings": recyclings}))
+    assert (finding.id, finding.severity) == ("pool-memory", "warning")
+    assert "2 times" in finding.evidence
+    assert ids(facts(iis={"pool_recyclings": recyclings[2:]})) == []
+    assert is_unknown(without(facts(), "iis.pool_recyclings"), serving.pool_memory)
 
 
 def test_a_right_of_users_is_enough_and_a_denial_counts() -> None:

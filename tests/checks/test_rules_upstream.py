@@ -69,6 +69,25 @@ def test_probes_of_the_upstream_server_are_warnings(answers: dict[str, Any], exp
     assert ids(facts(upstream={**ANSWERS, **answers})) == []  # it has no upstream server
 
 
+def test_content_from_microsoft_is_named_only_where_its_downloads_fail() -> None:
+    direct = below(get_content_from_mu=True)
+    assert ids(direct) == []
+    server = direct.server and direct.server.model_copy(update={"failed_downloads": 2})
+    first, *others = judged(direct.model_copy(update={"server": server})).findings
+    assert first.id == "content-source"
+    assert all("content-source" in other.consequence_of for other in others)
+    assert is_unknown(without(direct, "configuration.get_content_from_mu"), upstream.content_source)
+
+
+def test_a_replica_is_a_note_that_says_what_is_not_replicated() -> None:
+    finding = the_finding(below(answers={}, is_replica_server=True))
+    assert (finding.id, finding.severity) == ("replica-mode", "note")
+    assert "wsus-up.example" in finding.evidence
+    assert "in its group" in finding.next_step
+    assert ids(below()) == []
+    assert is_unknown(without(facts(), "configuration"), upstream.replica_mode)
+
+
 def test_a_short_name_is_named_where_its_certificate_cannot_be_read() -> None:
     short: dict[str, Any] = {
         "upstream_wsus_server_use_ssl": True,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from deploy.lab.rules import network
 from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.store import Ledger
 from tests.support.labs import ROOT, STAND_IN, Lab, Result, make_lab
@@ -63,7 +64,9 @@ def test_a_healthy_server_has_no_findings_and_is_left_as_it_is(lab: Lab, side: s
     assert lab.snapshot(side) == before
     sections = {section["key"]: section for section in result.document["sections"]}
     settings = dict(sections["configuration"]["rows"])
-    assert len(settings) == 18
+    assert len(settings) == 20
+    assert settings["Version of WSUS"].startswith("10.0.")
+    assert ("winhttp" in sections) == (side == "staging")
     assert settings["MUUrl"] == "https://sws.update.microsoft.com"
     assert settings["UpstreamWsusServerUseSsl"] == "False"
     results = [row[1] for row in sections["examined"]["rows"]]
@@ -197,6 +200,8 @@ def test_behind_the_gap_no_other_host_is_asked_and_no_other_name_looked_up(
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert json.loads(stdout)["findings"] == []
+    with made.server("disconnected") as server:
+        assert network.asked(server) == []  # by the script; tests/scripts has the engine
     lines = trace.read_text(encoding="utf-8").splitlines()
     assert lines, "the trace has to see at least the API of Prefect"
     other = [line for line in lines if not re.search(r"'(127\.0\.0\.1|localhost)'|'/", line)]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.lab.rules import registry
-from tests.support.labs import Lab, Result, make_lab
+from tests.support.labs import ROOT, STAND_IN, Lab, Result, make_lab
 
 OLD = {"MUUrl": "https://fe2.update.microsoft.com/v6", "RedirectorChangeNumber": 4000}
 NEW = {"MUUrl": "https://sws.update.microsoft.com", "RedirectorChangeNumber": 4002}
@@ -56,6 +60,61 @@ def test_without_a_person_the_plan_is_shown_and_nothing_changes(lab: Lab) -> Non
     wrong = repair(lab, "endpoint-decommissioned", "--confirm", "0" * 64, expect=4)
     assert "another plan's" in wrong.error["message"]
     assert settings(lab) == before
+
+
+def at_a_terminal(lab: Lab, answer: str) -> tuple[int, str]:
+    """Run ``repair`` where a person sits: gives its exit code and all that the terminal showed.
+
+    The answer is typed only when the question stands there.
+    """
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flows.command_line", "repair", "endpoint-decommissioned"],
+        cwd=lab.folder / "staging",
+        env={**os.environ, **STAND_IN, "PYTHONPATH": str(ROOT), "TERM": "dumb"},
+        stdin=theirs, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    shown, is_typed, ends = b"", False, time.monotonic() + 120
+    while time.monotonic() < ends:
+        if not select.select([ours], [], [], 1.0)[0]:
+            continue
+        try:
+            shown += os.read(ours, 65_536)
+        except OSError:
+            break  # the terminal closed, since the command has ended
+        if not is_typed and b"Type yes: " in shown:
+            os.write(ours, answer.encode() + b"\n")
+            is_typed = True
+    os.close(ours)
+    assert is_typed, shown
+    return process.wait(timeout=60), shown.decode()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo-terminals")
+def test_at_a_terminal_the_plan_is_shown_and_a_person_asked(lab: Lab) -> None:
+    before = settings(lab)
+    exit_code, shown = at_a_terminal(lab, "no")
+    assert exit_code == 4
+    question = shown.index("Type yes: ")
+    for sentence in (
+        "set MUUrl: https://fe2.update.microsoft.com/v6 becomes https://sws.update.microsoft.com",
+        "set RedirectorChangeNumber: 4000 becomes 4002",
+        "restart all of IIS (iisreset)",
+        "restart the service WsusService",
+        "start a synchronisation, and watch it",
+        "other sites and programs on this server are interrupted",
+        "Close every WSUS console first",
+    ):
+        assert shown.index(sentence) < question, sentence
+    assert "--confirm" in shown[question:]
+    assert settings(lab) == before
+    exit_code, shown = at_a_terminal(lab, "yes")
+    assert exit_code == 0, shown
+    assert {name: settings(lab)[name] for name in NEW} == NEW
+    assert "Succeeded" in shown[shown.index("Type yes: ") :]
 
 
 def test_a_confirmed_repair_changes_what_it_said_and_synchronises(lab: Lab) -> None:

@@ -48,6 +48,7 @@ NEEDS: dict[str, Need] = {
         "install Chromium and its driver",
         ("chromium", "chromium-driver"),
     ),
+    "strace": Need(("strace",), "install strace", ("strace",)),
     "b3sum": Need(("b3sum",), "install b3sum", ("b3sum",)),
     "systemd": Need(("systemd-analyze",), "install systemd", ("systemd",)),
     "root": Need((), "run the tests as root"),
@@ -116,6 +117,7 @@ pwsh = pytest.mark.needs("pwsh")
 sshd = pytest.mark.needs("sshd")
 chromium = pytest.mark.needs("chromium")
 b3sum = pytest.mark.needs("b3sum")
+strace = pytest.mark.needs("strace")
 systemd = pytest.mark.needs("systemd")
 root = pytest.mark.needs("root")
 real_documents = pytest.mark.needs("real_documents")

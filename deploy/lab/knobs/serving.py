@@ -46,6 +46,13 @@ KNOBS: dict[str, Knob] = {
         },
     ),
     "pool-stopped": Knob("WsusPool is stopped", {"machine.pool_state": "Stopped"}),
+    "pool-memory": Knob(
+        "WsusPool has a memory limit that is lower than that of set-up",
+        {"machine.pool_private_memory_kb": 921_600},
+    ),
+    "pool-recycled": Knob(
+        "WsusPool reached its memory limit today", {"machine.pool_recyclings": [5117]}
+    ),
     "content-rights": Knob(
         "NETWORK SERVICE may not read WsusContent",
         {"machine.content_rights": [["S-1-5-32-544", 2032127, "Allow"]]},

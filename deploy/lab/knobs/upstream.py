@@ -87,6 +87,9 @@ KNOBS: dict[str, Knob] = {
         "SelfUpdate of the upstream server requires SSL",
         {**_HTTPS, "machine.upstream_answers": {"service": "200", "self_update": "403"}},
     ),
+    "replica": Knob(
+        "the server is a replica of its upstream server", {**_HTTPS, "IsReplicaServer": True}
+    ),
     "upstream-down": Knob(
         "the upstream server's port takes no connection",
         {**_HTTPS, "machine.closed_ports": [f"{_NAME}:8530", f"{_NAME}:8531"]},

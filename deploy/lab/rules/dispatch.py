@@ -208,6 +208,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "registry.write": registry.write_value,
     "registry.remove": registry.remove_value,
     "machine.events": windows.events,
+    "machine.pool_events": windows.pool_events,
     "machine.volumes": windows.volumes,
     "machine.processes": windows.processes,
     "machine.create_process": lambda _server, command_line, folder: windows.create_process(

@@ -85,6 +85,10 @@ DEFAULTS: dict[str, Any] = {
     "machine.content_anonymous": True,
     "machine.mime_types": MIME_TYPES,
     "machine.pool_state": "Started",
+    # What set-up of WSUS gives its pool, in KB; 0: no limit.
+    "machine.pool_private_memory_kb": 1_843_200,
+    # Events of recycling for memory that WAS wrote when this day began (5117, 5077), by their ids.
+    "machine.pool_recyclings": [],
     # SID, bits of FileSystemRights, Allow or Deny.
     "machine.content_rights": [
         ["S-1-5-18", 2032127, "Allow"],

@@ -16,6 +16,12 @@ from deploy.lab.rules.event_kinds import kind_of
 from deploy.lab.rules.server import RuleError, Server
 
 EVENT_SOURCE = "Windows Server Update Services"
+WAS_SOURCE = "Microsoft-Windows-WAS"
+_LIMITS = {5077: "virtual memory limit", 5117: "private bytes memory limit"}
+_RECYCLED = (
+    "A worker process with process id of '4711' serving application pool 'WsusPool' has requested "
+    "a recycle because it reached its {}."
+)
 # The free bytes of a full disk.
 _LAST_BYTES = 4096
 _NOT_DISKS = {"proc", "sysfs", "devpts", "cgroup", "cgroup2", "mqueue", "devtmpfs", "securityfs"}
@@ -159,6 +165,21 @@ def events(server: Server, levels: Sequence[int] = (), ids: Sequence[int] = ()) 
             shown = (row["time"], row["event_id"], EVENT_SOURCE, kind.level, kind.type, row["text"])
             rows.append(EventRow(*shown))
     return rows
+
+
+def pool_events(server: Server, ids: Sequence[int] = ()) -> list[EventRow]:
+    """``Get-WinEvent`` on the System log with the source of WAS: recycling of WsusPool for memory.
+
+    Args:
+        server: The server.
+        ids: Numbers of events; none: all.
+    """
+    time = f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z"
+    return [
+        EventRow(time, number, WAS_SOURCE, 4, "Information", _RECYCLED.format(_LIMITS[number]))
+        for number in machine.read(server, "machine.pool_recyclings")
+        if not ids or number in ids
+    ]
 
 
 def _arguments_of_wsusutil(words: Sequence[str], folder: Path) -> Sequence[str] | None:

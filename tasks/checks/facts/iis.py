@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import AwareDatetime
+
 from tasks.checks.facts.topic import Topic
+from tasks.names import Count
 
 
 class Right(Topic):
@@ -13,6 +16,17 @@ class Right(Topic):
     sid: str
     rights: int
     is_allowed: bool
+
+
+class Recycling(Topic):
+    """One recycling of the pool for its memory, as the Windows Process Activation Service logs it.
+
+    Attributes:
+        event_id: 5117 for private memory, 5077 for virtual memory.
+    """
+
+    event_id: int
+    time: AwareDatetime
 
 
 class Iis(Topic):
@@ -24,6 +38,9 @@ class Iis(Topic):
         anonymous: True if Content lets clients in without a name.
         mime_types: Extensions that the server gives a type, lower case, with the point.
         pool_state: State of WsusPool in Windows' word, for example Started.
+        pool_private_memory_kb: Private memory that WsusPool may use before it is recycled, in KB
+            of 1,024 bytes; 0: no limit.
+        pool_recyclings: The newest recyclings of WsusPool for its memory, newest first.
         content_rights: Permissions of WsusContent; None if they cannot be read.
     """
 
@@ -32,6 +49,8 @@ class Iis(Topic):
     anonymous: bool | None = None
     mime_types: tuple[str, ...] | None = None
     pool_state: str | None = None
+    pool_private_memory_kb: Count | None = None
+    pool_recyclings: tuple[Recycling, ...] | None = None
     content_rights: tuple[Right, ...] | None = None
 
     def requires_ssl(self, directory: str) -> bool | None:

@@ -62,6 +62,10 @@ class Own(Topic):
         newest_bundle: Time at which the newest bundle was sealed, or on the disconnected side
             made; None if there is none.
         newest_bundle_name: Its name, or its number on the disconnected side.
+        newest_import: Time at which the newest import ended, on the disconnected side.
+        server: Address of the server in the site file.
+        wsusutil: Path of wsusutil in the site file.
+        has_wsusutil: True if that program is there; None if it was not looked for.
         known_server_id: The server id that this site remembers; None before the first run.
         known_staging_id: The same of the staging server, on the disconnected side.
         carried_bytes: Size of the content that the newest bundle carried.
@@ -79,6 +83,10 @@ class Own(Topic):
     max_sync_age_days: Count
     newest_bundle: AwareDatetime | None = None
     newest_bundle_name: str = ""
+    newest_import: AwareDatetime | None = None
+    server: str = ""
+    wsusutil: str = ""
+    has_wsusutil: bool | None = None
     known_server_id: str | None = None
     known_staging_id: str | None = None
     content_folder: ContentFolder | None = None

@@ -32,7 +32,6 @@ class Synchronisation(Topic):
         scheduled: True if the server synchronises by itself.
         products: Number of subscribed products and families; None if it cannot be read.
         classifications: Number of subscribed classifications.
-        newest_arrival: Time at which the newest update arrived; None if there is none.
     """
 
     runs: tuple[SynchronisationRun, ...]

@@ -7,14 +7,14 @@ synchronisation that succeeded, a service that started, downloads of which none 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.synchronisation import Synchronisation
 from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding, finding_of, is_at_least
 from tasks.checks.log_signs import LogSign
-from tasks.checks.rules.rule import BOTH, STAGING, SYNCHRONISATION, Rule, rule
+from tasks.checks.rules.rule import BOTH, DISCONNECTED, STAGING, SYNCHRONISATION, Rule, rule
 
 # Entries about files of updates; the catalogue's synchronisation says nothing about them.
 CONTENT = frozenset(
@@ -28,6 +28,15 @@ CONTENT = frozenset(
         "content-download",
     }
 )
+# Entries about the server itself, whatever it is connected with.
+_OF_THE_SERVER = frozenset(
+    {
+        *("service-failed", "database-connection", "web-service-down", "self-update"),
+        *("server-certificate", "content-permissions", "content-disk-room"),
+    }
+)
+# WSUS looks at its own health several times a day, and repeats what is still wrong.
+_REPEATED = timedelta(days=2)
 # A start of the service shows that these are over.
 _OVER_WITH_A_START = frozenset({"service-failed", "database-connection", "web-service-down"})
 # Other rules judge these from facts that are surer than the log.
@@ -47,6 +56,24 @@ def event_signs(facts: Facts) -> Iterable[Finding]:
     events = known(facts.events, "the Application event log")
     start = facts.log.service_start if facts.log else None
     return _findings(events.signs, _history(facts), start)
+
+
+@rule("Application event log: the server's own health", sides=DISCONNECTED)
+def server_events(facts: Facts) -> Iterable[Finding]:
+    """Database, service, IIS and folders behind the gap; synchronisation is noise there."""
+    events = known(facts.events, "the Application event log")
+    start = facts.log.service_start if facts.log else None
+    newest = {
+        sign.kind: sign
+        for sign in events.signs
+        if sign.kind in _OF_THE_SERVER
+        and _is_after(sign, facts.now - _REPEATED)
+        and not _is_over(sign, start)
+    }
+    return tuple(
+        finding_of(entry_id, evidence=sign.evidence, severity="warning")
+        for entry_id, sign in newest.items()
+    )
 
 
 @rule("Reasons of failed downloads", sides=BOTH, explains=("content-download", "downloads-failed"))
@@ -114,4 +141,4 @@ def _history(facts: Facts) -> Synchronisation:
     return known(facts.synchronisation, "the history of synchronisations")
 
 
-RULES: tuple[Rule, ...] = (log_signs, event_signs, content_signs)
+RULES: tuple[Rule, ...] = (log_signs, event_signs, server_events, content_signs)

@@ -136,6 +136,22 @@ def scripts(facts: Facts) -> Finding | None:
     )
 
 
+@rule("wsusutil: there")
+def wsusutil_there(facts: Facts) -> Finding | None:
+    """Exports and imports of metadata are its work."""
+    if known(facts.own.has_wsusutil, "the program wsusutil"):
+        return None
+    return Finding(
+        id="wsusutil-missing",
+        severity="failure",
+        evidence=f"server.wsusutil = {facts.own.wsusutil}: not there",
+        meaning="The program wsusutil is not where the site file says, so that no metadata can be "
+        "exported or imported.",
+        next_step="Set server.wsusutil in the site file to WsusUtil.exe of the WSUS server "
+        "(`C:\\Program Files\\Update Services\\Tools\\WsusUtil.exe` by default).",
+    )
+
+
 @rule("wsusutil at work: none")
 def wsusutil(facts: Facts) -> Finding | None:
     """Beside a wsusutil the service may be stopped, and the API says little."""
@@ -159,5 +175,6 @@ RULES: tuple[Rule, ...] = (
     medium,
     medium_room,
     no_medium,
+    wsusutil_there,
     wsusutil,
 )

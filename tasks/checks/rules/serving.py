@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.iis import Iis
 from tasks.checks.facts.topic import known
@@ -16,6 +18,9 @@ _ALWAYS_SSL = ("ClientWebService", "ServerSyncWebService", "SimpleAuthWebService
 # NETWORK SERVICE, and groups that it belongs to: Users, Everyone, Authenticated Users.
 _READERS = frozenset({"S-1-5-20", "S-1-5-32-545", "S-1-1-0", "S-1-5-11"})
 _READ_DATA = 1
+# What set-up gives WsusPool (Microsoft Learn, WSUS messages and troubleshooting tips).
+_POOL_MEMORY_KB = 1_843_200
+_RECENT = timedelta(days=7)
 
 
 @rule("IIS: Content and SelfUpdate without SSL")
@@ -130,6 +135,28 @@ def pool(facts: Facts) -> Finding | None:
     )
 
 
+@rule("IIS: memory of WsusPool", explains=("web-service-down",))
+def pool_memory(facts: Facts) -> Finding | None:
+    """A limit below that of set-up, or one that the pool has reached in the last days."""
+    iis = _iis(facts)
+    limit_kb = known(iis.pool_private_memory_kb, "the memory limit of WsusPool")
+    shown = f"WsusPool: Private Memory Limit = {limit_kb:,} KB"
+    if 0 < limit_kb < _POOL_MEMORY_KB:
+        evidence = f"{shown}, less than the {_POOL_MEMORY_KB:,} KB that set-up gives"
+        return finding_of("pool-memory", evidence=evidence)
+    recyclings = known(iis.pool_recyclings, "the System event log (recycling of WsusPool)")
+    recent = [recycling for recycling in recyclings if facts.now - recycling.time <= _RECENT]
+    if not recent:
+        return None
+    newest = max(recent, key=lambda recycling: recycling.time)
+    times = "once" if len(recent) == 1 else f"{len(recent)} times or more"
+    return finding_of(
+        "pool-memory",
+        evidence=f"{shown}; recycled for its memory {times} in {_RECENT.days} days, the last time "
+        f"on {newest.time:%Y-%m-%d %H:%M} UTC (event {newest.event_id} of WAS)",
+    )
+
+
 @rule("Permissions of WsusContent")
 def permissions(facts: Facts) -> Finding | None:
     """IIS and the service read content as NETWORK SERVICE."""
@@ -152,6 +179,7 @@ def _iis(facts: Facts) -> Iis:
 
 RULES: tuple[Rule, ...] = (
     pool,
+    pool_memory,
     never_ssl,
     always_ssl,
     content_path,

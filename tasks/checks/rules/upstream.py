@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.checks.facts.configuration import Configuration
 from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.topic import known
-from tasks.checks.finding import Finding
+from tasks.checks.finding import Finding, finding_of
 from tasks.checks.rules.rule import CONNECTION, STAGING, SYNCHRONISATION, Rule, rule
 
 _GUIDE = "racknotes.pro, WSUS Sync Failed (upstream and downstream)"
@@ -17,6 +17,46 @@ _CONSEQUENCES = (
     *("upstream-unreachable", "access-forbidden"),
     *("upstream-service", "upstream-self-update", "upstream-port-closed"),
 )
+
+
+@rule(
+    "Content of a downstream server: its source",
+    sides=STAGING,
+    explains=("downloads-failed", "content-download"),
+)
+def content_source(facts: Facts) -> Finding | None:
+    """Content straight from Microsoft needs a way out of its own; right as long as it works."""
+    configuration = _downstream(facts)
+    if configuration is None:
+        return None
+    is_from_microsoft = known(configuration.get_content_from_mu, "GetContentFromMU")
+    failed = known(facts.server, "the API of WSUS").failed_downloads
+    if not (is_from_microsoft and failed):
+        return None
+    return Finding(
+        id="content-source",
+        severity="warning",
+        evidence=f"GetContentFromMU = True, upstream server: {configuration.upstream}; "
+        f"{failed} updates with failed downloads",
+        meaning="This server takes its catalogue from the upstream server and its content files "
+        "from Microsoft itself, and those downloads fail.",
+        next_step="Let it reach the domains that Microsoft documents (`wsus-airgap check "
+        "--firewall-export FILE`), or have it download from the upstream server: Options, Update "
+        "Files and Languages, clear `Download files from Microsoft Update`.",
+        document=_GUIDE,
+    )
+
+
+@rule("Replica mode: meant", sides=STAGING)
+def replica_mode(facts: Facts) -> Finding | None:
+    """Nothing on the server says whether it is meant; a person has to know what it leaves out."""
+    configuration = known(facts.configuration, "the configuration of WSUS")
+    if not configuration.is_replica_server:
+        return None
+    upstream = configuration.upstream or "none (SyncFromMicrosoftUpdate = True)"
+    return finding_of(
+        "replica-mode", evidence=f"IsReplicaServer = True, upstream server: {upstream}"
+    )
 
 
 @rule("Upstream server: port and SSL", sides=STAGING, explains=_CONSEQUENCES)
@@ -134,4 +174,12 @@ def _has_failed(facts: Facts) -> bool:
     return history.newest is not None and history.newest.result == "Failed"
 
 
-RULES: tuple[Rule, ...] = (port_and_ssl, port_open, service_answers, self_update, short_name)
+RULES: tuple[Rule, ...] = (
+    port_and_ssl,
+    port_open,
+    service_answers,
+    self_update,
+    short_name,
+    content_source,
+    replica_mode,
+)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deploy.lab.powershell.stand_in.run import Run
-from deploy.lab.rules import configuration, machine, network, registry
+from deploy.lab.rules import configuration, machine, network, registry, windows
 
 _SETUP = r"SOFTWARE\Microsoft\Update Services\Server\Setup"
 _STORES = ("My", "CA", "Root")
@@ -86,6 +86,11 @@ def write_iis(run: Run) -> None:
         anonymous=machine.read(server, "machine.content_anonymous"),
         mime_types=machine.read(server, "machine.mime_types"),
         pool_state=machine.read(server, "machine.pool_state"),
+        pool_private_memory_kb=machine.read(server, "machine.pool_private_memory_kb"),
+        pool_recyclings=[
+            {"event_id": event.event_id, "time": event.time}
+            for event in windows.pool_events(server, ids=(5077, 5117))
+        ],
         content_rights=[
             {"sid": sid, "rights": rights, "is_allowed": word == "Allow"}
             for sid, rights, word in machine.read(server, "machine.content_rights")

@@ -1,4 +1,4 @@
-# The Application event log: the events of WSUS, newest first.
+# The Application event log with the events of WSUS, newest first, and of the System log those of WAS.
 
 function Get-WinEvent {
     [CmdletBinding()]
@@ -15,17 +15,22 @@ function Get-WinEvent {
     $ids = New-Object Collections.Generic.List[object]
     foreach ($level in $filter['Level']) { if ($null -ne $level) { $levels.Add([int]$level) } }
     foreach ($id in $filter['Id']) { if ($null -ne $id) { $ids.Add([int]$id) } }
-    $isOurs = $filter['LogName'] -eq 'Application' -and @($null, $source) -contains $filter['ProviderName']
+    $rows = @()
+    if ($filter['LogName'] -eq 'Application' -and @($null, $source) -contains $filter['ProviderName']) {
+        $rows = @(Read-Rows 'machine.events' @('levels', $levels.ToArray(), 'ids', $ids.ToArray()))
+    } elseif ($filter['LogName'] -eq 'System' -and @($null, 'Microsoft-Windows-WAS') -contains $filter['ProviderName']) {
+        $rows = @(Read-Rows 'machine.pool_events' @('ids', $ids.ToArray()))
+    }
     $count = 0
-    if ($isOurs) {
-        foreach ($row in Read-Rows 'machine.events' @('levels', $levels.ToArray(), 'ids', $ids.ToArray())) {
+    if ($rows.Count -gt 0) {
+        foreach ($row in $rows) {
             $time = [DateTime]::Parse($row.time, [Globalization.CultureInfo]::InvariantCulture)
             if ($null -ne $filter['StartTime'] -and $time -lt $filter['StartTime']) { continue }
             if ($null -ne $filter['EndTime'] -and $time -gt $filter['EndTime']) { continue }
             if ($count -ge $MaxEvents) { break }
             $count++
             [PSCustomObject]@{
-                TimeCreated = $time; Id = $row.event_id; ProviderName = $row.source; LogName = 'Application'
+                TimeCreated = $time; Id = $row.event_id; ProviderName = $row.source; LogName = $filter['LogName']
                 Level = $row.level; LevelDisplayName = $row.type; Message = $row.text
             }
         }

@@ -57,6 +57,9 @@ function Get-WebConfigurationProperty {
         'system.webServer/security/authentication/anonymousAuthentication enabled' {
             [PSCustomObject]@{ Name = 'enabled'; Value = [bool](Read-Setting 'machine.content_anonymous') }
         }
+        "system.applicationHost/applicationPools/add[@name='WsusPool']/recycling/periodicRestart privateMemory" {
+            [PSCustomObject]@{ Name = 'privateMemory'; Value = [long](Read-Setting 'machine.pool_private_memory_kb') }
+        }
         'system.webServer/staticContent Collection' {
             foreach ($extension in Read-Setting 'machine.mime_types') { [PSCustomObject]@{ fileExtension = $extension } }
         }
