@@ -40,6 +40,7 @@ CAUSES = {
     "upstream-expired": "upstream-certificate-expired",
     "clock": "clock-differs",
     "upstream-port": "upstream-port",
+    "upstream-ssl": "upstream-port",
     "self-update-ssl": "ssl-required-wrongly",
     "upstream-older": "version-order",
     "content-elsewhere": "content-not-stored",
