@@ -61,7 +61,7 @@ class Terminal:
 
 @pytest.fixture
 def lab(tmp_path: Path, shared_api: str, stand_in: None) -> Lab:
-    made = make_lab(tmp_path / "lab", api_url=shared_api, updates=20, content_bytes=2_600_000)
+    made = make_lab(tmp_path / "lab", api_url=shared_api, updates=20, content_bytes=1_300_000)
     made.configure("staging", "media", volume_bytes=1_000_000, max_file_bytes=1_000_000)
     return made
 
