@@ -62,9 +62,9 @@ def check_sections(facts: Facts, judgement: Judgement) -> list[Section]:
     return sections
 
 
-def findings_lines(judgement: Judgement) -> Iterator[str]:
+def findings_lines(findings: Iterable[Finding]) -> Iterator[str]:
     """Lines for a terminal: each finding with its evidence and next step, consequences indented."""
-    for finding in judgement.findings:
+    for finding in findings:
         indent = "  " if finding.consequence_of else ""
         follows = ", ".join(finding.consequence_of)
         yield f"{indent}{finding.severity}: {finding.id}: {finding.meaning}"
@@ -72,6 +72,10 @@ def findings_lines(judgement: Judgement) -> Iterator[str]:
             yield f"{indent}  follows from {follows}"
         yield f"{indent}  seen: {finding.evidence}"
         yield f"{indent}  next: {finding.next_step}"
+
+
+def unknown_lines(judgement: Judgement) -> Iterator[str]:
+    """One line with all that could not be known, if there is anything."""
     unknown = [line for line in judgement.examined if line.result == "unknown"]
     if unknown:
         subjects = "; ".join(f"{line.subject} ({line.detail})" for line in unknown)

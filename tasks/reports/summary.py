@@ -288,7 +288,10 @@ def _flagged_steps(report: CommandReport) -> Iterator[str]:
         yield "Have the next bundle bring the missing files (shopping-list.json)."
     if approvals.undecided:
         yield "Decide on what is held: `wsus-airgap held` says what would let each go."
-    if report.findings:
+    if report.findings and report.command == "check":
+        first = report.findings[0]
+        yield f"Begin with {first.id}: {first.next_step}"
+    elif report.findings:
         yield "Follow the findings."
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from tasks.logs import log
 from tasks.progress import Unit
 from tasks.quantities import size
+from tasks.reports.check_sections import findings_lines
 from tasks.reports.colour import print_coloured
 from tasks.reports.columns import table_lines
 from tasks.reports.model import CommandReport
@@ -107,6 +108,8 @@ def summarise(report: CommandReport) -> list[str]:
     lines = [f"{visible(report.command)}{site}: {report.outcome}"]
     lines += [f"  {label:<{width}}  {value}" for label, value in facts]
     lines += tables
+    if report.command == "check":  # for programs and pages they are a table
+        lines += [f"  {visible(line)}" for line in findings_lines(report.findings or ())]
     lines += [f"  {line}" for line in printed]
     lines += [f"  ! {visible(reason)}" for reason in attention(report)]
     return lines + _missing_lines(report)

@@ -477,7 +477,7 @@ function Find-Logs {
 $logWords = '[ \t](?:Error|Warning)[ \t]+\S+[ \t]+\S+[ \t]+[^\r\n]{0,96}' +
     '|SCHANNEL[^\r\n]{0,80}|Exception[^\r\n]{0,60}|[Ff]ailed[^\r\n]{0,60}|deleted|does not exist|Process Start Time' +
     '|EventId=(?!(?:36[136]|38[1249]|1[0-3]\d\d0),)\d{3,5},[^\r\n]{0,60}'
-$logBlock = 32768
+$logBlock = 16384
 $logLimit = 2147483648
 $logEntry = 4096
 $logRoom = 786432
@@ -517,6 +517,8 @@ function Read-LogFile([string]$Path) {
                 Add-LogBlock $text $head
                 if ($script:logRead -ge $logLimit) { $script:logDone = $true }
             }
+            # What was decoded is garbage now; .NET alone would let it grow to many times this buffer.
+            [GC]::Collect(0)
         }
     } finally { $stream.Close() }
 }

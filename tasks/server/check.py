@@ -13,7 +13,7 @@ from tasks.checks.rules import ALL, requirements
 from tasks.checks.stopping import CURED, refuse_findings, require, stopping
 from tasks.ledger.findings import AcceptedFindings
 from tasks.metadata.server import ServerFacts
-from tasks.reports.check_sections import check_sections, findings_lines
+from tasks.reports.check_sections import check_sections, unknown_lines
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
 from tasks.server.examination import examine_for_crossing, examine_requirements
@@ -74,7 +74,7 @@ def report_check(report: ReportDraft, site: Site, facts: Facts) -> Judgement:
     """Judge the facts of the command ``check``, and put everything into its report."""
     judgement = judge(facts, ALL)
     _report(report, facts, judgement, accepted={}, cured_by=None)
-    report.lines += findings_lines(judgement)
+    report.lines += unknown_lines(judgement)
     limit = site.check.stop_at
     report.flagged_findings += tuple(
         finding

@@ -52,6 +52,8 @@ code=$?
 echo "$name $code $(date +%s.%N)" >>"{log}"
 exit $code
 """
+# A pause of downloads whose end nobody saw is undone before the next one.
+_CURES = Counter({"powershell disconnected control-downloads.ps1": 1})
 _COMMAND_SECONDS = 300.0
 
 
@@ -168,7 +170,7 @@ class Range:
             reruns += 1
             differences += _unforeseen(ended)
             begun = _counted(calls_of(self.made.folder)[before:], "begins")
-            more = begun - Counter(name for name, _ in self.calls)
+            more = begun - Counter(name for name, _ in self.calls) - _CURES
             differences += [f"run more often: {name}" for name in more]
         outcome = observe(self.made.folder, ended, self.reference)
         if way == "supervisor":  # an exit code that nobody took down is no result that stands

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -177,10 +178,14 @@ def test_a_report_shows_finding_evidence_and_next_step_in_this_order(lab: Lab) -
     finally:
         lab.fault("staging", "database-busy", on=False)
     page = Path(result.document["report"]).read_text("utf-8")
+    first = findings(result)[0]
+    assert (
+        page.count(html.escape(first["meaning"], quote=False)) == 1
+    )  # it stands in the table alone
+    assert f"Begin with {first['id']}: " in result.stderr.splitlines()[-1]
     table = page.partition('id="findings"')[2].partition("</section>")[0]
     headings = re.findall(r"<th[^>]*>([^<]*)</th>", table)
     assert headings[1:4] == ["Finding", "Evidence", "Next step"]
-    first = findings(result)[0]
     positions = [table.index(first[key].split("'")[0]) for key in ("meaning", "next_step")]
     assert positions == sorted(positions)
 

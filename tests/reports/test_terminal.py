@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tasks.checks.finding import Finding
 from tasks.errors import SiteFileError
 from tasks.logs import log
 from tasks.progress import LoggedProgress, Silence
 from tasks.reports.model import CommandReport, failure_report
+from tasks.reports.summary import next_step
 from tasks.reports.terminal import (
     TerminalProgress,
     print_report,
@@ -102,6 +104,22 @@ def test_a_summary_is_aligned_and_names_what_misses() -> None:
     }
     assert len(starts) == 1
     assert any("KB890830" in line and "never-downloaded" in line for line in lines)
+
+
+def test_the_findings_of_a_check_are_lines_and_the_first_is_the_next_step() -> None:
+    cause = Finding(id="proxy-authentication", severity="failure", evidence="(407)",
+                    meaning="The proxy wants credentials.", next_step="Enter them.")  # fmt: skip
+    consequence = cause.model_copy(
+        update={"id": "synchronisation-failed", "consequence_of": (cause.id,)}
+    )
+    report = CommandReport(
+        command="check", site="alpha", run="r", exit_code=2, findings=(cause, consequence)
+    )
+    shown = summarise(report)
+    assert "  failure: proxy-authentication: The proxy wants credentials." in shown
+    assert shown.index("    seen: (407)") < shown.index("    next: Enter them.")
+    assert "      follows from proxy-authentication" in shown
+    assert next_step(report) == "Begin with proxy-authentication: Enter them."
 
 
 def test_a_long_list_of_missing_files_ends() -> None:

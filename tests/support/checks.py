@@ -13,7 +13,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support import needs
@@ -30,9 +31,11 @@ _ALL_TESTS = [
 # Where pytest makes its folders if it is large enough.
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108  the system's own disk in memory
 _MEMORY_DISK_BYTES = 8_000_000_000
-_CHECKS = {
+_STYLE = {
     "ruff check": ["ruff", "check", "."],
     "ruff format": ["ruff", "format", "--check", "."],
+}
+_TYPES = {
     "mypy": ["mypy"],
     # What exists on one system only stands behind a test of sys.platform; this proves it.
     "mypy for Windows": [
@@ -45,15 +48,37 @@ _CHECKS = {
 def main(arguments: list[str]) -> int:
     """Run them all, whatever fails, and name at the end what did."""
     install_needs()
-    checks: Mapping[str, list[str]] = {} if arguments else _CHECKS
+    if arguments:
+        _say("pytest")
+        return _end([] if _passes(["pytest", *arguments]) else ["pytest"])
     failed = []
-    tests = ["pytest", *arguments] if arguments else _ALL_TESTS
-    for name, command in {**checks, "pytest": tests}.items():
+    for name, command in _STYLE.items():
         _say(name)
         if not _passes(command):
             failed.append(name)
+    # Types are checked beside the tests, which wait half of their time.
+    with ThreadPoolExecutor(1) as pool:
+        types = {name: pool.submit(_run_silently, command) for name, command in _TYPES.items()}
+        _say("pytest, and mypy beside it")
+        tests_pass = _passes(_ALL_TESTS)
+    for name, check in types.items():
+        done = check.result()
+        _say(f"{name}\n{done.stdout.strip()}")
+        if done.returncode:
+            failed.append(name)
+    return _end(failed if tests_pass else [*failed, "pytest"])
+
+
+def _end(failed: Sequence[str]) -> int:
     _say(f"failed: {', '.join(failed)}" if failed else "all passed")
     return 1 if failed else 0
+
+
+def _run_silently(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [_PYTHON, "-m", *command],
+        check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
 
 
 def _passes(command: list[str]) -> bool:

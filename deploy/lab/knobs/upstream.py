@@ -50,6 +50,15 @@ KNOBS: dict[str, Knob] = {
         },
         Failure("UssCommunicationError", _CLOSED),
     ),
+    "upstream-ssl": Knob(
+        "the upstream server is asked with SSL on its port for HTTP",
+        {
+            **_HTTPS,
+            "UpstreamWsusServerPortNumber": 8530,
+            "machine.upstream_answers": {"service": "SecureChannelFailure", "self_update": "200"},
+        },
+        Failure("UssCommunicationError", _CLOSED),
+    ),
     "upstream-chain": Knob(
         "the machine does not trust the upstream server's certificate",
         {
