@@ -39,6 +39,10 @@ SYNCHRONISED = (
             SyncError(3, "LocalDBTooBusy", "The local database was too busy for a procedure."),
             SyncError(4, "LocalDBOtherError", "The local database had another error."),
         ),
+        phrases=(
+            "timeout period elapsed prior to completion",
+            "timeout ist vor dem beenden des vorgangs eingetreten",
+        ),
     ),
     ErrorEntry(
         id="metadata-import",

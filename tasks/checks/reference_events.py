@@ -111,7 +111,11 @@ SERVER = (
             Event(505, "The Event History table in the database was full; events were purged."),
             Event(11002, "WSUS is unable to connect to the database."),
         ),
-        phrases=("connection to database failed",),
+        phrases=(
+            "connection to database failed",
+            "establishing a connection to sql server",
+            "herstellen einer verbindung mit sql server",
+        ),
     ),
     ErrorEntry(
         id="service-failed",

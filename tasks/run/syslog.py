@@ -1,13 +1,18 @@
-"""Lines to syslog, when the site file names an address."""
+"""Lines to syslog, and of the custody log to the event log of Windows, as the site file says."""
 
 from __future__ import annotations
 
 import logging
 import logging.handlers
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
 
 from tasks.bundle.canonical import canonical_model
 from tasks.custody import CustodyLine
 from tasks.site.settings import Site
+
+_SECONDS = 20.0
 
 
 class _Handler(logging.handlers.SysLogHandler):
@@ -21,10 +26,15 @@ class _Handler(logging.handlers.SysLogHandler):
 
 
 def send_line(site: Site, line: CustodyLine) -> None:
-    """Send a line of the custody log to the site's syslog; its absence changes nothing."""
+    """Send a line to the site's logs besides the file; one that cannot be reached changes nothing.
+
+    Whatever a log outside did not take, the file and the ledger have.
+    """
+    text = canonical_model(line).decode()
     if site.custody.syslog is not None:
-        text = canonical_model(line).decode()
         send_record(site.custody.syslog, text, logging.INFO, facility=_Handler.LOG_AUTHPRIV)
+    if site.custody.event_command:
+        _to_event_log(site.custody.event_command, text)
 
 
 def send_record(
@@ -49,3 +59,17 @@ def send_record(
     finally:
         handler.close()
     return not handler.has_failed
+
+
+def _to_event_log(command: Sequence[str], text: str) -> None:
+    """Write an event of the source wsus-airgap, as ``eventcreate`` of Windows takes it."""
+    words = ("/L", "APPLICATION", "/T", "INFORMATION", "/SO", "wsus-airgap", "/ID", "1", "/D", text)
+    with suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(
+            [*command, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS,
+            check=False,
+        )

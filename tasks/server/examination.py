@@ -116,7 +116,12 @@ def _has_wsusutil(server: Host, program: str) -> bool | None:
         path = server.path(program)
     except ValueError:
         return None  # a name that the server looks up by itself
-    return server.stat(server.real_path(path)) is not None
+    try:
+        return server.stat(server.real_path(path)) is not None
+    except AirGapError as error:
+        if error.retryable:
+            raise
+        return None
 
 
 def _newest_staging(imports: Imports) -> StagingFacts | None:

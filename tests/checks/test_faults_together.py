@@ -80,6 +80,7 @@ OTHERS = {
     "microsoft-roots": None,
     "protocol-newer": None,  # `probe` names it
 }
+NAMED = CAUSES | {knob: finding for knob, finding in OTHERS.items() if finding is not None}
 # Faults on the way to Microsoft Update, which a server with an upstream server does not go.
 DIRECT = {"endpoint-fe2", "endpoint-sws1", "cipher-policy", "tls-lines-absent", "proxy-407",
           "proxy-separate", "name-unresolved", "tcp-timeout"}  # fmt: skip
@@ -136,13 +137,14 @@ def _excludes(one: str, other: str) -> bool:
     is_shared = KNOBS[one].settings.keys() & KNOBS[other].settings.keys()
     return bool(is_shared) or (
         {one in DIRECT, other in DIRECT} == {True, False}
-        and (one.startswith("upstream") or other.startswith("upstream"))
+        and any("UpstreamWsusServerName" in KNOBS[knob].settings for knob in (one, other))
     )
 
 
 def _drawn(dice: random.Random) -> list[str]:
     chosen: list[str] = []
-    for knob in dice.sample(sorted(CAUSES), len(CAUSES)):
+    drawn_from = sorted(dice.choice((CAUSES, NAMED)))
+    for knob in dice.sample(drawn_from, len(drawn_from)):
         if not any(_excludes(knob, other) for other in chosen):
             chosen.append(knob)
     return chosen[: dice.randint(1, 4)]
@@ -156,7 +158,7 @@ def _renamed(dice: random.Random) -> dict[str, str]:
 
 def _wrong(knobs: Sequence[str], named: Sequence[Finding]) -> str:
     """What is wrong with the findings of some faults; empty if nothing is."""
-    expected = {CAUSES[knob] for knob in knobs}
+    expected = {NAMED[knob] for knob in knobs}
     missing = expected - {finding.id for finding in named}
     if missing:
         return f"not named: {missing}"

@@ -27,6 +27,12 @@ def test_a_newest_bundle_older_than_the_site_allows_fails_the_check(side: Side) 
     assert ids(facts(side, own={"newest_bundle": None})) == []
 
 
+def test_an_old_bundle_behind_the_gap_is_named_with_the_day_of_its_import() -> None:
+    old = {"newest_bundle": NOW - timedelta(days=60), "newest_import": NOW - timedelta(days=50)}
+    evidence = the_finding(facts(Side.DISCONNECTED, own=old)).evidence
+    assert f"60 days ago, imported {NOW - timedelta(days=50):%Y-%m-%d}" in evidence
+
+
 @pytest.mark.parametrize("change", [{"is_there": False}, {"is_writable": False}])
 def test_a_medium_that_cannot_be_written_is_a_warning_before_an_export(
     change: dict[str, Any],

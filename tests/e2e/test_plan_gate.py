@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun
 
 from tasks.ledger.questions import Questions
 from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tests.support.labs import Lab, make_lab
-from tests.support.serving import WAIT_SECONDS, ended, start, up
+from tests.support.pages import answer, suspended
+from tests.support.serving import ended, start, up
 
 pytestmark = pytest.mark.timeout(900)
 _SCHEDULE = """
 [schedule]
 audit = { cron = "0 5 * * 0" }
 """
-
-
-def suspended(client: SyncPrefectClient, run: UUID) -> FlowRun:
-    give_up = time.monotonic() + WAIT_SECONDS
-    while True:
-        current = client.read_flow_run(run)
-        assert current.state is not None
-        if current.state.is_paused():
-            return current
-        assert not current.state.is_final(), current.state.message
-        assert time.monotonic() < give_up, current.state
-        time.sleep(0.5)
-
-
-def answer(client: SyncPrefectClient, run: UUID, fields: Mapping[str, str]) -> str:
-    """Answer the form as the page does, and return what Prefect made of it."""
-    return client.resume_flow_run(run, run_input=dict(fields)).status.value
 
 
 def served_by_itself(lab: Lab) -> Path:

@@ -90,6 +90,8 @@ def test_a_rehearsed_crossing_comes_out_as_it_was_planned(small_lab: Lab) -> Non
 
     audited = rehearse(lab, "disconnected", "audit")
     lab.run("disconnected", "audit", "--confirm", audited.document["plan_digest"], expect=2)
+    log = (lab.folder / "disconnected" / "state" / "custody.jsonl").read_text(encoding="utf-8")
+    assert f"audit: plan {audited.document['plan_digest']}" in log
 
 
 def test_a_plan_that_has_become_another_is_refused_and_each_difference_is_named(

@@ -104,7 +104,7 @@ def test_three_sites_need_one_wsusutil_and_go_on_when_one_of_them_is_killed(
 
     assert waiting.state is not None
     assert waiting.state.type.value == "RUNNING"
-    assert "is locked since" in str(waiting.state.message)
+    assert "of site alpha is still working" in str(waiting.state.message)
     assert crashed.state is not None
     assert crashed.state.is_crashed()
     assert [run.state and run.state.type.value for run in done] == ["COMPLETED"] * 2

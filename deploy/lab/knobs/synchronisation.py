@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from deploy.lab.knobs.knob import Failure, Knob
 
-_DATABASE = (
-    "Timeout expired.  The timeout period elapsed prior to completion of the operation or the "
-    "server is not responding."
-)
+_DATABASE = {
+    "en": "SqlException: Timeout expired.  The timeout period elapsed prior to completion of the "
+    "operation or the server is not responding.",
+    "de": "SqlException: Timeout ist abgelaufen.  Das Timeout ist vor dem Beenden des Vorgangs "
+    "eingetreten, oder der Server reagiert nicht.",
+}
 
 KNOBS: dict[str, Knob] = {
     "schedule": Knob("the server synchronises by itself", {"schedule": [1, True, 3 * 3600]}),
@@ -20,9 +22,6 @@ KNOBS: dict[str, Knob] = {
     ),
     "database-busy": Knob(
         "synchronisations fail because the database is too busy",
-        failure=Failure(
-            "LocalDBTooBusy",
-            {"en": f"SqlException: {_DATABASE}", "de": f"SqlException: {_DATABASE}"},
-        ),
+        failure=Failure("LocalDBTooBusy", _DATABASE),
     ),
 }

@@ -22,11 +22,12 @@ def bundle_age(facts: Facts) -> Finding | None:
     if age <= timedelta(days=own.max_quiet_days):
         return None
     is_staging = facts.side is Side.STAGING
+    imported = f", imported {own.newest_import:%Y-%m-%d}" if own.newest_import else ""
     return Finding(
         id="bundle-old",
         severity="failure",
         evidence=f"{own.newest_bundle_name}, made {own.newest_bundle:%Y-%m-%d}, {age.days} days "
-        f"ago; trust.max_quiet_days = {own.max_quiet_days}",
+        f"ago{imported}; trust.max_quiet_days = {own.max_quiet_days}",
         meaning="No bundle was made for longer than this site allows."
         if is_staging
         else "No newer bundle has arrived for longer than this site allows: it may be lost, or "
