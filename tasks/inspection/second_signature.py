@@ -36,6 +36,7 @@ def sign_bundle(
     key: Path,
     *,
     passphrase_file: Path | None,
+    take_over: str | None,
     clock: Callable[[], datetime],
 ) -> CommandReport:
     """Verify a bundle's seal, and add a signature to each of its volumes that is here.
@@ -46,7 +47,8 @@ def sign_bundle(
         HostFileError: The medium cannot be written.
         WrongSiteError, TamperError, TrustError, SafetyError: As ``open_shown``.
     """
-    with open_run_context(site, command="sign", side=None, clock=clock) as run:
+    context = open_run_context(site, command="sign", side=None, clock=clock, take_over=take_over)
+    with context as run:
         shown = open_shown(run, folders)
         signing = open_signing_key(key, passphrase_file=passphrase_file)
         run.lock_bundle(shown.folder)
