@@ -14,7 +14,7 @@ from prefect import State
 
 from tasks import plan_gate
 from tasks.approvals.losses import RebuiltChoice
-from tasks.checks.accepting import read_accepted
+from tasks.checks.accepting import read_accepted, rebuilt_staging
 from tasks.content.content_listing import ContentListing
 from tasks.flow_run import current_run
 from tasks.importing import (
@@ -73,7 +73,8 @@ def check_server(
 ) -> ServerFacts:
     """Run the whole check, and require that server and settings fit the bundle.
 
-    With ``rebuilt`` the server may be another one than this site knows; the plan says so.
+    With ``rebuilt`` the server may be another one than this site knows; the plan says so. A staging
+    server that was rebuilt is another one too, once a person has accepted that.
 
     Refuses: ``server-unfit``, ``server-changed``, ``settings``, ``wsusutil-running``, ``room``,
     ``finding``; ``chain``, ``age``, ``clock``, ``safety`` if the bundle no longer fits as it did
@@ -83,11 +84,13 @@ def check_server(
     run = current_run()
     judge_again(run, incoming)
     compare_mark(run)
+    given = read_accepted(accepted)
+    choice = {"server-changed": f"--rebuilt {rebuilt}"} if rebuilt else {}
     facts = check.check_for_crossing(
         run,
-        accepted=read_accepted(accepted),
+        accepted=given,
         staging=incoming.header.server,
-        excused={"server-changed": f"--rebuilt {rebuilt}"} if rebuilt else {},
+        excused=choice | rebuilt_staging(given, "staging-server-changed"),
     )
     downloads.resume_downloads(run)  # those that a killed run left paused
     return facts
@@ -273,10 +276,13 @@ def delete_content(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
     )
     run.report.changes["files deleted"] += moved
+    sentence = mirror_deletion.report_deleted(
+        run.report, plan.deletes, moved, trash=disk.trash, confirmed=plan.confirmed
+    )
     record_event(
         run,
         "deleted",
-        f"{moved} files moved to {disk.trash}",
+        sentence,
         bundle=bundle.header.bundle,
         digest=bundle.digest.hex,
     )

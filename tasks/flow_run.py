@@ -33,6 +33,7 @@ from tasks.run.context import RunContext, open_run_context
 from tasks.run.ending import begin_run, close_run, stopped
 from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_report
 from tasks.site.settings import Site
+from tasks.volume_gate import suspend_for_volume, waits_for_volume
 
 P = ParamSpec("P")
 
@@ -177,7 +178,8 @@ class FlowRun:
     def final_state(self) -> State[CommandReport]:
         """Return the state in which the flow ends; it carries the report.
 
-        A run of a deployment whose plan needs a person is suspended here instead.
+        A run of a deployment whose plan needs a person, or whose bundle its next volume, is
+        suspended here instead.
 
         A flagged run ends COMPLETED under the name ``Flagged``. A failed state carries the error's
         sentence and no traceback.
@@ -185,6 +187,8 @@ class FlowRun:
         report = self.report
         if self._context is not None and waits_for_answer(report, self._context.site):
             suspend_for_answer(report, self._context.site, now=datetime.now(UTC))
+        if self._context is not None and waits_for_volume(report, self._context.site):
+            suspend_for_volume(report, self._context.site, now=datetime.now(UTC))
         if report.outcome == "done":
             name = self._context.report.ended_as if self._context is not None else None
             return Completed(name=name or "Completed", message=name or "done", data=report)
@@ -222,7 +226,7 @@ class FlowRun:
                     ledger.remember_missing(count_missing(self.report.missing))
                 now = datetime.now(UTC)
                 write_metrics(site, ledger, now=now)
-                waits = waits_for_answer(self.report, site)
+                waits = waits_for_answer(self.report, site) or waits_for_volume(self.report, site)
                 announce_end(site, ledger, self.report, now=now, waits=waits)
         except (AirGapError, OSError, sqlite3.Error) as fault:
             log.warning("%s", fault)

@@ -38,7 +38,7 @@ from tasks.hosts.locks import current_owner, is_gone
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
 from tasks.logs import log
-from tasks.plan_gate import close_unanswered
+from tasks.page_question import close_unanswered
 from tasks.reports.markdown import artifacts_of
 from tasks.reports.model import CommandReport
 from tasks.run.lost import (
@@ -156,7 +156,7 @@ class _Corrections:
     def _correct(self, record: RunRecord, correction: Correction) -> None:
         """Make a correction; the ledger comes last, so that a kill before it repeats all of it."""
         if correction.ledger is not None:
-            report = report_lost(self._site, record, now=self._now)
+            report = report_lost(self._site, self._ledger, record, now=self._now)
             error = report.errors[0]
             if record.flow_run is not None:
                 _require_artifact(self._client, record.flow_run, report)

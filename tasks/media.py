@@ -8,6 +8,7 @@ of its other errors. Every step that works with the server may also refuse with 
 
 from __future__ import annotations
 
+from tasks import volume_gate
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.pack import Packed
 from tasks.bundle.plan import Plan
@@ -95,16 +96,19 @@ def open_bundle(
 ) -> IncomingBundle:
     """Check a bundle's seal and site and, to import it, its place in the chain.
 
-    On a terminal an import asks for the volumes that are not at hand, and proves each that comes.
+    On a terminal, or in the page of a deployment's run, an import asks for the volumes that are not
+    at hand, and proves each that comes.
 
     Refuses: ``seal``, ``wrong-site``, ``trust``, ``safety`` (a later format); to import it also
     ``chain``, ``age``, ``clock``, and of volumes that come ``room``, ``tamper``, ``undeclared``.
-    Raises: ``path-missing``, ``usage``, ``host-file``, ``disk-full``.
+    Raises: ``path-missing``, ``usage``, ``host-file``, ``disk-full``; ``bundle-incomplete``, if the
+    page is to ask for a volume.
     """
     run = current_run()
     if to_import:
         ask = None if run.rehearses else volume_feed.ask_on_terminal()
-        bundles = volume_feed.gather_volumes(run, bundles, ask=ask)
+        in_page = ask is None and not run.rehearses and volume_gate.may_ask(run)
+        bundles = volume_feed.gather_volumes(run, bundles, ask=ask, in_page=in_page)
     else:
         report_running_wsusutil(run)
     incoming = open_incoming(run, bundles, to_import=to_import, accepted_gap=accepted_gap)

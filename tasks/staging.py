@@ -17,7 +17,7 @@ from prefect import State
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.bundle.plan import Plan
-from tasks.checks.accepting import read_accepted
+from tasks.checks.accepting import read_accepted, rebuilt_staging
 from tasks.checks.finding import Finding
 from tasks.content.content_listing import ContentListing
 from tasks.exporting import (
@@ -36,6 +36,7 @@ from tasks.exporting.draft import Draft
 from tasks.exporting.receipt_in import Accepted
 from tasks.exporting.request import ExportRequest
 from tasks.flow_run import current_run
+from tasks.ledger.missing import MissingContent
 from tasks.ledger.steps import Confirmation, ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
@@ -96,11 +97,16 @@ def lock_server_and_media() -> None:
 def check_server(*, accepted: Sequence[str]) -> ServerFacts:
     """Run the whole check, require that the server can be exported from, and wait for downloads.
 
+    A staging server that was rebuilt goes on in its chain once a person has accepted that.
+
     Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``, ``finding``.
     Raises: ``service-down``, ``path-missing``.
     """
     run = current_run()
-    facts = check.check_for_crossing(run, accepted=read_accepted(accepted))
+    given = read_accepted(accepted)
+    facts = check.check_for_crossing(
+        run, accepted=given, excused=rebuilt_staging(given, "server-changed")
+    )
     facts = downloads.settle_downloads(run, facts)
     log.info("staging server: %s updates, %s approved", facts.update_count, facts.approved_count)
     return facts
@@ -245,6 +251,7 @@ def predict_missing(
     missing = export_summary.predict_missing(
         run.report, draft, snapshot, run.look_up_in(draft.manifest)
     )
+    MissingContent(run.ledger).remember(missing, now=run.clock())
     run.report.note(missing=missing)
     for file in missing:
         log.warning("%s lacks %s (%s)", file.title, file.file, file.reason.value)

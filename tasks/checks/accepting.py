@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tasks.errors import UsageError
 
@@ -23,3 +23,13 @@ def read_accepted(words: Iterable[str]) -> dict[str, str]:
             )
         accepted[finding.strip()] = reason.strip()
     return accepted
+
+
+def rebuilt_staging(accepted: Mapping[str, str], finding: str) -> dict[str, str]:
+    """Return a person's word that the staging server was rebuilt, which excuses a requirement.
+
+    Args:
+        accepted: Reasons by the id of a finding.
+        finding: Id of the finding that says it on this side.
+    """
+    return {finding: accepted[finding]} if finding in accepted else {}

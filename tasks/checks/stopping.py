@@ -1,6 +1,7 @@
 """The table of what stops which command.
 
-A requirement of a crossing stops its commands whatever the site file says, and cannot be accepted.
+A requirement of a crossing stops its commands whatever the site file says, and cannot be accepted;
+that the staging server is another one is the exception (``accepting.rebuilt_staging``).
 Every other finding stops export and import from the severity ``[check] stop_at`` on, unless a
 person accepts it; a finding that the command itself cures never does.
 """

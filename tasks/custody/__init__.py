@@ -3,7 +3,7 @@
 ``record`` appends a line; ``check_log`` proves all of them against the ledger.
 """
 
-from tasks.custody.log import check_log, custody_head, record
+from tasks.custody.log import check_log, custody_head, newest_lines, record
 from tasks.custody.model import CustodyCheck, CustodyEntry, CustodyEvent, CustodyHead, CustodyLine
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "CustodyLine",
     "check_log",
     "custody_head",
+    "newest_lines",
     "record",
 ]

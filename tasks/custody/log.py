@@ -24,6 +24,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,22 @@ def read_lines(ledger: Ledger) -> Iterator[CustodyLine]:
     with ledger.reading():
         for _, line, _ in _rows(ledger.connection):
             yield CustodyLine.model_validate_json(line)
+
+
+def newest_lines(ledger: Ledger, most: int) -> tuple[CustodyLine, ...]:
+    """Return the newest lines that the ledger has, newest first, to be shown.
+
+    Nothing is proved; what is no line any more is left out, and ``check_log`` finds it.
+    """
+    lines = []
+    with ledger.reading():
+        rows = ledger.connection.execute(
+            "SELECT line FROM custody ORDER BY number DESC LIMIT ?", (most,)
+        ).fetchall()
+    for row in rows:
+        with suppress(ValidationError):
+            lines.append(CustodyLine.model_validate_json(row[0]))
+    return tuple(lines)
 
 
 def _signed(entry: CustodyEntry, head: CustodyHead, key: SigningKey, now: datetime) -> CustodyLine:

@@ -124,8 +124,9 @@ def take_shared(
 def _finish(
     ledger: Ledger, draft: Draft, facts: ServerFacts, exported: ExportedPackage, *, now: datetime
 ) -> None:
-    # Not before, because the package proves that this is the server's id.
-    ledger.adopt_server(Side.STAGING, facts.server_id)
+    # Not before, because the package proves that this is the server's id. Another one than before
+    # has come this far only by a person's word (``checks/accepting.rebuilt_staging``).
+    ledger.replace_server(Side.STAGING, facts.server_id)
     ledger.steps(draft.work.text).finish_package(exported, now=now)
 
 

@@ -13,8 +13,9 @@ from tasks.ledger.exports import ExportRecord, Exports
 from tasks.names import Mode, Side
 from tasks.refusals import ChainError
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.stored_documents import PAYLOAD, matches_binding
-from tasks.server.anchor import Anchor, find_anchor, require_confirmation
+from tasks.server.anchor import Anchor, find_anchor, mark_custody, require_confirmation
 from tasks.server.queries import read_running_server
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
 
@@ -43,20 +44,25 @@ def recover_export_chain(
     run.lock_server()
     wait_for_own_wsusutil(run, "export")
     anchor = find_anchor(run, bundle=bundle, digest=digest, stray_chain=run.ledger.chain)
+    _require_free(run.exports, anchor)
     newest = run.exports.newest_sealed()
     if run.ledger.chain == anchor.chain and newest and newest.sequence >= anchor.sequence:
         run.report.lines.append(
             f"nothing is lost: this state folder knows the chain up to bundle {newest.sequence}"
         )
         return
-    _require_free(run.exports, anchor)
     require_confirmation(run.site, run.report, anchor, confirm=confirm)
+    name = anchor.name(run.site.name)
+    record_event(
+        run, "confirmed", f"site recover: {anchor.basis}", bundle=name, digest=anchor.digest.hex
+    )
     facts = read_running_server(run)
-    folder = run.site.state_dir / "bundles" / anchor.name(run.site.name)
+    folder = run.site.state_dir / "bundles" / name
     folder.mkdir(parents=True, exist_ok=True)
     has_documents = _bring_documents(run.media, anchor, folder)
     _record(run, anchor, folder)
     run.ledger.adopt_server(Side.STAGING, facts.server_id)
+    mark_custody(run, anchor)
     run.report.lines.append(
         f"accept the receipt of bundle {anchor.sequence}, and the next bundle carries only what "
         "is new"

@@ -232,7 +232,7 @@ def _audit(
     missing = find_missing_content(
         run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
     )
-    run.imports.remember_missing(missing, now=run.clock())
+    run.imports.missing.remember(missing, now=run.clock())
     count, others = count_unapproved(
         run.imports,
         run.report,

@@ -100,7 +100,7 @@ def read_request(given: Given, *, account: str, now: datetime) -> Request:
         )
     if given.kind is None and not given.revoke:
         raise UsageError(
-            reason=f"the decision is missing after {given.names[-1]}; it is one of "
+            reason=f"the decision is missing: {given.names[-1]!r}, the last word, is none of "
             + ", ".join(kinds)
         )
     if given.kind is not None and given.kind not in kinds:

@@ -32,6 +32,7 @@ from tasks.metadata.wsusutil import PackageSignal
 from tasks.names import Side
 from tasks.revision import RevisionId
 from tasks.run.context import MakeLookup, RunContext
+from tasks.run.custody import record_event
 from tasks.server import queries, wsusutil_run
 from tasks.server.content_scan import list_and_prove
 from tasks.server.running_wsusutil import require_no_wsusutil, running_job
@@ -56,7 +57,9 @@ def begin(
     require_no_wsusutil(run)
     header = bundle.header
     run.ledger.adopt_chain(header.chain)
-    run.ledger.adopt_server(Side.STAGING, header.server.id)
+    # Another one than before has come this far only by a person's word.
+    if not bundle.incoming.is_superseded:
+        run.ledger.replace_server(Side.STAGING, header.server.id)
     run.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
     if rebuilt is not None:
         record_rebuilt(run.ledger, rebuilt)
@@ -106,6 +109,8 @@ def _record_acceptance(run: RunContext, bundle: TrustedBundle) -> None:
         reason=incoming.accepted_gap,
         now=run.clock(),
     )
+    text = f"bundle {gap.sequence} never came, which is accepted: {incoming.accepted_gap}"
+    record_event(run, "decided", text, bundle=bundle.header.bundle, digest=bundle.digest.hex)
 
 
 def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> int:

@@ -49,7 +49,6 @@ from tasks.content.names import Blake3
 from tasks.errors import FailedError, HostFileError, PathMissingError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
-from tasks.importing.media_scan import scan_media
 from tasks.inspection.shown import report_opened, signer_lines
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.index import INDEX
@@ -58,6 +57,7 @@ from tasks.reports.sections import faults_section, neighbours_section
 from tasks.run.context import RunContext
 from tasks.run.custody import record_event
 from tasks.run.keys import bundle_trust
+from tasks.run.media_scan import record_scan, scan_media
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file
 from tasks.server.mark import compare_mark
@@ -169,14 +169,7 @@ def open_incoming(
         signers=signer_lines(run.site, opened.trusted),
         created=header.created,
     )
-    if verdict_of_scan is not None:
-        record_event(
-            run,
-            "verified",
-            verdict_of_scan,
-            bundle=header.bundle,
-            digest=opened.trusted.digest.hex,
-        )
+    record_scan(run, verdict_of_scan, bundle=header.bundle, digest=opened.trusted.digest.hex)
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
     require_countable(header)

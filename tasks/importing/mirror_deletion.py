@@ -17,15 +17,18 @@ from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 from tasks.errors import BatchFailedError
 from tasks.hosts.host import Host
+from tasks.hosts.paths import HostPath
 from tasks.importing.approval_choice import are_applied
 from tasks.importing.approval_run import PlanInputs
 from tasks.importing.trusted_bundle import BundleDocuments
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
+from tasks.quantities import count, size
 from tasks.refusals import DeleteLimitError
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.run.folders import ContentDiskFolders, make_disk_folders
+from tasks.run.report import ReportDraft
 from tasks.server import queries
 from tasks.server.snapshot import ServerSnapshot
 from tasks.site.settings import PolicySection
@@ -128,6 +131,33 @@ def delete(
             first=outcome.failed[0][1].message,
         )
     return len(outcome.ok)
+
+
+def report_deleted(
+    report: ReportDraft, plan: DeletePlan, moved: int, *, trash: HostPath, confirmed: str | None
+) -> str:
+    """Report what was deleted, where it lies and what confirmed it; return the sentence.
+
+    Args:
+        report: The report of the run that deleted.
+        plan: The plan.
+        moved: Number of files that this run moved; a killed run may have moved the others.
+        trash: Our trash on the content disk.
+        confirmed: Digest of the plan, which a person has confirmed.
+    """
+    sentence = (
+        f"{count(moved)} of {count(len(plan.files), 'file')} ({size(plan.size_bytes)} in all) were "
+        f"deleted: they lie in {trash}; the plan was confirmed by {confirmed or 'an earlier run'}"
+    )
+    report.lines.append(sentence)
+    report.details["deleted"] = {
+        "files": moved,
+        "planned": len(plan.files),
+        "bytes": plan.size_bytes,
+        "trash": str(trash),
+        "confirmed": confirmed,
+    }
+    return sentence
 
 
 def _surplus(bundle: BundleDocuments, listing: ContentListing) -> Iterator[ContentFile]:

@@ -22,6 +22,7 @@ from tasks.ledger.exports import Exports
 from tasks.names import Side
 from tasks.run.context import RunContext
 from tasks.run.keys import bundle_trust
+from tasks.run.media_scan import scan_media
 
 _NONE = (
     "Put in the medium, or name the bundle's folder. In a schedule or a trigger, `--if-new` ends "
@@ -64,6 +65,7 @@ def find_next_bundle(run: RunContext, *, accepted_gap: str | None = None) -> Sea
     fitting, unfit = [], []
     for candidate in candidates:
         try:
+            scan_media(run, [candidate.text])
             opened = open_bundle(run.media, [candidate], bundle_trust(run.site))
             judge_opened(run, opened, accepted_gap=accepted_gap)
         except AirGapError as error:

@@ -6,7 +6,8 @@ from tasks.ledger.choices import Choices
 from tasks.ledger.imports import ImportRecord
 from tasks.names import Side
 from tasks.run.context import RunContext
-from tasks.server.anchor import find_anchor, require_confirmation
+from tasks.run.custody import record_event
+from tasks.server.anchor import find_anchor, mark_custody, require_confirmation
 from tasks.server.queries import read_running_server
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
 
@@ -38,9 +39,10 @@ def recover_import_chain(
         )
         return
     require_confirmation(run.site, run.report, anchor, confirm=confirm)
-    facts = read_running_server(run)
-    name = f"{anchor.name(run.site.name)}-{anchor.digest.short}"
-    now = run.clock()
+    name = anchor.name(run.site.name)
+    text = f"site recover: {anchor.basis}"
+    record_event(run, "confirmed", text, bundle=name, digest=anchor.digest.hex)
+    facts, now = read_running_server(run), run.clock()
     run.ledger.replace_chain(anchor.chain)
     run.ledger.adopt_server(Side.DISCONNECTED, facts.server_id)
     if anchor.header is not None:
@@ -51,7 +53,7 @@ def recover_import_chain(
             header_digest=anchor.digest,
             sequence=anchor.sequence,
             status="done",
-            folder=run.site.state_dir / "imports" / name,
+            folder=run.site.state_dir / "imports" / f"{name}-{anchor.digest.short}",
             created=anchor.created,
             begun=now,
             done=now,
@@ -61,7 +63,8 @@ def recover_import_chain(
     Choices(run.ledger).remember(
         run.run_id, "recover", sequence=anchor.sequence, reason=anchor.basis, now=now
     )
+    mark_custody(run, anchor)
     run.report.lines.append(
-        f"import {anchor.name(run.site.name)} again now: it brings its documents and decisions "
-        "back, and changes nothing that is in place"
+        f"import {name} again now: it brings its documents and decisions back, and changes nothing "
+        "that is in place"
     )

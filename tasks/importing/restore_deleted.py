@@ -25,6 +25,7 @@ from tasks.quantities import count, size
 from tasks.reports.model import CommandReport
 from tasks.reports.sections import restored_section
 from tasks.run.context import RunContext, open_run_context
+from tasks.run.custody import record_event
 from tasks.run.ending import record_run
 from tasks.server.check import check_requirements
 from tasks.server.content_scan import find_content_dir
@@ -91,6 +92,12 @@ def _restore(run: RunContext, text: str) -> None:
         for item, error in placed.failed:
             answers[item.name.text] = (item.size_bytes, error.message)
     _report(run, name, answers)
+    record_event(
+        run,
+        "restored",
+        f"{run.report.lines[0]}; they came from {trash}",
+        bundle=name,
+    )
     if not any(True for _ in scan(run.server, trash)):
         run.server.remove_tree(trash)
 
@@ -115,12 +122,12 @@ def _require_trash(server: Host, trash: HostPath, name: str) -> HostPath:
     folders = sorted(stat.name for stat in server.list_folder(trash) if stat.kind == "folder")
     if name in folders:
         return trash.joined(name)
-    others = ", ".join(folders) or "nothing"
+    others = f"In the trash is {', '.join(folders)}; name one of these bundles. " if folders else ""
     raise PathMissingError(
         what=f"the trash of {name}",
         path=trash.joined(name),
-        remedy=f"In the trash is {others}; name one of these bundles. What a person has emptied "
-        "can only come back with a bundle (`export --bring`).",
+        remedy=f"{others or 'The trash is empty. '}What a person has emptied can only come back "
+        "with a bundle (`export --bring`).",
     )
 
 

@@ -10,7 +10,8 @@ from tasks.reports.history import history_lines, runs_csv
 from tasks.reports.model import CommandReport
 from tasks.run.context import open_run_context
 from tasks.run.custody_proof import prove_log
-from tasks.run.history import read_chain, read_runs, write_index
+from tasks.run.history import read_history, write_index
+from tasks.run.made_by import made_by
 
 _SHOWN = 30
 
@@ -32,18 +33,24 @@ def show_history(
     """
     with open_run_context(site, command="history", side=None, clock=clock) as run:
         proof = prove_log(run) if verify else []
-        runs, chain = read_runs(run.ledger), read_chain(run.ledger, run.site)
+        history = read_history(run.ledger, run.site, now=run.clock())
+        runs = history.runs
         index = write_index(run.ledger, run.site, now=run.clock())
         lines = (
-            tuple(runs_csv(runs).splitlines()) if as_csv else history_lines(runs[:_SHOWN], chain)
+            tuple(runs_csv(runs).splitlines())
+            if as_csv
+            else history_lines(history, most_runs=_SHOWN)
         )
         if not as_csv and len(runs) > _SHOWN:
             lines = (*lines, f"  and {count(len(runs) - _SHOWN)} more, in `--json` and {index}")
         return CommandReport(
             command="history",
             site=run.site.name,
-            runs=runs,
-            chain=chain,
+            made_by=made_by(run.site, run.ledger, by_api=run.by_api),
+            runs=tuple(runs),
+            chain=tuple(history.chain),
+            missing_since=tuple(history.lacking),
+            custody=tuple(history.custody),
             lines=lines if as_csv else (*lines, *proof),
             details={"index": str(index), "custody": "; ".join(proof)},
             next_step=f"Open {index} in a browser.",

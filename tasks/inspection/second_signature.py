@@ -6,6 +6,7 @@ media are signed when they are there: the command is run once for each medium.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +21,13 @@ from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited
 from tasks.inspection.carrying import write_card
-from tasks.inspection.shown import ShownBundle, open_shown, report_shown
+from tasks.inspection.shown import ShownBundle, open_shown, report_shown, write_shown
 from tasks.quantities import count
 from tasks.refusals import SealError
 from tasks.reports.model import CommandReport
 from tasks.run.context import open_run_context
 from tasks.run.custody import record_event
+from tasks.run.media_scan import record_scan, scan_media
 
 _CARRY = "Carry the bundle on. `wsus-airgap show BUNDLE` shows all signatures."
 
@@ -49,7 +51,9 @@ def sign_bundle(
     """
     context = open_run_context(site, command="sign", side=None, clock=clock, take_over=take_over)
     with context as run:
+        verdict = scan_media(run, [os.path.realpath(folder) for folder in folders])
         shown = open_shown(run, folders)
+        record_scan(run, verdict, bundle=shown.header.bundle, digest=shown.digest)
         signing = open_signing_key(key, passphrase_file=passphrase_file)
         run.lock_bundle(shown.folder)
         _sign_volumes(run.media, shown, signing)
@@ -66,15 +70,16 @@ def sign_bundle(
         lines = [*_said(after, key, signing), *run.report.lines]
         report = report_shown(run, after, lines=lines, next_step=_CARRY)
         if present == volumes:
-            return report
+            return write_shown(run.site, report, after, now=run.clock())
         notice = f"{count(volumes - present, 'volume is', 'volumes are')} not here: sign them too"
-        return report.model_copy(
+        flagged = report.model_copy(
             update={
                 "exit_code": 2,
                 "notices": (*report.notices, notice),
                 "lines": (*report.lines, notice),
             }
         )
+        return write_shown(run.site, flagged, after, now=run.clock())
 
 
 def _said(shown: ShownBundle, key: Path, signing: SigningKey) -> list[str]:

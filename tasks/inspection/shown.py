@@ -19,6 +19,8 @@ from tasks.bundle.header import Header, TrustedHeader
 from tasks.bundle.layout import BRINGS
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.bundle.seal import Trust
+from tasks.errors import AirGapError
+from tasks.logs import log
 from tasks.quantities import count, size
 from tasks.refusals import WrongSiteError
 from tasks.reports.bundle_sections import (
@@ -29,11 +31,14 @@ from tasks.reports.bundle_sections import (
     identity_section,
     supersedence_section,
 )
+from tasks.reports.files import write_reports
 from tasks.reports.inspection_lines import SignerLine
 from tasks.reports.model import CommandReport, Section
 from tasks.reports.sections import brought_section, shown_names
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.keys import bundle_trust, key_names
+from tasks.run.made_by import made_by
+from tasks.run.media_scan import record_scan, scan_media
 from tasks.site.settings import Site
 
 _TERMINAL_ROWS = 40
@@ -156,7 +161,24 @@ def show_bundle(
 ) -> CommandReport:
     """Make the report of the command ``show`` (raises as ``open_shown``)."""
     with open_run_context(site, command="show", side=None, clock=clock) as run:
-        return report_shown(run, open_shown(run, folders))
+        verdict = scan_media(run, [os.path.realpath(folder) for folder in folders])
+        shown = open_shown(run, folders)
+        record_scan(run, verdict, bundle=shown.header.bundle, digest=shown.digest)
+        return write_shown(run.site, report_shown(run, shown), shown, now=run.clock())
+
+
+def write_shown(
+    site: Site, report: CommandReport, shown: ShownBundle, *, now: datetime
+) -> CommandReport:
+    """Write the page of a bundle for people, replacing an earlier one; without it, say so."""
+    folder = site.state_dir / "reports" / f"show-{shown.header.bundle}"
+    page = report.model_copy(update={"lines": ()})  # its tables say the same
+    try:
+        written = write_reports(folder, page, now=now)
+        return report.model_copy(update={"report": written.report})
+    except AirGapError as fault:
+        log.warning("the page of %s could not be written: %s", shown.header.bundle, fault)
+        return report
 
 
 def report_shown(
@@ -168,6 +190,7 @@ def report_shown(
     return CommandReport(
         command=run.command,
         site=run.site.name,
+        made_by=made_by(run.site, run.ledger, by_api=run.by_api),
         exit_code=2 if notices else 0,
         bundle=shown.folder,
         sequence=header.sequence,

@@ -30,8 +30,8 @@ from tasks.bundle.receipt import ReceiptOutcome
 from tasks.content.fields import Blake3Field
 from tasks.content.names import Blake3
 from tasks.ledger.facts import read_fact, write_fact
+from tasks.ledger.missing import MissingContent
 from tasks.ledger.store import Ledger
-from tasks.metadata.audit import MissingFile
 
 ImportStatus = Literal["begun", "done"]
 DecisionState = Literal["applied", "parked", "held"]
@@ -94,34 +94,12 @@ class RememberedDecision:
         return document
 
 
-@dataclass(frozen=True, slots=True)
-class RememberedFile:
-    """A file that a revision lacked at the last audit.
-
-    Attributes:
-        file: ``<SHA-1>.<extension>``; empty if the metadata do not have the revision.
-        reason: A ``MissingReason``.
-        since: The first audit of an unbroken line in which it was missing.
-    """
-
-    file: str
-    size_bytes: int | None
-    reason: str
-    reason_text: str
-    since: AwareDatetime
-
-
 _DECISION = TypeAdapter(RememberedDecision)
-_FILE = TypeAdapter(RememberedFile)
 _REMEMBER = """INSERT OR REPLACE INTO decision VALUES (
     :state, :update_id, :revision, :group_path, :body, :reason,
     CASE :state WHEN 'applied' THEN NULL ELSE coalesce((
         SELECT since FROM waited WHERE update_id = :update_id AND revision = :revision
         AND group_path = :group_path AND body = :body), :now) END)"""
-_REMEMBER_MISSING = """INSERT OR REPLACE INTO missing_file VALUES (
-    :update_id, :revision, :file, :size_bytes, :reason, :reason_text, coalesce((
-        SELECT since FROM lacked WHERE update_id = :update_id AND revision = :revision
-        AND file = :file), :now))"""
 
 
 class Imports:
@@ -251,39 +229,10 @@ class Imports:
                 frozenset(row["update_id"] for row in rows if row["subject"] == "decline"),
             )
 
-    def remember_missing(self, files: Iterable[MissingFile], *, now: datetime) -> None:
-        """Replace the files that approved and parked updates lack, as an audit has seen them.
-
-        A file that was missing before for the same revision keeps the time since when it is.
-        """
-        time = now.astimezone(UTC).isoformat()
-        with self._ledger.transaction():
-            self._connection.execute(
-                "CREATE TEMP TABLE lacked AS SELECT update_id, revision, file, since"
-                " FROM missing_file"
-            )
-            self._connection.execute(
-                "CREATE INDEX temp.lacked_by_key ON lacked (update_id, revision, file)"
-            )
-            self._connection.execute("DELETE FROM missing_file")
-            self._connection.executemany(
-                _REMEMBER_MISSING,
-                (
-                    {**line.model_dump(mode="json"), "file": line.file or "", "now": time}
-                    for line in files
-                ),
-            )
-            self._connection.execute("DROP TABLE lacked")
-
-    def missing_files(self, update_id: str, revision: int) -> list[RememberedFile]:
-        """List the files that a revision lacked at the last audit, by name."""
-        with self._ledger.reading():
-            rows = self._connection.execute(
-                "SELECT file, size_bytes, reason, reason_text, since FROM missing_file"
-                " WHERE update_id=? AND revision=? ORDER BY file",
-                (update_id, revision),
-            )
-            return [_FILE.validate_python(dict(row)) for row in rows]
+    @property
+    def missing(self) -> MissingContent:
+        """The files that approved and parked updates lack."""
+        return MissingContent(self._ledger)
 
     def decisions(self, state: DecisionState) -> Iterator[RememberedDecision]:
         """Yield the decisions of one set, always in the same order."""

@@ -11,17 +11,20 @@ from uuid import UUID
 from tasks.ledger.damage import reading
 from tasks.ledger.store import Ledger
 
+VOLUME = "volume"
+"""In place of a plan's digest: the next volume of a bundle was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A plan that a person was asked to confirm.
+    """A plan that a person was asked to confirm, or the volume that was asked for.
 
     Attributes:
         flow_run: The run's id in Prefect.
         key: Prefect's key of the pause; unique in the run.
-        digest: Digest of the plan.
+        digest: Digest of the plan, or ``VOLUME``.
         run: Name of the run that made the plan.
-        until: The time after which the run ends as refused.
+        until: The time after which the run ends without an answer.
     """
 
     flow_run: UUID
@@ -51,7 +54,7 @@ class Questions:
         )
 
     def count(self, flow_run: UUID, digest: str) -> int:
-        """Count how often a run has asked about this plan."""
+        """Count how often a run has asked about this plan, or for a volume."""
         rows = self._connection.execute(
             "SELECT count(*) FROM question WHERE flow_run=? AND digest=?", (str(flow_run), digest)
         )

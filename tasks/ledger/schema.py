@@ -101,6 +101,11 @@ _INVENTORIES_AND_CHOICES: Migration = (
     run TEXT NOT NULL, kind TEXT NOT NULL, sequence INTEGER, reason TEXT NOT NULL,
     made TEXT NOT NULL, PRIMARY KEY (run, kind)) WITHOUT ROWID""",
 )
+# Until the next look at the content a file of an older ledger has no title.
+_TITLES_OF_MISSING: Migration = (
+    "ALTER TABLE missing_file ADD COLUMN title TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE missing_file ADD COLUMN kb TEXT NOT NULL DEFAULT ''",
+)
 MIGRATIONS: tuple[Migration, ...] = (
     _TABLES,
     _ACCEPTED_FINDINGS,
@@ -113,6 +118,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _QUESTIONS,
     _REPAIRS,
     _INVENTORIES_AND_CHOICES,
+    _TITLES_OF_MISSING,
 )
 
 

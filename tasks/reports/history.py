@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from markupsafe import Markup
 
 from tasks.quantities import count, duration, moment, size
-from tasks.reports.html import page_environment
-from tasks.reports.inspection_lines import ChainLine, RunLine
+from tasks.reports.html import PRINTED_ROWS, page_environment
+from tasks.reports.inspection_lines import ChainLine, CustodyLogLine, LackingLine, RunLine
+from tasks.reports.model import WaitingLine
 from tasks.reports.tables import table_csv
 
 _MOST_BARS = 60
+_MOST_LACKING = 100
+_MOST_LACKING_LINES = 10
+_MOST_CUSTODY_LINES = 20
 _WIDTH, _HEIGHT = 720, 120
 _RUN_HEADINGS = ("run", "command", "started", "ended", "outcome", "exit_code", "bundle")
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Past of a side, as its ledger has it.
+
+    Attributes:
+        runs: The runs, newest first.
+        chain: The chain, oldest first.
+        lacking: The missing content, the longest missing first.
+        custody: The newest lines of the custody log, newest first.
+        waiting: The decisions that wait for a person or for content.
+        waiting_number: Number of all that wait.
+    """
+
+    runs: Sequence[RunLine]
+    chain: Sequence[ChainLine]
+    lacking: Sequence[LackingLine]
+    custody: Sequence[CustodyLogLine]
+    waiting: Sequence[WaitingLine] = ()
+    waiting_number: int = 0
 
 
 def runs_csv(runs: Iterable[RunLine]) -> str:
@@ -30,12 +56,19 @@ def runs_csv(runs: Iterable[RunLine]) -> str:
     return table_csv(_RUN_HEADINGS, rows).decode("utf-8-sig")
 
 
-def history_lines(runs: Sequence[RunLine], chain: Sequence[ChainLine]) -> tuple[str, ...]:
-    """Return chain and runs as a terminal shows them, oldest bundle and newest run first."""
+def history_lines(history: History, *, most_runs: int) -> tuple[str, ...]:
+    """Return chain, missing content, custody log and runs as a terminal shows them.
+
+    The oldest bundle, the longest missing file, the newest line and the newest run come first.
+    """
+    runs, chain, custody = history.runs, history.chain, history.custody
     lines = ["Chain"]
     lines += [f"  {line.bundle:<24} {_sentence(line)}" for line in chain] or ["  no bundle yet"]
+    lines += _lacking_lines(history.lacking)
+    lines += [f"Custody log, the newest {_MOST_CUSTODY_LINES} lines"] if custody else []
+    lines += map(_custody_line, custody[:_MOST_CUSTODY_LINES])
     lines += ["Runs"]
-    for run in runs:
+    for run in runs[:most_runs]:
         seconds = (run.ended - run.started).total_seconds() if run.ended else None
         took = "" if seconds is None else f", {duration(seconds)}"
         outcome = run.outcome or "has not ended"
@@ -43,18 +76,38 @@ def history_lines(runs: Sequence[RunLine], chain: Sequence[ChainLine]) -> tuple[
     return tuple(lines)
 
 
-def render_index(
-    site: str, side: str, runs: Sequence[RunLine], chain: Sequence[ChainLine], *, now: datetime
-) -> str:
-    """Render the page of a side: chain, age of its content, runs, and their bars as SVG.
+def _lacking_lines(lacking: Sequence[LackingLine]) -> Iterator[str]:
+    """Say which content is missing since when, if any is."""
+    if not lacking:
+        return
+    yield f"Missing content: {count(len(lacking), 'file')}, the longest since {day(lacking[0])}"
+    for line in lacking[:_MOST_LACKING_LINES]:
+        title = line.title or f"{line.update_id} revision {line.revision}"
+        yield f"  since {day(line)}  {line.file or 'unknown files'}  {line.kb}  {title}"
+    if len(lacking) > _MOST_LACKING_LINES:
+        yield f"  and {count(len(lacking) - _MOST_LACKING_LINES)} more, in `--json`"
+
+
+def _custody_line(line: CustodyLogLine) -> str:
+    about = f" {line.bundle}" if line.bundle else ""
+    return f"  {moment(line.time)}  {line.event}{about}, {line.who} on {line.machine}: {line.text}"
+
+
+def day(line: LackingLine) -> str:
+    """Return the day since when a file is missing."""
+    return f"{line.since:%Y-%m-%d}"
+
+
+def render_index(site: str, side: str, history: History, *, now: datetime) -> str:
+    """Render the page of a side: chain, age of content, what is missing, who did what, runs, bars.
 
     Args:
         site: The site's name.
         side: The side, in words.
-        runs: The runs, newest first.
-        chain: The chain, oldest first.
+        history: Its past.
         now: Time by which ages are told.
     """
+    runs, chain, lacking = history.runs, history.chain, history.lacking
     newest = next((line for line in reversed(chain) if line.created and not line.is_gap), None)
     age = None if newest is None or newest.created is None else (now - newest.created).days
     finished = [run for run in reversed(runs[:_MOST_BARS]) if run.ended is not None]
@@ -69,6 +122,12 @@ def render_index(
             age=None if age is None else count(age, "day"),
             newest=newest,
             runs=runs,
+            lacking=lacking[:_MOST_LACKING],
+            custody=history.custody,
+            waiting=history.waiting[:_MOST_LACKING],
+            printed_rows=PRINTED_ROWS,
+            waiting_number=history.waiting_number,
+            more_lacking=len(lacking) - _MOST_LACKING,
             chain=[(line, _sentence(line)) for line in chain],
             sizes=_bars([(line.bundle, line.bytes or 0, size(line.bytes or 0)) for line in sized]),
             durations=_bars(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,18 +15,26 @@ from tasks.reports.summary import all_sections, attention, next_step, summary_fa
 from tasks.visible import visible
 
 MAX_ROWS = 2_000
+"""Most rows of a table on the page; the files beside it have all."""
+
+PRINTED_ROWS = 30
+"""Most rows of a table on paper, so that a first import of thousands of updates is ten pages."""
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_html(report: CommandReport, *, files: tuple[str, ...] = ()) -> str:
+def render_html(
+    report: CommandReport, *, files: tuple[str, ...] = (), tables: Mapping[str, str] | None = None
+) -> str:
     """Render the page.
 
-    Every value that the template shows is made visible, then escaped. A table ends at ``MAX_ROWS``
-    with the number of further rows, which are in the files beside the page.
+    Every value that the template shows is made visible, then escaped. A table ends at ``MAX_ROWS``,
+    and on paper at ``PRINTED_ROWS``, with the name of the file beside the page that has all.
 
     Args:
         report: The report.
         files: Names of the files beside the page.
+        tables: By the key of a section, the name of the file that has all its rows.
     """
     return (
         page_environment()
@@ -37,7 +46,9 @@ def render_html(report: CommandReport, *, files: tuple[str, ...] = ()) -> str:
             next_step=next_step(report),
             sections=all_sections(report),
             files=files,
+            tables=tables or {},
             max_rows=MAX_ROWS,
+            printed_rows=PRINTED_ROWS,
         )
     )
 

@@ -45,6 +45,46 @@ class BroughtLine(Reported):
     origin: str
 
 
+class LackingLine(Reported):
+    """File that an update lacks, as ``history`` tells it. Title and KB are foreign text.
+
+    Attributes:
+        file: ``<SHA-1>.<extension>``; null if the metadata do not have the revision.
+        since: Time of the first look of an unbroken line that missed it.
+    """
+
+    update_id: str
+    revision: int
+    title: str
+    kb: str
+    file: str | None
+    size_bytes: int | None
+    reason: str
+    reason_text: str
+    since: AwareDatetime
+
+
+class CustodyLogLine(Reported):
+    """Line of the custody log, as ``history`` tells it; ``history --verify`` proves the log.
+
+    Attributes:
+        number: 1, 2, 3 …
+        who: The account, or that it was the API.
+        bundle: Name of the bundle; empty if it is about none.
+        text: What was done, in words.
+    """
+
+    number: int
+    time: AwareDatetime
+    event: str
+    who: str
+    machine: str
+    product_version: str
+    run: str
+    bundle: str
+    text: str
+
+
 class RunLine(Reported):
     """Run of a command on this side.
 

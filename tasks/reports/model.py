@@ -29,8 +29,16 @@ from tasks.checks.finding import Finding
 from tasks.errors import AirGapError, InternalFaultError, SiteFileError
 from tasks.metadata.audit import MissingFile
 from tasks.reports.decision_lines import ConflictLine, Reported, RulingLine, WaitedFile
-from tasks.reports.inspection_lines import BroughtLine, ChainLine, RunLine, SignerLine
+from tasks.reports.inspection_lines import (
+    BroughtLine,
+    ChainLine,
+    CustodyLogLine,
+    LackingLine,
+    RunLine,
+    SignerLine,
+)
 from tasks.reports.known_errors import foreseen
+from tasks.reports.made_by import MadeBy
 from tasks.visible import visible
 
 ALWAYS = ("version", "command", "site", "outcome", "exit_code", "errors", "report")
@@ -208,8 +216,11 @@ class CommandReport(Reported):
         signers, created: The signatures on the bundle, and the time when it was packed.
         brings: The updates that it brings; None if it is of a format that does not record them.
         missing: Files that approved and parked updates (with ``--all`` all updates) lack.
+        custody: The newest lines of the custody log, newest first.
+        missing_since: Those files with the time since when, as `history` tells them.
         unapproved_incomplete: Number of other updates without all files; normal with deferred
             download.
+        made_by: Account, machine, version, server, policy and signer behind the report.
         notices: Sentences about anything else that a person should look at; each flags the run.
         lines: Output of a small command, line by line.
         details: Values of this command alone, for programs.
@@ -244,7 +255,10 @@ class CommandReport(Reported):
     brings: tuple[BroughtLine, ...] | None = None
     runs: tuple[RunLine, ...] | None = None
     chain: tuple[ChainLine, ...] | None = None
+    custody: tuple[CustodyLogLine, ...] | None = None
+    missing_since: tuple[LackingLine, ...] | None = None
 
+    made_by: MadeBy | None = None
     run: str | None = None
     started: AwareDatetime | None = None
     ended: AwareDatetime | None = None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from tasks.checks.finding import is_at_least
 from tasks.metadata.audit import MissingFile
 from tasks.quantities import count
 from tasks.reports.check_sections import findings_section
 from tasks.reports.conflicts import conflicts_section
+from tasks.reports.made_by import MadeBy
 from tasks.reports.model import (
     ApprovalLine,
     ApprovalOutcome,
@@ -182,7 +186,39 @@ def all_sections(report: CommandReport) -> tuple[Section, ...]:
     urgent += [section for section in approvals if section.key != "approvals-applied"]
     done = [section for section in approvals if section.key == "approvals-applied"]
     conflicts = [conflicts_section(report.conflicts)] if report.conflicts else []
-    return (*urgent, *report.sections, *conflicts, *done)
+    made_by = [made_by_section(report.made_by)] if report.made_by else []
+    return (*urgent, *report.sections, *conflicts, *done, *made_by)
+
+
+_NO_PUBLIC_KEY = "encrypted, and its public key does not lie beside it"
+
+
+def made_by_section(made_by: MadeBy) -> Section:
+    """Facts about what made the report."""
+    signer = made_by.signer
+    facts = (
+        ("Account", f"{made_by.account}, by the API" if made_by.by_api else made_by.account),
+        ("Machine", made_by.machine),
+        ("Product version", made_by.product_version),
+        ("Server id", made_by.server_id or "not known before the first export or import"),
+        (
+            "Signer of this side",
+            f"{signer.name}, {signer.fingerprint or 'no public key beside it'}",
+        ),
+        ("Signatures that a bundle needs", str(made_by.threshold)),
+        ("Site file", made_by.site_file),
+        ("Policy in force", "; ".join(_settings(made_by.policy))),
+    )
+    return Section(
+        key="made-by",
+        title="Who and what made this report",
+        facts=tuple(Fact(label=label, value=value) for label, value in facts),
+    )
+
+
+def _settings(policy: Mapping[str, JsonValue]) -> list[str]:
+    """Return settings as a site file has them."""
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in policy.items()]
 
 
 def attention(report: CommandReport) -> tuple[str, ...]:

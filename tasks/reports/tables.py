@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal, TextIO
 
@@ -36,6 +36,7 @@ _DECISION_HEADINGS = (
     "action",
     "deadline",
     "reason",
+    "title",
 )
 
 
@@ -85,7 +86,7 @@ def missing_csv(missing: Iterable[MissingFile]) -> bytes:
     return table_csv(_HEADINGS, rows)
 
 
-def decisions_csv(approvals: ApprovalOutcome) -> bytes:
+def decisions_csv(approvals: ApprovalOutcome, titles: Mapping[str, str]) -> bytes:
     """Return every decision and its outcome as CSV, in the form of ``missing_csv``."""
     rows = (
         (
@@ -96,6 +97,7 @@ def decisions_csv(approvals: ApprovalOutcome) -> bytes:
             line.action,
             line.deadline,
             line.reason,
+            titles.get(line.update_id or "", ""),
         )
         for outcome in ("applied", "parked", "held", "failed")
         for line in getattr(approvals, outcome)

@@ -64,6 +64,7 @@ class RunContext:
         waits_for: The wsusutil that this run waits for now, or None. It keeps working if the run is
             stopped.
         by_api: True if the run was started by Prefect's API, and not by a command of an account.
+        scanned: Verdict of the site's malware scanner, by the folder of media that it found clean.
         wait_line_seconds: Interval at which a wait for wsusutil logs a line.
     """
 
@@ -82,6 +83,7 @@ class RunContext:
     waits_for: Running | None = None
     wait_line_seconds: float = 60.0
     by_api: bool = False
+    scanned: dict[str, str] = field(default_factory=dict)
     _locks: dict[str, Lock] = field(default_factory=dict)
     _disks: dict[str, ContentDiskFolders] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)

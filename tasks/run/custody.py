@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import platform
 import sqlite3
 
 from tasks.custody import CustodyEntry, CustodyEvent, record
@@ -12,19 +10,12 @@ from tasks.errors import AirGapError
 from tasks.logs import log
 from tasks.run.context import RunContext
 from tasks.run.keys import signing_key
+from tasks.run.made_by import account, machine
 from tasks.run.syslog import send_line
 from tasks.version import VERSION
 
 BY_API = "by the API"
 _LONGEST_TEXT = 2_000
-
-
-def account() -> str:
-    """Return the name of the account that this process runs as; ``unknown`` if it has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return "unknown"
 
 
 def who_of(run: RunContext) -> str:
@@ -47,7 +38,7 @@ def record_event(
     entry = CustodyEntry(
         event=event,
         who=who_of(run),
-        machine=platform.node() or "unknown",
+        machine=machine(),
         version=VERSION,
         run=run.run_id,
         bundle=bundle,

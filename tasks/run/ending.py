@@ -16,10 +16,12 @@ from tasks.hosts.locks import current_owner
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.refusals import HostKeyError, ScriptDigestError, TrustError
 from tasks.reports.files import write_reports
+from tasks.reports.made_by import MadeBy
 from tasks.reports.model import CommandReport, error_line, exit_code_of
 from tasks.run.context import RunContext
 from tasks.run.custody import record_event
 from tasks.run.history import write_index
+from tasks.run.made_by import made_by
 from tasks.visible import visible_lines
 
 _OF_BUNDLES = frozenset({"export", "verify", "import", "accept"})
@@ -102,6 +104,7 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
         site=run.site.name,
         exit_code=exit_code_of(error) if error else (2 if run.report.is_flagged else 0),
         errors=(error_line(error, log=log_path),) if error else (),
+        made_by=_made_by(run),
         run=run.run_id,
         started=run.started,
         ended=ended,
@@ -118,6 +121,14 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
         errors = (*report.errors, error_line(fault))
         code = report.exit_code if report.errors else exit_code_of(fault)
         return report.model_copy(update={"errors": errors, "exit_code": code})
+
+
+def _made_by(run: RunContext) -> MadeBy | None:
+    """Return what made the report; None if ledger or key cannot be read, which is said anyway."""
+    try:
+        return made_by(run.site, run.ledger, by_api=run.by_api)
+    except (AirGapError, OSError, sqlite3.Error):
+        return None
 
 
 def _record(run: RunContext, report: CommandReport, *, ended: datetime) -> CommandReport:

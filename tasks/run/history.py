@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
+from tasks.custody import newest_lines
+from tasks.errors import PackageError
 from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.imports import Imports
+from tasks.ledger.missing import MissingContent
+from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
+from tasks.logs import log
 from tasks.names import Side
 from tasks.reports.files import write_page
-from tasks.reports.history import render_index
-from tasks.reports.inspection_lines import ChainLine, RunLine
+from tasks.reports.history import History, render_index
+from tasks.reports.inspection_lines import ChainLine, CustodyLogLine, LackingLine, RunLine
+from tasks.reports.model import WaitingLine
 from tasks.run.stored_documents import read_header_copy
+from tasks.run.waiting_decisions import WaitingState
+from tasks.run.waiting_report import describe_waiting
 from tasks.site.settings import Site
 
 INDEX_PAGE = "index.html"
@@ -33,6 +43,62 @@ def read_chain(ledger: Ledger, site: Site) -> tuple[ChainLine, ...]:
     return tuple(_import_lines(Imports(ledger), site.name))
 
 
+def read_lacking(ledger: Ledger) -> tuple[LackingLine, ...]:
+    """Return the content that updates of this side lack, the longest missing first."""
+    return tuple(
+        LackingLine.model_validate({**asdict(file), "file": file.file or None})
+        for file in MissingContent(ledger).all()
+    )
+
+
+def read_custody(ledger: Ledger, most: int = MOST_RUNS) -> tuple[CustodyLogLine, ...]:
+    """Return the newest lines of the custody log, newest first."""
+    return tuple(
+        CustodyLogLine(
+            number=line.number,
+            time=line.time,
+            event=line.event,
+            who=line.who,
+            machine=line.machine,
+            product_version=line.version,
+            run=line.run,
+            bundle=line.bundle,
+            text=line.text,
+        )
+        for line in newest_lines(ledger, most)
+    )
+
+
+def read_history(ledger: Ledger, site: Site, *, now: datetime, most: int = MOST_RUNS) -> History:
+    """Return what a side knows of its past; of each list at most this many lines."""
+    counts = Imports(ledger).counts()
+    return History(
+        runs=read_runs(ledger, most),
+        chain=read_chain(ledger, site),
+        lacking=read_lacking(ledger),
+        custody=read_custody(ledger, most),
+        waiting=read_waiting_lines(ledger, site, now=now, most=most),
+        waiting_number=counts["held"] + counts["parked"],
+    )
+
+
+def read_waiting_lines(
+    ledger: Ledger, site: Site, *, now: datetime, most: int
+) -> tuple[WaitingLine, ...]:
+    """Return the decisions that wait; none if the index of the newest package is damaged."""
+    imports, rulings = Imports(ledger), StoredRulings(ledger).in_force(now)
+    states: tuple[WaitingState, ...] = ("held", "parked")
+    try:
+        return tuple(
+            line
+            for state in states
+            for line in describe_waiting(imports, state, rulings, site.path, most=most)
+        )
+    except (PackageError, sqlite3.DatabaseError) as fault:
+        log.warning("what waits is not on the page of this side: %s", fault)
+        return ()
+
+
 def write_index(ledger: Ledger, site: Site, *, now: datetime) -> Path:
     """Write the page of this side, replacing the older one; return its path.
 
@@ -40,8 +106,9 @@ def write_index(ledger: Ledger, site: Site, *, now: datetime) -> Path:
         HostFileError, DiskFullError: It cannot be written.
     """
     path = site.state_dir / "reports" / INDEX_PAGE
-    runs, chain = read_runs(ledger, 200), read_chain(ledger, site)
-    write_page(path, render_index(site.name, site.side.value, runs, chain, now=now))
+    history = read_history(ledger, site, now=now, most=200)
+    page = render_index(site.name, site.side.value, history, now=now)
+    write_page(path, page)
     return path
 
 

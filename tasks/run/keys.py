@@ -39,6 +39,14 @@ def own_fingerprint(site: Site) -> str:
     return signing_key(site).public.fingerprint
 
 
+def known_fingerprint(site: Site) -> str | None:
+    """Return the fingerprint of this side's key; None if only its passphrase would tell it."""
+    key = site.trust.signing_key
+    if is_encrypted(key) and not key.with_suffix(".pub").is_file():
+        return None
+    return own_fingerprint(site)
+
+
 def own_trust(site: Site) -> Trust:
     """Return this side's own key as the only trusted one, for what this side sealed itself."""
     return Trust((signing_key(site).public,), 1)

@@ -31,6 +31,7 @@ from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
 from tasks.reports.files import write_reports
 from tasks.reports.model import CommandReport, error_line, exit_code_of
+from tasks.run.made_by import made_by
 from tasks.site.settings import Site
 
 StateType = Literal["COMPLETED", "FAILED", "CRASHED", "CANCELLED", "RUNNING"]
@@ -127,7 +128,7 @@ def _missed_end(record: RunRecord, state: str | None, now: datetime) -> ShownSta
     return end if state == "CANCELLED" and end.type == "COMPLETED" else None
 
 
-def report_lost(site: Site, record: RunRecord, *, now: datetime) -> CommandReport:
+def report_lost(site: Site, ledger: Ledger, record: RunRecord, *, now: datetime) -> CommandReport:
     """Write the report of a run whose process is gone, as it would have written it itself.
 
     Raises:
@@ -139,6 +140,7 @@ def report_lost(site: Site, record: RunRecord, *, now: datetime) -> CommandRepor
         site=site.name,
         exit_code=exit_code_of(error),
         errors=(error_line(error),),
+        made_by=made_by(site, ledger, by_api=False),
         run=record.id,
         started=record.started,
         ended=now,

@@ -29,6 +29,7 @@ from tasks.reports.planned import (
 )
 from tasks.reports.tables import CSV_ENCODING, write_csv
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.site.settings import Site
 
 MOST_PLANS = 20
@@ -118,6 +119,8 @@ def require_plan(run: RunContext, lines: Iterable[PlanLine], *, confirm: str | N
     plan = _write(run, lines)
     if confirm.strip().lower() != plan.tally.digest:
         raise _changed_plan(run, confirm, plan)
+    if run.command != "import":  # which records what else it asks a person to confirm
+        record_event(run, "confirmed", f"{run.command}: plan {plan.tally.digest}")
 
 
 def _changed_plan(run: RunContext, given: str, plan: WrittenPlan) -> PlanChangedError:

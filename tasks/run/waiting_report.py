@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -29,6 +30,7 @@ from tasks.reports.model import (
 )
 from tasks.run.context import open_run_context
 from tasks.run.let_go import command_for, way_out
+from tasks.run.made_by import made_by
 from tasks.run.waiting_decisions import WaitingState, as_waiting, subject_of
 
 _TITLES = {"parked": "Parked approvals", "held": "Held decisions"}
@@ -57,6 +59,7 @@ def read_waiting(site: str, state: WaitingState, *, clock: Callable[[], datetime
         return CommandReport(
             command=state,
             site=run.site.name,
+            made_by=made_by(run.site, run.ledger, by_api=run.by_api),
             approvals=outcome,
             sections=tuple(tables),
             tables=tuple(tables),
@@ -71,9 +74,22 @@ def read_waiting(site: str, state: WaitingState, *, clock: Callable[[], datetime
 
 
 def describe_waiting(
-    imports: Imports, state: WaitingState, rulings: Iterable[Ruling], site_file: Path
+    imports: Imports,
+    state: WaitingState,
+    rulings: Iterable[Ruling],
+    site_file: Path,
+    *,
+    most: int | None = None,
 ) -> tuple[WaitingLine, ...]:
-    """Return all waiting decisions of a list, with what is known of their updates."""
+    """Return the waiting decisions of a list, with what is known of their updates.
+
+    Args:
+        imports: The imports, whose ledger has the list.
+        state: The list.
+        rulings: The rulings in force.
+        site_file: Path of the site file, for commands that can be pasted.
+        most: Largest number of lines; None: all.
+    """
     newest = imports.newest()
     with ExitStack() as stack:
         index = None
@@ -81,7 +97,8 @@ def describe_waiting(
             with suppress(PackageError):  # its titles are then left out
                 index = stack.enter_context(PackageIndex(newest.folder / INDEX))
         sources = _Sources(imports, Rulings(rulings), index, site_file)
-        return tuple(_describe(sources, decision) for decision in imports.decisions(state))
+        decisions = islice(imports.decisions(state), most)
+        return tuple(_describe(sources, decision) for decision in decisions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +117,7 @@ def _describe(sources: _Sources, decision: RememberedDecision) -> WaitingLine:
     ruling = rulings.newest_about(waiting) if waiting is not None else None
     key = (decision.update_id, decision.revision)
     record = index and (index.revision(*key) or index.latest(decision.update_id))
-    files = imports.missing_files(*key) if reason is Reason.CONTENT_MISSING else ()
+    files = imports.missing.of_revision(*key) if reason is Reason.CONTENT_MISSING else ()
     return WaitingLine(
         update_id=decision.update_id,
         revision=decision.revision,

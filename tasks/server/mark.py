@@ -58,6 +58,12 @@ def mark_of(header: Header, custody: CustodyHead) -> Mark:
     )
 
 
+_REAPPLY = (
+    "; `import BUNDLE --rebuilt reapply` with the newest bundle applies again what it lost, and "
+    "without that the lost decisions count as taken away by a person"
+)
+
+
 def write_mark(server: Host, path: HostPath, mark: Mark) -> None:
     """Write the mark of a bundle that is about to be sealed, or recorded as imported."""
     server.make_private_folder(path.parent)
@@ -114,7 +120,7 @@ def _compare(run: RunContext) -> str | None:
         if newest is not None and newest.status == "done":
             return (
                 f"the server bears no mark, and bundle {newest.sequence} was imported last: it "
-                "seems to have been set back"
+                f"seems to have been set back{_REAPPLY}"
             )
         return None
     sequence = newest.sequence if newest else 0
@@ -130,7 +136,7 @@ def _compare(run: RunContext) -> str | None:
     if newest is not None and newest.status == "done" and mark.sequence < sequence:
         return (
             f"the server bears the mark of bundle {mark.sequence}, and bundle {sequence} was "
-            "imported last: it seems to have been set back"
+            f"imported last: it seems to have been set back{_REAPPLY}"
         )
     return None
 

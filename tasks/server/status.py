@@ -29,6 +29,7 @@ from tasks.reports.model import (
 from tasks.reports.summary import status_steps
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.custody_proof import prove_log
+from tasks.run.made_by import made_by
 from tasks.run.waiting_decisions import WaitingState, waiting_decisions
 from tasks.run.waiting_report import describe_waiting, rulings_json
 from tasks.server.next_step import next_export_step, next_import_step
@@ -53,13 +54,12 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         )
         waits = [] if is_staging else _waits(run.imports, approvals, rulings)
         all_facts = (at_work, chain, *_place_in_chain(run), *waits, *_locks(run), custody)
-        sections = (
-            Section(key="standing", title="Standing", facts=all_facts),
-            _last_runs(run.ledger),
-        )
+        now = Section(key="standing", title="Standing", facts=all_facts)
+        sections = (now, _last_runs(run.ledger))
         report = CommandReport(
             command="status",
             site=run.site.name,
+            made_by=made_by(run.site, run.ledger, by_api=run.by_api),
             **_place_of_bundle(run.exports, run.imports),
             approvals=approvals,
             exit_code=2 if notices else 0,
@@ -168,7 +168,8 @@ def _newest_import(imports: Imports) -> Fact:
     newest = imports.newest()
     value = "none"
     if newest is not None:
-        value = f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"
+        unknown = "outcome not known here" if newest.done else "unfinished"
+        value = f"bundle {newest.sequence}, {newest.status}, {newest.outcome or unknown}"
     return Fact(label="Newest import", value=value)
 
 

@@ -106,7 +106,7 @@ _POLICY = _table(
     ("max_delete_bytes", "the same in bytes", _DISCONNECTED, None),
     ("on_downloads", 'or "stop": an export ends with 4 while WSUS downloads', _STAGING, None),
     ("download_wait_hours", "longest wait for them", _STAGING, None),
-    ("answer_hours", "a served run waits for an answer to its plan", _DISCONNECTED, None),
+    ("answer_hours", "a served run waits for an answer, or a volume", _DISCONNECTED, None),
 )
 _GROUPS = _table(
     "groups",
@@ -123,6 +123,7 @@ _CHECK = _table(
 _CUSTODY = _table(
     "custody",
     ("syslog", "the custody log goes there too", None, '"/dev/log"'),
+    ("event_command", "or into the event log of Windows", None, '["eventcreate.exe"]'),
 )
 _AUDIT = _table(
     "audit",

@@ -186,9 +186,11 @@ class CustodySection(Section):
 
     Attributes:
         syslog: A socket (``/dev/log``), or host and port for UDP (``log.example:514``).
+        event_command: Program of Windows that writes into the event log (``eventcreate.exe``).
     """
 
     syslog: Annotated[str, AfterValidator(_syslog_address)] | None = None
+    event_command: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 
 class AuditSection(Section):

@@ -38,6 +38,7 @@ class Expired:
         name: Name of the run or bundle.
         folder: The folder on this machine, or on the server.
         files: The files of it that go; empty: the whole folder.
+        beside: Files beside the folder that go with it: the carry card of a bundle.
         since: The time from which its age counts.
     """
 
@@ -46,6 +47,7 @@ class Expired:
     folder: Path | HostPath
     since: datetime
     files: tuple[str, ...] = ()
+    beside: tuple[Path, ...] = ()
 
 
 def months_before(now: datetime, months: int) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tasks.ledger.imports import Imports
 from tasks.ledger.runs import Runs
 from tasks.names import Side
 from tasks.refusals import SealError
+from tasks.reports.carry_card import card_paths
 from tasks.reports.model import Column, Section
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
@@ -64,15 +66,21 @@ def _staging(
     if media_days is not None:
         bundles = expired_bundles(records, before=now - timedelta(days=media_days))
         digests = {record.bundle.name: record.header_digest for record in records}
-        yield from (item for item in bundles if _is_ours(item.folder, digests[item.name]))
+        for item in bundles:
+            if isinstance(item.folder, Path) and _is_ours(item.folder, digests[item.name]):
+                yield replace(item, beside=tuple(filter(_is_file, card_paths(item.folder))))
 
 
-def _is_ours(bundle: Path | HostPath, header_digest: Blake3 | None) -> bool:
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
+def _is_ours(bundle: Path, header_digest: Blake3 | None) -> bool:
     """Return True if the first volume on the medium has the very header that we sealed.
 
     Another medium may hold a folder of the same name by now.
     """
-    path = Path(str(bundle)) / volume_name(1) / HEADER
+    path = bundle / volume_name(1) / HEADER
     try:
         with path.open("rb") as stream:
             document = read_seal(stream.read(HEADER_LIMIT_BYTES), path=str(path))
@@ -119,7 +127,8 @@ def describe_tidy(items: Sequence[Expired]) -> Section:
 
 def _shown_path(item: Expired) -> str:
     files = f" ({', '.join(item.files)})" if item.files else ""
-    return f"{item.folder}{files}"
+    beside = "".join(f", {path.name}" for path in item.beside)
+    return f"{item.folder}{files}{beside}"
 
 
 def remove_expired(server: Host, report: ReportDraft, items: Sequence[Expired]) -> int:
@@ -144,6 +153,8 @@ def _remove(server: Host, item: Expired) -> None:
         server.remove_tree(item.folder)
         return
     try:
+        for path in item.beside:  # first: without its folder nobody would find the card again
+            path.unlink(missing_ok=True)
         if item.files:
             for name in item.files:
                 (item.folder / name).unlink(missing_ok=True)

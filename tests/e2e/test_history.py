@@ -21,6 +21,11 @@ def test_a_crossing_is_recorded_on_both_sides_and_a_changed_line_is_found(small_
     log.write_text("", encoding="utf-8")
     small_lab.run("disconnected", "history", "--verify", expect=3)
 
+    page = (small_lab.folder / "disconnected/state/reports/index.html").read_text("utf-8")
+    waiting = imported.document["approvals"]["held"] + imported.document["approvals"]["parked"]
+    assert f"{len(waiting)} decision" in page
+    assert [line["event"] for line in disconnected["custody"]] == ["receipt", "imported"]
+
     assert [run["command"] for run in staging["runs"]] == ["accept", "export"]
     assert [run["command"] for run in disconnected["runs"]] == ["import"]
     assert [line["sequence"] for line in staging["chain"]] == [1]

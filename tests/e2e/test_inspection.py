@@ -24,6 +24,9 @@ def test_show_tells_who_sealed_a_bundle_and_what_it_brings(small_lab: Lab) -> No
     assert any(line["cves"] for line in document["brings"])
     assert document["sequence"] == 1
     assert document["base"] is None
+    page = Path(document["report"]).read_text(encoding="utf-8")
+    assert signer["fingerprint"] in page
+    assert document["details"]["digest"] in page
 
 
 def test_a_second_month_brings_what_the_base_did_not_have(small_lab: Lab) -> None:
@@ -123,3 +126,23 @@ def test_a_lost_key_is_followed_by_a_new_one_while_a_bundle_is_on_its_way(
 
     assert (first.document["sequence"], second.document["sequence"]) == (1, 2)
     assert second.document["signers"][0]["fingerprint"] == new.fingerprint
+
+
+def test_a_new_signer_signs_beside_the_old_ones_and_no_bundle_adds_the_key(
+    small_lab: Lab, tmp_path: Path
+) -> None:
+    """The runbook's page on a new signer."""
+    new = generate_keys(tmp_path / "new")
+    small_lab.configure("staging", "trust", signing_key=str(new.signing_key))
+    bundle = Path(small_lab.export().document["bundle"])
+    assert small_lab.import_(bundle, expect=3).error["kind"] == "seal"
+
+    both = ["../keys/staging.pub", str(new.public_key)]
+    small_lab.configure("disconnected", "trust", trusted_keys=both)
+    first = small_lab.import_(bundle)
+    small_lab.accept(first.document["receipt"], expect=0)
+    small_lab.configure("staging", "trust", signing_key="../keys/staging.key")
+    second = small_lab.import_(Path(small_lab.export("--new").document["bundle"]))
+
+    signers = [each.document["signers"][0]["name"] for each in (first, second)]
+    assert signers == ["signing.pub", "staging.pub"]

@@ -15,6 +15,8 @@ from tests.support.labs import Lab, make_lab
 MONTHS = int(os.environ.get("WSUS_AIRGAP_MONTHS", "2"))
 """Random months in all; twenty take a quarter of an hour."""
 
+pytestmark = pytest.mark.timeout(240 + 60 * MONTHS)
+
 
 def _facts(document: dict[str, Any], key: str) -> dict[str, int]:
     (section,) = (each for each in document["sections"] if each["key"] == key)

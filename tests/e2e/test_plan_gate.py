@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun
 
 from tasks.ledger.questions import Questions
 from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tests.support.labs import make_lab
+from tests.support.pages import answer, suspended
 from tests.support.prefect_api import client_of
-from tests.support.serving import WAIT_SECONDS, ended, start, up
+from tests.support.serving import ended, start, up
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def suspended(client: SyncPrefectClient, run: UUID) -> FlowRun:
-    give_up = time.monotonic() + WAIT_SECONDS
-    while True:
-        current = client.read_flow_run(run)
-        assert current.state is not None
-        if current.state.is_paused():
-            return current
-        assert not current.state.is_final(), current.state.message
-        assert time.monotonic() < give_up, current.state
-        time.sleep(0.5)
-
-
-def answer(client: SyncPrefectClient, run: UUID, fields: Mapping[str, str]) -> str:
-    """Answer the form as the page does, and return what Prefect made of it."""
-    return client.resume_flow_run(run, run_input=dict(fields)).status.value
 
 
 def test_a_plan_waits_in_a_form_is_refused_once_and_confirmed_once(

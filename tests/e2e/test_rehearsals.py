@@ -98,6 +98,8 @@ def test_a_rehearsed_crossing_comes_out_as_it_was_planned(small_lab: Lab) -> Non
     unapproved = "unapproved_incomplete"
     assert listed[unapproved] == audited.document[unapproved] == result.document[unapproved] > 0
     assert len(listed["missing"]) == len(result.document["missing"])
+    log = (lab.folder / "disconnected" / "state" / "custody.jsonl").read_text(encoding="utf-8")
+    assert f"audit: plan {audited.document['plan_digest']}" in log
 
 
 def test_a_plan_that_has_become_another_is_refused_and_each_difference_is_named(

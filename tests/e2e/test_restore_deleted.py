@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.support.labs import Lab
@@ -23,9 +24,12 @@ def test_what_a_mirror_deleted_comes_back_whole_and_what_has_rotted_is_named(
     before = lab.bytes_of("disconnected")
     lab.export("--mode", "mirror")
     planned = lab.import_(2, expect=4)
-    lab.import_(2, "--confirm", planned.document["plan_digest"])
+    done = lab.import_(2, "--confirm", planned.document["plan_digest"]).document
     deleted = before.keys() - lab.bytes_of("disconnected").keys()
     assert set(gone) <= deleted
+    told = done["details"]["deleted"]
+    assert (told["files"], told["confirmed"]) == (len(deleted), planned.document["plan_digest"])
+    assert told["trash"] in Path(done["report"]).read_text(encoding="utf-8")
 
     lab.run("disconnected", "restore-deleted", "alpha-9", expect=64)
     (trash,) = lab.folder.rglob("trash/alpha/alpha-2")
@@ -41,6 +45,12 @@ def test_what_a_mirror_deleted_comes_back_whole_and_what_has_rotted_is_named(
         name: before[name] for name in deleted if name != sorted(deleted)[0]
     } | {sorted(deleted)[0]: None}
     assert [path.name for path in trash.rglob("*") if path.is_file()] == [rotten.name]
+
+    log = (lab.folder / "disconnected" / "state" / "custody.jsonl").read_text("utf-8")
+    (line,) = [line for line in map(json.loads, log.splitlines()) if line["event"] == "restored"]
+    assert line["bundle"] == "alpha-2"
+    assert f"{len(deleted) - 1} files" in line["text"]
+    assert str(trash) in line["text"]
 
     # Nothing that was given back is there to be given back again.
     again = lab.run("disconnected", "restore-deleted", str(lab.bundle(2)), expect=2)

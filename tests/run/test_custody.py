@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tasks.custody.log import LOG
 from tasks.run.context import RunContext
-from tasks.run.custody import BY_API, account, record_event, who_of
+from tasks.run.custody import BY_API, record_event, who_of
+from tasks.run.made_by import account
 from tests.support.runs import open_test_run, write_site_file
 
 
@@ -32,6 +33,32 @@ def test_a_line_goes_to_syslog_too(tmp_path: Path) -> None:
 
     assert b'"event":"decided"' in line
     assert line in packet
+
+
+def test_a_line_goes_into_the_event_log_too(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="staging")
+    program = tmp_path / "eventcreate"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path / "event"}\nexit 1\n')
+    program.chmod(0o755)
+    with site.open("a", encoding="utf-8") as stream:
+        stream.write(f'\n[custody]\nevent_command = ["{program}"]\n')
+    with open_test_run(site) as run:
+        record_event(run, "decided", 'KB1 for Servers: reject, "by the board"')
+        line = (run.site.state_dir / LOG).read_text(encoding="utf-8").strip()
+
+    *options, text = (tmp_path / "event").read_text(encoding="utf-8").splitlines()
+    assert options == [
+        "/L",
+        "APPLICATION",
+        "/T",
+        "INFORMATION",
+        "/SO",
+        "wsus-airgap",
+        "/ID",
+        "1",
+        "/D",
+    ]
+    assert text == line
 
 
 def test_a_log_that_cannot_be_written_flags_the_run_and_no_more(staging: RunContext) -> None:

@@ -55,7 +55,7 @@ READERS: tuple[Callable[[RunContext], object], ...] = (
     lambda run: Runs(run.ledger).newest(5),
     lambda run: AcceptedFindings(run.ledger).all(),
     lambda run: StoredRulings(run.ledger).all(),
-    lambda run: run.imports.missing_files(u(1), 1),
+    lambda run: run.imports.missing.of_revision(u(1), 1),
     lambda run: run.imports.accepted_losses(),
     lambda run: custody_head(run.ledger),
     lambda run: Questions(run.ledger).open(),
@@ -143,7 +143,7 @@ def remember_decided(run: RunContext) -> None:
         update_id=u(1), revision=1, title="t", kb="", file="f", size_bytes=1,
         reason=MissingReason.NEVER_DOWNLOADED, reason_text="t",
     )  # fmt: skip
-    run.imports.remember_missing([missing], now=NOW)
+    run.imports.missing.remember([missing], now=NOW)
     run.imports.accept_losses(Losses(frozenset({(u(1), GROUP)}), frozenset()))
     entry = CustodyEntry(event="decided", who="a", machine="m", version="1")
     record(run.ledger, run.site.state_dir, signing_key(run.site), entry, now=NOW)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.bundle.keys import generate_keys
 from tasks.errors import BatchFailedError
 from tasks.hosts.paths import Platform
 from tasks.ledger.runs import Runs
@@ -15,7 +16,10 @@ from tasks.reports.model import CommandReport
 from tasks.reports.summary import attention
 from tasks.run.context import RunContext
 from tasks.run.ending import begin_run, close_run
+from tasks.run.keys import own_fingerprint
+from tasks.run.made_by import account, machine
 from tasks.run.report import Notes
+from tasks.version import VERSION
 from tests.reports.examples import missing_file
 from tests.support.memory_host import MemoryHost
 from tests.support.runs import open_test_run, write_site_file
@@ -99,6 +103,40 @@ def test_what_nobody_foresaw_is_told_without_its_log(run: RunContext) -> None:
 
 def test_whatever_a_step_can_note_is_a_field_of_the_report() -> None:
     assert Notes.__annotations__.keys() <= CommandReport.model_fields.keys()
+
+
+def test_every_report_names_account_machine_version_server_policy_and_signer(
+    disconnected: RunContext,
+) -> None:
+    disconnected.ledger.adopt_server(disconnected.site.side, "5d1c6a52-0000-4000-8000-000000000001")
+    disconnected.by_api = True
+    report = close_run(disconnected, TamperError(path="x", expected="a", found="b"))
+
+    document = report.as_json()["made_by"]
+    assert document["account"] == account()
+    assert (document["machine"], document["product_version"]) == (machine(), VERSION)
+    assert document["server_id"] == "5d1c6a52-0000-4000-8000-000000000001"
+    assert document["policy"]["mode"] == "incremental"
+    assert document["signer"] == {
+        "fingerprint": own_fingerprint(disconnected.site), "name": "signing.key",
+    }  # fmt: skip
+    page = (disconnected.reports_dir / "report.html").read_text("utf-8")
+    for words in (f"{account()}, by the API", machine(), VERSION, document["server_id"],
+                  "mode = &#34;incremental&#34;", document["signer"]["fingerprint"]):  # fmt: skip
+        assert words in page
+
+
+def test_a_report_asks_nobody_for_the_passphrase_of_a_key(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="staging")
+    generate_keys(tmp_path / "other", passphrase=b"secret")
+    with open_test_run(site) as run:
+        (tmp_path / "other" / "signing.key").replace(run.site.trust.signing_key)
+        run.site.trust.signing_key.with_suffix(".pub").unlink()
+        report = close_run(run, None)
+
+    assert report.made_by is not None
+    assert report.made_by.signer.fingerprint is None
+    assert report.exit_code == 0
 
 
 def test_a_run_that_was_killed_stays_in_the_list_without_an_end(disconnected: RunContext) -> None:

@@ -147,7 +147,7 @@ def test_the_report_of_a_lost_run_says_that_its_process_is_gone(disconnected: Ru
     begin_run(disconnected, flow_run=FLOW_RUN, attempt=3)
     runs = Runs(disconnected.ledger)
     (begun,) = runs.without_end()
-    report = report_lost(disconnected.site, begun, now=NOW + MINUTE)
+    report = report_lost(disconnected.site, disconnected.ledger, begun, now=NOW + MINUTE)
     close_in_ledger(disconnected.ledger, begun, report, "crashed")
     (closed,) = runs.newest(5)
 
@@ -165,7 +165,7 @@ def test_an_end_that_came_meanwhile_is_not_overwritten(disconnected: RunContext)
     runs = Runs(disconnected.ledger)
     (begun,) = runs.without_end()
     close_run(disconnected, None)
-    report = report_lost(disconnected.site, begun, now=NOW + MINUTE)
+    report = report_lost(disconnected.site, disconnected.ledger, begun, now=NOW + MINUTE)
     close_in_ledger(disconnected.ledger, begun, report, "crashed")
 
     assert [run.outcome for run in runs.newest(5)] == ["done"]

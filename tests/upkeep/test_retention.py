@@ -19,6 +19,7 @@ from tasks.ledger.exports import ExportRecord
 from tasks.ledger.imports import ImportRecord
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.metadata.index import INDEX
+from tasks.reports.carry_card import card_paths
 from tasks.run.context import RunContext
 from tasks.upkeep.retention import LARGE_DOCUMENTS, expired_exports
 from tasks.upkeep.tidy import plan_tidy, remove_expired
@@ -146,11 +147,15 @@ def test_a_receipted_bundle_goes_from_the_medium_if_it_is_the_very_one(staging: 
         lay_export(staging, number, created=NOW - timedelta(days=61), accepted=number < 3)
     (staging.site.media.path / "alpha-1" / "volume-001" / HEADER).write_bytes(b"another medium")
     (staging.site.media.path / "photos").mkdir()
+    for number in (1, 2, 3):
+        for card in card_paths(staging.site.media.path / f"alpha-{number}"):
+            card.write_text("a card", encoding="utf-8")
 
     assert [item.name for item in plan_tidy(staging)] == ["alpha-2"]
     assert tidy(staging) == 1
 
-    assert names_in(staging.site.media.path) == {"alpha-1", "alpha-3", "photos"}
+    cards = {f"carry-card-alpha-{n}.{suffix}" for n in (1, 3) for suffix in ("html", "txt")}
+    assert names_in(staging.site.media.path) == {"alpha-1", "alpha-3", "photos"} | cards
 
 
 def test_without_a_limit_every_bundle_stays_on_the_medium(tmp_path: Path) -> None:

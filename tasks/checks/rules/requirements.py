@@ -104,7 +104,7 @@ def content_on_share(facts: Facts) -> Finding | None:
 
 @rule("Server id: the one that this site remembers")
 def changed(facts: Facts) -> Finding | None:
-    """A rebuilt server, or another one in its place, begins a chain of its own."""
+    """A rebuilt server, or another one in its place, needs a person's word."""
     server_id, remembered = _server(facts).server_id, facts.own.known_server_id
     if remembered in (None, server_id):
         return None
@@ -113,10 +113,10 @@ def changed(facts: Facts) -> Finding | None:
 
 def _changed(finding_id: str, side: Side, server_id: str, remembered: str) -> Finding:
     next_step = (
-        f"Find out whether the {side} server was rebuilt or another one took its place. "
-        "A rebuilt pair starts a chain of its own: move both state folders aside."
+        "Find out whether the staging server was rebuilt or another one took its place. If it is "
+        f"to go on in this chain, run the same command with --accept-finding {finding_id}=REASON."
     )
-    if finding_id == "server-changed" and side is Side.DISCONNECTED:
+    if side is Side.DISCONNECTED:
         next_step = f"Find out whether another server took its place. {REBUILT_REMEDY}"
     return Finding(
         id=finding_id,
@@ -194,7 +194,7 @@ def settings_that_differ(facts: Facts) -> tuple[Difference, ...]:
 
 @rule("Staging server of the bundle: the one that this site remembers", sides=DISCONNECTED)
 def staging_changed(facts: Facts) -> Finding | None:
-    """A bundle of another staging server does not continue the chain."""
+    """A bundle of another staging server continues the chain only by a person's word."""
     staging = known(facts.own.staging, "the staging server's id (an import has it)")
     remembered = facts.own.known_staging_id
     if remembered in (None, staging.id):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.importing.media_scan import scan_media
 from tasks.refusals import MalwareError
 from tasks.run.context import RunContext
+from tasks.run.media_scan import scan_media
 from tests.support.runs import open_test_run, write_site_file
 
 
@@ -39,6 +39,14 @@ def test_any_other_exit_code_refuses_the_medium(tmp_path: Path, code: int) -> No
         pytest.raises(MalwareError, match="Eicar FOUND"),
     ):
         scan_media(run, ["/media/alpha-1"])
+
+
+def test_a_folder_is_scanned_once_in_a_run_and_again_for_another_medium(tmp_path: Path) -> None:
+    with _with_scanner(tmp_path, f"echo again >> {tmp_path}/times; echo OK") as run:
+        for is_new_medium in (False, False, True):
+            scan_media(run, ["/media/alpha-1"], is_new_medium=is_new_medium)
+
+    assert (tmp_path / "times").read_text().split() == ["again", "again"]
 
 
 def test_without_a_command_nothing_is_scanned(disconnected: RunContext) -> None:

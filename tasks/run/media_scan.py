@@ -10,14 +10,19 @@ from tasks.hosts.host import Host
 from tasks.quantities import moment
 from tasks.refusals import MalwareError
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 
 PLACE = "{path}"
 _LIMIT_SECONDS = 12 * 3_600.0
 _ENGINE_CHARACTERS = 200
 
 
-def scan_media(run: RunContext, folders: Sequence[str]) -> str | None:
+def scan_media(
+    run: RunContext, folders: Sequence[str], *, is_new_medium: bool = False
+) -> str | None:
     """Run ``media.scan_command`` over each folder; return its verdict, None without a command.
+
+    A folder is scanned once in a run, unless another medium lies there now.
 
     The command gets the folder in the place of ``{path}``, or as its last word. Exit code 0 means
     clean; any other one refuses the bundle. A verdict that came on the media counts for nothing.
@@ -30,10 +35,18 @@ def scan_media(run: RunContext, folders: Sequence[str]) -> str | None:
     command = run.site.media.scan_command
     if not command:
         return None
-    engines = {_scan(run.media, command, folder) for folder in folders}
-    verdict = f"scanned at {moment(run.clock())}, clean: {'; '.join(sorted(engines))}"
-    run.report.lines.append(verdict)
-    return verdict
+    for folder in folders:
+        if is_new_medium or folder not in run.scanned:
+            words = _scan(run.media, command, folder)
+            run.scanned[folder] = f"scanned at {moment(run.clock())}, clean: {words}"
+            run.report.lines.append(run.scanned[folder])
+    return "; ".join(sorted({run.scanned[folder] for folder in folders}))
+
+
+def record_scan(run: RunContext, verdict: str | None, *, bundle: str, digest: str) -> None:
+    """Record the scanner's verdict in the custody log; None: nothing was scanned."""
+    if verdict is not None:
+        record_event(run, "verified", verdict, bundle=bundle, digest=digest)
 
 
 def _scan(machine: Host, command: Sequence[str], folder: str) -> str:
