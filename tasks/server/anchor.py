@@ -18,14 +18,13 @@ from tasks.bundle.header import Header
 from tasks.bundle.layout import bundle_name
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.content.names import Blake3
-from tasks.custody import custody_head
 from tasks.errors import UsageError
 from tasks.hosts.host import Host
 from tasks.refusals import ChainError, PlanUnconfirmedError, WrongSiteError
 from tasks.run.context import RunContext
 from tasks.run.keys import bundle_trust
 from tasks.run.report import ReportDraft
-from tasks.server.mark import Mark, read_mark, write_mark
+from tasks.server.mark import Mark, read_mark
 from tasks.site.settings import Site
 
 # Without the bundle nobody can say when it was made; no later bundle may look older than it.
@@ -64,6 +63,10 @@ class Anchor:
     def name(self, site: str) -> str:
         """Name of the bundle."""
         return bundle_name(site, self.sequence)
+
+    def as_mark(self, site: str) -> Mark:
+        """Return the mark of the bundle."""
+        return Mark(site=site, chain=self.chain, sequence=self.sequence, header_digest=self.digest)
 
     def sentence(self, site: str) -> str:
         """Return what would be recorded, in words."""
@@ -176,20 +179,3 @@ def _not_the_same(
         remedy="Name the bundle that was imported into, or sealed for, this server last. If the "
         "server was restored from a snapshot, that is the one its mark names.",
     )
-
-
-def mark_custody(run: RunContext, anchor: Anchor) -> None:
-    """Have the server's mark name the newest line of a custody log that began again.
-
-    A mark keeps its bundle: on the staging side it can be newer than the anchor, and no number up
-    to it is used again.
-    """
-    mark = read_mark(run) or Mark(
-        site=run.site.name,
-        chain=anchor.chain,
-        sequence=anchor.sequence,
-        header_digest=anchor.digest,
-    )
-    head = custody_head(run.ledger)
-    custody = {"custody_count": head.count, "custody_digest": head.digest}
-    write_mark(run.server, run.folders.mark, mark.model_copy(update=custody))
