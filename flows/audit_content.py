@@ -49,7 +49,7 @@ def audit_content(
         else:
             plan = disconnected.plan_audit(server, content, confirm=confirm)
             if rehearse:
-                disconnected.rehearse_audit(plan, server, content)
+                disconnected.rehearse_audit(plan, server, content, every_update=every_update)
             else:
                 disconnected.apply_parked_approvals(plan)
                 disconnected.audit_server(server, content, every_update=every_update)

@@ -21,14 +21,17 @@ from tasks.reports.model import CommandReport
     on_crashed=[close_run_of],
     on_cancellation=[close_run_of],
 )
-def tidy_state(site: str, rehearse: bool = False) -> State[CommandReport]:
+def tidy_state(
+    site: str, rehearse: bool = False, take_over: str | None = None
+) -> State[CommandReport]:
     """Remove what is older than retention allows.
 
     Args:
         site: Name of the site; its file is looked up by the worker.
         rehearse: Only list what would be removed.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
     """
-    with open_run("tidy", site) as run:
+    with open_run("tidy", site, take_over=take_over) as run:
         items = tidying.find_what_is_old()
         if items and not rehearse:
             tidying.remove_it(items)

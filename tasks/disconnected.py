@@ -354,14 +354,16 @@ def plan_audit(server: ServerFacts, content: ContentListing, *, confirm: str | N
 
 
 @step("Rehearse audit")
-def rehearse_audit(plan: ParkedPlan, server: ServerFacts, content: ContentListing) -> None:
+def rehearse_audit(
+    plan: ParkedPlan, server: ServerFacts, content: ContentListing, *, every_update: bool
+) -> None:
     """Write the whole plan out for people; nothing is changed.
 
     Raises: ``failed``.
     """
     run = current_run()
     snapshot = import_rehearsal.snapshot_now(run, server, content)
-    import_rehearsal.rehearse_audit(run, plan.approvals, snapshot)
+    import_rehearsal.rehearse_audit(run, plan.approvals, snapshot, every_update=every_update)
 
 
 @step("Apply parked approvals")

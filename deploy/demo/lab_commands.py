@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from json import dump as dump_json
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -152,16 +153,18 @@ def lab_catalog(folder: Path, /, *, json: Json = False) -> CommandReport:
 
 
 @lab_app.command(name="serve")
-def lab_serve(folder: Path, /) -> int:
+def lab_serve(folder: Path, /, *, json: Json = False) -> CommandReport | int:
     """Run an sshd for both servers in the foreground.
 
     Args:
         folder: The lab.
+        json: Print one JSON document at the end.
     """
     from deploy import lab
 
-    _lab(lambda: lab.serve(folder.absolute()))
-    return 0
+    with redirect_stdout(sys.stderr if json else sys.stdout):
+        _lab(lambda: lab.serve(folder.absolute()))
+    return CommandReport(command="lab serve", site=None) if json else 0
 
 
 def demo(

@@ -49,7 +49,7 @@ def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> Comm
         as_json: Print progress on stderr, so that stdout stays free for the caller's JSON.
 
     Returns:
-        The report; with ``ui`` the exit code, because everything is printed already.
+        The report; for people with ``ui`` the exit code, because everything is printed already.
 
     Raises:
         LabError: The folder is not empty, or ``ssh`` was asked for and there is no sshd.
@@ -74,7 +74,7 @@ def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> Comm
             demo.say(f"\nThe lab stays in {root}; end with Ctrl-C.")
             demo.say(server.ui_url)
             _stay()
-            return report.exit_code
+            return report if as_json else report.exit_code
     return report
 
 

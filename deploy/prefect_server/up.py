@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from deploy.prefect_server.connection import calling, read_secret
 from deploy.prefect_server.embedded import EmbeddedServer, entrance
@@ -84,8 +85,14 @@ def read_served_sites(folder: Path) -> ServedSites:
     return ServedSites(sites, variables, tuple(s.path for s in read if s not in sites))
 
 
-def serve(served: ServedSites, home: Home, *, stop: threading.Event | None = None) -> None:
-    """Serve until the event is set, or a signal raises in this thread.
+def serve(
+    served: ServedSites,
+    home: Home,
+    *,
+    stop: threading.Event | None = None,
+    out: TextIO = sys.stdout,
+) -> None:
+    """Serve until the event is set, or a signal raises in this thread; greet on ``out``.
 
     Raises:
         PrefectServerError: The server did not start, or was lost.
@@ -117,7 +124,7 @@ def serve(served: ServedSites, home: Home, *, stop: threading.Event | None = Non
             pool=home.machine.pool,
         ):
             for line in _greeting(served, home, api_url):
-                print(line, flush=True)
+                print(line, file=out, flush=True)
             while not ended.wait(_ROUND_SECONDS):
                 for site in served.sites:
                     close_what_is_lost(site)

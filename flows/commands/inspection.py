@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath
+from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath, TakeOver
 from flows.commands.site_work import at_site, utc_now
 
 
@@ -33,6 +33,7 @@ def sign(
     *more: Path,
     key: Path,
     passphrase_file: Path | None = None,
+    take_over: TakeOver = None,
     site: SitePath = DEFAULT_SITE,
     json: Json = False,
 ) -> Answer:
@@ -43,6 +44,7 @@ def sign(
         more: Further folders of its volumes, or copies of it.
         key: Your private key.
         passphrase_file: File with the key's passphrase; left out, it is asked for.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         site: The site file; it names the trusted keys.
         json: Print one JSON document.
     """
@@ -58,6 +60,7 @@ def sign(
             folders,
             key.absolute(),
             passphrase_file=passphrase_file and passphrase_file.absolute(),
+            take_over=take_over,
             clock=utc_now,
         ),
     )

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
+from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath, TakeOver
 from flows.commands.site_work import at_site, run_flow, utc_now
 from tasks.quantities import size
 from tasks.reports.model import CommandReport
 from tasks.site.settings import Site
 
 
-def tidy(*, site: SitePath = DEFAULT_SITE, rehearse: Flag = False, json: Json = False) -> Answer:
+def tidy(
+    *,
+    site: SitePath = DEFAULT_SITE,
+    rehearse: Flag = False,
+    take_over: TakeOver = None,
+    json: Json = False,
+) -> Answer:
     """Either side: remove what is older than `[retention]` allows, and only what is ours.
 
     Args:
         site: The site file.
         rehearse: Only list what would be removed.
+        take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         json: Print one JSON document.
     """
 
@@ -24,7 +31,7 @@ def tidy(*, site: SitePath = DEFAULT_SITE, rehearse: Flag = False, json: Json = 
         from flows.tidy_state import tidy_state
         from tasks.flow_run import report_of
 
-        return report_of(tidy_state, site=name, rehearse=rehearse)
+        return report_of(tidy_state, site=name, rehearse=rehearse, take_over=take_over)
 
     return run_flow("tidy", site, None, work)
 

@@ -90,6 +90,8 @@ def rehearse_export(run: RunContext, request: ExportRequest, snapshot: ServerSna
         "bytes": plan.media_bytes or 0,
     }
     run.report.note(files=tally.number_of("carry"), bytes=tally.size_of("carry"), missing=missing)
+    if plan.media_bytes is not None:  # else an earlier bundle is the answer, with its own base
+        run.report.note(base=plan.base.record.sequence if plan.base.record else None)
     run.report.lines += plan.about
 
 

@@ -16,6 +16,7 @@ from tasks.run.context import RunContext
 from tasks.run.custody import record_event
 from tasks.run.stored_documents import PAYLOAD, matches_binding
 from tasks.server.anchor import Anchor, find_anchor, require_confirmation
+from tasks.server.mark import renew_custody
 from tasks.server.queries import read_running_server
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
 
@@ -62,6 +63,7 @@ def recover_export_chain(
     has_documents = _bring_documents(run.media, anchor, folder)
     _record(run, anchor, folder)
     run.ledger.adopt_server(Side.STAGING, facts.server_id)
+    renew_custody(run, anchor=anchor.as_mark(run.site.name))
     run.report.lines.append(
         f"accept the receipt of bundle {anchor.sequence}, and the next bundle carries only what "
         "is new"

@@ -368,6 +368,12 @@ def report_approvals(run: RunContext, outcome: ApplyOutcome, index_path: Path) -
     return approvals
 
 
+def report_waiting(run: RunContext) -> None:
+    """Report what waits, for a run that applies nothing."""
+    rulings = StoredRulings(run.ledger).look_up(run.clock())
+    run.report.note(approvals=_report_lines(run.imports, ApplyOutcome((), 0, ()), rulings))
+
+
 def _report_lines(imports: Imports, outcome: ApplyOutcome, rulings: Rulings) -> ApprovalOutcome:
     """Return the outcome as the report has it, with the decisions that wait in the ledger."""
     return ApprovalOutcome(

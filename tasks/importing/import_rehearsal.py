@@ -16,9 +16,11 @@ from tasks.approvals.model import Action, approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
 from tasks.bundle.manifest import Entry
 from tasks.content.content_listing import ContentListing
+from tasks.importing.approval_run import report_waiting
 from tasks.importing.confirmation import covers
 from tasks.importing.content_audit import (
     Metadata,
+    count_unapproved,
     current_metadata,
     find_missing_content,
     find_resumable,
@@ -78,6 +80,7 @@ def rehearse_import(
         "bytes": bundle.header.counts.carried_bytes,
     }
     run.report.note(missing=missing)
+    report_waiting(run)
     run.report.lines.append("content was not read; `verify` proves it")
 
 
@@ -177,8 +180,10 @@ def _approved_after(
     return revision_set(key for key in of_staging if key not in local)
 
 
-def rehearse_audit(run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot) -> None:
-    """Show the whole plan of an audit."""
+def rehearse_audit(
+    run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot, *, every_update: bool
+) -> None:
+    """Show the whole plan of an audit, and what an audit would report beside it."""
     metadata = current_metadata(run.imports, run.look_up_in)
     missing = find_missing_content(
         run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
@@ -186,7 +191,16 @@ def rehearse_audit(run: RunContext, plan: ApprovalPlan, snapshot: ServerSnapshot
     provenance = metadata.provenance(run.imports, run.hash_cache)
     lines = _audit_lines(metadata, plan, snapshot, provenance=provenance, missing=missing)
     show_plan(run, lines)
-    run.report.note(missing=missing)
+    count, others = count_unapproved(
+        run.imports,
+        run.report,
+        metadata=metadata,
+        snapshot=snapshot,
+        provenance=provenance,
+        listed=every_update,
+    )
+    run.report.note(missing=(*missing, *others), unapproved_incomplete=count)
+    report_waiting(run)
 
 
 def require_rehearsed_audit(

@@ -176,6 +176,11 @@ def open_incoming(
     verdict = _judge_first(run, opened, accepted_gap) if to_import else None
     if verdict is not None:
         report_verdict(run.report, header.bundle, verdict)
+        if verdict.kind == "first" and header.parent is not None and verdict.gap is None:
+            run.report.lines.append(
+                f"bundles up to {header.parent.sequence} were made before it and never imported "
+                f"here; {header.bundle} carries all that staging holds"
+            )
     name = f"{header.bundle}-{opened.trusted.digest.short}"
     own = run.site.state_dir / ("imports" if to_import else "work") / name
     folder = run.scratch / name if run.rehearses else own

@@ -8,6 +8,7 @@ from tasks.names import Side
 from tasks.run.context import RunContext
 from tasks.run.custody import record_event
 from tasks.server.anchor import find_anchor, require_confirmation
+from tasks.server.mark import renew_custody
 from tasks.server.queries import read_running_server
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
 
@@ -63,6 +64,7 @@ def recover_import_chain(
     Choices(run.ledger).remember(
         run.run_id, "recover", sequence=anchor.sequence, reason=anchor.basis, now=now
     )
+    renew_custody(run, anchor=anchor.as_mark(run.site.name))
     run.report.lines.append(
         f"import {name} again now: it brings its documents and decisions back, and changes nothing "
         "that is in place"

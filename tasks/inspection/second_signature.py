@@ -38,6 +38,7 @@ def sign_bundle(
     key: Path,
     *,
     passphrase_file: Path | None,
+    take_over: str | None,
     clock: Callable[[], datetime],
 ) -> CommandReport:
     """Verify a bundle's seal, and add a signature to each of its volumes that is here.
@@ -48,7 +49,8 @@ def sign_bundle(
         HostFileError: The medium cannot be written.
         WrongSiteError, TamperError, TrustError, SafetyError: As ``open_shown``.
     """
-    with open_run_context(site, command="sign", side=None, clock=clock) as run:
+    context = open_run_context(site, command="sign", side=None, clock=clock, take_over=take_over)
+    with context as run:
         verdict = scan_media(run, [os.path.realpath(folder) for folder in folders])
         shown = open_shown(run, folders)
         record_scan(run, verdict, bundle=shown.header.bundle, digest=shown.digest)

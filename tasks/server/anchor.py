@@ -64,6 +64,10 @@ class Anchor:
         """Name of the bundle."""
         return bundle_name(site, self.sequence)
 
+    def as_mark(self, site: str) -> Mark:
+        """Return the mark of the bundle."""
+        return Mark(site=site, chain=self.chain, sequence=self.sequence, header_digest=self.digest)
+
     def sentence(self, site: str) -> str:
         """Return what would be recorded, in words."""
         return (

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.bundle.header import ChainId, Header, SequenceNumber
 from tasks.checks.facts.own import MarkProblem
 from tasks.content.fields import Blake3Field
-from tasks.custody import CustodyHead
+from tasks.custody import CustodyHead, custody_head
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.small_files import read_limited, write_atomic
@@ -68,6 +68,22 @@ def write_mark(server: Host, path: HostPath, mark: Mark) -> None:
     """Write the mark of a bundle that is about to be sealed, or recorded as imported."""
     server.make_private_folder(path.parent)
     write_atomic(server, path, [mark.model_dump_json().encode()])
+
+
+def renew_custody(run: RunContext, *, anchor: Mark) -> None:
+    """Have the mark name the newest line of a custody log that began again.
+
+    A mark keeps its bundle: on the staging side it can be newer than the anchor, and no number up
+    to it is used again.
+
+    Args:
+        run: The run.
+        anchor: The mark to write if the server has none.
+    """
+    head = custody_head(run.ledger)
+    custody = {"custody_count": head.count, "custody_digest": head.digest}
+    mark = (read_mark(run) or anchor).model_copy(update=custody)
+    write_mark(run.server, run.folders.mark, mark)
 
 
 def highest_marked(run: RunContext) -> int:

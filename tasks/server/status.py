@@ -168,7 +168,8 @@ def _newest_import(imports: Imports) -> Fact:
     newest = imports.newest()
     value = "none"
     if newest is not None:
-        value = f"bundle {newest.sequence}, {newest.status}, {newest.outcome or 'unfinished'}"
+        unknown = "outcome not known here" if newest.done else "unfinished"
+        value = f"bundle {newest.sequence}, {newest.status}, {newest.outcome or unknown}"
     return Fact(label="Newest import", value=value)
 
 

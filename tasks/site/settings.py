@@ -120,9 +120,9 @@ class MediaSection(Section):
 
     path: MountPath
     return_path: LocalPath | None = None
-    volume_bytes: Annotated[int, Field(ge=1_000_000)] | None = None
+    volume_bytes: Annotated[int, Field(ge=1)] | None = None
     read_back: bool = True
-    max_file_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_295
+    max_file_bytes: Annotated[int, Field(ge=1)] = 4_294_967_295
     scan_command: Annotated[tuple[str, ...], Field(strict=False)] = ()
 
 

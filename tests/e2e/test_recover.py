@@ -42,6 +42,7 @@ def test_a_disconnected_side_that_lost_its_state_goes_on_from_the_bundle_its_ser
     again = lab.run("disconnected", "site", "recover", lab.bundle(1), expect=0)
     assert "nothing is lost" in str(again.document["lines"])
     assert lab.snapshot("disconnected") == before
+    lab.run("disconnected", "history", "--verify", expect=0)
     restored = lab.import_(1)
     assert restored.exit_code in {0, 2}, restored.explain()
     imported = lab.import_(2)
@@ -59,6 +60,7 @@ def test_a_staging_side_that_lost_its_state_makes_bundles_of_the_old_chain_again
     assert lab.import_(Path(stray.document["bundle"]), expect=3).error["kind"] == "chain"
 
     assert recover(lab, "staging", lab.bundle(1)).exit_code in {0, 2}
+    lab.run("staging", "history", "--verify", expect=0)
     lab.accept(first.document["receipt"], expect=0)
     lab.advance()
     third = lab.export()

@@ -89,7 +89,15 @@ def test_a_rehearsed_crossing_comes_out_as_it_was_planned(small_lab: Lab) -> Non
     assert len(missing) == number(rehearsed, "missing")
 
     audited = rehearse(lab, "disconnected", "audit")
-    lab.run("disconnected", "audit", "--confirm", audited.document["plan_digest"], expect=2)
+    for state in ("parked", "held"):
+        assert audited.document["approvals"][state] == approvals[state]
+    listed = rehearse(lab, "disconnected", "audit", "--all").document
+    result = lab.run(
+        "disconnected", "audit", "--all", "--confirm", audited.document["plan_digest"], expect=2
+    )
+    unapproved = "unapproved_incomplete"
+    assert listed[unapproved] == audited.document[unapproved] == result.document[unapproved] > 0
+    assert len(listed["missing"]) == len(result.document["missing"])
     log = (lab.folder / "disconnected" / "state" / "custody.jsonl").read_text(encoding="utf-8")
     assert f"audit: plan {audited.document['plan_digest']}" in log
 

@@ -72,6 +72,20 @@ def test_every_fault_is_listed_and_what_another_copy_made_good_is_said(
     assert len(disconnected.report.sections[-1].rows) == 4
 
 
+def test_a_first_bundle_tells_of_those_before_it_that_never_came(
+    disconnected: RunContext, workshop: Workshop
+) -> None:
+    packed = workshop.pack(2)
+    parent = workshop.header(packed, 1).reference
+    workshop.publish(workshop.header(packed, 2, parent=parent))
+
+    open_incoming(disconnected, [str(workshop.bundle(2))], to_import=True)
+
+    (line,) = [line for line in disconnected.report.lines if "bundles up to 1 " in line]
+    assert line.endswith("alpha-2 carries all that staging holds")
+    assert disconnected.report.notices == []
+
+
 def test_no_name_at_all_is_no_folder(disconnected: RunContext) -> None:
     with pytest.raises(PathMissingError):
         open_incoming(disconnected, [""], to_import=True)
