@@ -29,7 +29,7 @@ from flows.commands.inspection import show, sign
 from flows.commands.mending import restore_deleted, site_recover
 from flows.commands.repairing import repair
 from flows.commands.service import up
-from flows.commands.setup import keygen, site_app
+from flows.commands.setup import completion_command, keygen, site_app
 from flows.commands.state import history, probe, status
 from flows.commands.upkeep import backup, restore, tidy
 from tasks.errors import AirGapError, StoppedError, UsageError
@@ -48,9 +48,25 @@ _MEND = Group("Put right", sort_key=3)
 _SET_UP = Group("Set up", sort_key=4)
 _TRY = Group("Try", sort_key=5)
 
+_RUNBOOK = Path(__file__).resolve().parents[1] / "deploy" / "README.md"
+_EPILOGUE = f"""\
+Examples, in a folder with a `site.toml`:
+
+- `wsus-airgap site check` - what is wrong with the site file
+- `wsus-airgap export` - the next bundle onto the media
+- `wsus-airgap import` - the next bundle from the media
+- `wsus-airgap status` - where this side stands, and what to do next
+
+Exit codes: 0 done · 1 failed, run the same command again · 2 done, and something needs a look · \
+3 refused for trust · 4 refused for safety · 64 a slip in the command or the site file.
+
+Every message, and what to do about it: {_RUNBOOK}
+"""
+
 app = App(
     name="wsus-airgap",
     help="Carry Microsoft WSUS across an air gap.",
+    help_epilogue=_EPILOGUE,
     version=VERSION,
     suppress_keyboard_interrupt=False,  # an interrupt ends with our document and exit code
 )
@@ -75,6 +91,7 @@ app.command(repair, group=_MEND)
 app.command(restore_deleted, group=_MEND)
 app.command(up, group=_SET_UP)
 app.command(keygen, group=_SET_UP)
+app.command(completion_command(app), name="install-completion", group=_SET_UP)
 app.command(backup, group=_SET_UP)
 app.command(restore, group=_SET_UP)
 site_app.command(site_recover, name="recover")
@@ -123,6 +140,7 @@ def _carry_out(words: list[str], command: str) -> object:
     """Carry out the command and return its answer; every error becomes a report."""
     try:
         _require_utf8([*words, str(Path.cwd())])
+        words = _command_first(words)
         return app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         return failure_report(command, UsageError(reason=" ".join(str(error).split())))
@@ -153,8 +171,24 @@ def _require_utf8(words: list[str]) -> None:
             )
 
 
+def _command_first(words: list[str]) -> list[str]:
+    """Move options that most commands have behind the command, before which people type them.
+
+    The words ``help`` and ``version`` alone are taken for the options.
+    """
+    if words in (["help"], ["version"]):
+        return [f"--{words[0]}"]
+    before: list[str] = []
+    rest = list(words)
+    while rest[:1] == ["--json"] or (rest[:1] == ["--site"] and len(rest) > 2):
+        count = 1 if rest[0] == "--json" else 2
+        before += rest[:count]
+        rest = rest[count:]
+    return rest + before
+
+
 def _command_of(words: list[str]) -> str:
-    names = [word for word in words if not word.startswith("-")]
+    names = [word for word in _command_first(words) if not word.startswith("-")]
     if names[:1] == ["lab"] or names[:1] == ["site"]:
         return " ".join(names[:2])
     return names[0] if names else "wsus-airgap"

@@ -272,6 +272,14 @@ def current_run() -> RunContext:
     return _current.get().context
 
 
+def find_run() -> RunContext | None:
+    """Return the resources of the current run; None if none is open."""
+    try:
+        return _current.get().context
+    except LookupError:
+        return None
+
+
 def report_of(
     flow: Flow[P, State[CommandReport]], *arguments: P.args, **parameters: P.kwargs
 ) -> CommandReport:

@@ -11,7 +11,6 @@ from prefect import get_client, task
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
-    create_table_artifact,
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
@@ -33,7 +32,7 @@ def show_report(report: CommandReport) -> None:
     arbitrarily. Therefore the first artifact is made on the flow run, the others in a final task.
     """
     first, *others = artifacts_of(report)
-    first.show(show_text, show_table)
+    show_text(first.key, first.text, first.description)
     if others:
         _show_details(cast("Any", opaque(others)))
 
@@ -41,7 +40,7 @@ def show_report(report: CommandReport) -> None:
 @task(name="Show report", task_run_name="Show report", cache_policy=NO_CACHE, persist_result=False)
 def _show_details(artifacts: list[Artifact]) -> None:
     for artifact in artifacts:
-        artifact.show(show_text, show_table)
+        show_text(artifact.key, artifact.text, artifact.description)
 
 
 def is_scheduled() -> bool:
@@ -87,28 +86,33 @@ def show_text(key: str, markdown: str, description: str) -> None:
     create_markdown_artifact(key=key, markdown=markdown, description=description)
 
 
-def show_table(key: str, rows: list[dict[str, object]], description: str) -> None:
-    """Put a table of at most a few hundred rows on the page of the current run."""
-    create_table_artifact(key=key, table=rows, description=description)
-
-
 class ArtifactProgress:
-    """Progress on a terminal and in a progress artifact of Prefect's UI."""
+    """Progress on a terminal and in one progress artifact of Prefect's UI, for all steps."""
 
     def __init__(self, terminal: Progress) -> None:
         self._terminal = terminal
         self._lock = Lock()
         self._artifact: UUID | None = None
+        self._is_shown = False
         self._total = 0
         self._done = 0
+        self._found = 0
         self._shown = 0.0
 
-    def start(self, step: str, *, total: int | None, unit: Unit) -> None:
-        """Begin a step."""
-        self._terminal.start(step, total=total, unit=unit)
-        self._total, self._done, self._shown = total or 0, 0, time.monotonic()
-        if total:
-            self._artifact = cast("UUID", create_progress_artifact(progress=0.0, description=step))
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
+        """Begin a step, at what is there already."""
+        self._terminal.start(step, total=total, unit=unit, resumed_at=resumed_at)
+        self._total, self._done, self._shown = total or 0, resumed_at, time.monotonic()
+        self._found = resumed_at
+        self._is_shown = bool(total)
+        if not total:
+            return
+        share = min(100.0, 100.0 * resumed_at / total)
+        if self._artifact is None:
+            begun = create_progress_artifact(progress=share, description=step)
+            self._artifact = cast("UUID", begun)
+        else:
+            update_progress_artifact(self._artifact, progress=share, description=step)
 
     def advance(self, amount: int) -> None:
         """Count; update the UI at most every few seconds."""
@@ -116,17 +120,28 @@ class ArtifactProgress:
         with self._lock:
             self._done += amount
             moment = time.monotonic()
-            if self._artifact is None or moment - self._shown < _ARTIFACT_SECONDS:
+            if (
+                not self._is_shown
+                or self._artifact is None
+                or moment - self._shown < _ARTIFACT_SECONDS
+            ):
                 return
             self._shown = moment
             share = min(100.0, 100.0 * self._done / self._total)
         # Outside the lock: other threads go on counting while the API answers.
         update_progress_artifact(artifact_id=self._artifact, progress=share)
 
+    def check(self, amount: int) -> None:
+        """Count what was found; it stands in the bar already."""
+        if self._found:
+            self._terminal.check(amount)
+        else:
+            self.advance(amount)
+
     def finish(self) -> None:
         """End the step."""
         self._terminal.finish()
-        if self._artifact is not None:
+        if self._is_shown and self._artifact is not None:
             share = min(100.0, 100.0 * self._done / self._total)
             update_progress_artifact(artifact_id=self._artifact, progress=share)
-        self._artifact = None
+        self._is_shown = False

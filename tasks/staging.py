@@ -27,6 +27,7 @@ from tasks.exporting import (
     export_rehearsal,
     export_summary,
     receipt_in,
+    shared_scan,
     shopping,
     unresolved,
 )
@@ -42,7 +43,7 @@ from tasks.logs import log
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
 from tasks.run_page import name_run
-from tasks.server import check, content_scan, downloads, queries
+from tasks.server import check, downloads, queries
 from tasks.server.cleanup import clean_up_server
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
@@ -90,6 +91,7 @@ def lock_server_and_media() -> None:
     run.lock_server()
     wait_for_own_wsusutil(run, "export", work=drafts.unfinished_work(run.exports))
     clean_up_server(run)
+    run.remove_stale_lock()
     run.lock_media()
 
 
@@ -128,11 +130,11 @@ def capture_approvals(server: ServerFacts) -> ServerDecisions:
 
 @step("Scan content")
 def scan_content(server: ServerFacts) -> ContentListing:
-    """List WsusContent.
+    """List WsusContent, or take the list of another site of this server if it is current.
 
     Raises: ``host-file``.
     """
-    listing = content_scan.scan_content(current_run(), server)
+    listing = shared_scan.scan_content(current_run(), server)
     log.info("%s content files, %s bytes", *listing.totals())
     return listing
 
@@ -205,18 +207,20 @@ def export_metadata(
 ) -> ExportedPackage | State[ExportedPackage]:
     """Have wsusutil export the metadata, judge it by all signals, and fetch the package.
 
-    A package that another site's export of this catalogue has left on the server is used instead.
+    A package that another site's export of this catalogue has left on the server is used instead;
+    while such an export makes one, nobody else does.
 
-    Refuses: ``wsusutil-running``.
+    Refuses: ``lock``, ``wsusutil-running``.
     Raises: ``wsusutil``, ``service-down``, ``package``.
     """
     run = current_run()
     existing = export_package.find_package(run.ledger, draft, server)
     if existing is not None:
         return already_done(existing)
-    package = export_package.take_shared(run, draft, server, decisions)
-    if package is None:
-        package = export_package.export_package(run, draft, server, decisions)
+    with run.packages_locked():
+        package = export_package.take_shared(run, draft, server, decisions)
+        if package is None:
+            package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     return package
 

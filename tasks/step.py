@@ -19,9 +19,10 @@ from prefect.states import Completed, Failed
 from prefect.utilities.annotations import opaque
 
 from tasks.errors import AirGapError
-from tasks.flow_run import current_run
+from tasks.flow_run import current_run, find_run
 from tasks.logs import log
 from tasks.refusals import SafetyError, TrustError
+from tasks.turn import in_turn
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,7 +70,7 @@ def step(name: str) -> Callable[[Callable[P, R | State[R]]], Step[P, R]]:
         def body(*arguments: P.args, **options: P.kwargs) -> R | State[R]:
             log.info("%s", name)
             try:
-                return function(*arguments, **options)
+                return in_turn(find_run(), lambda: function(*arguments, **options))
             except AirGapError as error:
                 return Failed(name=_state_name(error), message=error.message, data=error)
 

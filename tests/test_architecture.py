@@ -57,6 +57,7 @@ PREFECT_MODULES = {
     "tasks.run_page",
     "tasks.step",
     "tasks.tidying",
+    "tasks.turn",
     "tasks.volume_gate",
 }
 TOP_LEVEL = {"pyproject.toml", "flows", "tasks", "tests", "deploy", "README.md", "LICENSE"}

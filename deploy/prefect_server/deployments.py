@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
     from prefect.deployments.runner import RunnerDeployment
 
-POOL = "wsus-airgap"
 # The modules of flows/, each with one flow of the same name.
 FLOWS = {
     Side.STAGING: (
@@ -58,12 +57,12 @@ _RETRY = (
 _JOB_VARIABLES = {"stream_output": False}
 
 
-def deploy(sites: Iterable[Site]) -> None:
+def deploy(sites: Iterable[Site], pool: str) -> None:
     """Create or update the work pool, and the deployments and schedules of all sites."""
     with get_client(sync_client=True) as client:
-        _require_pool(client)
+        _require_pool(client, pool)
         scheduled = [
-            ScheduledDeployment(_apply(client, site, flow), timings.get(flow.name))
+            ScheduledDeployment(_apply(client, site, flow, pool), timings.get(flow.name))
             for site in sites
             for timings in (site.schedule.timings,)
             for flow in flows_of(site.side)
@@ -82,23 +81,23 @@ def describe(flow: Flow[..., object]) -> str:
     return f"{purpose}\n\n{_RETRY}"
 
 
-def _require_pool(client: SyncPrefectClient) -> None:
+def _require_pool(client: SyncPrefectClient, name: str) -> None:
     try:
-        client.read_work_pool(POOL)
+        client.read_work_pool(name)
     except ObjectNotFound:
         template = ProcessWorker.get_default_base_job_template()
-        pool = WorkPoolCreate(name=POOL, type=ProcessWorker.type, base_job_template=template)
+        pool = WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template)
         client.create_work_pool(pool)
 
 
-def _apply(client: SyncPrefectClient, site: Site, flow: Flow[..., object]) -> UUID:
+def _apply(client: SyncPrefectClient, site: Site, flow: Flow[..., object], pool: str) -> UUID:
     """Create a deployment, or update one that differs; its schedules stay as they are."""
     made = cast(
         "RunnerDeployment",  # awaitable only where an event loop runs
         flow.to_deployment(
             name=site.name,
             parameters={"site": site.name},
-            work_pool_name=POOL,
+            work_pool_name=pool,
             entrypoint_type=EntrypointType.MODULE_PATH,
             version=VERSION,
         ),
@@ -117,7 +116,7 @@ def _apply(client: SyncPrefectClient, site: Site, flow: Flow[..., object]) -> UU
         "parameters": {"site": site.name},
         "parameter_openapi_schema": form_of(flow, site.name),
         "enforce_parameter_schema": True,
-        "work_pool_name": POOL,
+        "work_pool_name": pool,
         "entrypoint": made.entrypoint,
     }
     if any(_current(current, key) != value for key, value in options.items()):

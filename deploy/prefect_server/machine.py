@@ -44,6 +44,9 @@ port = {port}
 bind_address = "127.0.0.1"
 # Runs of all sites that are carried out at a time; two runs never work on one server.
 runs_at_once = 1
+# The work pool of the sites of this machine. Machines that share one Prefect server
+# (prefect.api_url in their site files) need a pool each: a worker runs only sites that it has.
+pool = "wsus-airgap"
 # Whoever reaches the server and has the secret can start runs. For any other bind address put a
 # proxy with TLS before the server, and name the address that browsers use:
 # public_address = "https://prefect.example"
@@ -61,6 +64,7 @@ class Machine(BaseModel):
         public_address: Address of a proxy with TLS that stands before the server, as browsers
             name it; needed for any bind address but loopback.
         runs_at_once: Runs of all sites that the worker carries out at a time.
+        pool: The work pool in which its worker looks for runs.
         database_url: Address of another database than ``prefect.db``; may hold a password.
     """
 
@@ -70,6 +74,7 @@ class Machine(BaseModel):
     bind_address: str = LOOPBACK
     public_address: Annotated[str, Field(pattern=r"^https://[^/]+$")] | None = None
     runs_at_once: Annotated[int, Field(ge=1)] = 1
+    pool: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,60}$")] = "wsus-airgap"
     database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql)\+\w+://")] | None = None
 
     @model_validator(mode="after")
@@ -94,7 +99,7 @@ class Home:
     def listening(self) -> Listening:
         """The address at which the server listens, its secret and its database."""
         return Listening(
-            **self.machine.model_dump(exclude={"runs_at_once"}), auth_string=self.secret
+            **self.machine.model_dump(exclude={"runs_at_once", "pool"}), auth_string=self.secret
         )
 
     @property

@@ -102,18 +102,26 @@ def serve(
     ended = stop or threading.Event()
     with _server(served, home) as (api_url, auth_string):
         # Imported only now, because Prefect reads at its import which server to use.
+        from prefect import get_client
+
         from deploy.prefect_server.deployments import deploy
         from deploy.prefect_server.heartbeat import require_automation
+        from deploy.prefect_server.saved_filters import require_saved_filters
         from tasks.announcements.notify import announce_lateness
         from tasks.lost_runs import close_what_is_lost
 
         for site in served.sites:
             close_what_is_lost(site)
-        deploy(served.sites)
+        deploy(served.sites, home.machine.pool)
         asyncio.run(require_automation())
+        with get_client(sync_client=True) as client:
+            require_saved_filters(client)
         settings = worker_settings(home.folder, api_url, auth_string)
         with Worker(
-            home.folder, settings | served.variables, runs_at_once=home.machine.runs_at_once
+            home.folder,
+            settings | served.variables,
+            runs_at_once=home.machine.runs_at_once,
+            pool=home.machine.pool,
         ):
             for line in _greeting(served, home, api_url):
                 print(line, file=out, flush=True)

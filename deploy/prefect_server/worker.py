@@ -27,11 +27,13 @@ class Worker:
         name: Name of the worker in Prefect's pages.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str], *, runs_at_once: int) -> None:
+    def __init__(
+        self, home: Path, environment: Mapping[str, str], *, runs_at_once: int, pool: str
+    ) -> None:
         self.name = f"up on {socket.gethostname()}"  # several machines may share one pool
         self._home = home
         self._environment = {**clean_environment(home, os.environ), **environment}
-        self._runs_at_once = runs_at_once
+        self._arguments = [str(runs_at_once), pool]
         self._is_stopping = threading.Event()
         self._child = self._spawn()
 
@@ -60,7 +62,7 @@ class Worker:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-P", "-m", "deploy.prefect_server.worker_child"]
-        command += [self.name, str(self._runs_at_once)]
+        command += [self.name, *self._arguments]
         options: dict[str, Any] = {"start_new_session": True}  # Ctrl-C is for us alone
         if sys.platform == "win32":
             options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}

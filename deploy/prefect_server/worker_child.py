@@ -1,6 +1,6 @@
 """The process of the worker, which starts flows as processes of their own.
 
-    python -m deploy.prefect_server.worker_child NAME RUNS_AT_ONCE
+    python -m deploy.prefect_server.worker_child NAME RUNS_AT_ONCE POOL
 
 Its parent holds the other end of its standard input. When the parent writes ``stop``, the worker
 starts nothing more, interrupts its flows as Ctrl-C would, and ends after them, so that each run
@@ -25,7 +25,6 @@ import psutil
 from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import ProcessWorker
 
-from deploy.prefect_server.deployments import POOL
 from deploy.prefect_server.stopping import STOP, STOP_SECONDS
 
 _POLL_SECONDS = 0.2
@@ -45,10 +44,10 @@ class SiteWorker(ProcessWorker):
         return [] if self.is_stopping else await super().get_and_submit_flow_runs()
 
 
-def main(name: str, runs_at_once: int) -> None:
+def main(name: str, runs_at_once: int, pool: str) -> None:
     """Work until the parent says stop or ends."""
     worker = SiteWorker(
-        work_pool_name=POOL, name=name, limit=runs_at_once, create_pool_if_not_found=False
+        work_pool_name=pool, name=name, limit=runs_at_once, create_pool_if_not_found=False
     )
     threading.Thread(target=_wait_for_parent, args=(worker,), daemon=True).start()
     asyncio.run(worker.start(printer=lambda *_: None))
@@ -85,4 +84,4 @@ def _interrupt(flow: psutil.Process) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

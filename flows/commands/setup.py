@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import App
+from cyclopts.completion.detect import ShellDetectionError
 
 from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
 from flows.commands.site_init import site_init
+from tasks.errors import UsageError
 from tasks.reports.model import CommandReport
 from tasks.site.reading import register_site
 
@@ -50,6 +54,36 @@ def keygen(
         f"fingerprint      {made.fingerprint}",
     )
     return CommandReport(command="keygen", site=None, lines=lines, next_step=_KEYGEN_NEXT)
+
+
+def completion_command(app: App) -> Callable[..., Answer]:
+    """Make the command that installs the completion of an application's commands."""
+
+    def install_completion(
+        *, shell: Literal["bash", "zsh", "fish", "powershell"] | None = None, json: Json = False
+    ) -> Answer:
+        """Install the completion of commands and options for your shell.
+
+        Args:
+            shell: The shell; left out: the one that runs this command.
+            json: Print one JSON document.
+        """
+        try:
+            file = app.install_completion(shell=shell)
+        except ShellDetectionError:
+            raise UsageError(
+                reason="the shell that runs this command is none that we know",
+                remedy="Name it: `wsus-airgap install-completion --shell bash` (or zsh, fish, "
+                "powershell).",
+            ) from None
+        return CommandReport(
+            command="install-completion",
+            site=None,
+            lines=(f"{file}: completion of wsus-airgap",),
+            next_step="Open a new shell, type `wsus-airgap ` and press Tab.",
+        )
+
+    return install_completion
 
 
 @site_app.command(name="check")

@@ -84,5 +84,6 @@ def restore(file: Path, /, *, site: SitePath = DEFAULT_SITE, json: Json = False)
         files=len(record.files) - 1,
         lines=tuple(lines),
         next_step=f"Put the keys back, which no backup holds, then run `wsus-airgap site check "
-        f"--site {path}` and `wsus-airgap status --site {path}`.",
+        f"--site {path}` and `wsus-airgap status --site {path}`. If a bundle was sealed or "
+        f"imported after that time, first `wsus-airgap site recover BUNDLE --site {path}`.",
     )

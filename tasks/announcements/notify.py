@@ -8,12 +8,14 @@ from datetime import datetime
 from tasks.announcements.occasion import (
     Message,
     crash_message,
+    end_message,
     flagged_items,
     late_message,
     message_of,
     occasion_of,
 )
 from tasks.announcements.sending import send
+from tasks.announcements.system_log import Severity, write_system_logs
 from tasks.errors import AirGapError
 from tasks.ledger.announced import Announced
 from tasks.ledger.exports import Exports
@@ -24,6 +26,8 @@ from tasks.logs import log
 from tasks.names import Occasion, Side
 from tasks.reports.model import CommandReport
 from tasks.site.settings import NotifySection, Site
+
+_SEVERITIES: dict[str, Severity] = {"done": "information", "flagged": "warning"}
 
 
 def announce_end(
@@ -45,6 +49,9 @@ def announce_end(
         is_news = False
         if items is not None:
             is_news = Announced(ledger).replace(f"flagged-{report.command}", items, now=now)
+        write_system_logs(
+            site.notify, _SEVERITIES.get(report.outcome, "error"), end_message(report, waits=waits)
+        )
         occasion = occasion_of(report, is_news=is_news)
         if occasion is not None:
             _tell(site.notify, occasion, message_of(report, occasion, waits=waits))
@@ -54,7 +61,9 @@ def announce_end(
 
 def announce_crash(site: Site, record: RunRecord) -> None:
     """Tell people about a run whose process went away; the caller sees to it that it is once."""
-    _tell(site.notify, "crashed", crash_message(site.name, record.command, record.id))
+    message = crash_message(site.name, record.command, record.id)
+    write_system_logs(site.notify, "error", message)
+    _tell(site.notify, "crashed", message)
 
 
 def announce_lateness(site: Site, *, now: datetime) -> None:
@@ -72,6 +81,7 @@ def announce_lateness(site: Site, *, now: datetime) -> None:
             if is_late and Announced(ledger).add("late", name, now=now):
                 limit = site.trust.max_quiet_days
                 message = late_message(site.name, f"{site.name}-{name}", age_days, limit)
+                write_system_logs(site.notify, "error", message)
                 _tell(site.notify, "late", message)
     except (AirGapError, OSError, sqlite3.Error) as error:
         log.warning("site %s: nobody was notified: %s", site.name, error)

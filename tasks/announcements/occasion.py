@@ -15,6 +15,9 @@ from tasks.names import Occasion
 from tasks.quantities import count
 from tasks.reports.model import ApprovalOutcome, CommandReport
 
+_WAITS = "waits for an answer in Prefect's page"
+_OUTCOMES = {"done": "is done", "flagged": "is flagged", "refused": "was refused"}
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -63,7 +66,15 @@ def message_of(report: CommandReport, occasion: Occasion, *, waits: bool = False
     """Word the notification about the end of a run; ``waits``: it is suspended for an answer."""
     words = "flagged something new" if occasion == "flagged-new" else f"was {occasion}"
     words = "failed" if occasion == "failed" else words
-    words = "waits for an answer in Prefect's page" if waits else words
+    return _message(report, _WAITS if waits else words)
+
+
+def end_message(report: CommandReport, *, waits: bool = False) -> Message:
+    """Word the end of a run, whatever it is, for a log."""
+    return _message(report, _WAITS if waits else _OUTCOMES.get(report.outcome, report.outcome))
+
+
+def _message(report: CommandReport, words: str) -> Message:
     lines = [f"Run {report.run or report.command}, exit code {report.exit_code}."]
     approvals = report.approvals or ApprovalOutcome()
     counts = (

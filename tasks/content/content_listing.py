@@ -106,6 +106,10 @@ class ContentListing:
         self._connection.executescript(_SCHEMA)
         self._connection.execute("INSERT INTO origin VALUES (?)", (origin,))
 
+    def rename(self, origin: str) -> None:
+        """Change the text that ``begin`` was given, and keep the files."""
+        self._connection.execute("UPDATE origin SET text=?", (origin,))
+
     def folder_states(self) -> dict[int, tuple[str | None, int]]:
         """Return the state and the number of files of each listed folder, by its number."""
         rows = self._connection.execute("SELECT folder, state, files FROM folder")

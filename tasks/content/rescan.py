@@ -19,7 +19,12 @@ from tasks.progress import Progress, Silence
 
 
 def rescan(
-    host: Host, listing: ContentListing, cache: HashCache, progress: Progress | None = None
+    host: Host,
+    listing: ContentListing,
+    cache: HashCache,
+    progress: Progress | None = None,
+    *,
+    is_current: bool = False,
 ) -> bool:
     """Bring a listing up to date, with cached digests as proof; return True if it changed.
 
@@ -31,9 +36,13 @@ def rescan(
         listing: A new listing, or a copy of the one that the last scan saved.
         cache: Digests of files that were hashed before.
         progress: Advanced by the number of files; the caller begins and ends it.
+        is_current: The listing, of another cache, was compared with the host by other means. Only
+            folders whose states differ are listed then.
     """
     progress = progress or Silence()
     origin = f"{host.address} {cache.identity} {listing.content_dir}"
+    if is_current:
+        _adopt(listing, cache, origin)
     is_changed = listing.origin != origin
     if is_changed:
         listing.begin(origin)
@@ -43,7 +52,9 @@ def rescan(
     before = listing.folder_states()
     for number, folder in folders.items():
         state = states.get(folder.name)
-        if state is not None and number in before and before[number][0] == state:
+        if number in before and (
+            before[number][0] == state if state is not None else is_current and not states
+        ):
             progress.advance(before[number][1])
             continue
         files = [with_digests(file, cache.lookup(file)) for file in scan_folder(host, folder)]
@@ -54,6 +65,15 @@ def rescan(
         listing.remove_folder(number)
         is_changed = True
     return is_changed
+
+
+def _adopt(listing: ContentListing, cache: HashCache, origin: str) -> None:
+    """Make a listing of another cache one of ours, with our own proofs where it has none."""
+    listing.rename(origin)
+    for file in listing.unproved():
+        digests = cache.lookup(file)
+        if digests is not None:
+            listing.record_digests([(file, digests)])
 
 
 def _states(host: Host, content_dir: HostPath, folders: list[HostPath]) -> Mapping[str, str]:

@@ -67,6 +67,11 @@ def scan(
             yield with_digests(file, remembered(file))
 
 
+def present_bytes(host: Host, content_dir: HostPath) -> int:
+    """Return the size of all content files below a folder, by their names and sizes alone."""
+    return sum(file.size_bytes for file in scan(host, content_dir))
+
+
 def scan_folder(host: Host, folder: HostPath) -> list[ContentFile]:
     """List the content files of one subfolder (``WsusContent/63``), sorted.
 

@@ -231,10 +231,9 @@ def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:
         return None
     digester = Digester()
     try:
-        _drain(
-            digester.watch(read_bounded(work.destination, (item.final,), item.size_bytes)),
-            work.progress,
-        )
+        chunks = read_bounded(work.destination, (item.final,), item.size_bytes)
+        for chunk in digester.watch(chunks):
+            work.progress.check(len(chunk))
     except FATAL:
         raise
     except (FailedError, FolderUnsafeError):

@@ -283,8 +283,8 @@ def _highest_made(run: RunContext, *, above: int) -> int:
     if made:
         run.report.notice(
             f"bundle {made} was made here before, and this state folder knows nothing of it: it "
-            "was lost or set back. Restore it from its backup; what is exported without it is "
-            "refused on the other side"
+            "was lost or set back. Restore its backup, then join the chain by that bundle (`site "
+            "recover`); what is exported before that is refused on the other side"
         )
     return made
 

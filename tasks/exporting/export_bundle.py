@@ -20,12 +20,13 @@ from tasks.bundle.header import (
     StagingFacts,
     seal_header,
 )
-from tasks.bundle.layout import APPROVALS
+from tasks.bundle.layout import APPROVALS, CONTENT, volume_folder
 from tasks.bundle.manifest import read_entries
 from tasks.bundle.pack import Packed, pack_bundle, publish_header, read_back
 from tasks.bundle.plan import MediaLimits, Plan, fill_digests, largest_file, plan_bundle
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
+from tasks.content.scan import present_bytes
 from tasks.custody import custody_head
 from tasks.errors import FailedError, PathMissingError
 from tasks.exporting.base import Base
@@ -172,7 +173,8 @@ def pack(
         draft.folder / APPROVALS,
         partial(write_brings_of, run.exports, draft, decisions=decisions),
     )
-    run.progress.start("Pack", total=plan.carried_bytes, unit="bytes")
+    resumed_at = min(plan.carried_bytes, _packed_bytes(job, plan.volumes))
+    run.progress.start("Pack", total=plan.carried_bytes, unit="bytes", resumed_at=resumed_at)
     try:
         packed = pack_bundle(
             job, plan, documents, run.hash_cache, now=run.clock(), progress=run.progress
@@ -187,6 +189,12 @@ def pack(
         finally:
             run.progress.finish()
     return packed
+
+
+def _packed_bytes(job: PackJob, volumes: int) -> int:
+    """Return the bytes that an earlier run has packed under their final names; parts aside."""
+    folders = (volume_folder(job.bundle, volume + 1).joined(CONTENT) for volume in range(volumes))
+    return sum(present_bytes(job.media, folder) for folder in folders)
 
 
 def seal(run: RunContext, draft: Draft, packed: Packed, facts: ServerFacts) -> Blake3:

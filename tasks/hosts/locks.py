@@ -29,6 +29,8 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +79,20 @@ class LockOwner(BaseModel):
     def content(self) -> bytes:
         """Return the content of the lock's file."""
         return self.model_dump_json().encode() + b"\n"
+
+
+def system_id() -> str | None:
+    """Return a short digest by which this system is known again; None if it has no such thing.
+
+    For a lock that several sites of one machine take, each with a state folder and a random id of
+    its own. Machines that were cloned may share it, so it guards nothing but time.
+    """
+    with suppress(OSError):
+        if text := Path("/etc/machine-id").read_text(encoding="ascii").strip():
+            return hashlib.sha256(f"wsus-airgap {text}".encode()).hexdigest()[:16]
+    node = uuid.getnode()
+    is_random = bool(node >> 40 & 1)  # there is no network card
+    return None if is_random else hashlib.sha256(f"wsus-airgap {node}".encode()).hexdigest()[:16]
 
 
 def current_owner(*, machine: str, run: str, now: datetime) -> LockOwner:
@@ -228,6 +244,14 @@ def acquire_as(
     lock = _acquire(host, path, owner, take_over=take_over, depth=0)
     _tidy(lock)
     return lock
+
+
+def remove_stale(host: Host, path: HostPath, us: LockOwner) -> None:
+    """Remove a lock whose owner is proved gone, for a lock that not every run takes."""
+    holder = _parse(_read(host, path) or b"")
+    if holder is not None and is_gone(holder, us):
+        with acquire_as(us, host, path):
+            pass
 
 
 def describe_lock(host: Host, path: HostPath, us: LockOwner) -> str:

@@ -14,6 +14,7 @@ from tasks.bundle.trusted_manifest import TrustedManifest
 from tasks.bundle.unpack import Intake, Treatment, unpack_content
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import Blake3
+from tasks.content.scan import present_bytes
 from tasks.errors import PackageError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
@@ -116,7 +117,9 @@ def unpack(
             "neither the content disk's file system nor the server reports the free space; the "
             "import is tried, and stops with disk-full if the disk is too small"
         )
-    run.progress.start("Unpack", total=incoming.header.counts.carried_bytes, unit="bytes")
+    total = incoming.header.counts.carried_bytes
+    resumed_at = min(total, present_bytes(run.server, intake))
+    run.progress.start("Unpack", total=total, unit="bytes", resumed_at=resumed_at)
     try:
         unpacked = _unpack_content(run, incoming, documents.manifest, listing)
     finally:

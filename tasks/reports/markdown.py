@@ -1,22 +1,21 @@
-"""Report for Prefect's UI: Markdown texts and one table, small enough for a page.
+"""Report for Prefect's UI: at most four Markdown texts, small enough for a page.
 
-The whole report is in its files; a table here ends at ``MAX_ROWS``. The first artifact of a flagged
-run lists the reasons for the flag.
+The whole report is in its files; a table here ends at ``MAX_ROWS``. The first text says what needs
+a person, then the numbers, and has links to the others. With the run's bar that makes five
+artifacts, whose labels do not squeeze the timeline.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.quantities import count
-from tasks.reports.check_sections import findings_section
 from tasks.reports.model import CommandReport, Fact, Section
 from tasks.reports.summary import (
     all_sections,
     attention,
-    missing_section,
     next_step,
     summary_facts,
 )
@@ -24,13 +23,10 @@ from tasks.reports.text import cell, markdown
 
 MAX_ROWS = 500
 
-TextArtifact = Callable[[str, str, str], None]
-TableArtifact = Callable[[str, list[dict[str, object]], str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Artifact of Prefect: a text, or the rows of a table.
+    """Artifact of Prefect, a text in Markdown.
 
     Attributes:
         key: Lower-case letters, digits and dashes, the same in every run of a command and site.
@@ -38,33 +34,45 @@ class Artifact:
 
     key: str
     description: str
-    text: str = ""
-    rows: tuple[dict[str, object], ...] | None = None
+    text: str
 
-    def show(self, show_text: TextArtifact, show_table: TableArtifact) -> None:
-        """Pass key, content and description to the function that makes such an artifact."""
-        if self.rows is None:
-            show_text(self.key, self.text, self.description)
-        else:
-            show_table(self.key, list(self.rows), self.description)
+
+# The texts after the first, with the keys of their sections; the last one takes all others.
+_WAITING = ("findings", "missing", "approvals-parked", "approvals-held", "approvals-failed")
+_PLAN = ("plan", "plan-totals", "plan-changes", "deletes", "would-wait", "volumes", "numbers")
+_TEXTS = {
+    "waiting": ("What is missing or waits", (*_WAITING, "conflicts")),
+    "plan": ("Plan", _PLAN),
+    "details": ("Details", ()),
+}
 
 
 def artifacts_of(report: CommandReport) -> Iterator[Artifact]:
     """Yield a run's artifacts in the order in which they have to be made."""
     prefix = _slug(f"{report.site or ''}-{report.command}")
+    others = [
+        Artifact(f"{prefix}-{name}", _TEXTS[name][0], "\n\n".join(map(section_text, sections)))
+        for name, sections in _grouped(report).items()
+        if sections
+    ]
+    links = [f"[{other.description}](/artifacts/key/{other.key})" for other in others]
+    more = ["", f"More: {' · '.join(links)}"] if links else []
     if report.outcome != "done":
-        text = _attention_text(report)
+        text = "\n".join([_attention_text(report), "", _outcome_text(report), *more])
         yield Artifact(f"{prefix}-attention", "What needs a person", text)
-    yield Artifact(f"{prefix}-outcome", "Outcome", _outcome_text(report))
+    else:
+        text = "\n".join([f"# {_headline(report)}", "", _outcome_text(report), *more])
+        yield Artifact(f"{prefix}-outcome", "Outcome", text)
+    yield from others
+
+
+def _grouped(report: CommandReport) -> dict[str, list[Section]]:
+    """Divide the sections among the texts, each in its own order."""
+    groups: dict[str, list[Section]] = {name: [] for name in _TEXTS}
     for section in all_sections(report):
-        text = section_text(section)
-        yield Artifact(f"{prefix}-{section.key}", cell(section.title, "text"), text)
-    if report.findings:
-        rows = _table_rows(findings_section(report.findings))
-        yield Artifact(f"{prefix}-findings-table", "Findings, gravest first", rows=rows)
-    if report.missing:
-        rows = _table_rows(missing_section(report.missing))
-        yield Artifact(f"{prefix}-missing-table", "Missing content, as a table", rows=rows)
+        names = (name for name, (_, keys) in _TEXTS.items() if section.key in keys)
+        groups[next(names, "details")].append(section)
+    return groups
 
 
 def _attention_text(report: CommandReport) -> str:
@@ -80,10 +88,11 @@ def _attention_text(report: CommandReport) -> str:
 
 
 def _outcome_text(report: CommandReport) -> str:
-    """Return the numbers of the run, the next step, and the path of the whole report."""
-    lines = [f"# {_headline(report)}", "", *_facts(summary_facts(report))]
+    """Return the numbers of the run, and the path of the whole report."""
+    lines = [*_facts(summary_facts(report))]
     lines += ["", *(markdown(line) + "  " for line in report.lines)]
-    lines += ["", f"Next: {markdown(next_step(report))}"]
+    if report.outcome == "done":
+        lines += ["", f"Next: {markdown(next_step(report))}"]
     if report.report is not None:
         lines += ["", f"Whole report: {markdown(str(report.report))}"]
     return "\n".join(lines)
@@ -99,20 +108,6 @@ def section_text(section: Section) -> str:
         lines.append("")
     lines += _table(section)
     return "\n".join(lines)
-
-
-def _table_rows(section: Section) -> tuple[dict[str, object], ...]:
-    """Return the rows of a section for a table artifact: texts by column label.
-
-    Texts are escaped, because the page renders cells as Markdown.
-    """
-    return tuple(
-        {
-            column.label: markdown(value) if isinstance(value, str) else cell(value, column.kind)
-            for column, value in zip(section.columns, row, strict=True)
-        }
-        for row in section.rows[:MAX_ROWS]
-    )
 
 
 def _headline(report: CommandReport) -> str:

@@ -170,9 +170,10 @@ class TerminalProgress:
         self._make_bar: Callable[[], _Bar] | None = None
         self._uncounted = 0
         self._flushed = 0.0
+        self._found, self._checked = 0, 0
 
-    def start(self, step: str, *, total: int | None, unit: Unit) -> None:
-        """Begin a bar; one that is still open ends."""
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
+        """Begin a bar, at what is there already; one that is still open ends."""
         self.finish()
         stream = self._stream or sys.stderr
         if not stream.isatty():
@@ -183,6 +184,7 @@ class TerminalProgress:
             return _Bar(
                 desc=visible(step),
                 total=total,
+                initial=resumed_at,
                 unit="B" if is_bytes else f" {unit}",
                 unit_scale=is_bytes,
                 file=stream,
@@ -193,6 +195,7 @@ class TerminalProgress:
         with self._lock:
             # A step without work leaves no dead bar: the first count draws it.
             self._make_bar, self._uncounted, self._flushed = make_bar, 0, time.monotonic()
+            self._found, self._checked = resumed_at, 0
 
     def advance(self, amount: int) -> None:
         """Count; redraw at most five times a second."""
@@ -202,6 +205,22 @@ class TerminalProgress:
             if moment - self._flushed >= _FLUSH_SECONDS:
                 self._flushed = moment
                 self._flush()
+
+    def check(self, amount: int) -> None:
+        """Count what was found and is proved: the bar stays, and says how far that is."""
+        if not self._found:
+            self.advance(amount)
+            return
+        with self._lock:
+            self._checked += amount
+            moment = time.monotonic()
+            if moment - self._flushed < _FLUSH_SECONDS:
+                return
+            self._flushed = moment
+            if self._bar is None and self._make_bar is not None:
+                self._bar = self._make_bar()
+            if self._bar is not None:
+                self._bar.set_postfix_str(f"proved {size(self._checked)} of {size(self._found)}")
 
     def finish(self) -> None:
         """Draw the rest and end the bar."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -19,7 +19,7 @@ from tasks.errors import UsageError
 from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
-from tasks.hosts.locks import Lock, acquire
+from tasks.hosts.locks import Lock, acquire, current_owner, remove_stale, system_id
 from tasks.hosts.paths import HostPath
 from tasks.ledger.exports import Exports
 from tasks.ledger.imports import Imports
@@ -168,9 +168,15 @@ class RunContext:
         self._open.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
-    def new_listing(self, content_dir: HostPath, *, saved: Path | None = None) -> ContentListing:
-        """Make a content listing, empty or a copy of a saved one; removed when the run ends."""
-        listing = ContentListing(self._scratch_file(), content_dir, saved=saved)
+    def new_listing(
+        self, content_dir: HostPath, *, saved: Path | None = None, adopted: Path | None = None
+    ) -> ContentListing:
+        """Make a content listing, empty, a copy of a saved one, or a proved file of another site.
+
+        It is removed when the run ends.
+        """
+        path = adopted or self._scratch_file()
+        listing = ContentListing(path, content_dir, saved=saved)
         self._open.callback(listing.close)
         return listing
 
@@ -203,14 +209,35 @@ class RunContext:
         path = self.media.path(str(bundle.parent)).joined(self.media_lock.name)
         self._lock(self.media, path)
 
-    def _lock(self, host: Host, path: HostPath) -> None:
+    def remove_stale_lock(self) -> None:
+        """Remove the lock of the packages if the run that took it was killed."""
+        us = current_owner(machine=self._shared_machine, run=self.run_id, now=self.clock())
+        remove_stale(self.server, self.folders.packages_lock, us)
+
+    @property
+    def _shared_machine(self) -> str:
+        """Id of this machine in a lock that runs of all its sites take."""
+        return system_id() or self.ledger.machine
+
+    @contextmanager
+    def packages_locked(self) -> Iterator[None]:
+        """Hold the lock of the packages that serve all sites of the server."""
+        path = self.folders.packages_lock
+        self._lock(self.server, path, machine=self._shared_machine)
+        try:
+            yield
+        finally:
+            self._locks[path.text].release()
+            del self._locks[path.text]  # not before: a step that is tried again still has it
+
+    def _lock(self, host: Host, path: HostPath, *, machine: str | None = None) -> None:
         existing = self._locks.get(path.text)
         if existing is not None and existing.is_ours():
             return  # the step that took the lock is retried
         lock = acquire(
             host,
             path,
-            machine=self.ledger.machine,
+            machine=machine or self.ledger.machine,
             run=self.run_id,
             now=self.clock(),
             take_over=self.take_over,

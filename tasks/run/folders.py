@@ -51,9 +51,19 @@ class ServerFolders:
         return self.work_dir.joined("packages")
 
     @property
+    def scans(self) -> HostPath:
+        """Parent of the content lists that serve all sites of the server."""
+        return self.work_dir.joined("scans")
+
+    @property
     def server_lock(self) -> HostPath:
         """Lock of the server."""
         return self.work_dir.joined("locks", f"{self.site}.lock")
+
+    @property
+    def packages_lock(self) -> HostPath:
+        """Lock of the run that has ``wsusutil`` make the package for all sites of the server."""
+        return self.work_dir.joined("locks", ".packages.lock")  # no site's name begins so
 
     def work_folder(self, work: str) -> HostPath:
         """Folder for the scripts and jobs of one piece of work."""

@@ -1,4 +1,4 @@
-"""The lines of the custody log to syslog and to the event log of Windows, as the site file says."""
+"""Lines to syslog, and of the custody log to the event log of Windows, as the site file says."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ from tasks.site.settings import Site
 _SECONDS = 20.0
 
 
+class _Handler(logging.handlers.SysLogHandler):
+    """A handler that notes a failure instead of printing it."""
+
+    has_failed = False
+    ident = "wsus-airgap: "
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+        self.has_failed = True
+
+
 def send_line(site: Site, line: CustodyLine) -> None:
     """Send a line to the site's logs besides the file; one that cannot be reached changes nothing.
 
@@ -22,9 +32,33 @@ def send_line(site: Site, line: CustodyLine) -> None:
     """
     text = canonical_model(line).decode()
     if site.custody.syslog is not None:
-        _to_syslog(site.custody.syslog, text)
+        send_record(site.custody.syslog, text, logging.INFO, facility=_Handler.LOG_AUTHPRIV)
     if site.custody.event_command:
         _to_event_log(site.custody.event_command, text)
+
+
+def send_record(
+    address: str, text: str, level: int, *, facility: int = _Handler.LOG_DAEMON
+) -> bool:
+    """Send one line to syslog; False if it cannot be reached.
+
+    Args:
+        address: A socket, or ``HOST:PORT`` for UDP.
+        text: The line.
+        level: Its level, of ``logging``.
+        facility: Its facility, of ``SysLogHandler``.
+    """
+    host, _, port = address.rpartition(":")
+    target: str | tuple[str, int] = address if address.startswith("/") else (host, int(port))
+    try:
+        handler = _Handler(target, facility=facility)
+    except OSError:
+        return False
+    try:
+        handler.emit(logging.LogRecord("wsus-airgap", level, "", 0, text, None, None))
+    finally:
+        handler.close()
+    return not handler.has_failed
 
 
 def _to_event_log(command: Sequence[str], text: str) -> None:
@@ -39,17 +73,3 @@ def _to_event_log(command: Sequence[str], text: str) -> None:
             timeout=_SECONDS,
             check=False,
         )
-
-
-def _to_syslog(address: str, text: str) -> None:
-    host, _, port = address.rpartition(":")
-    target: str | tuple[str, int] = address if address.startswith("/") else (host, int(port))
-    with suppress(OSError):
-        handler = logging.handlers.SysLogHandler(
-            target, facility=logging.handlers.SysLogHandler.LOG_AUTHPRIV
-        )
-        try:
-            handler.ident = "wsus-airgap: "
-            handler.emit(logging.LogRecord("custody", logging.INFO, "", 0, text, None, None))
-        finally:
-            handler.close()

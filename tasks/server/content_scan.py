@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 from tasks.content.content_listing import ContentListing
 from tasks.content.copy_item import CopyItem
@@ -92,13 +93,21 @@ def find_content_dir(run: RunContext, facts: ServerFacts) -> HostPath:
     return content_dir
 
 
-def scan_content(run: RunContext, facts: ServerFacts) -> ContentListing:
-    """List WsusContent with the cached digests of its files; no file is read."""
+def scan_content(
+    run: RunContext, facts: ServerFacts, *, adopted: Path | None = None
+) -> ContentListing:
+    """List WsusContent with the cached digests of its files; no file is read.
+
+    Args:
+        run: The run.
+        facts: The server's facts.
+        adopted: A listing of another site of this server that is proved to be current.
+    """
     content_dir = find_content_dir(run, facts)
     run.ledger.remember_content_dir(content_dir.text)
     run.progress.start("Scan content", total=None, unit="files")
     try:
-        return list_again(run, content_dir, run.progress)
+        return list_again(run, content_dir, run.progress, adopted=adopted)
     finally:
         run.progress.finish()
 
@@ -111,12 +120,24 @@ def list_and_prove(run: RunContext, content_dir: HostPath) -> ContentListing:
 
 
 def list_again(
-    run: RunContext, content_dir: HostPath, progress: Progress | None = None
+    run: RunContext,
+    content_dir: HostPath,
+    progress: Progress | None = None,
+    *,
+    adopted: Path | None = None,
 ) -> ContentListing:
-    """List WsusContent; a folder that has not changed since the last run is not listed again."""
+    """List WsusContent; a folder that has not changed since the last run is not listed again.
+
+    ``adopted`` as in ``scan_content``.
+    """
     saved = run.site.state_dir / "content.sqlite"
-    listing = run.new_listing(content_dir, saved=saved)
-    is_changed = rescan(run.server, listing, run.hash_cache, progress)
+    if adopted is not None:
+        listing = run.new_listing(content_dir, adopted=adopted)
+    else:
+        listing = run.new_listing(content_dir, saved=saved)
+    is_current = adopted is not None
+    is_changed = rescan(run.server, listing, run.hash_cache, progress, is_current=is_current)
+    is_changed = is_changed or is_current
     last = refresh_proofs(listing, run.hash_cache)
     if is_changed or last:
         listing.digest()  # saved too, so that an unchanged site need not compute it

@@ -160,6 +160,9 @@ _NOTIFY = _table(
     ("urls", "addresses of Apprise", None, '["mailto://relay.example"]'),
     ("urls_file", "one address a line, for those with a password", None, '"keys/notify.urls"'),
     ("on", "occasions on which they are told"),
+    ("syslog", "the end of each run goes there too", None, '"/dev/log"'),
+    ("event_log", "Windows: the end of each run goes into the event log"),
+    ("event_program", "the program that writes it"),
 )
 DESCRIBED_KEYS: tuple[DescribedKey, ...] = (
     *_SITE,

@@ -229,10 +229,16 @@ class NotifySection(Section):
         urls: Addresses; one may hold a password, so that none is ever shown.
         urls_file: A file with one address a line, readable by this account only.
         on: The occasions; an empty list switches all off.
+        syslog: The end of each run goes there: a socket, or host and port for UDP.
+        event_log: The end of each run goes into Windows' event log of this machine.
+        event_program: The program that writes it.
     """
 
     urls: Annotated[tuple[SecretStr, ...], Field(strict=False)] = ()
     urls_file: PrivateFile | None = None
+    syslog: Annotated[str, AfterValidator(_syslog_address)] | None = None
+    event_log: bool = False
+    event_program: Annotated[str, Field(min_length=1)] = "eventcreate.exe"
     on: Annotated[tuple[Occasion, ...], Field(strict=False)] = (
         "failed",
         "refused",

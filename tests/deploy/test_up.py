@@ -19,6 +19,7 @@ from prefect.states import AwaitingRetry
 
 from deploy import lab
 from deploy.prefect_server.heartbeat import NAME
+from deploy.prefect_server.saved_filters import FILTERS
 from deploy.prefect_server.schedules import SLUG
 from deploy.prefect_server.up import read_served_sites
 from tasks.errors import PathMissingError, UsageError
@@ -151,6 +152,7 @@ def test_a_restart_keeps_port_secret_history_and_what_people_did_to_schedules(
         again = schedules(client, "import/alpha")
         audits = schedules(client, "audit/alpha")
         automations = client.request("POST", "/automations/filter", json={}).json()
+        filters = client.request("POST", "/saved_searches/filter", json={}).json()
         remembered = client.read_flow_run(run.id)
 
     assert (second.home.machine, second.home.secret) == (first.home.machine, first.home.secret)
@@ -159,6 +161,7 @@ def test_a_restart_keeps_port_secret_history_and_what_people_did_to_schedules(
     assert again[SLUG].id == ours.id
     assert audits == {}
     assert [automation["name"] for automation in automations] == [NAME]
+    assert sorted(saved["name"] for saved in filters) == sorted(FILTERS)
     assert remembered.state is not None
     assert remembered.state.is_failed()
     assert first.process.returncode == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -12,9 +13,10 @@ import pytest
 from prefect.states import AwaitingRetry
 
 from deploy import lab
+from deploy.lab.rules import windows
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
-from tests.support.labs import STAND_IN
+from tests.support.labs import STAND_IN, Lab
 from tests.support.serving import WAIT_SECONDS, ended, start, up
 
 pytestmark = pytest.mark.timeout(1200)
@@ -29,11 +31,12 @@ def test_a_run_that_was_killed_with_everything_is_crashed_and_its_retry_finishes
     lab.set_fault(pair, "staging", "wsusutil-hang", on=True)
     with up(site, variables=STAND_IN) as first, first.client() as client:
         run = start(client, "export/alpha")
-        wait_until_ledger_has(state, "export")
+        wait_until(lambda: working(pair))
+        job = working(pair)
         kill_tree(first.process.pid)
 
     assert [record.outcome for record in records(state)] == [None]
-    lab.set_fault(pair, "staging", "wsusutil-hang", on=False)
+    assert len(job) == 1
     with up(site, variables=STAND_IN) as second, second.client() as client:
         crashed = client.read_flow_run(run.id)
         assert crashed.state is not None
@@ -42,6 +45,9 @@ def test_a_run_that_was_killed_with_everything_is_crashed_and_its_retry_finishes
         assert [record.outcome for record in records(state)] == ["crashed"]
         nothing = ended(client, start(client, "verify/alpha", if_new=True).id)
         client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
+        wait_until(lambda: records(state)[0].outcome is None)
+        assert working(pair) == job  # the retry waits for the wsusutil that outlived everything
+        lab.set_fault(pair, "staging", "wsusutil-hang", on=False)
         done = ended(client, run.id)
 
     assert nothing.state is not None
@@ -56,14 +62,16 @@ def records(state: Path) -> list[RunRecord]:
         return Runs(ledger).newest(5)
 
 
-def wait_until_ledger_has(state: Path, command: str) -> None:
+def working(pair: Path) -> list[windows.ProcessRow]:
+    """The wsusutil at work, in the staging server's own process list."""
+    with Lab(pair).server("staging") as server:
+        return windows.processes(server)
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
     give_up = time.monotonic() + WAIT_SECONDS
-    while True:
-        if (state / "ledger.sqlite").exists():
-            with Ledger(state) as ledger:
-                if any(record.command == command for record in Runs(ledger).newest(5)):
-                    return
-        assert time.monotonic() < give_up, f"no {command} begins"
+    while not is_so():
+        assert time.monotonic() < give_up
         time.sleep(0.2)
 
 

@@ -32,8 +32,9 @@ _DIGITS = re.compile(r"[0-9a-f]{16,}|(?<=-)[0-9a-f]{6}(?=[-./]|$)")
 _IN_RUN_FOLDER = re.compile(r"(.*/runs/alpha-\d{8}T\d{6}Z-[^/]+)/.*")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 # A killed run may have written its report before. An export that is answered with a sealed bundle,
-# as one that was killed after the seal is, remembers how the medium looked.
-_MAY_DIFFER = re.compile(r"state/(reports|prefect)(/|$)|/media-states\.json$")
+# as one that was killed after the seal is, remembers how the medium looked. A content list is
+# shared only if no folder changed within two seconds before.
+_MAY_DIFFER = re.compile(r"state/(reports|prefect)(/|$)|/media-states\.json$|/work/scans(/|$)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,10 +100,10 @@ def test_a_flagged_run_says_first_what_needs_a_person(page: Page) -> None:
     page.click("alpha-2 import")
     page.wait_for("Artifacts")
     page.click("Artifacts")
-    text = page.wait_for("alpha-import-attention", "alpha-import-missing", "alpha-import-plan")
+    text = page.wait_for("alpha-import-attention", "alpha-import-waiting", "alpha-import-plan")
     keys = re.findall(r"alpha-import-[a-z-]+", text)
     assert keys[0] == "alpha-import-attention"
-    page.click("alpha-import-missing")
+    page.click("alpha-import-waiting")
     page.wait_for("Missing content", "never")
 
 

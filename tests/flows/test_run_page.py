@@ -8,7 +8,7 @@ import pytest
 from prefect import flow
 
 from tasks.progress import Unit
-from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_table, show_text
+from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_text
 from tests.support.prefect_api import artifacts, newest_run
 
 
@@ -18,8 +18,11 @@ class Terminal:
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
 
-    def start(self, step: str, *, total: int | None, unit: Unit) -> None:
-        self.calls.append(("start", step, total, unit))
+    def start(self, step: str, *, total: int | None, unit: Unit, resumed_at: int = 0) -> None:
+        self.calls.append(("start", step, total, unit, *([resumed_at] if resumed_at else ())))
+
+    def check(self, amount: int) -> None:
+        self.calls.append(("check", amount))
 
     def advance(self, amount: int) -> None:
         self.calls.append(("advance", amount))
@@ -106,15 +109,26 @@ def test_more_than_was_announced_is_still_all_and_no_more(api_url: str) -> None:
     assert artifact.data == 100.0
 
 
-def test_texts_and_tables_lie_on_the_page_under_their_keys(api_url: str) -> None:
+def test_all_steps_of_a_run_share_one_bar(api_url: str) -> None:
+    @flow(name="two steps")
+    def told() -> None:
+        progress = ArtifactProgress(Terminal())
+        for step, amount in (("Unpack", 10), ("Place", None), ("Read package", 4)):
+            progress.start(step, total=amount, unit="files")
+            progress.advance(2)
+            progress.finish()
+
+    told()
+    (artifact,) = artifacts(api_url, newest_run(api_url).id)
+    assert (artifact.description, artifact.data) == ("Read package", 50.0)
+
+
+def test_a_text_lies_on_the_page_under_its_key(api_url: str) -> None:
     @flow(name="shown")
     def told() -> None:
         show_text("a-text", "# Head", "a text")
-        show_table("a-table", [{"file": "x", "bytes": 1}], "a table")
 
     told()
 
-    text, table = artifacts(api_url, newest_run(api_url).id)
+    (text,) = artifacts(api_url, newest_run(api_url).id)
     assert (text.key, text.type, text.data) == ("a-text", "markdown", "# Head")
-    assert (table.key, table.type) == ("a-table", "table")
-    assert '"bytes": 1' in str(table.data)

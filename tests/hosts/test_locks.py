@@ -17,7 +17,15 @@ import pytest
 
 from tasks.hosts.host import Outcome
 from tasks.hosts.local import LocalHost
-from tasks.hosts.locks import Lock, LockOwner, acquire, acquire_as, current_owner, is_gone
+from tasks.hosts.locks import (
+    Lock,
+    LockOwner,
+    acquire,
+    acquire_as,
+    current_owner,
+    is_gone,
+    remove_stale,
+)
 from tasks.hosts.paths import HostPath
 from tasks.refusals import LockHeldError
 from tests.hosts.conftest import World
@@ -104,6 +112,20 @@ def test_a_lock_of_a_killed_process_is_taken_over(world: World, dead: LockOwner)
     with take(world) as lock:
         assert lock.is_ours()
     assert names(world) == []
+
+
+def test_a_stale_lock_is_removed_and_that_of_a_living_owner_stays(
+    world: World, dead: LockOwner
+) -> None:
+    path = world.root.joined("server.lock")
+    remove_stale(world.host, path, us())
+    left_behind(world, dead)
+    remove_stale(world.host, path, us())
+    assert names(world) == []
+
+    with take(world, run="another"):
+        remove_stale(world.host, path, us())
+        assert names(world) == ["server.lock"]
 
 
 def test_of_many_who_find_a_dead_owner_one_takes_over(world: World, dead: LockOwner) -> None:

@@ -343,11 +343,14 @@ def test_progress_counts_the_bytes_of_the_package(tmp_path: Path) -> None:
     calls: list[object] = []
 
     class Counting:
-        def start(self, step: str, *, total: int | None, unit: str) -> None:
-            calls.append((step, total, unit))
+        def start(self, step: str, *, total: int | None, unit: str, resumed_at: int = 0) -> None:
+            calls.append((step, total, unit, resumed_at))
 
         def advance(self, amount: int) -> None:
             calls.append(amount)
+
+        def check(self, amount: int) -> None:
+            raise AssertionError(amount)
 
         def finish(self) -> None:
             calls.append("end")
@@ -355,4 +358,4 @@ def test_progress_counts_the_bytes_of_the_package(tmp_path: Path) -> None:
     list(read_package(path, progress=Counting()))
 
     size = path.stat().st_size
-    assert calls == [("Read metadata package", size, "bytes"), size, "end"]
+    assert calls == [("Read metadata package", size, "bytes", 0), size, "end"]

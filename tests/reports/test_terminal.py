@@ -199,6 +199,32 @@ def test_a_long_step_logs_a_line_with_amount_rate_and_time_left(
     assert re.fullmatch(pattern, line), line
 
 
+def test_a_bar_starts_where_it_resumes_and_says_how_far_that_is_proved() -> None:
+    terminal = Terminal()
+    progress = TerminalProgress(terminal)
+    progress.start("Pack", total=4_000_000, unit="bytes", resumed_at=3_000_000)
+    time.sleep(0.25)
+    progress.check(1_000_000)
+    progress.advance(1_000_000)
+    progress.finish()
+
+    first, *_, last = terminal.getvalue().strip("\r\n").split("\r")
+    assert "75%" in first
+    assert "proved 1.0 MB of 3.0 MB" in terminal.getvalue()
+    assert "100%" in last
+
+
+def test_a_resumed_step_logs_what_was_there(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "wsus_airgap"):
+        progress = LoggedProgress(Silence(), line_seconds=0.02)
+        progress.start("Pack", total=4_000_000_000, unit="bytes", resumed_at=3_000_000_000)
+        time.sleep(0.03)
+        progress.check(1_000_000_000)
+
+    (line,) = caplog.messages
+    assert line.startswith("Pack: 3.0 GB of 4.0 GB, 3.0 GB of it from before (1.0 GB proved again)")
+
+
 def test_a_bar_ends_at_what_was_counted_by_all_threads() -> None:
     terminal = Terminal()
     progress = TerminalProgress(terminal)

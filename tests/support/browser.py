@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import time
@@ -102,6 +103,15 @@ class Page:
         clip = {name: box[name] for name in ("x", "y", "width", "height")} | {"scale": 1}
         seen = self._call("Page.captureScreenshot", clip=clip)["data"]
         return int(self.evaluate(_COUNT % (json.dumps(f"data:image/png;base64,{seen}"), condition)))
+
+    def picture(self, path: Path) -> None:
+        """Write what is seen of the page as a PNG file."""
+        seen = self._call("Page.captureScreenshot", format="png")["data"]
+        path.write_bytes(base64.b64decode(seen))
+
+    def insert(self, text: str) -> None:
+        """Type into the field that has the cursor."""
+        self._call("Input.insertText", text=text)
 
     def _call(self, method: str, **parameters: object) -> Any:
         self._number += 1

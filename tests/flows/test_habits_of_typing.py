@@ -1,0 +1,30 @@
+"""What people type by habit is understood."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.command_line import run
+from tasks.version import VERSION
+from tests.support.labs import run_here
+from tests.support.runs import write_site_file
+
+
+def test_an_option_may_come_before_its_command(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="staging")
+
+    result = run_here("--json", "--site", str(site), "site", "check")
+
+    assert result.document["command"] == "site check"
+    assert "this side's own key" in result.error["message"]  # it has read that site file
+
+
+def test_help_and_version_are_words_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["version"]) == 0
+    assert capsys.readouterr().out.strip() == VERSION
+    assert run(["help"]) == 0
+    shown = capsys.readouterr().out
+    assert "Exit codes: 0 done" in shown
+    assert "deploy/README.md" in shown.replace("\n", "")
