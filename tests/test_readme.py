@@ -47,7 +47,8 @@ def quoted(text: str) -> set[str]:
 def test_the_site_file_that_is_shown_is_read_once_its_keys_lie_there(tmp_path: Path) -> None:
     made = generate_keys(tmp_path / "keys")
     made.public_key.rename(tmp_path / "keys" / "other-side.pub")
-    (tmp_path / "keys" / "id_ed25519").touch()
+    for name in ("id_ed25519", "known_hosts"):
+        (tmp_path / "keys" / name).touch()
     (tmp_path / "keys" / "notify.urls").touch(mode=0o600)
     (tmp_path / "site.toml").write_text(shown_site_file(), encoding="utf-8")
 

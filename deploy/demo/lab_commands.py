@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from cyclopts import App, Parameter
+from pydantic import JsonValue
 
 from tasks.errors import UsageError
 from tasks.reports.model import CommandReport
@@ -109,7 +110,8 @@ def lab_fault(
 
     if list_:
         lines = tuple(f"{fault}  {description}" for fault, description in lab.faults())
-        return CommandReport(command="lab fault", site=None, lines=lines)
+        details: dict[str, JsonValue] = {"faults": dict(lab.faults())}
+        return CommandReport(command="lab fault", site=None, lines=lines, details=details)
     if folder is None or side is None or name is None or state is None:
         raise UsageError(reason="lab fault takes DIR SIDE NAME on|off, or --list")
     _lab(lambda: lab.set_fault(folder.absolute(), side, name, on=state == "on"))

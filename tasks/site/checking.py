@@ -101,8 +101,6 @@ def _pinning_fault(known_hosts: Path, name: str) -> str | None:
     try:
         if any(not key.revoked for key in pinned_keys(known_hosts, name)):
             return None
-        if not known_hosts.exists():
-            return f"file not found: {known_hosts}; it has to pin a host key for {name}"
         if not known_hosts.stat().st_size:
             return f"{known_hosts} is empty; it has to pin a host key for {name}"
     except (SiteFileError, OSError) as error:

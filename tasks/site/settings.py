@@ -98,7 +98,7 @@ class ServerSection(Section):
     address: Annotated[str, AfterValidator(_server_address)] = LOCAL
     platform: Annotated[Platform, Field(strict=False)] = Platform.WINDOWS
     identity_file: LocalFile | None = None
-    known_hosts: Annotated[LocalPath | None, AfterValidator(_pinned)] = None
+    known_hosts: Annotated[LocalFile | None, AfterValidator(_pinned)] = None
     ciphers: Ciphers = CIPHERS
     content_dir: ServerPath | None = None
     wsusutil: ServerCommand = (r"C:\Program Files\Update Services\Tools\WsusUtil.exe",)

@@ -124,9 +124,9 @@ def test_a_command_line_comes_apart_as_windows_put_it_together(arguments: list[s
 def test_the_commands_of_an_administrators_hand_show_what_was_set(pair: Path) -> None:
     for knob in ("endpoint-fe2", "name-unresolved", "strong-cryptography-off"):
         lab.set_fault(pair, "staging", knob, on=True)
-    settings, port, names, endpoint, proxy, newest, events, repaired, services = run_admin_script(
-        pair, "seed-commands"
-    )
+    lines = run_admin_script(pair, "seed-commands")
+    settings, port, names, endpoint, proxy, newest, events, classic, setup, *rest = lines
+    repaired, services = rest
     assert settings == (
         "True|False|https://fe2.update.microsoft.com/v6|4000||8530|False|False||80|True|False"
         "|False||443"
@@ -134,6 +134,7 @@ def test_the_commands_of_an_administrators_hand_show_what_was_set(pair: Path) ->
     assert (port, names, endpoint) == ("False", "1", "not resolved")
     assert "Direct access" in proxy
     assert newest.startswith("Failed Uss")
-    assert events == "386 10022"
+    assert events == classic == "386 10022"
+    assert setup == "True True"
     assert repaired == "https://sws.update.microsoft.com 4002 1"
     assert services == "Running Running"

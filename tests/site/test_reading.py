@@ -199,6 +199,9 @@ def test_paths_are_relative_to_the_site_files_folder_and_those_of_windows_stay(
 
     change(site, 'platform = "posix"', 'platform = "windows"')
     change(site, 'address = "local"', SSH)
+    with pytest.raises(SiteFileError, match=r"server\.known_hosts: file not found"):
+        read_site(site)
+    (tmp_path / "keys" / "known_hosts").touch()
     read = read_site(site)
     assert (read.server.work_dir, read.server.wsusutil[0]) == ("work", "./tools/../site.toml")
     assert read.server.known_hosts == tmp_path / "keys" / "known_hosts"

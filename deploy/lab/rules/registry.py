@@ -6,8 +6,10 @@ Each value is a setting of the server, ``registry:KEY|VALUE``, so that a knob ch
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
+from deploy.lab.rules import distribution_log
 from deploy.lab.rules.server import Server
 
 _PREFIX = "registry:"
@@ -73,8 +75,12 @@ def _values(server: Server) -> dict[tuple[str, str], Any]:
         "SELECT name, value FROM setting WHERE name LIKE ?", (f"{_PREFIX}%",)
     )
     stored = {row["name"].removeprefix(_PREFIX): json.loads(row["value"]) for row in rows}
+    folders = {
+        f"{_SETUP}|ContentDir": str(server.content_dir.parent),
+        f"{_SETUP}|TargetDir": f"{distribution_log.folder(server.server_folder).parent}{os.sep}",
+    }
     values = {}
-    for path, value in (DEFAULTS | stored).items():
+    for path, value in (DEFAULTS | folders | stored).items():
         key, _, name = path.partition("|")
         if value is not None:
             values[key, name] = value

@@ -28,6 +28,10 @@ $newest = @($server.GetSubscription().GetSynchronizationHistory())[0]
 "$($newest.Result) $($newest.Error)"
 $found = Get-WinEvent -FilterHashtable @{ LogName = 'Application'; ProviderName = 'Windows Server Update Services'; Id = 10021, 10022, 364, 386 } -ErrorAction SilentlyContinue
 ($found | ForEach-Object { $_.Id } | Sort-Object -Unique) -join ' '
+$classic = Get-EventLog -LogName Application -Source 'Windows Server Update Services' -InstanceId 10021, 10022, 364, 386 -Newest 100
+($classic | ForEach-Object { $_.EventID } | Sort-Object -Unique) -join ' '
+$setup = Get-ItemProperty 'HKLM:\SOFTWARE\Microsoft\Update Services\Server\Setup'
+(Test-Path (Join-Path $setup.ContentDir 'WsusContent')).ToString() + ' ' + (Test-Path (Join-Path $setup.TargetDir 'LogFiles')).ToString()
 # The repair of the endpoint, and strong cryptography for the .NET Framework.
 $config.MUUrl = "https://sws.update.microsoft.com"
 $config.RedirectorChangeNumber = 4002

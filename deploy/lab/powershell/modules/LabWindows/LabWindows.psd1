@@ -8,7 +8,7 @@
         # topics/account.ps1
         'Get-ExecutionPolicy', 'whoami.exe',
         # topics/event-log.ps1
-        'Get-WinEvent',
+        'Get-WinEvent', 'Get-EventLog',
         # topics/iis.ps1
         'iisreset.exe', 'iisreset', 'Get-Website', 'Get-WebBinding', 'Get-WebVirtualDirectory',
         'Get-WebConfigurationProperty', 'Get-WebAppPoolState', 'Start-WebAppPool',

@@ -39,3 +39,34 @@ function Get-WinEvent {
         Write-Error -Message 'No events were found that match the specified selection criteria.' -Category ObjectNotFound -ErrorId 'NoMatchingEventsFound'
     }
 }
+
+# The classic command of Windows PowerShell 5.1 for the same log.
+function Get-EventLog {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true, Position = 0)][string]$LogName,
+        [Parameter(Position = 1)][long[]]$InstanceId,
+        [string[]]$Source,
+        [ValidateSet('Error', 'Information', 'FailureAudit', 'SuccessAudit', 'Warning')][string[]]$EntryType,
+        [DateTime]$After = [DateTime]::MinValue,
+        [DateTime]$Before = [DateTime]::MaxValue,
+        [string]$Message = '*',
+        [int]$Newest = [int]::MaxValue
+    )
+    $filter = @{ LogName = $LogName; StartTime = $After; EndTime = $Before }
+    if ($null -ne $InstanceId) { $filter['Id'] = $InstanceId }
+    $count = 0
+    foreach ($event_ in @(Get-WinEvent -FilterHashtable $filter -ErrorAction SilentlyContinue)) {
+        $type = [string]$event_.LevelDisplayName
+        if ($null -ne $Source -and $Source -notcontains $event_.ProviderName) { continue }
+        if ($null -ne $EntryType -and $EntryType -notcontains $type) { continue }
+        if ($event_.Message -notlike $Message) { continue }
+        if ($count -ge $Newest) { break }
+        $count++
+        [PSCustomObject]@{
+            TimeGenerated = $event_.TimeCreated; TimeWritten = $event_.TimeCreated; EventID = $event_.Id
+            InstanceId = [long]$event_.Id; EntryType = $type; Source = $event_.ProviderName; Message = $event_.Message
+        }
+    }
+    if ($count -eq 0) { Write-Error -Message 'No matches found' -Category ObjectNotFound -ErrorId 'GetEventLogNoEntriesFound' }
+}

@@ -10,6 +10,11 @@ function Get-LocalMachineKey([string]$Path) {
     return $null
 }
 
+# The engine's own command behind one of ours; its module differs from engine to engine.
+function Get-EngineCommand([string]$Name) {
+    return $ExecutionContext.InvokeCommand.GetCmdlet($Name)
+}
+
 function Test-Path {
     [CmdletBinding(DefaultParameterSetName = 'Path')]
     param(
@@ -20,7 +25,7 @@ function Test-Path {
     $first = @($Path) + @($LiteralPath) | Where-Object { $_ } | Select-Object -First 1
     $key = Get-LocalMachineKey ([string]$first)
     if ($null -ne $key) { return $null -ne (Invoke-Rule 'registry.read' @('key', $key)) }
-    Microsoft.PowerShell.Management\Test-Path @PSBoundParameters
+    & (Get-EngineCommand 'Test-Path') @PSBoundParameters
 }
 
 function Get-ItemProperty {
@@ -32,7 +37,7 @@ function Get-ItemProperty {
     )
     $first = [string](@($Path) + @($LiteralPath) | Where-Object { $_ } | Select-Object -First 1)
     $key = Get-LocalMachineKey $first
-    if ($null -eq $key) { return Microsoft.PowerShell.Management\Get-ItemProperty @PSBoundParameters }
+    if ($null -eq $key) { return & (Get-EngineCommand 'Get-ItemProperty') @PSBoundParameters }
     $values = Invoke-Rule 'registry.read' @('key', $key)
     if ($null -eq $values) {
         Write-Error -Message "Cannot find path '$first' because it does not exist." -Category ObjectNotFound -ErrorId 'PathNotFound' -TargetObject $first
@@ -61,7 +66,7 @@ function New-Item {
         [switch]$Force
     )
     $key = Get-LocalMachineKey ([string]$Path[0])
-    if ($null -eq $key) { return Microsoft.PowerShell.Management\New-Item @PSBoundParameters }
+    if ($null -eq $key) { return & (Get-EngineCommand 'New-Item') @PSBoundParameters }
     [PSCustomObject]@{ Name = "HKEY_LOCAL_MACHINE\$key"; PSPath = "Microsoft.PowerShell.Core\Registry::HKEY_LOCAL_MACHINE\$key" }
 }
 
