@@ -25,6 +25,7 @@ from tasks.importing import (
     import_apply,
     import_plan,
     import_rehearsal,
+    local_packages_in,
     mirror_deletion,
     receipt_out,
     safety_copy,
@@ -37,10 +38,12 @@ from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
+from tasks.probing.command import compare_before_first
 from tasks.reports.model import ApprovalOutcome
 from tasks.run.custody import record_event
 from tasks.server import check, content_scan, downloads
 from tasks.server.cleanup import clean_up_server
+from tasks.server.license_languages import ask_license_languages
 from tasks.server.mark import compare_mark
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.wsusutil_run import wait_for_own_wsusutil
@@ -84,6 +87,7 @@ def check_server(
     run = current_run()
     judge_again(run, incoming)
     compare_mark(run)
+    compare_before_first(run)
     given = read_accepted(accepted)
     choice = {"server-changed": f"--rebuilt {rebuilt}"} if rebuilt else {}
     facts = check.check_for_crossing(
@@ -207,7 +211,9 @@ def place_content(
     run.report.note(placed=moved)
     run.report.changes["files placed"] += moved
     log.info("placed %s files", moved)
-    return content_scan.list_and_prove(run, content.content_dir)
+    placed = content_scan.list_and_prove(run, content.content_dir)
+    local_packages_in.place_local_packages(run, bundle, placed)
+    return placed
 
 
 @step("Load metadata")
@@ -251,6 +257,7 @@ def apply_approvals(
     Raises: ``script-failed``.
     """
     run = current_run()
+    ask_license_languages(run, bundle.index)
     approvals = import_plan.plan_approvals(run, bundle, plan, content)
     outcome = approval_choice.apply_choice(
         run, approvals, work=bundle.work, inputs=plan.inputs, first=plan.approvals

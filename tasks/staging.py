@@ -26,6 +26,7 @@ from tasks.exporting import (
     export_package,
     export_rehearsal,
     export_summary,
+    local_packages_out,
     receipt_in,
     shared_scan,
     shopping,
@@ -40,13 +41,17 @@ from tasks.flow_run import current_run
 from tasks.ledger.missing import MissingContent
 from tasks.ledger.steps import Confirmation, ExportedPackage
 from tasks.logs import log
+from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.names import Mode
+from tasks.probing.command import compare_before_first
 from tasks.run_page import name_run
 from tasks.server import check, downloads, queries
 from tasks.server.cleanup import clean_up_server
+from tasks.server.license_languages import ask_license_languages
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot
+from tasks.server.wsus_errors import report_download_errors
 from tasks.server.wsusutil_run import report_running_wsusutil, wait_for_own_wsusutil
 from tasks.step import already_done, step
 
@@ -105,6 +110,7 @@ def check_server(*, accepted: Sequence[str]) -> ServerFacts:
     Raises: ``service-down``, ``path-missing``.
     """
     run = current_run()
+    compare_before_first(run)
     given = read_accepted(accepted)
     facts = check.check_for_crossing(
         run, accepted=given, excused=rebuilt_staging(given, "server-changed")
@@ -123,6 +129,7 @@ def capture_approvals(server: ServerFacts) -> ServerDecisions:
     run = current_run()
     answer = queries.read_all_approvals(run, server)
     decisions = unresolved.report_unresolved(run.exports, run.report, answer)
+    decisions = local_packages_out.with_local_packages(run, decisions)
     captured = decisions.approval_set
     log.info("%s approvals, %s declines", len(captured.approvals), len(captured.declines))
     return decisions
@@ -222,6 +229,7 @@ def export_metadata(
         if package is None:
             package = export_package.export_package(run, draft, server, decisions)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
+    ask_license_languages(run, draft.folder / INDEX)
     return package
 
 
@@ -257,6 +265,8 @@ def predict_missing(
     )
     MissingContent(run.ledger).remember(missing, now=run.clock())
     run.report.note(missing=missing)
+    report_download_errors(run, server, missing)
+    local_packages_out.report_packages(run.report, decisions, content)
     for file in missing:
         log.warning("%s lacks %s (%s)", file.title, file.file, file.reason.value)
 

@@ -39,6 +39,7 @@ DESCRIPTIONS = {
     "update-hidden": "the API does not give an update that has an approval",
     "content-litter": "files that WSUS does not name lie in WsusContent",
     "log-form": "SoftwareDistribution.log has entries in another form",
+    "package-form": "wsusutil export writes the package in UTF-16, with an unknown element",
     "catalogue-changes": "a synchronisation brings an update while wsusutil exports",
 }
 

@@ -28,6 +28,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from tasks.approvals.columns import ByKey, ByUpdate, Columns, Gathering
+from tasks.approvals.local_packages import LocalPackage, read_local_package
 from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 
@@ -51,6 +52,7 @@ MOST_GROUPS = 5_000
 MOST_APPROVALS = 200_000
 MOST_DECLINES = 150_000
 MOST_LICENSES = 50_000
+MOST_PACKAGES = 10_000
 GROUP_TEXT_LIMIT_BYTES = 4_194_304
 LINE_LIMIT_BYTES = 8_192
 _MOST = {
@@ -58,6 +60,7 @@ _MOST = {
     "approval": MOST_APPROVALS,
     "decline": MOST_DECLINES,
     "license": MOST_LICENSES,
+    "package": MOST_PACKAGES,
 }
 
 
@@ -215,6 +218,8 @@ def _reader(kind: type[Any]) -> TypeAdapter[Any]:
 class ApprovalSet:
     """All decisions of one server or one bundle, in canonical order.
 
+    ``packages``, the files of UpdateServicesPackages, are no decisions; they travel with them.
+
     Equal sets have equal lines and the same digest, in whatever order their decisions were added.
     """
 
@@ -224,6 +229,7 @@ class ApprovalSet:
     licenses: Columns[LicenseAcceptance] = field(
         default_factory=partial(Columns.of, LicenseAcceptance)
     )
+    packages: tuple[LocalPackage, ...] = ()
 
     @classmethod
     def collect(
@@ -253,6 +259,7 @@ class ApprovalSet:
         approvals = Gathering(Approval)
         declines = Gathering(Decline)
         licenses = Gathering(LicenseAcceptance)
+        packages: set[LocalPackage] = set()
         for line in lines:
             match line.get("kind"):
                 case "group":
@@ -263,10 +270,18 @@ class ApprovalSet:
                     declines.add(Decline.read(line))
                 case "license":
                     licenses.add(LicenseAcceptance.read(line))
+                case "package":
+                    packages.add(read_local_package(line))
                 case other:
                     raise ValueError(f"a line of kind {other!r}")
         ordered = tuple(sorted(groups))
-        return cls(ordered, approvals.sorted(), declines.sorted(), licenses.sorted())
+        return cls(
+            ordered,
+            approvals.sorted(),
+            declines.sorted(),
+            licenses.sorted(),
+            tuple(sorted(packages)),
+        )
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Yield the wire form in canonical order."""
@@ -278,6 +293,8 @@ class ApprovalSet:
             yield {"kind": "decline", **decline.as_json()}
         for license_ in self.licenses:
             yield {"kind": "license", **license_.as_json()}
+        for package in self.packages:
+            yield {"kind": "package", **package.as_json()}
 
     def encoded(self) -> Iterator[bytes]:
         """Yield the wire form as bytes: for each line a compact JSON object and a line feed."""

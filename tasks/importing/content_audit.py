@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import revision_set
+from tasks.approvals.local_packages import sentence_on_loss
 from tasks.approvals.model import approved_revisions
 from tasks.approvals.rulings import Rulings
 from tasks.bundle.layout import MANIFEST
@@ -34,6 +35,7 @@ from tasks.run.waiting_decisions import is_acknowledged
 from tasks.server import queries
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.server.snapshot import ServerSnapshot, content_choice
+from tasks.server.wsus_errors import report_download_errors
 from tasks.server.wsus_states import states_section
 
 
@@ -87,6 +89,7 @@ def find_missing_content(
     with PackageIndex(metadata.index) as index:
         local = find_local_updates(index, imports, snapshot.decisions)
         report_local_updates(report, local, snapshot.decisions)
+        _report_published(report, local, snapshot.decisions)
         of_staging = _approved_or_parked(imports, snapshot.decisions)
         revisions = revision_set(key for key in of_staging if key not in local)
         view = snapshot.content_view(provenance=provenance, staging=metadata.staging)
@@ -95,6 +98,15 @@ def find_missing_content(
     if section is not None:
         report.sections.append(section)
     return missing
+
+
+def _report_published(
+    report: ReportDraft, local: Collection[RevisionId], present: ServerDecisions
+) -> None:
+    """Say what wsusutil has lost of approved updates that staging had published."""
+    published = sum(update.local and key not in local for key, update in present.updates.items())
+    if published:
+        report.lines.append(sentence_on_loss(published))
 
 
 def _approved_or_parked(imports: Imports, present: ServerDecisions) -> Collection[RevisionId]:
@@ -232,6 +244,7 @@ def _audit(
     missing = find_missing_content(
         run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
     )
+    report_download_errors(run, facts, missing)
     run.imports.missing.remember(missing, now=run.clock())
     count, others = count_unapproved(
         run.imports,

@@ -20,6 +20,7 @@ FactName = Literal[
     "missing_files",
     "paused_downloads",
     "rotation",
+    "probe_failures",
 ]
 
 

@@ -63,6 +63,14 @@ class Repairs:
             ).fetchone()
             return None if row is None else RepairRecord.model_validate(dict(row))
 
+    def begun_unfinished(self) -> frozenset[int]:
+        """Return the seconds (POSIX time) at which the unfinished repairs began."""
+        with reading(self._connection):
+            rows = self._connection.execute(
+                "SELECT begun FROM repair WHERE done IS NULL AND undone IS NULL"
+            )
+            return frozenset(int(datetime.fromisoformat(row[0]).timestamp()) for row in rows)
+
     def _set_time(self, column: str, record: RepairRecord, now: datetime) -> None:
         self._connection.execute(
             f"UPDATE repair SET {column} = ? WHERE run = ?",  # noqa: S608  our columns

@@ -19,8 +19,14 @@ from tasks.content.names import Blake3
 from tasks.ledger.damage import reading
 from tasks.metadata.wsusutil import Verb
 
-_StepName = Literal["export-attempt", "import-attempt", "package", "metadata", "confirmed"]
-_ATTEMPT_STEP: dict[Verb, _StepName] = {"export": "export-attempt", "import": "import-attempt"}
+_StepName = Literal[
+    "export-attempt", "import-attempt", "reset-attempt", "package", "metadata", "confirmed"
+]
+_ATTEMPT_STEP: dict[Verb, _StepName] = {
+    "export": "export-attempt",
+    "import": "import-attempt",
+    "reset": "reset-attempt",
+}
 _Result = TypeVar("_Result")
 
 
@@ -28,9 +34,10 @@ class Attempt(BaseModel):
     """A start of wsusutil for a piece of work, recorded before wsusutil starts.
 
     Attributes:
-        verb: ``export`` or ``import``.
+        verb: ``export``, ``import`` or ``reset``.
         package, log, job: Paths on the server of the package, of wsusutil's log, and of the job
-            folder.
+            folder. A reset has no package, and its log is SoftwareDistribution.log.
+        log_bytes: Size of that log before a reset began; 0 for the others.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -39,6 +46,7 @@ class Attempt(BaseModel):
     package: str
     log: str
     job: str
+    log_bytes: int = 0
 
     @property
     def job_name(self) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter
 
 from tasks.ledger.damage import ledger_fault, reading
 from tasks.ledger.facts import FactName, read_fact, write_fact, write_fact_once
@@ -22,6 +23,9 @@ _SERVER_FACT: dict[Side, FactName] = {
     Side.STAGING: "staging_server",
     Side.DISCONNECTED: "disconnected_server",
 }
+
+
+_FAILURES: TypeAdapter[tuple[tuple[str, str], ...]] = TypeAdapter(tuple[tuple[str, str], ...])
 
 
 class Rotation(BaseModel):
@@ -180,6 +184,18 @@ class Ledger:
     def remember_paused(self, run: str | None) -> None:
         """Record durably that a run pauses the server's downloads; None: they go on."""
         write_fact(self.connection, "paused_downloads", run or "")
+
+    @property
+    def probe_failures(self) -> tuple[tuple[str, str], ...] | None:
+        """Id and evidence of what would break a crossing, by the last probe; None before one."""
+        with self.reading():
+            text = read_fact(self.connection, "probe_failures")
+            return None if text is None else _FAILURES.validate_json(text)
+
+    def remember_probe(self, failures: Sequence[tuple[str, str]]) -> None:
+        """Record what the server differs in so that a crossing would break; nothing: it fits."""
+        text = _FAILURES.dump_json(tuple(failures)).decode()
+        write_fact(self.connection, "probe_failures", text)
 
     def steps(self, work: str) -> Steps:
         """Return the steps of a piece of work, for example ``export-7``."""

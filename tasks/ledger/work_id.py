@@ -11,14 +11,16 @@ import re
 import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Literal
 
-WorkKind = Literal["export", "import", "audit"]
+WorkKind = Literal["export", "import", "audit", "reset"]
+_KINDS: tuple[WorkKind, ...] = ("export", "import", "audit", "reset")
 
 _DIGITS = 16
 _RUN = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z]+(?:-[a-z]+)*-[0-9a-f]{6}")
 _WORK = re.compile(
     rf"(?:export-(?P<export>[1-9][0-9]*)|audit-(?P<audit>[1-9][0-9]*)"
+    rf"|reset-(?P<reset>[1-9][0-9]*)"
     rf"|import-(?P<import>[1-9][0-9]*)-(?P<bundle>[0-9a-f]{{{_DIGITS}}}))"
     rf"(?:-(?P<plan>[0-9a-f]{{{_DIGITS}}}))?"
 )
@@ -42,7 +44,7 @@ class WorkId:
 
     Attributes:
         kind: The kind of work.
-        sequence: Number of the bundle.
+        sequence: Number of the bundle; of a reset the second (POSIX time) at which it began.
         bundle: First 16 digits of the bundle's header digest for an import, else empty. They tell
             apart the imports of two bundles with the same number.
         plan: First 16 digits of the digest of an approvals plan, if this names the folder of one
@@ -65,10 +67,8 @@ class WorkId:
         match = _WORK.fullmatch(text)
         if match is None:
             return None
-        kind = next(kind for kind in ("export", "import", "audit") if match[kind])
-        return cls(
-            cast("WorkKind", kind), int(match[kind]), match["bundle"] or "", match["plan"] or ""
-        )
+        kind = next(kind for kind in _KINDS if match[kind])
+        return cls(kind, int(match[kind]), match["bundle"] or "", match["plan"] or "")
 
     def for_plan(self, digest: str) -> WorkId:
         """Name the part of this work that applies one plan, by the plan's digest (hex)."""

@@ -9,9 +9,10 @@ the package's list of an update's files. The reader takes them from all of these
 * The API marks such a file with ``IsEula``, and its type is ``None``.
 
 The language is therefore the one that the XML writes, else the one of the original name. Where
-neither tells it, it is ``UNKNOWN_LANGUAGE``, and the file is not counted as needed. The staging
-server answers instead: WSUS downloads licence terms only in its enabled languages, so a file that
-it has is needed, and a file that it never had is not.
+neither tells it, it is ``UNKNOWN_LANGUAGE``, the file is not counted as needed, and the API is
+asked for its names (``tasks/server/license_languages``). Where they do not tell it, the staging
+server answers by its content: WSUS downloads licence terms only in its enabled languages, so a
+file that it has is needed, and a file that it never had is not.
 """
 
 from __future__ import annotations

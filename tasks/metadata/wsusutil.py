@@ -25,7 +25,7 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.metadata.wsusutil_log import LogSummary
 
-Verb = Literal["export", "import"]
+Verb = Literal["export", "import", "reset"]
 SignalName = Literal["exit code", "package", "log", "service", "API"]
 # A package may be this much older than the export. The zone of its time is not documented.
 _OLDEST = timedelta(days=1)
@@ -162,6 +162,12 @@ def export_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]
 def import_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]:
     """Return the command of an import. wsusutil accepts it without a log; we always need one."""
     return [*wsusutil, "import", package, log]
+
+
+def reset_command(wsusutil: Sequence[str], package: str, log: str) -> list[str]:
+    """Return the command of a reset, which takes neither a package nor a log."""
+    del package, log
+    return [*wsusutil, "reset"]
 
 
 def contradiction(index: PackageIndex, facts: ServerFacts, approved: Iterable[str]) -> str:

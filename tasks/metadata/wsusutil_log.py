@@ -37,6 +37,7 @@ class LogSummary:
         errors: Number of elements that name an error.
         messages: Messages of the first errors; foreign, localised text.
         problem: The parser's error if the state is ``unreadable``.
+        encoding: Encoding of the document, as its mark or declaration says; empty if none was read.
     """
 
     state: LogState
@@ -45,6 +46,7 @@ class LogSummary:
     errors: int = 0
     messages: tuple[str, ...] = ()
     problem: str = ""
+    encoding: str = ""
 
 
 def read_log(chunks: Iterable[bytes | memoryview] | None) -> LogSummary:
@@ -72,6 +74,7 @@ class _DoctypeError(Exception):
 class _Reader:
     def __init__(self) -> None:
         self.root = ""
+        self._encoding = ""
         self._updates = 0
         self._errors = 0
         self._messages: list[str] = []
@@ -92,7 +95,13 @@ class _Reader:
 
     def summary(self, state: LogState, *, problem: str = "") -> LogSummary:
         return LogSummary(
-            state, self.root, self._updates, self._errors, tuple(self._messages), problem
+            state,
+            self.root,
+            self._updates,
+            self._errors,
+            tuple(self._messages),
+            problem,
+            self._encoding,
         )
 
     def _read_events(self) -> None:
@@ -119,6 +128,7 @@ class _Reader:
         if root.getroottree().docinfo.internalDTD is not None:
             raise _DoctypeError("it has a document type, which WSUS never writes")
         self.root = etree.QName(root).localname
+        self._encoding = (root.getroottree().docinfo.encoding or "").lower()
 
     def _add_message(self, message: str) -> None:
         if len(self._messages) < MOST_MESSAGES:

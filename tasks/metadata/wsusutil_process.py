@@ -15,10 +15,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from tasks.refusals import WsusutilRunningError
 
-_FOLDER = re.compile(r"(?P<site>.+)-(?:export|import)-\d+(?:-[0-9a-f]{16}){0,2}")
+_FOLDER = re.compile(r"(?P<site>.+)-(?:export|import|reset)-\d+(?:-[0-9a-f]{16}){0,2}")
 # Version 0.1.0 put the time into the names instead of the id of the run.
 _STEM = (
-    r"(?P<verb>export|import)-(?:(?P<run>\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{6})|\d{8}T\d{6}Z)"
+    r"(?P<verb>export|import|reset)-(?:(?P<run>\d{8}T\d{6}Z-[a-z]+-[0-9a-f]{6})|\d{8}T\d{6}Z)"
     r"-[0-9a-f]{16}"
 )
 _NAMES = re.compile(_STEM)

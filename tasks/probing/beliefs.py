@@ -42,6 +42,26 @@ _CHILDREN = frozenset(
         *("ApplicabilityRules", "EulaFiles", "Files", "HandlerSpecificData"),
     }
 )
+# The order in which real documents have them, of which none has EulaFiles. The reader needs none.
+_ORDER = (
+    *("UpdateIdentity", "Properties", "LocalizedPropertiesCollection", "Relationships"),
+    *("ApplicabilityRules", "Files", "HandlerSpecificData"),
+)
+_ENCODINGS = frozenset({"", "utf-8", "utf-8 with a mark"})
+_LOG_ENCODINGS = frozenset({"", "utf-8"})
+_ROOT_ATTRIBUTES = ("ServerID", "CreationTime", "FormatVersion", "ProtocolVersion")
+_SECTIONS = ("Languages", "Files", "Updates")
+_PACKAGED = frozenset({"Files", "Categories", "Classifications", "MetaData"})
+_LOG_ROOTS = {"export": "ExportLog", "import": "ImportLog"}
+# What public material has in WsusContent; every other name of this form is carried too.
+_EXTENSIONS = frozenset(
+    {
+        *("", ".cab", ".exe", ".msu", ".msi", ".msp", ".psf", ".txt", ".rtf", ".wim", ".esd"),
+        *(".appx", ".msix", ".appxbundle", ".msixbundle", ".zip", ".xml", ".dat", ".bin", ".vhd"),
+    }
+)
+# 46,887,043 bytes is the largest that was published.
+_LARGEST_KNOWN = 48_000_000
 _REPORT = "Send the probe's file to the authors of this program before the first crossing."
 _DOCUMENT = "deploy/lab/EVIDENCE.md"
 
@@ -141,16 +161,141 @@ def update_documents(seen: Seen) -> Iterator[Finding]:
             shown = f"{document.root} of {document.namespace}; children we do not know: "
             yield _differs(
                 "update-xml",
-                "failure",
+                "warning" if is_root else "failure",  # our reader passes over other children
                 evidence=shown + (", ".join(unknown) or "none"),
                 meaning="The XML of an update is not in the form that our reader knows.",
             )
             return
 
 
+def update_order(seen: Seen) -> Iterator[Finding]:
+    """The parts of an update's XML come in the order of real documents, in UTF-8."""
+    for document in seen.updates:
+        places = [_ORDER.index(child) for child in document.children if child in _ORDER]
+        if places != sorted(places) or document.encoding not in _ENCODINGS:
+            yield _differs(
+                "update-order",
+                "note",
+                evidence=f"{', '.join(document.children)}; encoding {document.encoding or 'none'}",
+                meaning="The XML of an update has another order or encoding than documents that "
+                "we know. Our reader needs neither.",
+            )
+            return
+
+
+def extensions(seen: Seen) -> Iterator[Finding]:
+    """Files of WsusContent have extensions that were seen before."""
+    content = seen.content
+    unknown = sorted(set(content.extensions) - _EXTENSIONS) if content is not None else []
+    if unknown:
+        yield _differs(
+            "extensions",
+            "note",
+            evidence=f"files with {', '.join(unknown)}",
+            meaning="WsusContent has files with extensions that we have not seen. They are carried "
+            "all the same.",
+        )
+
+
+def package_form(seen: Seen) -> Iterator[Finding]:
+    """A metadata package has the root, version, attributes and sections that constants prove."""
+    package = seen.package
+    if package is None:
+        return
+    lacking = [name for name in _ROOT_ATTRIBUTES if name not in package.attributes]
+    is_known = package.root == "ExportPackage" and package.format_version == "1.0"
+    if lacking or not is_known or package.sections != _SECTIONS:
+        yield _differs(
+            "package-form",
+            "failure",
+            evidence=f"{package.root} of version {package.format_version or 'none'} with "
+            f"{', '.join(package.sections)}; attributes that are not there: "
+            f"{', '.join(lacking) or 'none'}",
+            meaning="The metadata package is not in the form that our reader knows.",
+        )
+
+
+def package_details(seen: Seen) -> Iterator[Finding]:
+    """Details of a package that no document describes; the reader needs none of them."""
+    package = seen.package
+    if package is None:
+        return
+    others = sorted({name for order in package.update_children for name in order} - _PACKAGED)
+    attributes = [name for name in package.attributes if name not in _ROOT_ATTRIBUTES]
+    odd = {
+        "encoding": "" if package.encoding in _ENCODINGS else package.encoding,
+        "attributes of the root": ", ".join(attributes),
+        "order of its attributes": ""
+        if set(package.attributes) != set(_ROOT_ATTRIBUTES)
+        or package.attributes == _ROOT_ATTRIBUTES
+        else ", ".join(package.attributes),
+        "children of an update": ", ".join(others),
+        "order of its children": "; ".join(
+            ", ".join(order) for order in package.update_children if order[-1:] != ("MetaData",)
+        ),
+        "MetaData as": "" if package.metadata in ((), ("text",)) else ", ".join(package.metadata),
+        "CreationTime": ""
+        if package.creation_time == "9999-99-99T99:99:99Z"
+        else package.creation_time,
+    }
+    shown = [f"{what}: {value}" for what, value in odd.items() if value]
+    if shown:
+        yield _differs(
+            "package-details",
+            "warning",
+            evidence="; ".join(shown),
+            meaning="The metadata package differs from what we expect where no document describes "
+            "it. Our reader was written to take that; it has not been seen before.",
+        )
+
+
+def wsusutil_runs(seen: Seen) -> Iterator[Finding]:
+    """Exit code 0 means success, any other means none: as all other signals say of that run."""
+    differing = [run for run in seen.earlier if (run.exit_code == 0) != run.others_good]
+    if differing:
+        codes = sorted({str(run.exit_code) for run in differing})
+        yield _differs(
+            "exit-code",
+            "warning",
+            evidence=f"{len(differing)} of {len(seen.earlier)} earlier runs of wsusutil ended with "
+            f"{', '.join(codes)}, and the other signals said the opposite",
+            meaning="The exit code of wsusutil does not say here whether it succeeded. Runs are "
+            "judged by five signals, so that nothing was taken for whole that is not.",
+        )
+
+
+def wsusutil_logs(seen: Seen) -> Iterator[Finding]:
+    """The log of wsusutil has the root that the assemblies name, in UTF-8."""
+    odd = sorted(
+        {
+            f"{run.verb}: {run.log_root}, {run.log_encoding}"
+            for run in seen.earlier
+            if run.log_root
+            and (run.log_root != _LOG_ROOTS.get(run.verb) or run.log_encoding not in _LOG_ENCODINGS)
+        }
+    )
+    if odd:
+        yield _differs(
+            "wsusutil-log",
+            "warning",
+            evidence="; ".join(odd),
+            meaning="The log of wsusutil is not in the form that we know.",
+        )
+
+
 def update_size(seen: Seen) -> Iterator[Finding]:
     """One update's XML is below the limit of our reader."""
     largest = max((document.size_bytes for document in seen.updates), default=0)
+    if seen.package is not None:
+        largest = max(largest, seen.package.largest_update)
+    if _LARGEST_KNOWN < largest <= Limits().element_bytes:
+        yield _differs(
+            "update-large",
+            "note",
+            evidence=f"{largest} bytes; the limit is {Limits().element_bytes}",
+            meaning="One update is larger than the largest that was published. The reader takes "
+            "it, in the same memory.",
+        )
     if largest > Limits().element_bytes:
         yield _differs(
             "update-size",
@@ -166,8 +311,14 @@ BELIEFS: tuple[Belief, ...] = (
     version,
     engine,
     update_documents,
+    update_order,
     update_size,
+    package_form,
+    package_details,
+    wsusutil_runs,
+    wsusutil_logs,
     content_names,
+    extensions,
     log_form,
 )
 

@@ -49,6 +49,46 @@ class LogForm(Part):
     other_shapes: tuple[str, ...]
 
 
+class PackageShape(Part):
+    """The newest metadata package that this side keeps.
+
+    Attributes:
+        encoding: What its mark or declaration says; empty without either.
+        attributes: Names of the root's attributes, in their order.
+        creation_time: Shape of that attribute: digits are 9.
+        sections: Children of the root, in their order.
+        update_children: A few different orders of an update's children.
+        metadata: How an update's own XML stands in it: as ``text``, or as ``elements``.
+        largest_update: Characters of the largest update's own XML.
+    """
+
+    encoding: str
+    root: str
+    attributes: tuple[str, ...]
+    format_version: str
+    creation_time: str
+    sections: tuple[str, ...]
+    update_children: tuple[tuple[str, ...], ...]
+    metadata: tuple[str, ...]
+    updates: Count
+    largest_update: Count
+
+
+class Earlier(Part):
+    """One earlier run of wsusutil, as it was judged.
+
+    Attributes:
+        others_good: True if all signals but the exit code spoke for success.
+        log_root, log_encoding: Of its log; empty if none was read.
+    """
+
+    verb: str
+    exit_code: int | None
+    others_good: bool
+    log_root: str
+    log_encoding: str
+
+
 class UpdateDocument(Part):
     """The XML of one update: its root, its namespace, its children in their order."""
 
@@ -56,6 +96,7 @@ class UpdateDocument(Part):
     root: str | None
     namespace: str | None
     children: tuple[str, ...]
+    encoding: str = ""
 
 
 class Seen(Part):
@@ -68,6 +109,8 @@ class Seen(Part):
     content: Content | None = None
     log: LogForm | None = None
     updates: tuple[UpdateDocument, ...] = ()
+    package: PackageShape | None = None
+    earlier: tuple[Earlier, ...] = ()
     unknown: Mapping[str, str] = {}
 
 

@@ -11,11 +11,12 @@ from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.topic import NotKnownError
 from tasks.checks.judgement import judge
 from tasks.checks.rules import ALL
-from tasks.errors import AirGapError, NotExaminedError
+from tasks.errors import AirGapError, NotExaminedError, UsageError
 from tasks.ledger.repairs import RepairRecord, Repairs
 from tasks.refusals import PlanUnconfirmedError, ServerChangedError, ServerUnfitError
 from tasks.repairs.carry_out import carry_out, synchronise
 from tasks.repairs.plan import RepairPlan, offer_of, plan_repair, plan_undo
+from tasks.repairs.reset import count_states, reset_content
 from tasks.reports.model import Column, CommandReport, Section
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.ending import begin_run, close_run, stopped
@@ -24,6 +25,7 @@ from tasks.server import queries
 from tasks.server.examination import gather, topics_for
 from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.site.reading import require_side
+from tasks.site.settings import Site
 
 Ask = Callable[[Sequence[str]], bool]
 """Shows lines to a person, and gives True if the person agrees to them."""
@@ -63,7 +65,7 @@ def repair(
         begin_run(run)
         fault: Exception | None = None
         try:
-            require_side(run.site, offer_of(wish.finding).side, f"repair {wish.finding}")
+            _require_offer(run.site, wish)
             _repair(run, wish)
         except KeyboardInterrupt:
             fault = stopped(run)
@@ -72,6 +74,26 @@ def repair(
         except (AirGapError, OSError, sqlite3.Error) as error:
             fault = error
         return close_run(run, fault)
+
+
+def _require_offer(site: Site, wish: Wish) -> None:
+    """Require that the finding has a repair on this side, and that the site file allows it.
+
+    Raises:
+        UsageError: The finding has none, or it is a reset and the site file does not offer it.
+        WrongSideError: The site file is for the other side.
+    """
+    offer = offer_of(wish.finding)
+    if site.side not in offer.sides:
+        (side,) = offer.sides
+        require_side(site, side, f"repair {wish.finding}")
+    if offer.resets and site.policy.wsusutil_reset != "ask":
+        raise UsageError(
+            reason=f"the repair of {wish.finding} is `wsusutil reset`, and the site file does not "
+            "allow it",
+            remedy='Read event 364 first. Then set [policy] wsusutil_reset = "ask" in the site '
+            "file, and run the same command again: it shows what it would do and asks.",
+        )
 
 
 def _repair(run: RunContext, wish: Wish) -> None:
@@ -97,6 +119,10 @@ def _repair(run: RunContext, wish: Wish) -> None:
     repairs, record = Repairs(run.ledger), _record(run, plan)
     if not is_undo:
         repairs.begin(record)
+    if plan.resets is not None:
+        if reset_content(run, facts, dict(plan.resets), record.begun):
+            repairs.finish(record, now=run.clock())
+        return
     carry_out(run, plan)
     if is_undo:
         repairs.finish_undo(record, now=run.clock())
@@ -134,7 +160,9 @@ def _plan(run: RunContext, finding: str, *, is_undo: bool) -> tuple[RepairPlan |
         return earlier, facts
     if judge(facts, ALL).finding(finding) is None:
         return None, facts
-    return plan_repair(finding, facts), facts
+    resets = offer_of(finding).resets
+    states = count_states(queries.read_approvals(run)) if resets else ()
+    return plan_repair(finding, facts, states=states), facts
 
 
 def _record(run: RunContext, plan: RepairPlan) -> RepairRecord:

@@ -1,4 +1,4 @@
-"""Plan of a repair: settings that it changes, with their old values, and restarts. Pure.
+"""Plan of a repair: settings that it changes, with their old values, restarts, a reset. Pure.
 
 A repair sets only what stands in ``OFFERS``, which is data; the script that applies it has the same
 list of settings and refuses any other.
@@ -69,6 +69,8 @@ class RepairPlan(BaseModel):
         server_id: The server for which it was planned.
         is_undo: True if it puts back what an earlier repair changed.
         synchronises: True if a synchronisation is started afterwards and watched.
+        resets: Number of approved updates by the state that WSUS gives them, if ``wsusutil reset``
+            is run; else None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +81,7 @@ class RepairPlan(BaseModel):
     changes: tuple[Change, ...]
     restarts: tuple[Restart, ...]
     synchronises: bool = False
+    resets: tuple[tuple[str, int], ...] | None = None
 
     @property
     def digest(self) -> str:
@@ -92,7 +95,16 @@ class RepairPlan(BaseModel):
             *(f"set {change.sentence}" for change in self.changes),
             *(f"restart {_SHOWN[restart]}" for restart in self.restarts),
             *(["start a synchronisation, and watch it"] if self.synchronises else []),
+            *(_reset_sentences(self.resets) if self.resets is not None else []),
         )
+
+
+def _reset_sentences(states: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    counts = ", ".join(f"{count} {state}" for state, count in states) or "none"
+    return (
+        f"record the state of every approved update: {counts}",
+        "run wsusutil reset, and wait until WSUS has verified all approved content",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +112,21 @@ class Offer:
     """A repair that a finding offers.
 
     Attributes:
-        side: The side on which the finding is looked for.
+        sides: The sides on which the finding is looked for.
         changes: Gives the settings whose values are not yet those of the repair.
         require: Refuses a server on which the repair may not be done.
         restarts, synchronises: As in ``RepairPlan``.
         warnings: What a person has to know before, one sentence each.
+        resets: True if ``wsusutil reset`` is run, which the site file has to allow.
     """
 
-    side: Side
+    sides: frozenset[Side]
     changes: Callable[[Facts], Iterator[Change]]
     require: Callable[[Facts], None]
     restarts: tuple[Restart, ...]
     synchronises: bool
     warnings: tuple[str, ...]
+    resets: bool = False
 
 
 def _known_value(value: Value | None, name: str) -> Value:
@@ -170,9 +184,25 @@ def _require_nothing(facts: Facts) -> None:
     del facts
 
 
+def _require_log(facts: Facts) -> None:
+    """Refuse a server whose SoftwareDistribution.log cannot be read: no end would be recognised.
+
+    Raises:
+        NotKnownError: It was not read.
+    """
+    known(facts.log, "SoftwareDistribution.log, which shows the end of a reset,")
+
+
+def _no_changes(facts: Facts) -> Iterator[Change]:
+    """Change no setting."""
+    del facts
+    yield from ()
+
+
+_STAGING = frozenset({Side.STAGING})
 _CONSOLES = "Close every WSUS console first: an open one may write the old values back."
 _ENDPOINT = Offer(
-    side=Side.STAGING,
+    sides=_STAGING,
     changes=_endpoint_changes,
     require=_require_topmost,
     restarts=("iis", "WsusService"),
@@ -185,8 +215,23 @@ _ENDPOINT = Offer(
 OFFERS: dict[str, Offer] = {
     "endpoint-decommissioned": _ENDPOINT,
     "endpoint-old": _ENDPOINT,
+    "downloads-failed": Offer(
+        sides=frozenset(Side),
+        changes=_no_changes,
+        require=_require_log,
+        restarts=(),
+        synchronises=False,
+        warnings=(
+            "Read the reasons in event 364 first: a reset makes WSUS forget what failed.",
+            "WSUS reads all approved content again, which takes hours on a large server.",
+            "WSUS deletes files that it cannot trust.",
+            "It downloads nothing on a disconnected server: what is missing fails again.",
+            "It cannot be undone.",
+        ),
+        resets=True,
+    ),
     "strong-cryptography": Offer(
-        side=Side.STAGING,
+        sides=_STAGING,
         changes=_cryptography_changes,
         require=_require_nothing,
         restarts=("WsusService", "W3SVC"),
@@ -214,8 +259,15 @@ def offer_of(finding: str) -> Offer:
     )
 
 
-def plan_repair(finding: str, facts: Facts) -> RepairPlan:
+def plan_repair(
+    finding: str, facts: Facts, *, states: tuple[tuple[str, int], ...] = ()
+) -> RepairPlan:
     """Plan the repair of a finding from the facts of its server.
+
+    Args:
+        finding: Id of the finding.
+        facts: The facts of its server.
+        states: Number of approved updates by the state that WSUS gives them, for a reset.
 
     Raises:
         UsageError: The finding offers no repair.
@@ -230,6 +282,7 @@ def plan_repair(finding: str, facts: Facts) -> RepairPlan:
         changes=tuple(offer.changes(facts)),
         restarts=offer.restarts,
         synchronises=offer.synchronises,
+        resets=states if offer.resets else None,
     )
 
 
@@ -238,6 +291,14 @@ def plan_undo(plan: RepairPlan) -> RepairPlan:
 
     Args:
         plan: The repair as it was carried out.
+
+    Raises:
+        UsageError: It was a reset, which nothing undoes.
     """
+    if plan.resets is not None:
+        raise UsageError(
+            reason="`wsusutil reset` cannot be undone",
+            remedy=f"The state before it lies in the report of the repair of {plan.finding}.",
+        )
     changes = tuple(change.undone() for change in plan.changes)
     return plan.model_copy(update={"is_undo": True, "synchronises": False, "changes": changes})

@@ -39,6 +39,8 @@ _OWN_LIMITS = {
     "read-server": AnswerLimits(size_bytes=16 * 1_048_576, own_lines=2_000),
     # A line for each group, approval, approved update and decline of a server.
     "read-approvals": AnswerLimits(own_lines=700_000),
+    # A line for each file of an update, which has licence terms in up to 40 languages.
+    "read-license-files": AnswerLimits(lines_each=2_000),
     # Reruns append what they tried again.
     "apply-approvals": AnswerLimits(lines_each=20),
 }

@@ -1,7 +1,7 @@
 # Says what a WSUS server looks like in the places that we rely on: members of the API, names of
 # content files, form of the log, an update's XML. Changes nothing; one file of its own is removed.
 #
-# Reads   {"kind":"settings"}, then {"type":"IUpdateServer","members":["GetUpdates", ...]}*
+# Reads   {"kind":"settings","parts":["members","content","log","updates"]}, then {"type":"IUpdateServer","members":["GetUpdates", ...]}*
 # Writes  {"kind":"engine","version","culture"}, for each type {"kind":"members","type","missing"},
 #         {"kind":"content",...}, {"kind":"log",...}, {"kind":"update",...} for each update of a
 #         sample, {"kind":"unknown","topic","reason"} for what cannot be read, {"kind":"end"}.
@@ -104,9 +104,11 @@ function Write-Update($Update, [string]$Path) {
     $children = New-Object Collections.Generic.List[string]
     $root = $null
     $vocabulary = $null
+    $encoding = ''
     $reader = [Xml.XmlReader]::Create($Path)
     try {
         while ($reader.Read()) {
+            if ($reader.NodeType.ToString() -eq 'XmlDeclaration') { $encoding = ([string]$reader.GetAttribute('encoding')).ToLowerInvariant() }
             if ($reader.NodeType.ToString() -ne 'Element') { continue }
             if ($reader.Depth -eq 0) {
                 $root = [string]$reader.LocalName
@@ -114,7 +116,7 @@ function Write-Update($Update, [string]$Path) {
             } elseif ($reader.Depth -eq 1) { $children.Add([string]$reader.LocalName) }
         }
     } finally { $reader.Close() }
-    Write-Line ([ordered]@{ kind = 'update'; size_bytes = $size; root = $root; namespace = $vocabulary; children = $children.ToArray() })
+    Write-Line ([ordered]@{ kind = 'update'; size_bytes = $size; root = $root; namespace = $vocabulary; children = $children.ToArray(); encoding = $encoding })
 }
 
 function Write-Updates {
@@ -132,7 +134,7 @@ function Write-Updates {
 }
 
 $reader = New-Object IO.StreamReader($InputFile, [Text.Encoding]::UTF8)
-[void]$reader.ReadLine()
+$settings = ConvertFrom-Json -InputObject $reader.ReadLine()
 $asked = New-Object Collections.Generic.List[object]
 while ($null -ne ($line = $reader.ReadLine())) { if ($line -ne '') { $asked.Add((ConvertFrom-Json -InputObject $line)) } }
 $reader.Close()
@@ -149,6 +151,7 @@ $parts = [ordered]@{
     updates = { Write-Updates }
 }
 foreach ($part in $parts.Keys) {
+    if ($settings.parts -notcontains $part) { continue }
     try { & $parts[$part] }
     catch { Write-Line ([ordered]@{ kind = 'unknown'; topic = $part; reason = $_.Exception.GetType().Name }) }
 }

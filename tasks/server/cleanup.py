@@ -18,8 +18,7 @@ from tasks.errors import TimeLimitError
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.hosts.waiting import poll
-from tasks.ledger.exports import Exports
-from tasks.ledger.imports import Imports
+from tasks.ledger.repairs import Repairs
 from tasks.ledger.work_id import WorkId, is_run_id
 from tasks.logs import log
 from tasks.metadata.index import INDEX
@@ -46,7 +45,7 @@ def clean_up_server(run: RunContext) -> None:
         work = WorkId.parse(name)
         if work is None and not is_run_id(name):
             continue
-        is_over = work is None or _is_over(run.exports, run.imports, work)
+        is_over = work is None or _is_over(run, work)
         if _wait_for_scripts(run.server, folder) and is_over:
             run.server.remove_tree(folder)
 
@@ -97,14 +96,16 @@ def drop_old_packages(newest: Path) -> None:
                 path.unlink()
 
 
-def _is_over(exports: Exports, imports: Imports, work: WorkId) -> bool:
+def _is_over(run: RunContext, work: WorkId) -> bool:
     """Return True if no later run continues this piece of work."""
     if work.kind == "audit":
         return True
+    if work.kind == "reset":
+        return work.sequence not in Repairs(run.ledger).begun_unfinished()
     if work.kind == "export":
-        record = exports.by_sequence(work.sequence)
+        record = run.exports.by_sequence(work.sequence)
         return record is not None and record.status in {"sealed", "void"}
-    newest = imports.newest_done()
+    newest = run.imports.newest_done()
     return newest is not None and work.sequence <= newest.sequence
 
 

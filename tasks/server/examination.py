@@ -211,6 +211,7 @@ def _own(run: RunContext, server: ServerFacts | None, *, staging: StagingFacts |
         known_staging_id=ledger.server_id(Side.STAGING),
         content_folder=None if server is None else _content_folder(run.server, site, server),
         medium=_medium(site.media.path, is_written=site.side is Side.STAGING),
+        probe_failures=ledger.probe_failures,
         carried_bytes=_carried_bytes(run.exports),
         fingerprint=signing_key(site).public.fingerprint,
         trusted=tuple(key.fingerprint for key in site_trust(site).keys),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from tasks.content.digest import blake3_of_chunks
 from tasks.content.names import Blake3
@@ -36,6 +38,7 @@ from tasks.metadata.wsusutil import (
     judge_export,
     judge_import,
     new_file_names,
+    reset_command,
 )
 from tasks.metadata.wsusutil_log import LogSummary, read_log
 from tasks.metadata.wsusutil_process import of_job, refusal
@@ -55,6 +58,11 @@ _SETTLE_SECONDS = 15
 # A process that has ended may stand in the process list a little longer.
 _SEEN_GONE_SECONDS = 0.2
 _QUERY_REVISIONS = 20_000
+_COMMANDS: dict[Verb, Callable[[Sequence[str], str, str], list[str]]] = {
+    "export": export_command,
+    "import": import_command,
+    "reset": reset_command,
+}
 # A log or package that is no plain readable file is a signal that wsusutil failed.
 _UNREADABLE = (HostFileError, FolderUnsafeError)
 
@@ -102,7 +110,7 @@ def report_running_wsusutil(run: RunContext) -> None:
     For commands that do not query the server otherwise. The server is contacted only if the ledger
     has an attempt that was not judged.
     """
-    for attempt in (*run.ledger.attempts("export"), *run.ledger.attempts("import")):
+    for attempt in (attempt for verb in _COMMANDS for attempt in run.ledger.attempts(verb)):
         try:
             running = running_job(run.server, run.server.path(attempt.job))
         except AirGapError as error:
@@ -113,7 +121,22 @@ def report_running_wsusutil(run: RunContext) -> None:
             run.report.lines.append(f"{running.sentence}; the server itself was asked nothing")
 
 
-def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "") -> Started:
+@dataclass(frozen=True, slots=True)
+class ServerLog:
+    """SoftwareDistribution.log of a server, and its size before wsusutil was started."""
+
+    path: str
+    size_bytes: int
+
+
+def start_or_find(
+    run: RunContext,
+    verb: Verb,
+    *,
+    work: WorkId,
+    package: str = "",
+    server_log: ServerLog | None = None,
+) -> Started:
     """Start wsusutil for a piece of work, or find the attempt of an earlier run.
 
     An attempt is found if its program still runs, or if it ended and was not judged yet. An attempt
@@ -121,9 +144,10 @@ def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "
 
     Args:
         run: The run.
-        verb: export or import.
+        verb: export, import or reset.
         work: The piece of work; its folder on the server is named after it.
         package: For an import, the package's path on the server.
+        server_log: For a reset, which writes no log of its own, the log that shows its end.
 
     Raises:
         WsusutilRunningError: Another wsusutil has begun since the run checked.
@@ -141,21 +165,27 @@ def start_or_find(run: RunContext, verb: Verb, *, work: WorkId, package: str = "
     attempt = Attempt(
         verb=verb,
         package=package or folder.joined(names.package).text,
-        log=folder.joined(names.log).text,
+        log=server_log.path if server_log else folder.joined(names.log).text,
+        log_bytes=server_log.size_bytes if server_log else 0,
         job=folder.joined(job_name(names.stem)).text,
     )
     steps.begin_attempt(attempt, now=run.clock())
     # If the run is stopped from here on, its report names the wsusutil that still works.
     run.waits_for = of_job(folder.name, names.stem, run.clock())
-    command = export_command if verb == "export" else import_command
     run.server.start_detached(
-        command(run.site.server.wsusutil, attempt.package, attempt.log),
+        _COMMANDS[verb](run.site.server.wsusutil, attempt.package, attempt.log),
         job=run.server.path(attempt.job),
     )
     return Started(attempt)
 
 
 def wait_for(run: RunContext, attempt: Attempt) -> Ending:
+    """Wait until the program has ended, as ``wait_for_program``, and read its log."""
+    status = wait_for_program(run, attempt)
+    return Ending(status, _read_log(run.server, attempt))
+
+
+def wait_for_program(run: RunContext, attempt: Attempt) -> JobStatus:
     """Wait until the program has ended, and log a line a minute.
 
     It is never killed; past the site's limit (``server.command_limit_hours``) the report gets a
@@ -180,15 +210,15 @@ def wait_for(run: RunContext, attempt: Attempt) -> Ending:
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS, run.wait_line_seconds)
     run.waits_for = None
-    return Ending(status, _read_log(run.server, attempt))
+    return status
 
 
 def _work_so_far(server: Host, attempt: Attempt, cpu_seconds: float | None) -> str:
     """Say what a wsusutil at work has used and written, as far as the server can tell."""
     parts = [] if cpu_seconds is None else [f"{duration(cpu_seconds)} of processor time"]
     for name, path in (("package", attempt.package), ("log", attempt.log)):
-        if name == "package" and attempt.verb == "import":
-            continue  # an import reads it
+        if attempt.verb == "reset" or (name == "package" and attempt.verb == "import"):
+            continue  # an import reads it; the log of a reset is the server's own
         try:
             stat = server.stat(server.path(path))
         except AirGapError:
@@ -233,7 +263,22 @@ def judge(
     )
     judgement = judge_export(signals) if attempt.verb == "export" else judge_import(signals)
     run.report.sections.append(judgement_section(judgement))
+    _note_form(run.report, judgement, ending)
     return judgement
+
+
+def _note_form(report: ReportDraft, judgement: Judgement, ending: Ending) -> None:
+    """Keep what a probe compares: exit code, the other signals, and the form of the log."""
+    form: JsonValue = {
+        "verb": judgement.verb,
+        "exit_code": ending.status.exit_code,
+        "others_good": all(
+            signal.good for signal in judgement.signals if signal.name != "exit code"
+        ),
+        "log_root": ending.log.root,
+        "log_encoding": ending.log.encoding,
+    }
+    report.details["wsusutil"] = form
 
 
 @dataclass(frozen=True, slots=True)

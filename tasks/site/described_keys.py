@@ -48,6 +48,12 @@ _SERVER = _table(
     ("known_hosts", "the server's pinned host key", None, '"keys/known_hosts"'),
     ("ciphers", "the fastest first"),
     ("content_dir", "read from the server when left out", None, r"'D:\WSUS\WsusContent'"),
+    (
+        "packages_dir",
+        "carries what was published on staging; left out: it is not carried",
+        None,
+        r"'D:\WSUS\UpdateServicesPackages'",
+    ),
     ("wsusutil", "the program, with its first arguments"),
     ("powershell", "Windows PowerShell 5.1"),
     ("work_dir", "our folder there, for SYSTEM and Administrators only"),
@@ -107,6 +113,7 @@ _POLICY = _table(
     ("on_downloads", 'or "stop": an export ends with 4 while WSUS downloads', _STAGING, None),
     ("download_wait_hours", "longest wait for them", _STAGING, None),
     ("answer_hours", "a served run waits for an answer, or a volume", _DISCONNECTED, None),
+    ("wsusutil_reset", 'or "ask": `repair downloads-failed` offers `wsusutil reset`'),
 )
 _GROUPS = _table(
     "groups",

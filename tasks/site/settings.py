@@ -87,6 +87,7 @@ class ServerSection(Section):
 
     Attributes:
         ciphers: Ciphers for SSH, the preferred one first; nothing below what OpenSSH offers.
+        packages_dir: UpdateServicesPackages, whose files are carried too; None: they are not.
         command_limit_hours: Time after which the report warns of a running wsusutil; it is never
             killed.
         script_limit_minutes: Longest time for one script on the server.
@@ -101,6 +102,7 @@ class ServerSection(Section):
     known_hosts: Annotated[LocalFile | None, AfterValidator(_pinned)] = None
     ciphers: Ciphers = CIPHERS
     content_dir: ServerPath | None = None
+    packages_dir: ServerPath | None = None
     wsusutil: ServerCommand = (r"C:\Program Files\Update Services\Tools\WsusUtil.exe",)
     powershell: ServerCommand = ("powershell.exe",)
     work_dir: ServerPath = r"C:\ProgramData\wsus-airgap"
@@ -154,6 +156,8 @@ class PolicySection(ApprovalPolicy, Section):
         download_wait_hours: Longest time for which it waits.
         answer_hours: Time for which a served run waits for an answer about its plan; 0: it never
             waits, and the plan is confirmed on the command line.
+        wsusutil_reset: ``ask``: the command ``repair`` offers ``wsusutil reset``, which a person
+            confirms each time; ``never``: it does not.
     """
 
     mode: Annotated[Mode, Field(strict=False)] = Mode.INCREMENTAL
@@ -165,6 +169,7 @@ class PolicySection(ApprovalPolicy, Section):
     on_downloads: Literal["wait", "stop"] = "wait"
     download_wait_hours: Annotated[float, Field(ge=0)] = 6
     answer_hours: Annotated[float, Field(ge=0, le=8_760)] = 72
+    wsusutil_reset: Literal["never", "ask"] = "never"
 
 
 class GroupsSection(GroupRules, Section):

@@ -53,6 +53,7 @@ LIMITS = {
     "approvals": model.MOST_APPROVALS,
     "declines": model.MOST_DECLINES,
     "licence terms": model.MOST_LICENSES,
+    "files of UpdateServicesPackages": model.MOST_PACKAGES,
     "target groups, those included that only an approval names": model.MOST_GROUPS,
     "names in one group path": model.DEEPEST_GROUP,
     "bytes of all different group paths together": model.GROUP_TEXT_LIMIT_BYTES,

@@ -519,6 +519,14 @@ def test_a_bundle_that_lost_its_volumes_or_its_seal_is_not_said_to_be_an_enemys(
         assert "Do not use this medium" not in caught.value.next_step
 
 
+def test_a_bundles_folder_may_be_renamed_by_a_file_manager(tmp_path: Path) -> None:
+    workshop = make(tmp_path, files=4)
+    copy = workshop.bundle().rename(workshop.medium / "alpha-1 - Kopie")
+
+    assert workshop.open(copy).header.bundle == "alpha-1"
+    assert not workshop.open(copy).faults
+
+
 def test_other_things_on_the_medium_are_no_concern(tmp_path: Path) -> None:
     workshop = make(tmp_path)
     (workshop.medium / "System Volume Information").mkdir()

@@ -248,6 +248,29 @@ def test_single_updates_read_the_same(twins: Twins) -> None:
     assert [line["found"] for line in lines[:-1]] == [True] * len(listed) + [False, False]
 
 
+def test_files_of_updates_read_the_same(twins: Twins) -> None:
+    decisions, _ = twins.both("read-approvals", [{"kind": "settings"}])
+    listed = [line for line in decisions if line["kind"] == "update"]
+    asked = [{"update_id": u["update_id"], "revision": u["revision"]} for u in listed]
+    asked += [{**asked[0], "revision": 7}]
+    lines = twins.agree("read-license-files", [{"kind": "settings"}, *asked])
+    assert {line["is_license"] for line in lines[:-1]} == {True, False}
+
+
+def test_a_probe_sees_the_same(twins: Twins) -> None:
+    parts = ["members", "content", "log", "updates"]
+    asked = [
+        {"kind": "settings", "parts": parts},
+        {"type": "IUpdate", "members": ["Approve", "FlyAway"]},
+    ]
+    first, second = twins.both("probe-server", asked)
+    assert second[1:] == first[1:]  # the first line names the engine
+    assert first[1]["missing"] == ["FlyAway"]
+    assert {line["kind"] for line in first[2:]} == {"content", "log", "update", "end"}
+    fewer, _ = twins.both("probe-server", [{"kind": "settings", "parts": ["log"]}])
+    assert [line["kind"] for line in fewer] == ["engine", "log", "end"]
+
+
 def test_the_service_answers_the_same_up_and_down(twins: Twins) -> None:
     status = {"kind": "settings", "action": "status", "wait_seconds": 1}
     start = {**status, "action": "start"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.probing.beliefs import MEMBERS, compare
-from tasks.probing.seen import Seen, seen_of
+from tasks.probing.seen import Earlier, PackageShape, Seen, seen_of
 
 NAMESPACE = "http://schemas.microsoft.com/msus/2002/12/Update"
 LINES: dict[str, dict[str, Any]] = {
@@ -19,13 +19,34 @@ LINES: dict[str, dict[str, Any]] = {
                 "largest_bytes": 9},
     "log": {"size_bytes": 9, "entries": 1, "other_entries": 0, "other_shapes": []},
     "update": {"size_bytes": 47_000_000, "root": "Update", "namespace": NAMESPACE,
-               "children": ["UpdateIdentity", "Properties", "Files"]},
+               "children": ["UpdateIdentity", "Properties", "Files"], "encoding": ""},
 }  # fmt: skip
+PACKAGE = PackageShape(
+    encoding="utf-8",
+    root="ExportPackage",
+    attributes=("ServerID", "CreationTime", "FormatVersion", "ProtocolVersion"),
+    format_version="1.0",
+    creation_time="9999-99-99T99:99:99Z",
+    sections=("Languages", "Files", "Updates"),
+    update_children=(("Files", "Categories", "Classifications", "MetaData"),),
+    metadata=("text",),
+    updates=9,
+    largest_update=46_887_043,
+)
+RUNS = (
+    Earlier(
+        verb="export", exit_code=0, others_good=True, log_root="ExportLog", log_encoding="utf-8"
+    ),
+    Earlier(verb="import", exit_code=1, others_good=False, log_root="", log_encoding=""),
+)
 
 
 def seen(version: str = "10.0.14393.7155", protocol: str = "1.20", **changes: Any) -> Seen:
     lines = [{"kind": kind, **line, **changes.get(kind, {})} for kind, line in LINES.items()]
-    return seen_of(lines, version=version, protocol_version=protocol)
+    told = seen_of(lines, version=version, protocol_version=protocol)
+    package = PACKAGE.model_copy(update=changes.get("package", {}))
+    runs = (*RUNS, *(RUNS[0].model_copy(update=run) for run in changes.get("runs", ())))
+    return told.model_copy(update={"package": package, "earlier": runs})
 
 
 DIFFERENCES: dict[str, tuple[dict[str, Any], str]] = {
@@ -35,8 +56,15 @@ DIFFERENCES: dict[str, tuple[dict[str, Any], str]] = {
     "differs-engine": ({"engine": {"version": "4.0"}}, "warning"),
     "differs-content-names": ({"content": {"odd_names": 1, "odd_shapes": ["aaa.aa"]}}, "warning"),
     "differs-log-form": ({"log": {"other_entries": 3}}, "warning"),
-    "differs-update-xml": ({"update": {"children": ["Wish"]}}, "failure"),
+    "differs-update-xml": ({"update": {"root": "Patch"}}, "failure"),
+    "differs-update-order": ({"update": {"children": ["Files", "Properties"]}}, "note"),
     "differs-update-size": ({"update": {"size_bytes": 300_000_000}}, "failure"),
+    "differs-update-large": ({"package": {"largest_update": 60_000_000}}, "note"),
+    "differs-extensions": ({"content": {"extensions": {".iso": 2}}}, "note"),
+    "differs-package-form": ({"package": {"format_version": "1.1"}}, "failure"),
+    "differs-package-details": ({"package": {"encoding": "utf-16"}}, "warning"),
+    "differs-exit-code": ({"runs": [{"exit_code": 3}]}, "warning"),
+    "differs-wsusutil-log": ({"runs": [{"log_root": "Log"}]}, "warning"),
 }
 
 
@@ -54,6 +82,31 @@ def test_a_server_that_differs_is_named_and_rated(name: str) -> None:
 def test_another_namespace_and_a_log_without_any_entry_differ_too() -> None:
     other = seen(update={"namespace": "urn:other"}, log={"entries": 0})
     assert {finding.id for finding in compare(other)} == {"differs-update-xml", "differs-log-form"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("differs-package-form", {"package": {"sections": ("Files", "Languages", "Updates")}}),
+        ("differs-package-form", {"package": {"root": "Package"}}),
+        ("differs-package-form", {"package": {"attributes": PACKAGE.attributes[:3]}}),
+        ("differs-package-details", {"package": {"metadata": ("elements",)}}),
+        ("differs-package-details", {"package": {"creation_time": "9/9/9999 9:99:99 AM"}}),
+        ("differs-package-details", {"package": {"update_children": (("MetaData", "Files"),)}}),
+        ("differs-package-details", {"package": {"update_children": (("Wish", "MetaData"),)}}),
+        ("differs-package-details", {"package": {"attributes": (*PACKAGE.attributes, "Wish")}}),
+        ("differs-package-details", {"package": {"attributes": PACKAGE.attributes[::-1]}}),
+        ("differs-update-order", {"update": {"encoding": "utf-16"}}),
+        ("differs-update-xml", {"update": {"children": ["Wish"]}}),
+        ("differs-wsusutil-log", {"runs": [{"log_encoding": "utf-16"}]}),
+        ("differs-exit-code", {"runs": [{"others_good": False}]}),
+    ],
+)
+def test_every_detail_of_package_documents_and_logs_is_compared(
+    name: str, change: dict[str, Any]
+) -> None:
+    (finding,) = compare(seen(**change))
+    assert finding.id == name
 
 
 def test_what_could_not_be_read_is_no_difference() -> None:

@@ -19,19 +19,20 @@ SCRIPTS = sorted(FOLDER.glob("*.ps1"))
 _NAMES = """
 Abs Access AccessControlType action Add AddAccessRule AddDays AddRange AddSeconds AddTicks Append
 Arguments Assembly AuthenticateAsClient AutoFlush BaseStream certificate certificateHash Clear
-Close Combine command CommandLine ComputeHash ConnectAsync ContainsKey content_work_dir
+Close Collect Combine command CommandLine ComputeHash ConnectAsync ContainsKey content_work_dir
 CopyToAsync Count cpu_seconds Create CreateDirectory CreateNoWindow CreationDate CurrentUICulture
 deadline declined Delete Depth DirectorySeparatorChar DnsNameList EnumerateFiles Error error
 error_type Escape Exception Exists exit_code ExitCode fileExtension FileName FileSystem
 FileSystemRights Flush FreeSpace from FullName FullyQualifiedErrorId GetAccessControl
-GetAccessRules GetAttributes GetBytes GetCurrent GetCurrentProcess GetDirectoryName GetEncoding
-GetExtension GetFileName GetInterfaces GetMembers GetOwner GetProcessById GetStream GetString
+GetAccessRules GetAttribute GetAttributes GetBytes GetCurrent GetCurrentProcess
+GetDirectoryName GetEncoding GetExtension GetFileName GetInterfaces GetMembers GetOwner
+GetProcessById GetStream GetString
 group HasExited HasPrivateKey Host HResult Id IdentityReference Index inherit InnerException
 InvariantCulture InvocationInfo IsNullOrEmpty IsPathRooted Issuer job Join key Keys Kind
 LanguageMode LastIndexOf Length license_accepted license_required LinkType LoadWithPartialName
 Local LocalName MainModule Match Max MaxValue members Message Min MinValue Move n Name name
 NamespaceURI NewGuid NewLine NextMatch NodeType NotAfter NotBefore op Open opens optional Ordinal
-OrdinalIgnoreCase OSVersion Owner Parse path PhysicalPath Platform PositionMessage ProcessId
+OrdinalIgnoreCase OSVersion Owner Parse parts path PhysicalPath Platform PositionMessage ProcessId
 Properties ProviderName PSObject PSVersion Push Read ReadAllLines ReadAllText ReadLine ReadWrite
 RedirectStandardError RedirectStandardInput RedirectStandardOutput RemoteCertificate Remove
 RemoveAccessRuleSpecific ReparsePoint Replace restarts result ReturnValue Reverse revision running

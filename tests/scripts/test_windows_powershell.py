@@ -15,9 +15,9 @@ from tests.support import needs
 FOLDER = Path(tasks.scripts.__file__).parent
 SCRIPTS = sorted(FOLDER.glob("*.ps1"))
 _NAMES = """
-read-server read-approvals apply-approvals read-updates control-service hash-files place-files
-prepare-folder start-detached read-volume control-downloads apply-repair start-synchronisation
-catalog-import probe-server
+read-server read-approvals apply-approvals read-updates read-license-files control-service
+hash-files place-files prepare-folder start-detached read-volume control-downloads apply-repair
+start-synchronisation catalog-import probe-server
 """
 INTERFACE = _NAMES.split()
 

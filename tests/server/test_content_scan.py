@@ -79,6 +79,20 @@ def test_only_what_changed_since_is_read_again(site: Path, names: list[ContentNa
         assert prove_content(run, listing) == 2
 
 
+def test_content_that_was_moved_is_proved_once_at_its_new_place(
+    site: Path, names: list[ContentName]
+) -> None:
+    prove_once(site)  # then an administrator runs wsusutil movecontent
+    place = site.parent / "WsusContent"
+    moved = place.rename(site.parent / "elsewhere")
+    with open_test_run(site) as run:
+        listing = scan_content(run, server_facts(content_dir=str(moved)))
+        assert len(list(listing)) == len(names)
+        assert prove_content(run, listing) == len(names)
+        assert prove_content(run, listing) == 0
+        assert all(file.digests and file.digests.sha1 == file.name.digest for file in listing)
+
+
 def test_a_file_that_rots_without_a_trace_is_found_when_everything_is_read(
     site: Path, names: list[ContentName]
 ) -> None:

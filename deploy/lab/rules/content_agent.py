@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from deploy.lab.generate import content_bytes
-from deploy.lab.rules import configuration
+from deploy.lab.rules import configuration, distribution_log
 from deploy.lab.rules.server import Server
 from deploy.lab.store import content_paths, database
 
@@ -131,6 +131,27 @@ def reset(server: Server) -> None:
             query = f"UPDATE {table} SET state = 'NotReady' WHERE state != 'NotReady'"
             changed += connection.execute(query).rowcount
         schedule(server, anew=changed > 0)
+    # The lines, and that they come in this order, are observed (Patch My PC's article on a reset).
+    for event in ("StateMachineReset", "ContentSyncAgent"):
+        distribution_log.append(
+            server.server_folder,
+            "Info",
+            "SusEventDispatcher.DispatchManagerWorkerThreadProc",
+            f"DispatchManager Worker Thread Processing NotificationEvent: {event}",
+        )
+    if changed == 0:
+        _log_end(server)
+
+
+def _log_end(server: Server) -> None:
+    """Write what the log shows when the agent has no more work."""
+    end = "ContentSyncAgent found no more Jobs, thread exitting"
+    health = "Updating Server Health for Component: ContentSyncAgent, Marking as Not Running"
+    for method, text in (
+        ("ContentSyncAgent.WakeUpWorkerThreadProc", end),
+        ("ServerHealth.UpdateComponentHealth", f"ServerHealth: {health}"),
+    ):
+        distribution_log.append(server.server_folder, "Info", method, text)
 
 
 def needed_files(server: Server, update_id: str, revision: int) -> list[str]:
@@ -244,6 +265,9 @@ def _run(server: Server, due: float) -> None:
     with database.transaction(server.connection) as connection:
         _write_files(connection, ((sha1, checked[sha1]) for sha1 in licenses))
         connection.execute("DELETE FROM agent_job WHERE due = ?", (due,))
+        is_idle = connection.execute("SELECT 1 FROM agent_job").fetchone() is None
+    if is_idle:
+        _log_end(server)
 
 
 def _update_states(server: Server, updates: list[tuple[str, int]], checked: dict[str, str]) -> None:

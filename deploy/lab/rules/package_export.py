@@ -73,7 +73,9 @@ def _write_package(server: Server, package: Path, log: ExportLog) -> None:
         files = revision_store.files(server.connection)
         document = partial(document_parts, server.connection)
         listed = [(languages.ALL, everything), *spoken]
-        write(package, Contents(header, listed, files, revisions, document))
+        odd = {"encoding": "utf-16", "further": "<Origin>9</Origin>"}
+        form = odd if server.fault("package-form") else {}
+        write(package, Contents(header, listed, files, revisions, document), **form)
     finally:
         server.connection.execute("COMMIT")
 

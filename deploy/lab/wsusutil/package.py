@@ -47,8 +47,14 @@ class Contents:
     document: Callable[[Revision], Iterable[str]] = update_xml.parts
 
 
-def write(path: Path, contents: Contents) -> None:
+def write(path: Path, contents: Contents, *, encoding: str = "utf-8", further: str = "") -> None:
     """Write a package as a stream.
+
+    Args:
+        path: The package.
+        contents: What it holds.
+        encoding: Encoding of its document.
+        further: XML at the beginning of every update, for a form that nobody has described.
 
     Raises:
         OSError: The package cannot be written, or it exists.
@@ -57,16 +63,16 @@ def write(path: Path, contents: Contents) -> None:
         path.open("xb") as raw,
         gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_LEVEL) as packed,
     ):
-        text = io.TextIOWrapper(packed, "utf-8", newline="\n")
-        for part in _parts(contents):
+        text = io.TextIOWrapper(packed, encoding, newline="\n")
+        for part in _parts(contents, encoding, further):
             text.write(part)
         text.flush()
         text.detach()
 
 
-def _parts(contents: Contents) -> Iterator[str]:
+def _parts(contents: Contents, encoding: str, further: str) -> Iterator[str]:
     header = contents.header
-    yield '<?xml version="1.0" encoding="utf-8"?>\n'
+    yield f'<?xml version="1.0" encoding="{encoding}"?>\n'
     yield (
         f'<ExportPackage ServerID="{header.server_id}" CreationTime="{header.creation_time}"'
         f' FormatVersion="{header.format_version}" ProtocolVersion="{header.protocol_version}">\n'
@@ -87,13 +93,13 @@ def _parts(contents: Contents) -> Iterator[str]:
         )
     yield "</Files>\n<Updates>\n"
     for revision in contents.revisions:
-        yield _entry(revision)
+        yield _entry(revision, further)
         yield from map(update_xml.escape, contents.document(revision))
         yield "</MetaData></Update>\n"
     yield "</Updates>\n</ExportPackage>\n"
 
 
-def _entry(revision: Revision) -> str:
+def _entry(revision: Revision, further: str) -> str:
     """An update of the package, up to its own XML."""
     files = "".join(
         f'<File Digest="{update_xml.base64_of(file.sha1)}" />' for file in revision.files
@@ -105,7 +111,7 @@ def _entry(revision: Revision) -> str:
         else ""
     )
     return (
-        f'<Update UpdateId="{revision.update_id}" RevisionNumber="{revision.revision}">'
+        f'<Update UpdateId="{revision.update_id}" RevisionNumber="{revision.revision}">{further}'
         f"<Files>{files}</Files><Categories>{category}</Categories>"
         f"<Classifications>{classification}</Classifications><MetaData>"
     )

@@ -76,6 +76,8 @@ class Own(Topic):
         trusted: Fingerprints of the keys that it trusts.
         wrong_scripts: Installed scripts that are missing or not ours; None if the site installs
             none.
+        probe_failures: Id and evidence of what would break a crossing, by the last probe; None
+            before the first.
         staging: The staging server, from the bundle that is imported, else from the newest one.
     """
 
@@ -97,4 +99,5 @@ class Own(Topic):
     fingerprint: str | None = None
     trusted: tuple[str, ...] = ()
     wrong_scripts: tuple[str, ...] | None = None
+    probe_failures: tuple[tuple[str, str], ...] | None = None
     staging: StagingFacts | None = None

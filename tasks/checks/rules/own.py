@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 from tasks.checks.facts.gathered import Facts
@@ -36,6 +37,22 @@ def bundle_age(facts: Facts) -> Finding | None:
         if is_staging
         else "Ask the staging side for the newest bundle, and import it.",
     )
+
+
+@rule("What we believe about WSUS: true of this server")
+def beliefs(facts: Facts) -> Iterator[Finding]:
+    """Differences that would break an export or an import, as a probe has found them."""
+    for name, evidence in facts.own.probe_failures or ():
+        yield Finding(
+            id=name,
+            severity="failure",
+            evidence=evidence,
+            meaning="This server differs from what this program believes about WSUS, so that a "
+            "crossing would break.",
+            next_step="Run `wsus-airgap probe`, and send its file to the authors of this program; "
+            "it also looks whether the difference is still there.",
+            document="deploy/lab/EVIDENCE.md",
+        )
 
 
 @rule("Medium: there and writable", sides=STAGING)
@@ -173,6 +190,7 @@ RULES: tuple[Rule, ...] = (
     own_key,
     mark_agrees,
     bundle_age,
+    beliefs,
     medium,
     medium_room,
     no_medium,

@@ -7,6 +7,10 @@ from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding
 from tasks.checks.rules.rule import DISCONNECTED, STAGING, Rule, rule
 
+_RESET = (
+    "`wsus-airgap repair downloads-failed`, which offers `wsusutil reset` if [policy] "
+    'wsusutil_reset = "ask".'
+)
 _LOW_BYTES = 1_073_741_824
 
 
@@ -28,10 +32,13 @@ def failed_downloads(facts: Facts) -> Finding | None:
 
 def _next_step(facts: Facts) -> str:
     if facts.side in DISCONNECTED:
-        return "Run `wsus-airgap audit`: it names the files and the bundle that has to bring them."
+        return (
+            "Run `wsus-airgap audit`: it names the files and the bundle that has to bring them. "
+            f"Where all of them lie in place: {_RESET}"
+        )
     return (
         "Read the reason in event 364 first; then resume the downloads in the console, and export "
-        "when they have ended."
+        f"when they have ended. Where that does not help: {_RESET}"
     )
 
 

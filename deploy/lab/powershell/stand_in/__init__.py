@@ -35,6 +35,7 @@ SCRIPTS: dict[str, Callable[[Run], None]] = {
     "read-approvals.ps1": read_scripts.read_approvals,
     "read-server.ps1": read_scripts.read_server,
     "read-updates.ps1": read_scripts.read_updates,
+    "read-license-files.ps1": read_scripts.read_license_files,
     "read-volume.ps1": files.read_volume,
     "control-downloads.ps1": jobs.control_downloads,
     "start-synchronisation.ps1": repairs.start_synchronisation,

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from deploy.lab.powershell.stand_in.run import Run
@@ -28,16 +29,23 @@ def probe_server(run: Run) -> None:
     asked = list(run.asked())
     run.begin()
     run.write(kind="engine", version="5.1.14393.0", culture="")
+    for part in ("members", "content", "log", "updates"):
+        if part not in run.settings["parts"]:
+            continue
+        if part == "members":
+            _write_members(run, asked)
+            continue
+        try:
+            _PARTS[part](run)
+        except OSError as error:
+            run.write(kind="unknown", topic=part, reason=type(error).__name__)
+    run.end()
+
+
+def _write_members(run: Run, asked: list[dict[str, Any]]) -> None:
     for row in asked:
         missing = [name for name in row["members"] if not _is_member(name)]
         run.write(kind="members", type=row["type"], missing=missing)
-    _write_content(run)
-    try:
-        _write_log(run)
-    except OSError as error:
-        run.write(kind="unknown", topic="log", reason=type(error).__name__)
-    _write_updates(run)
-    run.end()
 
 
 @cache
@@ -107,4 +115,13 @@ def _write_updates(run: Run) -> None:
             root=name,
             namespace=namespace,
             children=[child.tag.rpartition("}")[2] for child in root],
+            encoding=_encoding(text),
         )
+
+
+def _encoding(text: str) -> str:
+    declared = re.match(r"<\?xml[^>]*encoding=[\"']([\w-]+)", text)
+    return declared[1].lower() if declared else ""
+
+
+_PARTS = {"content": _write_content, "log": _write_log, "updates": _write_updates}

@@ -11,6 +11,7 @@ from deploy.lab.rules import (
     content_agent,
     groups,
     subscription,
+    update_files,
     update_search,
     windows,
 )
@@ -147,6 +148,24 @@ def _write_unresolved(
         action=more.get("action"),
         reason=str(error),
     )
+
+
+def read_license_files(run: Run) -> None:
+    """Answer ``read-license-files.ps1``."""
+    asked = list(run.asked())
+    run.begin()
+    for row in asked:
+        try:
+            files = update_files.installable_items(
+                run.server, row["update_id"], row["revision"], "http://localhost"
+            )
+        except RuleError:
+            continue
+        for file in files:
+            if file.name is not None:
+                is_license = file.is_license
+                run.write(kind="file", sha1=file.sha1, name=file.name, is_license=is_license)
+    run.end()
 
 
 def read_updates(run: Run) -> None:
