@@ -85,7 +85,7 @@ def compare_before_first(run: RunContext) -> None:
     if run.ledger.probe_failures is not None:
         return
     with suppress(ScriptFailedError):  # the check says itself what the server does not answer
-        facts = queries.read_topics(run, topics=(), folder=run.server.request_folder()).facts
+        facts = queries.read_topics(run, topics=()).facts
         _remember(run.ledger, compare(_ask(run, facts, FIRST_PARTS)))
 
 
