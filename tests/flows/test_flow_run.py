@@ -184,7 +184,7 @@ def test_the_page_begins_with_what_needs_a_person_and_links_to_the_rest(
 ) -> None:
     run_story(site, notice)
     keys = [artifact.key for artifact in artifacts(api_url, ended(api_url).id)]
-    assert keys == ["alpha-check-attention"]
+    assert keys == ["alpha-check-attention", "alpha-check-details"]  # with who ran it, and where
 
     run_story(site, lambda: None)
     keys = [artifact.key for artifact in artifacts(api_url, ended(api_url).id)]

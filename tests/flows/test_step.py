@@ -56,9 +56,14 @@ def outcome_of(call: Callable[[], Result]) -> Result | Exception:
 
 def only_task_run(api_url: str) -> TaskRun:
     """The one task run of the newest flow run, besides that of the report."""
-    runs = task_runs(api_url, newest_run(api_url).id)
-    (run,) = [run for run in runs if run.name != "Show report"]
+    (run,) = runs_of_steps(api_url)
     return run
+
+
+def runs_of_steps(api_url: str) -> list[TaskRun]:
+    """The task runs of the newest flow run, besides that of the report."""
+    runs = task_runs(api_url, newest_run(api_url).id)
+    return [run for run in runs if run.name != "Show report"]
 
 
 def failing(error: Exception, *, times: int = 99) -> tuple[Step[[], str], list[int]]:
@@ -171,7 +176,7 @@ def test_work_that_is_found_done_is_shown_so_and_its_result_travels_on(
 
     assert results == [3]
     assert state.is_completed()
-    states = {run.name: run.state_name for run in task_runs(api_url, newest_run(api_url).id)}
+    states = {run.name: run.state_name for run in runs_of_steps(api_url)}
     assert states == {"Find": "Found done", "Use": "Completed"}
 
 
@@ -199,8 +204,7 @@ def test_a_step_can_be_submitted_and_mapped(api_url: str, site: str) -> None:
 
     assert in_a_run(site, story).is_completed()
     assert results == [6, [3, 5]]
-    names = [run.name for run in task_runs(api_url, newest_run(api_url).id)]
-    assert names == ["Double"] * 3
+    assert [run.name for run in runs_of_steps(api_url)] == ["Double"] * 3
 
 
 def test_an_error_of_a_submitted_step_is_raised_where_its_result_is_asked_for(
