@@ -6,14 +6,16 @@ for ``plan_gate`` (a plan) and ``volume_gate`` (the next volume) to say.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, Pause
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput, keyset_from_base_key
 from prefect.states import Failed
@@ -69,6 +71,11 @@ def suspend_with_form(
             key=key,
             timeout=round(site.policy.answer_hours * 3_600),
         )
+    except Pause:
+        # It is suspended. A stop of the worker before this process has ended is no crash of it.
+        with suppress(ValueError):  # outside the main thread nothing can be set
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
     except Exception as error:  # noqa: BLE001  then the run ends as a typed one does
         log.warning("the run could not be suspended: %s", error)
         with Ledger(site.state_dir) as ledger:
