@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from tasks.flow_run import current_run
-from tasks.hosts.paths import HostPath
 from tasks.logs import log
 from tasks.step import step
 from tasks.upkeep.retention import Expired
-from tasks.upkeep.tidy import describe_tidy, plan_tidy, remove_expired
+from tasks.upkeep.tidy import describe_tidy, lock_for, plan_tidy, remove_expired
 
 
 @step("Find what is old")
@@ -24,14 +23,10 @@ def find_what_is_old() -> tuple[Expired, ...]:
 def remove_it(items: tuple[Expired, ...]) -> None:
     """Remove what was found; an item that cannot be removed flags the run.
 
-    Refuses: ``lock``.
+    Refuses: ``lock``, ``wsusutil-running``.
     """
     run = current_run()
-    if any(isinstance(item.folder, HostPath) for item in items):
-        run.make_folders()
-        run.lock_server()
-    if any(item.kind == "bundle" for item in items):
-        run.lock_media()
+    lock_for(run, items)
     removed = remove_expired(run.server, run.report, items)
     run.report.lines.append(f"{removed} removed")
     log.info("removed %s of %s", removed, len(items))

@@ -23,6 +23,7 @@ from tasks.reports.carry_card import card_paths
 from tasks.reports.model import Column, Section
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
+from tasks.server.running_wsusutil import require_no_wsusutil
 from tasks.upkeep.retention import (
     Expired,
     expired_bundles,
@@ -54,6 +55,21 @@ def plan_tidy(run: RunContext) -> tuple[Expired, ...]:
     imports = run.imports
     documents = expired_imports(imports.all(), run.site.name, before=old)
     return (*reports, *documents, *_trash(run, imports, now - timedelta(days=keep.trash_days)))
+
+
+def lock_for(run: RunContext, items: Sequence[Expired]) -> None:
+    """Take the locks of the server and the medium, as far as anything of theirs goes.
+
+    Raises:
+        LockHeldError: Another run works there.
+        WsusutilRunningError: A wsusutil works on the server.
+    """
+    if any(isinstance(item.folder, HostPath) for item in items):
+        run.make_folders()
+        run.lock_server()
+        require_no_wsusutil(run)
+    if any(item.kind == "bundle" for item in items):
+        run.lock_media()
 
 
 def _staging(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -208,12 +209,14 @@ def test_beside_an_interrupted_export_only_what_reads_goes_on(lab: Lab) -> None:
 
 def test_an_administrators_wsusutil_is_named_and_not_waited_for(lab: Lab, tmp_path: Path) -> None:
     with by_hand(lab, "staging", tmp_path) as process_id:
-        refused(lab.run("staging", "export"), f"not ours (process {process_id}:", "own.xml.gz")
+        named = f"not ours (process {process_id}:"
+        for asked in (["export"], ["catalog-import", str(uuid4())]):
+            refused(lab.run("staging", *asked), named, "own.xml.gz")
         assert f"not ours (process {process_id}:" in first_of_status(lab, "staging")
     with by_hand(lab, "disconnected", tmp_path) as process_id:
         named = f"a wsusutil that is not ours (process {process_id}:"
         before = lab.snapshot("disconnected")
-        for words in (["audit"], ["import", lab.bundle(1)]):
+        for words in (["audit"], ["import", lab.bundle(1)], ["restore-deleted", "alpha-1"]):
             refused(lab.run("disconnected", *words), named, 'import "', "by hand.xml.gz")
         assert named in first_of_status(lab, "disconnected")
         lab.run("disconnected", "verify", lab.bundle(1), expect=0)

@@ -19,12 +19,13 @@ from tasks.ledger.exports import ExportRecord
 from tasks.ledger.imports import ImportRecord
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.metadata.index import INDEX
+from tasks.refusals import WsusutilRunningError
 from tasks.reports.carry_card import card_paths
 from tasks.run.context import RunContext
-from tasks.upkeep.retention import LARGE_DOCUMENTS, expired_exports
-from tasks.upkeep.tidy import plan_tidy, remove_expired
+from tasks.upkeep.retention import LARGE_DOCUMENTS, Expired, expired_exports
+from tasks.upkeep.tidy import lock_for, plan_tidy, remove_expired
 from tests.support.bundles import NOW
-from tests.support.runs import open_test_run, reserved, write_site_file
+from tests.support.runs import open_test_run, reserved, say, use_answers, write_site_file
 
 OLD = NOW - timedelta(days=800)
 DOCUMENTS = (MANIFEST, PACKAGE, INDEX, APPROVALS, "header.payload.json", "receipt.json")
@@ -182,6 +183,17 @@ def test_the_trash_of_imports_of_long_ago_goes_and_nothing_else_in_it(
     assert tidy(disconnected) == 1
 
     assert names_in(trash) == {"alpha-2", "alpha-3", "alpha-9", "a person's"}
+
+
+def test_the_trash_stays_while_a_wsusutil_works_on_the_server(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="disconnected")
+    use_answers(site)
+    by_hand = {"process_id": 7, "command_line": "WsusUtil.exe reset", "since": None}
+    say(site, "control-service", {"kind": "service", "status": "Running", "wsusutil": [by_hand]})
+    with open_test_run(site) as run:
+        trash = Expired("trash", "alpha-1", run.server.path(str(tmp_path / "trash")), OLD)
+        with pytest.raises(WsusutilRunningError, match=r"WsusUtil\.exe reset"):
+            lock_for(run, [trash])
 
 
 def test_documents_of_the_two_newest_and_of_unfinished_imports_stay(
