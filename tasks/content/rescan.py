@@ -52,10 +52,10 @@ def rescan(
     before = listing.folder_states()
     for number, folder in folders.items():
         state = states.get(folder.name)
-        if number in before and (
-            before[number][0] == state if state is not None else is_current and not states
-        ):
-            progress.advance(before[number][1])
+        state_before, files_before = before.get(number, (None, 0))
+        is_same = state is not None and state == state_before
+        if is_same or (number in before and is_current and not states):
+            progress.advance(files_before)
             continue
         files = [with_digests(file, cache.lookup(file)) for file in scan_folder(host, folder)]
         listing.replace_folder(number, files, state)

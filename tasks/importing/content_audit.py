@@ -75,17 +75,16 @@ class AuditResult:
 
 def find_missing_content(
     imports: Imports,
-    hash_cache: HashCache,
     report: ReportDraft,
     *,
     metadata: Metadata,
     snapshot: ServerSnapshot,
+    provenance: ProvenanceLookup,
 ) -> tuple[MissingFile, ...]:
     """Find every file that an approved or parked update lacks, with the reason.
 
     Updates that only this server knows are reported, and their files do not count.
     """
-    provenance = metadata.provenance(imports, hash_cache)
     with PackageIndex(metadata.index) as index:
         local = find_local_updates(index, imports, snapshot.decisions)
         report_local_updates(report, local, snapshot.decisions)
@@ -152,14 +151,15 @@ def count_unapproved(
     return count, files
 
 
-def resume_downloads(run: RunContext, metadata: Metadata, snapshot: ServerSnapshot) -> int:
+def resume_downloads(
+    run: RunContext, index_path: Path, snapshot: ServerSnapshot, provenance: ProvenanceLookup
+) -> int:
     """Have WSUS resume the failed downloads of approved updates whose files are whole.
 
     Returns:
         The number of resumed downloads. The next run tries refused ones again.
     """
-    provenance = metadata.provenance(run.imports, run.hash_cache)
-    with PackageIndex(metadata.index) as index:
+    with PackageIndex(index_path) as index:
         whole = find_resumable(index, snapshot, provenance)
     return _resume(run, whole) if whole else 0
 
@@ -240,9 +240,11 @@ def _audit(
     for unresolved in snapshot.decisions.unresolved:
         which = unresolved.update_id or unresolved.id
         run.report.notice(f"WSUS does not tell of {unresolved.what} {which}: {unresolved.reason}")
-    run.report.changes["downloads resumed"] += resume_downloads(run, metadata, snapshot)
+    provenance = metadata.provenance(run.imports, run.hash_cache)
+    resumed = resume_downloads(run, metadata.index, snapshot, provenance)
+    run.report.changes["downloads resumed"] += resumed
     missing = find_missing_content(
-        run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
+        run.imports, run.report, metadata=metadata, snapshot=snapshot, provenance=provenance
     )
     report_download_errors(run, facts, missing)
     run.imports.missing.remember(missing, now=run.clock())
@@ -251,7 +253,7 @@ def _audit(
         run.report,
         metadata=metadata,
         snapshot=snapshot,
-        provenance=metadata.provenance(run.imports, run.hash_cache),
+        provenance=provenance,
         listed=every_update,
     )
     run.report.note(missing=(*missing, *others), unapproved_incomplete=count)

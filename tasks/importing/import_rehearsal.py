@@ -185,10 +185,10 @@ def rehearse_audit(
 ) -> None:
     """Show the whole plan of an audit, and what an audit would report beside it."""
     metadata = current_metadata(run.imports, run.look_up_in)
-    missing = find_missing_content(
-        run.imports, run.hash_cache, run.report, metadata=metadata, snapshot=snapshot
-    )
     provenance = metadata.provenance(run.imports, run.hash_cache)
+    missing = find_missing_content(
+        run.imports, run.report, metadata=metadata, snapshot=snapshot, provenance=provenance
+    )
     lines = _audit_lines(metadata, plan, snapshot, provenance=provenance, missing=missing)
     show_plan(run, lines)
     count, others = count_unapproved(
@@ -213,10 +213,10 @@ def require_rehearsed_audit(
     """
     # The audit itself reports what it finds; this report is for nobody.
     metadata = current_metadata(run.imports, run.look_up_in)
-    missing = find_missing_content(
-        run.imports, run.hash_cache, ReportDraft(), metadata=metadata, snapshot=snapshot
-    )
     provenance = metadata.provenance(run.imports, run.hash_cache)
+    missing = find_missing_content(
+        run.imports, ReportDraft(), metadata=metadata, snapshot=snapshot, provenance=provenance
+    )
     lines = _audit_lines(metadata, plan, snapshot, provenance=provenance, missing=missing)
     require_plan(run, lines, confirm=confirm)
 

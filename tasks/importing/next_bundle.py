@@ -53,6 +53,7 @@ def find_next_bundle(run: RunContext, *, accepted_gap: str | None = None) -> Sea
 
     Raises:
         UsageError: Several bundles fit.
+        MalwareError: The site's scanner did not find one of several clean.
         TrustError, SafetyError: There are new bundles, and none of them fits the chain.
         HostFileError: The medium cannot be read.
     """
@@ -64,8 +65,8 @@ def find_next_bundle(run: RunContext, *, accepted_gap: str | None = None) -> Sea
         return Search(next(iter(candidates), None), folder)
     fitting, unfit = [], []
     for candidate in candidates:
+        scan_media(run, [candidate.text])
         try:
-            scan_media(run, [candidate.text])
             opened = open_bundle(run.media, [candidate], bundle_trust(run.site))
             judge_opened(run, opened, accepted_gap=accepted_gap)
         except AirGapError as error:

@@ -28,10 +28,8 @@ def read_shape(package: Path, *, limits: Limits = Limits()) -> PackageShape:  # 
     reader = _Reader()
     parser = XmlParser(reader, limits)
     pieces = GzipStream(package, limits=limits, progress=Silence()).pieces()
-    head = b""
     try:
         for piece in _with_head(pieces, reader):
-            head = head or piece[:_HEAD_BYTES]
             parser.feed(piece)
         parser.close()
     except (XmlError, XmlLimitError, StreamLimitError) as error:

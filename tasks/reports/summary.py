@@ -203,7 +203,7 @@ def made_by_section(made_by: MadeBy) -> Section:
         ("Server id", made_by.server_id or "not known before the first export or import"),
         (
             "Signer of this side",
-            f"{signer.name}, {signer.fingerprint or 'no public key beside it'}",
+            f"{signer.name}, {signer.fingerprint or _NO_PUBLIC_KEY}",
         ),
         ("Signatures that a bundle needs", str(made_by.threshold)),
         ("Site file", made_by.site_file),

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import subprocess
-from collections.abc import Sequence
-from contextlib import suppress
 
 from tasks.bundle.canonical import canonical_model
 from tasks.custody import CustodyLine
+from tasks.run.event_log import event_command, write_event
 from tasks.site.settings import Site
-
-_SECONDS = 20.0
 
 
 class _Handler(logging.handlers.SysLogHandler):
@@ -34,7 +30,7 @@ def send_line(site: Site, line: CustodyLine) -> None:
     if site.custody.syslog is not None:
         send_record(site.custody.syslog, text, logging.INFO, facility=_Handler.LOG_AUTHPRIV)
     if site.custody.event_command:
-        _to_event_log(site.custody.event_command, text)
+        write_event(event_command(site.custody.event_command, text))
 
 
 def send_record(
@@ -59,17 +55,3 @@ def send_record(
     finally:
         handler.close()
     return not handler.has_failed
-
-
-def _to_event_log(command: Sequence[str], text: str) -> None:
-    """Write an event of the source wsus-airgap, as ``eventcreate`` of Windows takes it."""
-    words = ("/L", "APPLICATION", "/T", "INFORMATION", "/SO", "wsus-airgap", "/ID", "1", "/D", text)
-    with suppress(OSError, subprocess.SubprocessError):
-        subprocess.run(
-            [*command, *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
-        )

@@ -19,10 +19,10 @@ from tasks.bundle.layout import bundle_name
 from tasks.bundle.opened_bundle import OpenedBundle, open_bundle
 from tasks.content.names import Blake3
 from tasks.errors import UsageError
-from tasks.hosts.host import Host
 from tasks.refusals import ChainError, PlanUnconfirmedError, WrongSiteError
 from tasks.run.context import RunContext
 from tasks.run.keys import bundle_trust
+from tasks.run.media_scan import record_scan, scan_media
 from tasks.run.report import ReportDraft
 from tasks.server.mark import Mark, read_mark
 from tasks.site.settings import Site
@@ -90,12 +90,13 @@ def find_anchor(
 
     Raises:
         UsageError: Neither was given, or the digest is none.
+        MalwareError: The site's scanner did not find the bundle clean.
         SealError, WrongSiteError: The bundle is not sealed by a trusted key, or is another site's.
         ChainError: The mark names another bundle, or there is none and no bundle was given.
         ServerUnfitError: The mark cannot be read.
     """
     given = _parse(digest)
-    opened = None if bundle is None else _open(run.site, run.media, bundle)
+    opened = None if bundle is None else _open(run, bundle)
     marked = read_mark(run)
     if marked is not None and marked.chain == stray_chain:
         marked = None
@@ -148,11 +149,14 @@ def _parse(digest: str | None) -> Blake3 | None:
         raise UsageError(reason=f"--digest: {error}", remedy=_NAME_IT) from error
 
 
-def _open(site: Site, machine: Host, bundle: str) -> OpenedBundle:
-    path = machine.path(os.path.realpath(bundle))
-    opened = open_bundle(machine, [path], bundle_trust(site))
-    if opened.header.site != site.name:
-        raise WrongSiteError(what=path, found=opened.header.site, expected=site.name)
+def _open(run: RunContext, bundle: str) -> OpenedBundle:
+    path = run.media.path(os.path.realpath(bundle))
+    verdict = scan_media(run, [path.text])
+    opened = open_bundle(run.media, [path], bundle_trust(run.site))
+    header = opened.header
+    record_scan(run, verdict, bundle=header.bundle, digest=opened.trusted.digest.hex)
+    if header.site != run.site.name:
+        raise WrongSiteError(what=path, found=header.site, expected=run.site.name)
     return opened
 
 

@@ -54,8 +54,8 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
         )
         waits = [] if is_staging else _waits(run.imports, approvals, rulings)
         all_facts = (at_work, chain, *_place_in_chain(run), *waits, *_locks(run), custody)
-        now = Section(key="standing", title="Standing", facts=all_facts)
-        sections = (now, _last_runs(run.ledger))
+        overview = Section(key="standing", title="Standing", facts=all_facts)
+        sections = (overview, _last_runs(run.ledger))
         report = CommandReport(
             command="status",
             site=run.site.name,

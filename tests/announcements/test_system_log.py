@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tasks.announcements.notify import announce_crash, announce_end
-from tasks.announcements.system_log import Severity, event_command
 from tasks.ledger.runs import RunRecord
 from tasks.ledger.store import Ledger
 from tasks.refusals import TamperError
@@ -29,6 +28,17 @@ def site_with(folder: Path, lines: str) -> Site:
     text = path.read_text(encoding="utf-8")
     path.write_text(f"{text}\n[notify]\n{lines}\n", encoding="utf-8")
     return read_site(path)
+
+
+def event_program(folder: Path) -> str:
+    """Keys for a program in the place of ``eventcreate.exe`` that notes its words."""
+    program = folder / "eventcreate"
+    program.write_text(
+        f"#!{sys.executable}\nimport pathlib, sys\n"
+        f"pathlib.Path({str(folder / 'said')!r}).write_text('\\n'.join(sys.argv[1:]))\n"
+    )
+    program.chmod(0o755)
+    return f'event_log = true\nevent_program = "{program}"'
 
 
 def end(site: Site, report: CommandReport) -> None:
@@ -70,36 +80,24 @@ def test_each_end_is_a_line_in_syslog_with_its_severity_and_nothing_of_content(
 
 
 @pytest.mark.parametrize(
-    ("severity", "kind", "number"),
-    [
-        ("information", "INFORMATION", "100"),
-        ("warning", "WARNING", "200"),
-        ("error", "ERROR", "300"),
-    ],
+    ("outcome", "event_type", "number"),
+    [("done", "INFORMATION", "100"), ("flagged", "WARNING", "200"), ("refused", "ERROR", "300")],
 )
-def test_the_event_log_gets_a_number_and_a_type_of_its_own_for_each_severity(
-    severity: Severity, kind: str, number: str
+def test_the_event_log_gets_a_number_and_a_type_of_its_own_for_each_outcome(
+    tmp_path: Path, outcome: str, event_type: str, number: str
 ) -> None:
-    command = event_command("eventcreate.exe", severity, 'said "so"')
+    end(site_with(tmp_path, event_program(tmp_path)), reports()[outcome])
 
-    assert command == [
-        "eventcreate.exe", "/T", kind, "/ID", number,
-        "/L", "APPLICATION", "/SO", "wsus-airgap", "/D", "said 'so'",
+    *words, _text = (tmp_path / "said").read_text(encoding="utf-8").splitlines()
+    assert words == [
+        "/L", "APPLICATION", "/T", event_type, "/SO", "wsus-airgap", "/ID", number, "/D",
     ]  # fmt: skip
 
 
 def test_the_end_of_a_run_is_given_to_the_program_that_writes_events(tmp_path: Path) -> None:
-    program = tmp_path / "eventcreate"
-    program.write_text(
-        f"#!{sys.executable}\nimport pathlib, sys\n"
-        f"pathlib.Path({str(tmp_path / 'said')!r}).write_text(sys.argv[-1])\n"
-    )
-    program.chmod(0o755)
-    site = site_with(tmp_path, f'event_log = true\nevent_program = "{program}"')
+    end(site_with(tmp_path, event_program(tmp_path)), reports()["done"])
 
-    end(site, reports()["done"])
-
-    said = (tmp_path / "said").read_text(encoding="utf-8")
+    said = (tmp_path / "said").read_text(encoding="utf-8").splitlines()[-1]
     assert said == "wsus-airgap: alpha import is done. Run run-1, exit code 0."
 
 

@@ -21,6 +21,26 @@ def test_an_option_may_come_before_its_command(tmp_path: Path) -> None:
     assert "this side's own key" in result.error["message"]  # it has read that site file
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("--sites", "none"), "the folder of site files is not there"),
+        (("--site", "none.toml"), "the site file is not there"),
+    ],
+)
+def test_an_option_of_up_takes_the_place_of_both_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], error: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WSUS_AIRGAP_SITE", "other.toml")
+    monkeypatch.setenv("WSUS_AIRGAP_SITES", "others")
+
+    result = run_here("up", *words, "--json", expect=64)
+
+    assert error in result.error["message"]
+    assert words[1] in result.error["message"]
+
+
 def test_help_and_version_are_words_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["version"]) == 0
     assert capsys.readouterr().out.strip() == VERSION

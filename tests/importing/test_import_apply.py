@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from tasks import disconnected
 from tasks.approvals.model import Action, Approval
+from tasks.approvals.reasons import Reason
 from tasks.content.names import Blake3, ContentDigest
 from tasks.errors import BatchFailedError, HostFileError, ScriptFailedError
 from tasks.hosts.host import Outcome
@@ -25,9 +28,10 @@ from tasks.revision import RevisionId
 from tasks.server.content_scan import list_again, list_and_prove, prove_content
 from tests.approvals.building import SERVERS
 from tests.importing.disconnected_side import DisconnectedSide, superseded
-from tests.metadata.writing import Update, guid
+from tests.metadata.writing import File, Update, guid
 from tests.support.bundles import CHAIN, fill_content
 from tests.support.memory_host import MemoryHost
+from tests.support.runs import as_current
 
 REVISIONS = {RevisionId(guid(number), 1) for number in (1, 2)}
 
@@ -120,6 +124,41 @@ def test_the_plan_judges_a_file_by_the_same_traces_as_the_audit_after_it(
     assert {*map(audit, carried)} == {Provenance.PLACED}
     assert {*map(sources.provenance, carried)} == {Provenance.PLACED}
     assert sources.provenance(other) is audit(other) is Provenance.NEVER_HELD
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_an_approval_waits_for_terms_of_an_unknown_language_that_staging_has(
+    side: DisconnectedSide, *, is_held: bool
+) -> None:
+    side.workshop.updates = [Update(1, files=(File("terms.txt", is_license=True),))]
+    bundle = side.take_in(side.make_bundle(decided=[install(1)]))
+    side.known = {RevisionId(guid(1), 1)}
+    inputs = plan_import(side.run, bundle, side.facts, side.list_content()).inputs
+    trace = Provenance.HELD_BY_STAGING if is_held else Provenance.NEVER_HELD
+
+    plan = plan_now(side.run, replace(inputs, provenance=lambda _: trace))
+
+    assert [waiting.reason for waiting in plan.parked] == [Reason.CONTENT_MISSING] * is_held
+    assert any(action.action is Action.INSTALL for action in plan.actions) is not is_held
+
+
+def test_a_retried_load_goes_on_with_what_lies_there_after_wsusutil(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    """The first try was cut off after wsusutil; its listing is from before."""
+    plan = plan_import(side.run, delivery, side.facts, side.list_content())
+    place_content(side.run, delivery, side.list_content())
+    before = list_and_prove(side.run, side.content_dir)
+    remember_loaded(side, delivery, delivery.header.package.blake3)
+    side.known = REVISIONS
+    gone = next(iter(delivery.manifest.entries())).name
+    side.run.server.remove([side.content_dir.joined(gone.folder, gone.text)])
+
+    with as_current(side.run):
+        state: Any = disconnected.load_metadata.fn(delivery, plan, side.facts, before)
+
+    assert state.name == "Found done"
+    assert state.data.look_up(gone) is None
 
 
 # --- the first change ----------------------------------------------------------------------------

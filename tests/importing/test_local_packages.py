@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tasks.approvals.local_packages import LocalPackage
 from tasks.approvals.model import ApprovalSet
+from tasks.content.names import ContentName
+from tasks.content.place import content_path
 from tasks.hosts.paths import HostPath
 from tasks.importing.local_packages_in import place_local_packages
 from tasks.importing.trusted_bundle import TrustedBundle
@@ -86,3 +88,19 @@ def test_a_folder_that_is_not_there_is_named(side: DisconnectedSide) -> None:
     arrival = Arrival(side)
     arrival.place()
     assert "no such folder" in side.run.report.notices[0]
+
+
+def test_content_that_has_rotted_since_it_was_placed_is_not_put_there(
+    side: DisconnectedSide,
+) -> None:
+    """It is read after the listing, so that only its own bytes can tell."""
+    arrival = Arrival(side)
+    side.run.server.make_folder(arrival.root)
+    name = ContentName.parse(f"{arrival.package.sha1}.cab")
+    assert name is not None
+    side.run.server.write(content_path(side.content_dir, name), [b"rotten!!!"])
+
+    arrival.place()
+
+    assert "other bytes than the bundle says" in side.run.report.notices[0]
+    assert side.run.server.list_folder(arrival.target.parent) == []

@@ -16,7 +16,7 @@ from tasks.importing.next_bundle import find_next_bundle, require_found
 from tasks.ledger.exports import ExportRecord
 from tasks.ledger.imports import ImportRecord
 from tasks.names import Mode
-from tasks.refusals import ChainError
+from tasks.refusals import ChainError, MalwareError
 from tasks.run.context import RunContext
 from tests.support.bundles import CHAIN, NOW, Workshop, fill_content
 
@@ -100,6 +100,23 @@ def test_several_that_fit_are_named_and_none_is_taken(run: RunContext, workshop:
 
     with pytest.raises(UsageError, match=r"several bundles .* fit the chain: alpha-2, alpha-3"):
         find_next_bundle(run)
+
+
+def test_of_several_one_that_the_scanner_does_not_call_clean_is_not_passed_over(
+    run: RunContext, workshop: Workshop, tmp_path: Path
+) -> None:
+    first = workshop.export()
+    imported(run, workshop, first)
+    second = workshop.export(2, previous=first)
+    workshop.export(3, previous=second)
+    scanner = tmp_path / "scanner"
+    scanner.write_text('#!/bin/sh\ncase "$1" in *alpha-3) echo Eicar FOUND; exit 1;; esac\n')
+    scanner.chmod(0o755)
+    media = run.site.media.model_copy(update={"scan_command": (str(scanner),)})
+    scanned = replace(run, site=run.site.model_copy(update={"media": media}))
+
+    with pytest.raises(MalwareError, match="Eicar FOUND"):
+        find_next_bundle(scanned)
 
 
 def test_of_several_the_one_that_fits_is_taken(run: RunContext, workshop: Workshop) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tasks.refusals import MalwareError
 from tasks.run.context import RunContext
 from tasks.run.media_scan import scan_media
+from tasks.server.anchor import find_anchor
 from tests.support.runs import open_test_run, write_site_file
 
 
@@ -47,6 +48,14 @@ def test_a_folder_is_scanned_once_in_a_run_and_again_for_another_medium(tmp_path
             scan_media(run, ["/media/alpha-1"], is_new_medium=is_new_medium)
 
     assert (tmp_path / "times").read_text().split() == ["again", "again"]
+
+
+def test_a_bundle_that_is_to_be_the_anchor_of_a_chain_is_scanned_too(tmp_path: Path) -> None:
+    with (
+        _with_scanner(tmp_path, "echo 'Eicar FOUND'; exit 1") as run,
+        pytest.raises(MalwareError, match="Eicar FOUND"),
+    ):
+        find_anchor(run, bundle=str(tmp_path / "media" / "alpha-1"), digest=None)
 
 
 def test_without_a_command_nothing_is_scanned(disconnected: RunContext) -> None:

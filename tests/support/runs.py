@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from tasks import flow_run
 from tasks.bundle.keys import generate_keys
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
@@ -123,6 +127,16 @@ def reserved(sequence: int, folder: Path, *, created: datetime = NOW) -> ExportR
 def open_test_run(site: Path, *, command: str = "test", now: datetime = NOW) -> RunContext:
     """Open a run; the caller closes it (a ``with`` block)."""
     return open_run_context(register_site(site).name, command=command, side=None, clock=lambda: now)
+
+
+@contextmanager
+def as_current(run: RunContext) -> Iterator[None]:
+    """Have steps work on a run, without a flow."""
+    token = flow_run._current.set(cast("flow_run.FlowRun", SimpleNamespace(context=run)))
+    try:
+        yield
+    finally:
+        flow_run._current.reset(token)
 
 
 @pytest.fixture

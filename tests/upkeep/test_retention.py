@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks import tidying
 from tasks.bundle.keys import load_signing_key
 from tasks.bundle.layout import APPROVALS, HEADER, MANIFEST, PACKAGE
 from tasks.bundle.seal import seal_payload
@@ -23,9 +25,16 @@ from tasks.refusals import WsusutilRunningError
 from tasks.reports.carry_card import card_paths
 from tasks.run.context import RunContext
 from tasks.upkeep.retention import LARGE_DOCUMENTS, Expired, expired_exports
-from tasks.upkeep.tidy import lock_for, plan_tidy, remove_expired
+from tasks.upkeep.tidy import plan_tidy, remove_expired
 from tests.support.bundles import NOW
-from tests.support.runs import open_test_run, reserved, say, use_answers, write_site_file
+from tests.support.runs import (
+    as_current,
+    open_test_run,
+    reserved,
+    say,
+    use_answers,
+    write_site_file,
+)
 
 OLD = NOW - timedelta(days=800)
 DOCUMENTS = (MANIFEST, PACKAGE, INDEX, APPROVALS, "header.payload.json", "receipt.json")
@@ -192,8 +201,10 @@ def test_the_trash_stays_while_a_wsusutil_works_on_the_server(tmp_path: Path) ->
     say(site, "control-service", {"kind": "service", "status": "Running", "wsusutil": [by_hand]})
     with open_test_run(site) as run:
         trash = Expired("trash", "alpha-1", run.server.path(str(tmp_path / "trash")), OLD)
-        with pytest.raises(WsusutilRunningError, match=r"WsusUtil\.exe reset"):
-            lock_for(run, [trash])
+        with as_current(run):
+            state: Any = tidying.remove_it.fn((trash,))
+    assert isinstance(state.data, WsusutilRunningError)
+    assert "WsusUtil.exe reset" in state.data.message
 
 
 def test_documents_of_the_two_newest_and_of_unfinished_imports_stay(
