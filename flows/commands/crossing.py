@@ -16,8 +16,10 @@ from flows.commands.options import (
     AcceptFinding,
     Answer,
     Bundles,
+    Confirm,
     Flag,
     Json,
+    Reason,
     SitePath,
     TakeOver,
 )
@@ -37,7 +39,7 @@ def export(
     bring: Path | None = None,
     new: Flag = False,
     rehearse: Flag = False,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
     json: Json = False,
@@ -55,7 +57,7 @@ def export(
         rehearse: Write out what would be carried and what media it needs; change nothing.
         confirm: Digest of the rehearsal that you have read and agree to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        accept_finding: ID=REASON: go on in spite of that finding of the check.
+        accept_finding: Go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
@@ -144,9 +146,9 @@ def import_(
     *,
     site: SitePath = DEFAULT_SITE,
     rehearse: Flag = False,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     rebuilt: Literal["adopt", "reapply"] | None = None,
-    accept_gap: str | None = None,
+    accept_gap: Reason = None,
     if_new: Flag = False,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
@@ -166,7 +168,7 @@ def import_(
         accept_gap: Go on although the base of this bundle never came, for this reason; what it
             alone carried is missing.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        accept_finding: ID=REASON: go on in spite of that finding of the check.
+        accept_finding: Go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
@@ -219,7 +221,7 @@ def audit(
     site: SitePath = DEFAULT_SITE,
     adopt: Flag = False,
     rehearse: Flag = False,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     every_update: Annotated[bool, Parameter(name="--all", negative="")] = False,
     take_over: TakeOver = None,
     json: Json = False,

@@ -45,6 +45,8 @@ STAGES = ("export", "import")
 WAYS = ("again", "upgraded", "page", "worker")
 LATER = "0.1.99"
 _STEP_SECONDS = 120.0
+# What a worker says of the end of its flow would overwrite a retry that comes before it.
+_WORKER_SECONDS = 20.0
 
 
 def main(words: Sequence[str]) -> int:
@@ -155,7 +157,7 @@ def _served(where: Range, step: str, home: Path, *, with_worker: bool) -> dict[s
             victims += [one for one in children if "worker_child" in " ".join(one.cmdline())]
         for victim in reversed(victims):
             victim.kill()
-        _require_crashed(client, run)
+        _require_crashed(client, run, with_worker=with_worker)
         client.set_flow_run_state(run, AwaitingRetry(), force=True)
         time.sleep(1)
         last = ended(client, run)
@@ -167,10 +169,16 @@ def _served(where: Range, step: str, home: Path, *, with_worker: bool) -> dict[s
     return {"within": said[-1] if said else None, "differences": differences}
 
 
-def _require_crashed(client: SyncPrefectClient, run: Any) -> None:
-    state = ended(client, run).state
-    assert state is not None
-    assert state.is_crashed(), state
+def _require_crashed(client: SyncPrefectClient, run: Any, *, with_worker: bool) -> None:
+    """Wait until the run is shown as crashed, by its worker too if that lives to say so."""
+    give_up = time.monotonic() + _WORKER_SECONDS
+    while True:
+        state = ended(client, run).state
+        assert state is not None
+        assert state.is_crashed(), state
+        if with_worker or "infrastructure" in str(state.message) or time.monotonic() > give_up:
+            return
+        time.sleep(0.5)
 
 
 def _owner(state: Path) -> int:
