@@ -25,7 +25,7 @@ from flows.commands.options import (
 )
 from flows.commands.site_work import absolute_paths, at_site, require_one, run_flow
 from tasks.checks.accepting import read_accepted
-from tasks.errors import UsageError
+from tasks.errors import PathMissingError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
 
@@ -207,13 +207,19 @@ def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False
     is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
     given = str(Path(receipt).absolute()) if is_path else receipt
 
+    def require_given() -> None:
+        from tasks.bundle.receipt_code import looks_like_code
+
+        if not is_path and not looks_like_code(receipt):
+            raise PathMissingError(what="the receipt", path=receipt)
+
     def work(name: str) -> CommandReport:
         from flows.accept_receipt import accept_receipt
         from tasks.flow_run import report_of
 
         return report_of(accept_receipt, site=name, receipt=given)
 
-    return run_flow("accept", site, Side.STAGING, work)
+    return run_flow("accept", site, Side.STAGING, work, require=require_given)
 
 
 def audit(
