@@ -28,7 +28,7 @@ from tasks.server.downloads import STILL_SECONDS
 from tasks.server.queries import BATCH_SECONDS
 from tasks.server.wsusutil_run import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from tasks.site.settings import CheckSection, PolicySection, ServerSection
-from tests.test_architecture import ROOT, module_of, sources, tree_of
+from tests.test_architecture import ROOT, sources, tree_of
 
 README = (ROOT / "flows" / "README.md").read_text(encoding="utf-8")
 FLOWS = {
@@ -126,7 +126,8 @@ def refusing_sites() -> set[Site]:
     """Every module that builds or raises a refusal, read from the source."""
     sites = set()
     for path in (*sources("tasks"), *sources("flows")):
-        module = module_of(path).removeprefix("tasks.").replace(".", "/")
+        module = str(path.relative_to(ROOT)).removeprefix("tasks/")
+        module = module if path.is_relative_to(ROOT / "flows") else module.removesuffix(".py")
         for node in ast.walk(tree_of(path)):
             names = {called_name(node)} & ERRORS.keys() if isinstance(node, ast.Call) else set()
             if isinstance(node, ast.Raise):
