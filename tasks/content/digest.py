@@ -14,7 +14,6 @@ from blake3 import blake3
 
 from tasks.content.names import Blake3, ContentDigest, FileDigests
 
-
 _CHUNK_BYTES = 1_048_576
 
 
