@@ -1,8 +1,8 @@
 """Copy planned content onto the volumes, and write a manifest entry for each copied file.
 
 Resumable: a file that already lies on its volume is adopted only if its bytes equal the bytes
-that we read from the server before (the hash cache has their BLAKE3); otherwise it is copied
-again. Unfinished files of a killed run are overwritten, or removed later by ``sweep``.
+that we read from the server before (the plan has their BLAKE3, from the listing); otherwise it is
+copied again. Unfinished files of a killed run are overwritten, or removed later by ``sweep``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class PackJob:
         content_dir: Its WsusContent.
         media: The machine that the media are mounted on: this one.
         bundle: The bundle's folder on the media, ``<site>-<sequence>``.
-        folder: The run's own folder on this machine; it contains the plan.
+        folder: The draft's folder on this machine; it contains the plan.
     """
 
     server: Host

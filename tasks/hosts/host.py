@@ -79,7 +79,7 @@ class FileHash:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Free space on a folder's volume.
+    """Free space of the file system that holds a folder.
 
     Attributes:
         free_bytes: None if the file system does not report it (some network and archive file
