@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -99,6 +99,9 @@ def delete(
 ) -> int:
     """Move planned files to the trash on the same disk; return the number of moved files.
 
+    The number includes the files that an earlier try of the step has moved: ``listing`` is from
+    before it.
+
     Args:
         server: The server.
         disk: Our folders on the content disk.
@@ -123,14 +126,33 @@ def delete(
     outcome = server.rename(moves)
     folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
     server.flush_folders(sorted(folders, key=lambda folder: folder.text))
-    if outcome.failed:
+    moved_before = _find_moved(server, [move for move, _ in outcome.failed])
+    failed = [error for move, error in outcome.failed if move not in moved_before]
+    if failed:
         raise BatchFailedError(
             what="moving content to the trash",
-            failed=len(outcome.failed),
+            failed=len(failed),
             total=len(moves),
-            first=outcome.failed[0][1].message,
+            first=failed[0].message,
         )
-    return len(outcome.ok)
+    return len(moves)
+
+
+def _find_moved(
+    server: Host, moves: Sequence[tuple[HostPath, HostPath]]
+) -> set[tuple[HostPath, HostPath]]:
+    """Return the moves that an earlier try made: the source is gone, and the target is there."""
+    folders = {path.parent for move in moves for path in move}
+    present = {
+        folder.joined(stat.name).text.upper()  # NTFS ignores case
+        for folder in folders
+        for stat in server.list_folder(folder)
+    }
+    return {
+        (source, target)
+        for source, target in moves
+        if source.text.upper() not in present and target.text.upper() in present
+    }
 
 
 def report_deleted(

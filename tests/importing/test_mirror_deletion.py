@@ -7,19 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import Action, Approval, ApprovalSet, Decline
 from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, Waiting
 from tasks.approvals.reasons import Reason
+from tasks.content.content_listing import ContentListing
+from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
+from tasks.errors import BatchFailedError, ConnectionLostError
 from tasks.importing.approval_run import PlanInputs
-from tasks.importing.mirror_deletion import _needed_files, _needed_revisions
+from tasks.importing.mirror_deletion import _needed_files, _needed_revisions, delete
 from tasks.metadata.audit import without_trace
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import index_package
 from tasks.revision import RevisionId
+from tests.importing.disconnected_side import DisconnectedSide
 from tests.metadata.writing import File, Update, guid, write_package
+from tests.support.memory_host import MemoryHost
 
 GROUP = ("All Computers", "Servers")
 FILES = {name: File(f"{name}.cab") for name in ("old", "new", "declined", "held", "foreign")}
@@ -86,3 +93,44 @@ def test_the_updates_of_a_mirror_take_little_memory_each() -> None:
     tracemalloc.stop()
     assert len(wanted) == count
     assert peak_bytes / count < 200  # as a set of revisions, then sorted, they took 330
+
+
+# --- a step that is tried again ------------------------------------------------------------------
+
+
+def move_to_trash(side: DisconnectedSide, plan: DeletePlan, listing: ContentListing) -> int:
+    disk = side.run.content_disk(side.content_dir)
+    return delete(side.run.server, disk, plan, listing, bundle="alpha-1")
+
+
+def test_a_file_that_is_in_neither_folder_was_not_moved(side: DisconnectedSide) -> None:
+    side.write_content(b"gone")
+    listing = side.list_content()
+    plan = DeletePlan(tuple(listing), still_needed=0, present=1)
+    side.run.server.remove([file.path for file in plan.files])
+
+    with pytest.raises(BatchFailedError, match="1 of 1"):
+        move_to_trash(side, plan, listing)
+
+
+@pytest.mark.parametrize("changes", range(0, 40, 3))
+def test_a_connection_may_break_at_any_moment_of_the_deletion(
+    side: DisconnectedSide, changes: int
+) -> None:
+    for number in range(5):
+        side.write_content(b"%d" % number)
+    listing = side.list_content()
+    plan = DeletePlan(tuple(listing), still_needed=0, present=5)
+    server = side.run.server
+    assert isinstance(server, MemoryHost)
+    server.fail_after(changes, ConnectionLostError(address="wsus", reason="it was cut"))
+
+    for _ in range(3):  # as Prefect tries a step
+        try:
+            moved = move_to_trash(side, plan, listing)
+        except ConnectionLostError:
+            continue
+        break
+
+    assert moved == 5  # by all tries: the listing is from before the first
+    assert side.list_content().totals()[0] == 0
