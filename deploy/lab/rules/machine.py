@@ -52,6 +52,8 @@ MIME_TYPES = [".cab", ".esd", ".exe", ".msixbundle", ".msu", ".psf", ".txt", ".w
 DEFAULTS: dict[str, Any] = {
     # What group policy sets: Undefined, AllSigned, RemoteSigned, ...
     "machine.execution_policy": "Undefined",
+    # Application control (AppLocker, WDAC) sets another one.
+    "machine.language_mode": "FullLanguage",
     # Null: nobody knows, because the program that says so is not there.
     "machine.is_administrator": True,
     # Server 2016, as the simulated WSUS is.
@@ -69,10 +71,13 @@ DEFAULTS: dict[str, Any] = {
     "machine.closed_ports": [],
     # A status of HTTP, or the name of a WebExceptionStatus.
     "machine.upstream_answers": {"service": "200", "self_update": "200"},
-    # Without names it is for the name that the server is set to.
+    # Without names it is for the name that the server is set to; None: it cannot be read.
     "machine.upstream_certificate": certificate(
         "My", "CN=upstream", "CN=Example Issuing CA", names=[]
     ),
+    # The name of the content folder that WSUS gives, if it is that of a share; the files lie in
+    # WsusContent all the same.
+    "machine.content_share": None,
     # None: WsusContent itself.
     "machine.content_path": None,
     "machine.ssl_flags": {
