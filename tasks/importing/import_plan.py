@@ -31,6 +31,7 @@ from tasks.ledger.imports import Imports
 from tasks.metadata.audit import ProvenanceLookup
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
+from tasks.quantities import count, size
 from tasks.refusals import PlanUnconfirmedError, ServerUnfitError
 from tasks.reports.sections import (
     deletes_section,
@@ -68,8 +69,8 @@ class ImportPlan:
         reasons += self.approvals.limits_exceeded
         if self.deletes.files:
             reasons.append(
-                f"{len(self.deletes.files)} content files ({self.deletes.size_bytes} bytes) "
-                "that staging no longer holds would be deleted"
+                f"{count(len(self.deletes.files), 'content file')} "
+                f"({size(self.deletes.size_bytes)}) that staging no longer holds would be deleted"
             )
         return reasons
 
