@@ -150,12 +150,11 @@ def show_receipt(receipt: Receipt) -> str:
         f"  files of bundle  {counts.files_in_place} in place, {counts.files_missing} missing",
         f"  updates loaded   {counts.updates_loaded}",
         f"  approvals        {counts.approvals_applied} of staging in force",
-        f"  waiting          {counts.approvals_parked} parked, {counts.approvals_held} held, "
-        f"{counts.approvals_failed} failed",
+        f"  waiting          {counts.approvals_parked} parked, {counts.approvals_held} held",
+        f"  failed           {counts.approvals_failed}",
     ]
-    lines += _show_list(
-        "files it names that are missing", [digest.hex for digest in receipt.missing_content]
-    )
+    missing = [digest.hex for digest in receipt.missing_content]
+    lines += _show_list("files of the bundle that are missing", missing)
     updates = [
         f"{update.update_id} revision {update.revision}" for update in receipt.missing_updates
     ]
