@@ -30,6 +30,7 @@ from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.imports import Imports
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
+from tasks.quantities import count, size
 from tasks.refusals import PlanUnconfirmedError, ServerUnfitError
 from tasks.reports.sections import (
     deletes_section,
@@ -66,9 +67,10 @@ class ImportPlan:
         reasons = [self.rebuilt.reason] if self.rebuilt else []
         reasons += self.approvals.limits_exceeded
         if self.deletes.files:
+            files = count(len(self.deletes.files), "content file")
             reasons.append(
-                f"{len(self.deletes.files)} content files ({self.deletes.size_bytes} bytes) "
-                "that staging no longer holds would be deleted"
+                f"{files} ({size(self.deletes.size_bytes)}) that staging no longer holds "
+                "would be deleted"
             )
         return reasons
 
