@@ -233,13 +233,19 @@ def load_metadata(
     with PackageIndex(bundle.index) as index:
         run.report.details["revisions"] = index.summary.revisions
     if import_apply.is_loaded(run, bundle, plan.inputs):
-        # A retry of this step has the listing from before wsusutil.
+        downloads.resume_downloads(run)  # those that a cut-off try left paused
+        # `content` is from before wsusutil, also when the step is retried; so list again.
         return already_done(import_apply.list_loaded(run, bundle, before=content))
-    attempt = run.ledger.steps(bundle.work.text).attempt("import")  # that was not judged yet
+    attempt = run.ledger.steps(bundle.work.text).attempt("import")  # whose end was not judged
     backup = run.site.server.backup_command
     if backup is not None and attempt is None:
-        hours = run.site.server.command_limit_hours
-        safety_copy.make_safety_copy(run.server, backup, limit_hours=hours)
+        safety_copy.make_safety_copy(
+            run.server,
+            backup,
+            folder=run.folders.safety_copies,
+            run_id=run.run_id,
+            limit_hours=run.site.server.command_limit_hours,
+        )
     is_loading = import_apply.is_at_work(run.server, attempt)
     with downloads.paused_downloads(run, is_loading=is_loading):
         import_apply.load_metadata(run, bundle, plan.inputs, server)

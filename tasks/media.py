@@ -40,7 +40,8 @@ def pack_bundle(
 ) -> Packed:
     """Write content, lists and documents onto the media, without the seal.
 
-    Refuses: ``room``, ``safety`` (a foreign file lies in the bundle's folder).
+    Refuses: ``room``; ``safety``, if a foreign file lies in the bundle's folder, or the manifest
+    passes a limit of the format.
     Raises: ``batch-failed``, ``disk-full``, ``host-file``.
     """
     run = current_run()
@@ -59,7 +60,9 @@ def pack_bundle(
 def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
     """Commit sequence and digest, then write the seal, which makes it a bundle.
 
-    Raises: ``failed``, if the bundle can no longer be made as it was committed.
+    Refuses: ``safety``, if header or documents pass a limit of the format.
+    Raises: ``failed``, if the bundle can no longer be made as it was committed; ``path-missing``,
+    if a key file went.
     """
     digest = export_bundle.seal(current_run(), draft, packed, server)
     log.info("sealed %s, header digest %s", draft.bundle.name, digest.hex)
@@ -67,7 +70,10 @@ def seal_bundle(draft: Draft, packed: Packed, server: ServerFacts) -> None:
 
 @step("Describe bundle")
 def describe_bundle(draft: Draft) -> None:
-    """Report what the bundle brings and who signed it, and write its carry card beside it."""
+    """Report what the bundle brings and who signed it, and write its carry card beside it.
+
+    Refuses: ``trust``, if the sealed list of what it brings breaks the format.
+    """
     run = current_run()
     carrying.describe_for_carrying(run, draft.bundle)
     export_summary.describe_bundle(run.report, draft, run.look_up_in(draft.manifest))

@@ -107,7 +107,7 @@ def check_server(*, accepted: Sequence[str]) -> ServerFacts:
     A staging server that was rebuilt goes on in its chain once a person has accepted that.
 
     Refuses: ``server-unfit``, ``server-changed``, ``wsusutil-running``, ``room``, ``finding``.
-    Raises: ``service-down``, ``path-missing``.
+    Raises: ``service-down``, ``path-missing``; ``usage``, if an accepted finding has no reason.
     """
     run = current_run()
     compare_before_first(run)
@@ -155,7 +155,8 @@ def rehearse_export(
 ) -> None:
     """Write the whole plan of the next bundle out for people; nothing is changed.
 
-    Refuses: ``safety``, if there is more than the bundle format or the medium allows.
+    Refuses: ``safety``, if parts, volumes or files pass a limit of the format, or
+    ``media.volume_bytes`` is too small for the documents; the room on the medium is only shown.
     Raises: ``usage``, if the option names a bundle that cannot be a base.
     """
     snapshot = ServerSnapshot(server, decisions, content)
@@ -171,7 +172,8 @@ def compare_plan(
 ) -> None:
     """Require that the plan is still the one that a person rehearsed and confirms.
 
-    Refuses: ``plan-changed``.
+    Refuses: ``plan-changed``; ``safety``, as Rehearse export.
+    Raises: ``usage``, if the option names a bundle that cannot be a base.
     """
     snapshot = ServerSnapshot(server, decisions, content)
     export_rehearsal.require_rehearsed_export(current_run(), request, snapshot)
@@ -244,7 +246,8 @@ def plan_bundle(
 ) -> Plan:
     """Plan the content that the bundle carries: the files that the base lacks, or that are asked.
 
-    Refuses: ``safety``, if there is more than the bundle format or the medium allows.
+    Refuses: ``safety``, if decisions, package, parts, volumes or files pass a limit of the format,
+    or ``media.volume_bytes`` is too small for the documents.
     """
     run = current_run()
     export_bundle.write_approvals(draft, decisions)

@@ -62,7 +62,8 @@ class Step(Task[P, R]):
 def step(name: str) -> Callable[[Callable[P, R | State[R]]], Step[P, R]]:
     """Make a step of a function, under a name that a person understands.
 
-    Only errors that may pass by themselves (``AirGapError.retryable``) are retried.
+    Only errors that may pass by themselves (``AirGapError.retryable``) are retried: today
+    ``ConnectionLostError`` alone, not its subclass ``ConnectionStalledError``.
     """
 
     def decorate(function: Callable[P, R | State[R]]) -> Step[P, R]:

@@ -13,16 +13,22 @@ import pytest
 
 from flows.command_line import app
 from tasks import disconnected, errors, refusals
+from tasks.approvals import model
+from tasks.bundle import header, manifest
+from tasks.bundle.seal import HEADER_LIMIT_BYTES
+from tasks.checks.rules.requirements import LEAST_ROOM_BYTES
 from tasks.errors import AirGapError
+from tasks.exporting.request import LIST_LIMIT_BYTES
 from tasks.hosts.script_run import ScriptSetup
 from tasks.hosts.ssh_login import KEEP_ALIVE_SECONDS
 from tasks.hosts.ssh_transfer import WINDOW_BYTES
 from tasks.hosts.waiting import Patience
 from tasks.server import cleanup
+from tasks.server.downloads import STILL_SECONDS
 from tasks.server.queries import BATCH_SECONDS
 from tasks.server.wsusutil_run import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
-from tasks.site.settings import ServerSection
-from tests.test_architecture import ROOT, module_of, sources, tree_of
+from tasks.site.settings import CheckSection, PolicySection, ServerSection
+from tests.test_architecture import ROOT, sources, tree_of
 
 README = (ROOT / "flows" / "README.md").read_text(encoding="utf-8")
 FLOWS = {
@@ -35,7 +41,7 @@ FLOWS = {
     "catalog-import": "catalog_import",
 }
 # What the first column may say besides the name of a step.
-NOT_A_STEP = {"opening", "server", "media", "state", "no flow", "caught"}
+NOT_A_STEP = {"command line", "opening", "server", "media", "state", "no flow", "caught"}
 REFUSING_CODES = {3, 4, 64}
 MOST_FILES = 5
 ERRORS: dict[str, type[AirGapError]] = {
@@ -71,10 +77,11 @@ def section(heading: str) -> str:
 
 
 def cells(table: str) -> Iterator[list[str]]:
-    """The rows below a table's heading."""
+    """The rows below the headings of tables."""
     lines = [line for line in table.splitlines() if line.startswith("|")]
-    for line in lines[2:]:
-        yield [cell.strip() for cell in line.strip("|").split("|")]
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if not (line.startswith("|---") or below.startswith("|---")):
+            yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def quoted(text: str) -> tuple[str, ...]:
@@ -83,9 +90,7 @@ def quoted(text: str) -> tuple[str, ...]:
 
 def refusal_rows() -> list[Row]:
     rows = []
-    for steps, flows, kind, code, _, modules in cells(
-        section("What stops an export, an import, …")
-    ):
+    for steps, flows, kind, code, _, modules in cells(REFUSALS.split("\n### ", 1)[1]):
         named = tuple(FLOWS) if flows == "all" else tuple(flows.split(", "))
         rows.append(
             Row(tuple(steps.split(" · ")), named, quoted(kind)[0], int(code), quoted(modules))
@@ -93,6 +98,7 @@ def refusal_rows() -> list[Row]:
     return rows
 
 
+REFUSALS = section("What stops an export, an import, …")
 ROWS = refusal_rows()
 
 
@@ -109,7 +115,7 @@ def factories() -> dict[str, set[str]]:
     """Functions that return refusals alone, by name, with the classes that they may return."""
     return {
         node.name: names
-        for path in sources("tasks")
+        for path in (*sources("tasks"), *sources("flows"))
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.FunctionDef) and node.returns is not None
         if (names := set(ast.unparse(node.returns).split(" | "))) and names <= ERRORS.keys()
@@ -119,8 +125,9 @@ def factories() -> dict[str, set[str]]:
 def refusing_sites() -> set[Site]:
     """Every module that builds or raises a refusal, read from the source."""
     sites = set()
-    for path in sources("tasks"):
-        module = module_of(path).removeprefix("tasks.").replace(".", "/")
+    for path in (*sources("tasks"), *sources("flows")):
+        module = str(path.relative_to(ROOT)).removeprefix("tasks/")
+        module = module if path.is_relative_to(ROOT / "flows") else module.removesuffix(".py")
         for node in ast.walk(tree_of(path)):
             names = {called_name(node)} & ERRORS.keys() if isinstance(node, ast.Call) else set()
             if isinstance(node, ast.Raise):
@@ -170,6 +177,41 @@ def test_a_step_of_a_row_is_a_step_of_its_flows(row: Row) -> None:
         assert [flow for flow, names in known.items() if not names & steps] == []
 
 
+def test_a_row_of_an_export_stands_in_the_first_table_and_of_no_other() -> None:
+    """Somebody who asks about an export reads one table from its beginning to its end."""
+    tables = REFUSALS.split("\n### ")[1:]
+    concerns = [{bool({"all", "export"} & set(row[1].split(", "))) for row in cells(table)}
+                for table in tables]  # fmt: skip
+
+    assert concerns == [{True}, {False}, {False}]
+
+
+def test_limits_and_times_in_the_table_of_an_export_are_those_of_the_code() -> None:
+    table = REFUSALS.split("\n### ")[1]
+    told = {
+        number.replace(",", "")
+        for row in cells(table)
+        for number in re.findall(r"(?<![\w.])\d[\d,]*", re.sub(r"`[^`]*`", "", row[4]))
+    }
+    policy = PolicySection.model_fields
+    limits = (
+        *(model.MOST_APPROVALS, model.MOST_DECLINES, model.MOST_GROUPS),
+        *(header.MOST_VOLUMES, header.MOST_FILES, manifest.MOST_PARTS),
+        *(manifest.MOST_FILES_IN_FOLDER, manifest.MOST_PARTS_IN_ALL),
+        *(header.PACKAGE_LIMIT_BYTES / 2**30, HEADER_LIMIT_BYTES / 2**10),
+        *(header.MANIFEST_LIMIT_BYTES / 2**20, header.LIST_LIMIT_BYTES / 2**20),
+        *(header.APPROVALS_LIMIT_BYTES / 2**20, header.BRINGS_LIMIT_BYTES / 2**20),
+        *(LEAST_ROOM_BYTES / 2**20, LIST_LIMIT_BYTES / 2**20, STILL_SECONDS / 60),
+        policy["download_wait_hours"].default,
+    )
+    hours = ServerSection.model_fields["command_limit_hours"].default
+
+    assert told == {f"{number:.0f}" for number in limits}
+    assert f"for {hours:g} h\n(`server.command_limit_hours`)" in REFUSALS
+    assert CheckSection.model_fields["stop_at"].default == "failure"
+    assert policy["on_downloads"].default == "wait"
+
+
 def test_every_flow_is_in_the_table() -> None:
     assert {flow for row in ROWS for flow in row.flows if set(row.steps) - NOT_A_STEP} == set(FLOWS)
 
@@ -189,6 +231,11 @@ def test_times_of_a_lost_connection_are_those_of_the_code() -> None:
     refused_seconds = sum(pauses) * (retries + 1) + sum(delays)
     vanishing_seconds = refused_seconds + tries * patience.connect_seconds * (retries + 1)
     silent_seconds = patience.most_stalls * patience.answer_seconds
+    # The first try loses a live connection: a silence, then the other tries; each retry has all.
+    one_try_seconds = tries * patience.connect_seconds + sum(pauses)
+    cut_seconds = patience.answer_seconds - patience.connect_seconds
+    cut_seconds += one_try_seconds * (retries + 1) + sum(delays)
+    by_chance = [sum(pauses) * (retries + 1) * part + sum(delays) for part in (0.8, 1.2)]
     minutes = ServerSection.model_fields["script_limit_minutes"].default
     expected = {
         "SFTP request": (patience.answer_seconds, KEEP_ALIVE_SECONDS, WINDOW_BYTES / 2**20),
@@ -200,7 +247,7 @@ def test_times_of_a_lost_connection_are_those_of_the_code() -> None:
             *(ScriptSetup().pace.longest_seconds, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),
             *(minutes, BATCH_SECONDS / 3_600, cleanup._READ_SECONDS / 60),
         ),
-        "Prefect retry": (retries, *delays),
+        "Prefect retry": (retries, *delays, patience.most_stalls),
         "the next run": (),
     }
     text = section("When the connection drops")
@@ -211,7 +258,9 @@ def test_times_of_a_lost_connection_are_those_of_the_code() -> None:
         layer: {f"{number:g}" for number in values} for layer, values in expected.items()
     }
     assert numbers(below) == {
-        *(f"{round(refused_seconds)}", f"{vanishing_seconds / 60:.1f}"),
+        *(f"{round(refused_seconds)}", f"{vanishing_seconds / 60:.1f}", f"{cut_seconds / 60:.1f}"),
+        *(f"{round(seconds)}" for seconds in by_chance),
+        f"{one_try_seconds / 60:.0f}",
         *(f"{silent_seconds / 60:g}", f"{errors.ConnectionLostError.exit_code}"),
     }
 

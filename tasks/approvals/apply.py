@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tasks.approvals.model import Approval, ApprovalSet, GroupPath, Key, fold
@@ -67,12 +67,14 @@ class ApplyOutcome:
         repeated: Number of operations whose effect was there already.
         already: The actions among them; all are in ``applied`` too.
         failed: The other actions, and the groups that could not be made.
+        earlier_groups: Groups that earlier tries of the step have made.
     """
 
     applied: tuple[PlannedAction, ...]
     repeated: int
     failed: tuple[Failure, ...]
     already: tuple[PlannedAction, ...] = ()
+    earlier_groups: tuple[GroupPath, ...] = ()
 
 
 def operations(plan: ApprovalPlan) -> Iterator[dict[str, Any]]:
@@ -144,6 +146,36 @@ def applied_on_server(plan: ApprovalPlan, present: ApprovalSet) -> ApplyOutcome:
     server = _PresentDecisions(present)
     decisions = (action for action in plan.actions if action.operation != "accept-license")
     return ApplyOutcome(tuple(action for action in decisions if server.shows(action)), 0, ())
+
+
+def with_earlier_tries(
+    outcome: ApplyOutcome,
+    plan: ApprovalPlan,
+    earlier: Iterable[ApprovalPlan],
+    present: ApprovalSet,
+) -> ApplyOutcome:
+    """Add what plans whose scripts were cut off have done, as far as the server shows it.
+
+    The script of a try that lost its connection goes on, so the plan made after it lacks what that
+    script has done.
+
+    Args:
+        outcome: The outcome of the last try.
+        plan: The plan of the last try.
+        earlier: The plans of the tries before it.
+        present: The server's decisions after the last try.
+    """
+    server, planned = _PresentDecisions(present), set(plan.actions)
+    earlier_plans, made = tuple(earlier), {fold(path) for path in present.groups}
+    made -= {fold(path) for path in plan.groups}
+    tried = dict.fromkeys(action for before in earlier_plans for action in before.actions)
+    done = (action for action in tried if action not in planned and server.shows(action))
+    groups = dict.fromkeys(path for before in earlier_plans for path in before.groups)
+    return replace(
+        outcome,
+        applied=(*done, *outcome.applied),
+        earlier_groups=tuple(path for path in groups if fold(path) in made),
+    )
 
 
 class _PresentDecisions:

@@ -41,9 +41,11 @@ def count_plan(first: ApprovalPlan, applied: ApprovalPlan, outcome: ApplyOutcome
     Args:
         first: The plan before the first change, which a person was shown.
         applied: The plan that was applied, made again with the metadata loaded.
-        outcome: The outcome of ``applied``.
+        outcome: The outcome of ``applied``; its actions may be more than that plan's, by earlier
+            tries.
     """
-    done = _steps(applied)
+    done = _steps(applied) | set(map(_step, outcome.applied))
+    done |= {("group", *path) for path in outcome.earlier_groups}
     planned = done | _steps(first) | {_step(action) for action in applied.left_out}
     already = outcome.repeated
     failed = len(outcome.failed)

@@ -31,8 +31,8 @@ Declined and expired successors do not count, because they will not be approved.
 update that is not approved here takes nothing away, so it is held only while an approval of a
 successor is itself parked or held.
 
-A person's ruling (``rulings``) holds a decision for good, or lets one go that the site's rules
-hold; it comes after local decisions on the server, and no ruling replaces content.
+A person's ruling (``rulings``) holds a decision until it is revoked or over, or lets one go that
+the site's rules hold; it comes after local decisions on the server, and no ruling replaces content.
 
 Limits on approvals follow Microsoft's description of ``IUpdate.Approve``: it refuses an update with
 unaccepted licence terms, an expired update unless the action is Uninstall, and a block for All

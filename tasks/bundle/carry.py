@@ -1,15 +1,15 @@
 """Copy planned content onto the volumes, and write a manifest entry for each copied file.
 
 Resumable: a file that already lies on its volume is adopted only if its bytes equal the bytes
-that we read from the server before (the hash cache has their BLAKE3); otherwise it is copied
-again. Unfinished files of a killed run are overwritten, or removed later by ``sweep``.
+that we read from the server before (the plan has their BLAKE3, from the listing); otherwise it is
+copied again. Unfinished files of a killed run are overwritten, or removed later by ``sweep``.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +24,7 @@ from tasks.bundle.plan import IN_BASE, PlannedFile, read_carry
 from tasks.content.copy_item import CopyItem
 from tasks.content.hash_cache import HashCache
 from tasks.content.names import ContentDigest, ContentName, FileDigests
-from tasks.content.place import beside_of, content_path
+from tasks.content.place import BESIDE_SUFFIX, beside_of, content_path
 from tasks.content.scan import ContentFile
 from tasks.content.transfer import copy_files
 from tasks.errors import (
@@ -54,7 +54,7 @@ class PackJob:
         content_dir: Its WsusContent.
         media: The machine that the media are mounted on: this one.
         bundle: The bundle's folder on the media, ``<site>-<sequence>``.
-        folder: The run's own folder on this machine; it contains the plan.
+        folder: The draft's folder on this machine; it contains the plan.
     """
 
     server: Host
@@ -92,9 +92,9 @@ def carry_content(
     """
     record = _CarryRecord(job, hash_cache, now, progress or Silence())
     with _entries_file(job.folder / _CARRIED) as stream:
-        _carry_whole(record, stream)
+        parted = _carry_whole(record, stream)
     with _entries_file(job.folder / _PARTED) as stream:
-        _carry_parted(record, stream)
+        _carry_parted(record, parted, stream)
     lines = (f"{file.name.digest.hex} {file.reason}\n" for file in record.left_out)
     (job.folder / _LEFT_OUT).write_text("".join(lines), encoding="ascii")
     return tuple(record.left_out)
@@ -131,13 +131,9 @@ class _CarryRecord:
     progress: Progress
     left_out: list[LeftOut] = field(default_factory=list)
 
-    def add_carried(self, planned: PlannedFile, digests: FileDigests) -> None:
+    def add_carried(self, planned: PlannedFile, path: HostPath, digests: FileDigests) -> None:
         file = ContentFile(
-            planned.name,
-            content_path(self.job.content_dir, planned.name),
-            planned.size_bytes,
-            planned.mtime_ns,
-            planned.file_id,
+            planned.name, path, planned.size_bytes, planned.mtime_ns, planned.file_id
         )
         self.hash_cache.remember([(file, digests)], now=self.now)
 
@@ -162,44 +158,61 @@ class _CarryRecord:
         return "read-failed"
 
 
-def _carry_whole(record: _CarryRecord, stream: BinaryIO) -> None:
+def _carry_whole(record: _CarryRecord, stream: BinaryIO) -> list[PlannedFile]:
+    """Carry the files that travel whole, and return the others; the format limits their number."""
     job = record.job
     pending: deque[PlannedFile] = deque()  # files without a result yet: at most a few batches
-    items = _copy_items(job, pending)
+    parted: list[PlannedFile] = []
+    items = _copy_items(job, pending, parted)
     for batch in copy_files(job.server, job.media, items, progress=record.progress):
         for result in batch:
             planned = pending.popleft()
             if result.digests is None:
                 record.add_failed(planned, result.error or _nothing_read(result.item))
                 continue
-            record.add_carried(planned, result.digests)
+            record.add_carried(planned, result.item.sources[0], result.digests)
             stream.write(_entry(planned, result.digests, parts=()).line())
         record.hash_cache.flush()
+    return parted
 
 
-def _copy_items(job: PackJob, pending: deque[PlannedFile]) -> Iterator[CopyItem]:
-    whole = (planned for planned in read_carry(job.folder) if len(planned.pieces) == 1)
-    for folder, group in groupby(whole, key=lambda planned: planned.sha1.folder):
-        sizes: dict[int, dict[str, int]] = {}  # of the files present, by volume and name
+def _copy_items(
+    job: PackJob, pending: deque[PlannedFile], parted: list[PlannedFile]
+) -> Iterator[CopyItem]:
+    """Yield the files that travel whole, and add them to ``pending``; the others to ``parted``."""
+    for folder, group in groupby(read_carry(job.folder), key=lambda planned: planned.sha1.folder):
+        source = job.content_dir.joined(folder)
+        targets: dict[int, _Target] = {}  # by volume
         for planned in group:
+            if len(planned.pieces) > 1:
+                parted.append(planned)
+                continue
             volume = planned.pieces[0].volume
-            if volume not in sizes:
-                sizes[volume] = _present_sizes(job, volume, folder)
+            if volume not in targets:
+                path = volume_folder(job.bundle, volume).joined(CONTENT, folder)
+                targets[volume] = _Target(path, _present_sizes(job, volume, folder))
             pending.append(planned)
-            yield _copy_item(job, planned, sizes[volume])
+            yield _copy_item(planned, source, targets[volume])
 
 
-def _copy_item(job: PackJob, planned: PlannedFile, present_sizes: dict[str, int]) -> CopyItem:
-    root = volume_folder(job.bundle, planned.pieces[0].volume).joined(CONTENT)
-    final = content_path(root, planned.name)
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A content folder of a volume, and the sizes of the files in it by name."""
+
+    folder: HostPath
+    present_sizes: dict[str, int]
+
+
+def _copy_item(planned: PlannedFile, source: HostPath, target: _Target) -> CopyItem:
+    name = planned.name.text
     return CopyItem(
-        sources=(content_path(job.content_dir, planned.name),),
+        sources=(source.joined(name),),
         size_bytes=planned.size_bytes,
         sha1=planned.sha1,
         blake3=planned.blake3,
-        beside=beside_of(final),
-        final=final,
-        present=present_sizes.get(final.name) == planned.size_bytes,
+        beside=target.folder.joined(name + BESIDE_SUFFIX),
+        final=target.folder.joined(name),
+        present=target.present_sizes.get(name) == planned.size_bytes,
     )
 
 
@@ -212,16 +225,15 @@ def _present_sizes(job: PackJob, volume: int, folder: str) -> dict[str, int]:
     }
 
 
-def _carry_parted(record: _CarryRecord, stream: BinaryIO) -> None:
-    for planned in read_carry(record.job.folder):
-        if len(planned.pieces) == 1:
-            continue
+def _carry_parted(record: _CarryRecord, parted: Iterable[PlannedFile], stream: BinaryIO) -> None:
+    for planned in parted:
         try:
             digests = _carry_one_parted(record.job, planned, record.progress)
         except (ContentWrongError, HostFileError) as error:
             record.add_failed(planned, error)
             continue
-        record.add_carried(planned, digests.whole)
+        source = content_path(record.job.content_dir, planned.name)
+        record.add_carried(planned, source, digests.whole)
         record.hash_cache.flush()
         parts = tuple(
             Part(

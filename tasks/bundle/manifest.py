@@ -157,6 +157,13 @@ def pieces_of(entry: Entry) -> tuple[Piece, ...]:
     return (Piece(entry.volume, entry.name.text, entry.size_bytes),)
 
 
+def last_volume(entry: Entry) -> int:
+    """Return the highest number of a volume that carries any of an entry; 0 if none does."""
+    if entry.parts:
+        return max(part.volume for part in entry.parts)
+    return entry.volume or 0
+
+
 @dataclass(frozen=True, slots=True)
 class ManifestSummary:
     """Binding and totals of a written manifest, for the header."""

@@ -161,7 +161,9 @@ def _open_volumes(job: PackJob, volumes: int) -> None:
 
 
 def _require_room(job: PackJob, plan: Plan) -> None:
-    """Require room for what is not in the bundle's folder yet.
+    """Require room for what is not in the bundle's folder yet, as an upper limit.
+
+    It is required before an old seal is removed.
 
     Raises:
         RoomError: The bundle does not fit.

@@ -9,7 +9,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from tasks.bundle.header import Binding, Header, TrustedHeader
-from tasks.bundle.manifest import Entry, pieces_of, read_entries
+from tasks.bundle.manifest import Entry, last_volume, read_entries
 from tasks.content.names import Blake3
 from tasks.refusals import TamperError, TrustError
 
@@ -37,10 +37,11 @@ class TrustedManifest:
             TrustError: A line breaks the format, or the counts differ from the header.
         """
         files = carried = 0
+        volumes = len(self.header.volumes)
         for entry in read_entries(self.path):
             files += 1
             carried += entry.is_carried
-            if any(piece.volume > len(self.header.volumes) for piece in pieces_of(entry)):
+            if last_volume(entry) > volumes:
                 raise TrustError(reason=f"manifest {self.path}: {entry.name.text} has no volume")
             yield entry
         counts = self.header.counts

@@ -33,7 +33,10 @@ from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 
 Treatment = Literal["copy", "prove"]
-"""Treatment of a carried file: copy it into the intake, or only read and prove it."""
+"""Treatment of a carried file: copy it into the intake, or only read and prove it.
+
+With an intake both digests of a file are computed, without one only the BLAKE3.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ def _changed(findings: Sequence[Finding], facts: Facts) -> AirGapError:
 
 
 def _folder(findings: Sequence[Finding], facts: Facts) -> AirGapError:
+    """Make the refusal of a content folder: 64 if the site file of staging names it, else 4."""
     folder = facts.own.content_folder
     if folder is not None and folder.named_by == "site file" and facts.side is Side.STAGING:
         return PathMissingError(what="the content folder (server.content_dir)", path=folder.path)
@@ -109,7 +110,7 @@ REQUIREMENTS: tuple[Requirement, ...] = (
     Requirement(("settings-differ",), ("import",), _settings),
     Requirement(("staging-server-changed",), ("import",), _changed),
 )
-ALWAYS = frozenset(name for requirement in REQUIREMENTS for name in requirement.findings)
+REQUIRED = frozenset(name for requirement in REQUIREMENTS for name in requirement.findings)
 
 # Findings that the command itself cures.
 CURED: Mapping[str, tuple[str, ...]] = {

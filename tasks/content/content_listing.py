@@ -213,7 +213,7 @@ class ContentListing:
         return row and _present(row)
 
     def find(self, digest: ContentDigest) -> PresentFile | None:
-        """Return the file with a digest, whatever its extension; a valid file is preferred."""
+        """Return the file with a digest, whatever its extension: valid, then wrong, then unread."""
         row = self._connection.execute(
             f"{_PRESENT} WHERE folder=? AND sha1=? ORDER BY is_valid DESC LIMIT 1",
             (digest.raw[-1], digest.raw),

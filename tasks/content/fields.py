@@ -9,11 +9,14 @@ from pydantic import PlainSerializer, PlainValidator
 
 from tasks.content.names import Blake3, ContentDigest
 
+_SHA1 = re.compile(r"[0-9A-F]{40}")
+_BLAKE3 = re.compile(r"[0-9a-f]{64}")
+
 
 def _read_sha1(value: object) -> ContentDigest:
     if isinstance(value, ContentDigest):
         return value
-    if isinstance(value, str) and re.fullmatch(r"[0-9A-F]{40}", value):
+    if isinstance(value, str) and _SHA1.fullmatch(value):
         return ContentDigest.from_hex(value)
     raise ValueError("a content digest is 40 upper-case hexadecimal digits")
 
@@ -21,7 +24,7 @@ def _read_sha1(value: object) -> ContentDigest:
 def _read_blake3(value: object) -> Blake3:
     if isinstance(value, Blake3):
         return value
-    if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value):
+    if isinstance(value, str) and _BLAKE3.fullmatch(value):
         return Blake3.from_hex(value)
     raise ValueError("a BLAKE3 digest is 64 lower-case hexadecimal digits")
 

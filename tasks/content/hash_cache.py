@@ -1,7 +1,7 @@
 """Cache of digests, so that an unchanged file is not read again only to learn its digests.
 
-The cache never proves bytes. An entry counts only for a file with the same path, size,
-modification time and file id as before, and every copy still compares the bytes with it. Losing
+An entry counts only for a file with the same path, size, modification time and file id as before,
+and packing compares the bytes it reads with the remembered BLAKE3. Losing
 the cache costs only time: so it is written without waiting for the disk, and a damaged cache is
 deleted.
 """
@@ -69,7 +69,8 @@ class HashCache:
             HostFileError: The file cannot be opened.
         """
         self._path = path
-        # Rows by path. A scan of the same run sees them too: its files count as proved only then.
+        # Rows by path. A scan of the same run must see them, or it would take files that were
+        # hashed a moment ago for unread.
         self._pending: dict[str, tuple[str, int, int, str, bytes, bytes, str]] = {}
         try:
             self._connection = _open(path)
@@ -130,7 +131,10 @@ class HashCache:
         self._connection.execute("DELETE FROM recent WHERE number <= ?", (last,))
 
     def remember(self, files: Iterable[tuple[ContentFile, FileDigests]], *, now: datetime) -> None:
-        """Add digests that were computed from these files' bytes, here or on their way here."""
+        """Add digests of these files' bytes, read in place, or while they were copied.
+
+        They were copied to their place by an import, or from there by an export.
+        """
         hashed_at = now.isoformat()
         for file, digests in files:
             self._pending[file.path.text] = (

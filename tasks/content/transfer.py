@@ -10,16 +10,19 @@ the BLAKE3 alone). Every batch goes through the same steps, and their order make
 4. rename to the final names, then make the names durable.
 
 So a final name never has partial, unproved or volatile bytes, and a kill at any instant leaves at
-most some files under names that readers skip. While one batch is made durable, the next batch is
-being copied. A file with wrong bytes never gets its final name.
+most some files under names that readers skip. While one batch is made durable, the next batches are
+being copied: a batch often ends with one large file, for which the other threads must not wait. A
+file with wrong bytes never gets its final name.
 
-Small files of a batch are copied by one thread together, because starting a thread or a Future for
-each of them costs more than reading it. To or from another machine many of them are in flight at a
-time, because each waits for answers; their bytes are judged before they are written.
+Small files are copied by one thread, one after another: a thread or a Future for each costs more
+than reading it, and several threads would only compete for the interpreter. To or from another
+machine many of them are in flight at a time, because each waits for answers; their bytes are judged
+before they are written.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -49,11 +52,13 @@ from tasks.progress import Progress, Silence
 from tasks.refusals import FolderUnsafeError
 
 SMALL_FILE_BYTES = 1_048_576
+# Batches that are being copied beside the one that is waited for.
+_BATCHES_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Size of a batch: a kill costs at most one batch, and disks are flushed once per batch."""
+    """Size of a batch: disks are flushed once per batch, and a kill costs a few batches at most."""
 
     files: int = 500
     size_bytes: int = 512 * 1_048_576
@@ -78,7 +83,7 @@ def copy_files(
         source: Host or media with the bytes.
         destination: Host to write to; None: only read and compare.
         items: Files to copy; may be endless, and is read by one thread.
-        threads: Number of files that are read at the same time.
+        threads: Number of large files that are read at the same time, beside one small file.
         progress: Advanced by bytes; the caller begins and ends it.
         limits: Limits of one batch.
 
@@ -88,21 +93,23 @@ def copy_files(
     """
     work = _Work(source, destination, progress or Silence())
     with (
-        _pool(threads, "copy") as pool,
+        _pool(threads, "copy-large") as large,
+        _pool(1, "copy-small") as small,
         _pool(1, "flush") as flush_pool,
     ):
         flushing: Future[list[CopyResult]] | None = None
-        for batch in _batches(items, limits or BatchLimits()):
-            try:
-                copied = _copy_batch(work, batch, pool)
-            except AirGapError:
-                # The batch before remains valid, so the caller gets it to cache its digests.
+        try:
+            for copied in _copy_batches(
+                work, _batches(items, limits or BatchLimits()), large, small
+            ):
                 if flushing is not None:
                     yield flushing.result()
-                raise
+                flushing = flush_pool.submit(_make_durable, work, copied)
+        except AirGapError:
+            # The batch before remains valid, so the caller gets it to cache its digests.
             if flushing is not None:
                 yield flushing.result()
-            flushing = flush_pool.submit(_make_durable, work, copied)
+            raise
         if flushing is not None:
             yield flushing.result()
 
@@ -148,35 +155,65 @@ def _batches(items: Iterable[CopyItem], limits: BatchLimits) -> Iterator[list[Co
         yield batch
 
 
-def _copy_batch(
-    work: _Work, batch: Sequence[CopyItem], pool: ThreadPoolExecutor
-) -> list[CopyResult]:
-    """Do step 1 for a batch, and return results in the order of the batch."""
-    results: dict[int, CopyResult] = {}
-    futures = [
-        pool.submit(_copy_group, work, [(index, batch[index]) for index in group])
-        for group in _groups(batch, SMALL_IN_FLIGHT_BYTES if work.has_flight else SMALL_FILE_BYTES)
-    ]
-    # Wait for every future, so that no thread still writes after this function has raised.
-    errors = [error for future in futures if (error := future.exception()) is not None]
-    if errors:
-        raise errors[0]
-    for future in futures:
-        results.update(future.result())
-    return [results[index] for index in range(len(batch))]
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A batch that is being copied; each of ``futures`` gives results by index."""
+
+    size: int
+    futures: tuple[Future[dict[int, CopyResult]], ...]
+
+    def results(self) -> list[CopyResult]:
+        """Wait for the batch, and return its results in order."""
+        results: dict[int, CopyResult] = {}
+        for future in self.futures:
+            results.update(future.result())
+        return [results[index] for index in range(self.size)]
+
+    def cancel(self) -> None:
+        """Let no thread begin another file of this batch."""
+        for future in self.futures:
+            future.cancel()
 
 
-def _groups(batch: Sequence[CopyItem], small_bytes: int) -> list[list[int]]:
-    """Divide the indexes of a batch into groups, each for one thread.
+def _copy_batches(
+    work: _Work,
+    batches: Iterable[Sequence[CopyItem]],
+    large: ThreadPoolExecutor,
+    small: ThreadPoolExecutor,
+) -> Iterator[list[CopyResult]]:
+    """Do step 1 for each batch; the next ones begin before a batch has ended, so no thread idles.
 
-    Large files are alone in a group, the largest first. Small files share one group, since more
-    threads would only compete for the interpreter.
+    After an error no thread begins another file; the pools then wait for those that were begun.
     """
-    large = [i for i, item in enumerate(batch) if item.size_bytes > small_bytes]
-    small = [i for i, item in enumerate(batch) if item.size_bytes <= small_bytes]
-    large.sort(key=lambda index: -batch[index].size_bytes)
-    groups = [[index] for index in large]
-    return [*groups, small] if small else groups
+    begun: deque[_Begun] = deque()
+    try:
+        for batch in batches:
+            begun.append(_begin_batch(work, batch, large, small))
+            if len(begun) > _BATCHES_AHEAD:
+                yield begun[0].results()
+                begun.popleft()
+        while begun:
+            yield begun[0].results()
+            begun.popleft()
+    finally:
+        for started in begun:
+            started.cancel()
+
+
+def _begin_batch(
+    work: _Work, batch: Sequence[CopyItem], large: ThreadPoolExecutor, small: ThreadPoolExecutor
+) -> _Begun:
+    """Give small files to one thread together, and large ones to several, the largest first.
+
+    More threads for small files would only compete for the interpreter.
+    """
+    small_bytes = SMALL_IN_FLIGHT_BYTES if work.has_flight else SMALL_FILE_BYTES
+    together = [entry for entry in enumerate(batch) if entry[1].size_bytes <= small_bytes]
+    alone = [entry for entry in enumerate(batch) if entry[1].size_bytes > small_bytes]
+    alone.sort(key=lambda entry: -entry[1].size_bytes)
+    futures = [small.submit(_copy_group, work, together)] if together else []
+    futures += [large.submit(_copy_group, work, [entry]) for entry in alone]
+    return _Begun(len(batch), tuple(futures))
 
 
 def _copy_group(work: _Work, group: Sequence[tuple[int, CopyItem]]) -> dict[int, CopyResult]:

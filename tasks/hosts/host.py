@@ -45,6 +45,13 @@ class Outcome(Generic[Item]):
         for _, error in self.failed:
             raise error
 
+    @classmethod
+    def joined(cls, outcomes: Iterable[Outcome[Item]]) -> Outcome[Item]:
+        """Join the results of several batches."""
+        parts = list(outcomes)
+        ok = tuple(item for part in parts for item in part.ok)
+        return cls(ok, tuple(fault for part in parts for fault in part.failed))
+
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
@@ -72,7 +79,7 @@ class FileHash:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Free space on a folder's volume.
+    """Free space of the file system that holds a folder.
 
     Attributes:
         free_bytes: None if the file system does not report it (some network and archive file

@@ -11,20 +11,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from io import FileIO
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
 from tasks.errors import AirGapError
-from tasks.hosts import jobs, local_durable, windows_scripts
+from tasks.hosts import jobs, local_durable, local_names, windows_scripts
 from tasks.hosts.folder_states import read_states
 from tasks.hosts.host import (
     MOST_NAMES,
     CommandResult,
     FileHash,
     FileStat,
-    Item,
     JobStatus,
     Json,
     Outcome,
@@ -50,8 +49,7 @@ from tasks.hosts.paths import HostPath, Platform, absolute_path
 from tasks.hosts.script_run import ScriptSetup, run_script
 from tasks.scripts import Script
 
-READ_BYTES = 262_144
-_WRITE_BUFFER_BYTES = 65_536  # larger chunks are written without being copied into it
+READ_BYTES = 1_048_576  # with smaller reads, threads wait for the interpreter more often
 # The disk begins to write so many bytes while more arrive, so that the flush finds little to do.
 _WRITEBACK_BYTES = 16 * 1_048_576
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType]
@@ -227,10 +225,10 @@ class LocalHost:
         written = 0
         try:
             descriptor = open_file(self._anchors, path, WRITE_FLAGS)
-            with os.fdopen(descriptor, "wb", buffering=_WRITE_BUFFER_BYTES) as stream:
+            with os.fdopen(descriptor, "wb", buffering=0) as stream:
                 begun = 0
                 for chunk in chunks:
-                    written += stream.write(chunk)
+                    written += _write_whole(stream, chunk)
                     if written - begun >= _WRITEBACK_BYTES:
                         local_durable.begin_writeback(descriptor, begun, written - begun)
                         begun = written
@@ -288,50 +286,11 @@ class LocalHost:
         """Rename files within one volume, replacing files with the new names."""
         if WINDOWS and inherit:
             return windows_scripts.place_files(self, self._scripts, moves, inherit=True)
-        return _batch(moves, lambda move: self._rename(*move, inherit=inherit), "rename")
-
-    def _rename(self, source: HostPath, target: HostPath, *, inherit: bool) -> None:
-        with self._both_parents(source, target) as (old, old_folder, new, new_folder):
-            if inherit:
-                self._take_permissions(old, old_folder, target)
-            retry_sharing(
-                lambda: os.replace(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder)
-            )
-
-    @contextmanager
-    def _both_parents(
-        self, source: HostPath, target: HostPath
-    ) -> Iterator[tuple[str, int | None, str, int | None]]:
-        with (
-            self._anchors.parent(source) as (old, old_folder),
-            self._anchors.parent(target) as (new, new_folder),
-        ):
-            yield old, old_folder, new, new_folder
-
-    def _take_permissions(self, name: str, folder: int | None, target: HostPath) -> None:
-        """Give a file the permissions of its new folder.
-
-        This happens before the rename, so that the file never lacks them under its new name.
-        """
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode):
-            mode = stat.S_IMODE(os.lstat(target.parent.text).st_mode) & 0o666
-            os.chmod(name, mode, dir_fd=folder)
+        return local_names.rename_files(self._anchors, moves, inherit=inherit)
 
     def remove(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
         """Remove files or empty folders."""
-        return _batch(paths, self._remove, "remove")
-
-    def _remove(self, path: HostPath) -> None:
-        try:
-            with self._anchors.parent(path) as (name, folder):
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                if stat.S_ISDIR(status.st_mode) and not is_link(status):
-                    retry_sharing(lambda: os.rmdir(name, dir_fd=folder))
-                else:
-                    retry_sharing(lambda: _unlink(name, folder, status))
-        except FileNotFoundError:
-            return
+        return local_names.remove_names(self._anchors, paths)
 
     def remove_tree(self, folder: HostPath) -> None:
         """Remove a folder with its contents; a link is removed, not followed."""
@@ -340,7 +299,7 @@ class LocalHost:
             return
         try:
             if existing.kind != "folder":
-                self._remove(folder)
+                local_names.remove_name(self._anchors, folder)
             else:
                 retry_sharing(lambda: shutil.rmtree(folder.text, onerror=_remove_anyway))
         except FileNotFoundError:
@@ -365,28 +324,12 @@ class LocalHost:
             return self.path(tempfile.mkdtemp(dir=self._temporary_folder.text))
 
 
-def _batch(items: Sequence[Item], action: Callable[[Item], None], operation: str) -> Outcome[Item]:
-    ok: list[Item] = []
-    failed: list[tuple[Item, AirGapError]] = []
-    for item in items:
-        try:
-            action(item)
-            ok.append(item)
-        except AirGapError as error:
-            failed.append((item, error))
-        except OSError as error:
-            path = item[0] if isinstance(item, tuple) else item
-            failed.append((item, file_fault(operation, path, error)))
-    return Outcome(tuple(ok), tuple(failed))
-
-
-def _unlink(name: str, folder: int | None, status: os.stat_result) -> None:
-    if WINDOWS and not status.st_mode & stat.S_IWRITE:
-        Path(name).chmod(stat.S_IWRITE)  # Windows does not delete read-only files
-    if WINDOWS and stat.S_ISDIR(status.st_mode):
-        Path(name).rmdir()  # a junction
-    else:
-        os.unlink(name, dir_fd=folder)
+def _write_whole(stream: FileIO, chunk: bytes | memoryview) -> int:
+    """Write all bytes of a chunk; the system may take fewer at a time."""
+    view = memoryview(chunk)
+    while view:
+        view = view[stream.write(view) :]
+    return len(chunk)
 
 
 def _remove_anyway(action: Callable[..., object], name: str, fault: ExcInfo) -> None:

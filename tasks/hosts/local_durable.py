@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import secrets
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,10 @@ from tasks.hosts.host import Outcome
 from tasks.hosts.local_files import (
     CREATE_FLAGS,
     FILE_FLAGS,
-    READ_FLAGS,
     WINDOWS,
     Anchors,
+    is_link,
+    link_error,
     open_file,
 )
 from tasks.hosts.os_errors import file_fault, retry_sharing
@@ -99,9 +101,16 @@ def _flush_file(anchors: Anchors, path: HostPath) -> AirGapError | None:
 
 def _flush_by_volume(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[HostPath] | None:
     """Flush each volume once; None if a flush failed, so that each file must be flushed alone."""
+    by_folder: dict[HostPath, list[HostPath]] = {}
+    for path in paths:
+        by_folder.setdefault(path.parent, []).append(path)
     volumes: dict[int, int] = {}
     try:
-        faults = [(path, _remember_volume(anchors, path, volumes)) for path in paths]
+        faults = [
+            fault
+            for folder, group in by_folder.items()
+            for fault in _remember_volume(anchors, folder, group, volumes)
+        ]
         for descriptor in volumes.values():
             if not _sync_volume(descriptor):
                 return None
@@ -114,23 +123,34 @@ def _flush_by_volume(anchors: Anchors, paths: Sequence[HostPath]) -> Outcome[Hos
 
 
 def _remember_volume(
-    anchors: Anchors, path: HostPath, volumes: dict[int, int]
-) -> AirGapError | None:
-    """Open a file, and store the first descriptor of each volume.
+    anchors: Anchors, folder: HostPath, paths: Sequence[HostPath], volumes: dict[int, int]
+) -> list[tuple[HostPath, AirGapError | None]]:
+    """Store a descriptor of the folder's volume, unless there is one; return faults of its files.
 
-    Every path is opened, so that a missing file is an error although no file is flushed alone.
+    Every file is looked at, so that a missing one is an error although no file is flushed alone.
     """
     try:
-        descriptor = open_file(anchors, path, READ_FLAGS)
+        with anchors.folder(folder) as opened:
+            if isinstance(opened, str):
+                raise OSError(errno.ENOTSUP, "Windows flushes file by file")
+            volume = os.fstat(opened).st_dev
+            if volume not in volumes:
+                volumes[volume] = os.dup(opened)
+            return [(path, _plain_fault(path, opened, volume)) for path in paths]
     except AirGapError as error:
-        return error
+        return [(path, error) for path in paths]
+
+
+def _plain_fault(path: HostPath, folder: int, volume: int) -> AirGapError | None:
+    """Return the fault of a path that is no plain file of the folder's volume; None if it is."""
+    try:
+        status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
     except OSError as error:
         return file_fault("flush", path, error)
-    volume = os.fstat(descriptor).st_dev
-    if volume in volumes:
-        os.close(descriptor)
-    else:
-        volumes[volume] = descriptor
+    if is_link(status):
+        return link_error(path)
+    if not stat.S_ISREG(status.st_mode) or status.st_dev != volume:
+        return file_fault("flush", path, OSError(errno.EINVAL, "it is not a plain file"))
     return None
 
 

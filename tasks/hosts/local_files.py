@@ -83,7 +83,7 @@ class Anchors:
             OSError: The folder does not exist, or cannot be opened.
         """
         with self.folder(path.parent) as parent:
-            yield (path.text, None) if isinstance(parent, str) else (path.name, parent)
+            yield name_in(path, parent)
 
     @contextmanager
     def folder(self, folder: HostPath) -> Iterator[int | str]:
@@ -118,6 +118,11 @@ class Anchors:
         while roots and chain[-1].text not in roots:
             chain.append(chain[-1].parent)
         return chain[::-1]
+
+
+def name_in(path: HostPath, folder: int | str) -> tuple[str, int | None]:
+    """Return the name and the ``dir_fd`` to use for a path in a folder that ``Anchors`` opened."""
+    return (path.text, None) if isinstance(folder, str) else (path.name, folder)
 
 
 def _is_below(folder: HostPath, root: str) -> bool:

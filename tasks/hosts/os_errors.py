@@ -13,7 +13,7 @@ from typing import TypeVar
 from tasks.errors import AirGapError, DiskFullError, HostFileError
 from tasks.hosts.host import MOST_NAMES
 from tasks.hosts.paths import HostPath
-from tasks.hosts.waiting import retry
+from tasks.hosts.waiting import repeat_after_errors
 from tasks.refusals import FolderUnsafeError
 
 Result = TypeVar("Result")
@@ -37,7 +37,9 @@ def retry_sharing(action: Callable[[], Result]) -> Result:
     Raises:
         OSError: The error of the last try, or the first error that waiting cannot cure.
     """
-    return retry(action, delays_seconds=SHARING_DELAYS_SECONDS, passes=_is_sharing_violation)
+    return repeat_after_errors(
+        action, delays_seconds=SHARING_DELAYS_SECONDS, passes=_is_sharing_violation
+    )
 
 
 def file_fault(operation: str, path: object, error: OSError) -> AirGapError:

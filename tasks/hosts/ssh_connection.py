@@ -5,7 +5,7 @@
 | the connection breaks during an action | ``with_reconnect`` makes it again, repeats the action |
 | it breaks at every try of ``retry_delays_seconds`` | ``ConnectionLostError`` |
 | no answer within ``answer_seconds`` | it is closed, and counts as broken and as a stall |
-| ``most_stalls`` stalls in a row | ``ConnectionStalledError``; later waits are shorter |
+| ``most_stalls`` stalls in a row | ``ConnectionStalledError``: no step retries it; shorter waits |
 | ``steady_seconds`` of work on a connection | the row of stalls ends |
 """
 
@@ -33,7 +33,7 @@ from tasks.hosts.ssh_paramiko import (
     receive_packets,
 )
 from tasks.hosts.ssh_sftp import SftpChannel, SftpStatusError
-from tasks.hosts.waiting import Watch, retry, watched
+from tasks.hosts.waiting import Watch, repeat_after_errors, watched
 from tasks.logs import log
 
 Result = TypeVar("Result")
@@ -72,7 +72,7 @@ class SshConnection:
                 raise
 
         try:
-            return retry(
+            return repeat_after_errors(
                 attempt,
                 delays_seconds=(
                     delay_seconds * random.uniform(0.8, 1.2)  # noqa: S311

@@ -32,7 +32,7 @@ from tasks.hosts.ssh_sftp import (
     write_whole,
 )
 from tasks.hosts.ssh_transfer import WINDOW_BYTES, read_file, write_file
-from tasks.hosts.waiting import retry
+from tasks.hosts.waiting import repeat_after_errors
 
 Result = TypeVar("Result")
 
@@ -67,7 +67,7 @@ class SshFiles:
 
     def _retry_sharing(self, action: Callable[[SftpChannel], Result], sftp: SftpChannel) -> Result:
         """Repeat a refused action on Windows, where a virus scanner may have the file open."""
-        return retry(
+        return repeat_after_errors(
             lambda: action(sftp),
             delays_seconds=self.sharing_delays_seconds,
             passes=may_be_sharing,

@@ -1,8 +1,9 @@
 """Waits for servers, scripts and connections: each has a limit, and long waits are logged.
 
-``poll`` repeats a query, ``retry`` repeats an action after an error, and ``watched`` watches one
-blocking call. Every wait of more than a minute is logged once a minute, so that the terminal, the
-run's page and the pipe show it. All times are arguments: a test waits tenths of a second.
+``poll`` repeats a query, ``repeat_after_errors`` repeats an action after an error, and ``watched``
+watches one blocking call. Every wait of more than a minute is logged once a minute, so that the
+terminal, the run's page and the pipe show it. All times are arguments: a test waits tenths of a
+second.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Patience:
     """Time limits and retries of a connection to a server.
 
     Attributes:
-        connect_seconds: Limit for each part of the greeting, and for a new session.
+        connect_seconds: Limit for each of connecting, greeting and logging in, and for a new
+            session.
         answer_seconds: Limit for one answer; a disk may need time to wake up or flush.
         report_every_seconds: Time until a wait is first reported, and between reports.
         retry_delays_seconds: Pauses before the second, third, … try after the connection broke.
@@ -98,7 +100,7 @@ def poll(
     return answer
 
 
-def retry(
+def repeat_after_errors(
     action: Callable[[], Result],
     *,
     delays_seconds: Iterable[float],

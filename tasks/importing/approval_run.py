@@ -23,6 +23,7 @@ from tasks.approvals.apply import (
     next_applied,
     operations,
     read_outcomes,
+    with_earlier_tries,
 )
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Gathering, revision_set
@@ -196,10 +197,15 @@ def apply_plan(
     After a kill the script is run again; it skips what its own answers, or the server, show as
     done.
 
+    Returns:
+        The outcome, with the actions of earlier tries of the step that the server shows.
+
     Raises:
         WsusutilRunningError: A wsusutil is at work.
         ScriptFailedError: The script ended without its answer; the report lists what it applied.
     """
+    earlier = tuple(run.report.tried_plans)
+    run.report.tried_plans.append(plan)
     last = last_applied(run.imports)
     if plan.is_empty:
         outcome = ApplyOutcome((), 0, ())
@@ -216,7 +222,9 @@ def apply_plan(
     run.imports.remember(_decisions(plan, applied), now=run.clock())
     rulings = StoredRulings(run.ledger).look_up(run.clock())
     report_groups(run.report, plan, outcome, rulings)
-    return outcome
+    if not earlier:
+        return outcome
+    return with_earlier_tries(outcome, plan, earlier, read_approvals(run).approval_set)
 
 
 def _carry_out(run: RunContext, plan: ApprovalPlan, folder: HostPath) -> ApplyOutcome:

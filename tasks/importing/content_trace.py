@@ -1,13 +1,14 @@
 """Traces that an import leaves of content files which are not in place after it.
 
-Every audit until the next import reads them in our folder of the bundle: the files that could not
+Every audit until the next import reads them in our folder of the bundle whose metadata count (the
+newest one, also when a superseded bundle puts content back): the files that could not
 be moved into WsusContent, and those that were in place before the metadata were loaded and gone
 afterwards. WSUS deletes a file that it cannot trust (seen in its log).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 from tasks.bundle.manifest import compare_sorted
@@ -24,16 +25,26 @@ _FILES = {
 }
 
 
-def record_not_placed(folder: Path, digests: Iterable[ContentDigest]) -> None:
-    """Record the files that could not be placed, instead of those of an earlier run."""
-    _write(folder, Provenance.NOT_PLACED, digests)
+def record_not_placed(folder: Path, digests: Set[ContentDigest], *, adds: bool = False) -> None:
+    """Record the files that could not be placed.
+
+    Args:
+        folder: Our folder of the newest bundle.
+        digests: The files.
+        adds: True for a superseded bundle: the files of the newest one stay recorded. Else they
+            replace those of an earlier run.
+    """
+    earlier = {
+        name for name, trace in read_traces(folder).items() if trace is Provenance.NOT_PLACED
+    }
+    _write(folder, Provenance.NOT_PLACED, digests | earlier if adds else digests)
 
 
 def record_rejected(folder: Path, before: ContentListing, after: ContentListing) -> int:
     """Record the files that are gone since the metadata were loaded; return their number.
 
     Args:
-        folder: Our folder of the bundle.
+        folder: Our folder of the newest bundle.
         before: WsusContent when the content was placed.
         after: WsusContent when the metadata were loaded.
     """

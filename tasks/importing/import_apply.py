@@ -116,8 +116,10 @@ def _record_acceptance(run: RunContext, bundle: TrustedBundle) -> None:
 def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> int:
     """Move content from the intake into WsusContent; return the number of moved files.
 
-    A file that cannot be moved stays in the intake and is named; the audit parks what needs it.
-    What was moved was proved on the way from the media, and counts as proved where it lies now.
+    The number includes the files that an earlier try of the step has moved: they were not there
+    when ``listing`` was made. A file that cannot be moved stays in the intake and is named; Apply
+    approvals parks what needs it. What was moved was proved on the way from the media, and counts
+    as proved where it lies now.
 
     Raises:
         BatchFailedError: None of several files could be moved, or too many could not.
@@ -139,6 +141,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
             progress=run.progress,
         ):
             moved += len(placed.moved)
+            moved += sum(listing.look_up(item.name) is None for item in placed.already_placed)
             run.hash_cache.remember(
                 ((file, file.digests) for file in placed.moved if file.digests), now=run.clock()
             )
@@ -152,7 +155,11 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
             total=moved + len(failed),
             first=failed[0][1].message,
         )
-    record_not_placed(bundle.incoming.folder, (item.name.digest for item, _ in failed))
+    record_not_placed(
+        newest_folder(run.imports, bundle),
+        {item.name.digest for item, _ in failed},
+        adds=bundle.incoming.is_superseded,
+    )
     for item, error in failed:
         run.report.notice(f"{item.name.text} was not placed: {error.message}")
     return moved
@@ -226,7 +233,7 @@ def list_loaded(
 ) -> ContentListing:
     """List WsusContent after wsusutil, and record which files it has removed."""
     listing = list_and_prove(run, before.content_dir)
-    gone = record_rejected(bundle.incoming.folder, before, listing)
+    gone = record_rejected(newest_folder(run.imports, bundle), before, listing)
     if gone:
         log.warning("%s content files are gone since the metadata were loaded", gone)
     return listing

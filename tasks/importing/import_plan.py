@@ -28,6 +28,7 @@ from tasks.importing.plan_report import report_plan
 from tasks.importing.rebuilt import RebuiltServer, find_rebuilt, rebuilt_section
 from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.imports import Imports
+from tasks.metadata.audit import ProvenanceLookup
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
 from tasks.quantities import count, size
@@ -180,17 +181,23 @@ def _gather_inputs(
         index=folder / INDEX,
         choice=content_choice(facts),
         find_content=_after_placing(bundle, listing),
-        provenance=provenance_lookup(
-            run.imports,
-            run.hash_cache,
-            folder=folder,
-            manifest=run.look_up_in(folder / MANIFEST)
-            if bundle.incoming.is_superseded
-            else bundle.manifest_lookup,
-        ),
+        provenance=_provenance(run, bundle, folder),
         begun=record is not None and record.status == "begun",
         withheld=translation.withheld,
     )
+
+
+def _provenance(run: RunContext, bundle: BundleDocuments, folder: Path) -> ProvenanceLookup:
+    """Return the look-up of a file's last trace, as it is now.
+
+    Args:
+        run: The run.
+        bundle: The bundle.
+        folder: Our folder of the bundle whose metadata count.
+    """
+    is_superseded = bundle.incoming.is_superseded
+    manifest = run.look_up_in(folder / MANIFEST) if is_superseded else bundle.manifest_lookup
+    return provenance_lookup(run.imports, run.hash_cache, folder=folder, manifest=manifest)
 
 
 def newest_folder(imports: Imports, bundle: BundleDocuments) -> Path:
@@ -239,7 +246,14 @@ def plan_approvals(
     """
     if not are_applied(run.site):
         return plan.approvals
-    inputs = replace(plan.inputs, find_content=listing.find, begun=False, rebuilt=None)
+    inputs = replace(
+        plan.inputs,
+        find_content=listing.find,
+        # WSUS may have deleted files while the metadata were loaded, which left traces.
+        provenance=_provenance(run, bundle, newest_folder(run.imports, bundle)),
+        begun=False,
+        rebuilt=None,
+    )
     approvals = plan_now(run, inputs)
     steps = run.ledger.steps(bundle.work.text)
     is_confirmed = plan.confirmed is not None and covers(

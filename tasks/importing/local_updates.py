@@ -29,13 +29,16 @@ def find_local_updates(
     """Find the approved revisions of updates that no bundle knows.
 
     The package has no revision of them, and we have applied no decision about them. An update that
-    was applied here and is gone from staging is none of them: its content is still our concern.
+    was applied here and is gone from staging is none of them: its content is still our concern. Nor
+    is one with a parked approval, which staging decided.
     """
     applied = last_applied(imports)
+    parked = {decision.update_id for decision in imports.decisions("parked")}
     return revision_set(
         key
         for key in approved_revisions(present.approval_set)
-        if not applied.approvals.rows_of(key.update_id)
+        if key.update_id not in parked
+        and not applied.approvals.rows_of(key.update_id)
         and not applied.declines.rows_of(key.update_id)
         and index.latest(key.update_id) is None
     )

@@ -34,7 +34,7 @@ class MissingReason(StrEnum):
     LANGUAGE_EXCLUDED = "language-excluded"
     EXPRESS_EXCLUDED = "express-excluded"
     REJECTED_BY_WSUS = "rejected-by-wsus"
-    UNKNOWN_REVISION = "unknown-revision"
+    NOT_IN_PACKAGE = "unknown-revision"
 
 
 REASON_TEXTS: dict[MissingReason, str] = {
@@ -78,7 +78,7 @@ REASON_TEXTS: dict[MissingReason, str] = {
         "WSUS deleted this file after it was placed, mostly for a signature that it cannot trust: "
         "look at the root certificates here before the next bundle brings it."
     ),
-    MissingReason.UNKNOWN_REVISION: (
+    MissingReason.NOT_IN_PACKAGE: (
         "The metadata does not have this revision, so that its files are not known: synchronise "
         "the staging server, then export again."
     ),
@@ -91,7 +91,7 @@ class Provenance(StrEnum):
     Attributes:
         NOT_PLACED: The bundle brought the file, and it could not be moved into WsusContent.
         REJECTED: The file was in place before metadata were loaded, and gone afterwards.
-        PLACED: The file was in place here at an earlier time.
+        PLACED: This bundle carried the file, or it was hashed here once.
         IN_LOST_BUNDLE: The newest manifest names the file, no bundle brought it here, and a bundle
             that was never imported may have carried it.
         HELD_BY_STAGING: The newest manifest names the file, and no bundle brought it here.
@@ -169,8 +169,8 @@ class ContentView:
     Attributes:
         choice: The languages and express files that the audited server keeps.
         find: Returns the file with a digest in WsusContent, or None.
-        provenance: Returns the last trace of a file that is not in WsusContent. A file that is only
-            needed if the staging server has it counts as missing by this alone.
+        provenance: Returns the last trace of a file that is not in WsusContent. An uncertain file
+            (``NeededFile.is_uncertain``) counts as missing only if it has a trace.
         staging: The languages and express files that the staging server keeps; None if it is the
             audited server, or if they are unknown.
     """
@@ -266,7 +266,7 @@ def _name_missing(
     record = index.revision(*closure.key)
     title, kb = (record.title, record.kb) if record else ("", "")
     reasons: list[tuple[NeededFile | None, MissingReason]] = [*gaps]
-    reasons += [(None, MissingReason.UNKNOWN_REVISION) for _ in closure.unknown]
+    reasons += [(None, MissingReason.NOT_IN_PACKAGE) for _ in closure.unknown]
     for needed, reason in reasons:
         yield MissingFile(
             update_id=closure.key.update_id,

@@ -84,6 +84,8 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     it also removes volumes that were fed. The report of a run that ended while it waited for
     wsusutil names the wsusutil that still works.
     """
+    if run.report.still_paused is not None:
+        run.report.notice(run.report.still_paused)
     if error is not None and run.waits_for is not None and not isinstance(error, StoppedError):
         run.report.lines.append(run.waits_for.sentence)
     if isinstance(error, TrustError) and run.command == "import":

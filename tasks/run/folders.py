@@ -56,6 +56,11 @@ class ServerFolders:
         return self.work_dir.joined("scans")
 
     @property
+    def safety_copies(self) -> HostPath:
+        """Parent of the jobs that make safety copies of the database."""
+        return self.work_dir.joined("safety-copies", self.site)
+
+    @property
     def server_lock(self) -> HostPath:
         """Lock of the server."""
         return self.work_dir.joined("locks", f"{self.site}.lock")

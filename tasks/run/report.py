@@ -12,6 +12,7 @@ from typing import TypedDict, Unpack
 
 from pydantic import JsonValue
 
+from tasks.approvals.plan_model import ApprovalPlan
 from tasks.checks.finding import Finding
 from tasks.logs import log
 from tasks.metadata.audit import MissingFile
@@ -56,6 +57,10 @@ class ReportDraft:
         flagged_missing: The missing content that flags the run; None: all missing content does.
         flagged_findings: The findings of a check that flag the run.
         changes: Number of changes made on the server, by kind of change in words.
+        still_paused: Sentence on downloads of WSUS that this run could not resume; a notice when
+            the run ends.
+        tried_plans: The plans of approvals that this run has begun to apply. There are several if
+            the step was retried, and each lacks what the tries before it have done.
     """
 
     notes: Notes = field(default_factory=Notes)
@@ -64,6 +69,8 @@ class ReportDraft:
     lines: list[str] = field(default_factory=list)
     details: dict[str, JsonValue] = field(default_factory=dict)
     changes: Counter[str] = field(default_factory=Counter)
+    still_paused: str | None = None
+    tried_plans: list[ApprovalPlan] = field(default_factory=list)
     ended_as: str | None = None
     flagged_missing: tuple[MissingFile, ...] | None = None
     flagged_findings: tuple[Finding, ...] = ()

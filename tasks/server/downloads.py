@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from tasks.errors import AirGapError, TimeLimitError
+from tasks.errors import AirGapError, ConnectionLostError, TimeLimitError
 from tasks.hosts.waiting import Pace, poll
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
@@ -105,7 +105,8 @@ def waiting_bytes(facts: ServerFacts) -> int:
 def paused_downloads(run: RunContext, *, is_loading: bool) -> Iterator[None]:
     """Pause running downloads for the block, and resume them at its end, unless wsusutil goes on.
 
-    If they cannot be resumed, the next run of this side does it.
+    If they cannot be resumed, the next run of this side does it. After a lost connection they are
+    not resumed here: the step is tried again, and does it.
 
     Args:
         run: The run.
@@ -116,9 +117,17 @@ def paused_downloads(run: RunContext, *, is_loading: bool) -> Iterator[None]:
         _pause_downloads(run)
     try:
         yield
-    finally:
+    except ConnectionLostError as error:
+        if run.ledger.paused_downloads is not None:
+            run.report.still_paused = _still_paused(error)
+        raise
+    except BaseException:
         if run.waits_for is None:
-            resume_downloads(run)
+            with suppress(ConnectionLostError):  # the error of the block ends the run
+                resume_downloads(run)
+        raise
+    if run.waits_for is None:
+        resume_downloads(run)
 
 
 def _pause_downloads(run: RunContext) -> None:
@@ -134,20 +143,32 @@ def _pause_downloads(run: RunContext) -> None:
 
 
 def resume_downloads(run: RunContext) -> None:
-    """Resume downloads that this run, or an earlier one, has paused; a failure is a notice.
+    """Resume downloads that this run, or an earlier one, has paused.
 
+    If the server refuses, the run goes on; downloads that are still paused at its end are a notice.
     A rehearsal leaves them: it changes nothing on the server.
+
+    Raises:
+        ConnectionLostError: The step may be tried again.
     """
     if run.ledger.paused_downloads is None or run.rehearses:
         return
     try:
         control_downloads(run, "resume")
     except AirGapError as error:
-        run.report.notice(
-            f"downloads are still paused, and could not be resumed: {error.message}; the next run "
-            "tries again"
-        )
+        run.report.still_paused = _still_paused(error)
+        if isinstance(error, ConnectionLostError):
+            raise
+        log.warning("%s", run.report.still_paused)
         return
+    run.report.still_paused = None
     run.ledger.remember_paused(None)
     log.info("downloads were resumed")
     run.report.lines.append("downloads were resumed")
+
+
+def _still_paused(error: AirGapError) -> str:
+    return (
+        f"downloads are still paused, and could not be resumed: {error.message}; the next run "
+        "tries again"
+    )

@@ -69,7 +69,7 @@ _UNREADABLE = (HostFileError, FolderUnsafeError)
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An attempt that was started or found. ``had_ended``: it had ended before this run."""
+    """An attempt that was started or found. ``had_ended``: it had ended before this call."""
 
     attempt: Attempt
     had_ended: bool = False
@@ -302,7 +302,7 @@ def _look_up(run: RunContext, expected: Iterable[RevisionId]) -> _Unresolved:
 
 
 def is_old_failure(report: ReportDraft, started: Started, judgement: Judgement) -> bool:
-    """Return True, with a line in the report, if the failed attempt ended before this run.
+    """Return True, with a line in the report, if the failed attempt had ended before this call.
 
     The cause of an old failure may be gone, so the caller starts another attempt.
     """

@@ -17,7 +17,7 @@ class DescribedKey:
         table: Its table, for example ``server``.
         name: Its name in the table.
         comment: One short sentence for people.
-        side: The side that reads it; None: both.
+        side: The side on which it has an effect; None: both.
         example: A value in TOML, for a key without a default; None: the default is shown.
     """
 

@@ -88,8 +88,8 @@ class ServerSection(Section):
     Attributes:
         ciphers: Ciphers for SSH, the preferred one first; nothing below what OpenSSH offers.
         packages_dir: UpdateServicesPackages, whose files are carried too; None: they are not.
-        command_limit_hours: Time after which the report warns of a running wsusutil; it is never
-            killed.
+        command_limit_hours: Time after which the report warns of a running wsusutil, which is never
+            killed; and for which a served run waits for a lock or a wsusutil.
         script_limit_minutes: Longest time for one script on the server.
         service_wait_seconds: Longest time for a started service to reach its running state.
         backup_command: Program that makes a safety copy of the database before an import's

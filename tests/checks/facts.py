@@ -1,12 +1,23 @@
-"""Facts of a healthy server, for tests of rules: ``facts(side, topic=…)`` changes single ones."""
+"""Facts of a healthy server, for tests of rules: ``facts(side, topic=…)`` changes single ones.
+
+They are the lab's own defaults, so a new fact needs no line here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from tasks.checks.facts.gathered import Facts, topics_of
+from deploy.lab.powershell.stand_in.run import Run
+from deploy.lab.powershell.stand_in.server_topics import write_topics
+from deploy.lab.rules import configuration
+from deploy.lab.rules.server import Server
+from deploy.lab.store import database
+from tasks.checks.facts.gathered import TOPICS, Facts, topics_of
 from tasks.checks.facts.own import Own
 from tasks.checks.facts.topic import Topic
 from tasks.checks.finding import Finding
@@ -47,52 +58,10 @@ def certificate(store: str, subject: str, issuer: str, **fields: Any) -> dict[st
     }
 
 
-LINES: dict[str, dict[str, Any]] = {
-    "configuration": {
-        "sync_from_microsoft_update": True,
-        "is_replica_server": False,
-        "mu_url": "https://sws.update.microsoft.com",
-        "redirector_change_number": 4002,
-        "upstream_wsus_server_name": "",
-        "upstream_wsus_server_port_number": 8530,
-        "upstream_wsus_server_use_ssl": False,
-        "use_proxy": False,
-        "proxy_name": "",
-        "proxy_server_port": 80,
-        "anonymous_proxy_access": True,
-        "has_proxy_password": False,
-        "use_separate_proxy_for_ssl": False,
-        "ssl_proxy_name": "",
-        "ssl_proxy_server_port": 443,
-        "allow_proxy_credentials_over_non_ssl": False,
-        "host_binaries_on_microsoft_update": False,
-        "get_content_from_mu": False,
-    },
-    "synchronisation": {
-        "runs": [_SUCCESS],
-        "scheduled": False,
-        "products": 12,
-        "classifications": 8,
-    },
-    "machine": {
-        "clock": NOW,
-        "windows_version": "10.0.14393",
-        "is_administrator": True,
-        "language_mode": "FullLanguage",
-        "execution_policy": "Undefined",
-        "service_status": "Running",
-        "work_volume": "D:\\",
-        "content_volume": "d:\\",
-        "time_source": "NT5DS",
-    },
-    "tls": {
-        "cipher_suite_policy": "not set",
-        "strong_crypto": 1,
-        "strong_crypto_32": 1,
-        "system_default_tls_versions": "not set",
-        "system_default_tls_versions_32": "not set",
-    },
-    "winhttp": {"text": "Direct access (no proxy server)."},
+# What differs from the lab: it depends on the time, on the machine of the tests, or on content.
+_OTHER: dict[str, dict[str, Any]] = {
+    "synchronisation": {"runs": [_SUCCESS], "products": 12, "classifications": 8},
+    "machine": {"clock": NOW, "work_volume": "D:\\", "content_volume": "d:\\"},
     "certificates": {
         "stored": [
             certificate("My", "CN=wsus01.example", "CN=Issuing"),
@@ -100,9 +69,6 @@ LINES: dict[str, dict[str, Any]] = {
             certificate("Root", "CN=Root", "CN=Root"),
             *(certificate("Root", thumb, thumb, thumbprint=thumb) for thumb in MICROSOFT_ROOTS),
         ],
-        "uses_ssl": False,
-        "configured_name": "",
-        "bound": "none",
     },
     "network": {
         "probes": [
@@ -110,18 +76,39 @@ LINES: dict[str, dict[str, Any]] = {
             | {"resolves": True, "opens": True}
         ]
     },
-    "upstream": {},
-    "iis": {
-        "content_path": "D:\\WSUS\\WsusContent\\",
-        "ssl_flags": {"Content": "", "SelfUpdate": "", "ClientWebService": ""},
-        "anonymous": True,
-        "mime_types": [".msu", ".wim", ".psf", ".esd", ".cab", ".exe", ".txt", ".msixbundle"],
-        "pool_state": "Started",
-        "pool_private_memory_kb": 1_843_200,
-        "pool_recyclings": [],
-        "content_rights": [{"sid": "S-1-5-20", "rights": 2032127, "is_allowed": True}],
-    },
+    "iis": {"content_path": "D:\\WSUS\\WsusContent\\"},
 }
+
+
+class _HealthyServer(Run):
+    """A server of the lab with nothing but its defaults, and a script that reads its topics."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, Path("read-server.ps1"), {})
+        self.lines: dict[str, dict[str, Any]] = {}
+        with closing(database.create(folder / "server")) as connection:
+            server = Server(folder, connection)
+            for name, value in {**configuration.DEFAULTS, "is_connected": True}.items():
+                server.set_setting(name, value)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"topics": list(TOPICS)}
+
+    def write(self, **line: Any) -> None:
+        self.lines[line.pop("kind")] = line
+
+
+def _lines() -> dict[str, dict[str, Any]]:
+    with TemporaryDirectory() as folder:
+        run = _HealthyServer(Path(folder))
+        write_topics(run)
+        run.close()
+    return {topic: {**line, **_OTHER.get(topic, {})} for topic, line in run.lines.items()}
+
+
+LINES = _lines()
+"""The line of each topic, as the stand-in writes it for a healthy server of the lab."""
 _LOG = {"path": r"C:\LogFiles\SoftwareDistribution.log", "size_bytes": 9, "read_bytes": 9}
 OWN: dict[str, Any] = {
     "fingerprint": "1f",

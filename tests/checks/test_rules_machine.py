@@ -12,39 +12,33 @@ from tasks.checks.rules.rule import Rule
 from tasks.names import Side
 from tests.checks.facts import FAILED, NOW, facts, ids, is_unknown, judged, without
 
-PRESENT: dict[str, tuple[dict[str, Any], str]] = {
-    "service-stopped": ({"service_status": "Stopped"}, "service_status"),
-    "account-rights": ({"is_administrator": False}, "is_administrator"),
-    "language-mode": ({"language_mode": "ConstrainedLanguage"}, "language_mode"),
-    "execution-policy": ({"execution_policy": "AllSigned"}, "execution_policy"),
-    "clock-differs": ({"clock": NOW - timedelta(minutes=6)}, "clock"),
-    "work-folder-volume": ({"work_volume": "C:\\"}, "work_volume"),
-}
-RULES: dict[str, Rule] = {
-    "service-stopped": machine.service,
-    "account-rights": machine.administrator,
-    "language-mode": machine.language_mode,
-    "execution-policy": machine.execution_policy,
-    "clock-differs": machine.clock,
-    "work-folder-volume": machine.work_volume,
+# Each finding with its rule, and the one fact of the topic that brings it about.
+FAULTS: dict[str, tuple[Rule, dict[str, Any]]] = {
+    "service-stopped": (machine.service, {"service_status": "Stopped"}),
+    "account-rights": (machine.administrator, {"is_administrator": False}),
+    "language-mode": (machine.language_mode, {"language_mode": "ConstrainedLanguage"}),
+    "execution-policy": (machine.execution_policy, {"execution_policy": "AllSigned"}),
+    "clock-differs": (machine.clock, {"clock": NOW - timedelta(minutes=6)}),
+    "work-folder-volume": (machine.work_volume, {"work_volume": "C:\\"}),
 }
 
 
 @pytest.mark.parametrize("side", list(Side))
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.parametrize("name", FAULTS)
 def test_what_is_wrong_is_found_alone_on_either_side(name: str, side: Side) -> None:
-    change, _ = PRESENT[name]
+    _, change = FAULTS[name]
     (finding,) = judged(facts(side, machine=change)).findings
     assert finding.id == name
     assert finding.meaning.endswith(".")
     assert finding.next_step.endswith(".")
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.parametrize("name", FAULTS)
 def test_what_windows_does_not_say_is_not_known(name: str) -> None:
-    _, field = PRESENT[name]
-    assert is_unknown(without(facts(), f"machine.{field}"), RULES[name])
-    assert is_unknown(without(facts(), "machine"), RULES[name])
+    rule, change = FAULTS[name]
+    (field,) = change
+    assert is_unknown(without(facts(), f"machine.{field}"), rule)
+    assert is_unknown(without(facts(), "machine"), rule)
 
 
 @pytest.mark.parametrize("policy", ["Undefined", "RemoteSigned", "Unrestricted", "Bypass"])

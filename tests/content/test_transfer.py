@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from tasks.content.digest import digest_chunks
 from tasks.content.names import Blake3, ContentName
 from tasks.content.place import beside_of, content_path
 from tasks.content.scan import scan
-from tasks.content.transfer import BatchLimits, copy_files
+from tasks.content.transfer import SMALL_FILE_BYTES, BatchLimits, copy_files
 from tasks.errors import (
     AirGapError,
     ConnectionLostError,
@@ -304,4 +306,59 @@ def test_a_file_that_has_grown_is_not_read_to_its_end(tmp_path: Path) -> None:
     ((result,),) = copy_files(host, None, [item])
 
     assert isinstance(result.error, ContentWrongError)
-    assert host.total < 1_000_000
+    assert host.total < 2_000_000
+
+
+def test_the_next_batches_are_read_while_a_large_file_is_not_yet_whole(tmp_path: Path) -> None:
+    small_was_read = threading.Event()
+
+    class Waiting(LocalHost):
+        """Reads the large file to its end only when the small one was read."""
+
+        def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
+            yield from super().read(path, offset=offset)
+            if path.name == "large":
+                assert small_was_read.wait(10), "the small file waited for the large one"
+            else:
+                small_was_read.set()
+
+    host = Waiting()
+    sizes = {"large": SMALL_FILE_BYTES + 1, "small": 10}
+    for name, size_bytes in sizes.items():
+        (tmp_path / name).write_bytes(bytes(size_bytes))
+    items = [CopyItem((host.path(str(tmp_path / name)),), size) for name, size in sizes.items()]
+
+    batches = copy_files(host, None, items, limits=BatchLimits(files=1))
+
+    assert [result.is_ok for batch in batches for result in batch] == [True, True]
+
+
+def test_after_an_error_no_thread_writes_any_more(tmp_path: Path) -> None:
+    class Full(LocalHost):
+        """Has no room for the first large file, while others are being written."""
+
+        def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
+            if path.name.startswith("0"):
+                raise DiskFullError(path=path)
+            time.sleep(0.05)
+            return super().write(path, chunks)
+
+    host = Full()
+    target = tmp_path / "target"
+    target.mkdir()
+    items = []
+    for number in range(6):
+        source = tmp_path / str(number)
+        source.write_bytes(bytes(SMALL_FILE_BYTES + 1))
+        final = host.path(str(target / f"{number}"))
+        beside = final.parent.joined(f"{number}.part")
+        path = host.path(str(source))
+        items.append(CopyItem((path,), SMALL_FILE_BYTES + 1, beside=beside, final=final))
+
+    with pytest.raises(DiskFullError):
+        list(copy_files(host, host, items, limits=BatchLimits(files=4)))
+
+    written = {path.name: path.stat() for path in target.iterdir()}
+    time.sleep(0.2)
+    assert {path.name: path.stat() for path in target.iterdir()} == written
+    assert "5.part" not in written

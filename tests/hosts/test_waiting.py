@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tasks.errors import TimeLimitError
-from tasks.hosts.waiting import Pace, poll, retry, watched
+from tasks.hosts.waiting import Pace, poll, repeat_after_errors, watched
 from tests.hosts.conftest import wait_for
 
 QUICK = Pace(first_seconds=0.001, longest_seconds=0.01, report_every_seconds=0.05)
@@ -50,14 +50,17 @@ def test_only_an_error_that_passes_is_tried_again() -> None:
             raise OSError("busy")
         return "done"
 
-    assert retry(action, delays_seconds=(0, 0), passes=lambda e: isinstance(e, OSError)) == "done"
+    assert (
+        repeat_after_errors(action, delays_seconds=(0, 0), passes=lambda e: isinstance(e, OSError))
+        == "done"
+    )
     tries.clear()
     with pytest.raises(OSError, match="busy"):
-        retry(action, delays_seconds=(0,), passes=lambda e: isinstance(e, OSError))
+        repeat_after_errors(action, delays_seconds=(0,), passes=lambda e: isinstance(e, OSError))
     assert len(tries) == 2
     tries.clear()
     with pytest.raises(OSError, match="busy"):
-        retry(action, delays_seconds=(0, 0), passes=lambda e: isinstance(e, KeyError))
+        repeat_after_errors(action, delays_seconds=(0, 0), passes=lambda e: isinstance(e, KeyError))
     assert len(tries) == 1
 
 

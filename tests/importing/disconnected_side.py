@@ -15,6 +15,7 @@ from tasks.bundle.header import Header
 from tasks.content.content_listing import ContentListing
 from tasks.content.names import ContentName
 from tasks.content.scan import scan
+from tasks.errors import ConnectionLostError
 from tasks.hosts.host import Json
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_choice import apply_choice
@@ -68,6 +69,7 @@ class DisconnectedSide:
         asked: Each revision that it was asked for, in order.
         updates: Lines about the state of its approved updates.
         facts: What it says of itself.
+        cuts_connection: The connection breaks before an answer about applied approvals is read.
     """
 
     def __init__(self, run: RunContext, workshop: PackageWorkshop) -> None:
@@ -76,6 +78,7 @@ class DisconnectedSide:
         self.known: set[RevisionId] = set()
         self.asked: list[RevisionId] = []
         self.updates: list[Json] = []
+        self.cuts_connection = False
         self.facts: ServerFacts = server_facts(content_dir=CONTENT_DIR, content_volume=None)
         answers = {
             "read-approvals": lambda _: [*self.present.lines(), *self.updates],
@@ -103,6 +106,8 @@ class DisconnectedSide:
         server.groups.add(ALL_COMPUTERS)
         yield from (server.answer(dict(line)) for line in request if "n" in line)
         self.present = server.decisions()
+        if self.cuts_connection:
+            raise ConnectionLostError(address="wsus", reason="it was cut")
 
     @property
     def content_dir(self) -> HostPath:

@@ -16,6 +16,7 @@ from tasks.content.content_listing import ContentListing
 from tasks.importing import approval_choice
 from tasks.importing.content_audit import audit_current
 from tasks.importing.local_updates import find_local_updates
+from tasks.ledger.imports import RememberedDecision
 from tasks.metadata.audit import MissingReason
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import index_package
@@ -243,7 +244,14 @@ def test_an_update_of_ours_that_is_gone_from_staging_is_not_taken_for_a_local_on
     present = ServerDecisions(decisions(install(1), install(2), install(900)), {})
     with PackageIndex(tmp_path / "index") as index:
         local = find_local_updates(index, side.run.imports, present)
-    assert list(local) == [install(900).id]
+        assert list(local) == [install(900).id]
+        parked = RememberedDecision(
+            state="parked", update_id=guid(900), revision=1, group_path="[]", body="{}", reason="x"
+        )
+        applied = list(side.run.imports.decisions("applied"))
+        side.run.imports.remember([*applied, parked], now=side.run.clock())
+        # Staging has decided about it, so the list of missing content names it.
+        assert list(find_local_updates(index, side.run.imports, present)) == []
 
 
 def test_the_rules_come_from_the_site_file(tmp_path: Path, disconnected: RunContext) -> None:

@@ -13,17 +13,19 @@ from tasks import disconnected
 from tasks.approvals.model import Action, Approval
 from tasks.approvals.reasons import Reason
 from tasks.content.names import Blake3, ContentDigest
-from tasks.errors import BatchFailedError, HostFileError, ScriptFailedError
+from tasks.errors import BatchFailedError, ConnectionLostError, HostFileError, ScriptFailedError
 from tasks.hosts.host import Outcome
 from tasks.hosts.paths import HostPath
+from tasks.importing.approval_choice import apply_choice
 from tasks.importing.approval_run import PlanInputs, plan_now
 from tasks.importing.content_audit import Metadata
 from tasks.importing.content_trace import read_traces
 from tasks.importing.import_apply import begin, is_loaded, list_loaded, place_content
-from tasks.importing.import_plan import plan_import
+from tasks.importing.import_plan import plan_approvals, plan_import
 from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.metadata.audit import Provenance
 from tasks.names import Side
+from tasks.reports.model import ApprovalOutcome
 from tasks.revision import RevisionId
 from tasks.server.content_scan import list_again, list_and_prove, prove_content
 from tests.approvals.building import SERVERS
@@ -305,6 +307,47 @@ def test_content_that_goes_while_metadata_are_loaded_is_remembered(
     assert read_traces(delivery.incoming.folder) == {gone.digest: Provenance.REJECTED}
 
 
+def test_traces_of_a_superseded_bundle_lie_where_the_audit_reads_them(
+    side: DisconnectedSide,
+) -> None:
+    side.workshop.updates = [Update(1)]
+    fill_content(side.workshop.content, 2)
+    older = side.make_bundle()
+    newest = side.import_(side.make_bundle(2, parent=side.import_(older).header))
+    bundle = side.take_in(older)
+    assert bundle.incoming.is_superseded
+    (first, second) = (entry.name for entry in bundle.manifest.entries())
+    intake = side.run.content_disk(side.content_dir).intake
+    for folder in (side.content_dir, intake):
+        side.run.server.remove([folder.joined(first.folder, first.text)])
+
+    place_content(side.run, bundle, side.list_content())
+    before = list_and_prove(side.run, side.content_dir)
+    side.run.server.remove([side.content_dir.joined(second.folder, second.text)])
+    list_loaded(side.run, bundle, before=before)
+
+    assert read_traces(newest.incoming.folder) == {
+        first.digest: Provenance.NOT_PLACED,
+        second.digest: Provenance.REJECTED,
+    }
+
+
+def test_approvals_are_planned_from_the_traces_that_loading_has_left(
+    side: DisconnectedSide,
+) -> None:
+    """WSUS deletes terms that no manifest names, and that nothing says are needed."""
+    terms = File("terms.txt", 9, is_license=True)
+    side.workshop.updates = [Update(1, files=(terms,))]
+    side.known.add(RevisionId(guid(1), 1))
+    bundle = side.take_in(side.make_bundle(decided=[install(1)]))
+    plan = plan_import(side.run, bundle, side.facts, side.list_content())
+    content = side.list_content()
+    assert plan_approvals(side.run, bundle, plan, content).parked == ()
+    (bundle.incoming.folder / "rejected.txt").write_text(terms.sha1.hex() + "\n")
+    (parked,) = plan_approvals(side.run, bundle, plan, content).parked
+    assert parked.reason is Reason.CONTENT_MISSING
+
+
 def test_approvals_are_planned_from_a_server_on_which_no_earlier_script_still_changes_them(
     side: DisconnectedSide, delivery: TrustedBundle, sources: PlanInputs
 ) -> None:
@@ -323,3 +366,47 @@ def test_approvals_are_planned_from_a_server_on_which_no_earlier_script_still_ch
         plan_now(side.run, sources)
 
     assert server.poll_detached(job).state == "exited"
+
+
+# --- a step that is tried again ------------------------------------------------------------------
+
+
+def test_files_that_a_cut_off_try_has_moved_are_counted(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    listing, server = side.list_content(), side.run.server
+    intake = side.run.content_disk(side.content_dir).intake
+    entry = next(iter(delivery.manifest.entries()))
+    server.make_folder(side.content_dir.joined(entry.name.folder))
+    places = (intake, side.content_dir)
+    move = tuple(folder.joined(entry.name.folder, entry.name.text) for folder in places)
+    server.rename([(move[0], move[1])]).require_all()  # its answer was lost with the connection
+    assert place_content(side.run, delivery, listing) == 3
+
+
+def test_decisions_that_a_cut_off_try_has_applied_are_reported(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    plan = plan_import(side.run, delivery, side.facts, side.list_content())
+    begin(side.run, delivery, side.facts)
+    place_content(side.run, delivery, side.list_content())
+    content = list_and_prove(side.run, side.content_dir)
+    side.known |= REVISIONS
+
+    def apply() -> ApprovalOutcome:
+        again = plan_approvals(side.run, delivery, plan, content)
+        return apply_choice(
+            side.run, again, work=delivery.work, inputs=plan.inputs, first=plan.approvals
+        )
+
+    side.cuts_connection = True
+    with pytest.raises(ConnectionLostError):
+        apply()  # its script went on to its end
+    side.cuts_connection = False
+    outcome = apply()
+    assert {line.update_id for line in outcome.applied} == {guid(1), guid(2)}
+    assert side.run.report.notes["approvals"] == outcome
+    numbers: Any = side.run.report.details["numbers"]
+    made = len(plan.approvals.groups)
+    assert (numbers["applied"], numbers["already"]) == (2 + made, 0)
+    assert numbers["planned"] == numbers["applied"] + numbers["void"]

@@ -196,7 +196,7 @@ def test_a_revision_without_metadata_is_named_without_a_file(index: PackageIndex
         )
 
     assert (missing.file, missing.size_bytes, missing.title) == (None, None, "")
-    assert missing.reason is MissingReason.UNKNOWN_REVISION
+    assert missing.reason is MissingReason.NOT_IN_PACKAGE
 
 
 def test_every_reason_has_a_sentence_that_says_what_to_do() -> None:

@@ -87,8 +87,8 @@ def flagged_report() -> CommandReport:
             missing_file(3, title=titles[guid(3)], reason=MissingReason.LOST_BUNDLE,
                          reason_text=REASON_TEXTS[MissingReason.LOST_BUNDLE]),
             missing_file(5, title="", file=None, size_bytes=None,
-                         reason=MissingReason.UNKNOWN_REVISION,
-                         reason_text=REASON_TEXTS[MissingReason.UNKNOWN_REVISION]),
+                         reason=MissingReason.NOT_IN_PACKAGE,
+                         reason_text=REASON_TEXTS[MissingReason.NOT_IN_PACKAGE]),
         ),
         unapproved_incomplete=61_377,
         findings=(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import scripts
 from tasks.bundle.layout import APPROVALS, MANIFEST, PACKAGE
 from tasks.content.names import Blake3
 from tasks.hosts.paths import HostPath
@@ -158,6 +160,22 @@ def test_only_a_script_that_changes_the_server_is_waited_for_before_a_new_plan(
     wait_for_changes(run)
     assert not timer.is_alive()
     assert host.poll_detached(reading).state == "running"
+
+
+def test_every_script_of_ours_is_waited_for_unless_it_only_reads(disconnected: RunContext) -> None:
+    """A repair, a catalog import or a start of the service is left at work by a lost connection."""
+    folder = f"alpha-{IMPORT.text}"
+    run, host, first = with_script(disconnected, folder, "read-server")
+    names = {path.stem for path in Path(scripts.__file__).parent.glob("*.ps1")}
+    changing = {name for name in names if not re.match("read-|hash-|probe-|supervise-", name)}
+    assert {"apply-repair", "catalog-import", "control-service", "place-files"} < changing
+    for name in changing:
+        job = first.parent.joined(f"{name}.job-001")
+        host.start_detached(["powershell"], job=job)
+        timer = threading.Timer(0.1, host.finish_job, [job, 0])
+        timer.start()
+        wait_for_changes(run)
+        assert host.poll_detached(job).state == "exited", name
 
 
 @pytest.mark.parametrize("name", ["alpha-notes", "beta-audit-2"])

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import FailedError
+from tasks.errors import ConnectionLostError, FailedError
 from tasks.hosts.host import Json
 from tasks.hosts.waiting import Pace
 from tasks.metadata.wsusutil_process import Running
 from tasks.refusals import ServerUnfitError
 from tasks.run.context import RunContext
+from tasks.run.ending import close_run
 from tasks.server import downloads
 from tests.metadata.facts import LINE, server_facts
 from tests.support.bundles import NOW
@@ -34,6 +35,7 @@ class Downloads:
         self.waiting = list(waiting)
         self.asked: list[str] = []
         self.refuses = False
+        self.cuts = False
 
     def answers(self) -> Mapping[str, Answer]:
         return {"read-server": self.read, "control-downloads": self.control}
@@ -44,6 +46,8 @@ class Downloads:
 
     def control(self, request: list[Json]) -> list[Mapping[str, Any]]:
         action = str(request[0]["action"])
+        if self.cuts:
+            lose_connection()
         if self.refuses:
             raise FailedError(reason="WsusService is stopped")
         self.asked.append(action)
@@ -182,13 +186,37 @@ def test_a_resume_that_fails_is_a_notice_and_tried_again(disconnected: RunContex
     run = on_memory_server(disconnected, server.answers())
     with downloads.paused_downloads(run, is_loading=False):
         server.refuses = True
-    assert "the next run tries again" in run.report.notices[0]
+    assert "the next run tries again" in close_run(run, None).notices[0]
     server.refuses = False
 
     downloads.resume_downloads(run)
 
     assert server.asked[-1] == "resume"
     assert run.ledger.paused_downloads is None
+
+
+def test_after_a_lost_connection_the_retry_resumes_and_no_notice_is_left(
+    disconnected: RunContext,
+) -> None:
+    server = Downloads(MANY)
+    run = on_memory_server(disconnected, server.answers())
+    with pytest.raises(ConnectionLostError), downloads.paused_downloads(run, is_loading=False):
+        lose_connection()
+    assert server.asked == ["pause"]  # nobody would have answered
+    server.cuts = True
+    with pytest.raises(ConnectionLostError):
+        downloads.resume_downloads(run)
+    assert run.report.still_paused is not None
+    server.cuts = False
+
+    downloads.resume_downloads(run)
+
+    assert server.asked == ["pause", "resume"]
+    assert close_run(run, None).notices == ()
+
+
+def lose_connection() -> None:
+    raise ConnectionLostError(address="wsus", reason="it was cut")
 
 
 def test_a_rehearsal_neither_waits_for_downloads_nor_resumes_what_was_paused(

@@ -1,8 +1,9 @@
 """The settings of the machine that a simulated server runs on, beside those of WSUS itself.
 
 A setting has a default for a healthy machine; a knob or ``lab.tune`` gives it another value, in
-the server's own table of settings. A topic adds its settings here, with one row each; what a script
-sees of them are the commands of Windows in the module ``LabWindows``.
+the server's own table of settings. A topic adds its settings here, with one row each: in ``FACTS``
+if the script writes the setting as it is, else in ``DEFAULTS``. What a script sees of them are the
+commands of Windows in the module ``LabWindows``.
 """
 
 from __future__ import annotations
@@ -49,13 +50,35 @@ CERTIFICATES = [
 ]
 MIME_TYPES = [".cab", ".esd", ".exe", ".msixbundle", ".msu", ".psf", ".txt", ".wim", ".xml"]
 
+FACTS: dict[str, dict[str, Any]] = {
+    "machine": {
+        # What group policy sets: Undefined, AllSigned, RemoteSigned, ...
+        "execution_policy": "Undefined",
+        # Null: nobody knows, because the program that says so is not there.
+        "is_administrator": True,
+        "language_mode": "FullLanguage",
+        # Server 2016, as the simulated WSUS is.
+        "windows_version": "10.0.14393",
+    },
+    "iis": {
+        "ssl_flags": {
+            "Content": "",
+            "SelfUpdate": "",
+            "ClientWebService": "",
+            "ServerSyncWebService": "",
+            "SimpleAuthWebService": "",
+        },
+        "mime_types": MIME_TYPES,
+        "pool_state": "Started",
+        # What set-up of WSUS gives its pool, in KB; 0: no limit.
+        "pool_private_memory_kb": 1_843_200,
+    },
+}
+"""Properties of ``read-server.ps1`` that are settings, by topic, with the value of a healthy
+machine; the setting of ``x`` is ``machine.x``."""
+
 DEFAULTS: dict[str, Any] = {
-    # What group policy sets: Undefined, AllSigned, RemoteSigned, ...
-    "machine.execution_policy": "Undefined",
-    # Null: nobody knows, because the program that says so is not there.
-    "machine.is_administrator": True,
-    # Server 2016, as the simulated WSUS is.
-    "machine.windows_version": "10.0.14393",
+    **{f"machine.{name}": value for facts in FACTS.values() for name, value in facts.items()},
     # What `netsh winhttp show proxy` prints.
     "machine.winhttp_proxy": "\nCurrent WinHTTP proxy settings:\n\n"
     "    Direct access (no proxy server).\n",
@@ -75,18 +98,7 @@ DEFAULTS: dict[str, Any] = {
     ),
     # None: WsusContent itself.
     "machine.content_path": None,
-    "machine.ssl_flags": {
-        "Content": "",
-        "SelfUpdate": "",
-        "ClientWebService": "",
-        "ServerSyncWebService": "",
-        "SimpleAuthWebService": "",
-    },
     "machine.content_anonymous": True,
-    "machine.mime_types": MIME_TYPES,
-    "machine.pool_state": "Started",
-    # What set-up of WSUS gives its pool, in KB; 0: no limit.
-    "machine.pool_private_memory_kb": 1_843_200,
     # Events of recycling for memory that WAS wrote when this day began (5117, 5077), by their ids.
     "machine.pool_recyclings": [],
     # SID, bits of FileSystemRights, Allow or Deny.
@@ -113,3 +125,8 @@ def read(server: Server, name: str) -> Any:
         return server.setting(name)
     except KeyError:
         return DEFAULTS[name]
+
+
+def facts(server: Server, topic: str) -> dict[str, Any]:
+    """The properties of a topic that are settings, as they are now."""
+    return {name: read(server, f"machine.{name}") for name in FACTS.get(topic, {})}

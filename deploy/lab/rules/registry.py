@@ -17,25 +17,35 @@ _FRAMEWORK = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
 _FRAMEWORK_32 = r"SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319"
 _SETUP = r"SOFTWARE\Microsoft\Update Services\Server\Setup"
 _TIME = r"SYSTEM\CurrentControlSet\Services\W32Time\Parameters"
+_CIPHERS = r"SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002"
+FACTS: dict[str, dict[str, tuple[str, Any]]] = {
+    "machine": {"time_source": (f"{_TIME}|Type", "NT5DS")},
+    "tls": {
+        "cipher_suite_policy": (f"{_CIPHERS}|Functions", None),
+        "strong_crypto": (f"{_FRAMEWORK}|SchUseStrongCrypto", 1),
+        "strong_crypto_32": (f"{_FRAMEWORK_32}|SchUseStrongCrypto", 1),
+        "system_default_tls_versions": (f"{_FRAMEWORK}|SystemDefaultTlsVersions", None),
+        "system_default_tls_versions_32": (f"{_FRAMEWORK_32}|SystemDefaultTlsVersions", None),
+    },
+    "certificates": {"configured_name": (f"{_SETUP}|ServerCertificateName", "")},
+}
+"""Properties of ``read-server.ps1`` that are values of the registry, by topic: key and name of the
+value, and what a healthy machine has there; None: there is no such value."""
+
 DEFAULTS: dict[str, Any] = {
+    **{path: value for facts in FACTS.values() for path, value in facts.values()},
     f"{_FRAMEWORK}|AspNetEnforceViewStateMac": 1,
-    f"{_FRAMEWORK}|SchUseStrongCrypto": 1,
     f"{_FRAMEWORK_32}|AspNetEnforceViewStateMac": 1,
-    f"{_FRAMEWORK_32}|SchUseStrongCrypto": 1,
     f"{_SETUP}|IisTargetWebSiteCreated": 1,
     f"{_SETUP}|IISTargetWebSiteIndex": 1,
     f"{_SETUP}|PortNumber": 8530,
     f"{_SETUP}|UsingSSL": 0,
-    f"{_SETUP}|ServerCertificateName": "",
-    rf"{_TIME}|Type": "NT5DS",
 }
 USING_SSL = f"{_PREFIX}{_SETUP}|UsingSSL"
 CERTIFICATE_NAME = f"{_PREFIX}{_SETUP}|ServerCertificateName"
 TIME_SOURCE = f"{_PREFIX}{_TIME}|Type"
 STRONG_CRYPTO = f"{_PREFIX}{_FRAMEWORK}|SchUseStrongCrypto"
-CIPHER_SUITES = (
-    rf"{_PREFIX}SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002|Functions"
-)
+CIPHER_SUITES = f"{_PREFIX}{_CIPHERS}|Functions"
 
 
 def is_strong_cryptography_off(server: Server) -> bool:
@@ -54,6 +64,19 @@ def read_key(server: Server, key: str) -> dict[str, Any] | None:
         owner.casefold().startswith(key.casefold() + "\\") for owner, _ in _values(server)
     )
     return values if values or has_below else None
+
+
+def read_value(server: Server, key: str, name: str) -> Any:
+    """A value as the script reads it: int for a DWORD, else str; ``not set`` if there is none."""
+    return (read_key(server, key) or {}).get(name, "not set")
+
+
+def facts(server: Server, topic: str) -> dict[str, Any]:
+    """The properties of a topic that are values of the registry, as they are now."""
+    return {
+        name: read_value(server, *path.split("|"))
+        for name, (path, _) in FACTS.get(topic, {}).items()
+    }
 
 
 def write_value(server: Server, key: str, name: str, value: Any) -> None:

@@ -17,7 +17,8 @@ class Machine(Topic):
         execution_policy: The one that group policy sets; ``Undefined`` if it sets none.
         work_volume, content_volume: Names of the volumes of our folder for content and of
             WsusContent.
-        time_source: ``Type`` of the Windows time service: NT5DS, NTP, AllSync or NoSync.
+        time_source: ``Type`` of the Windows time service: NT5DS, NTP, AllSync or NoSync; or
+            ``not set``, if the registry has no such value.
         service_status: State of WsusService in Windows' word, for example Running.
     """
 

@@ -30,7 +30,7 @@ class MarkProblem(Topic):
     """A mark on the server that does not agree with the state folder.
 
     Attributes:
-        is_refused: True if an import or audit refuses because of it.
+        is_refused: True if an export, import or audit refuses because of it.
     """
 
     sentence: str

@@ -33,8 +33,8 @@ def write_certificates(run: Run) -> None:
             if row["store"] == store
         ],
         uses_ssl=setup.get("UsingSSL") == 1,
-        configured_name=setup.get("ServerCertificateName", "not set"),
         bound=machine.read(run.server, "machine.bound_certificate") or "none",
+        **registry.facts(run.server, "certificates"),
     )
 
 
@@ -82,11 +82,7 @@ def write_iis(run: Run) -> None:
     run.write(
         kind="iis",
         content_path=network.content_path(server),
-        ssl_flags=machine.read(server, "machine.ssl_flags"),
         anonymous=machine.read(server, "machine.content_anonymous"),
-        mime_types=machine.read(server, "machine.mime_types"),
-        pool_state=machine.read(server, "machine.pool_state"),
-        pool_private_memory_kb=machine.read(server, "machine.pool_private_memory_kb"),
         pool_recyclings=[
             {"event_id": event.event_id, "time": event.time}
             for event in windows.pool_events(server, ids=(5077, 5117))
@@ -95,6 +91,7 @@ def write_iis(run: Run) -> None:
             {"sid": sid, "rights": rights, "is_allowed": word == "Allow"}
             for sid, rights, word in machine.read(server, "machine.content_rights")
         ],
+        **machine.facts(server, "iis"),
     )
 
 

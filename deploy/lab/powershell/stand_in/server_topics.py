@@ -19,7 +19,7 @@ from deploy.lab.rules import (
     windows,
 )
 from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
-from deploy.lab.rules.server import Server, as_text
+from deploy.lab.rules.server import as_text
 
 _MOST_RUNS = 50
 _MOST_EVENTS = 200
@@ -90,22 +90,12 @@ def _write_machine(run: Run) -> None:
             datetime.now(UTC)
             + timedelta(seconds=machine.read(run.server, "machine.clock_offset_seconds"))
         ),
-        windows_version=machine.read(run.server, "machine.windows_version"),
-        is_administrator=machine.read(run.server, "machine.is_administrator"),
-        language_mode="FullLanguage",
-        execution_policy=machine.read(run.server, "machine.execution_policy"),
         service_status=windows.service(run.server).status,
         work_volume=_volume_name(run, run.settings.get("content_work_dir")),
         content_volume=_volume_name(run, str(run.server.content_dir)),
-        time_source=registry_value(
-            run.server, r"SYSTEM\CurrentControlSet\Services\W32Time\Parameters", "Type"
-        ),
+        **machine.facts(run.server, "machine"),
+        **registry.facts(run.server, "machine"),
     )
-
-
-def registry_value(server: Server, key: str, name: str) -> Any:
-    """A value of the registry as the script reads it."""
-    return (registry.read_key(server, key) or {}).get(name, "not set")
 
 
 def _volume_name(run: Run, path: str | None) -> str | None:
@@ -114,21 +104,7 @@ def _volume_name(run: Run, path: str | None) -> str | None:
 
 
 def _write_tls(run: Run) -> None:
-    framework = r"SOFTWARE\Microsoft\.NETFramework\v4.0.30319"
-    framework_32 = r"SOFTWARE\WOW6432Node\Microsoft\.NETFramework\v4.0.30319"
-    policy = r"SOFTWARE\Policies\Microsoft\Cryptography\Configuration\SSL\00010002"
-
-    def value(key: str, name: str) -> Any:
-        return registry_value(run.server, key, name)
-
-    run.write(
-        kind="tls",
-        cipher_suite_policy=value(policy, "Functions"),
-        strong_crypto=value(framework, "SchUseStrongCrypto"),
-        strong_crypto_32=value(framework_32, "SchUseStrongCrypto"),
-        system_default_tls_versions=value(framework, "SystemDefaultTlsVersions"),
-        system_default_tls_versions_32=value(framework_32, "SystemDefaultTlsVersions"),
-    )
+    run.write(kind="tls", **registry.facts(run.server, "tls"))
 
 
 def _write_winhttp(run: Run) -> None:
