@@ -24,9 +24,13 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     ArtifactFilterKey,
     FlowRunFilter,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     FlowRunFilterTags,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
@@ -161,6 +165,7 @@ class _Corrections:
             if record.flow_run is not None:
                 _require_artifact(self._client, record.flow_run, report)
             self._show(record.flow_run, correction.page, f"{error.message}. {error.next_step}")
+            self._end_steps(record.flow_run)
             is_closed = close_in_ledger(self._ledger, record, report, correction.ledger)
             if is_closed and correction.ledger == "crashed":
                 announce_crash(self._site, record)
@@ -176,6 +181,19 @@ class _Corrections:
             return
         state: State[Any] = State(type=StateType(page.type), name=page.name, message=message)
         self._client.set_flow_run_state(flow_run, state, force=True)
+
+    def _end_steps(self, flow_run: UUID | None) -> None:
+        """Show the steps of a run that is gone as crashed; they would be at work for ever."""
+        if flow_run is None:
+            return
+        at_work = TaskRunFilterStateType(any_=[StateType.RUNNING])
+        steps = self._client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])),
+            task_run_filter=TaskRunFilter(state=TaskRunFilterState(type=at_work)),
+        )
+        state: State[Any] = State(type=StateType.CRASHED, message="the process of its run is gone")
+        for step in steps:
+            self._client.set_task_run_state(step.id, state, force=True)
 
     def _count_start(self, record: RunRecord) -> None:
         """Record the start as which Prefect counts that a run was shown as running again."""

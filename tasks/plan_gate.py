@@ -22,16 +22,15 @@ from tasks.reports.model import CommandReport
 from tasks.run.report import ReportDraft
 from tasks.site.settings import Site
 
-_FORM = """\
-**The plan of {command} for site {site} needs a person.** Read it under *Artifacts*, or in the
-report: `{report}`. Its digest is
-
-`{digest}`
-
-`confirm` carries it out if it is still the same plan when the run goes on; `refuse` ends the run
-and changes nothing. Without an answer until {until:%Y-%m-%d %H:%M} UTC it ends as refused. The
-answer is recorded as given by somebody with access to this page.
-"""
+# Prefect's page begins a paragraph at each end of a line.
+_FORM = (
+    "**The plan of {command} for site {site} needs a person.** Read it under *Artifacts*, or in "
+    "the report {report}. Its digest, for the form below:\n\n"
+    "`{digest}`\n\n"
+    "`confirm` carries it out if it is still the same plan when the run goes on; `refuse` ends "
+    "the run and changes nothing. Without an answer until {until:%Y-%m-%d %H:%M} UTC it ends as "
+    "refused. The answer is recorded as given by somebody with access to this page."
+)
 
 
 class PlanAnswer(RunInput):

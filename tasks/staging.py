@@ -216,8 +216,8 @@ def export_metadata(
 ) -> ExportedPackage | State[ExportedPackage]:
     """Have wsusutil export the metadata, judge it by all signals, and fetch the package.
 
-    A package that another site's export of this catalogue has left on the server is used instead;
-    while such an export makes one, nobody else does.
+    A package that another site's export of this catalogue has left on the server is used instead,
+    also if only its wsusutil came to an end; while such an export makes one, nobody else does.
 
     Refuses: ``lock``, ``wsusutil-running``.
     Raises: ``wsusutil``, ``service-down``, ``package``.
@@ -227,9 +227,10 @@ def export_metadata(
     if existing is not None:
         return already_done(existing)
     with run.packages_locked():
-        package = export_package.take_shared(run, draft, server, decisions)
+        given = (run, draft, server, decisions)
+        package = export_package.take_shared(*given) or export_package.take_begun(*given)
         if package is None:
-            package = export_package.export_package(run, draft, server, decisions)
+            package = export_package.export_package(*given)
     log.info("metadata package: %s revisions, %s bytes", package.revisions, package.size_bytes)
     ask_license_languages(run, draft.folder / INDEX)
     return package

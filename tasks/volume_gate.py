@@ -22,12 +22,14 @@ from tasks.reports.model import CommandReport
 from tasks.run.context import RunContext
 from tasks.site.settings import Site
 
-_FORM = """\
-**Site {site} waits for the next medium.** To come, in any order: volume {numbers}. Put one in,
-mounted where the last one was, then answer `go-on`. What came lies proved on the disk of the
-orchestrator and stays there if you answer `stop`, or nobody answers until
-{until:%Y-%m-%d %H:%M} UTC: the same run goes on with the media that are missing.
-"""
+# Prefect's page begins a paragraph at each end of a line.
+_FORM = (
+    "**Site {site} waits for the next medium.** To come, in any order: volume {numbers}. Put one "
+    "in, mounted where the last one was, then answer `go-on`.\n\n"
+    "What came lies proved on the disk of the orchestrator and stays there if you answer `stop`, "
+    "or nobody answers until {until:%Y-%m-%d %H:%M} UTC: the same run goes on with the media that "
+    "are missing."
+)
 
 
 class VolumeAnswer(RunInput):

@@ -79,7 +79,7 @@ def lab_advance(folder: Path, /, *, json: Json = False) -> CommandReport:
     from deploy import lab
 
     _lab(lambda: lab.advance(_own(folder)))
-    step = f"`wsus-airgap export --site {folder.absolute() / 'staging' / 'site.toml'}`"
+    step = f"`wsus-airgap export --site {folder.resolve() / 'staging' / 'site.toml'}`"
     return CommandReport(
         command="lab advance", site=None, lines=("a month has passed",), next_step=step
     )

@@ -71,9 +71,12 @@ def run_demo(folder: Path | None, *, ssh: bool, ui: bool, as_json: bool) -> Comm
         demo.compare()
         report = demo.report()
         if ui and isinstance(server, EmbeddedServer):
-            demo.say(f"\nThe lab stays in {root}; end with Ctrl-C.")
+            demo.say(f"\nThe lab stays in {root}. Ctrl-C ends the pages.")
+            demo.say("Whoever has this address can start runs; treat it as a password:")
             demo.say(server.ui_url)
             _stay()
+            again = f"wsus-airgap up --site {root / 'disconnected' / 'site.toml'}"
+            print_lines([visible(f"Closed. Pages that can start runs: {again}")], sys.stderr)
             return report if as_json else report.exit_code
     return report
 

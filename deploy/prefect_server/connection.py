@@ -19,7 +19,7 @@ from deploy.prefect_server.embedded import READY_SECONDS, EmbeddedServer
 from deploy.prefect_server.machine import Home
 from deploy.prefect_server.old_runs import set_old_runs_aside
 from deploy.prefect_server.settings import clean_environment, client_settings
-from tasks.errors import PathMissingError, PrefectServerError
+from tasks.errors import HostFileError, PathMissingError, PrefectServerError
 
 _AUTH_FILE = "WSUS_AIRGAP_PREFECT_AUTH_FILE"
 
@@ -87,7 +87,9 @@ def calling(
 
     Raises:
         PrefectServerError: The API does not answer.
+        HostFileError: The folder cannot be made.
     """
+    _make_folder(home)  # Prefect makes it without its parents, and would say that it cannot
     with contextlib.ExitStack() as stack:
         settings = client_settings(home, api_url, auth_string)
         stack.enter_context(_environment(clean_environment(home, os.environ) | settings))
@@ -108,6 +110,14 @@ def calling(
             stack.enter_context(prefect_api.server_within(READY_SECONDS))
             server.when_lost(prefect_api.lose_server)
         yield
+
+
+def _make_folder(home: Path) -> None:
+    try:
+        for folder in (home.parent, home):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostFileError(operation="make", path=home, reason=str(error)) from None
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from prefect.types.entrypoint import EntrypointType
 from prefect.workers.process import ProcessWorker
 
 from deploy.prefect_server.schedules import ScheduledDeployment, apply_schedules
+from deploy.prefect_server.settings import FLOW_RETRIES, MAX_RETRIES
 from tasks.names import Side
 from tasks.site.settings import Site
 from tasks.version import VERSION
@@ -54,7 +55,8 @@ _RETRY = (
     "that are not persisted do not apply to these flows.)"
 )
 # A flow goes on if its worker ends, so it must not write into a pipe of the worker.
-_JOB_VARIABLES = {"stream_output": False}
+# Its own process repeats calls by ``tasks.prefect_api``, unlike the worker's.
+JOB_VARIABLES: dict[str, Any] = {"stream_output": False, "env": {MAX_RETRIES: FLOW_RETRIES}}
 
 
 def deploy(sites: Iterable[Site], pool: str) -> None:
@@ -112,7 +114,7 @@ def _apply(client: SyncPrefectClient, site: Site, flow: Flow[..., object], pool:
         "description": describe(flow),
         "tags": [site.name, site.side.value],
         "version": VERSION,
-        "job_variables": _JOB_VARIABLES,
+        "job_variables": JOB_VARIABLES,
         "parameters": {"site": site.name},
         "parameter_openapi_schema": form_of(flow, site.name),
         "enforce_parameter_schema": True,

@@ -3,7 +3,7 @@
 A deployment may have other schedules, which people made in Prefect's pages: they are never touched.
 Ours has a slug. It is created, changed or removed only when its line in the site file differs from
 the line that was applied last, so whatever a person did to it in the pages stays: paused, changed
-or deleted. Prefect keeps the applied lines in one of its variables, so that they share the fate of
+or deleted. Prefect keeps each applied line in one of its variables, so that they share the fate of
 the schedules.
 """
 
@@ -23,7 +23,9 @@ from prefect.variables import Variable
 from tasks.site.schedule import Timing
 
 SLUG = "site-file"
-_APPLIED = "wsus_airgap_schedules"
+# One variable a deployment, because one holds 5,000 characters at most. Earlier, one had all lines.
+_APPLIED = "wsus_airgap_schedule_{deployment}"
+_ALL_APPLIED = "wsus_airgap_schedules"
 
 Change = Literal["none", "create", "change", "remove"]
 
@@ -65,18 +67,17 @@ def cron_of(timing: Timing) -> CronSchedule:
 
 def apply_schedules(client: SyncPrefectClient, deployments: Iterable[ScheduledDeployment]) -> None:
     """Bring our schedules up to date; a kill in between is made good by the next call."""
-    applied = _read_applied()
+    before = _read_variable(_ALL_APPLIED)
     for entry in deployments:
         key = str(entry.deployment)
+        variable = _APPLIED.format(deployment=entry.deployment.hex)
+        applied = (_read_variable(variable) or before).get(key)
         line = line_of(entry.timing)
         schedules = client.read_deployment_schedules(entry.deployment)
         ours = next((schedule for schedule in schedules if schedule.slug == SLUG), None)
-        change = plan_change(line, applied.get(key), exists=ours is not None)
-        _apply(client, entry, change, ours)
-        if line != applied.get(key):
-            applied = {name: text for name, text in applied.items() if name != key}
-            applied |= {key: line} if line is not None else {}
-            Variable.set(_APPLIED, dict(applied), overwrite=True)
+        _apply(client, entry, plan_change(line, applied, exists=ours is not None), ours)
+        if line != applied:
+            Variable.set(variable, {key: line}, overwrite=True)
 
 
 def _apply(
@@ -97,7 +98,8 @@ def _apply(
         client.delete_deployment_schedule(entry.deployment, ours.id)
 
 
-def _read_applied() -> Mapping[str, str]:
-    value: object = Variable.get(_APPLIED, default=None)
-    lines = value if isinstance(value, dict) else {}  # a person may have changed it in the pages
-    return {str(key): str(line) for key, line in lines.items()}
+def _read_variable(name: str) -> Mapping[str, str | None]:
+    """Read applied lines by deployment; a person may have changed them in the pages."""
+    value: object = Variable.get(name, default=None)
+    lines = value if isinstance(value, dict) else {}
+    return {str(key): None if line is None else str(line) for key, line in lines.items()}

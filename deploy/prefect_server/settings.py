@@ -27,6 +27,14 @@ SILENT = {
 }
 
 
+MAX_RETRIES = "PREFECT_CLIENT_MAX_RETRIES"
+# ``tasks.prefect_api`` repeats calls instead, and knows when to stop.
+FLOW_RETRIES = "1"
+# A worker whose call fails gives a run up before it began. A busy server with SQLite answers 503;
+# these are repeated after 2, 4, 8, 16 and 32 seconds.
+_WORKER_RETRIES = "5"
+
+
 def clean_environment(home: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Make an environment without the person's own settings of Prefect.
 
@@ -65,9 +73,10 @@ def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[s
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "results"),
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
-        # ``tasks.prefect_api`` repeats calls instead, and knows when to stop.
-        "PREFECT_CLIENT_MAX_RETRIES": "1",
+        MAX_RETRIES: FLOW_RETRIES,
         "PREFECT_LOGGING_LEVEL": "INFO",
+        # Our own lines name each step; Prefect's would be half of the page's log.
+        "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
         # Prefect's threads would log to stderr whatever the other settings are.
         "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
@@ -110,8 +119,9 @@ class Listening:
 
 
 def worker_settings(home: Path, api_url: str, auth_string: str | None) -> dict[str, str]:
-    """The settings of a worker and of the flows that it starts."""
+    """The settings of a worker, and of the flows that it starts but for its own patience."""
     return client_settings(home, api_url, auth_string) | {
+        MAX_RETRIES: _WORKER_RETRIES,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_WORKER_QUERY_SECONDS": str(_QUERY_SECONDS),
     }

@@ -16,14 +16,16 @@ from flows.commands.options import (
     AcceptFinding,
     Answer,
     Bundles,
+    Confirm,
     Flag,
     Json,
+    Reason,
     SitePath,
     TakeOver,
 )
 from flows.commands.site_work import absolute_paths, at_site, require_one, run_flow
 from tasks.checks.accepting import read_accepted
-from tasks.errors import UsageError
+from tasks.errors import PathMissingError, UsageError
 from tasks.names import Mode, Side
 from tasks.reports.model import CommandReport
 
@@ -37,7 +39,7 @@ def export(
     bring: Path | None = None,
     new: Flag = False,
     rehearse: Flag = False,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
     json: Json = False,
@@ -55,7 +57,7 @@ def export(
         rehearse: Write out what would be carried and what media it needs; change nothing.
         confirm: Digest of the rehearsal that you have read and agree to.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        accept_finding: ID=REASON: go on in spite of that finding of the check.
+        accept_finding: Go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
@@ -144,9 +146,9 @@ def import_(
     *,
     site: SitePath = DEFAULT_SITE,
     rehearse: Flag = False,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     rebuilt: Literal["adopt", "reapply"] | None = None,
-    accept_gap: str | None = None,
+    accept_gap: Reason = None,
     if_new: Flag = False,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
@@ -166,7 +168,7 @@ def import_(
         accept_gap: Go on although the base of this bundle never came, for this reason; what it
             alone carried is missing.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
-        accept_finding: ID=REASON: go on in spite of that finding of the check.
+        accept_finding: Go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
@@ -205,13 +207,19 @@ def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False
     is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
     given = str(Path(receipt).absolute()) if is_path else receipt
 
+    def require_given() -> None:
+        from tasks.bundle.receipt_code import looks_like_code
+
+        if not is_path and not looks_like_code(receipt):
+            raise PathMissingError(what="the receipt", path=receipt)
+
     def work(name: str) -> CommandReport:
         from flows.accept_receipt import accept_receipt
         from tasks.flow_run import report_of
 
         return report_of(accept_receipt, site=name, receipt=given)
 
-    return run_flow("accept", site, Side.STAGING, work)
+    return run_flow("accept", site, Side.STAGING, work, require=require_given)
 
 
 def audit(
@@ -219,7 +227,7 @@ def audit(
     site: SitePath = DEFAULT_SITE,
     adopt: Flag = False,
     rehearse: Flag = False,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     every_update: Annotated[bool, Parameter(name="--all", negative="")] = False,
     take_over: TakeOver = None,
     json: Json = False,

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath
+from flows.commands.options import (
+    DEFAULT_SITE,
+    Answer,
+    Day,
+    Flag,
+    Group,
+    Json,
+    Reason,
+    SitePath,
+)
 from flows.commands.site_work import at_site, utc_now
 from tasks.names import Side
 
@@ -44,9 +53,9 @@ def list_parked(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
 def decide(
     *words: str,
     site: SitePath = DEFAULT_SITE,
-    reason: str | None = None,
-    group: str | None = None,
-    until: str | None = None,
+    reason: Reason = None,
+    group: Group = None,
+    until: Day = None,
     revoke: Flag = False,
     json: Json = False,
 ) -> Answer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.commands.options import DEFAULT_SITE, Answer, Json, SitePath, TakeOver
+from flows.commands.options import DEFAULT_SITE, Answer, Confirm, Json, SitePath, TakeOver
 from flows.commands.site_work import at_site, utc_now
 from tasks.names import Side
 from tasks.reports.model import CommandReport
@@ -46,7 +46,7 @@ def site_recover(
     /,
     *,
     digest: str | None = None,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     site: SitePath = DEFAULT_SITE,
     take_over: TakeOver = None,
     json: Json = False,

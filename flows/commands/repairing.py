@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath, TakeOver
+from flows.commands.options import DEFAULT_SITE, Answer, Confirm, Flag, Json, SitePath, TakeOver
 from flows.commands.site_work import at_site, utc_now
 from tasks.reports.model import CommandReport
 from tasks.reports.terminal import ask_person, show_steps
@@ -16,7 +16,7 @@ def repair(
     /,
     *,
     site: SitePath = DEFAULT_SITE,
-    confirm: str | None = None,
+    confirm: Confirm = None,
     undo: Flag = False,
     take_over: TakeOver = None,
     json: Json = False,

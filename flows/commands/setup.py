@@ -99,4 +99,12 @@ def site_check(*, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
     checked = register_site(site)
     require_sound(checked)
     line = f"{checked.path}: site {checked.name}, {checked.side.value} side: nothing wrong"
-    return CommandReport(command="site check", site=checked.name, lines=(line,))
+    media = checked.media.path
+    lines = (line,) if media.is_dir() else (line, f"the medium {media} is not there now")
+    return CommandReport(
+        command="site check",
+        site=checked.name,
+        lines=lines,
+        next_step=f"Only the file was read; `wsus-airgap check --site {checked.path}` asks the "
+        "server, and looks at the medium.",
+    )

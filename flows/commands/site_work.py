@@ -24,6 +24,7 @@ def run_flow(
     work: Callable[[str], CommandReport],
     *,
     bundles: Sequence[Path] = (),
+    require: Callable[[], None] = lambda: None,
 ) -> CommandReport:
     """Run one flow in this process, on the site's API, on the server of ``up``, or on an own one.
 
@@ -34,6 +35,7 @@ def run_flow(
         work: Runs the flow for a site's name. It imports flow and Prefect itself, so that the
             settings that name the server are in force by then.
         bundles: Folders that have to exist before a server is started.
+        require: Requires what else has to be there before.
     """
 
     def work_at(site: Site) -> CommandReport:
@@ -42,6 +44,7 @@ def run_flow(
 
         for bundle in bundles:
             _require_folder(bundle)
+        require()
         api_url = site.prefect.api_url
         up, sentence = (None, None) if api_url else find_server(site.state_dir)
         runs_days = site.retention.prefect_days

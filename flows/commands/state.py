@@ -27,7 +27,7 @@ def history(
 
     Args:
         site: The site file.
-        csv: Print the runs as CSV.
+        csv: Print runs, chain and custody log as one table of CSV.
         verify: Prove the custody log; ends with 3 if it was changed.
         json: Print one JSON document.
     """

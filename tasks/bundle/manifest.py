@@ -176,20 +176,25 @@ class ManifestSummary:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Counts of a manifest's entries, checked against the limits of the format."""
+class FormatCounts:
+    """Counts of a manifest's entries in order, against the limits of the format."""
 
     files: int = 0
     in_folder: int = 0
     parts: int = 0
     folder: int = -1
 
-    def add(self, entry: Entry) -> str | None:
-        """Count an entry, and describe the limit that it breaks; None if it breaks none."""
-        folder = entry.sha1.raw[-1]
+    def add(self, sha1: ContentDigest, parts: int) -> str | None:
+        """Count an entry, and describe the limit that it breaks; None if it breaks none.
+
+        Args:
+            sha1: Its content digest.
+            parts: Number of its parts; 0 if it travels whole.
+        """
+        folder = sha1.raw[-1]
         self.files += 1
         self.in_folder = self.in_folder + 1 if folder == self.folder else 1
-        self.parts += len(entry.parts)
+        self.parts += parts
         self.folder = folder
         if self.files > MOST_FILES:
             return f"more than {MOST_FILES} content files"
@@ -199,6 +204,18 @@ class _Tally:
             return f"more than {MOST_PARTS_IN_ALL} parts"
         return None
 
+    def require(self, sha1: ContentDigest, parts: int) -> None:
+        """Count an entry of a bundle of ours.
+
+        Raises:
+            SafetyError: There are more than the format allows.
+        """
+        if broken := self.add(sha1, parts):
+            raise SafetyError(
+                reason=f"the staging server holds more than a bundle can name: {broken}",
+                remedy="Have WSUS clean up, and decline updates that nobody needs.",
+            )
+
 
 def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
     """Write entries, ascending by ``order``, to a file of ours.
@@ -207,7 +224,7 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
         ValueError: Two entries are equal or out of order: a mistake of the caller.
         SafetyError: There are more entries than the format allows.
     """
-    tally = _Tally()
+    counts = FormatCounts()
     digest, written = blake3(), 0
     files = size_bytes = carried_files = carried_bytes = 0
     last: tuple[int, bytes, str] | None = None
@@ -217,11 +234,7 @@ def write_manifest(path: Path, entries: Iterable[Entry]) -> ManifestSummary:
             if last is not None and order <= last:
                 raise ValueError(f"{entry.name.text} is out of order")
             last = order
-            if broken := tally.add(entry):
-                raise SafetyError(
-                    reason=f"the staging server holds more than a bundle can name: {broken}",
-                    remedy="Have WSUS clean up, and decline updates that nobody needs.",
-                )
+            counts.require(entry.sha1, len(entry.parts))
             line = entry.line()
             digest.update(line)
             written += stream.write(line)
@@ -241,7 +254,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
         TrustError: A line is too long, wrong, or out of order; or a limit is exceeded.
     """
     last: tuple[int, bytes, str] | None = None
-    number, tally = 0, _Tally()
+    number, counts = 0, FormatCounts()
     with path.open("rb", buffering=_WRITE_BUFFER_BYTES) as stream:
         while line := stream.readline(LINE_LIMIT_BYTES + 1):
             number += 1
@@ -250,7 +263,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
             if last is not None and order <= last:
                 raise TrustError(reason=f"manifest {path}, line {number}: out of order")
             last = order
-            if broken := tally.add(entry):
+            if broken := counts.add(entry.sha1, len(entry.parts)):
                 raise TrustError(reason=f"manifest {path}, line {number}: {broken}")
             yield entry
 

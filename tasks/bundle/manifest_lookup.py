@@ -42,8 +42,13 @@ class ManifestLookup:
 
     def carried(self) -> tuple[int, int]:
         """Return the number of files that the bundle carries, and their bytes."""
-        sizes = [int(match[1]) for match in _CARRIED.finditer(self._bytes)]
-        return len(sizes), sum(sizes)
+        files = size_bytes = 0
+        with self._path.open("rb") as lines:  # a map keeps each page that was read in memory
+            for line in lines:
+                if (match := _CARRIED.search(line)) is not None:
+                    files += 1
+                    size_bytes += int(match[1])
+        return files, size_bytes
 
     def has(self, digest: ContentDigest) -> bool:
         """Return True if the staging server has a file with this digest."""

@@ -40,8 +40,8 @@ from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
 from tasks.refusals import RoomError
 
-CACHE_DROPPED = "page cache dropped file by file (posix_fadvise), then read again"
-CACHE_KEPT = "read again; this system offers no way to drop its cache"
+CACHE_DROPPED = "the medium itself was read, past this machine's memory (posix_fadvise)"
+CACHE_KEPT = "perhaps from this machine's memory, which this system does not let us empty"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from tasks.bundle.manifest import (
     MOST_PARTS,
     Difference,
     Entry,
+    FormatCounts,
     compare_sorted,
     line_bytes,
     write_manifest,
@@ -136,17 +137,18 @@ def plan_bundle(
         document_bytes: Size of all documents but the manifest together.
 
     Raises:
-        SafetyError: The limits leave no room, or the bundle needs too many volumes or parts.
+        SafetyError: The limits leave no room, or the bundle needs too many volumes or parts, or
+            there are more content files than the format allows.
     """
-    tally = _Tally()
+    totals = _Totals()
     pairs = compare_sorted(
         scanned,
         baseline,
         first_order=lambda file: file.name.order,
         second_order=lambda entry: entry.order,
     )
-    write_manifest(folder / IN_BASE, _in_base(pairs, folder / UNASSIGNED, tally, limits))
-    reserved = document_bytes + tally.manifest_bytes + _document_lines()
+    write_manifest(folder / IN_BASE, _split_by_base(pairs, folder / UNASSIGNED, totals, limits))
+    reserved = document_bytes + totals.manifest_bytes + _document_lines()
     volumes = 1
     media_bytes = reserved
     with (folder / CARRY).open("wb") as stream:
@@ -155,12 +157,12 @@ def plan_bundle(
             volumes = max(volumes, planned.pieces[-1].volume)
             media_bytes += planned.size_bytes + _overhead(planned.name, len(planned.pieces))
     return Plan(
-        files=tally.carried_files + tally.files_in_base,
-        size_bytes=tally.size_bytes,
-        carried_files=tally.carried_files,
-        carried_bytes=tally.carried_bytes,
-        files_in_base=tally.files_in_base,
-        gone_files=tally.gone_files,
+        files=totals.carried_files + totals.files_in_base,
+        size_bytes=totals.size_bytes,
+        carried_files=totals.carried_files,
+        carried_bytes=totals.carried_bytes,
+        files_in_base=totals.files_in_base,
+        gone_files=totals.gone_files,
         volumes=volumes,
         media_bytes=media_bytes + volumes * HEADER_LIMIT_BYTES,
     )
@@ -287,7 +289,7 @@ def _document_lines() -> int:
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Totals:
     carried_files: int = 0
     carried_bytes: int = 0
     files_in_base: int = 0
@@ -296,33 +298,34 @@ class _Tally:
     manifest_bytes: int = 0
 
 
-def _in_base(
+def _split_by_base(
     pairs: Iterable[Difference[ContentFile, Entry]],
     unassigned: Path,
-    tally: _Tally,
+    totals: _Totals,
     limits: MediaLimits,
 ) -> Iterator[Entry]:
     """Yield the entries that the base has; write the files to carry to ``unassigned``."""
+    counts = FormatCounts()
     with unassigned.open("wb") as stream:
         for pair in pairs:
             if pair.first is None:
-                tally.gone_files += 1
+                totals.gone_files += 1
                 continue
             file = pair.first
-            tally.size_bytes += file.size_bytes
+            totals.size_bytes += file.size_bytes
             pieces = 1
             if pair.second is not None and decide(pair) == "in_base":
-                tally.files_in_base += 1
+                totals.files_in_base += 1
                 yield pair.second.model_copy(update={"volume": None, "parts": ()})
             else:
                 planned = _planned(file)
                 pieces = len(_piece_sizes(planned, limits))
-                tally.carried_files += 1
-                tally.carried_bytes += file.size_bytes
+                totals.carried_files += 1
+                totals.carried_bytes += file.size_bytes
                 stream.write(planned.model_dump_json().encode() + b"\n")
-            tally.manifest_bytes += line_bytes(
-                file.name, file.size_bytes, parts=pieces if pieces > 1 else 0
-            )
+            parts = pieces if pieces > 1 else 0
+            counts.require(file.name.digest, parts)
+            totals.manifest_bytes += line_bytes(file.name, file.size_bytes, parts=parts)
 
 
 def _planned(file: ContentFile) -> PlannedFile:

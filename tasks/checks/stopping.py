@@ -81,7 +81,7 @@ def _settings(findings: Sequence[Finding], facts: Facts) -> AirGapError:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """Findings that always stop some commands.
+    """Findings that stop some commands whatever the site file says.
 
     Attributes:
         findings: Their ids. Those that are there make one refusal.

@@ -10,14 +10,20 @@ from tasks.bundle.layout import PACKAGE
 from tasks.content import digest
 from tasks.errors import PackageError, PackageLimitError
 from tasks.exporting.draft import Draft
-from tasks.exporting.shared_package import fetch_shared, share_package
+from tasks.exporting.shared_package import (
+    fetch_shared,
+    find_begun,
+    record_begin,
+    share_package,
+    was_taken,
+)
 from tasks.ledger.steps import Attempt, ExportedPackage
 from tasks.ledger.store import Ledger
 from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import INDEX, PackageSummary, index_package
 from tasks.metadata.server import ServerFacts
-from tasks.metadata.wsusutil import PackageSignal, contradiction
+from tasks.metadata.wsusutil import Judgement, PackageSignal, contradiction
 from tasks.names import Side
 from tasks.progress import Progress
 from tasks.run.context import RunContext
@@ -50,37 +56,76 @@ def export_package(
         WsusutilRunningError: Another wsusutil has begun since the run checked.
         PackageLimitError: The package is above a limit of its reader; wsusutil is not judged.
     """
-    started = wsusutil_run.start_or_find(run, "export", work=draft.work)
-    attempt = started.attempt
-    ending = wsusutil_run.wait_for(run, attempt)
-    target = draft.folder / PACKAGE
+    started = wsusutil_run.start_or_find(
+        run,
+        "export",
+        work=draft.work,
+        before_start=lambda attempt: record_begin(run, facts, attempt),
+    )
     steps = run.ledger.steps(draft.work.text)
     try:
-        signal, summary = take_package(run, draft, attempt)
+        judgement, summary = _judge_attempt(run, draft, facts, decisions, attempt=started.attempt)
     except PackageLimitError:
         steps.forget_attempt("export")  # the next run may find another package
         raise
+    steps.forget_attempt("export")
+    if wsusutil_run.is_old_failure(run.report, started, judgement):
+        given = (run, draft, facts, decisions)
+        return take_shared(*given) or export_package(*given)
+    wsusutil_run.require_success(run.site.side, started.attempt, judgement)
+    if summary is None:  # cannot happen: a package that was not read is a bad signal
+        raise PackageError(path=draft.folder / PACKAGE, reason="it was not read")
+    exported = _finish(run.ledger, draft, facts, summary, now=run.clock())
+    share_package(run, facts, started.attempt, exported)
+    return exported
+
+
+def take_begun(
+    run: RunContext, draft: Draft, facts: ServerFacts, decisions: ServerDecisions
+) -> ExportedPackage | None:
+    """Use what a wsusutil wrote that another site's export began and did not live to judge.
+
+    It is judged by all signals as one of our own; one that failed is a line in the report.
+    """
+    if run.ledger.steps(draft.work.text).attempt("export") is not None:
+        return None
+    begun = find_begun(run, facts)
+    if begun is None:
+        return None
+    then = facts.model_copy(update={"clock": begun.read_at})
+    judgement, summary = _judge_attempt(run, draft, then, decisions, attempt=begun.attempt)
+    if not judgement.succeeded or summary is None:
+        run.report.lines.append(
+            f"a wsusutil export that a run of site {begun.site} had begun failed "
+            f"({judgement.reason}), and was put aside"
+        )
+        return None
+    log.info("wsusutil is not run again: one that a run of site %s began is used", begun.site)
+    run.report.lines.append(
+        f"the metadata package was written by a wsusutil that a run of site {begun.site} began; "
+        "that run is gone, so it was judged here"
+    )
+    exported = _finish(run.ledger, draft, facts, summary, now=run.clock())
+    share_package(run, then, begun.attempt, exported)
+    return exported
+
+
+def _judge_attempt(
+    run: RunContext,
+    draft: Draft,
+    facts: ServerFacts,
+    decisions: ServerDecisions,
+    *,
+    attempt: Attempt,
+) -> tuple[Judgement, PackageSummary | None]:
+    """Wait for the end of an attempt, fetch and read its package, and judge it by all signals."""
+    ending = wsusutil_run.wait_for(run, attempt)
+    signal, summary = take_package(run, draft, attempt)
     if summary is not None:
         approved = (approval.update_id for approval in decisions.approval_set.approvals)
         with PackageIndex(draft.folder / INDEX) as index:
             signal = replace(signal, problem=contradiction(index, facts, approved))
-    judgement = wsusutil_run.judge(run, attempt, ending, signal, before=facts)
-    steps.forget_attempt("export")
-    if wsusutil_run.is_old_failure(run.report, started, judgement):
-        return export_package(run, draft, facts, decisions)
-    wsusutil_run.require_success(run.site.side, attempt, judgement)
-    if summary is None:  # cannot happen: a package that was not read is a bad signal
-        raise PackageError(path=target, reason="it was not read")
-    exported = ExportedPackage(
-        path=target,
-        blake3=summary.blake3,
-        size_bytes=summary.package_bytes,
-        revisions=summary.revisions,
-        counts=_counts(facts),
-    )
-    _finish(run.ledger, draft, facts, exported, now=run.clock())
-    share_package(run, facts, attempt, exported)
-    return exported
+    return wsusutil_run.judge(run, attempt, ending, signal, before=facts), summary
 
 
 def take_shared(
@@ -90,10 +135,11 @@ def take_shared(
 
     It is read and compared with the server as one that wsusutil has just written.
     """
-    if run.ledger.steps(draft.work.text).attempt("export") is not None:
-        return None  # a wsusutil of ours was begun
-    target = draft.folder / PACKAGE
-    record = fetch_shared(run, facts, target)
+    steps = run.ledger.steps(draft.work.text)
+    own = steps.attempt("export")
+    if own is not None and not was_taken(run.server, own):
+        return None
+    record = fetch_shared(run, facts, draft.folder / PACKAGE)
     if record is None:
         return None
     try:
@@ -110,24 +156,26 @@ def take_shared(
     run.report.lines.append(
         f"the metadata package was made by the export of site {record.site}, and proved by digest"
     )
+    steps.forget_attempt("export")  # if there was one, it was judged for another site
+    return _finish(run.ledger, draft, facts, summary, now=run.clock())
+
+
+def _finish(
+    ledger: Ledger, draft: Draft, facts: ServerFacts, summary: PackageSummary, *, now: datetime
+) -> ExportedPackage:
+    """Record the package as this draft's, and the server as the one that it is of."""
     exported = ExportedPackage(
-        path=target,
+        path=draft.folder / PACKAGE,
         blake3=summary.blake3,
         size_bytes=summary.package_bytes,
         revisions=summary.revisions,
         counts=_counts(facts),
     )
-    _finish(run.ledger, draft, facts, exported, now=run.clock())
-    return exported
-
-
-def _finish(
-    ledger: Ledger, draft: Draft, facts: ServerFacts, exported: ExportedPackage, *, now: datetime
-) -> None:
     # Not before, because the package proves that this is the server's id. Another one than before
     # has come this far only by a person's word (``checks/accepting.rebuilt_staging``).
     ledger.replace_server(Side.STAGING, facts.server_id)
     ledger.steps(draft.work.text).finish_package(exported, now=now)
+    return exported
 
 
 def take_package(

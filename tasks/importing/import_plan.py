@@ -68,10 +68,9 @@ class ImportPlan:
         reasons = [self.rebuilt.reason] if self.rebuilt else []
         reasons += self.approvals.limits_exceeded
         if self.deletes.files:
-            files = count(len(self.deletes.files), "content file")
             reasons.append(
-                f"{files} ({size(self.deletes.size_bytes)}) that staging no longer holds "
-                "would be deleted"
+                f"{count(len(self.deletes.files), 'content file')} "
+                f"({size(self.deletes.size_bytes)}) that staging no longer holds would be deleted"
             )
         return reasons
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from tasks.quantities import count
-from tasks.reports.history import history_lines, runs_csv
+from tasks.reports.history import history_csv, history_lines
 from tasks.reports.model import CommandReport
 from tasks.run.context import open_run_context
 from tasks.run.custody_proof import prove_log
@@ -23,7 +23,7 @@ def show_history(
 
     Args:
         site: Name of the site.
-        as_csv: Print the runs as CSV instead of lines for people.
+        as_csv: Print runs, chain and custody log as CSV instead of lines for people.
         verify: Prove the custody log.
         clock: Gives the time.
 
@@ -37,7 +37,7 @@ def show_history(
         runs = history.runs
         index = write_index(run.ledger, run.site, now=run.clock())
         lines = (
-            tuple(runs_csv(runs).splitlines())
+            tuple(history_csv(history).splitlines())
             if as_csv
             else history_lines(history, most_runs=_SHOWN)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,11 @@ _MOST_LACKING = 100
 _MOST_LACKING_LINES = 10
 _MOST_CUSTODY_LINES = 20
 _WIDTH, _HEIGHT = 720, 120
-_RUN_HEADINGS = ("run", "command", "started", "ended", "outcome", "exit_code", "bundle")
+_HEADINGS = (
+    "kind", "run", "command", "started", "ended", "outcome", "exit_code", "bundle",
+    "sequence", "state", "created", "base", "bytes", "receipt",
+    "number", "time", "event", "who", "machine", "product_version", "text",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +47,28 @@ class History:
     waiting_number: int = 0
 
 
-def runs_csv(runs: Iterable[RunLine]) -> str:
-    """Return the runs as CSV, without a byte order mark."""
+def history_csv(history: History) -> str:
+    """Return runs, chain and custody log as one CSV table, without a byte order mark.
+
+    The first column says what a row is (``run``, ``bundle``, ``gap``, ``custody``); the columns of
+    the other kinds are empty.
+    """
+    lines = [
+        *(("run", line) for line in history.runs),
+        *(("gap" if line.is_gap else "bundle", line) for line in history.chain),
+        *(("custody", line) for line in history.custody),
+    ]
     rows = (
-        (
-            run.run, run.command, run.started.isoformat(),
-            run.ended.isoformat() if run.ended else "", run.outcome or "", run.exit_code,
-            run.bundle or "",
-        )
-        for run in runs
-    )  # fmt: skip
-    return table_csv(_RUN_HEADINGS, rows).decode("utf-8-sig")
+        (kind, *(_cell(getattr(line, heading, None)) for heading in _HEADINGS[1:]))
+        for kind, line in lines
+    )
+    return table_csv(_HEADINGS, rows).decode("utf-8-sig")
+
+
+def _cell(value: str | int | datetime | None) -> str | int:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "" if value is None else value
 
 
 def history_lines(history: History, *, most_runs: int) -> tuple[str, ...]:

@@ -43,13 +43,16 @@ def print_report(
     """
     # ASCII only, so that the bytes do not depend on the code page of the console or pipe.
     lines = [json.dumps(report.as_json())] if as_json else summarise(report)
-    print_lines(lines, out or sys.stdout)
+    out, err = out or sys.stdout, err or sys.stderr
+    print_lines(lines, out)
     errors = [
         f"{'  ' if number else 'error: '}{visible(line)}"
         for error in report.errors
         for number, line in enumerate(error.lines or (error.message,))
     ]
-    print_lines([*errors, f"next: {visible(_now(report))}"], err or sys.stderr)
+    is_seen = not as_json and out.isatty() and err.isatty()  # the summary names the report
+    step = next_step(report) if is_seen else _now(report)
+    print_lines([*errors, f"next: {visible(step)}"], err)
 
 
 def open_streams() -> None:

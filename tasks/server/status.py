@@ -209,6 +209,8 @@ def _locks(run: RunContext) -> list[Fact]:
     ):
         try:
             value = describe_lock(host, path, current)
+            if host is run.media and host.stat(path.parent) is None:
+                value = f"unknown: the medium {path.parent} is not there now"
         except AirGapError as error:
             value = f"unknown: {error.message}"
         facts.append(Fact(label=label, value=value))

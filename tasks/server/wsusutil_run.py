@@ -55,8 +55,7 @@ from tasks.server.running_wsusutil import find_running, job_name, require_no_wsu
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 10.0
 _SETTLE_SECONDS = 15
-# A process that has ended may stand in the process list a little longer.
-_SEEN_GONE_SECONDS = 0.2
+_SEEN_GONE_SECONDS = 0.2  # the process list may show a process that has ended
 _QUERY_REVISIONS = 20_000
 _COMMANDS: dict[Verb, Callable[[Sequence[str], str, str], list[str]]] = {
     "export": export_command,
@@ -136,11 +135,12 @@ def start_or_find(
     work: WorkId,
     package: str = "",
     server_log: ServerLog | None = None,
+    before_start: Callable[[Attempt], None] = lambda _: None,
 ) -> Started:
     """Start wsusutil for a piece of work, or find the attempt of an earlier run.
 
-    An attempt is found if its program still runs, or if it ended and was not judged yet. An attempt
-    that was lost (the server restarted) is replaced by a new one with new file names.
+    It is found if its program still runs, or has ended and was not judged yet. One that was lost
+    (the server restarted) is replaced by a new one with new file names.
 
     Args:
         run: The run.
@@ -148,6 +148,7 @@ def start_or_find(
         work: The piece of work; its folder on the server is named after it.
         package: For an import, the package's path on the server.
         server_log: For a reset, which writes no log of its own, the log that shows its end.
+        before_start: Called once an attempt is recorded, and before its program starts.
 
     Raises:
         WsusutilRunningError: Another wsusutil has begun since the run checked.
@@ -170,6 +171,7 @@ def start_or_find(
         job=folder.joined(job_name(names.stem)).text,
     )
     steps.begin_attempt(attempt, now=run.clock())
+    before_start(attempt)
     # If the run is stopped from here on, its report names the wsusutil that still works.
     run.waits_for = of_job(folder.name, names.stem, run.clock())
     run.server.start_detached(
@@ -309,8 +311,8 @@ def is_old_failure(report: ReportDraft, started: Started, judgement: Judgement) 
     if judgement.succeeded or not started.had_ended:
         return False
     report.lines.append(
-        f"an earlier wsusutil {started.attempt.verb} had failed ({judgement.reason}); "
-        "another was started"
+        f"an earlier wsusutil {started.attempt.verb} had failed ({judgement.reason}), "
+        "and was put aside"
     )
     return True
 

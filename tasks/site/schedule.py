@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 LARGEST_PLUS = 14
+_USUAL_TIME = "03:00"
 _TUESDAY = 2  # in cron, where Sunday is 0
 _FIRST_DAYS = (8, 14)  # the days of a month on which its second Tuesday may be
 # Smallest and largest number of each field of a cron expression; 7 is Sunday too.
@@ -63,7 +64,7 @@ class Timing(BaseModel):
     Attributes:
         cron: Five fields as numbers: minute, hour, day, month, day of the week (Sunday is 0).
         patch_tuesday_plus: Number of days after the second Tuesday of each month.
-        at: Time of day, as ``03:00``.
+        at: Time of day, as ``03:00``, which it is unless another is set.
         time_zone: Name in the time zone database; times are local times there.
     """
 
@@ -78,16 +79,16 @@ class Timing(BaseModel):
     def _one_of_two(self) -> Self:
         if (self.cron is None) == (self.patch_tuesday_plus is None):
             raise ValueError("expected either cron or patch_tuesday_plus")
-        if (self.at is None) != (self.patch_tuesday_plus is None):
+        if self.at is not None and self.cron is not None:
             raise ValueError("at belongs to patch_tuesday_plus; cron has its own time of day")
         return self
 
     @property
     def expression(self) -> str:
         """The times as a cron expression, which ``both_days`` completes."""
-        if self.cron is not None or self.patch_tuesday_plus is None or self.at is None:
+        if self.cron is not None or self.patch_tuesday_plus is None:
             return self.cron or ""
-        moment = time.fromisoformat(self.at)
+        moment = time.fromisoformat(self.at or _USUAL_TIME)
         first, last = (day + self.patch_tuesday_plus for day in _FIRST_DAYS)
         weekday = (_TUESDAY + self.patch_tuesday_plus) % 7
         return f"{moment.minute} {moment.hour} {first}-{last} * {weekday}"

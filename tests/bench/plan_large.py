@@ -42,9 +42,9 @@ def bench(options: Options) -> Iterator[Result]:
 
 
 def _plan(base: Path, count: int, folder: Path) -> Plan:
-    host = LocalHost()
+    path = LocalHost().path("/content/file")
     files = (
-        ContentFile(entry.name, host.path("/content/file"), entry.size_bytes, 0, "", entry.digests)
+        ContentFile(entry.name, path, entry.size_bytes, 0, "", entry.digests)
         for entry in _entries(count)
     )
     return plan_bundle(

@@ -20,10 +20,13 @@ from tasks.bundle import brings, chain, header, manifest, receipt, receipt_code,
 from tasks.bundle.canonical import canonical_json
 from tasks.bundle.header import Header, read_header, verify_header
 from tasks.bundle.manifest import LINE_LIMIT_BYTES, MOST_PARTS, Entry, line_bytes, read_entries
+from tasks.bundle.plan import MediaLimits, plan_bundle
 from tasks.bundle.seal import BUNDLE_TYPE, seal_payload
 from tasks.content import names
 from tasks.content.names import Blake3, ContentDigest, ContentName
+from tasks.content.scan import ContentFile
 from tasks.hosts.host import MOST_NAMES
+from tasks.hosts.local import LocalHost
 from tasks.importing.incoming import require_countable
 from tasks.metadata import update_xml
 from tasks.metadata.limits import Limits
@@ -208,6 +211,19 @@ def test_a_manifest_with_too_much_in_it_is_refused_when_written_and_when_read(
     path.write_bytes(b"".join(entry.line() for entry in entries(count, folder=7, parts=parts)))
     with pytest.raises(TrustError, match=sentence):
         list(read_entries(path))
+
+
+def test_too_many_files_are_refused_when_they_are_planned_before_any_is_copied(
+    tmp_path: Path,
+) -> None:
+    path = LocalHost().path("/content/file")
+    files = (
+        ContentFile(entry.name, path, entry.size_bytes, 0, "")
+        for entry in entries(manifest.MOST_FILES_IN_FOLDER + 1, folder=7, parts=0)
+    )
+    limits = MediaLimits(None, 4_294_967_295)
+    with pytest.raises(SafetyError, match="more than 16384 content files in one folder"):
+        plan_bundle(files, [], folder=tmp_path, limits=limits, document_bytes=1_000)
 
 
 def test_a_line_of_a_hundred_megabytes_is_never_read_whole(tmp_path: Path) -> None:

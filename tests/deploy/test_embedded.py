@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.prefect_server.connection import calling
 from deploy.prefect_server.embedded import EmbeddedServer
 from deploy.prefect_server.settings import Listening, clean_environment
 from tasks.errors import HostFileError, PrefectServerError
@@ -348,3 +350,12 @@ def test_an_environment_is_cleaned_of_every_variable_of_prefect(tmp_path: Path) 
     assert "PREFECT_API_KEY" not in cleaned
     assert "PREFECT_ANYTHING" not in cleaned
     assert cleaned["PREFECT_PROFILES_PATH"].startswith(str(tmp_path))
+
+
+def test_a_site_that_never_ran_gets_its_folders_before_prefect_looks_for_them(
+    tmp_path: Path, shared_api: str
+) -> None:
+    home = tmp_path / "state" / "prefect"
+    with calling(home, shared_api, None, server=None):
+        assert home.is_dir()
+    assert stat.S_IMODE(home.parent.stat().st_mode) == 0o700

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.prefect_server.deployments import JOB_VARIABLES
 from deploy.prefect_server.embedded_child import make_proof
 from deploy.prefect_server.machine import (
     MACHINE_FILE,
@@ -20,7 +21,7 @@ from deploy.prefect_server.machine import (
     note_home,
     open_home,
 )
-from deploy.prefect_server.settings import server_settings
+from deploy.prefect_server.settings import MAX_RETRIES, server_settings, worker_settings
 from tasks.errors import UsageError
 
 
@@ -149,3 +150,10 @@ def test_an_account_that_may_not_read_the_secret_is_told_and_uses_a_server_of_it
     assert server is None
     assert sentence is not None
     assert str(home.folder) in sentence
+
+
+def test_a_worker_repeats_refused_calls_and_leaves_it_to_its_flows_to_do_so(tmp_path: Path) -> None:
+    worker = worker_settings(tmp_path, "http://127.0.0.1:4200/api", None)
+    flow = {**worker, **JOB_VARIABLES["env"]}
+    assert worker[MAX_RETRIES] == "5"
+    assert flow[MAX_RETRIES] == "1"

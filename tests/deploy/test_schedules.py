@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prefect import flow
+from prefect.variables import Variable
 
-from deploy.prefect_server.schedules import Change, line_of, plan_change
+from deploy.prefect_server.schedules import (
+    Change,
+    ScheduledDeployment,
+    apply_schedules,
+    line_of,
+    plan_change,
+)
 from tasks.site.schedule import Timing
+from tests.support.prefect_api import client_of
 
 LINES = st.sampled_from([None, "a", "b"])
 # What happens between two starts: the file gets a line, or a person acts in the pages.
@@ -64,3 +73,26 @@ def test_a_line_is_the_same_whatever_the_order_and_spaces_of_its_keys() -> None:
     assert line_of(first) == line_of(second)
     assert line_of(first) != line_of(Timing(cron="0 5 * * 1"))
     assert line_of(None) is None
+
+
+def test_many_sites_have_schedules_and_an_older_version_s_lines_count(shared_api: str) -> None:
+    nightly, weekly = Timing(cron="0 3 * * *"), Timing(cron="0 3 * * 1")
+    with client_of(shared_api) as client:
+        flow = client.create_flow(many)
+        ids = [client.create_deployment(flow, f"site{number}") for number in range(60)]
+        Variable.set("wsus_airgap_schedules", {str(ids[0]): line_of(nightly)}, overwrite=True)
+
+        apply_schedules(client, [ScheduledDeployment(each, nightly) for each in ids])
+        shown = [client.read_deployment_schedules(each) for each in ids]
+        apply_schedules(client, [ScheduledDeployment(ids[0], weekly)])
+        apply_schedules(client, [ScheduledDeployment(each, None) for each in ids[:2]])
+        after = [client.read_deployment_schedules(each) for each in ids[:3]]
+
+    # That of the first was applied before, and somebody has deleted it since.
+    assert [len(each) for each in shown] == [0] + [1] * 59
+    assert [len(each) for each in after] == [0, 0, 1]
+
+
+@flow
+def many() -> None:
+    """Nothing."""

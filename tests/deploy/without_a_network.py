@@ -12,8 +12,8 @@ seen that packets are counted. 0 when the counter was 0 before it, and 1 after i
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 _INSIDE = "WSUS_AIRGAP_WITHOUT_A_NETWORK"
 _GATEWAY = "10.99.0.2"
-_SENT = Path("/sys/class/net/gap0/statistics/tx_packets")
+_COUNTER = "ip --json --stats link show gap0"  # /sys shows the namespace that mounted it
 _WAIT_SECONDS = 300
 _SET_UP = (
     "ip link set lo up",
@@ -137,12 +137,13 @@ def _serve(run: Sequence[Path], folder: Path) -> None:
             time.sleep(1)
         print("a scheduled check ended")
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait(120)
 
 
 def _sent() -> int:
-    return int(_SENT.read_text(encoding="ascii"))
+    (shown,) = json.loads(subprocess.run(_COUNTER.split(), check=True, capture_output=True).stdout)
+    return int(shown["stats64"]["tx"]["packets"])
 
 
 if __name__ == "__main__":

@@ -54,7 +54,6 @@ class Play:
         self.site = lab.site_file("disconnected")
         self.state_dir = pictures / "state"
         self._pictures, self._profile = pictures, profile
-        self._number = 0
 
     @contextmanager
     def pages(self) -> Iterator[Play]:
@@ -71,10 +70,10 @@ class Play:
     client: SyncPrefectClient
 
     def picture(self, name: str) -> None:
-        self._number += 1
+        number = len([*self._pictures.glob("*.png")]) + 1
         time.sleep(3)  # what is drawn on a canvas comes last
-        self.page.picture(self._pictures / f"{self._number:02}-{name}.png")
-        print(f"  {self._number:02}-{name}.png", flush=True)
+        self.page.picture(self._pictures / f"{number:02}-{name}.png")
+        print(f"  {number:02}-{name}.png", flush=True)
 
     def show_run(self, run: UUID) -> None:
         self.page.open(f"{self.served.home.address}/runs/flow-run/{run}")
@@ -110,8 +109,40 @@ class Play:
             current = self.client.read_flow_run(run)
             return current if current.state and current.state.name in names else None
 
-        said = f"{run} is not {names}: {self.client.read_flow_run(run).state}"
-        return self.until(found, said)  # type: ignore[no-any-return]
+        time.sleep(2)  # what was pressed is on its way
+        self.page.open("about:blank")  # a page that draws a run at work takes a whole processor
+        try:
+            return self.until(found, f"{run} is not {names}")  # type: ignore[no-any-return]
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.client.read_flow_run(run).state}") from error
+
+    def retry(self, run: UUID, picture: str) -> None:
+        """Press *Retry* on the page of a run that is shown; it comes to a good end."""
+        self.press("Retry")
+        self.press("Retry", inside=".p-modal")
+        self.until(lambda: self.client.read_flow_run(run).run_count > 1, "it is not retried")
+        self.end(run, picture)
+
+    def end(self, run: UUID, picture: str) -> None:
+        """Wait for the good end of a run, and show it."""
+        self.state(run, "Completed", "Flagged")
+        self.show_run(run)
+        self.picture(picture)
+
+    def toggle(self, deployment: str) -> None:
+        """Switch the only schedule of a deployment off, on its page."""
+        self.show_deployment(deployment)
+        self.page.evaluate("document.querySelector('.p-toggle__control').click()")
+        self.until(lambda: not any(_active(self, deployment).values()), "it is not paused")
+
+    @contextmanager
+    def in_mid_wsusutil(self) -> Iterator[UUID]:
+        """Have an import of the next month at work in a wsusutil that goes on after the block."""
+        number = self.next_bundle()
+        with hanging(self.lab, "disconnected"):
+            run = self.import_(number)
+            self.until(lambda: working(self.lab, "disconnected"), "wsusutil does not begin")
+            yield run
 
     def import_(self, number: int) -> UUID:
         return start(self.client, "import/alpha", bundles=[str(self.lab.bundle(number))]).id
@@ -138,9 +169,7 @@ def schedules(play: Play) -> None:
         play.press("Save", inside=".p-modal")
         play.page.wait_for("Every minute")
         play.picture("schedule-set")
-        play.show_deployment("audit/alpha")
-        play.page.evaluate("document.querySelector('.p-toggle__control').click()")
-        play.until(lambda: not _active(play, "audit/alpha")[SLUG], "it is not paused")
+        play.toggle("audit/alpha")
         play.picture("schedule-paused")
     with play.pages():
         assert _active(play, "audit/alpha") == {SLUG: False}
@@ -148,9 +177,7 @@ def schedules(play: Play) -> None:
         fired = play.until(lambda: _fired(play), "no scheduled run ended")
         play.show_run(fired)
         play.picture("schedule-fired")
-        play.show_deployment("check/alpha")
-        play.page.evaluate("document.querySelector('.p-toggle__control').click()")
-        play.until(lambda: not any(_active(play, "check/alpha").values()), "it is not paused")
+        play.toggle("check/alpha")
     play.site.write_text(bare, encoding="utf-8")
     with play.pages():
         assert _active(play, "audit/alpha") == {}
@@ -184,12 +211,7 @@ def full_disk(play: Play) -> None:
         intake = play.lab.work("disconnected") / "intake"
         before = {path.name: path.stat().st_ino for path in intake.rglob("*.*")}
         leave_names(folder, 100_000)
-        play.press("Retry")
-        play.press("Retry", inside=".p-modal")
-        play.state(run, "Running")
-        play.state(run, "Completed", "Flagged")
-        play.show_run(run)
-        play.picture("disk-retried")
+        play.retry(run, "disk-retried")
         content = play.lab.content_dir("disconnected")
         after = {path.name: path.stat().st_ino for path in content.rglob("*.*")}
         kept = [name for name in before if after.get(name) == before[name]]
@@ -211,9 +233,10 @@ def gate(play: Play) -> None:
             play.picture(f"gate-{decision}-waits")
             play.press("Resume")
             play.page.wait_for("digest", "reason", "name")
-            digest = re.search(r"\b[0-9a-f]{64}\b", play.page.text)
+            form = play.page.evaluate("document.querySelector('.p-modal').innerText")
+            digest = re.search(r"\b[0-9a-f]{64}\b", form)
             play.picture(f"gate-{decision}-form")
-            assert digest is not None, play.page.text
+            assert digest is not None, form
             _fill(play, decision, digest[0])
             play.picture(f"gate-{decision}-filled")
             play.press("Submit", inside=".p-modal")
@@ -222,15 +245,15 @@ def gate(play: Play) -> None:
             play.picture(f"gate-{decision}-ended")
 
 
-_SELECT = "document.querySelector('.p-modal .p-select-button, .p-modal .p-select')"
-_FIELDS = "[...document.querySelectorAll('.p-modal input[type=text], .p-modal textarea')]"
+_CHOOSE = (
+    "(() => {{ const it = document.querySelector('.p-modal select'); it.value = '{0}';"
+    "it.dispatchEvent(new Event('input')); it.dispatchEvent(new Event('change')) }})()"
+)
+_FIELDS = "[...document.querySelectorAll('.p-modal textarea')]"
 
 
 def _fill(play: Play, decision: str, digest: str) -> None:
-    play.page.evaluate(f"{_SELECT}.click()")
-    time.sleep(1)
-    play.page.click(decision)
-    print(f"  {play.page.evaluate(f'{_FIELDS}.length')} fields")
+    play.page.evaluate(_CHOOSE.format(decision))
     for number, text in enumerate((digest, "read, and agreed with the shift", "A. Person")):
         play.page.evaluate(f"{_FIELDS}[{number}].focus()")
         play.page.insert(text)
@@ -238,11 +261,8 @@ def _fill(play: Play, decision: str, digest: str) -> None:
 
 def cancel(play: Play) -> None:
     """A run is cancelled in mid-wsusutil, and the next one waits for it."""
-    number = play.next_bundle()
     with play.pages():
-        with hanging(play.lab, "disconnected"):
-            run = play.import_(number)
-            play.until(lambda: working(play.lab, "disconnected"), "wsusutil does not begin")
+        with play.in_mid_wsusutil() as run:
             play.show_run(run)
             play.picture("cancel-before")
             play.press("Cancel")
@@ -254,18 +274,15 @@ def cancel(play: Play) -> None:
             play.state(waits, "Waiting")
             play.show_run(waits)
             play.picture("cancel-next-waits")
-        play.state(waits, "Completed", "Flagged")
-        again = play.import_(number)
-        play.state(again, "Completed", "Flagged")
+        play.end(waits, "cancel-next-ended")
+        play.show_run(run)
+        play.retry(run, "cancel-retried")
 
 
 def crash(play: Play) -> None:
     """Worker and flow killed together show Crashed within five minutes; the retry finishes."""
-    number = play.next_bundle()
     with play.pages():
-        with hanging(play.lab, "disconnected"):
-            run = play.import_(number)
-            play.until(lambda: working(play.lab, "disconnected"), "wsusutil does not begin")
+        with play.in_mid_wsusutil() as run:
             killed = time.monotonic()
             for process in (_worker(play), psutil.Process(_owner(play))):
                 process.kill()
@@ -275,30 +292,20 @@ def crash(play: Play) -> None:
             assert seconds < 300
             play.show_run(run)
             play.picture("crash")
-        play.press("Retry")
-        play.press("Retry", inside=".p-modal")
-        play.state(run, "Running")
-        play.state(run, "Completed", "Flagged")
-        play.show_run(run)
-        play.picture("crash-retried")
+        play.retry(run, "crash-retried")
 
 
 def worker(play: Play) -> None:
     """The worker alone is killed: the run shows its true end, and nothing works beside it."""
-    number = play.next_bundle()
     with play.pages():
-        with hanging(play.lab, "disconnected"):
-            run = play.import_(number)
-            play.until(lambda: working(play.lab, "disconnected"), "wsusutil does not begin")
+        with play.in_mid_wsusutil() as run:
             before = len(play.records())
             _worker(play).kill()
             time.sleep(75)  # the worker is there again, and `up` has looked at its runs
             assert len(play.records()) == before, "a second run works beside it"
             play.show_run(run)
             play.picture("worker-killed")
-        play.state(run, "Completed", "Flagged")
-        play.show_run(run)
-        play.picture("worker-ended")
+        play.end(run, "worker-ended")
         assert len(play.records()) == before
         play.page.open(f"{play.served.home.address}/runs")
         play.page.wait_for("alpha")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.labs import Lab, make_lab, run_here
+from tests.e2e.test_beside_wsusutil import hanging, wait_until, working
+from tests.support.labs import ROOT, Lab, make_lab, run_here
 
 pytestmark = pytest.mark.timeout(600)
 SITES = ("alpha", "beta", "gamma")
@@ -85,3 +88,43 @@ def test_a_package_that_is_damaged_is_made_anew(lab: Lab, stand_in: None) -> Non
     export(lab, "beta")
 
     assert len(starts(lab)) == before + 1
+
+
+def test_a_wsusutil_whose_run_was_killed_serves_another_site_and_then_its_own(
+    lab: Lab, stand_in: None
+) -> None:
+    lab.advance()
+    before = len(starts(lab))
+    kill_in_mid_export(lab, "alpha")
+
+    beta = export(lab, "beta")
+    alpha = export(lab, "alpha")
+
+    assert len(starts(lab)) == before + 1
+    assert package(alpha) == package(beta)
+
+
+def test_a_wsusutil_that_failed_after_its_run_was_killed_is_no_use_to_another_site(
+    lab: Lab, stand_in: None
+) -> None:
+    lab.advance()
+    before = len(starts(lab))
+    lab.fault("staging", "package-truncated")
+    kill_in_mid_export(lab, "alpha")
+    lab.fault("staging", "package-truncated", on=False)
+
+    beta = export(lab, "beta")
+
+    assert len(starts(lab)) == before + 2
+    assert package(beta) == package(export(lab, "alpha"))
+
+
+def kill_in_mid_export(lab: Lab, site: str) -> None:
+    """Kill the command of an export while its wsusutil works, which then comes to its end."""
+    before = len(starts(lab))
+    with hanging(lab, "staging"):
+        words = ["export", "--site", str(site_file(lab, site))]
+        command = subprocess.Popen([sys.executable, "-m", "flows.command_line", *words], cwd=ROOT)
+        wait_until(lambda: len(starts(lab)) > before and working(lab, "staging"))
+        command.kill()
+        command.wait()

@@ -41,6 +41,15 @@ def test_an_option_of_up_takes_the_place_of_both_variables(
     assert words[1] in result.error["message"]
 
 
+def test_a_receipt_that_is_not_there_is_said_before_a_server_is_started(tmp_path: Path) -> None:
+    site = write_site_file(tmp_path, side="staging")
+
+    result = run_here("accept", "nonsense", "--site", str(site), "--json", expect=64)
+
+    assert result.error["kind"] == "path-missing"
+    assert not [*tmp_path.rglob("prefect")]
+
+
 def test_help_and_version_are_words_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["version"]) == 0
     assert capsys.readouterr().out.strip() == VERSION

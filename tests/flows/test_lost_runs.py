@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from prefect import State, flow
+from prefect import State, flow, task
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Cancelling, Crashed, Running
@@ -29,6 +29,11 @@ def done_flow(site: str) -> State[CommandReport]:
     with open_run("verify", site) as run:
         pass
     return run.final_state()
+
+
+@task
+def a_step() -> None:
+    """Nothing."""
 
 
 def gone() -> LockOwner:
@@ -91,6 +96,17 @@ def test_a_run_whose_process_is_gone_is_crashed_once_with_its_reason_first(
     (artifact,) = artifacts(api_url, run.id)
     assert artifact.key == "alpha-import-attention"
     assert "is gone" in str(artifact.data)
+
+
+def test_the_step_that_was_at_work_is_crashed_with_its_run(api_url: str, site: str) -> None:
+    run = begin(api_url, site, Running())
+    with client_of(api_url) as client:
+        step = client.create_task_run(a_step, run.id, "0", state=Running())
+        close_lost_runs(find_site(site))
+        state = client.read_task_run(step.id).state
+
+    assert state is not None
+    assert state.type is StateType.CRASHED
 
 
 def test_a_run_that_was_being_cancelled_is_cancelled(api_url: str, site: str) -> None:

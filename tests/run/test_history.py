@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import timedelta
 
 from tasks.inspection.history import show_history
@@ -10,6 +11,7 @@ from tasks.run.custody import record_event
 from tasks.run.history import write_index
 from tasks.run.made_by import account
 from tests.reports.examples import missing_file
+from tests.run.test_trust_state import remember_import
 from tests.support.bundles import NOW
 
 LATER = NOW + timedelta(days=30)
@@ -54,6 +56,25 @@ def test_page_and_command_say_who_did_what_with_which_bundle(disconnected: RunCo
     (line,) = report.custody or ()
     assert (line.number, line.event, line.who, line.bundle) == (1, "imported", account(), "alpha-3")
     assert any(f"imported alpha-3, {account()}" in text for text in report.lines)
+
+
+def test_the_table_for_a_spreadsheet_has_runs_chain_and_custody_log(
+    disconnected: RunContext,
+) -> None:
+    record_event(disconnected, "imported", "7 files, =placed", bundle="alpha-3")
+    remember_import(disconnected, 1)
+    remember_import(disconnected, 3)
+
+    report = show_history(disconnected.site.name, as_csv=True, verify=False, clock=lambda: NOW)
+
+    rows = list(csv.DictReader(report.lines))
+    chain = [(row["sequence"], row["kind"]) for row in rows if row["kind"] in {"bundle", "gap"}]
+    assert chain == [("1", "bundle"), ("2", "gap"), ("3", "bundle")]
+    (custody,) = (row for row in rows if row["kind"] == "custody")
+    assert (custody["number"], custody["who"], custody["text"]) == (
+        "1", account(), "7 files, =placed",
+    )  # fmt: skip
+    assert len(rows) == len(report.runs or ()) + len(report.chain or ()) + 1
 
 
 def test_a_page_with_more_missing_files_than_a_person_reads_names_the_rest(

@@ -189,6 +189,17 @@ def test_locks_are_named_with_their_owners_and_stay(tmp_path: Path) -> None:
         assert run.server.stat(run.folders.server_lock) is not None
 
 
+def test_a_medium_that_is_not_there_has_no_lock_that_could_be_free(tmp_path: Path) -> None:
+    def take_away(run: RunContext) -> None:
+        run.site.media.path.rename(tmp_path / "elsewhere")
+
+    report = status_of(tmp_path, Side.STAGING, take_away)
+
+    shown = str(report.details["Lock on the media"])
+    assert shown.startswith("unknown: the medium ")
+    assert shown.endswith(" is not there now")
+
+
 def test_a_server_that_cannot_be_asked_is_told_as_unknown_and_is_no_error(tmp_path: Path) -> None:
     report = status_of(tmp_path, Side.STAGING, status=None)
     assert report.exit_code == 0

@@ -105,6 +105,10 @@ PART = st.one_of(
 )
 
 
+def test_a_line_without_a_time_of_day_is_at_three_in_the_morning() -> None:
+    assert Timing(patch_tuesday_plus=3).expression == "0 3 11-17 * 5"
+
+
 @given(st.lists(st.lists(PART, min_size=1, max_size=2).map(",".join), min_size=4, max_size=6))
 def test_every_line_that_is_accepted_is_one_that_prefect_takes(fields: list[str]) -> None:
     try:
@@ -119,7 +123,7 @@ def test_every_line_that_is_accepted_is_one_that_prefect_takes(fields: list[str]
     [
         ('{ patch_tuesday_plus = 15, at = "03:00" }',
          "schedule.export.patch_tuesday_plus: expected 14 or less, found 15"),
-        ("{ patch_tuesday_plus = 3 }",
+        ('{ cron = "0 5 * * *", at = "03:00" }',
          "schedule.export: at belongs to patch_tuesday_plus; cron has its own time of day"),
         ('{ patch_tuesday_plus = 3, at = "3:00" }',
          "schedule.export.at: expected a time such as 03:00"),

@@ -19,17 +19,24 @@ MIB = 1_048_576
 _PROGRAM = """
 import json, resource, subprocess, sys
 ended = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-print(json.dumps([ended.returncode, ended.stdout, peak]))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+seconds = used.ru_utime + used.ru_stime
+print(json.dumps([ended.returncode, ended.stdout, used.ru_maxrss, seconds]))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One command: what it said, the most memory it had, and the steps that Prefect recorded."""
+    """One command: what it said, what it needed, and the steps that Prefect recorded.
+
+    Attributes:
+        peak_bytes: The most memory that it had.
+        cpu_seconds: Its processor time, with that of the programs that it waited for.
+    """
 
     document: dict[str, Any]
     peak_bytes: int
+    cpu_seconds: float
     steps: Counter[str]
 
 
@@ -44,8 +51,9 @@ def measure(made: Lab, side: str, words: Sequence[str], api_url: str) -> Measure
         text=True,
         check=True,
     )
-    exit_code, stdout, peak = json.loads(answer.stdout)
+    exit_code, stdout, peak, seconds = json.loads(answer.stdout)
     document = json.loads(stdout)
     assert exit_code in {0, 2}, document["errors"]
     scale = 1 if sys.platform == "darwin" else 1_024
-    return Measured(document, peak * scale, steps(api_url, newest_run(api_url).id))
+    begun = steps(api_url, newest_run(api_url).id)
+    return Measured(document, peak * scale, seconds, begun)
