@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from deploy.lab import stored_faults
 from deploy.lab.generate import content_bytes
 from deploy.lab.knobs import KNOBS
 from deploy.lab.pair import LabError, server_folder
@@ -41,6 +42,7 @@ DESCRIPTIONS = {
     "log-form": "SoftwareDistribution.log has entries in another form",
     "package-form": "wsusutil export writes the package in UTF-16, with an unknown element",
     "catalogue-changes": "a synchronisation brings an update while wsusutil exports",
+    **stored_faults.DESCRIPTIONS,
 }
 
 
@@ -207,6 +209,7 @@ _CAUSES: dict[str, Callable[[Server], Any]] = {
     "file-replaced": _replace,
     "group-hidden": _hide_group,
     "update-hidden": _hide_update,
+    **stored_faults.CAUSES,
 }
 _CURES: dict[str, Callable[[Server, Any], None]] = {
     "content-litter": _sweep,
@@ -215,6 +218,7 @@ _CURES: dict[str, Callable[[Server, Any], None]] = {
     "file-rots": _restore,
     "file-vanishes": _restore,
     "file-replaced": _restore,
+    **stored_faults.CURES,
 }
 
 

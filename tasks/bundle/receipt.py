@@ -146,16 +146,19 @@ def show_receipt(receipt: Receipt) -> str:
         f"  chain            {receipt.chain}",
         f"  header digest    {receipt.header_digest.hex}",
         f"  outcome          {receipt.outcome}",
-        f"  content files    {counts.files_in_place} in place, {counts.files_missing} missing",
+        # Not the numbers of the run above it: those are of one import and of all approved updates.
+        f"  files of bundle  {counts.files_in_place} in place, {counts.files_missing} missing",
         f"  updates loaded   {counts.updates_loaded}",
-        f"  approvals        {counts.approvals_applied} applied, {counts.approvals_parked} parked",
-        f"                   {counts.approvals_held} held, {counts.approvals_failed} failed",
+        f"  approvals        {counts.approvals_applied} of staging in force",
+        f"  waiting          {counts.approvals_parked} parked, {counts.approvals_held} held",
+        f"  failed           {counts.approvals_failed}",
     ]
-    lines += _show_list("missing content", [digest.hex for digest in receipt.missing_content])
+    missing = [digest.hex for digest in receipt.missing_content]
+    lines += _show_list("files of the bundle that are missing", missing)
     updates = [
         f"{update.update_id} revision {update.revision}" for update in receipt.missing_updates
     ]
-    lines += _show_list("updates without content", updates)
+    lines += _show_list("approved updates that lack a file, in the bundle or not", updates)
     return "\n".join(lines) + "\n"
 
 

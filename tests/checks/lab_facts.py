@@ -94,12 +94,12 @@ def facts_of(
     for old, new in (renamed or {}).items():
         text = text.replace(old, new)
     lines = [json.loads(line) for line in text.splitlines()]
-    (server,) = [line for line in lines if line["kind"] == "server"]
+    servers = [ServerFacts.model_validate(line) for line in lines if line["kind"] == "server"]
     others = [line for line in lines if line["kind"] not in {"server", "end"}]
     return Facts(
         side=side,
         now=datetime.now(UTC),
         own=Own.model_validate(OWN),
-        server=ServerFacts.model_validate(server),
+        server=servers[0] if servers else None,
         **topics_of(others),
     )

@@ -16,6 +16,7 @@ import pytest
 from deploy.lab.rules import network
 from tasks.ledger.findings import AcceptedFindings
 from tasks.ledger.store import Ledger
+from tests.support import needs
 from tests.support.labs import ROOT, STAND_IN, Lab, Result, make_lab
 
 # Of a few knobs the finding that is named first, end to end; tests/checks has every knob.
@@ -23,20 +24,26 @@ FIRST = {
     "account-rights": "account-rights",
     "account-unknown": None,
     "execution-policy": "execution-policy",
+    "language-mode": "language-mode",
+    "history-old": "synchronisation-old",
     "schedule": None,  # staging may synchronise by itself
     "no-products": "succeeded-nothing-new",
     "database-busy": "database-synchronisation",
 }
-# Takes down every address that a process of ours connects to, and every name that it looks up.
+# Takes down every address that the command connects to, and every name that it looks up.
 _TRACE = """
 import os, sys
 def hook(event, arguments):
-    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
-        where = arguments[1] if event == "socket.connect" else arguments[0]
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname",
+                 "socket.gethostbyaddr", "socket.getnameinfo"):
+        where = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[0]
         with open(os.environ["TRACE_FILE"], "a") as trace:
             trace.write(f"{event} {where!r}\\n")
 sys.addaudithook(hook)
 """
+# By these calls a process reaches another machine, or starts a program.
+_CALLS = "connect,sendto,sendmsg,sendmmsg,execve"
+_STRACE = ("strace", "-f", "-qq", "--seccomp-bpf", "-s", "512", "-e", f"trace={_CALLS}")
 
 
 @pytest.fixture(scope="module")
@@ -190,24 +197,34 @@ def test_a_report_shows_finding_evidence_and_next_step_in_this_order(lab: Lab) -
     assert positions == sorted(positions)
 
 
+@needs.strace
 def test_behind_the_gap_no_other_host_is_asked_and_no_other_name_looked_up(
     tmp_path: Path,
 ) -> None:
     made = make_lab(tmp_path / "lab", updates=5, content_bytes=5_000)
     (tmp_path / "traced").mkdir()
     (tmp_path / "traced" / "sitecustomize.py").write_text(_TRACE, encoding="utf-8")
-    trace = tmp_path / "trace.txt"
+    names, calls = tmp_path / "names.txt", tmp_path / "calls.txt"
     path = os.pathsep.join((str(tmp_path / "traced"), str(ROOT)))
     process = made.start(
         "disconnected", "check",
-        variables={**STAND_IN, "TRACE_FILE": str(trace), "PYTHONPATH": path},
+        variables={**STAND_IN, "TRACE_FILE": str(names), "PYTHONPATH": path},
+        under=(*_STRACE, "-o", str(calls)),
     )  # fmt: skip
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert json.loads(stdout)["findings"] == []
     with made.server("disconnected") as server:
         assert network.asked(server) == []  # by the script; tests/scripts has the engine
-    lines = trace.read_text(encoding="utf-8").splitlines()
+    lines = names.read_text(encoding="utf-8").splitlines()
     assert lines, "the trace has to see at least the API of Prefect"
     other = [line for line in lines if not re.search(r"'(127\.0\.0\.1|localhost)'|'/", line)]
     assert other == [], sys.executable
+    # The whole tree: the command, its Prefect server, the server's powershell.
+    lines = calls.read_text(encoding="utf-8", errors="replace").splitlines()
+    started = "\n".join(line for line in lines if "execve(" in line)
+    assert "deploy.prefect_server.embedded_child" in started
+    assert "read-server.ps1" in started
+    addresses = [line for line in lines if re.search(r"sa_family=AF_INET|systemd.resolve", line)]
+    assert addresses, "it has to see the API of Prefect"
+    assert [line for line in addresses if '"127.0.0.1"' not in line] == []

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from deploy import lab
-from deploy.lab import pair
+from deploy.lab import pair, stored_faults
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.knobs import KNOBS
 from deploy.lab.powershell import launcher, stand_in
@@ -124,12 +124,40 @@ def test_every_topic_of_a_check_reads_the_same_whatever_is_wrong(twins: Twins) -
     asked["content_work_dir"] = "LAB/staging/server/work"
     for on in (True, False):
         for name in KNOBS:
+            if name == "language-mode":
+                continue  # no script runs then
             lab.set_fault(twins.first, "staging", name, on=on)
         _copy_again(twins)
         lines = twins.agree("read-server", [asked])
         kinds = [line["kind"] for line in lines]
         assert "unknown" not in kinds
         assert {"server", *STAGING_TOPICS, "end"} == set(kinds)
+
+
+def test_what_an_api_that_does_not_answer_leaves_reads_the_same(twins: Twins) -> None:
+    for name in stored_faults.DESCRIPTIONS:
+        lab.set_fault(twins.first, "staging", name, on=True)
+    _copy_again(twins)
+    asked = {"kind": "settings", "since": None, "topics": list(STAGING_TOPICS)}
+    answers = twins.both("read-server", [{**asked, "content_work_dir": None}])
+    first, second = ([{**line, "reason": None} for line in lines] for lines in answers)
+    assert second == first
+    assert {"kind": "unknown", "topic": "server", "reason": None} in first
+    lab.set_fault(twins.first, "staging", "api-silent", on=False)
+    _copy_again(twins)
+    twins.agree("read-server", [{**asked, "content_work_dir": None}])
+
+
+def test_a_restricted_powershell_runs_no_script_and_tells_its_mode(twins: Twins) -> None:
+    lab.set_fault(twins.first, "staging", "language-mode", on=True)
+    words = ("-NoProfile", "-NonInteractive", "-Command")
+    for choice in ("", launcher.PREFIX, launcher.STAND_IN):
+        environment = {launcher.CHOICE: choice}
+        mode = "$ExecutionContext.SessionState.LanguageMode"
+        told = powershell(twins.first, *words, mode, environment=environment)
+        assert told.stdout.split() == [b"ConstrainedLanguage"]
+        script = ("-File", str(SCRIPTS / "read-server.ps1"), "-InputFile", "x", "-OutputFile", "y")
+        assert powershell(twins.first, *script, environment=environment).returncode == 1
 
 
 def test_decisions_read_the_same(twins: Twins) -> None:

@@ -16,7 +16,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,22 @@ class Lab:
         return _judge(process.returncode, stdout, stderr, expect)
 
     def start(
-        self, side: str, *words: str | Path, variables: Mapping[str, str] | None = None
+        self,
+        side: str,
+        *words: str | Path,
+        variables: Mapping[str, str] | None = None,
+        under: Sequence[str] = (),
     ) -> subprocess.Popen[str]:
-        """Start a command with ``--json`` as a process of its own and return at once."""
+        """Start a command with ``--json`` as a process of its own and return at once.
+
+        Args:
+            side: The side.
+            words: The command.
+            variables: Variables of its environment beside ours.
+            under: A tracer that starts it, with its options.
+        """
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.command_line", *map(str, words), "--json"],
+            [*under, sys.executable, "-m", "flows.command_line", *map(str, words), "--json"],
             cwd=self.folder / side,
             env={**os.environ, "PYTHONPATH": str(ROOT), **(variables or {})},
             stdin=subprocess.DEVNULL,

@@ -22,6 +22,18 @@ KNOBS: dict[str, Knob] = {
     "execution-policy": Knob(
         "group policy lets only signed scripts run", {"machine.execution_policy": "AllSigned"}
     ),
+    "language-mode": Knob(
+        "application control lets PowerShell run in ConstrainedLanguage only",
+        {"machine.language_mode": "ConstrainedLanguage"},
+    ),
+    "server-id": Knob(
+        "another server has taken the place of this one, under another id",
+        {"ServerId": "7d0a1c52-5b7e-4a08-9a55-0c6b1f3e2d41"},
+    ),
+    "content-share": Knob(
+        "WSUS names a share of another machine as its content folder",
+        {"machine.content_share": "\\\\files.example\\WSUS\\WsusContent"},
+    ),
     "clock": Knob(
         "the clock of the machine is ten days ahead",
         {"machine.clock_offset_seconds": 864_000},

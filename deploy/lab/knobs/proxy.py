@@ -14,6 +14,10 @@ _NOT_RESOLVED = {
     "en": "WebException: The remote name could not be resolved: 'tls-proxy.example'",
     "de": "WebException: Der Remotename konnte nicht aufgelöst werden: 'tls-proxy.example'",
 }
+_NAMELESS = {
+    "en": "WebException: The proxy name could not be resolved: ''",
+    "de": "WebException: Der Proxyname konnte nicht aufgelöst werden: ''",
+}
 
 KNOBS: dict[str, Knob] = {
     "proxy": Knob("WSUS goes through a proxy, which works", _PROXY),
@@ -31,6 +35,15 @@ KNOBS: dict[str, Knob] = {
             "SslProxyServerPort": 8443,
         },
         Failure("ProxyError", _NOT_RESOLVED),
+    ),
+    "proxy-nameless": Knob(
+        "WSUS is to go through a proxy that has no name",
+        {**_PROXY, "ProxyName": ""},
+        Failure("ProxyError", _NAMELESS),
+    ),
+    "proxy-unresolved": Knob(
+        "since the last synchronisation the name of the proxy is not resolved",
+        {**_PROXY, "machine.unresolved_names": ["proxy.example"]},
     ),
     "proxy-basic": Knob(
         "WSUS may send the proxy's password in clear text",

@@ -17,6 +17,10 @@ KNOBS: dict[str, Knob] = {
     "protocol-newer": Knob(
         "the server speaks a protocol that nobody knows yet", {"protocol_version": "2.0"}
     ),
+    "express-files": Knob(
+        "the server downloads express files, unlike the other one",
+        {"DownloadExpressPackages": True},
+    ),
     "content-elsewhere": Knob(
         "the server stores no content", {"HostBinariesOnMicrosoftUpdate": True}
     ),

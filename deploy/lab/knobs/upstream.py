@@ -96,6 +96,14 @@ KNOBS: dict[str, Knob] = {
         "SelfUpdate of the upstream server requires SSL",
         {**_HTTPS, "machine.upstream_answers": {"service": "200", "self_update": "403"}},
     ),
+    "upstream-short-name": Knob(
+        "the upstream server is named by its short name, and its certificate cannot be read",
+        {**_HTTPS, "UpstreamWsusServerName": "wsus-up", "machine.upstream_certificate": None},
+    ),
+    "content-from-microsoft": Knob(
+        "the server downloads content from Microsoft, and the catalogue from its upstream server",
+        {**_HTTPS, "GetContentFromMU": True},
+    ),
     "replica": Knob(
         "the server is a replica of its upstream server", {**_HTTPS, "IsReplicaServer": True}
     ),

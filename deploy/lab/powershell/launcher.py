@@ -18,14 +18,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from deploy.lab.powershell import assembly, command_line
 from deploy.lab.powershell.environment import of_windows
+from deploy.lab.rules import machine
+from deploy.lab.rules.server import Server
+from deploy.lab.store import database
 
 CHOICE = "WSUS_LAB_POWERSHELL"
 STAND_IN = "stand-in"
 PREFIX = "prefix"
+_MODE = "$ExecutionContext.SessionState.LanguageMode"
 _PIPE = "WSUS_LAB_PIPE"
 _MODULES = Path(__file__).parent / "modules"
 # The limit for the last call of an engine that has ended.
@@ -51,9 +56,21 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     variables = of_windows(side_folder, types)
     taken = command_line.as_windows_takes_them(given)
+    if (mode := _language_mode(side_folder)) != "FullLanguage":
+        taken = command_line.with_prefix(taken, f"{_MODE} = {command_line.quoted(mode)};")
     if sys.platform == "win32" or choice == PREFIX:
         return _run(engine, side_folder, command_line.with_prefix(taken, _prefix(types)), variables)
     return _run(engine, side_folder, taken, variables | {"DOTNET_STARTUP_HOOKS": str(types)})
+
+
+def _language_mode(side_folder: Path) -> str:
+    """The language mode that application control of the machine lets PowerShell have."""
+    try:
+        connection = database.opened(side_folder / "server")
+    except FileNotFoundError:
+        return "FullLanguage"
+    with closing(connection):
+        return str(machine.read(Server(side_folder, connection), "machine.language_mode"))
 
 
 def answering_engine() -> Path | None:

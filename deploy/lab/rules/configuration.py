@@ -91,7 +91,7 @@ EVENT_TEXTS = {
 def read(server: Server, name: str) -> Any:
     """Read a configuration property by its name in the API."""
     if name == "LocalContentCachePath":
-        return str(server.content_dir)
+        return machine.read(server, "machine.content_share") or str(server.content_dir)
     if name == "LogFilePath":
         return str(distribution_log.folder(server.server_folder))
     if name == "SupportedUpdateLanguages":

@@ -56,6 +56,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "execution_policy": "Undefined",
         # Null: nobody knows, because the program that says so is not there.
         "is_administrator": True,
+        # Application control (AppLocker, WDAC) sets another one.
         "language_mode": "FullLanguage",
         # Server 2016, as the simulated WSUS is.
         "windows_version": "10.0.14393",
@@ -92,10 +93,13 @@ DEFAULTS: dict[str, Any] = {
     "machine.closed_ports": [],
     # A status of HTTP, or the name of a WebExceptionStatus.
     "machine.upstream_answers": {"service": "200", "self_update": "200"},
-    # Without names it is for the name that the server is set to.
+    # Without names it is for the name that the server is set to; None: it cannot be read.
     "machine.upstream_certificate": certificate(
         "My", "CN=upstream", "CN=Example Issuing CA", names=[]
     ),
+    # The name of the content folder that WSUS gives, if it is that of a share; the files lie in
+    # WsusContent all the same.
+    "machine.content_share": None,
     # None: WsusContent itself.
     "machine.content_path": None,
     "machine.content_anonymous": True,

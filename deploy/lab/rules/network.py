@@ -62,11 +62,11 @@ def web(server: Server, address: str) -> str:
 
 
 def certificate(server: Server, name: str) -> dict[str, Any] | None:
-    """The certificate that the upstream server shows; None for any other name."""
+    """The certificate that the upstream server shows; None if it shows none, or for other names."""
     _write_down(server, name)
-    if name != server.setting("UpstreamWsusServerName"):
+    shown: dict[str, Any] | None = machine.read(server, "machine.upstream_certificate")
+    if shown is None or name != server.setting("UpstreamWsusServerName"):
         return None
-    shown: dict[str, Any] = machine.read(server, "machine.upstream_certificate")
     return shown | {"names": shown["names"] or [name]}
 
 

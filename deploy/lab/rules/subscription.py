@@ -12,6 +12,7 @@ from deploy.lab.rules.server import RuleError, Server
 # A setting of the lab beside the properties of the API.
 _SCHEDULE = "schedule"
 _COMPUTED = ("LocalContentCachePath", "SupportedUpdateLanguages")
+_SILENT = "The request failed with HTTP status 503: Service Unavailable."
 _DATABASE_SERVER = "MICROSOFT##WID"
 ADMINISTRATOR = "LAB\\Administrator"
 PORT, SECURE_PORT = 8530, 8531
@@ -95,6 +96,8 @@ def facts(server: Server, name: str | None, port: int, *, secure: bool) -> Facts
     Raises:
         RuleError: No server of that name and port answers (``WsusInvalidServerException``).
     """
+    if server.fault("api-silent"):
+        raise RuleError("InvalidOperationException", _SILENT)
     own = f"wsus-{server.folder.name}"
     ports = (SECURE_PORT, 443) if secure else (PORT, 80)
     if name is not None:

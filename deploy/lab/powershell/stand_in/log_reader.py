@@ -18,7 +18,7 @@ _TELLING = re.compile(
     r"|EventId=(?!(?:36[136]|38[1249]|1[0-3]\d\d0),)\d{3,5},[^\r\n]{0,60}"
 )
 _NUMBERS = re.compile(r"[0-9a-fA-F-]{12,}|\d{6,}")
-_BLOCK_BYTES = 32_768
+_BLOCK_BYTES = 16_384
 _CHUNK_BYTES = 1_048_576
 _LIMIT_BYTES = 2_147_483_648
 _ENTRY_CHARACTERS = 4_096

@@ -87,7 +87,9 @@ def write_iis(run: Run) -> None:
             {"event_id": event.event_id, "time": event.time}
             for event in windows.pool_events(server, ids=(5077, 5117))
         ],
-        content_rights=[
+        content_rights=None
+        if server.fault("api-silent")
+        else [
             {"sid": sid, "rights": rights, "is_allowed": word == "Allow"}
             for sid, rights, word in machine.read(server, "machine.content_rights")
         ],

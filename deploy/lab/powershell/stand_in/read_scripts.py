@@ -34,7 +34,12 @@ _APPROVED = LATEST_APPROVED | STALE
 
 def read_server(run: Run) -> None:
     """Answer ``read-server.ps1``: the server, and the topics that are asked for."""
-    _write_server(run)
+    try:
+        _write_server(run)
+    except RuleError as error:
+        if not run.settings.get("topics"):
+            raise
+        run.write(kind="unknown", topic="server", reason=str(error))
     server_topics.write_topics(run)
     run.end()
 

@@ -21,6 +21,8 @@ from deploy.lab.rules import (
 from deploy.lab.rules.categories import CATEGORIES_SETTING, CLASSIFICATIONS_SETTING, subscribed
 from deploy.lab.rules.server import as_text
 
+# What is read through the API alone.
+_OF_THE_API = frozenset({"configuration", "synchronisation", "network", "upstream"})
 _MOST_RUNS = 50
 _MOST_EVENTS = 200
 # The properties of the configuration that the script reads, by the key that it writes.
@@ -49,8 +51,11 @@ _CONFIGURATION = {
 def write_topics(run: Run) -> None:
     """Write the lines of the topics that the request names, in the order of the script."""
     requested = run.settings.get("topics") or []
+    is_silent = bool(run.server.fault("api-silent"))
     for topic, write in _TOPICS.items():
-        if topic in requested:
+        if topic in requested and topic in _OF_THE_API and is_silent:
+            run.write(kind="unknown", topic=topic, reason="the API of WSUS does not answer")
+        elif topic in requested:
             try:
                 write(run)
             except OSError as error:
@@ -92,10 +97,17 @@ def _write_machine(run: Run) -> None:
         ),
         service_status=windows.service(run.server).status,
         work_volume=_volume_name(run, run.settings.get("content_work_dir")),
-        content_volume=_volume_name(run, str(run.server.content_dir)),
+        content_volume=_volume_name(run, _content_dir(run)),
         **machine.facts(run.server, "machine"),
         **registry.facts(run.server, "machine"),
     )
+
+
+def _content_dir(run: Run) -> str | None:
+    """WsusContent as the API names it; None if the API does not answer."""
+    if run.server.fault("api-silent"):
+        return None
+    return str(configuration.read(run.server, "LocalContentCachePath"))
 
 
 def _volume_name(run: Run, path: str | None) -> str | None:
