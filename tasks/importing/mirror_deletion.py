@@ -10,13 +10,14 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Columns, revision_set
 from tasks.approvals.model import Decline, approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
+from tasks.bundle.carry import MOST_FAILURES
 from tasks.bundle.manifest import compare_sorted
 from tasks.content.content_listing import ContentListing
 from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 from tasks.errors import BatchFailedError
-from tasks.hosts.host import Host
+from tasks.hosts.host import Host, Outcome
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_choice import are_applied
 from tasks.importing.approval_run import PlanInputs
@@ -96,8 +97,10 @@ def delete(
     listing: ContentListing,
     *,
     bundle: str,
-) -> int:
-    """Move planned files to the trash on the same disk; return the number of moved files.
+) -> Outcome[tuple[HostPath, HostPath]]:
+    """Move planned files to the trash on the same disk; return the moves that were made or failed.
+
+    A file that cannot be moved, because a program has it open, stays where it is.
 
     Args:
         server: The server.
@@ -107,7 +110,7 @@ def delete(
         bundle: Name of the bundle; its folder in the trash gets the files.
 
     Raises:
-        BatchFailedError: Some files could not be moved; they stay where they are.
+        BatchFailedError: None of several files could be moved, or too many could not.
     """
     make_disk_folders(server, disk, disk.trash)
     trash = disk.trash.joined(bundle)
@@ -119,32 +122,44 @@ def delete(
         server.make_folder(folder)
         moves.append((file.path, folder.joined(file.name.text)))
     if not moves:
-        return 0
+        return Outcome((), ())
     outcome = server.rename(moves)
     folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
     server.flush_folders(sorted(folders, key=lambda folder: folder.text))
-    if outcome.failed:
+    if len(outcome.failed) > MOST_FAILURES or (len(outcome.failed) > 1 and not outcome.ok):
         raise BatchFailedError(
             what="moving content to the trash",
             failed=len(outcome.failed),
             total=len(moves),
             first=outcome.failed[0][1].message,
         )
-    return len(outcome.ok)
+    return outcome
 
 
 def report_deleted(
-    report: ReportDraft, plan: DeletePlan, moved: int, *, trash: HostPath, confirmed: str | None
+    report: ReportDraft,
+    plan: DeletePlan,
+    outcome: Outcome[tuple[HostPath, HostPath]],
+    *,
+    trash: HostPath,
+    confirmed: str | None,
 ) -> str:
     """Report what was deleted, where it lies and what confirmed it; return the sentence.
 
     Args:
         report: The report of the run that deleted.
         plan: The plan.
-        moved: Number of files that this run moved; a killed run may have moved the others.
+        outcome: Moves of this run; a killed run may have moved the other files. Those that failed
+            are named, and flag the run.
         trash: Our trash on the content disk.
         confirmed: Digest of the plan, which a person has confirmed.
     """
+    moved = len(outcome.ok)
+    for (source, _), error in outcome.failed:
+        report.notice(
+            f"{source.name} was not deleted: {error.message}. Import the same bundle again once "
+            "nothing has the file open"
+        )
     sentence = (
         f"{count(moved)} of {count(len(plan.files), 'file')} ({size(plan.size_bytes)} in all) were "
         f"deleted: they lie in {trash}; the plan was confirmed by {confirmed or 'an earlier run'}"

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
+
+import pytest
 
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import Action, Approval, ApprovalSet, Decline
 from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, Waiting
 from tasks.approvals.reasons import Reason
+from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
+from tasks.errors import BatchFailedError, HostFileError
+from tasks.hosts.host import Outcome
+from tasks.hosts.paths import HostPath
 from tasks.importing.approval_run import PlanInputs
-from tasks.importing.mirror_deletion import _needed_files, _needed_revisions
+from tasks.importing.mirror_deletion import (
+    _needed_files,
+    _needed_revisions,
+    delete,
+    report_deleted,
+)
 from tasks.metadata.audit import without_trace
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import ContentChoice
 from tasks.metadata.index import index_package
 from tasks.revision import RevisionId
+from tests.importing.disconnected_side import DisconnectedSide
 from tests.metadata.writing import File, Update, guid, write_package
+from tests.support.memory_host import MemoryHost
 
 GROUP = ("All Computers", "Servers")
 FILES = {name: File(f"{name}.cab") for name in ("old", "new", "declined", "held", "foreign")}
@@ -58,6 +71,55 @@ def test_only_what_no_update_needs_may_go(tmp_path: Path) -> None:
 
     assert needed == {DIGESTS["old"], DIGESTS["new"], DIGESTS["held"]}
     assert few == {DIGESTS["old"]}
+
+
+class InUse(MemoryHost):
+    """A server on which programs hold some files open."""
+
+    def __init__(self, host: MemoryHost, names: set[str]) -> None:
+        self.__dict__.update(host.__dict__)
+        self.names = names
+
+    def rename(
+        self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False
+    ) -> Outcome[tuple[HostPath, HostPath]]:
+        outcome = super().rename([m for m in moves if m[0].name not in self.names], inherit=inherit)
+        failed = tuple(
+            (m, HostFileError(operation="rename", path=m[0], reason="it is in use"))
+            for m in moves
+            if m[0].name in self.names
+        )
+        return Outcome(outcome.ok, failed)
+
+
+def test_a_file_that_cannot_be_deleted_is_named_and_the_others_are_deleted(
+    side: DisconnectedSide,
+) -> None:
+    names = [side.write_content(f"surplus {number}".encode()).text for number in range(3)]
+    listing = side.list_content()
+    plan = DeletePlan(tuple(listing), 0, 3)
+    server, report = side.run.server, side.run.report
+    assert isinstance(server, MemoryHost)
+    disk = side.run.content_disk(side.content_dir)
+
+    in_use = InUse(server, {names[0]})
+    outcome = delete(in_use, disk, plan, listing, bundle="alpha-2")
+    sentence = report_deleted(report, plan, outcome, trash=disk.trash, confirmed="digest")
+    assert {file.name.text for file in side.list_content()} == {names[0]}
+    (notice,) = report.notices
+    assert notice.startswith(f"{names[0]} was not deleted: ")
+    assert sentence.startswith("2 of 3 files")
+
+    # The rerun moves what is left; if nothing at all can be moved, the run fails.
+    plan = DeletePlan(tuple(side.list_content()), 0, 1)
+    outcome = delete(server, disk, plan, side.list_content(), bundle="alpha-2")
+    assert (len(outcome.ok), outcome.failed) == (1, ())
+    assert list(side.list_content()) == []
+    again = {side.write_content(f"surplus {number}".encode()).text for number in range(3)}
+    listing = side.list_content()
+    plan = DeletePlan(tuple(listing), 0, 3)
+    with pytest.raises(BatchFailedError, match="3 of 3"):
+        delete(InUse(server, again), disk, plan, listing, bundle="alpha-3")
 
 
 class _LargeIndex:
