@@ -286,12 +286,12 @@ def delete_content(
     if "files deleted" in run.report.changes:  # an earlier try was cut off in the listing below
         return content_scan.list_and_prove(run, content.content_dir)
     disk = run.content_disk(content.content_dir)
-    moved = mirror_deletion.delete(
+    outcome = mirror_deletion.delete(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
     )
-    run.report.changes["files deleted"] += moved
+    run.report.changes["files deleted"] += len(outcome.ok)
     sentence = mirror_deletion.report_deleted(
-        run.report, plan.deletes, moved, trash=disk.trash, confirmed=plan.confirmed
+        run.report, plan.deletes, outcome, trash=disk.trash, confirmed=plan.confirmed
     )
     record_event(
         run,
@@ -300,7 +300,7 @@ def delete_content(
         bundle=bundle.header.bundle,
         digest=bundle.digest.hex,
     )
-    log.info("moved %s files to the trash", moved)
+    log.info("moved %s files to the trash", len(outcome.ok))
     return content_scan.list_and_prove(run, content.content_dir)
 
 

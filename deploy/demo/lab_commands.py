@@ -78,7 +78,7 @@ def lab_advance(folder: Path, /, *, json: Json = False) -> CommandReport:
     """
     from deploy import lab
 
-    _lab(lambda: lab.advance(folder.absolute()))
+    _lab(lambda: lab.advance(_own(folder)))
     step = f"`wsus-airgap export --site {folder.resolve() / 'staging' / 'site.toml'}`"
     return CommandReport(
         command="lab advance", site=None, lines=("a month has passed",), next_step=step
@@ -114,7 +114,7 @@ def lab_fault(
         return CommandReport(command="lab fault", site=None, lines=lines, details=details)
     if folder is None or side is None or name is None or state is None:
         raise UsageError(reason="lab fault takes DIR SIDE NAME on|off, or --list")
-    _lab(lambda: lab.set_fault(folder.absolute(), side, name, on=state == "on"))
+    _lab(lambda: lab.set_fault(_own(folder), side, name, on=state == "on"))
     return CommandReport(command="lab fault", site=None, lines=(f"{side} {name}: {state}",))
 
 
@@ -129,7 +129,7 @@ def lab_state(folder: Path, side: LabSide, /, *, json: Json = False) -> int:
     """
     from deploy import lab
 
-    state = _lab(lambda: lab.state(folder.absolute(), side))
+    state = _lab(lambda: lab.state(_own(folder), side))
     dump_json(state, sys.stdout, indent=None if json else 2)
     print()
     return 0
@@ -145,7 +145,7 @@ def lab_catalog(folder: Path, /, *, json: Json = False) -> CommandReport:
     """
     from deploy import lab
 
-    rows = _lab(lambda: lab.catalog(folder.absolute()))
+    rows = _lab(lambda: lab.catalog(_own(folder)))
     return CommandReport(
         command="lab catalog",
         site=None,
@@ -165,7 +165,7 @@ def lab_serve(folder: Path, /, *, json: Json = False) -> CommandReport | int:
     from deploy import lab
 
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        _lab(lambda: lab.serve(folder.absolute()))
+        _lab(lambda: lab.serve(_own(folder)))
     return CommandReport(command="lab serve", site=None) if json else 0
 
 
@@ -189,6 +189,24 @@ def demo(
 
     target = None if folder is None else folder.absolute()
     return _lab(lambda: run_demo(target, ssh=ssh, ui=ui, as_json=json))
+
+
+def _own(folder: Path) -> Path:
+    """The folder of a lab; on stderr a warning if commands on its site files work on another one.
+
+    The lab's own commands work on the folder that they are given, and so do its programs.
+    """
+    from deploy.lab.pair import copied_from
+
+    own = folder.absolute()
+    if (original := copied_from(own)) is not None:
+        print(
+            f"warning: {own} was copied or moved from {original}: its site files still name "
+            f"that lab's programs and folders, and every command on them works there. Write "
+            f"{own} in place of {original} in {own}/*/site.toml, or make a new lab.",
+            file=sys.stderr,
+        )
+    return own
 
 
 def _lab(call: Callable[[], _Result]) -> _Result:

@@ -113,7 +113,7 @@ def copy_entries(stream: BinaryIO, target: Path, trusted: TrustedInventory, *, p
     """
     bound = trusted.inventory.entries
     if bound.size_bytes > MANIFEST_LIMIT_BYTES:
-        raise TrustError(reason=f"{path} lists {bound.size_bytes} bytes of files, too many")
+        raise TrustError(reason=f"{path} lists {size(bound.size_bytes)} of files, too much")
     hasher, written = blake3(), 0
     with target.open("wb") as copy:
         for chunk in _chunks(stream, bound.size_bytes + 1):

@@ -30,6 +30,7 @@ from tasks.bundle.seal import HEADER_LIMIT_BYTES
 from tasks.content.fields import Blake3Field, Sha1Field
 from tasks.content.names import ContentName
 from tasks.content.scan import ContentFile
+from tasks.quantities import size
 from tasks.refusals import SafetyError
 
 IN_BASE = "held.jsonl"  # entries that the base has; the name is that of version 0.1.0
@@ -269,8 +270,8 @@ def _piece_sizes(file: PlannedFile, limits: MediaLimits) -> list[int]:
     count = -(-file.size_bytes // limit) if limit > 0 else MOST_PARTS + 1
     if count > MOST_PARTS:
         raise SafetyError(
-            reason=f"{file.name.text} has {file.size_bytes} bytes and would travel in more than "
-            f"{MOST_PARTS} parts of {limit} bytes",
+            reason=f"{file.name.text} has {size(file.size_bytes)} and would travel in more than "
+            f"{MOST_PARTS:,} parts of {size(limit)}",
             remedy="Raise media.max_file_bytes, or media.volume_bytes with larger media.",
         )
     sizes = [limit] * (count - 1)

@@ -33,6 +33,7 @@ from securesystemslib.signer import Signature, SSlibKey  # type: ignore[attr-def
 from tasks.bundle.canonical import Sealed, canonical_json, strict_json
 from tasks.bundle.keys import PublicKey, SigningKey
 from tasks.content.names import Blake3
+from tasks.quantities import size
 from tasks.refusals import SealError
 
 BUNDLE_TYPE = "application/vnd.wsus-airgap.bundle+json"
@@ -127,7 +128,7 @@ def read_seal(
         SealError: The content is too large, not a DSSE envelope, or not in canonical form.
     """
     if len(content) > limit_bytes:
-        raise SealError(path=path, reason=f"it is larger than {limit_bytes} bytes")
+        raise SealError(path=path, reason=f"it is larger than {size(limit_bytes)}")
     try:
         _Envelope.model_validate_json(content)
         envelope = Envelope.from_dict(strict_json(content))

@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
+from tasks.quantities import size
 
 _SHARE_FROM_FILES = 10  # a share of fewer files is not meaningful
 
@@ -66,8 +67,8 @@ class DeletePlan:
             )
         if self.size_bytes > limits.size_bytes:
             return (
-                f"{self.size_bytes} bytes would be deleted, "
-                f"policy.max_delete_bytes is {limits.size_bytes}"
+                f"{size(self.size_bytes)} would be deleted, "
+                f"policy.max_delete_bytes is {limits.size_bytes} ({size(limits.size_bytes)})"
             )
         return None
 

@@ -18,6 +18,7 @@ from tasks.errors import AirGapError, HostFileError
 from tasks.hosts.host import FileStat, Host
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress
+from tasks.refusals import FolderUnsafeError
 
 BESIDE_SUFFIX = ".~part"  # no extension of a content file contains a tilde
 
@@ -90,7 +91,13 @@ def place(
 
 
 def _place_folder(host: Host, intake: HostPath, target: HostPath, items: list[PlaceItem]) -> Placed:
-    in_intake, in_target = _files(host, intake), _files(host, target)
+    in_intake = _files(host, intake)
+    try:
+        in_target = _files(host, target)
+        if in_intake:
+            host.make_folder(target)
+    except (FolderUnsafeError, HostFileError) as error:  # a link, or no folder: it alone fails
+        return Placed(target.name, (), (), tuple((item, error) for item in items))
     to_move = {
         item: stat
         for item in items
@@ -114,7 +121,6 @@ def _move(
 ) -> tuple[list[ContentFile], list[tuple[PlaceItem, AirGapError]]]:
     if not items:
         return [], []
-    host.make_folder(target)
     host.flush_folders([target.parent])
     by_source = {intake.joined(item.name.text): item for item in items}
     outcome = host.rename(

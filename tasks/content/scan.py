@@ -95,6 +95,15 @@ def content_folders(host: Host, content_dir: HostPath) -> list[HostPath]:
     return [folders[name] for name in sorted(folders)]
 
 
+def linked_folders(host: Host, content_dir: HostPath) -> list[str]:
+    """Return the names ``00`` to ``FF`` that are links, in order: no scan follows them."""
+    return sorted(
+        stat.name
+        for stat in host.list_folder(content_dir)
+        if stat.kind == "other" and _is_folder_name(stat.name, content_dir.platform)
+    )
+
+
 def _content_name(stat: FileStat, folder: HostPath) -> ContentName | None:
     """Parse the name of a content file of this folder; None for any other name."""
     name = ContentName.parse(stat.name)

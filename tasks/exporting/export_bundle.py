@@ -38,6 +38,7 @@ from tasks.hosts.small_files import write_atomic
 from tasks.ledger.exports import ExportRecord, Exports
 from tasks.ledger.steps import ExportedPackage
 from tasks.metadata.server import ServerFacts
+from tasks.quantities import size
 from tasks.refusals import SafetyError
 from tasks.run.context import RunContext
 from tasks.run.keys import signing_key
@@ -110,8 +111,8 @@ def plan_content(
         return Plan.model_validate_json(path.read_bytes())
     if package.size_bytes > PACKAGE_LIMIT_BYTES:
         raise SafetyError(
-            reason=f"the metadata package has {package.size_bytes} bytes, a bundle carries at most "
-            f"{PACKAGE_LIMIT_BYTES}",
+            reason=f"the metadata package has {size(package.size_bytes)}, a bundle carries at most "
+            f"{size(PACKAGE_LIMIT_BYTES)}",
             remedy="Have the staging server synchronise fewer products and classifications.",
         )
     media = run.media.path(str(run.site.media.path))

@@ -14,6 +14,7 @@ from tasks.content.names import ContentDigest, ContentName
 from tasks.errors import HostFileError, PathMissingError, UsageError
 from tasks.ledger.choices import Choices
 from tasks.names import Mode
+from tasks.quantities import size
 from tasks.refusals import WrongSiteError
 from tasks.reports.tables import ShoppingList
 from tasks.run.context import RunContext
@@ -141,5 +142,5 @@ def _read_file(path: Path) -> bytes:
         reason = error.strerror or str(error)
         raise HostFileError(operation="read", path=path, reason=reason) from error
     if len(content) > LIST_LIMIT_BYTES:
-        raise _no_list(path, f"it is larger than {LIST_LIMIT_BYTES} bytes")
+        raise _no_list(path, f"it is larger than {size(LIST_LIMIT_BYTES)}")
     return content

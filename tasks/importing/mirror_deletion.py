@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -10,13 +10,14 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Columns, revision_set
 from tasks.approvals.model import Decline, approved_revisions
 from tasks.approvals.plan_model import ApprovalPlan
+from tasks.bundle.carry import MOST_FAILURES
 from tasks.bundle.manifest import compare_sorted
 from tasks.content.content_listing import ContentListing
 from tasks.content.deletion import DeleteLimits, DeletePlan, plan_deletes
 from tasks.content.names import ContentDigest
 from tasks.content.scan import ContentFile
 from tasks.errors import BatchFailedError
-from tasks.hosts.host import Host
+from tasks.hosts.host import Host, Outcome
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_choice import are_applied
 from tasks.importing.approval_run import PlanInputs
@@ -96,11 +97,12 @@ def delete(
     listing: ContentListing,
     *,
     bundle: str,
-) -> int:
-    """Move planned files to the trash on the same disk; return the number of moved files.
+) -> Outcome[tuple[HostPath, HostPath]]:
+    """Move planned files to the trash on the same disk; return the moves that were made or failed.
 
-    The number includes the files that an earlier try of the step has moved: ``listing`` is from
-    before it.
+    A file that cannot be moved, because a program has it open, stays where it is.
+
+    A file that an earlier try of the step has moved counts as moved: ``listing`` is from before it.
 
     Args:
         server: The server.
@@ -110,7 +112,7 @@ def delete(
         bundle: Name of the bundle; its folder in the trash gets the files.
 
     Raises:
-        BatchFailedError: Some files could not be moved; they stay where they are.
+        BatchFailedError: None of several files could be moved, or too many could not.
     """
     make_disk_folders(server, disk, disk.trash)
     trash = disk.trash.joined(bundle)
@@ -122,51 +124,65 @@ def delete(
         server.make_folder(folder)
         moves.append((file.path, folder.joined(file.name.text)))
     if not moves:
-        return 0
+        return Outcome((), ())
     outcome = server.rename(moves)
     folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
     server.flush_folders(sorted(folders, key=lambda folder: folder.text))
-    moved_before = _find_moved(server, [move for move, _ in outcome.failed])
-    failed = [error for move, error in outcome.failed if move not in moved_before]
-    if failed:
+    outcome = _count_moved(server, outcome)
+    if len(outcome.failed) > MOST_FAILURES or (len(outcome.failed) > 1 and not outcome.ok):
         raise BatchFailedError(
             what="moving content to the trash",
-            failed=len(failed),
+            failed=len(outcome.failed),
             total=len(moves),
-            first=failed[0].message,
+            first=outcome.failed[0][1].message,
         )
-    return len(moves)
+    return outcome
 
 
-def _find_moved(
-    server: Host, moves: Sequence[tuple[HostPath, HostPath]]
-) -> set[tuple[HostPath, HostPath]]:
-    """Return the moves that an earlier try made: the source is gone, and the target is there."""
-    folders = {path.parent for move in moves for path in move}
+def _count_moved(
+    server: Host, outcome: Outcome[tuple[HostPath, HostPath]]
+) -> Outcome[tuple[HostPath, HostPath]]:
+    """Count a move as made if its source is gone and its target is there: by an earlier try."""
+    folders = {path.parent for move, _ in outcome.failed for path in move}
     present = {
         folder.joined(stat.name).text.upper()  # NTFS ignores case
         for folder in folders
         for stat in server.list_folder(folder)
     }
-    return {
-        (source, target)
-        for source, target in moves
-        if source.text.upper() not in present and target.text.upper() in present
-    }
+
+    def is_made(move: tuple[HostPath, HostPath]) -> bool:
+        source, target = (path.text.upper() for path in move)
+        return source not in present and target in present
+
+    made = [move for move, _ in outcome.failed if is_made(move)]
+    failed = tuple(pair for pair in outcome.failed if not is_made(pair[0]))
+    return Outcome((*outcome.ok, *made), failed)
 
 
 def report_deleted(
-    report: ReportDraft, plan: DeletePlan, moved: int, *, trash: HostPath, confirmed: str | None
+    report: ReportDraft,
+    plan: DeletePlan,
+    outcome: Outcome[tuple[HostPath, HostPath]],
+    *,
+    trash: HostPath,
+    confirmed: str | None,
 ) -> str:
     """Report what was deleted, where it lies and what confirmed it; return the sentence.
 
     Args:
         report: The report of the run that deleted.
         plan: The plan.
-        moved: Number of files that this run moved; a killed run may have moved the others.
+        outcome: Moves of this run; a killed run may have moved the other files. Those that failed
+            are named, and flag the run.
         trash: Our trash on the content disk.
         confirmed: Digest of the plan, which a person has confirmed.
     """
+    moved = len(outcome.ok)
+    for (source, _), error in outcome.failed:
+        report.notice(
+            f"{source.name} was not deleted: {error.message}. Import the same bundle again once "
+            "nothing has the file open"
+        )
     sentence = (
         f"{count(moved)} of {count(len(plan.files), 'file')} ({size(plan.size_bytes)} in all) were "
         f"deleted: they lie in {trash}; the plan was confirmed by {confirmed or 'an earlier run'}"

@@ -16,6 +16,7 @@ from tasks.content.names import Blake3
 from tasks.errors import PackageError
 from tasks.metadata.limits import Limits
 from tasks.progress import Progress
+from tasks.quantities import size
 
 _GZIP = 31  # zlib's window size for a gzip member with a check of its CRC and length
 _READ_BYTES = 128 * 1024
@@ -65,7 +66,7 @@ class GzipStream:
         if self.package_bytes == 0:
             raise PackageError(path=self._package, reason="the file is empty")
         if has_member:
-            reason = f"gzip ends in the middle, after {self.package_bytes} bytes: truncated"
+            reason = f"gzip ends in the middle, after {size(self.package_bytes)}: truncated"
             raise PackageError(path=self._package, reason=reason)
 
     def _raw(self) -> Iterator[bytes]:
@@ -92,7 +93,7 @@ class GzipStream:
         self.plain_bytes += len(piece)
         limits = self._limits
         if self.plain_bytes > limits.plain_bytes:
-            raise StreamLimitError(f"it has more than {limits.plain_bytes} bytes of XML")
+            raise StreamLimitError(f"it has more than {size(limits.plain_bytes)} of XML")
         allowed = max(limits.free_bytes, limits.ratio * self.package_bytes)
         if self.plain_bytes > allowed:
             raise StreamLimitError(

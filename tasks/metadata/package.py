@@ -40,6 +40,7 @@ from tasks.metadata.update_files import Attributes, MetadataError, MetadataLimit
 from tasks.metadata.xml_filter import FilterError, XmlFilter
 from tasks.metadata.xml_parser import MetadataParser, XmlError, XmlLimitError, XmlParser
 from tasks.progress import Progress, Silence
+from tasks.quantities import size
 
 _ROOT = "ExportPackage"
 _SECTIONS = {"Languages": "Language", "Files": "File", "Updates": "Update"}
@@ -147,7 +148,7 @@ class _Reader:
                     self._filter.feed(piece[offset:])
                     return
                 if count > self._limits.prolog_bytes:
-                    self._refuse(f"no root element within {self._limits.prolog_bytes} bytes")
+                    self._refuse(f"no root element within {size(self._limits.prolog_bytes)}")
                 part = piece[offset : offset + _PROLOG_PIECE]
                 count += len(part)
                 yield part
@@ -162,7 +163,7 @@ class _Reader:
 
     def _check_size(self) -> None:
         if self._stream.plain_bytes - self._last_item_end > self._limits.element_bytes:
-            self._stop_at_limit(f"it has more than {self._limits.element_bytes} bytes of XML")
+            self._stop_at_limit(f"it has more than {size(self._limits.element_bytes)} of XML")
 
     def _close(self) -> None:
         try:

@@ -13,6 +13,7 @@ from tasks.metadata.limits import Limits
 from tasks.metadata.model import UpdateMetadata
 from tasks.metadata.update_files import Attributes, MetadataError
 from tasks.metadata.update_xml import UpdateReader
+from tasks.quantities import size
 
 _TEXT_BYTES = 64 * 1024
 _DECLARATION_CHARACTERS = 1_024
@@ -85,7 +86,7 @@ class XmlParser:
         self._fed_bytes += len(data)
         # The index of the last event; expat is behind only with a tag or comment that is not whole.
         if self._fed_bytes - self._parser.CurrentByteIndex > self._limits.token_bytes:
-            raise XmlLimitError(f"one tag has more than {self._limits.token_bytes} bytes")
+            raise XmlLimitError(f"one tag has more than {size(self._limits.token_bytes)}")
         if len(self._names) > self._counted:
             self._counted = len(self._names)
             self._check_names()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from tasks.checks.finding import Finding, FindingSeverity, gravest_first
 from tasks.metadata.limits import Limits
 from tasks.probing.seen import Seen
+from tasks.quantities import size
 
 Belief = Callable[[Seen], Iterator[Finding]]
 
@@ -292,7 +293,7 @@ def update_size(seen: Seen) -> Iterator[Finding]:
         yield _differs(
             "update-large",
             "note",
-            evidence=f"{largest} bytes; the limit is {Limits().element_bytes}",
+            evidence=f"{size(largest)}; the limit is {size(Limits().element_bytes)}",
             meaning="One update is larger than the largest that was published. The reader takes "
             "it, in the same memory.",
         )
@@ -300,7 +301,7 @@ def update_size(seen: Seen) -> Iterator[Finding]:
         yield _differs(
             "update-size",
             "failure",
-            evidence=f"{largest} bytes; the limit is {Limits().element_bytes}",
+            evidence=f"{size(largest)}; the limit is {size(Limits().element_bytes)}",
             meaning="The XML of one update is larger than our reader takes.",
         )
 

@@ -7,9 +7,17 @@ ends its output with ``{"kind": "end"}``. What each reads and writes stands at i
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+# What ``Set-AuthenticodeSignature`` appends; all of it are comments (about_Signing).
+_SIGNATURE = re.compile(
+    rb"\s*# SIG # Begin signature block\r?\n(# [A-Za-z0-9+/=]+\r?\n)+"
+    rb"# SIG # End signature block\s*"
+)
+LARGEST_SIGNATURE_BYTES = 64 * 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,13 @@ class Script:
     def file_name(self) -> str:
         """The file's name, for example ``read-server.ps1``."""
         return f"{self.name}.ps1"
+
+    def is_installed_as(self, content: bytes) -> bool:
+        """Return True if a file is this script, with or without a signature block at its end."""
+        if not content.startswith(self.content):
+            return False
+        rest = content[len(self.content) :]
+        return not rest or _SIGNATURE.fullmatch(rest) is not None
 
 
 def script_names() -> tuple[str, ...]:

@@ -10,13 +10,15 @@ from tasks.content.content_listing import ContentListing
 from tasks.content.copy_item import CopyItem
 from tasks.content.rescan import refresh_proofs, rescan
 from tasks.content.rotation import FOLDERS, due_folders, spread
-from tasks.content.scan import ContentFile
+from tasks.content.scan import ContentFile, linked_folders
 from tasks.content.transfer import copy_files
+from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
 from tasks.ledger.store import Rotation
 from tasks.metadata.server import ServerFacts
 from tasks.progress import Progress
 from tasks.run.context import RunContext
+from tasks.run.report import ReportDraft
 
 
 def prove_rotating(run: RunContext, listing: ContentListing) -> int:
@@ -105,11 +107,24 @@ def scan_content(
     """
     content_dir = find_content_dir(run, facts)
     run.ledger.remember_content_dir(content_dir.text)
+    _name_links(run.server, content_dir, run.report)
     run.progress.start("Scan content", total=None, unit="files")
     try:
         return list_again(run, content_dir, run.progress, adopted=adopted)
     finally:
         run.progress.finish()
+
+
+def _name_links(server: Host, content_dir: HostPath, report: ReportDraft) -> None:
+    """Name folders of WsusContent that are links: what lies behind them counts as not there."""
+    links = linked_folders(server, content_dir)
+    if not links:
+        return
+    report.notice(
+        f"links in {content_dir}: {', '.join(links)}. We follow a link in place of the whole "
+        "folder, not one inside it, so what lies behind these counts as not there. Move all "
+        "content to one volume with `wsusutil movecontent`, and remove nothing by hand"
+    )
 
 
 def list_and_prove(run: RunContext, content_dir: HostPath) -> ContentListing:

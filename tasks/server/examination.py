@@ -23,14 +23,12 @@ from tasks.refusals import ScriptDigestError
 from tasks.run.context import RunContext
 from tasks.run.keys import signing_key, site_trust
 from tasks.run.stored_documents import read_header_copy
-from tasks.scripts import Script, load_script, script_names
+from tasks.scripts import LARGEST_SIGNATURE_BYTES, Script, load_script, script_names
 from tasks.server import queries
+from tasks.server.language_mode import FULL, language_mode
 from tasks.server.mark import mark_problem
 from tasks.server.running_wsusutil import find_running
 from tasks.site.settings import Site
-
-_SHORT_SECONDS = 120.0
-_LANGUAGE_MODE = "$ExecutionContext.SessionState.LanguageMode"
 
 
 def examine_server(run: RunContext) -> Facts:
@@ -65,24 +63,14 @@ def _answer(run: RunContext, wrong_scripts: Sequence[str] | None) -> queries.Ser
             raise
         return _nothing_but(error.message)
     except ScriptFailedError as error:
-        mode = _language_mode(run.server, run.site.server.powershell)
-        if mode in (None, "FullLanguage"):
+        mode = language_mode(run.server, run.site.server.powershell)
+        if mode in (None, FULL):
             raise
         return _nothing_but(error.message, machine=Machine(language_mode=mode))
 
 
 def _nothing_but(reason: str, **topics: object) -> queries.ServerAnswer:
     return queries.ServerAnswer(None, {**topics, "unknown": {"server": reason}})
-
-
-def _language_mode(server: Host, powershell: Sequence[str]) -> str | None:
-    """Ask PowerShell for its language mode, in words that every mode lets pass."""
-    words = (*powershell, "-NoProfile", "-NonInteractive", "-Command", _LANGUAGE_MODE)
-    try:
-        answer = server.run(words, timeout_seconds=_SHORT_SECONDS).stdout.strip()
-    except AirGapError:
-        return None
-    return answer if answer.endswith("Language") and answer.isalpha() else None
 
 
 def _wrong_scripts(server: Host, site: Site) -> tuple[str, ...] | None:
@@ -97,9 +85,9 @@ def _wrong_scripts(server: Host, site: Site) -> tuple[str, ...] | None:
 def _is_ours(server: Host, folder: HostPath, script: Script) -> bool:
     path = folder.joined(script.file_name)
     stat = server.stat(path)
-    if stat is None or stat.size_bytes != len(script.content):
+    if stat is None or stat.size_bytes > len(script.content) + LARGEST_SIGNATURE_BYTES:
         return False
-    return b"".join(bytes(view) for view in server.read(path)) == script.content
+    return script.is_installed_as(b"".join(bytes(view) for view in server.read(path)))
 
 
 def _at_work(run: RunContext) -> tuple[str, ...] | None:

@@ -22,6 +22,7 @@ from tasks.names import UTC_SECOND
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tasks.scripts import load_script
+from tasks.server.language_mode import explain_failure
 
 BATCH_SECONDS = 6 * 3_600.0
 _OTHER_SHAPE = "its answer has another shape than ours: "
@@ -193,13 +194,17 @@ def read_running_topics(
     Raises:
         ServiceDownError: The service does not run and cannot be started.
         WsusutilRunningError: It does not run, and a wsusutil at work may have stopped it.
-        ScriptFailedError: The API does not answer although the service runs.
+        ScriptFailedError: The API does not answer although the service runs, or PowerShell is in a
+            restricted language mode, which the error names.
     """
     try:
         answer = read_topics(run, topics=topics, since=since)
         if answer.facts.service_status == "Running":
             return answer
-    except ScriptFailedError:
+    except ScriptFailedError as error:
+        explained = explain_failure(run.server, run.site.server.powershell, error)
+        if explained is not error:
+            raise explained from error
         if not _make_service_run(run):
             raise
     else:

@@ -161,3 +161,22 @@ def test_what_was_said_to_be_placed_outlives_a_power_loss(seed: int) -> None:
 
     assert [stat.name for stat in host.list_folder(target.joined("00"))] == [content.text]
     assert host.list_folder(intake.joined("00")) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_content_folder_that_is_a_link_or_a_file_fails_alone(tmp_path: Path) -> None:
+    fill_content(tmp_path / "intake", 12)
+    items = _items(tmp_path / "intake")
+    linked, plain, *others = sorted({item.name.folder for item in items})
+    (tmp_path / "wsus").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "wsus" / linked).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "wsus" / plain).write_text("no folder")
+
+    placed = {result.folder: result for result in _place(tmp_path, items)}
+
+    assert {folder for folder, result in placed.items() if result.failed} == {linked, plain}
+    assert all(placed[folder].moved for folder in others)
+    ((_, error), *_) = placed[linked].failed
+    assert f"{tmp_path}/wsus/{linked} on the server is not safe to use: it is a link" in str(error)
+    assert tree(tmp_path / "elsewhere") == {}

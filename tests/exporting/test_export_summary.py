@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,9 @@ from tasks.bundle.manifest import read_entries
 from tasks.exporting import export_bundle
 from tasks.exporting.draft import Draft
 from tasks.exporting.export_summary import describe_bundle, predict_missing
+from tasks.hosts.host import Space
+from tasks.hosts.local import LocalHost
+from tasks.hosts.paths import HostPath
 from tasks.metadata.audit import MissingReason
 from tests.approvals.building import SERVERS
 from tests.exporting.staging_side import StagingSide
@@ -88,6 +92,21 @@ def _missing(side: StagingSide, draft: Draft) -> dict[str, MissingReason]:
         side.run.report, draft, side.look(), side.run.look_up_in(draft.manifest)
     )
     return {each.title: each.reason for each in missing}
+
+
+class Sizeless(LocalHost):
+    """A medium whose file system does not report its free space."""
+
+    def space(self, path: HostPath) -> Space:
+        return replace(super().space(path), free_bytes=None)
+
+
+def test_a_medium_that_reports_no_size_is_tried_and_that_is_said(catalogue: StagingSide) -> None:
+    catalogue.run.media = Sizeless()
+    draft = catalogue.seal()
+    assert catalogue.header_of(draft).is_file()
+    (notice,) = (text for text in catalogue.run.report.notices if "free space" in text)
+    assert "does not report its free space; the export is tried" in notice
 
 
 def test_a_bundle_is_described_by_the_approved_updates_whose_files_it_carries(

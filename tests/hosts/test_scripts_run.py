@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tasks.hosts import script_run
 from tasks.hosts.factory import HostAddress, open_host
 from tasks.hosts.host import FileHash, Host, Json
 from tasks.hosts.local import LocalHost
-from tasks.hosts.script_run import ScriptFiles, ScriptSetup
+from tasks.hosts.script_run import ScriptFiles, ScriptSetup, provide_script
 from tasks.hosts.waiting import Pace
 from tasks.refusals import ScriptDigestError
 from tasks.scripts import AnswerLimits, load_script
@@ -270,6 +271,35 @@ def test_installed_scripts_are_compared_not_brought(tmp_path: Path) -> None:
     with pytest.raises(ScriptDigestError) as caught:
         run(host, "echo", [], folder)
     assert caught.value.facts["expected"] == made_up("echo").sha256
+
+
+_BLOCK = (
+    b"\r\n# SIG # Begin signature block\r\n# MIIFlAYJKoZIhvcNAQcCoIIFhTCCBYEC\r\n"
+    b"# AQE+/w==\r\n# SIG # End signature block\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("appended", "is_ours"),
+    [
+        (_BLOCK, True),
+        (_BLOCK.replace(b"\r\n", b"\n"), True),
+        (_BLOCK + b"Get-Process", False),
+        (_BLOCK.replace(b"# AQE", b"AQE"), False),
+        (_BLOCK.replace(b"# AQE", b"# \rAQE"), False),
+        (b"\nGet-Process" + _BLOCK, False),
+    ],
+)
+def test_an_installed_script_may_be_signed_and_nothing_else_may_be_added(
+    tmp_path: Path, appended: bytes, *, is_ours: bool
+) -> None:
+    host, script = LocalHost(), made_up("echo")
+    setup = ScriptSetup(("pwsh",), host.path(str(tmp_path)))
+    (tmp_path / script.file_name).write_bytes(script.content + appended)
+    refused = nullcontext() if is_ours else pytest.raises(ScriptDigestError)
+    with refused:
+        path = provide_script(host, setup, script, host.path(str(tmp_path / "run")))
+        assert path.text == str(tmp_path / script.file_name)
 
 
 def _hash_with_engine(host: Host, folder: Path) -> None:

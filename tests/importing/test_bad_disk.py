@@ -7,6 +7,7 @@ listed or a name of which nothing can be said, ``read`` a file whose bytes do no
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -101,6 +102,36 @@ def test_media_that_cannot_be_read_are_a_failure_and_never_refused_for_trust(
             failed.add(disk.path)
     assert len(failed) >= 5
     work(disconnected, bundle)
+
+
+def test_a_medium_that_is_pulled_in_mid_import_is_named_and_the_next_run_reads_only_the_rest(
+    disconnected: RunContext, bundle: Path
+) -> None:
+    run = disconnected
+    content = run.server.path(str(bundle.parent / "WsusContent"))
+    intake = run.content_disk(content).intake
+
+    def reads_of_an_unpacking(*, fails_at: int) -> int:
+        disk = BadDisk(bundle.parent, "read", fails_at, errno.ENOTCONN, is_gone=True)
+        listing = ContentListing(run.scratch / "listing.sqlite", content).fill([])
+        try:
+            with failing(disk):
+                unpack(run, open_incoming(run, [str(bundle)], to_import=True), listing, volume=None)
+        finally:
+            listing.close()
+        return disk.count
+
+    whole = reads_of_an_unpacking(fails_at=10**6)
+    run.server.remove_tree(intake)
+    with pytest.raises(HostFileError) as pulled:
+        reads_of_an_unpacking(fails_at=whole - 2)
+    rest = reads_of_an_unpacking(fails_at=10**6)
+
+    assert rest < whole
+    assert pulled.value.exit_code == 1
+    assert pulled.value.message.count(str(bundle)) == 1
+    assert os.strerror(errno.ENOTCONN) in pulled.value.message
+    assert "Put it in again, or take another copy of the bundle" in pulled.value.next_step
 
 
 @pytest.mark.parametrize("inside", ["", "volume-001", "volume-001/content", "a content folder"])

@@ -17,6 +17,7 @@ from tasks.importing import approval_choice
 from tasks.importing.content_audit import audit_current
 from tasks.importing.local_updates import find_local_updates
 from tasks.ledger.imports import RememberedDecision
+from tasks.metadata.audit import MissingReason
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.index import index_package
 from tasks.reports.model import ApprovalOutcome
@@ -173,6 +174,21 @@ def test_a_site_that_approves_by_its_own_rules_gets_metadata_and_content_only(
     assert {file.update_id for file in side.run.report.notes["missing"]} == {guid(1)}
     assert side.run.report.is_flagged
     assert months.present() == {(guid(1), SERVERS)}
+
+
+def test_what_is_approved_here_and_never_was_on_staging_is_named(side: DisconnectedSide) -> None:
+    file = File("staging has never had it", size=24)
+    side.workshop.updates = [Update(50, title="approved here alone", files=(file,))]
+    Months(side, SERVERS).next()
+    side.present = decisions(*side.present.approvals, install(50))
+
+    side.run.report = ReportDraft()
+    audit_current(side.run, side.facts, side.list_content(), every_update=False)
+
+    (missing,) = side.run.report.notes["missing"]
+    assert (missing.update_id, missing.file) == (guid(50), file.content_name)
+    assert missing.reason == MissingReason.NEVER_DOWNLOADED
+    assert side.run.report.is_flagged
 
 
 def test_approvals_taken_up_again_are_still_compared_with_what_was_applied(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import time
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ from deploy import lab
 from deploy.lab import pair
 from deploy.lab.store import groups
 from tests.lab.lab_pair import LabPair, count
+from tests.support.labs import run_here
 
 
 def test_one_seed_makes_the_same_lab_twice_and_another_seed_another(tmp_path: Path) -> None:
@@ -204,3 +206,29 @@ def test_no_two_groups_of_a_lab_bear_one_name() -> None:
         names = [path[-1].casefold() for path in groups.plant(seed).paths]
         assert len(set(names)) == len(names)
         assert groups.plant(seed).is_nested
+
+
+def test_the_programs_of_a_copied_lab_are_its_own_and_its_site_files_are_said_to_be_not(
+    lab_pair: LabPair, tmp_path: Path
+) -> None:
+    copy = LabPair(tmp_path / "a copy")
+    shutil.copytree(lab_pair.folder, copy.folder)
+    before = lab_pair.state("disconnected")
+
+    copy.wsusutil("staging", "export", tmp_path / "package.xml.gz", tmp_path / "export.log")
+    imported = copy.wsusutil("disconnected", "import", tmp_path / "package.xml.gz")
+    assert imported.returncode == 0, imported.stdout
+    assert copy.state("disconnected")["revisions"] == copy.state("staging")["revisions"]
+    assert lab_pair.state("disconnected") == before
+
+    for pair_of_servers, is_warned in ((lab_pair, False), (copy, True)):
+        told = run_here("lab", "state", str(pair_of_servers.folder), "staging", "--json", expect=0)
+        assert told.document == pair_of_servers.state("staging")
+        warning = f"{copy.folder} was copied or moved from {lab_pair.folder}"
+        assert (warning in told.stderr) == is_warned
+
+    for side in pair.SIDES:
+        path = copy.folder / side / "site.toml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(str(lab_pair.folder), str(copy.folder)), encoding="utf-8")
+    assert pair.copied_from(copy.folder) is None

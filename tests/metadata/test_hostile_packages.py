@@ -139,14 +139,14 @@ def test_a_limit_on_all_xml_holds(tmp_path: Path) -> None:
     text = writing.package_xml([Update(n) for n in range(100)])
 
     limits = Limits(plain_bytes=len(text) - 1)
-    refuse(writing.write(tmp_path / "p", text), "bytes of XML", limits)
+    refuse(writing.write(tmp_path / "p", text), "of XML", limits)
 
 
 @pytest.mark.parametrize(
     ("inside", "expected"),
     [
-        ("<Junk/>", "more than 1048576 bytes"),
-        ("x" * 8, "more than 1048576 bytes"),
+        ("<Junk/>", "more than 1.0 MB"),
+        ("x" * 8, "more than 1.0 MB"),
         ("<Update>", "deeper than 256"),
         ("<MetaData>", "deeper than 256"),
     ],

@@ -139,6 +139,12 @@ def differences(reader: Reader, document: Document, text: str, folder: Path) -> 
     return sorted([*wrong, *unknown])
 
 
+def test_the_table_has_every_document(folder: Path) -> None:
+    named = {path for document in DOCUMENTS.values() for path in document.paths}
+
+    assert named == {path.relative_to(folder).as_posix() for path in folder.rglob("*.xml")}
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_value_of_the_table_is_at_its_place(name: str, folder: Path) -> None:
     document = DOCUMENTS[name]

@@ -93,6 +93,22 @@ def test_content_that_was_moved_is_proved_once_at_its_new_place(
         assert all(file.digests and file.digests.sha1 == file.name.digest for file in listing)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_among_the_content_folders_is_named_and_nobody_is_told_to_remove_it(
+    site: Path, names: list[ContentName]
+) -> None:
+    folder = path_of(site, names[0]).parent
+    folder.rename(site.parent / "bigger disk")
+    folder.symlink_to(site.parent / "bigger disk")
+    with open_test_run(site) as run:
+        listing = scan(run)
+        assert listing.look_up(names[0]) is None
+        (notice,) = run.report.notices
+    assert notice.startswith(f"links in {folder.parent}: {folder.name}. ")
+    assert "wsusutil movecontent" in notice
+    assert "remove nothing" in notice
+
+
 def test_a_file_that_rots_without_a_trace_is_found_when_everything_is_read(
     site: Path, names: list[ContentName]
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from tasks.run.context import RunContext
 from tasks.server import queries, wsusutil_run
 from tests.approvals.building import approval, decisions, decline
 from tests.metadata.facts import LINE, server_facts
-from tests.support.runs import Answer, on_memory_server
+from tests.support.runs import Answer, on_memory_server, open_test_run, set_keys
 
 
 def test_an_answer_of_another_shape_is_told_by_the_field_in_one_line() -> None:
@@ -31,6 +33,33 @@ def test_an_answer_of_another_shape_is_told_by_the_field_in_one_line() -> None:
 def test_a_number_that_is_none_is_an_answer_of_another_shape() -> None:
     with pytest.raises(ScriptFailedError), queries.answer_errors("apply-approvals"):
         int(json.loads('{"n": Infinity}')["n"])
+
+
+_RESTRICTED = """#!/bin/sh
+case "$*" in
+  *LanguageMode*) echo ConstrainedLanguage ;;
+  *) echo "Only core types are supported in this language mode." >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stands in with a shell script")
+def test_a_restricted_language_mode_is_named_with_the_way_out_and_nothing_is_started(
+    disconnected: RunContext,
+) -> None:
+    powershell = disconnected.site.path.parent / "powershell"
+    powershell.write_text(_RESTRICTED)
+    powershell.chmod(0o755)
+    set_keys(disconnected.site.path, powershell=[str(powershell)])
+    with open_test_run(disconnected.site.path) as run:
+        with pytest.raises(ScriptFailedError) as caught:
+            queries.read_running_server(run)
+        runs = [path.name for path in Path(run.folders.work_folder(run.run_id).text).iterdir()]
+    assert "PowerShell is in ConstrainedLanguage mode" in caught.value.message
+    assert caught.value.message.endswith("are supported in this language mode.")
+    assert "server.scripts_dir" in caught.value.next_step
+    assert "by hand" not in caught.value.next_step
+    assert not [name for name in runs if name.startswith("control-service")]
 
 
 @pytest.mark.parametrize("seen", [None, "Stopped"])

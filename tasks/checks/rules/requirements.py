@@ -16,6 +16,7 @@ from tasks.metadata.server import (
     compare_settings,
 )
 from tasks.names import Side
+from tasks.quantities import size
 from tasks.refusals import REBUILT_REMEDY
 
 LEAST_ROOM_BYTES = 64 * 1_048_576
@@ -152,7 +153,7 @@ def disk_full(facts: Facts) -> Finding | None:
     return Finding(
         id="content-disk-full",
         severity="failure",
-        evidence=f"{volume.free_bytes} bytes are free on the content disk",
+        evidence=f"{size(volume.free_bytes)} free on the content disk",
         meaning="The content disk is as good as full.",
         next_step="Make room there, then run the same command again.",
     )

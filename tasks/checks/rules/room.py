@@ -6,6 +6,7 @@ from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding
 from tasks.checks.rules.rule import DISCONNECTED, STAGING, Rule, rule
+from tasks.quantities import size
 
 _RESET = (
     "`wsus-airgap repair downloads-failed`, which offers `wsusutil reset` if [policy] "
@@ -46,13 +47,13 @@ def _next_step(facts: Facts) -> str:
 def pending_downloads(facts: Facts) -> Finding | None:
     """A bundle that is made now lacks what is still being downloaded."""
     server = known(facts.server, "the API of WSUS")
-    waiting = server.bytes_to_download - server.bytes_downloaded
-    if waiting <= 0:
+    if server.bytes_downloaded >= server.bytes_to_download:
         return None
+    done, all_of_it = size(server.bytes_downloaded), size(server.bytes_to_download)
     return Finding(
         id="downloads-pending",
         severity="note",
-        evidence=f"{server.bytes_downloaded} of {server.bytes_to_download} bytes are downloaded",
+        evidence=f"{done} of {all_of_it} are downloaded",
         meaning="Content of approved updates is still being downloaded; a bundle made now lacks "
         "it, and its approvals are parked until a later bundle.",
         next_step="Wait until the downloads have ended, or go without that content.",
@@ -69,7 +70,7 @@ def low_room(facts: Facts) -> Finding | None:
     return Finding(
         id="content-disk-low",
         severity="warning",
-        evidence=f"{volume.free_bytes} bytes are free on the content disk",
+        evidence=f"{size(volume.free_bytes)} free on the content disk",
         meaning="The content disk is nearly full; WSUS stops downloading, and an import stops "
         "before it begins, when there is no room.",
         next_step="Make room, or move the content to a larger disk (`wsusutil movecontent`).",
