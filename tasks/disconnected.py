@@ -96,7 +96,7 @@ def check_server(
         staging=incoming.header.server,
         excused=choice | rebuilt_staging(given, "staging-server-changed"),
     )
-    downloads.resume_downloads(run)  # those that a killed run left paused
+    downloads.resume_downloads(run)  # downloads that a killed run left paused
     return facts
 
 
@@ -112,7 +112,7 @@ def check_requirements(*, to_adopt: bool = False) -> ServerFacts:
         adoption.require_untouched(run.imports)
     compare_mark(run)
     facts = check.check_requirements(run)
-    downloads.resume_downloads(run)  # those that a killed run left paused
+    downloads.resume_downloads(run)  # downloads that a killed run left paused
     return facts
 
 

@@ -2,7 +2,8 @@
 
 A run of a deployment has nobody who would start it again. So where a command ends with 4 because
 another run has a lock, or because a ``wsusutil`` works on the server, it waits. A step that refuses
-for one of these reasons has changed nothing yet, so that it is tried again.
+for one of these reasons has changed nothing that cannot be done again, so that it is
+tried again.
 """
 
 from __future__ import annotations

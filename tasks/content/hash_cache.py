@@ -1,9 +1,9 @@
 """Cache of digests, so that an unchanged file is not read again only to learn its digests.
 
 An entry counts only for a file with the same path, size, modification time and file id as before,
-and packing compares the bytes it reads with the remembered BLAKE3. Losing
-the cache costs only time: so it is written without waiting for the disk, and a damaged cache is
-deleted.
+and packing compares the bytes it reads with the remembered BLAKE3. Losing the cache costs only
+time, and the reason that is given for some missing files (``content_trace``): so it is written
+without waiting for the disk, and a damaged cache is deleted.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Run one of our PowerShell scripts with a request file and an answer file.
 
 A script runs as a detached job in a folder, so that neither a broken connection nor a kill of this
-process stops it half-way. A rerun in the same folder first waits for a script that still runs,
-then runs it again; each of the two waits has the whole limit. So two never work there at the same
-time. ``hash-files`` and ``place-files`` have a new folder for
-each call, so that a rerun of them does not wait.
+process stops it half-way. A rerun in the same folder first waits for the earlier one (for the whole
+limit), then runs the script again (for the whole limit); two never work there at once.
+``hash-files`` and ``place-files`` have a new folder for each call, so that a rerun of them does not
+wait.
 """
 
 from __future__ import annotations

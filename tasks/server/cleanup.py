@@ -27,7 +27,7 @@ from tasks.run.context import RunContext
 # We wait for a script that changes the server as long as it may take. A script that only reads is
 # left alone after a while, and its folder stays. Every script that is not listed here may change
 # the server.
-_READING = frozenset(
+_READ_ONLY_SCRIPTS = frozenset(
     {
         "hash-files",
         "probe-server",
@@ -73,7 +73,7 @@ def wait_for_changes(run: RunContext) -> None:
     for folder, _ in _own_folders(run):
         for stat in run.server.list_folder(folder):
             match = _JOB.fullmatch(stat.name)
-            if match is not None and match["script"] not in _READING:
+            if match is not None and match["script"] not in _READ_ONLY_SCRIPTS:
                 _wait_for(run.server, folder.joined(stat.name), _CHANGE_SECONDS)
 
 
@@ -126,7 +126,7 @@ def _wait_for_scripts(server: Host, folder: HostPath) -> bool:
         match = _JOB.fullmatch(stat.name)
         if match is None:
             continue
-        changes = match["script"] not in _READING
+        changes = match["script"] not in _READ_ONLY_SCRIPTS
         limit_seconds = _CHANGE_SECONDS if changes else _READ_SECONDS
         try:
             _wait_for(server, folder.joined(stat.name), limit_seconds)

@@ -9,9 +9,10 @@ from pydantic import Field
 from tasks.checks.facts.topic import Topic
 
 RegistryNumber = int | Literal["not set"]
-"""A value of the registry; ``not set`` if the value, or its key, is not there."""
+"""A DWORD of the registry; ``not set`` if the value, or its key, is not there."""
 
 RegistryText = Annotated[str, Field(max_length=65_536)]
+"""A text of the registry; ``not set`` if the value, or its key, is not there."""
 
 
 class Tls(Topic):
