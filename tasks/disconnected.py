@@ -209,7 +209,7 @@ def place_content(
     import_apply.begin(run, bundle, server, plan.rebuilt)
     moved = import_apply.place_content(run, bundle, content)
     run.report.note(placed=moved)
-    run.report.changes["files placed"] += moved
+    run.report.changes["files placed"] = moved  # by all tries of this step
     log.info("placed %s files", moved)
     placed = content_scan.list_and_prove(run, content.content_dir)
     local_packages_in.place_local_packages(run, bundle, placed)
@@ -222,9 +222,8 @@ def load_metadata(
 ) -> ContentListing | State[ContentListing]:
     """Have wsusutil import the package, judge it by all signals, and list WsusContent anew.
 
-    The import can take hours, in which files of WsusContent come and go.
-
-    Before it ``server.backup_command`` makes its copy, and running downloads are paused.
+    The import can take hours, in which files of WsusContent come and go. Before it
+    ``server.backup_command`` makes its copy, and running downloads are paused.
 
     Refuses: ``wsusutil-running``, ``backup-failed``.
     Raises: ``wsusutil``, ``service-down``.
@@ -233,7 +232,7 @@ def load_metadata(
     with PackageIndex(bundle.index) as index:
         run.report.details["revisions"] = index.summary.revisions
     if import_apply.is_loaded(run, bundle, plan.inputs):
-        downloads.resume_downloads(run)  # those that a cut-off try left paused
+        downloads.resume_downloads(run)  # downloads that a cut-off try left paused
         # `content` is from before wsusutil, also when the step is retried; so list again.
         return already_done(import_apply.list_loaded(run, bundle, before=content))
     attempt = run.ledger.steps(bundle.work.text).attempt("import")  # whose end was not judged
@@ -284,6 +283,8 @@ def delete_content(
     run = current_run()
     if not plan.deletes.files:
         return content
+    if "files deleted" in run.report.changes:  # an earlier try was cut off in the listing below
+        return content_scan.list_and_prove(run, content.content_dir)
     disk = run.content_disk(content.content_dir)
     outcome = mirror_deletion.delete(
         run.server, disk, plan.deletes, content, bundle=bundle.header.bundle

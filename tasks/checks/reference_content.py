@@ -27,10 +27,13 @@ SYNCHRONISED = (
         severity=Severity.FAILURE,
         depth="cause",
         seen_in=_RESULT,
-        meaning="SUSDB could not be reached, was too busy, or refused a statement.",
+        meaning=(
+            "The database of WSUS (SUSDB) could not be reached, was too busy, or refused a "
+            "statement."
+        ),
         first_check=(
-            "The database service and its disk; then SoftwareDistribution.log of that minute; "
-            "then maintenance of SUSDB (indexes, clean-up)."
+            "See that the database service runs and its disk has room; then read "
+            "SoftwareDistribution.log of that minute; then maintain SUSDB (indexes, clean-up)."
         ),
         do_not_conclude="No network fault, and no fault of Microsoft Update.",
         source=ERROR_ENUM,

@@ -93,7 +93,11 @@ def take_begun(
     if begun is None:
         return None
     then = facts.model_copy(update={"clock": begun.read_at})
-    judgement, summary = _judge_attempt(run, draft, then, decisions, attempt=begun.attempt)
+    try:
+        judgement, summary = _judge_attempt(run, draft, then, decisions, attempt=begun.attempt)
+    except PackageLimitError as error:
+        log.warning("the package of site %s is not used: %s", begun.site, error)
+        return None
     if not judgement.succeeded or summary is None:
         run.report.lines.append(
             f"a wsusutil export that a run of site {begun.site} had begun failed "

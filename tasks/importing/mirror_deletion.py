@@ -102,6 +102,8 @@ def delete(
 
     A file that cannot be moved, because a program has it open, stays where it is.
 
+    A file that an earlier try of the step has moved counts as moved: ``listing`` is from before it.
+
     Args:
         server: The server.
         disk: Our folders on the content disk.
@@ -126,6 +128,7 @@ def delete(
     outcome = server.rename(moves)
     folders = {move[0].parent for move in moves} | {move[1].parent for move in moves}
     server.flush_folders(sorted(folders, key=lambda folder: folder.text))
+    outcome = _count_moved(server, outcome)
     if len(outcome.failed) > MOST_FAILURES or (len(outcome.failed) > 1 and not outcome.ok):
         raise BatchFailedError(
             what="moving content to the trash",
@@ -134,6 +137,26 @@ def delete(
             first=outcome.failed[0][1].message,
         )
     return outcome
+
+
+def _count_moved(
+    server: Host, outcome: Outcome[tuple[HostPath, HostPath]]
+) -> Outcome[tuple[HostPath, HostPath]]:
+    """Count a move as made if its source is gone and its target is there: by an earlier try."""
+    folders = {path.parent for move, _ in outcome.failed for path in move}
+    present = {
+        folder.joined(stat.name).text.upper()  # NTFS ignores case
+        for folder in folders
+        for stat in server.list_folder(folder)
+    }
+
+    def is_made(move: tuple[HostPath, HostPath]) -> bool:
+        source, target = (path.text.upper() for path in move)
+        return source not in present and target in present
+
+    made = [move for move, _ in outcome.failed if is_made(move)]
+    failed = tuple(pair for pair in outcome.failed if not is_made(pair[0]))
+    return Outcome((*outcome.ok, *made), failed)
 
 
 def report_deleted(

@@ -39,8 +39,8 @@ class MissingReason(StrEnum):
 
 REASON_TEXTS: dict[MissingReason, str] = {
     MissingReason.NEVER_DOWNLOADED: (
-        "The staging server does not hold this file: approve the update there, or wait for its "
-        "download, then export again."
+        "The staging server does not hold this file, or not intact (then the report of its export "
+        "names it): approve the update there, or wait for its download, then export again."
     ),
     MissingReason.NOT_CARRIED: (
         "The staging server holds this file, but the bundle left it out because it was believed "

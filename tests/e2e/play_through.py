@@ -39,7 +39,7 @@ from tests.support.labs import Lab, make_lab
 from tests.support.serving import Up, start, up
 
 _LONG_SECONDS = 400.0
-_NAMES_LEFT = 900
+_NAMES_LEFT = 1_300
 _LINES = """
 [schedule]
 audit = { cron = "0 5 * * 0" }

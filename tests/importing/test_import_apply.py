@@ -12,7 +12,9 @@ import pytest
 from tasks import disconnected
 from tasks.approvals.model import Action, Approval
 from tasks.approvals.reasons import Reason
+from tasks.content.deletion import DeletePlan
 from tasks.content.names import Blake3, ContentDigest
+from tasks.custody.log import LOG
 from tasks.errors import BatchFailedError, ConnectionLostError, HostFileError, ScriptFailedError
 from tasks.hosts.host import Outcome
 from tasks.hosts.paths import HostPath
@@ -382,6 +384,24 @@ def test_files_that_a_cut_off_try_has_moved_are_counted(
     move = tuple(folder.joined(entry.name.folder, entry.name.text) for folder in places)
     server.rename([(move[0], move[1])]).require_all()  # its answer was lost with the connection
     assert place_content(side.run, delivery, listing) == 3
+
+
+def test_deletions_are_reported_once_when_only_the_listing_after_them_is_cut_off(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    place_content(side.run, delivery, side.list_content())
+    content = side.list_content()
+    plan = plan_import(side.run, delivery, side.facts, content)
+    plan = replace(plan, deletes=DeletePlan(tuple(content), still_needed=0, present=3))
+    with as_current(side.run):
+        for _ in range(2):  # the second try has the listing of the first
+            after = disconnected.delete_content.fn(delivery, plan, content)
+
+    assert after.totals()[0] == 0
+    assert side.run.report.changes["files deleted"] == 3
+    assert len([line for line in side.run.report.lines if "were deleted" in line]) == 1
+    log = side.run.site.state_dir / LOG
+    assert log.read_text(encoding="utf-8").count('"deleted"') == 1
 
 
 def test_decisions_that_a_cut_off_try_has_applied_are_reported(

@@ -13,9 +13,10 @@ from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.model import Action, Approval, ApprovalSet, Decline
 from tasks.approvals.plan_model import ApprovalPlan, PlanCounts, Waiting
 from tasks.approvals.reasons import Reason
+from tasks.content.content_listing import ContentListing
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import ContentDigest
-from tasks.errors import BatchFailedError, HostFileError
+from tasks.errors import BatchFailedError, ConnectionLostError, HostFileError
 from tasks.hosts.host import Outcome
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_run import PlanInputs
@@ -148,3 +149,43 @@ def test_the_updates_of_a_mirror_take_little_memory_each() -> None:
     tracemalloc.stop()
     assert len(wanted) == count
     assert peak_bytes / count < 200  # as a set of revisions, then sorted, they took 330
+
+
+# --- a step that is tried again ------------------------------------------------------------------
+
+
+def move_to_trash(side: DisconnectedSide, plan: DeletePlan, listing: ContentListing) -> int:
+    disk = side.run.content_disk(side.content_dir)
+    outcome = delete(side.run.server, disk, plan, listing, bundle="alpha-1")
+    return len(outcome.ok)
+
+
+def test_a_file_that_is_in_neither_folder_was_not_moved(side: DisconnectedSide) -> None:
+    side.write_content(b"gone")
+    listing = side.list_content()
+    plan = DeletePlan(tuple(listing), still_needed=0, present=1)
+    side.run.server.remove([file.path for file in plan.files])
+    assert move_to_trash(side, plan, listing) == 0
+
+
+@pytest.mark.parametrize("changes", range(0, 40, 3))
+def test_a_connection_may_break_at_any_moment_of_the_deletion(
+    side: DisconnectedSide, changes: int
+) -> None:
+    for number in range(5):
+        side.write_content(b"%d" % number)
+    listing = side.list_content()
+    plan = DeletePlan(tuple(listing), still_needed=0, present=5)
+    server = side.run.server
+    assert isinstance(server, MemoryHost)
+    server.fail_after(changes, ConnectionLostError(address="wsus", reason="it was cut"))
+
+    for _ in range(3):  # as Prefect tries a step
+        try:
+            moved = move_to_trash(side, plan, listing)
+        except ConnectionLostError:
+            continue
+        break
+
+    assert moved == 5  # by all tries: the listing is from before the first
+    assert side.list_content().totals()[0] == 0

@@ -22,7 +22,13 @@ def newest_failed(facts: Facts) -> Finding | None:
     newest = history.newest
     if newest is None or newest.result in {"Succeeded", "Canceled"}:
         return None
-    return finding_of("synchronisation-failed", evidence=_result(newest))
+    return finding_of(
+        "synchronisation-failed",
+        evidence=_result(newest),
+        next_step="Begin with the cause above, if one is named. Else read event 386 and the "
+        "exception in SoftwareDistribution.log of that minute; `wsus-airgap explain LINE` says "
+        "what such a line means.",
+    )
 
 
 @rule("Error of the last synchronisation", sides=STAGING, explains=SYNCHRONISATION)
