@@ -284,7 +284,7 @@ def _log_calls(folder: Path, side: str) -> None:
     """Have a server's programs write down when they begin and how they end."""
     for program, verb in _VERBS.items():
         path = folder / side / program
-        _, command = path.read_text(encoding="utf-8").strip().split("\n")
+        _, _, command = path.read_text(encoding="utf-8").strip().partition("\n")
         assert " exec " in command
         name = f"{program} {side} $({verb})"
         script = _NOTING.format(
