@@ -51,8 +51,9 @@ def artifacts_of(report: CommandReport) -> Iterator[Artifact]:
     """Yield a run's artifacts in the order in which they have to be made."""
     prefix = _slug(f"{report.site or ''}-{report.command}")
     others = [
-        Artifact(f"{prefix}-{name}", _TEXTS[name][0], "\n\n".join(map(section_text, sections)))
+        Artifact(f"{prefix}-{key}", description, "\n\n".join(map(section_text, sections)))
         for name, sections in _grouped(report).items()
+        for key, description in [_title(report, name)]
         if sections
     ]
     links = [f"[{other.description}](/artifacts/key/{other.key})" for other in others]
@@ -64,6 +65,13 @@ def artifacts_of(report: CommandReport) -> Iterator[Artifact]:
         text = "\n".join([f"# {_headline(report)}", "", _outcome_text(report), *more])
         yield Artifact(f"{prefix}-outcome", "Outcome", text)
     yield from others
+
+
+def _title(report: CommandReport, name: str) -> tuple[str, str]:
+    """Key and description of a text; nothing waits in a check, so that it has findings alone."""
+    if name == "waiting" and report.command == "check":
+        return "findings", "Findings"
+    return name, _TEXTS[name][0]
 
 
 def _grouped(report: CommandReport) -> dict[str, list[Section]]:
@@ -106,8 +114,29 @@ def section_text(section: Section) -> str:
     lines += _facts(section.facts)
     if section.facts and section.rows:
         lines.append("")
+    if section.key == "findings":
+        lines += _findings(section)
     lines += _table(section)
     return "\n".join(lines)
+
+
+def _findings(section: Section) -> list[str]:
+    """Return each finding, its evidence and its next step as paragraphs.
+
+    Prefect's page does not wrap the cells of a table, so that evidence and next step would stand
+    far to the right of what is seen.
+    """
+    lines: list[str] = []
+    for severity, finding, evidence, next_step_text, *_ in section.rows[:MAX_ROWS]:
+        lines += [
+            f"**{markdown(str(severity))}: {markdown(str(finding))}**",
+            "",
+            f"Evidence: {markdown(str(evidence))}",
+            "",
+            f"Next step: {markdown(str(next_step_text))}",
+            "",
+        ]
+    return lines
 
 
 def _headline(report: CommandReport) -> str:

@@ -42,7 +42,8 @@ def served(tmp_path: Path, shared_api: str, stand_in: None) -> Iterator[Lab]:
         process.communicate(timeout=20)
 
 
-def test_dropped_connections_are_overcome_on_both_sides(served: Lab) -> None:
+def test_a_check_says_the_same_over_ssh_and_breaks_are_overcome(served: Lab) -> None:
+    _compare_checks(served)
     for side in SIDES:
         assert 'address = "ssh://' in served.site_file(side).read_text(encoding="utf-8")
     served.fault("staging", "connection-drops")
@@ -55,6 +56,22 @@ def test_dropped_connections_are_overcome_on_both_sides(served: Lab) -> None:
     imported = served.import_(1)
     assert imported.exit_code in {0, 2}, imported.explain()
     equal_servers(served, apart_from=imported)
+
+
+def _compare_checks(served: Lab) -> None:
+    """On the staging side alone, which has every topic; a note stops nothing afterwards."""
+    served.fault("staging", "proxy-basic")
+    path = served.site_file("staging")
+    over_ssh = path.read_text(encoding="utf-8")
+    told = served.run("staging", "check").document
+    served.configure("staging", "server", address="local")
+    here = served.run("staging", "check").document
+    path.write_text(over_ssh, encoding="utf-8")
+    assert [finding["id"] for finding in told["findings"]] == ["proxy-basic-authentication"]
+    assert (told["findings"], told["exit_code"]) == (here["findings"], here["exit_code"])
+    for key in ("configuration", "examined"):
+        first, second = ([s for s in d["sections"] if s["key"] == key] for d in (told, here))
+        assert first == second
 
 
 def test_a_changed_host_key_is_refused_until_it_is_the_pinned_one_again(served: Lab) -> None:

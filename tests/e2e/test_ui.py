@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from tests.support import needs
 from tests.support.browser import Page, browser
-from tests.support.labs import ROOT, STAND_IN
+from tests.support.labs import ROOT, STAND_IN, Lab
 
 pytestmark = [needs.chromium, pytest.mark.timeout(600)]
 
@@ -34,9 +35,14 @@ _STEP_PIXELS = 2_000
 
 
 @pytest.fixture(scope="module")
-def ui_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the demo; its lab is ``lab``."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def ui_url(home: Path) -> Iterator[str]:
     """The address that ``demo --ui`` prints last; the server stays until it is interrupted."""
-    home = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "flows.command_line", "demo", str(home / "lab"), "--ui"]
     with (
         (home / "stderr").open("w") as errors,
@@ -105,6 +111,38 @@ def test_a_flagged_run_says_first_what_needs_a_person(page: Page) -> None:
     assert keys[0] == "alpha-import-attention"
     page.click("alpha-import-waiting")
     page.wait_for("Missing content", "never")
+
+
+def test_a_check_can_be_read_by_somebody_who_has_never_seen_the_log_of_wsus(
+    page: Page, home: Path, ui_url: str
+) -> None:
+    lab = Lab(home / "lab")
+    lab.fault("staging", "proxy-basic")
+    lab.fault("staging", "database-busy")
+    url, _, secret = ui_url.partition("/enter#")
+    lab.configure("staging", "prefect", api_url=f"{url}/api")
+    (home / "secret").write_text(unquote(secret), encoding="utf-8")
+    variables = {**STAND_IN, "WSUS_AIRGAP_PREFECT_AUTH_FILE": str(home / "secret")}
+    process = lab.start("staging", "check", variables=variables)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 2, stdout + stderr
+    page.open(f"{url}/runs")
+    page.wait_for("alpha check")
+    page.click("alpha check")
+    page.wait_for("Artifacts")
+    page.click("Artifacts")
+    page.wait_for("alpha-check-findings")
+    page.click("alpha-check-findings")
+    text = page.wait_for("Findings", "Next step", "clear text")
+    read = text.partition("causes stand before")[2]
+    # The finding, its evidence, the next step; the cause, what follows from it, the note.
+    order = (
+        *("The database of WSUS (SUSDB)", "LocalDBTooBusy: ", "See that the database service"),
+        *("Follows from database-synchronisation", "Begin with the cause above"),
+        *("in clear text", "AllowProxyCredentialsOverNonSsl = True", "a trusted internal network"),
+    )
+    places = [read.index(words) for words in order]
+    assert places == sorted(places), read
 
 
 def step_pixels(page: Page) -> int:

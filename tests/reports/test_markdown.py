@@ -6,7 +6,7 @@ import re
 
 from tasks.metadata.audit import MissingFile
 from tasks.reports.markdown import MAX_ROWS, artifacts_of, section_text
-from tasks.reports.model import CommandReport
+from tasks.reports.model import Column, CommandReport, Section
 from tasks.reports.summary import missing_section
 from tests.reports import examples
 from tests.reports.examples import missing_file
@@ -52,6 +52,26 @@ def test_a_run_has_at_most_four_texts_and_the_first_links_to_the_others() -> Non
         assert f"[{other.description}](/artifacts/key/{other.key})" in first.text
     assert "KB890830" in others[0].text
     assert others[0].text.count("## Missing content") == 1
+
+
+def test_the_findings_of_a_check_have_a_text_of_their_own_name() -> None:
+    labels = ("Severity", "Finding", "Evidence", "Next step", "Rests on")
+    section = Section(
+        key="findings",
+        title="Findings",
+        columns=tuple(Column(label=label) for label in labels),
+        rows=(("failure", "The clock is wrong.", "ten days ahead", "Set the clock.", ""),),
+    )
+    report = CommandReport(command="check", site="alpha", sections=(section,))
+
+    first, second = artifacts_of(report)
+
+    assert (second.key, second.description) == ("alpha-check-findings", "Findings")
+    assert "[Findings](/artifacts/key/alpha-check-findings)" in first.text
+    text = second.text.replace("\\", "")
+    # As paragraphs, since Prefect's page does not wrap the cells of the table below them.
+    assert "**failure: The clock is wrong.**\n\nEvidence: ten days ahead\n\nNext step: Set" in text
+    assert "| failure | The clock is wrong. | ten days ahead |" in text
 
 
 def test_a_table_ends_at_its_limit_and_says_so() -> None:
