@@ -214,6 +214,15 @@ class ContentListing:
         ).fetchone()
         return row and _present(row)
 
+    def has(self, file: ContentFile) -> bool:
+        """Return True if the file has not changed since it was listed: name, size, time and id."""
+        row = self._connection.execute(
+            "SELECT size_bytes, mtime_ns, file_id FROM content"
+            " WHERE folder=? AND sha1=? AND extension=?",
+            _key(file.name),
+        ).fetchone()
+        return bool(row == (file.size_bytes, file.mtime_ns, file.file_id))
+
     def find(self, digest: ContentDigest) -> PresentFile | None:
         """Return the file with a digest, whatever its extension: valid, then wrong, then unread."""
         row = self._connection.execute(

@@ -43,13 +43,14 @@ class Placed:
         folder: Name of the content folder, for example ``63``.
         moved: Files moved from the intake, as they lie in WsusContent now, with their item's
             digests. A rename keeps time and id, so a file that somebody writes afterwards differs.
-        already_placed: Files that were in place with the right size. Their bytes were not read.
+        already_placed: Files that were in place with the right size, as they lie there. Their bytes
+            were not read.
         failed: Files that are in neither folder, or could not be moved.
     """
 
     folder: str
     moved: tuple[ContentFile, ...]
-    already_placed: tuple[PlaceItem, ...]
+    already_placed: tuple[ContentFile, ...]
     failed: tuple[tuple[PlaceItem, AirGapError], ...]
 
 
@@ -103,17 +104,17 @@ def _place_folder(host: Host, intake: HostPath, target: HostPath, items: list[Pl
         for item in items
         if (stat := in_intake.get(item.name.text.upper())) and stat.size_bytes == item.size_bytes
     }
-    already_placed = [
-        item
+    already_placed = {
+        item: _placed_file(item, target.joined(stat.name), stat)
         for item in items
         if item not in to_move
         and (stat := in_target.get(item.name.text.upper()))
         and stat.size_bytes == item.size_bytes
-    ]
+    }
     moved, failed = _move(host, intake, target, to_move)
     present = {*to_move, *already_placed}
     failed.extend((item, _not_there(intake, item)) for item in items if item not in present)
-    return Placed(target.name, tuple(moved), tuple(already_placed), tuple(failed))
+    return Placed(target.name, tuple(moved), tuple(already_placed.values()), tuple(failed))
 
 
 def _move(

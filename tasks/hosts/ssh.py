@@ -359,10 +359,13 @@ class SshHost:
         self.remove([path]).require_all()
 
     def close(self) -> None:
-        """Remove our temporary folder, and close the connection. Detached jobs go on."""
+        """Remove our temporary folder, and close the connection. Detached jobs go on.
+
+        The folder stays if the server could not be reached last: to try again takes minutes.
+        """
         with self._lock:
             folder, self._temporary_folder = self._temporary_folder, None
-        if folder is not None:
+        if folder is not None and not self._connection.is_given_up:
             with contextlib.suppress(AirGapError):
                 self.remove_tree(folder)
         self._connection.close()

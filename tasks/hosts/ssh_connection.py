@@ -5,8 +5,10 @@
 | the connection breaks during an action | ``with_reconnect`` makes it again, repeats the action |
 | it breaks at every try of ``retry_delays_seconds`` | ``ConnectionLostError`` |
 | no answer within ``answer_seconds`` | it is closed, and counts as broken and as a stall |
-| ``most_stalls`` stalls in a row | ``ConnectionStalledError``: no step retries it; shorter waits |
+| ``most_stalls`` stalls in a row | ``ConnectionStalledError``: Prefect does not retry it |
 | ``steady_seconds`` of work on a connection | the row of stalls ends |
+
+Clean-up after such stalls waits ``connect_seconds`` (15 s) instead of ``answer_seconds`` (120 s).
 """
 
 from __future__ import annotations
@@ -43,7 +45,12 @@ MOST_CHANNELS = 6
 
 
 class SshConnection:
-    """One connection, made at its first use and again after it broke. For many threads."""
+    """One connection, made at its first use and again after it broke. For many threads.
+
+    Attributes:
+        access: The server, how to log in, and all time limits.
+        is_given_up: True if the last action ended with a ``ConnectionLostError``.
+    """
 
     def __init__(self, access: SshAccess) -> None:
         self.access = access
@@ -51,6 +58,7 @@ class SshConnection:
         self._transport: Link | None = None
         self._connected_at = 0.0
         self._is_lost = False
+        self.is_given_up = False
         self._stalls = 0
         self._stalled: Link | None = None
         self._idle: list[SftpChannel] = []
@@ -72,7 +80,7 @@ class SshConnection:
                 raise
 
         try:
-            return repeat_after_errors(
+            result = repeat_after_errors(
                 attempt,
                 delays_seconds=(
                     delay_seconds * random.uniform(0.8, 1.2)  # noqa: S311
@@ -81,7 +89,13 @@ class SshConnection:
                 passes=lambda error: isinstance(error, ConnectionBrokenError),
             )
         except ConnectionBrokenError as error:
+            self.is_given_up = True
             raise ConnectionLostError(address=self.access.target, reason=str(error)) from error
+        except ConnectionLostError:
+            self.is_given_up = True
+            raise
+        self.is_given_up = False
+        return result
 
     def _count_stall(self, error: ConnectionBrokenError) -> None:
         """Count a stalled connection, only once for all threads that waited for it.

@@ -116,10 +116,10 @@ def _record_acceptance(run: RunContext, bundle: TrustedBundle) -> None:
 def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListing) -> int:
     """Move content from the intake into WsusContent; return the number of moved files.
 
-    The number includes the files that an earlier try of the step has moved: they were not there
-    when ``listing`` was made. A file that cannot be moved stays in the intake and is named; Apply
-    approvals parks what needs it. What was moved was proved on the way from the media, and counts
-    as proved where it lies now.
+    The number includes the files that an earlier try of the step has moved: they were not there,
+    or were others, when ``listing`` was made. A file that cannot be moved stays in the intake and
+    is named; Apply approvals parks what needs it. What was moved was proved on the way from the
+    media, and counts as proved where it lies now.
 
     Raises:
         BatchFailedError: None of several files could be moved, or too many could not.
@@ -141,7 +141,7 @@ def place_content(run: RunContext, bundle: TrustedBundle, listing: ContentListin
             progress=run.progress,
         ):
             moved += len(placed.moved)
-            moved += sum(listing.look_up(item.name) is None for item in placed.already_placed)
+            moved += sum(not listing.has(file) for file in placed.already_placed)
             run.hash_cache.remember(
                 ((file, file.digests) for file in placed.moved if file.digests), now=run.clock()
             )
@@ -204,8 +204,12 @@ def load_metadata(
     """
     expected = bundle.header.package.blake3
     work = bundle.work.text
-    package = _copy_package(run, bundle.package, work, expected)
-    started = wsusutil_run.start_or_find(run, "import", work=bundle.work, package=package)
+    started = wsusutil_run.start_or_find(
+        run,
+        "import",
+        work=bundle.work,
+        provide_package=lambda: _copy_package(run, bundle.package, work, expected),
+    )
     attempt = started.attempt
     ending = wsusutil_run.wait_for(run, attempt)
     with PackageIndex(bundle.index) as index:
@@ -244,12 +248,12 @@ def _copy_package(run: RunContext, package: Path, work: str, expected: Blake3) -
 
     The copy gets its name only when it is whole.
     """
-    folder = run.folders.work_folder(work)
-    run.server.make_private_folder(folder)
-    target = folder.joined(PACKAGE)
+    target = run.folders.work_folder(work).joined(PACKAGE)
     if wsusutil_run.digest_on_server(run.server, target) == expected:
         return target.text
-    run.server.remove_tree(target)  # a folder, a link or another package of that name
+    if run.server.stat(target) is not None:  # a folder, a link or another package of that name
+        require_no_wsusutil(run)  # one whose supervisor is gone may read it
+        run.server.remove_tree(target)
     write_atomic(run.server, target, run.media.read(run.media.path(str(package))))
     return target.text
 

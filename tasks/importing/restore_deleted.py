@@ -87,7 +87,7 @@ def _restore(run: RunContext, text: str) -> None:
     absent = [file for file in proved if file not in present]
     items = [PlaceItem(file.name, file.size_bytes) for file in absent]
     for placed in place(run.server, trash, content_dir, items):
-        done: list[ContentFile | PlaceItem] = [*placed.moved, *placed.already_placed]
+        done = [*placed.moved, *placed.already_placed]
         answers |= {file.name.text: (file.size_bytes, _DONE) for file in done}
         for item, error in placed.failed:
             answers[item.name.text] = (item.size_bytes, error.message)

@@ -133,7 +133,7 @@ def start_or_find(
     verb: Verb,
     *,
     work: WorkId,
-    package: str = "",
+    provide_package: Callable[[], str] = lambda: "",
     server_log: ServerLog | None = None,
     before_start: Callable[[Attempt], None] = lambda _: None,
 ) -> Started:
@@ -146,7 +146,7 @@ def start_or_find(
         run: The run.
         verb: export, import or reset.
         work: The piece of work; its folder on the server is named after it.
-        package: For an import, the package's path on the server.
+        provide_package: For an import, puts the package on the server, if none is found at work.
         server_log: For a reset, which writes no log of its own, the log that shows its end.
         before_start: Called once an attempt is recorded, and before its program starts.
 
@@ -161,6 +161,7 @@ def start_or_find(
             return Started(attempt, had_ended=state == "exited")
     folder = run.folders.work_folder(work.text)
     run.server.make_private_folder(folder)
+    package = provide_package()
     require_no_wsusutil(run)
     names = new_file_names(verb, run=run.run_id)
     attempt = Attempt(
@@ -359,7 +360,6 @@ def fetch_package(server: Host, media: Host, source: HostPath, target: Path) -> 
 
     if server.stat(source) is None:
         return None
-
     return write_atomic(media, media.path(str(target)), chunks())
 
 

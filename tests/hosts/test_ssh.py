@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
 import socket
 import subprocess
 import threading
@@ -374,6 +375,23 @@ def test_a_server_that_is_gone_is_a_lost_connection_and_may_come_back(own_sshd: 
     own_sshd.start()
     assert host.stat(host.path("/")) is not None
     host.close()
+
+
+@pytest.mark.parametrize("is_reached_again", [False, True])
+def test_a_host_that_was_given_up_is_closed_without_connecting_again(
+    own_sshd: Sshd, *, is_reached_again: bool
+) -> None:
+    host = open_host(replace(ssh_address(own_sshd), patience=IMPATIENT))
+    folder = Path(host.request_folder().parent.text)
+    own_sshd.stop()
+    with pytest.raises(ConnectionLostError):
+        host.stat(host.path("/"))
+    own_sshd.start()
+    if is_reached_again:
+        assert host.stat(host.path("/")) is not None
+    host.close()
+    assert folder.exists() is not is_reached_again
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_server_that_does_not_answer_is_given_up(sshd: Sshd) -> None:

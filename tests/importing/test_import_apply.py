@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from tasks import disconnected
 from tasks.approvals.model import Action, Approval
 from tasks.approvals.reasons import Reason
+from tasks.bundle.layout import PACKAGE
 from tasks.content.deletion import DeletePlan
 from tasks.content.names import Blake3, ContentDigest
 from tasks.custody.log import LOG
@@ -22,9 +23,16 @@ from tasks.importing.approval_choice import apply_choice
 from tasks.importing.approval_run import PlanInputs, plan_now
 from tasks.importing.content_audit import Metadata
 from tasks.importing.content_trace import read_traces
-from tasks.importing.import_apply import begin, is_loaded, list_loaded, place_content
+from tasks.importing.import_apply import (
+    begin,
+    is_loaded,
+    list_loaded,
+    load_metadata,
+    place_content,
+)
 from tasks.importing.import_plan import plan_approvals, plan_import
 from tasks.importing.trusted_bundle import TrustedBundle
+from tasks.ledger.steps import Attempt
 from tasks.metadata.audit import Provenance
 from tasks.names import Side
 from tasks.reports.model import ApprovalOutcome
@@ -384,6 +392,48 @@ def test_files_that_a_cut_off_try_has_moved_are_counted(
     move = tuple(folder.joined(entry.name.folder, entry.name.text) for folder in places)
     server.rename([(move[0], move[1])]).require_all()  # its answer was lost with the connection
     assert place_content(side.run, delivery, listing) == 3
+
+
+def test_a_wrong_file_that_a_cut_off_try_has_replaced_is_counted(
+    side: DisconnectedSide, delivery: TrustedBundle
+) -> None:
+    entry = max(delivery.manifest.entries(), key=lambda entry: entry.size_bytes)
+    final = side.content_dir.joined(entry.name.folder, entry.name.text)
+    side.run.server.make_folder(final.parent)
+    side.run.server.write(final, [bytes(entry.size_bytes)])
+    listing = list_and_prove(side.run, side.content_dir)  # it is there, and wrong
+    intake = side.run.content_disk(side.content_dir).intake
+    source = intake.joined(entry.name.folder, entry.name.text)
+    side.run.server.rename([(source, final)]).require_all()
+    assert place_content(side.run, delivery, listing) == 3
+
+
+def test_a_package_that_a_wsusutil_reads_is_not_replaced_by_a_retried_step(
+    side: DisconnectedSide, delivery: TrustedBundle, sources: PlanInputs
+) -> None:
+    """That it could not be read for a moment must not take it away from wsusutil."""
+
+    def lose(*_: object) -> NoReturn:
+        raise ConnectionLostError(address="wsus", reason="it was cut")
+
+    server = MemoryHost(start_detached=lambda _: None, run_script=lose)
+    side.run = replace(side.run, server=server)
+    folder = side.run.folders.work_folder(delivery.work.text)
+    package, job = folder.joined(PACKAGE), folder.joined("job-import-1")
+    server.make_folder(folder)
+    server.write(package, [b"unreadable"])
+    attempt = Attempt(
+        verb="import", package=package.text, log=folder.joined("log").text, job=job.text
+    )
+    side.run.ledger.steps(delivery.work.text).begin_attempt(attempt, now=side.run.clock())
+    server.start_detached(["wsusutil"], job=job)
+    threading.Timer(0.3, server.finish_job, [job, 0]).start()
+
+    with pytest.raises(ConnectionLostError):  # when the ended wsusutil is judged
+        load_metadata(side.run, delivery, sources, side.facts)
+
+    assert server.poll_detached(job).state == "exited"
+    assert b"".join(map(bytes, server.read(package))) == b"unreadable"
 
 
 def test_deletions_are_reported_once_when_only_the_listing_after_them_is_cut_off(
