@@ -73,7 +73,8 @@ def _start(
             creationflags=flags,
         )
     except (OSError, ValueError) as error:
-        raise CommandFailedError(program=command[0], reason=str(error)) from error
+        reason = getattr(error, "strerror", None) or str(error)  # its text repeats the path
+        raise CommandFailedError(program=command[0], reason=reason) from error
 
 
 def _reap_later(process: subprocess.Popen[bytes]) -> None:

@@ -149,8 +149,10 @@ def test_a_program_at_its_limit_is_left_alone(host: LocalHost, tmp_path: Path) -
 def test_what_is_no_program_is_said(host: LocalHost, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no program", encoding="ascii")
     for command in ([str(tmp_path / "text")], ["x\0y"]):
-        with pytest.raises(CommandFailedError):
+        with pytest.raises(CommandFailedError) as caught:
             host.run(command, timeout_seconds=5)
+        assert "Errno" not in caught.value.message
+        assert caught.value.message.count(str(tmp_path)) == command[0].count(str(tmp_path))
 
 
 # --- disks ---------------------------------------------------------------------------------------
