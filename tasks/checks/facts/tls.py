@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
-
-from tasks.checks.facts.topic import Topic
-
-RegistryNumber = int | Literal["not set"]
-"""A DWORD of the registry; ``not set`` if the value, or its key, is not there."""
-
-RegistryText = Annotated[str, Field(max_length=65_536)]
-"""A text of the registry; ``not set`` if the value, or its key, is not there."""
+from tasks.checks.facts.topic import RegistryNumber, RegistryText, Topic
 
 
 class Tls(Topic):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 _Fact = TypeVar("_Fact")
+
+RegistryNumber = int | Literal["not set"]
+"""A DWORD of the registry; ``not set`` if the value, or its key, is not there."""
+
+RegistryText = Annotated[str, Field(max_length=65_536)]
+"""A text of the registry; ``not set`` if the value, or its key, is not there."""
 
 
 class NotKnownError(Exception):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.log import Log
 from tasks.checks.facts.log_lines import is_service_start
-from tasks.checks.facts.tls import RegistryNumber, Tls
-from tasks.checks.facts.topic import NotKnownError, known
+from tasks.checks.facts.tls import Tls
+from tasks.checks.facts.topic import NotKnownError, RegistryNumber, known
 from tasks.checks.finding import Finding, finding_of
 from tasks.checks.log_signs import LogSign
 from tasks.checks.rules.log import signs_since_success
