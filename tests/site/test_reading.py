@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,44 @@ def test_a_fault_is_one_plain_sentence_with_key_and_suggestion(
     sentences = [re.sub(r"^line \d+: ", "", problem) for problem in faults_of(site)]
 
     assert fault.format(tmp_path) in sentences
+
+
+# What a number must be, by the word of a JSON schema, and a step beyond its limit.
+BEYOND = {
+    "minimum": ("{} or more", -1),
+    "exclusiveMinimum": ("more than {}", 0),
+    "maximum": ("{} or less", 1),
+    "exclusiveMaximum": ("less than {}", 0),
+}
+
+
+def limits() -> Iterator[tuple[str, str, str, float]]:
+    """Every limit of a number in a site file: table, key, word of a JSON schema, limit."""
+    schema = Site.model_json_schema()
+    for table, reference in schema["properties"].items():
+        model = schema["$defs"].get(reference.get("$ref", "").rpartition("/")[2], {})
+        for key, value in model.get("properties", {}).items():
+            for kind in (value, *value.get("anyOf", ())):
+                for word in BEYOND.keys() & kind.keys():
+                    yield table, key, word, kind[word]
+
+
+@pytest.mark.parametrize("number", sorted(limits()), ids=str)
+def test_a_number_beyond_its_limit_is_named_with_the_limit(
+    tmp_path: Path, number: tuple[str, str, str, float]
+) -> None:
+    table, key, word, limit = number
+    site = write_site_file(tmp_path, side="staging")
+    text, step = BEYOND[word]
+    tables = re.split(r"(?m)^(?=\[)", site.read_text(encoding="utf-8"))
+    others = [lines for lines in tables if not lines.startswith(f"[{table}]")]
+    own = next((lines for lines in tables if lines.startswith(f"[{table}]")), f"[{table}]\n")
+    rest = re.sub(rf"(?m)^{key} = .*\n", "", own)
+    site.write_text("".join([*others, f"{rest.rstrip()}\n{key} = {limit + step}\n"]))
+
+    expected = f"{table}.{key}: expected {text.format(limit)}, found {limit + step}"
+
+    assert expected in [re.sub(r"^line \d+: ", "", problem) for problem in faults_of(site)]
 
 
 def test_a_fault_of_the_mapping_of_groups_is_named_by_its_key_and_line(tmp_path: Path) -> None:

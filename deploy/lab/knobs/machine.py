@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deploy.lab.knobs.knob import Failure, Knob
-from deploy.lab.rules import registry
+from deploy.lab.rules import machine, registry
 
 _TRUST = {
     "en": "WebException: The underlying connection was closed: Could not establish trust "
@@ -13,15 +13,10 @@ _TRUST = {
 }
 
 KNOBS: dict[str, Knob] = {
-    "account-rights": Knob(
-        "the account of scripts is no local administrator", {"machine.is_administrator": False}
-    ),
-    "account-unknown": Knob(
-        "nobody says which rights the account has", {"machine.is_administrator": None}
-    ),
-    "execution-policy": Knob(
-        "group policy lets only signed scripts run", {"machine.execution_policy": "AllSigned"}
-    ),
+    **{
+        name: Knob(description, {setting: value})
+        for name, (description, setting, value) in {**machine.WRONG, **registry.WRONG}.items()
+    },
     "language-mode": Knob(
         "application control lets PowerShell run in ConstrainedLanguage only",
         {"machine.language_mode": "ConstrainedLanguage"},
@@ -39,5 +34,4 @@ KNOBS: dict[str, Knob] = {
         {"machine.clock_offset_seconds": 864_000},
         Failure("UssCommunicationError", _TRUST),
     ),
-    "time-source": Knob("nothing sets the clock of the machine", {registry.TIME_SOURCE: "NoSync"}),
 }

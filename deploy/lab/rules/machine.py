@@ -78,6 +78,19 @@ FACTS: dict[str, dict[str, Any]] = {
 """Properties of ``read-server.ps1`` that are settings, by topic, with the value of a healthy
 machine; the setting of ``x`` is ``machine.x``."""
 
+WRONG: dict[str, tuple[str, str, Any]] = {
+    "account-rights": (
+        "the account of scripts is no local administrator", "machine.is_administrator", False
+    ),
+    "account-unknown": (
+        "nobody says which rights the account has", "machine.is_administrator", None
+    ),
+    "execution-policy": (
+        "group policy lets only signed scripts run", "machine.execution_policy", "AllSigned"
+    ),
+}  # fmt: skip
+"""Knobs that set one fact, by name: description, setting, and the value while the knob is on."""
+
 DEFAULTS: dict[str, Any] = {
     **{f"machine.{name}": value for facts in FACTS.values() for name, value in facts.items()},
     # What `netsh winhttp show proxy` prints.

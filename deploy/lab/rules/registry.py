@@ -46,6 +46,10 @@ CERTIFICATE_NAME = f"{_PREFIX}{_SETUP}|ServerCertificateName"
 TIME_SOURCE = f"{_PREFIX}{_TIME}|Type"
 STRONG_CRYPTO = f"{_PREFIX}{_FRAMEWORK}|SchUseStrongCrypto"
 CIPHER_SUITES = f"{_PREFIX}{_CIPHERS}|Functions"
+WRONG: dict[str, tuple[str, str, Any]] = {
+    "time-source": ("nothing sets the clock of the machine", TIME_SOURCE, "NoSync"),
+}
+"""Knobs that set one value, by name: description, setting, and the value while the knob is on."""
 
 
 def is_strong_cryptography_off(server: Server) -> bool:
