@@ -105,6 +105,13 @@ class Entry(Sealed):
         """True if this bundle carries the file's bytes."""
         return self.volume is not None
 
+    def not_carried(self) -> Entry:
+        """Return the entry of the same file for a bundle that does not carry it."""
+        return Entry.model_construct(  # valid already; a copy takes twice the time
+            sha1=self.sha1, extension=self.extension, size_bytes=self.size_bytes,
+            blake3=self.blake3, volume=None, parts=(),
+        )  # fmt: skip
+
     def line(self) -> bytes:
         """Return the entry as a line of the manifest, including the line break."""
         volume = "null" if self.volume is None else self.volume

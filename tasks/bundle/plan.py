@@ -316,7 +316,7 @@ def _split_by_base(
             pieces = 1
             if pair.second is not None and decide(pair) == "in_base":
                 totals.files_in_base += 1
-                yield pair.second.model_copy(update={"volume": None, "parts": ()})
+                yield pair.second.not_carried()
             else:
                 planned = _planned(file)
                 pieces = len(_piece_sizes(planned, limits))
