@@ -189,8 +189,7 @@ def _copy_items(
                 continue
             volume = planned.pieces[0].volume
             if volume not in targets:
-                path = volume_folder(job.bundle, volume).joined(CONTENT, folder)
-                targets[volume] = _Target(path, _present_sizes(job, volume, folder))
+                targets[volume] = _make_target(job, volume, folder)
             pending.append(planned)
             yield _copy_item(planned, source, targets[volume])
 
@@ -216,13 +215,12 @@ def _copy_item(planned: PlannedFile, source: HostPath, target: _Target) -> CopyI
     )
 
 
-def _present_sizes(job: PackJob, volume: int, folder: str) -> dict[str, int]:
-    """Make a content folder of a volume, and return the sizes of the files in it by name."""
+def _make_target(job: PackJob, volume: int, folder: str) -> _Target:
+    """Make a content folder of a volume, and list the files that lie in it."""
     path = volume_folder(job.bundle, volume).joined(CONTENT, folder)
     job.media.make_folder(path)
-    return {
-        stat.name: stat.size_bytes for stat in job.media.list_folder(path) if stat.kind == "file"
-    }
+    stats = job.media.list_folder(path)
+    return _Target(path, {stat.name: stat.size_bytes for stat in stats if stat.kind == "file"})
 
 
 def _carry_parted(record: _CarryRecord, parted: Iterable[PlannedFile], stream: BinaryIO) -> None:
@@ -250,12 +248,11 @@ def _carry_parted(record: _CarryRecord, parted: Iterable[PlannedFile], stream: B
 def _carry_one_parted(job: PackJob, planned: PlannedFile, progress: Progress) -> PartedDigests:
     targets, all_present = [], planned.blake3 is not None
     for number, piece in enumerate(planned.pieces, start=1):
-        present_sizes = _present_sizes(job, piece.volume, planned.sha1.folder)
-        folder = volume_folder(job.bundle, piece.volume).joined(CONTENT, planned.sha1.folder)
+        target = _make_target(job, piece.volume, planned.sha1.folder)
         name = part_name(planned.name, number)
-        final = folder.joined(name)
+        final = target.folder.joined(name)
         targets.append(PartTarget(beside_of(final), final, piece.size_bytes))
-        all_present = all_present and present_sizes.get(name) == piece.size_bytes
+        all_present = all_present and target.present_sizes.get(name) == piece.size_bytes
     source = content_path(job.content_dir, planned.name)
     if all_present and (digests := _prove_parts(job.media, targets, planned, progress)):
         return digests

@@ -41,11 +41,12 @@ def _rename_group(
     def rename(move: Move) -> None:
         (old, old_folder), (new, new_folder) = name_in(move[0], source), name_in(move[1], target)
         if inherit:
-            _take_permissions(old, old_folder, folders[1])
+            _set_permissions(old, old_folder, mode)
         retry_sharing(lambda: os.replace(old, new, src_dir_fd=old_folder, dst_dir_fd=new_folder))
 
     try:
         with anchors.folder(folders[0]) as source, anchors.folder(folders[1]) as target:
+            mode = stat.S_IMODE(os.lstat(folders[1].text).st_mode) & 0o666
             return _batch(moves, rename, "rename")
     except AirGapError as error:
         return Outcome((), tuple((move, error) for move in moves))
@@ -53,14 +54,13 @@ def _rename_group(
         return Outcome((), tuple((move, file_fault("rename", move[0], error)) for move in moves))
 
 
-def _take_permissions(name: str, folder: int | None, target: HostPath) -> None:
-    """Give a file the permissions of its new folder.
+def _set_permissions(name: str, folder: int | None, mode: int) -> None:
+    """Give a plain file the permissions of its new folder.
 
     This happens before the rename, so that the file never lacks them under its new name.
     """
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if stat.S_ISREG(status.st_mode):
-        mode = stat.S_IMODE(os.lstat(target.text).st_mode) & 0o666
         os.chmod(name, mode, dir_fd=folder)
 
 

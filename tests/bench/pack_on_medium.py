@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.frame import Case, Goal, Options, Result, main, ratio, take_turns
+from tests.bench.packing import Packing
 from tests.bench.trees import files_below, need, run, write_realistic_files
 from tests.support.bundles import Workshop
 
@@ -46,21 +47,12 @@ def _measure(options: Options, workshop: Workshop, name: str) -> Iterator[Result
     files = options.files(_FILES)
     write_realistic_files(workshop.content, files, total_bytes=round(_BYTES * options.scale))
     size = f"{files} files, {_BYTES * options.scale / 1e9:.2f} GB on {name}"
-    copy = workshop.medium / "copy"
-
-    def clean() -> None:
-        for folder in (copy, workshop.bundle()):
-            shutil.rmtree(folder, ignore_errors=True)
-        (workshop.root / "state" / "hashes.sqlite").unlink(missing_ok=True)
-        run("sync", "-f", workshop.medium)
-        workshop.plan()
-
-    cp = f"cp -r {workshop.content} {copy} && sync -f {copy}"
-    cases = [Case("pack", workshop.pack, clean), Case("cp", lambda: run("sh", "-c", cp), clean)]
+    packing = Packing(workshop, workshop.medium / "copy")
+    cases = [packing.pack(), packing.cp()]
     timings = take_turns(cases, options.rounds)
     goal = Goal("pack_on_medium", f"{size}: pack", "cp -r && sync -f", None)
     yield ratio(goal, timings["pack"], timings["cp"])
-    clean()
+    packing.clean()
     workshop.export()
     carried = files_below(workshop.volume() / "content")
     cases = [

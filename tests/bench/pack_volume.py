@@ -6,13 +6,13 @@ What lies on the medium at the end is proved by its seal.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 
 from tasks.bundle.carry import carry_content
 from tasks.bundle.layout import CONTENT, volume_folder
 from tests.bench.frame import Case, Goal, Options, Result, main, ratio, require, take_turns
+from tests.bench.packing import Packing
 from tests.bench.trees import need, run, write_realistic_files
 from tests.support.bundles import NOW, Workshop
 
@@ -26,21 +26,16 @@ def bench(options: Options) -> Iterator[Result]:
     files = options.files(_FILES)
     write_realistic_files(workshop.content, files, total_bytes=round(_BYTES * options.scale))
     size = f"{files} files, {_BYTES * options.scale / 1e9:.2f} GB"
-    copy = options.folder / "copy"
-
-    def clean() -> None:
-        for folder in (copy, workshop.bundle()):
-            shutil.rmtree(folder, ignore_errors=True)
-        (workshop.root / "state" / "hashes.sqlite").unlink(missing_ok=True)
-        run("sync", "-f", options.folder)
-        workshop.plan()
-
-    cp = f"cp -r {workshop.content} {copy} && sync -f {copy}"
+    packing = Packing(workshop, options.folder / "copy")
     cases = [
-        Case("pack", workshop.pack, clean),
-        Case("copy", lambda: _copy(workshop), clean),
-        Case("cp", lambda: run("sh", "-c", cp), clean),
-        Case("rsync", lambda: run(need("rsync"), "-a", "--fsync", workshop.content, copy), clean),
+        packing.pack(),
+        Case("copy", lambda: _copy(workshop), packing.clean),
+        packing.cp(),
+        Case(
+            "rsync",
+            lambda: run(need("rsync"), "-a", "--fsync", workshop.content, packing.copy),
+            packing.clean,
+        ),
     ]
     timings = take_turns(cases, options.rounds)
     for name, text in (("copy", "the copying alone"), ("pack", "the whole step")):
@@ -51,7 +46,7 @@ def bench(options: Options) -> Iterator[Result]:
         yield ratio(
             Goal("pack_volume", work, "rsync -a --fsync", 0.45), timings[name], timings["rsync"]
         )
-    clean()
+    packing.clean()
     workshop.export()
     workshop.require_whole()
     require(workshop.trusted().header.counts.carried_files == files, "files were left out")
