@@ -20,6 +20,7 @@ from tasks.content.hash_cache import HashCache
 from tasks.content.names import Blake3
 from tasks.content.rescan import refresh_proofs, rescan
 from tasks.content.transfer import copy_files
+from tasks.errors import AirGapError
 from tasks.hosts import folder_states
 from tasks.hosts.host import FileStat, Outcome
 from tasks.hosts.local import LocalHost
@@ -41,6 +42,21 @@ class CountingHost(LocalHost):
         for chunk in super().read(path, offset=offset):
             self.counts["bytes read"] += len(chunk)
             yield chunk
+
+    def read_files(
+        self, files: Iterable[tuple[HostPath, int]]
+    ) -> Iterator[tuple[int, bytes | AirGapError]]:
+        for number, content in super().read_files(files):
+            if isinstance(content, bytes):
+                self.counts["bytes read"] += len(content)
+            yield number, content
+
+    def write_files(
+        self, files: Iterable[tuple[HostPath, bytes]]
+    ) -> Iterator[tuple[int, AirGapError | None]]:
+        listed = list(files)
+        self.counts["bytes written"] += sum(len(content) for _, content in listed)
+        return super().write_files(listed)
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
         written = super().write(path, chunks)
