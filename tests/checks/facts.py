@@ -115,7 +115,7 @@ OWN: dict[str, Any] = {
     "trusted": ("2e",),
     "at_work": (),
     "max_quiet_days": 45,
-    "max_sync_age_days": 7,
+    "limits": {},
     "content_folder": {"path": "D:\\WsusContent", "named_by": "server", "problem": None},
     "medium": {"path": "/media", "is_there": True, "is_writable": True, "free_bytes": 10**12},
 }
