@@ -98,7 +98,7 @@ class Own(Topic):
     """
 
     max_quiet_days: Count
-    limits: CheckLimits
+    limits: CheckLimits = CheckLimits()
     newest_bundle: AwareDatetime | None = None
     newest_bundle_name: str = ""
     newest_import: AwareDatetime | None = None
