@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.policy import ApprovalPolicy, Share
 from tasks.checks.finding import FindingSeverity
+from tasks.checks.limits import CheckLimits
 from tasks.errors import HostFileError, UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
@@ -129,12 +130,14 @@ class MediaSection(Section):
 
 
 class TrustSection(Section):
-    """``[trust]``: this side's key, the trusted keys, and the largest age of a bundle.
+    """``[trust]``: this side's key, the trusted keys, and the largest ages of a bundle.
 
     Attributes:
         passphrase_file: File with the passphrase of an encrypted signing key in its first line.
         threshold: Number of different trusted keys that have to sign a bundle. A receipt has one
             signature.
+        max_bundle_age_days: An import refuses a bundle that was made longer ago.
+        max_quiet_days: The check finds fault if the newest bundle was made longer ago.
     """
 
     signing_key: LocalFile
@@ -179,11 +182,10 @@ class GroupsSection(GroupRules, Section):
     """
 
 
-class CheckSection(Section):
+class CheckSection(CheckLimits, Section):
     """``[check]``: the severity of a finding from which an export or import stops, and limits."""
 
     stop_at: FindingSeverity = "failure"
-    max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
 class CustodySection(Section):

@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from tasks.bundle.header import StagingFacts
 from tasks.checks.facts.topic import Topic
+from tasks.checks.limits import CheckLimits
 from tasks.metadata.server import Bytes
 from tasks.names import Count
 
@@ -53,12 +54,25 @@ class Medium(Topic):
     free_bytes: Bytes | None = None
 
 
+class ProgramAnswer(Topic):
+    """The end of a program on the server that was asked something.
+
+    Attributes:
+        exit_code: None if it could not be started.
+        last_line: The last line that it printed if it failed, or why it was not started.
+            Untrusted.
+    """
+
+    exit_code: int | None
+    last_line: str = ""
+
+
 class Own(Topic):
     """Facts of the site file and of the state folder.
 
     Attributes:
         max_quiet_days: The site's limit for the age of the newest bundle.
-        max_sync_age_days: The site's limit for the age of the last successful synchronisation.
+        limits: The site's other limits.
         newest_bundle: Time at which the newest bundle was sealed, or on the disconnected side
             made; None if there is none.
         newest_bundle_name: Its name, or its number on the disconnected side.
@@ -66,6 +80,8 @@ class Own(Topic):
         server: Address of the server in the site file.
         wsusutil: Path of wsusutil in the site file.
         has_wsusutil: True if that program is there; None if it was not looked for.
+        wsusutil_answer: Its answer to a question that changes nothing; None if it was not asked
+            (only the command ``check`` asks, and not beside one at work) or did not end.
         known_server_id: The server id that this site remembers; None before the first run.
         known_staging_id: The same of the staging server, on the disconnected side.
         carried_bytes: Size of the content that the newest bundle carried.
@@ -82,13 +98,14 @@ class Own(Topic):
     """
 
     max_quiet_days: Count
-    max_sync_age_days: Count
+    limits: CheckLimits = CheckLimits()
     newest_bundle: AwareDatetime | None = None
     newest_bundle_name: str = ""
     newest_import: AwareDatetime | None = None
     server: str = ""
     wsusutil: str = ""
     has_wsusutil: bool | None = None
+    wsusutil_answer: ProgramAnswer | None = None
     known_server_id: str | None = None
     known_staging_id: str | None = None
     content_folder: ContentFolder | None = None
