@@ -195,7 +195,12 @@ def test_a_second_process_gives_the_same_states_as_this_one(tmp_path: Path) -> N
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         here = folder_states.read_states(descriptor, names, (), most_names=100)
-        there = folder_states._read_in_two(descriptor, (names, ()), 100)
+        whole = [(name, True) for name in names]
+        there = folder_states._read_in_two(descriptor, whole, 100)
+        named = folder_states.read_states(descriptor, (), names, most_names=100)
+        assert named == folder_states._read_in_two(
+            descriptor, [(name, False) for name in names], 100
+        )
     finally:
         os.close(descriptor)
     assert there == here
