@@ -61,17 +61,10 @@ def _read_in_two(parent: int, folders: Sequence[Folder], most_names: int) -> Sta
     numbers, put = os.pipe()
     with os.fdopen(put, "wb") as pipe:
         pipe.write(b"".join(n.to_bytes(NUMBER_BYTES, "big") for n in range(len(folders))))
+    arguments = map(str, (parent, most_names, numbers))
     try:
         helper = subprocess.Popen(
-            [
-                sys.executable,
-                "-I",
-                "-S",
-                folder_reading.__file__,
-                str(parent),
-                str(most_names),
-                str(numbers),
-            ],
+            [sys.executable, "-I", "-S", folder_reading.__file__, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
