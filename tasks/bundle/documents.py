@@ -133,7 +133,9 @@ def _read_all(bundle: OpenedBundle, documents: list[_Document]) -> None:
                 document.tried.unread(item.sources[0], error)
             if document.is_intact or not document.sources:
                 bundle.faults.merge(document.tried, recovered=document.is_intact)
-        documents = [each for each in documents if each.sources and not each.is_intact]
+        documents = [
+            document for document in documents if document.sources and not document.is_intact
+        ]
 
 
 def _next_item(bundle: OpenedBundle, document: _Document) -> CopyItem | None:

@@ -109,8 +109,8 @@ def judge_sealed(item: CopyItem, proof: Blake3, size_bytes: int) -> CopyResult:
     if proof == item.blake3 and size_bytes == item.size_bytes:
         return CopyResult(item)
     expected = f"{item.size_bytes} bytes, BLAKE3 {item.blake3 and item.blake3.hex}"
-    found = f"{size_bytes} bytes, BLAKE3 {proof.hex}"
-    error = ContentWrongError(path=item.sources[0], expected=expected, found=found)
+    actual = f"{size_bytes} bytes, BLAKE3 {proof.hex}"
+    error = ContentWrongError(path=item.sources[0], expected=expected, found=actual)
     return CopyResult(item, None, error)
 
 
