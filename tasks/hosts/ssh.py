@@ -268,7 +268,7 @@ class SshHost:
             return self._flush_each(paths)
         stats = self._batches.stat_files(paths)
         existing = [path for path in paths if _is_file(stats.get(path))]
-        if not self._sync(["-f"], list(dict.fromkeys(path.parent for path in existing))):
+        if not self._sync_volumes(list(dict.fromkeys(path.parent for path in existing))):
             return self._flush_each(paths)
         failed = (
             (path, HostFileError(operation="flush", path=path, reason="no such plain file"))
@@ -305,19 +305,29 @@ class SshHost:
                 raise fault
             if fault is None:
                 raise HostFileError(operation="flush folder", path=folder, reason="it is not there")
-        options = ["-f"] if len(unique) >= GROUP_FROM_FILES else []
-        if not (self._sync(options, unique) or self._sync([], [])):
+        is_many = len(unique) >= GROUP_FROM_FILES
+        is_flushed = self._sync_volumes(unique) if is_many else self._sync([], unique)
+        if not (is_flushed or self._sync([], [])):
             raise HostFileError(
                 operation="flush folder", path=folders[0], reason="the server's sync failed"
             )
 
+    def _sync_volumes(self, folders: list[HostPath]) -> bool:
+        """Flush the volumes of folders, each once: ``sync -f`` flushes one again for each path."""
+        answers = [
+            self.run_repeatable(["stat", "-c", "%d", "--", *group]).stdout.split()
+            for group in _argument_groups(folders)
+        ]
+        devices = [device for answer in answers for device in answer]
+        if len(devices) == len(folders):
+            folders = list(dict(zip(devices, folders, strict=True)).values())
+        return self._sync(["-f"], folders)
+
     def _sync(self, options: list[str], paths: list[HostPath]) -> bool:
-        """Run ``sync``, without paths for all volumes; in groups, to limit the command line."""
-        texts = [path.text for path in paths]
-        groups = [texts[i : i + _ARGUMENT_GROUP] for i in range(0, len(texts), _ARGUMENT_GROUP)]
+        """Run ``sync``, without paths for all volumes."""
         answers = (
             self.run_repeatable(["sync", *options, *group], timeout_seconds=_FLUSH_SECONDS)
-            for group in groups or [[]]
+            for group in _argument_groups(paths) or [[]]
         )
         return all(answer.exit_code == 0 for answer in answers)
 
@@ -369,6 +379,12 @@ class SshHost:
             with contextlib.suppress(AirGapError):
                 self.remove_tree(folder)
         self._connection.close()
+
+
+def _argument_groups(paths: list[HostPath]) -> list[list[str]]:
+    """Return the texts of paths in groups that limit the length of a command line."""
+    texts = [path.text for path in paths]
+    return [texts[i : i + _ARGUMENT_GROUP] for i in range(0, len(texts), _ARGUMENT_GROUP)]
 
 
 def _is_file(stat_or_fault: FileStat | AirGapError | None) -> bool:
