@@ -30,7 +30,7 @@ def make_application(home: Path, *, ui: bool) -> ASGIApp:
     # prevents that. The server omits this UI if its folder does not exist.
     prefect.__ui_v2_static_path__ = home / "not-served"
     # Only to find it again if it is made twice, Prefect takes a digest of all settings, also twice.
-    Settings.hash_key = lambda settings: str(id(settings))  # type: ignore[method-assign]
+    Settings.hash_key = lambda self: str(id(self))  # type: ignore[method-assign]
     routers = sorted(server.API_ROUTERS, key=lambda router: router.prefix not in _FIRST)
-    server.API_ROUTERS = tuple(routers)  # type: ignore[assignment]  its type names each router
+    server.API_ROUTERS = tuple(routers)  # type: ignore[assignment]  # its type names each
     return server.create_app(ephemeral=not ui)

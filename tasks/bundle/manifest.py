@@ -363,19 +363,19 @@ def compare_sorted(
 
     Every item of either list is in exactly one result; results ascend.
     """
-    firsts = ((first_order(item), item) for item in first)
-    seconds = ((second_order(item), item) for item in second)
-    one, other = next(firsts, None), next(seconds, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one[0] < other[0]):
-            yield Difference(one and one[1], None)
-            one = next(firsts, None)
-        elif one is None or other[0] < one[0]:
+    firsts = ((first_order(entry), entry) for entry in first)
+    seconds = ((second_order(entry), entry) for entry in second)
+    item, other = next(firsts, None), next(seconds, None)
+    while item is not None or other is not None:
+        if other is None or (item is not None and item[0] < other[0]):
+            yield Difference(item and item[1], None)
+            item = next(firsts, None)
+        elif item is None or other[0] < item[0]:
             yield Difference(None, other[1])
             other = next(seconds, None)
         else:
-            yield Difference(one[1], other[1])
-            one, other = next(firsts, None), next(seconds, None)
+            yield Difference(item[1], other[1])
+            item, other = next(firsts, None), next(seconds, None)
 
 
 def subtract_missing(
