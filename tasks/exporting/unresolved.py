@@ -78,7 +78,9 @@ def _lines(
     addition = _CARRIED_AS_BEFORE if carried_before and unresolved.what == "approval" else ""
     reason = f"{unresolved.reason}{addition}"
     if carried_before:
-        return list(approval_lines(each.as_json() | {"reason": reason} for each in carried_before))
+        return list(
+            approval_lines(approval.as_json() | {"reason": reason} for approval in carried_before)
+        )
     return [
         ApprovalLine(
             update_id=unresolved.update_id,
