@@ -15,7 +15,7 @@ from deploy.prefect_server.embedded_child import DATABASE, database_url, shared_
 
 LOOPBACK = "127.0.0.1"
 HEARTBEAT_SECONDS = 30  # Prefect's smallest
-_QUERY_SECONDS = 5
+_QUERY_SECONDS = 2  # a person who presses Retry waits for it; the question costs milliseconds
 _LOG_BYTES = 5_000_000
 _END_OF_CERTIFICATE = "-----END CERTIFICATE-----"
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared, never bound by itself
@@ -176,6 +176,11 @@ def server_settings(home: Path, port: int, listening: Listening, *, ui: bool) ->
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(static),
     }
+    if not ui:  # blocks are chosen in the pages; to register them takes a second
+        settings |= {
+            "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+            "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+        }
     if listening.runs_days is not None:
         settings |= {
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
