@@ -75,7 +75,7 @@ def _read_in_two(parent: int, folders: Sequence[Folder], most_names: int) -> Sta
         return read_folders(parent, folders, most_names)
     with helper:
         if helper.stdin is not None:
-            helper.stdin.write(marshal.dumps(folders))
+            helper.stdin.write(marshal.dumps(list(folders)))
             helper.stdin.close()
             helper.stdin = None
         states = read_folders(parent, taken(folders, numbers), most_names)
