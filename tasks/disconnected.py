@@ -235,7 +235,7 @@ def load_metadata(
         downloads.resume_downloads(run)  # downloads that a cut-off try left paused
         # `content` is from before wsusutil, also when the step is retried; so list again.
         return already_done(import_apply.list_loaded(run, bundle, before=content))
-    attempt = run.ledger.steps(bundle.work.text).attempt("import")  # whose end was not judged
+    attempt = run.ledger.steps(bundle.work.text).attempt("import")  # of an earlier run
     backup = run.site.server.backup_command
     if backup is not None and attempt is None:
         safety_copy.make_safety_copy(

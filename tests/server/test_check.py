@@ -11,8 +11,10 @@ from tasks.names import Side
 from tasks.refusals import RoomError, ServerChangedError, ServerUnfitError
 from tasks.run.context import RunContext
 from tasks.server import check
+from tasks.server.examination import gather
+from tasks.server.queries import ServerAnswer
 from tests.metadata.facts import LINE
-from tests.support.runs import on_memory_server
+from tests.support.runs import on_memory_server, site_with
 
 CONTENT_DIR = "/srv/WsusContent"
 
@@ -61,3 +63,10 @@ def test_a_content_disk_that_is_as_good_as_full_stops_before_anything_is_read(
     with pytest.raises(RoomError):
         _look(disconnected, content_volume={"free_bytes": 1_000_000, "file_system": "NTFS"})
     _look(disconnected, content_volume=None)
+
+
+def test_rules_judge_by_the_limits_of_the_site_file(disconnected: RunContext) -> None:
+    disconnected.site = site_with(disconnected.site, "check", max_sync_age_days=3)
+    disconnected.site = site_with(disconnected.site, "trust", max_quiet_days=8)
+    own = gather(disconnected, ServerAnswer(None, {})).own
+    assert (own.limits.max_sync_age_days, own.max_quiet_days) == (3, 8)
