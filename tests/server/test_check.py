@@ -50,6 +50,15 @@ def test_no_content_is_looked_for_or_placed_in_any_other(
     assert reason in caught.value.message
 
 
+def test_content_on_a_share_is_refused_with_the_reason_of_microsoft(
+    disconnected: RunContext,
+) -> None:
+    with pytest.raises(ServerUnfitError) as caught:
+        _look(disconnected, content_dir=r"\\nas\wsus\WsusContent")
+    assert "Microsoft asks for local content" in caught.value.message
+    assert "wsusutil movecontent" in caught.value.next_step
+
+
 def test_a_server_is_known_by_the_id_that_was_adopted(disconnected: RunContext) -> None:
     disconnected.ledger.adopt_server(Side.DISCONNECTED, LINE["server_id"])
     _look(disconnected)
