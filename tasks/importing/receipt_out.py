@@ -163,7 +163,7 @@ def _finish(run: RunContext, bundle: TrustedBundle, receipt: Receipt) -> None:
         "imported",
         f"{receipt.outcome}; {receipt.counts.files_in_place} files in place, "
         f"{receipt.counts.files_missing} missing, {receipt.counts.approvals_applied} approvals "
-        "applied",
+        "of staging in force",
         bundle=bundle.header.bundle,
         digest=bundle.digest.hex,
     )
