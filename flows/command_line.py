@@ -24,6 +24,7 @@ from flows.commands.crossing import (
     verify,
 )
 from flows.commands.decisions import decide, list_held, list_parked
+from flows.commands.examples import give_examples
 from flows.commands.explanation import explain
 from flows.commands.inspection import show, sign
 from flows.commands.mending import restore_deleted, site_recover
@@ -48,25 +49,9 @@ _MEND = Group("Put right", sort_key=3)
 _SET_UP = Group("Set up", sort_key=4)
 _TRY = Group("Try", sort_key=5)
 
-_RUNBOOK = Path(__file__).resolve().parents[1] / "deploy" / "README.md"
-_EPILOGUE = f"""\
-Examples, in a folder with a `site.toml`:
-
-- `wsus-airgap site check` - what is wrong with the site file
-- `wsus-airgap export` - the next bundle onto the media
-- `wsus-airgap import` - the next bundle from the media
-- `wsus-airgap status` - where this side stands, and what to do next
-
-Exit codes: 0 done · 1 failed, run the same command again · 2 done, and something needs a look · \
-3 refused for trust · 4 refused for safety · 64 a slip in the command or the site file.
-
-Every message, and what to do about it: {_RUNBOOK}
-"""
-
 app = App(
     name="wsus-airgap",
     help="Carry Microsoft WSUS across an air gap.",
-    help_epilogue=_EPILOGUE,
     version=VERSION,
     suppress_keyboard_interrupt=False,  # an interrupt ends with our document and exit code
 )
@@ -100,6 +85,7 @@ app.command(demo, group=_TRY)
 app.command(lab_app)
 site_app.group = (_SET_UP,)
 lab_app.group = (_TRY,)
+give_examples(app)
 
 
 def main() -> None:

@@ -25,11 +25,17 @@ from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tasks.logs import log
 from tasks.reports.model import CommandReport
+from tasks.run.context import RunContext
 from tasks.site.settings import Site
 
 Form = TypeVar("Form", bound=RunInput)
 
 _SUSPENDED = "suspended"  # Prefect begins the keys of an answer with the state's name
+
+
+def may_be_suspended(run: RunContext) -> bool:
+    """Return True if a question of this run goes to Prefect's page: a deployment began it."""
+    return run.by_api and not run.rehearses and run.site.policy.answer_hours > 0
 
 
 def suspend_with_form(

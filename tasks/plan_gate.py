@@ -15,10 +15,12 @@ from prefect import runtime
 from prefect.input import RunInput
 from pydantic import Field
 
+from tasks.errors import AirGapError
 from tasks.ledger.store import Ledger
-from tasks.page_question import read_answer, suspend_with_form
+from tasks.page_question import may_be_suspended, read_answer, suspend_with_form
 from tasks.refusals import PlanUnconfirmedError, SafetyError
 from tasks.reports.model import CommandReport
+from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
 from tasks.site.settings import Site
 
@@ -40,6 +42,11 @@ class PlanAnswer(RunInput):
     digest: Annotated[str, Field(min_length=1, description="The digest of the plan, copied")]
     reason: Annotated[str, Field(min_length=1, description="The reason of your decision")]
     name: Annotated[str, Field(min_length=1, description="Your name")]
+
+
+def asks_about_plan(run: RunContext, error: AirGapError) -> bool:
+    """Return True if a step's error is the question for which its run is going to be suspended."""
+    return isinstance(error, PlanUnconfirmedError) and may_be_suspended(run)
 
 
 def waits_for_answer(report: CommandReport, site: Site) -> bool:

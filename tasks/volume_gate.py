@@ -15,9 +15,9 @@ from prefect import runtime
 from prefect.input import RunInput
 from pydantic import Field
 
-from tasks.errors import BundleIncompleteError
+from tasks.errors import AirGapError, BundleIncompleteError
 from tasks.ledger.questions import VOLUME
-from tasks.page_question import read_answer, suspend_with_form
+from tasks.page_question import may_be_suspended, read_answer, suspend_with_form
 from tasks.reports.model import CommandReport
 from tasks.run.context import RunContext
 from tasks.site.settings import Site
@@ -52,6 +52,12 @@ def may_ask(run: RunContext) -> bool:
     decision = "nobody answered" if answer is None else f"{answer.name} answered {answer.decision}"
     run.report.lines.append(f"asked for the next volume in Prefect's page: {decision}")
     return answer is not None and answer.decision == "go-on"
+
+
+def asks_for_volume(run: RunContext, error: AirGapError) -> bool:
+    """Return True if a step's error is the question for which its run is going to be suspended."""
+    is_asked = isinstance(error, BundleIncompleteError) and "volumes_to_come" in run.report.details
+    return is_asked and may_be_suspended(run)
 
 
 def waits_for_volume(report: CommandReport, site: Site) -> bool:

@@ -28,6 +28,7 @@ DESCRIPTIONS = {
     "package-truncated": "wsusutil export ends well, but the package breaks off in the middle",
     "log-error": "wsusutil ends with 0 and the sentence of success, but its log names an error",
     "exit-code": "wsusutil ends with 1, although package, log and import are good",
+    "wsusutil-fails": "wsusutil ends with 1 at once, whatever it is asked",
     "service-down": "WsusService is stopped and does not start",
     "file-rots": "a content file of an approved update changes, keeping its size and time",
     "file-vanishes": "a content file of an approved update is gone",

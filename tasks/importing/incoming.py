@@ -150,7 +150,8 @@ def open_incoming(
         TrustError: It counts more approvals or declines than the format allows.
         ChainError: It does not follow what was imported here (with ``to_import``).
         BundleAgeError: It is older than the site accepts (with ``to_import``).
-        ClockError: It was made after now, or before its predecessor (with ``to_import``).
+        ClockError: It was made more than a day after now, or before its predecessor (with
+            ``to_import``).
     """
     if "" in folders:
         raise PathMissingError(what="the bundle's folder", path="")
@@ -173,7 +174,7 @@ def open_incoming(
     if header.site != run.site.name:
         raise WrongSiteError(what=paths[0], found=header.site, expected=run.site.name)
     require_countable(header)
-    verdict = _judge_first(run, opened, accepted_gap) if to_import else None
+    verdict = _judge_and_compare_mark(run, opened, accepted_gap) if to_import else None
     if verdict is not None:
         report_verdict(run.report, header.bundle, verdict)
         if verdict.kind == "first" and header.parent is not None and verdict.gap is None:
@@ -205,7 +206,9 @@ def _list_neighbours(host: Host, report: ReportDraft, bundles: list[HostPath]) -
         report.lines.append(f"beside the bundle lie, unopened: {names}{more}")
 
 
-def _judge_first(run: RunContext, opened: OpenedBundle, accepted_gap: str | None) -> ChainVerdict:
+def _judge_and_compare_mark(
+    run: RunContext, opened: OpenedBundle, accepted_gap: str | None
+) -> ChainVerdict:
     """Judge a bundle; if it does not fit, compare the mark on the server as well.
 
     The cause may be a lost or restored state folder, which another bundle would not help.

@@ -24,6 +24,10 @@ _STEM = (
 _NAMES = re.compile(_STEM)
 _LOG = re.compile(rf"[\\/]runs[\\/](?P<folder>[^\\/]+)[\\/](?P<stem>{_STEM})\.log\.xml")
 _COMMAND_CHARACTERS = 200
+# Lists approvals that have no effect, and changes nothing (Microsoft's page on wsusutil). Our own
+# check asks it, and nothing has to wait for it.
+READ_ONLY_VERB = "listinactiveapprovals"
+_READ_ONLY = re.compile(rf'.*[\s"]{READ_ONLY_VERB}"?\s*', re.IGNORECASE | re.DOTALL)
 # TechNet dd939911: the service is shut down during an import or export. Messages of wsusutil 10.0
 # name only the import.
 REMEDY = (
@@ -62,6 +66,11 @@ class Running(BaseModel):
         """A sentence for a person."""
         since = "" if self.since is None else f" since {self.since:%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.what} is still working{since}"
+
+
+def is_read_only(process: Process) -> bool:
+    """True for a ``wsusutil`` that only reads, whoever started it."""
+    return _READ_ONLY.fullmatch(process.command_line) is not None
 
 
 def of_job(folder: str, stem: str, since: datetime | None) -> Running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -53,8 +54,12 @@ def render_html(
     )
 
 
+@cache
 def page_environment() -> Environment:
-    """Return the environment of all pages: every value is made visible, then escaped."""
+    """Return the environment of all pages: every value is made visible, then escaped.
+
+    It stays for the process, since a template takes a tenth of a second to compile.
+    """
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

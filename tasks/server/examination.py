@@ -28,6 +28,7 @@ from tasks.server import queries
 from tasks.server.language_mode import FULL, language_mode
 from tasks.server.mark import mark_problem
 from tasks.server.running_wsusutil import find_running
+from tasks.server.wsusutil_answer import ask_wsusutil
 from tasks.site.settings import Site
 
 
@@ -40,12 +41,17 @@ def examine_server(run: RunContext) -> Facts:
     wrong_scripts = _wrong_scripts(run.server, run.site)
     answer = _answer(run, wrong_scripts)
     facts = gather(run, answer)
+    at_work = _at_work(run)
+    program = run.site.server.wsusutil
+    has_wsusutil = _has_wsusutil(run.server, program[0])
+    may_ask = at_work == () and has_wsusutil is not False
     own = facts.own.model_copy(
         update={
             "mark_problem": mark_problem(run),
-            "at_work": _at_work(run),
+            "at_work": at_work,
             "wrong_scripts": wrong_scripts,
-            "has_wsusutil": _has_wsusutil(run.server, run.site.server.wsusutil[0]),
+            "has_wsusutil": has_wsusutil,
+            "wsusutil_answer": ask_wsusutil(run.server, program) if may_ask else None,
             "staging": _newest_staging(run.imports),
         }
     )
@@ -99,7 +105,7 @@ def _at_work(run: RunContext) -> tuple[str, ...] | None:
 
 
 def _has_wsusutil(server: Host, program: str) -> bool | None:
-    """Look for the program without starting it: another run would take it for one at work."""
+    """Look for the program, without starting it."""
     try:
         path = server.path(program)
     except ValueError:

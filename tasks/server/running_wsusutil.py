@@ -4,7 +4,7 @@ An import stops WsusService on purpose and starts it again at its end. Microsoft
 (WSUS 3.0 SP2) states the same of an export; whether it holds for WSUS 10.0 is unknown. So before a
 command starts, stops or changes anything, it searches two places: every run folder below our work
 folder, of any site and state folder; and the server's process list, which also shows a ``wsusutil``
-of another work folder or an administrator.
+of another work folder or an administrator. One that only lists approvals does not count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from tasks.hosts.host import Host
 from tasks.hosts.paths import HostPath
-from tasks.metadata.wsusutil_process import Running, of_job, of_process, refusal
+from tasks.metadata.wsusutil_process import Running, is_read_only, of_job, of_process, refusal
 from tasks.run.context import RunContext
 from tasks.server.queries import query_service
 
@@ -34,9 +34,10 @@ def find_running(run: RunContext, *, folder: HostPath | None = None) -> tuple[Ru
         folder: Folder in which the script runs; None: the folder of this run.
     """
     processes = query_service(run, "status", folder=folder).wsusutil
+    changing = (process for process in processes if not is_read_only(process))
     jobs = tuple(_running_jobs(run.server, run.folders.runs))
     stems = {job.stem for job in jobs}
-    others = (other for other in map(of_process, processes) if other.stem not in stems)
+    others = (other for other in map(of_process, changing) if other.stem not in stems)
     return (*jobs, *others)
 
 

@@ -129,12 +129,14 @@ class MediaSection(Section):
 
 
 class TrustSection(Section):
-    """``[trust]``: this side's key, the trusted keys, and the largest age of a bundle.
+    """``[trust]``: this side's key, the trusted keys, and the largest ages of a bundle.
 
     Attributes:
         passphrase_file: File with the passphrase of an encrypted signing key in its first line.
         threshold: Number of different trusted keys that have to sign a bundle. A receipt has one
             signature.
+        max_bundle_age_days: An import refuses a bundle that was made longer ago.
+        max_quiet_days: The check finds fault if the newest bundle was made longer ago.
     """
 
     signing_key: LocalFile

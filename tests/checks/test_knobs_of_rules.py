@@ -36,6 +36,7 @@ NO_KNOB = {
     "own.medium_room": "media.path of this machine: tests/checks/test_rules_own.py",
     "own.no_medium": "media.path of this machine: tests/checks/test_rules_own.py",
     "own.wsusutil_there": "server.wsusutil of the site file: tests/checks/test_rules_own.py",
+    "own.wsusutil_answers": "the program is started: tests/e2e/test_check.py",
     "own.wsusutil": "a wsusutil that somebody started: tests/checks/test_rules_own.py",
 }
 # They change files that are not there, or what is seen through SSH alone.

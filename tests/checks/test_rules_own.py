@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.checks.facts.gathered import Facts
 from tasks.checks.rules import own
 from tasks.names import Side
 from tests.checks.facts import NOW, OWN, facts, ids, is_unknown, the_finding, without
@@ -48,6 +49,21 @@ def test_a_wsusutil_that_is_not_there_fails_the_check() -> None:
     assert r"D:\Tools\WsusUtil.exe" in finding.evidence
     assert ids(facts(own={"has_wsusutil": True})) == []
     assert is_unknown(facts(own={"has_wsusutil": None}), own.wsusutil_there)
+
+
+@pytest.mark.parametrize("exit_code", [1, None])
+def test_a_wsusutil_that_gives_no_answer_is_a_warning_with_its_last_line(
+    exit_code: int | None,
+) -> None:
+    def asked(**answer: object) -> Facts:
+        return facts(own={"wsusutil_answer": answer})
+
+    silent = asked(exit_code=exit_code, last_line="Unable to get a list. password=secret")
+    finding = the_finding(silent)
+    assert (finding.id, finding.severity) == ("wsusutil-fails", "warning")
+    assert "Unable to get a list. password=[redacted]" in finding.evidence
+    assert ids(asked(exit_code=0)) == []
+    assert is_unknown(facts(own={"wsusutil_answer": None}), own.wsusutil_answers)
 
 
 def test_no_medium_behind_the_gap_is_normal() -> None:

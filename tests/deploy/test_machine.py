@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import ssl
 import stat
 import threading
 from collections.abc import Iterator
@@ -157,3 +158,12 @@ def test_a_worker_repeats_refused_calls_and_leaves_it_to_its_flows_to_do_so(tmp_
     flow = {**worker, **JOB_VARIABLES["env"]}
     assert worker[MAX_RETRIES] == "5"
     assert flow[MAX_RETRIES] == "1"
+
+
+def test_calls_without_tls_read_one_certificate_and_calls_with_tls_all(tmp_path: Path) -> None:
+    variable = "PREFECT_API_SSL_CERT_FILE"
+    for _ in range(2):
+        plain = worker_settings(tmp_path, "http://127.0.0.1:4200/api", None)
+    trusted = ssl.create_default_context(cafile=plain[variable])
+    assert trusted.cert_store_stats()["x509"] == 1
+    assert variable not in worker_settings(tmp_path, "https://prefect.example/api", None)

@@ -109,3 +109,69 @@ def test_a_task_starts_a_command_of_ours_and_is_never_ended_by_time(task: Path) 
     assert texts["MultipleInstancesPolicy"] == "IgnoreNew"
     assert texts["DisallowStartIfOnBatteries"] == "false"
     require_command(str(texts["Arguments"]).split(" "))
+
+
+# --- the SSH server of a WSUS host ----------------------------------------------------------------
+
+# What only Windows has, noted instead of done.
+_WINDOWS = """
+$global:done = @()
+function Get-Service { 'sshd' }
+function Set-Service { $global:done += "Set-Service $args" }
+function Restart-Service { $global:done += "Restart-Service $args" }
+function Get-NetFirewallRule { 'OpenSSH-Server-In-TCP' }
+function Set-NetFirewallRule { $global:done += "Set-NetFirewallRule $args" }
+function icacls.exe { $global:LASTEXITCODE = 0; $global:done += "icacls $args" }
+function ssh-keygen.exe { $global:done += "ssh-keygen $args" }
+$env:ProgramData = '%s'
+"""
+
+
+def set_up_ssh(folder: Path, *, key: str, calls: str) -> subprocess.CompletedProcess[str]:
+    """Run lines that call ``setup`` with a key file, on a machine that has Windows' commands."""
+    (folder / "key.pub").write_text(key, encoding="utf-8")
+    script = folder / "run.ps1"
+    program = ROOT / "deploy" / "windows" / "ssh-server.ps1"
+    setup = f"function setup {{ & '{program}' -PublicKey '{folder / 'key.pub'}' @args }}\n"
+    script.write_text(_WINDOWS % folder + setup + calls + "\n$global:done\n", encoding="utf-8")
+    command = [str(needs.path("pwsh")), "-NoProfile", "-NonInteractive", "-File", str(script)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@needs.pwsh
+def test_a_windows_host_lets_in_one_key_from_one_address(tmp_path: Path) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.mkdir()
+    (ssh / "sshd_config").write_text("PasswordAuthentication yes\n", encoding="utf-8")
+    keys = ssh / "administrators_authorized_keys"
+    keys.write_text("ssh-ed25519 AAAAother other\nssh-ed25519 AAAAours older\n", encoding="utf-8")
+    calls = "setup -Address 192.0.2.10\nsetup -Address 192.0.2.10"
+
+    result = set_up_ssh(tmp_path, key="ssh-ed25519 AAAAours orchestrator\n", calls=calls)
+
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert keys.read_text().splitlines() == [
+        "ssh-ed25519 AAAAother other",
+        'restrict,from="192.0.2.10" ssh-ed25519 AAAAours orchestrator',
+    ]
+    config = (ssh / "sshd_config").read_text().splitlines()
+    assert config.index("PasswordAuthentication no") < config.index("PasswordAuthentication yes")
+    assert config.count("PasswordAuthentication no") == 1
+    assert "-RemoteAddress 192.0.2.10" in result.stdout
+    assert "Restart-Service -Name sshd" in result.stdout
+
+
+@needs.pwsh
+def test_nothing_is_changed_with_what_if_or_a_key_that_is_none(tmp_path: Path) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.mkdir()
+    (ssh / "sshd_config").write_text("Port 22\n", encoding="utf-8")
+
+    shown = set_up_ssh(tmp_path, key="ssh-ed25519 AAAAours\n", calls="setup -Address ::1 -WhatIf")
+    refused = set_up_ssh(tmp_path, key="-----BEGIN\n", calls="setup -Address ::1")
+
+    assert (shown.returncode, "What if" in shown.stdout) == (0, True), shown.stderr
+    assert refused.returncode != 0
+    assert "is no public key" in refused.stderr
+    assert [path.name for path in ssh.iterdir()] == ["sshd_config"]
+    assert (ssh / "sshd_config").read_text() == "Port 22\n"

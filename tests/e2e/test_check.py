@@ -126,6 +126,18 @@ def test_a_stopped_service_is_a_finding_and_is_not_started(lab: Lab) -> None:
         lab.fault("staging", "service-down", on=False)
 
 
+@pytest.mark.parametrize("side", ["staging", "disconnected"])
+def test_a_wsusutil_that_answers_nothing_is_a_warning(lab: Lab, side: str) -> None:
+    lab.fault(side, "wsusutil-fails")
+    try:
+        result = lab.run(side, "check", expect=2)
+    finally:
+        lab.fault(side, "wsusutil-fails", on=False)
+    (finding,) = findings(result)
+    assert (finding["id"], finding["severity"]) == ("wsusutil-fails", "warning")
+    assert "exit code 1: Unable to get a list" in finding["evidence"]
+
+
 def test_a_server_that_gives_no_answer_could_not_be_examined(lab: Lab) -> None:
     path = lab.site_file("staging")
     text = path.read_text(encoding="utf-8")

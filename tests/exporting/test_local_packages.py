@@ -13,6 +13,7 @@ from tests.content.test_cab_signature import OWN, cabinet, signed
 from tests.exporting.staging_side import StagingSide
 from tests.metadata.writing import guid
 from tests.support.bundles import write_content
+from tests.support.runs import site_with
 
 FOLDER = "0a1b2c3d-1234-5678-9abc-def012345678"
 SIGNED = cabinet(signed(OWN))
@@ -29,8 +30,7 @@ def packages(side: StagingSide, tmp_path: Path) -> Path:
 
 
 def set_folder(side: StagingSide, folder: Path) -> None:
-    server = side.run.site.server.model_copy(update={"packages_dir": str(folder)})
-    side.run.site = side.run.site.model_copy(update={"server": server})
+    side.run.site = site_with(side.run.site, "server", packages_dir=str(folder))
 
 
 def test_without_the_key_nothing_is_carried(side: StagingSide) -> None:

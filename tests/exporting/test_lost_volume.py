@@ -13,6 +13,7 @@ from tasks.exporting import export_bundle
 from tests.exporting.staging_side import StagingSide
 from tests.metadata.writing import File
 from tests.support.bundles import write_content
+from tests.support.runs import site_with
 
 
 def bytes_below(folder: Path) -> dict[str, bytes]:
@@ -26,8 +27,7 @@ def bytes_below(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def three_volumes(side: StagingSide) -> StagingSide:
     """A staging side whose next bundle has several volumes."""
-    media = side.run.site.media.model_copy(update={"volume_bytes": 145_000})
-    side.run.site = side.run.site.model_copy(update={"media": media})
+    side.run.site = site_with(side.run.site, "media", volume_bytes=145_000)
     draw = random.Random(1)
     for _ in range(8):
         write_content(side.content_dir, draw.randbytes(30_000))

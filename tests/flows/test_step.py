@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
 from prefect import State, flow
 from prefect.client.schemas.objects import TaskRun
+from prefect.exceptions import TerminationSignal
 
 from tasks.errors import (
     AirGapError,
@@ -66,7 +68,7 @@ def runs_of_steps(api_url: str) -> list[TaskRun]:
     return [run for run in runs if run.name != "Show report"]
 
 
-def failing(error: Exception, *, times: int = 99) -> tuple[Step[[], str], list[int]]:
+def failing(error: BaseException, *, times: int = 99) -> tuple[Step[[], str], list[int]]:
     """A step that raises an error so many times before it succeeds; and its calls."""
     calls: list[int] = []
 
@@ -106,6 +108,41 @@ def test_a_foreseen_error_ends_the_step_in_a_state_without_a_traceback_and_goes_
     assert run.state.message == error.message
     assert f"Finished in state {name}(" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+def test_a_step_after_which_the_run_is_suspended_has_asked_and_is_not_shown_as_failed(
+    api_url: str, site: str
+) -> None:
+    error = FORESEEN["safety"][0]
+    attempt, _ = failing(error)
+    raised: list[object] = []
+
+    def story() -> None:
+        current_run().by_api = True
+        raised.append(outcome_of(attempt))
+
+    in_a_run(site, story)
+
+    assert raised == [error]
+    run = only_task_run(api_url)
+    assert run.state is not None
+    assert (run.state.type.value, run.state.name) == ("CANCELLED", "Asked a person")
+    assert run.state.message == error.message
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), TerminationSignal(signal.SIGTERM)])
+def test_a_step_that_somebody_stops_is_not_shown_as_crashed(
+    api_url: str, site: str, stop: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempt, _ = failing(stop)
+
+    report = report_of_run(in_a_run(site, attempt))
+
+    assert [error.kind for error in report.errors] == ["interrupted"]
+    run = only_task_run(api_url)
+    assert run.state is not None
+    assert (run.state.type.value, run.state.name) == ("CANCELLED", "Stopped")
+    assert "Crash detected" not in caplog.text
 
 
 RETRIED = {

@@ -12,6 +12,7 @@ from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.run.report import ReportDraft
 from tests.importing.disconnected_side import DisconnectedSide
 from tests.support.bundles import write_content
+from tests.support.runs import site_with
 
 FOLDER = "0a1b2c3d-1234-5678-9abc-def012345678"
 BYTES = b"a cabinet"
@@ -42,8 +43,7 @@ class Arrival:
         """Place, as the step does; gives the results by row."""
         side = self.side
         folder = self.root.text if is_set else None
-        server = side.run.site.server.model_copy(update={"packages_dir": folder})
-        side.run.site = side.run.site.model_copy(update={"server": server})
+        side.run.site = site_with(side.run.site, "server", packages_dir=folder)
         side.run.report = ReportDraft()
         place_local_packages(side.run, self.bundle, side.list_content())
         (section,) = side.run.report.sections

@@ -19,6 +19,7 @@ from tasks.names import Mode
 from tasks.refusals import ChainError, MalwareError
 from tasks.run.context import RunContext
 from tests.support.bundles import CHAIN, NOW, Workshop, fill_content
+from tests.support.runs import site_with
 
 
 @pytest.fixture
@@ -33,8 +34,7 @@ def run(disconnected: RunContext, workshop: Workshop) -> RunContext:
     """A run of the disconnected side whose medium is the workshop's."""
     trusted = disconnected.site.trust.trusted_keys[0]
     shutil.copy(workshop.root / "keys" / "signing.pub", trusted)
-    media = disconnected.site.media.model_copy(update={"path": workshop.medium})
-    return replace(disconnected, site=disconnected.site.model_copy(update={"media": media}))
+    return replace(disconnected, site=site_with(disconnected.site, "media", path=workshop.medium))
 
 
 def imported(run: RunContext, workshop: Workshop, header: Header, *, is_done: bool = True) -> None:
@@ -112,8 +112,7 @@ def test_of_several_one_that_the_scanner_does_not_call_clean_is_not_passed_over(
     scanner = tmp_path / "scanner"
     scanner.write_text('#!/bin/sh\ncase "$1" in *alpha-3) echo Eicar FOUND; exit 1;; esac\n')
     scanner.chmod(0o755)
-    media = run.site.media.model_copy(update={"scan_command": (str(scanner),)})
-    scanned = replace(run, site=run.site.model_copy(update={"media": media}))
+    scanned = replace(run, site=site_with(run.site, "media", scan_command=(str(scanner),)))
 
     with pytest.raises(MalwareError, match="Eicar FOUND"):
         find_next_bundle(scanned)

@@ -210,5 +210,9 @@ def test_health_and_inactive_approvals_answer(lab_pair: LabPair) -> None:
     assert healthy.returncode == 0
     assert "Windows Server Update Services" in healthy.stdout
     assert lab_pair.wsusutil("staging", "listinactiveapprovals").returncode == 0
+    lab_pair.fault("staging", "wsusutil-fails", on=True)
+    for verb in ("listinactiveapprovals", "checkhealth"):
+        assert lab_pair.wsusutil("staging", verb).returncode == 1
+    lab_pair.fault("staging", "wsusutil-fails", on=False)
     lab_pair.fault("staging", "service-down", on=True)
     assert lab_pair.wsusutil("staging", "checkhealth").returncode == 1

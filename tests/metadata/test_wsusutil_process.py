@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.metadata.wsusutil import export_command, import_command, new_file_names
-from tasks.metadata.wsusutil_process import Process, of_job, of_process, refusal
+from tasks.metadata.wsusutil_process import Process, is_read_only, of_job, of_process, refusal
 
 TOOL = [r"C:\Program Files\Update Services\Tools\WsusUtil.exe"]
 SINCE = datetime(2031, 5, 1, 3, 0, tzinfo=UTC)
@@ -87,3 +87,20 @@ def test_the_refusal_names_them_all() -> None:
     error = refusal(two)
     assert error.message == f"{two[0].sentence}; {two[1].sentence}"
     assert error.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("command_line", "only_reads"),
+    [
+        ('"C:\\Program Files\\Update Services\\Tools\\WsusUtil.exe" listinactiveapprovals', True),
+        ('"C:\\Tools\\WsusUtil.exe" "ListInactiveApprovals" ', True),
+        ('"C:\\Tools\\WsusUtil.exe" removeinactiveapprovals', False),
+        ('"C:\\Tools\\WsusUtil.exe" export C:\\listinactiveapprovals C:\\log.xml', False),
+        ('"C:\\Tools\\WsusUtil.exe" import C:\\a\\listinactiveapprovals', False),
+        ("", False),
+    ],
+)
+def test_only_a_wsusutil_that_lists_approvals_changes_nothing(
+    command_line: str, only_reads: bool
+) -> None:
+    assert is_read_only(process(command_line)) is only_reads

@@ -22,7 +22,7 @@ from tasks.run.report import Notes
 from tasks.version import VERSION
 from tests.reports.examples import missing_file
 from tests.support.memory_host import MemoryHost
-from tests.support.runs import open_test_run, write_site_file
+from tests.support.runs import open_test_run, site_with, write_site_file
 
 
 @pytest.fixture
@@ -77,10 +77,9 @@ def test_an_intake_on_another_drive_is_found_before_this_run_looked_for_it(
     disconnected: RunContext,
 ) -> None:
     run = disconnected
-    settings = run.site.server.model_copy(update={"work_dir": r"C:\ProgramData\wsus-airgap"})
     on_windows = replace(
         run,
-        site=run.site.model_copy(update={"server": settings}),
+        site=site_with(run.site, "server", work_dir=r"C:\ProgramData\wsus-airgap"),
         server=MemoryHost(platform=Platform.WINDOWS),
     )
     run.ledger.remember_content_dir(r"D:\WSUS\WsusContent")

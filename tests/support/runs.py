@@ -23,6 +23,7 @@ from tasks.names import Mode
 from tasks.run.context import RunContext, open_run_context
 from tasks.scripts import Script
 from tasks.site.reading import register_site
+from tasks.site.settings import Site
 from tests.support.bundles import NOW
 from tests.support.memory_host import MemoryHost
 
@@ -67,8 +68,14 @@ def write_site_file(folder: Path, *, side: str, policy: str = "") -> Path:
     return site
 
 
+def site_with(site: Site, section: str, **values: object) -> Site:
+    """The settings of a run with other values in one section of the site file."""
+    changed = getattr(site, section).model_copy(update=values)
+    return site.model_copy(update={section: changed})
+
+
 def set_keys(site: Path, **values: object) -> None:
-    """Give keys of a laid out site file other values."""
+    """Replace values in a site file; only of keys that ``write_site_file`` writes."""
     text = site.read_text(encoding="utf-8")
     for key, value in values.items():
         (line,) = [line for line in text.splitlines() if line.startswith(f"{key} = ")]

@@ -27,6 +27,13 @@ _FAILURE = 1
 _COMMIT_EVERY = 100
 # Interval at which a hanging run reads whether the fault is cleared.
 _POLL_SECONDS = 0.2
+# What a verb prints when it finds the server out of its reach.
+_UNREACHED = {
+    "export": "export-failed",
+    "import": "import-failed",
+    "checkhealth": "health-no-service",
+    "listinactiveapprovals": "inactive-failed",
+}
 
 
 class _UsageError(Exception):
@@ -39,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server = open_server(Path(side_folder))
     language = server.setting("language")
     try:
-        verb = _VERBS.get(words[0].lower() if words else "", _unknown)
+        name = words[0].lower() if words else ""
+        if server.fault("wsusutil-fails"):
+            print(text(language, _UNREACHED.get(name, "bad-arguments")))
+            return _FAILURE
+        verb = _VERBS.get(name, _unknown)
         code = verb(server, words[1:], lambda name: print(text(language, name), flush=True))
     except _UsageError:
         print(text(language, "bad-arguments"))

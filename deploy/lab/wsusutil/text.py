@@ -23,6 +23,7 @@ _ENGLISH = {
     "health-done": "Done. Please check event log for events with source"
     ' "Windows Server Update Services."',
     "health-no-service": "Unable to contact the WSUS Service.",
+    "inactive-failed": "Unable to get a list of permanently inactive approvals.",
     "bad-arguments": "Incomplete or invalid parameters specified. See below for correct format and"
     " options:",
     "help": "Export <package> <log file>\nImport <package> [log file]\nReset\nCheckHealth\n"
@@ -48,6 +49,8 @@ _GERMAN = {
     "health-done": "Fertig. Prüfen Sie im Ereignisprotokoll die Ereignisse der Quelle"
     ' "Windows Server Update Services".',
     "health-no-service": "Der WSUS-Dienst konnte nicht erreicht werden.",
+    "inactive-failed": "Die Liste der dauerhaft inaktiven Genehmigungen konnte nicht abgerufen"
+    " werden.",
     "bad-arguments": "Unvollständige oder ungültige Parameter. Format und Optionen:",
     "help": _ENGLISH["help"],
 }

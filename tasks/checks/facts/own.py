@@ -53,6 +53,19 @@ class Medium(Topic):
     free_bytes: Bytes | None = None
 
 
+class ProgramAnswer(Topic):
+    """The end of a program on the server that was asked something.
+
+    Attributes:
+        exit_code: None if it could not be started.
+        last_line: The last line that it printed if it failed, or why it was not started.
+            Untrusted.
+    """
+
+    exit_code: int | None
+    last_line: str = ""
+
+
 class Own(Topic):
     """Facts of the site file and of the state folder.
 
@@ -66,6 +79,8 @@ class Own(Topic):
         server: Address of the server in the site file.
         wsusutil: Path of wsusutil in the site file.
         has_wsusutil: True if that program is there; None if it was not looked for.
+        wsusutil_answer: Its answer to a question that changes nothing; None if it was not asked
+            (only the command ``check`` asks, and not beside one at work) or did not end.
         known_server_id: The server id that this site remembers; None before the first run.
         known_staging_id: The same of the staging server, on the disconnected side.
         carried_bytes: Size of the content that the newest bundle carried.
@@ -89,6 +104,7 @@ class Own(Topic):
     server: str = ""
     wsusutil: str = ""
     has_wsusutil: bool | None = None
+    wsusutil_answer: ProgramAnswer | None = None
     known_server_id: str | None = None
     known_staging_id: str | None = None
     content_folder: ContentFolder | None = None

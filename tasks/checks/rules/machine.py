@@ -65,7 +65,7 @@ def work_volume(facts: Facts) -> Finding | None:
     )
 
 
-@rule("Account of our scripts: a local administrator")
+@rule("Account of our scripts: a local administrator", explains=("wsusutil-fails",))
 def administrator(facts: Facts) -> Finding | None:
     """Without these rights the API and wsusutil refuse."""
     if known(_machine(facts).is_administrator, "the rights of the account"):

@@ -9,6 +9,7 @@ from tasks.checks.facts.gathered import Facts
 from tasks.checks.facts.topic import known
 from tasks.checks.finding import Finding
 from tasks.checks.rules.rule import DISCONNECTED, STAGING, Rule, rule
+from tasks.metadata.wsusutil_process import READ_ONLY_VERB
 from tasks.names import Side
 from tasks.quantities import size
 
@@ -170,6 +171,24 @@ def wsusutil_there(facts: Facts) -> Finding | None:
     )
 
 
+@rule("wsusutil: answers")
+def wsusutil_answers(facts: Facts) -> Finding | None:
+    """A program that is there can still lack rights, its configuration or its database."""
+    answer = known(facts.own.wsusutil_answer, "an answer of wsusutil (only `check` asks it)")
+    if answer.exit_code == 0:
+        return None
+    how = "was not started" if answer.exit_code is None else f"exit code {answer.exit_code}"
+    return Finding(
+        id="wsusutil-fails",
+        severity="warning",
+        evidence=f"`wsusutil {READ_ONLY_VERB}`: {how}: {answer.last_line}".rstrip(": "),
+        meaning="The program wsusutil is there and does not work for this account, so that an "
+        "export or import of metadata will probably fail.",
+        next_step=f"Run `WsusUtil.exe {READ_ONLY_VERB}` on the server as the same account; it "
+        "needs a local administrator, and the database of WSUS.",
+    )
+
+
 @rule("wsusutil at work: none")
 def wsusutil(facts: Facts) -> Finding | None:
     """Beside a wsusutil the service may be stopped, and the API says little."""
@@ -195,5 +214,6 @@ RULES: tuple[Rule, ...] = (
     medium_room,
     no_medium,
     wsusutil_there,
+    wsusutil_answers,
     wsusutil,
 )
