@@ -40,7 +40,6 @@ from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.server import ServerFacts
 from tasks.probing.command import compare_before_first
 from tasks.reports.model import ApprovalOutcome
-from tasks.run.custody import record_event
 from tasks.server import check, content_scan, downloads
 from tasks.server.cleanup import clean_up_server
 from tasks.server.license_languages import ask_license_languages
@@ -235,7 +234,7 @@ def load_metadata(
         downloads.resume_downloads(run)  # downloads that a cut-off try left paused
         # `content` is from before wsusutil, also when the step is retried; so list again.
         return already_done(import_apply.list_loaded(run, bundle, before=content))
-    attempt = run.ledger.steps(bundle.work.text).attempt("import")  # whose end was not judged
+    attempt = run.ledger.steps(bundle.work.text).attempt("import")  # of an earlier run
     backup = run.site.server.backup_command
     if backup is not None and attempt is None:
         safety_copy.make_safety_copy(
@@ -285,22 +284,7 @@ def delete_content(
         return content
     if "files deleted" in run.report.changes:  # an earlier try was cut off in the listing below
         return content_scan.list_and_prove(run, content.content_dir)
-    disk = run.content_disk(content.content_dir)
-    outcome = mirror_deletion.delete(
-        run.server, disk, plan.deletes, content, bundle=bundle.header.bundle
-    )
-    run.report.changes["files deleted"] += len(outcome.ok)
-    sentence = mirror_deletion.report_deleted(
-        run.report, plan.deletes, outcome, trash=disk.trash, confirmed=plan.confirmed
-    )
-    record_event(
-        run,
-        "deleted",
-        sentence,
-        bundle=bundle.header.bundle,
-        digest=bundle.digest.hex,
-    )
-    log.info("moved %s files to the trash", len(outcome.ok))
+    mirror_deletion.delete_planned(run, bundle, plan.deletes, content, confirmed=plan.confirmed)
     return content_scan.list_and_prove(run, content.content_dir)
 
 

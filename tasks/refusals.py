@@ -143,8 +143,9 @@ class BackupFailedError(SafetyError):
     kind = "backup-failed"
     template = "the safety copy before the import failed: {program}: {reason}"
     remedy = (
-        "Run server.backup_command by hand on the server and mend what it names, then run the same "
-        "command again; content that is in place is not copied again."
+        "Run server.backup_command by hand on the server and mend what it names, or let a copy end "
+        "that takes long; then run the same command again; content that is in place is not copied "
+        "again."
     )
 
 

@@ -17,7 +17,7 @@ from deploy.lab import stored_faults
 from deploy.lab.generate import content_bytes
 from deploy.lab.knobs import KNOBS
 from deploy.lab.pair import LabError, server_folder
-from deploy.lab.rules import configuration, distribution_log
+from deploy.lab.rules import configuration, distribution_log, refused_object
 from deploy.lab.rules.opened_server import open_server
 from deploy.lab.rules.server import Server
 from deploy.lab.store import content_paths
@@ -39,11 +39,13 @@ DESCRIPTIONS = {
     "wsusutil-hang": "wsusutil does not go on until the fault is cleared",
     "group-hidden": "the API neither lists nor gives a target group that has approvals",
     "update-hidden": "the API does not give an update that has an approval",
+    "update-lost": "neither the API nor wsusutil export knows an update that has an approval",
     "content-litter": "files that WSUS does not name lie in WsusContent",
     "log-form": "SoftwareDistribution.log has entries in another form",
     "package-form": "wsusutil export writes the package in UTF-16, with an unknown element",
     "catalogue-changes": "a synchronisation brings an update while wsusutil exports",
     **stored_faults.DESCRIPTIONS,
+    **refused_object.DESCRIPTIONS,
 }
 
 
@@ -210,6 +212,7 @@ _CAUSES: dict[str, Callable[[Server], Any]] = {
     "file-replaced": _replace,
     "group-hidden": _hide_group,
     "update-hidden": _hide_update,
+    "update-lost": _hide_update,
     **stored_faults.CAUSES,
 }
 _CURES: dict[str, Callable[[Server, Any], None]] = {

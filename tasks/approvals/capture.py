@@ -90,6 +90,17 @@ class ServerDecisions:
         unready = (update for update in self.updates.values() if update.state in _UNREADY)
         return tuple(sorted(unready, key=lambda update: update.id))
 
+    def told_updates(self) -> Iterator[str]:
+        """Yield the ids of the approved updates that the API tells of, once for each approval.
+
+        The package of this server must have them. An update that the API does not give is named as
+        a failure already, and a package that lacks it too agrees with the API.
+        """
+        untold = {line.update_id for line in self.unresolved if line.what == "update"}
+        for approval in self.approval_set.approvals:
+            if approval.update_id not in untold:
+                yield approval.update_id
+
 
 def read_decisions(lines: Iterable[Mapping[str, Any]]) -> ServerDecisions:
     """Read the lines of ``read-approvals`` (trusted: our script on the site's own server).

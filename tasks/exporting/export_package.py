@@ -126,9 +126,9 @@ def _judge_attempt(
     ending = wsusutil_run.wait_for(run, attempt)
     signal, summary = take_package(run, draft, attempt)
     if summary is not None:
-        approved = (approval.update_id for approval in decisions.approval_set.approvals)
         with PackageIndex(draft.folder / INDEX) as index:
-            signal = replace(signal, problem=contradiction(index, facts, approved))
+            problem = contradiction(index, facts, decisions.told_updates())
+            signal = replace(signal, problem=problem)
     return wsusutil_run.judge(run, attempt, ending, signal, before=facts), summary
 
 
@@ -150,10 +150,9 @@ def take_shared(
         summary = _index_package(run.progress, draft, size_bytes=record.size_bytes)
     except PackageError:
         return None
-    approved = (approval.update_id for approval in decisions.approval_set.approvals)
     then = facts.model_copy(update={"clock": record.read_at})  # it may be old, unlike a new one
     with PackageIndex(draft.folder / INDEX) as index:
-        if problem := contradiction(index, then, approved):
+        if problem := contradiction(index, then, decisions.told_updates()):
             log.warning("the package of site %s is not used: %s", record.site, problem)
             return None
     log.info("wsusutil is not run: the package of site %s is that of this catalogue", record.site)

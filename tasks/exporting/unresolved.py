@@ -13,7 +13,7 @@ from tasks.approvals.model import Approval, ApprovalSet, fold
 from tasks.bundle.layout import APPROVALS
 from tasks.errors import AirGapError
 from tasks.ledger.exports import Exports
-from tasks.reports.model import ApprovalLine, ApprovalOutcome
+from tasks.reports.model import ApprovalLine, ApprovalOutcome, approval_lines
 from tasks.run.report import ReportDraft
 from tasks.run.stored_documents import read_decisions_file
 
@@ -76,19 +76,19 @@ def _lines(
         key = (unresolved.update_id, unresolved.revision)
         carried_before = [approval for approval in decisions.approvals if approval.id == key]
     addition = _CARRIED_AS_BEFORE if carried_before and unresolved.what == "approval" else ""
-    group: tuple[str, ...] = (unresolved.id,) if unresolved.id else ()
-    shown: list[tuple[tuple[str, ...], str | None]] = [
-        (approval.group, approval.action.value) for approval in carried_before
-    ] or [(group, unresolved.action)]
+    reason = f"{unresolved.reason}{addition}"
+    if carried_before:
+        return list(
+            approval_lines(approval.as_json() | {"reason": reason} for approval in carried_before)
+        )
     return [
         ApprovalLine(
             update_id=unresolved.update_id,
             revision=unresolved.revision,
-            group=path,
-            action=action,
-            reason=f"{unresolved.reason}{addition}",
+            group=(unresolved.id,) if unresolved.id else (),
+            action=unresolved.action,
+            reason=reason,
         )
-        for path, action in shown
     ]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
@@ -36,6 +38,8 @@ GROUP_FROM_FILES = 16
 _SHORT_SECONDS = 60.0
 _FLUSH_SECONDS = 1_800.0
 _ARGUMENT_GROUP = 200
+_TEMPORARY_NAME = re.compile(r"\.wsus-airgap-[0-9a-f]{16}")
+_LEFTOVER_DAYS = 7  # no run works as long
 
 
 class SshHost:
@@ -127,9 +131,19 @@ class SshHost:
             return self.path(answer.stdout.strip())
         # On Windows only the account itself, SYSTEM and Administrators may use its profile.
         home = self.path(self._files.home().lstrip("/"))
+        self._remove_leftovers(home)
         folder = home.joined(f".wsus-airgap-{secrets.token_hex(8)}")
         self._files.make_folder(folder, mode=0o700)
         return folder
+
+    def _remove_leftovers(self, home: HostPath) -> None:
+        """Remove our folders in a Windows profile that stayed when a connection was lost."""
+        oldest_ns = time.time_ns() - _LEFTOVER_DAYS * 86_400 * 10**9
+        for entry in self.list_folder(home):
+            is_ours = _TEMPORARY_NAME.fullmatch(entry.name) and entry.kind == "folder"
+            if is_ours and entry.mtime_ns < oldest_ns:
+                with contextlib.suppress(HostFileError, FolderUnsafeError):
+                    self.remove_tree(home.joined(entry.name))
 
     # --- reading -------------------------------------------------------------------------------
 

@@ -2,11 +2,13 @@
 
 A person confirms a plan by its digest. An import that was killed half-way plans anew, and the rest
 of the work has another digest. The confirmation covers the new plan as long as this plan takes
-nothing away that the confirmed plan did not take away.
+nothing away that the confirmed plan did not take away. Once an import has deleted files, it goes on
+for those that could not be deleted, so that the same command deletes them later.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from tasks.approvals.plan_model import ApprovalPlan
@@ -22,6 +24,22 @@ def remember_confirmation(
     takes_away = tuple(sorted(_takes_away(approvals, deletes)))
     confirmation = Confirmation(digest=digest, takes_away=takes_away)
     steps.confirm(confirmation, now=now)
+
+
+def keep_for_undeleted(steps: Steps, undeleted: Iterable[str], *, now: datetime) -> None:
+    """Let the confirmation of a plan cover no files but those that could not be deleted.
+
+    Args:
+        steps: The steps of the import.
+        undeleted: The names of these files.
+        now: The time.
+    """
+    confirmed = steps.confirmation
+    if confirmed is None:
+        return
+    decisions = (line for line in confirmed.takes_away if line.startswith("{"))
+    takes_away = tuple(sorted({*decisions, *undeleted}))
+    steps.confirm(confirmed.model_copy(update={"takes_away": takes_away}), now=now)
 
 
 def covers(steps: Steps, digest: str, *, approvals: ApprovalPlan, deletes: DeletePlan) -> bool:

@@ -1,4 +1,7 @@
-"""Changes of an import on the server: begin, place content, load metadata."""
+"""Changes of an import on the server: begin, place content, load metadata.
+
+The safety copy and the paused downloads around the last stand in ``tasks/disconnected.py``.
+"""
 
 from __future__ import annotations
 

@@ -162,11 +162,20 @@ def require_confirmed(
             bundle=bundle.header.bundle,
             digest=bundle.digest.hex,
         )
-    elif not (plan.inputs.begun and covers(steps, given, approvals=approvals, deletes=deletes)):
+    elif not (
+        (plan.inputs.begun or _is_done(run.imports, bundle))
+        and covers(steps, given, approvals=approvals, deletes=deletes)
+    ):
         other = ["the digest that was given is another plan's"] if given else []
         summary = "; ".join([*plan.reasons, *other])
         raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
     return replace(plan, confirmed=given)
+
+
+def _is_done(imports: Imports, bundle: BundleDocuments) -> bool:
+    """Return True if a bundle was imported; its confirmation covers what could not be deleted."""
+    record = imports.by_digest(bundle.digest)
+    return record is not None and record.status == "done"
 
 
 def _gather_inputs(

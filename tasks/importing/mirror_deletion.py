@@ -21,13 +21,16 @@ from tasks.hosts.host import Host, Outcome
 from tasks.hosts.paths import HostPath
 from tasks.importing.approval_choice import are_applied
 from tasks.importing.approval_run import PlanInputs
+from tasks.importing.confirmation import keep_for_undeleted
 from tasks.importing.trusted_bundle import BundleDocuments
+from tasks.logs import log
 from tasks.metadata.catalogue import PackageIndex
 from tasks.metadata.closure import read_closures
 from tasks.quantities import count, size
 from tasks.refusals import DeleteLimitError
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
+from tasks.run.custody import record_event
 from tasks.run.folders import ContentDiskFolders, make_disk_folders
 from tasks.run.report import ReportDraft
 from tasks.server import queries
@@ -88,6 +91,40 @@ def delete_limits(policy: PolicySection) -> DeleteLimits:
     return DeleteLimits(
         policy.max_deletes, policy.max_delete_share, size_bytes=policy.max_delete_bytes
     )
+
+
+def delete_planned(
+    run: RunContext,
+    bundle: BundleDocuments,
+    plan: DeletePlan,
+    content: ContentListing,
+    *,
+    confirmed: str | None,
+) -> None:
+    """Move planned files to the trash, report and record it.
+
+    The confirmation goes on for the files that could not be moved, and for no others.
+
+    Args:
+        run: The run.
+        bundle: The bundle.
+        plan: The plan.
+        content: Listing of WsusContent.
+        confirmed: Digest of the plan that a person has confirmed.
+
+    Raises:
+        BatchFailedError: As ``delete``.
+    """
+    disk = run.content_disk(content.content_dir)
+    outcome = delete(run.server, disk, plan, content, bundle=bundle.header.bundle)
+    run.report.changes["files deleted"] += len(outcome.ok)
+    sentence = report_deleted(run.report, plan, outcome, trash=disk.trash, confirmed=confirmed)
+    name, digest = bundle.header.bundle, bundle.digest.hex
+    record_event(run, "deleted", sentence, bundle=name, digest=digest)
+    steps = run.ledger.steps(bundle.work.text)
+    undeleted = [source.name for (source, _), _ in outcome.failed]
+    keep_for_undeleted(steps, undeleted, now=run.clock())
+    log.info("moved %s files to the trash", len(outcome.ok))
 
 
 def delete(

@@ -37,7 +37,7 @@ def make_safety_copy(
         command: The program with its arguments.
         folder: Our folder for its jobs, on the server.
         run_id: Name of this run.
-        limit_hours: The longest time for it; it is not stopped then.
+        limit_hours: The longest time to wait for it; then it goes on alone.
 
     Raises:
         BackupFailedError: It could not be started, or did not end with 0 in time.

@@ -164,6 +164,7 @@ def gather(
     facts = Facts(
         side=run.site.side,
         now=run.clock(),
+        asked=answer.asked,
         own=_own(run, answer.server, staging=staging),
         server=answer.server,
         **answer.topics,
@@ -195,7 +196,7 @@ def _own(run: RunContext, server: ServerFacts | None, *, staging: StagingFacts |
         newest, name = imported.created, f"bundle {imported.sequence}"
     return Own(
         max_quiet_days=site.trust.max_quiet_days,
-        max_sync_age_days=site.check.max_sync_age_days,
+        limits=site.check,
         newest_bundle=newest,
         newest_bundle_name=name,
         newest_import=imported.done if imported is not None else None,

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from tasks.approvals.group_rules import GroupRules
 from tasks.approvals.policy import ApprovalPolicy, Share
 from tasks.checks.finding import FindingSeverity
+from tasks.checks.limits import CheckLimits
 from tasks.errors import HostFileError, UsageError
 from tasks.hosts.factory import LOCAL
 from tasks.hosts.paths import Platform
@@ -181,11 +182,10 @@ class GroupsSection(GroupRules, Section):
     """
 
 
-class CheckSection(Section):
+class CheckSection(CheckLimits, Section):
     """``[check]``: the severity of a finding from which an export or import stops, and limits."""
 
     stop_at: FindingSeverity = "failure"
-    max_sync_age_days: Annotated[int, Field(ge=1)] = 7
 
 
 class CustodySection(Section):

@@ -85,6 +85,16 @@ def test_what_wsus_does_not_tell_of_stands_beside_all_else() -> None:
     ]
 
 
+def test_a_package_must_have_the_updates_that_the_api_tells_of() -> None:
+    untold = {"kind": "unresolved", "what": "update", "id": None, "update_id": u(2),
+              "revision": 100, "action": None, "reason": "not found"}  # fmt: skip
+    assert list(read_decisions(LINES).told_updates()) == [u(1), u(2)]
+    assert list(read_decisions([*LINES, untold]).told_updates()) == [u(1)]
+    assert list(read_decisions([*LINES, {**untold, "what": "approval"}]).told_updates()) == [
+        u(1), u(2),
+    ]  # fmt: skip
+
+
 def test_a_line_that_is_not_what_its_kind_says_is_refused() -> None:
     with pytest.raises(ValidationError):
         read_decisions([{"kind": "update", "update_id": u(1), "revision": 1}])

@@ -56,7 +56,7 @@ from tests.support.memory import peak_mib
 before = peak_mib()
 with open(sys.argv[1], encoding="utf-8") as stream:
     lines = [line for line in map(json.loads, stream) if line["kind"] not in ("server", "end")]
-own = Own(max_quiet_days=45, max_sync_age_days=7)
+own = Own(max_quiet_days=45)
 facts = Facts(side=Side.STAGING, now=datetime.now(UTC), own=own, **topics_of(lines))
 ids = [finding.id for finding in judge(facts, ALL).findings]
 print(json.dumps([ids, peak_mib() - before]))

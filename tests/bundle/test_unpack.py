@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tasks.bundle.documents import unpack_documents
 from tasks.bundle.faults import printable, raise_for_faults
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, CONTENT, HEADER, MANIFEST, PACKAGE, SHA1SUMS
-from tasks.bundle.manifest import Entry
+from tasks.bundle.manifest import Entry, last_volume, write_manifest
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.plan import MediaLimits
 from tasks.bundle.trusted_manifest import TrustedManifest
@@ -638,10 +638,15 @@ def test_a_sealed_header_that_counts_wrong_is_refused(
         workshop.verify()
 
 
-def test_a_sealed_manifest_that_names_a_volume_too_many_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_a_sealed_manifest_that_names_a_volume_too_many_is_refused(
+    tmp_path: Path, *, in_parts: bool
+) -> None:
     workshop = make(tmp_path, volumes=True)
     header = workshop.trusted().header
-    path = workshop.folder(1) / MANIFEST
+    entries = [entry for entry in workshop.manifest() if bool(entry.parts) is in_parts]
+    assert max(map(last_volume, entries)) > 1
+    write_manifest(tmp_path / "some", entries)
     fewer = header.model_copy(update={"volumes": header.volumes[:1]})
     with pytest.raises(TrustError, match="has no volume"):
-        list(TrustedManifest(path, fewer).entries())
+        list(TrustedManifest(tmp_path / "some", fewer).entries())

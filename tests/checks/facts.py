@@ -1,6 +1,7 @@
 """Facts of a healthy server, for tests of rules: ``facts(side, topic=…)`` changes single ones.
 
-They are the lab's own defaults, so a new fact needs no line here.
+Facts of the server are the lab's own, so a new one needs no line here; of our
+own facts only one without a default does.
 """
 
 from __future__ import annotations
@@ -115,7 +116,6 @@ OWN: dict[str, Any] = {
     "trusted": ("2e",),
     "at_work": (),
     "max_quiet_days": 45,
-    "max_sync_age_days": 7,
     "content_folder": {"path": "D:\\WsusContent", "named_by": "server", "problem": None},
     "medium": {"path": "/media", "is_there": True, "is_writable": True, "free_bytes": 10**12},
 }

@@ -30,12 +30,6 @@ def test_a_disk_that_is_nearly_full_is_a_warning() -> None:
     assert ids(low) == ["content-disk-low"]
 
 
-def test_content_on_a_share_is_named() -> None:
-    share = {"content_dir": r"\\nas\wsus\WsusContent"}
-    assert the_finding(facts(server=share), room.shared_content).id == "content-on-share"
-    assert "content-on-share" not in ids(facts(server={"content_dir": r"D:\WSUS\WsusContent"}))
-
-
 def test_active_approval_rules_are_named_on_the_disconnected_side_only() -> None:
     active = {"active_rules": 2}
     assert ids(facts(Side.DISCONNECTED, server=active)) == ["approval-rules-active"]

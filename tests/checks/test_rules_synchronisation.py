@@ -45,7 +45,10 @@ def test_an_old_success_is_a_failure_although_nothing_failed() -> None:
     assert (old.id, old.severity) == ("synchronisation-old", "failure")
     assert "8 days ago" in old.evidence
     assert ids(facts(synchronisation={"runs": [_run(6.9)]})) == []
-    assert ids(facts(synchronisation={"runs": [_run(8)]}, own={"max_sync_age_days": 30})) == []
+    assert (
+        ids(facts(synchronisation={"runs": [_run(8)]}, own={"limits": {"max_sync_age_days": 30}}))
+        == []
+    )
 
 
 def test_an_old_success_follows_from_the_failures_since() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
+from pathlib import Path
 
 import pytest
 from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.content.digest import Digester, blake3_of_chunks, digest_chunks
+from tasks.content.digest import Digester, blake3_of_chunks, blake3_of_file, digest_chunks
 from tasks.content.names import Blake3, ContentDigest, ContentName
 
 _HEX = st.binary(min_size=20, max_size=20)
@@ -81,3 +83,13 @@ def test_watching_passes_the_bytes_on_unchanged() -> None:
 
     assert b"".join(passed) == b"onetwo"
     assert digester.result() == digest_chunks([b"onetwo"])
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 1_048_576, 2_500_000])
+def test_a_file_of_ours_is_read_to_its_end(tmp_path: Path, size_bytes: int) -> None:
+    path, content = tmp_path / "file", random.Random(1).randbytes(size_bytes)
+    path.write_bytes(content)
+    digest = blake3_of_file(path)
+    assert digest is not None
+    assert digest.hex == blake3(content).hexdigest()
+    assert blake3_of_file(tmp_path / "none") is None

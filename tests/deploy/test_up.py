@@ -23,7 +23,7 @@ from deploy.prefect_server.saved_filters import FILTERS
 from deploy.prefect_server.schedules import SLUG
 from deploy.prefect_server.up import read_served_sites
 from tasks.errors import PathMissingError, UsageError
-from tests.support.labs import STAND_IN
+from tests.support.labs import STAND_IN, Lab, make_lab
 from tests.support.runs import write_site_file
 from tests.support.serving import Up, ended, start, up
 
@@ -36,9 +36,10 @@ audit = { cron = "0 5 * * 0" }
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pair(tmp_path_factory: pytest.TempPathFactory, shared_api: str) -> Path:
     folder = tmp_path_factory.mktemp("up") / "lab"
-    lab.create(folder, updates=12, content_bytes=500_000)
+    made = make_lab(folder, api_url=shared_api, updates=12, content_bytes=200_000)
+    made.configure("staging", "prefect", api_url=None)
     return folder
 
 
@@ -94,8 +95,6 @@ def test_a_deployment_runs_for_its_own_site_only(served: Up) -> None:
 
 
 def test_a_command_of_a_served_site_uses_that_server_and_says_so(pair: Path, served: Up) -> None:
-    from tests.support.labs import Lab
-
     result = Lab(pair).run_command("staging", "export", variables=STAND_IN)
     with served.client() as client:
         names = {run.name for run in client.read_flow_runs() if run.deployment_id is None}

@@ -16,17 +16,18 @@ from deploy import lab
 from deploy.lab.rules import windows
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.store import Ledger
-from tests.support.labs import STAND_IN, Lab
+from tests.support.labs import STAND_IN, Lab, make_lab
 from tests.support.serving import WAIT_SECONDS, ended, start, up
 
 pytestmark = pytest.mark.timeout(1200)
 
 
 def test_a_run_that_was_killed_with_everything_is_crashed_and_its_retry_finishes(
-    tmp_path: Path,
+    tmp_path: Path, shared_api: str
 ) -> None:
     pair, state = tmp_path / "lab", tmp_path / "lab" / "staging" / "state"
-    lab.create(pair, updates=12, content_bytes=200_000)
+    made = make_lab(pair, api_url=shared_api, updates=12, content_bytes=200_000)
+    made.configure("staging", "prefect", api_url=None)
     site = pair / "staging" / "site.toml"
     lab.set_fault(pair, "staging", "wsusutil-hang", on=True)
     with up(site, variables=STAND_IN) as first, first.client() as client:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.support.labs import small_lab, stand_in
+from tests.support.labs import forked_scripts, small_lab, stand_in
 
-__all__ = ["small_lab", "stand_in"]
+__all__ = ["forked_scripts", "small_lab", "stand_in"]

@@ -51,6 +51,7 @@ def kill_many(
     api_url: str,
     stages: Sequence[str] = STAGES,
     shares: Mapping[Way, int] = _SHARES,
+    forked: Path | None = None,
 ) -> list[Record]:
     """Kill so many times, spread over ways, commands and steps; gives one record a trial.
 
@@ -62,6 +63,7 @@ def kill_many(
         api_url: A Prefect server for the commands that need none of their own.
         stages: Which stages to disturb.
         shares: What to kill, and how the kills are shared out among it.
+        forked: The address of the process whose forks answer scripts, if none of them is killed.
 
     Raises:
         LookupError: Too many draws in all met nothing to kill.
@@ -69,7 +71,7 @@ def kill_many(
     home.mkdir(parents=True, exist_ok=True)
     log = home / "trials.jsonl"
     records = read_records(log)
-    ranges = _prepared(home, api_url, stages)
+    ranges = prepared(home, api_url, stages, forked=forked)
     misses = 0
     while len(records) < times or _wanting(records, ranges, each):
         draw = random.Random(f"{seed} {len(records)} {misses}")
@@ -99,7 +101,9 @@ def kill_many(
     return records
 
 
-def _prepared(home: Path, api_url: str, stages: Sequence[str]) -> list[Range]:
+def prepared(
+    home: Path, api_url: str, stages: Sequence[str], *, forked: Path | None = None
+) -> list[Range]:
     """Disturb what an earlier call with this folder prepared, or prepare it now."""
     undisturbed = home / "undisturbed.pickle"
     if undisturbed.exists():
@@ -107,7 +111,7 @@ def _prepared(home: Path, api_url: str, stages: Sequence[str]) -> list[Range]:
         for where in ranges:
             where.api_url = api_url
         return [where for where in ranges if where.stage in stages]
-    ranges = prepare(home, api_url=api_url, wanted=set(stages))
+    ranges = prepare(home, api_url=api_url, wanted=set(stages), forked=forked)
     undisturbed.write_bytes(pickle.dumps(ranges))
     return ranges
 

@@ -19,6 +19,7 @@ import psutil
 from deploy.lab import pair
 from tests.e2e.forked_commands import Command
 from tests.e2e.killing import CALLS, Call, Ended, Outcome, calls_of, observe
+from tests.support.forked_powershell import use_forks
 from tests.support.labs import Lab, make_lab
 
 # ``tree`` is the command with all that it started, its own Prefect server included; ``work`` is the
@@ -217,12 +218,23 @@ def _unforeseen(ended: Ended) -> list[str]:
     return found + [f"a traceback: {lines[-1]}"] * any("Traceback" in line for line in lines)
 
 
-def prepare(home: Path, *, api_url: str | None, wanted: set[str]) -> list[Range]:
-    """Go through all stages undisturbed in one lab, and keep a copy from before each one wanted."""
+def prepare(
+    home: Path, *, api_url: str | None, wanted: set[str], forked: Path | None = None
+) -> list[Range]:
+    """Go through all stages undisturbed in one lab, and keep a copy from before each one wanted.
+
+    Args:
+        home: Gets the lab and the copies.
+        api_url: The Prefect server of commands that start none of their own.
+        wanted: The stages.
+        forked: The address of the process whose forks answer scripts.
+    """
     folder = home / "lab"
     shutil.rmtree(folder, ignore_errors=True)
     made = make_lab(folder, api_url=api_url, is_forked=False, seed=7)
     for side in pair.SIDES:
+        if forked is not None:
+            _fork_powershell(folder / side, forked)
         _log_calls(folder, side)
     ranges = []
     receipt = ""
@@ -278,6 +290,14 @@ def _words(stage: str, bundle: Path, receipt: str) -> tuple[str, ...]:
     if stage == "second export":
         return ("staging", command, "--mode", "mirror")
     return ("disconnected" if command == "audit" else "staging", command)
+
+
+def _fork_powershell(side_folder: Path, address: Path) -> None:
+    use_forks(side_folder, address)
+    program = side_folder / "powershell"
+    forked = program.rename(side_folder / "powershell-forked")
+    program.write_text(f'#!/bin/sh\n exec "{forked}" "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
 
 
 def _log_calls(folder: Path, side: str) -> None:
@@ -360,10 +380,13 @@ def _working_in(folder: Path, needle: str = "") -> list[psutil.Process]:
     return found
 
 
-def put_back(copy: Path, folder: Path) -> None:
-    """Put a lab back as it was copied, with all times, once nothing works in it any more."""
+def put_back(copy: Path, folder: Path, *, beside: int | None = None) -> None:
+    """Put a lab back as it was copied, with all times, once nothing works in it any more.
+
+    A process that only serves it may be named.
+    """
     give_up = time.monotonic() + _COMMAND_SECONDS
-    while _working_in(folder) and time.monotonic() < give_up:
+    while {one.pid for one in _working_in(folder)} - {beside} and time.monotonic() < give_up:
         time.sleep(0.05)
     shutil.rmtree(folder)
     shutil.copytree(copy, folder, symlinks=True)

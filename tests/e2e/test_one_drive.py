@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.labs import ROOT, Lab, digests_below, equal_servers, make_lab
 from tests.support.pages import answer, suspended
-from tests.support.prefect_api import client_of
+from tests.support.prefect_api import client_of, task_runs
 from tests.support.serving import ended, start, up
 
 pytestmark = pytest.mark.timeout(600)
@@ -113,5 +113,8 @@ def test_discs_come_through_one_drive_at_a_terminal_and_then_in_the_page(
         done = ended(client, run.id)
     assert done.state is not None
     assert done.state.is_completed(), done.state.message
+    opened = [step for step in task_runs(shared_api, run.id) if step.name == "Open bundle"]
+    asked = ["Asked a person"] * len(rest)
+    assert [step.state_name for step in opened] == [*asked, "Completed"]
     equal_servers(lab, apart_from=lab.import_(bundle))
     assert not list((lab.folder / "disconnected" / "state" / "volumes").iterdir())

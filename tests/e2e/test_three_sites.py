@@ -9,11 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun
 from prefect.states import AwaitingRetry
 
 from deploy.prefect_server.settings import worker_settings
@@ -22,6 +19,7 @@ from tasks.ledger.runs import Runs
 from tasks.ledger.store import Ledger
 from tasks.site.reading import SITES_VARIABLE
 from tests.support.labs import STAND_IN, Lab, make_lab, run_here
+from tests.support.pages import in_state
 from tests.support.serving import WAIT_SECONDS, Up, ended, start, up
 
 pytestmark = pytest.mark.timeout(900)
@@ -32,13 +30,13 @@ SITES = ("alpha", "beta", "gamma")
 @pytest.fixture
 def lab(tmp_path: Path, shared_api: str) -> Lab:
     """A lab of three sites, whose staging server notes each start of wsusutil."""
-    made = make_lab(tmp_path / "lab", updates=12, content_bytes=200_000)
+    made = make_lab(tmp_path / "lab", api_url=shared_api, updates=12, content_bytes=200_000)
     own = made.folder / "wsusutil-staging"
     program = made.folder / "staging" / "wsusutil"
     own.write_text(f'#!/bin/sh\necho "$1" >>{own}.starts\nexec {program} "$@"\n')
     own.chmod(0o755)
     made.configure("staging", "server", wsusutil=[str(own)])
-    made.configure("disconnected", "prefect", api_url=shared_api)
+    made.configure("staging", "prefect", api_url=None)
     for side in ("staging", "disconnected"):
         text = made.site_file(side).read_text(encoding="utf-8")
         for site in SITES:
@@ -63,18 +61,6 @@ def starts(lab: Lab) -> list[str]:
     return (lab.folder / "wsusutil-staging.starts").read_text(encoding="utf-8").split()
 
 
-def wait_for(client: SyncPrefectClient, run: UUID, state: str) -> FlowRun:
-    return until(
-        lambda: (
-            current
-            if (current := client.read_flow_run(run)).state is not None
-            and current.state.name == state
-            else None
-        ),
-        f"the run is not {state}",
-    )
-
-
 def until(found: Callable[[], R | None], complaint: str) -> R:
     give_up = time.monotonic() + WAIT_SECONDS
     while (result := found()) is None:
@@ -97,7 +83,7 @@ def test_three_sites_need_one_wsusutil_and_go_on_when_one_of_them_is_killed(
         killed = start(client, "export/alpha")
         until(lambda: starts(lab)[1:] or None, "wsusutil does not begin")
         others = [start(client, f"export/{site}") for site in SITES[1:]]
-        waiting = wait_for(client, others[0].id, "Waiting")
+        waiting = in_state(client, others[0].id, "Waiting")
         os.kill(owner_of(lab.folder / "staging" / "state-alpha"), signal.SIGKILL)
         crashed = ended(client, killed.id)
         lab.fault("staging", "wsusutil-hang", on=False)

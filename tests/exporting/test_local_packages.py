@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tasks.approvals.capture import read_decisions
+from tasks.errors import AirGapError, HostFileError
 from tasks.exporting.local_packages_out import report_packages, with_local_packages
+from tasks.hosts.host import FileHash
+from tasks.hosts.local import LocalHost
+from tasks.hosts.paths import HostPath
 from tasks.run.report import ReportDraft
 from tests.content.test_cab_signature import OWN, cabinet, signed
 from tests.exporting.staging_side import StagingSide
@@ -69,6 +74,40 @@ def test_a_file_that_has_not_changed_is_not_read_again(
     monkeypatch.setattr(side.run.server, "hash_files", lambda _: pytest.fail("read again"))
     assert with_local_packages(side.run, side.look().decisions) == first
     assert packages.is_dir()
+
+
+class Locked(LocalHost):
+    """This machine, on which one file cannot be read until it is unlocked."""
+
+    locked: str | None = "b_1.cab"
+
+    def hash_files(
+        self, paths: Sequence[HostPath]
+    ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
+        for path in paths:
+            if path.name == self.locked:
+                yield path, HostFileError(operation="read", path=path, reason="it is locked")
+            else:
+                yield from super().hash_files([path])
+
+
+def test_one_file_that_cannot_be_read_is_named_and_the_others_go_along(
+    side: StagingSide, packages: Path
+) -> None:
+    for name in ("b_1.cab", "c_1.cab"):
+        (packages / FOLDER / name).write_bytes(name.encode())
+    side.run.server = server = Locked()
+    carried = with_local_packages(side.run, side.look().decisions).approval_set.packages
+    assert [package.file for package in carried] == ["a_1.cab", "c_1.cab"]
+    (notice,) = side.run.report.notices
+    assert "b_1.cab is not carried" in notice
+    assert "it is locked" in notice
+    assert side.run.report.is_flagged
+
+    server.locked, side.run.report = None, ReportDraft()
+    carried = with_local_packages(side.run, side.look().decisions).approval_set.packages
+    assert [package.file for package in carried] == ["a_1.cab", "b_1.cab", "c_1.cab"]
+    assert not side.run.report.is_flagged
 
 
 def test_a_folder_that_is_not_there_is_named_and_the_export_goes_on(side: StagingSide) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -56,6 +57,19 @@ def test_an_update_that_no_one_knows_keeps_its_approvals(side: StagingSide) -> N
     complete, lines = _report(side, ServerDecisions(known, {}, unresolved=(unknown,)))
     assert complete == known
     assert lines == [(u(1), CLIENTS, "no such update"), (u(1), SERVERS, "no such update")]
+
+
+def test_a_named_approval_is_told_whole(side: StagingSide) -> None:
+    deadline = datetime(2044, 2, 29, 23, 59, 58, tzinfo=UTC)
+    known = decisions(approval(1, SERVERS, deadline=deadline), approval(1, CLIENTS, optional=True))
+    unknown = Unresolved("update", None, u(1), 100, None, "no such update")
+    _report(side, ServerDecisions(known, {}, unresolved=(unknown,)))
+    lines = side.run.report.notes["approvals"].failed
+    terms = {line.group: (line.action, line.deadline, line.optional) for line in lines}
+    assert terms == {
+        CLIENTS: ("Install", None, True),
+        SERVERS: ("Install", "2044-02-29T23:59:58Z", False),
+    }
 
 
 def test_a_server_that_tells_everything_is_not_flagged(side: StagingSide) -> None:

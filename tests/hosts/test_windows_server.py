@@ -2,6 +2,8 @@ r"""A server whose paths, shells and answers are those of Windows, from our side
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,3 +187,19 @@ def test_nothing_of_ours_stays_in_the_profile(windows: Windows) -> None:
 def test_a_path_on_another_drive_is_not_there(windows: Windows) -> None:
     with pytest.raises(HostFileError):
         windows.host.write(windows.host.path("D:\\file"), [b"x"])
+
+
+def test_a_temporary_folder_that_a_lost_connection_left_is_removed_after_a_week(
+    windows: Windows,
+) -> None:
+    profile = windows.machine.disk / "Users" / "svc-wsus"
+    ours = [f".wsus-airgap-{letter * 16}" for letter in "ab"]
+    for name in (*ours, "Documents", ".wsus-airgap-mine"):
+        (profile / name / "000001").mkdir(parents=True)
+        (profile / name / "000001" / "input.jsonl").write_text("{}")
+    for name in (ours[0], "Documents", ".wsus-airgap-mine"):
+        os.utime(profile / name, times=(0, time.time() - 8 * 86_400))
+    windows.host.request_folder()
+    left = {path.name for path in profile.iterdir()}
+    assert ours[0] not in left
+    assert {ours[1], "Documents", ".wsus-airgap-mine"} < left

@@ -14,7 +14,7 @@ from tasks.content.names import ContentName
 from tasks.content.scan import ContentFile
 from tasks.hosts.paths import HostPath, Platform
 from tasks.importing.approval_run import without_excess
-from tasks.importing.confirmation import covers, remember_confirmation
+from tasks.importing.confirmation import covers, keep_for_undeleted, remember_confirmation
 from tasks.revision import RevisionId
 from tasks.run.context import RunContext
 from tests.approvals.building import NOW, approval, decisions, decline, u
@@ -67,6 +67,18 @@ def test_the_confirmed_plan_and_what_is_left_of_it_are_covered(disconnected: Run
     left = plan(HERE, *[approval(number) for number in range(5)])
     assert left.actions
     assert is_covered(disconnected, left, deletes(2))
+
+
+def test_once_files_are_deleted_only_those_that_could_not_be_are_covered(
+    disconnected: RunContext,
+) -> None:
+    confirm(disconnected, deletes(1, 2))
+    undeleted = [file.name.text for file in deletes(2).files]
+    steps = disconnected.ledger.steps(WORK)
+    keep_for_undeleted(steps, undeleted, now=disconnected.clock())
+    assert is_covered(disconnected, files=deletes(2))
+    assert not is_covered(disconnected, files=deletes(1))  # it was put back since
+    assert is_covered(disconnected, plan(HERE, *[approval(number) for number in range(5)]))
 
 
 def test_what_adds_something_needs_no_confirmation(disconnected: RunContext) -> None:

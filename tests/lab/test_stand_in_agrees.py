@@ -20,6 +20,7 @@ from deploy.lab import pair, stored_faults
 from deploy.lab.generate.launchers import write_launchers
 from deploy.lab.knobs import KNOBS
 from deploy.lab.powershell import launcher, stand_in
+from deploy.lab.rules import refused_object
 from deploy.lab.rules.opened_server import open_server
 from tasks.checks.facts.gathered import STAGING_TOPICS
 from tests.lab.scripts import answer, powershell
@@ -264,6 +265,20 @@ def test_what_the_server_refuses_reads_the_same(twins: Twins) -> None:
     outcomes = twins.agree("apply-approvals", [{"kind": "settings"}, *_plan(decisions)])
     types = {line.get("error_type") for line in outcomes}
     assert "InvalidOperationException" in types
+
+
+def test_one_object_that_the_server_refuses_is_the_same_and_stays_so(twins: Twins) -> None:
+    for folder in (twins.first, twins.second):
+        for fault in refused_object.DESCRIPTIONS:
+            lab.set_fault(folder, "staging", fault, on=True)
+    decisions, _ = twins.both("read-approvals", [{"kind": "settings"}])
+    plan = [{"kind": "settings"}, *_plan(decisions)]
+    outcomes = twins.agree("apply-approvals", plan)
+    refused = [line["n"] for line in outcomes if refused_object.REASON in (line.get("error") or "")]
+    asked = {line["n"]: line["op"] for line in plan[1:]}
+    assert {asked[n] for n in refused} >= {"group", "approve", "decline"}
+    again = twins.agree("apply-approvals", plan)
+    assert {line["n"] for line in again[:-1] if line["result"] == "failed"} >= set(refused)
 
 
 def test_single_updates_read_the_same(twins: Twins) -> None:

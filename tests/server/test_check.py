@@ -11,8 +11,10 @@ from tasks.names import Side
 from tasks.refusals import RoomError, ServerChangedError, ServerUnfitError
 from tasks.run.context import RunContext
 from tasks.server import check
+from tasks.server.examination import gather
+from tasks.server.queries import ServerAnswer
 from tests.metadata.facts import LINE
-from tests.support.runs import on_memory_server
+from tests.support.runs import on_memory_server, site_with
 
 CONTENT_DIR = "/srv/WsusContent"
 
@@ -48,6 +50,15 @@ def test_no_content_is_looked_for_or_placed_in_any_other(
     assert reason in caught.value.message
 
 
+def test_content_on_a_share_is_refused_with_the_reason_of_microsoft(
+    disconnected: RunContext,
+) -> None:
+    with pytest.raises(ServerUnfitError) as caught:
+        _look(disconnected, content_dir=r"\\nas\wsus\WsusContent")
+    assert "Microsoft asks for local content" in caught.value.message
+    assert "wsusutil movecontent" in caught.value.next_step
+
+
 def test_a_server_is_known_by_the_id_that_was_adopted(disconnected: RunContext) -> None:
     disconnected.ledger.adopt_server(Side.DISCONNECTED, LINE["server_id"])
     _look(disconnected)
@@ -61,3 +72,10 @@ def test_a_content_disk_that_is_as_good_as_full_stops_before_anything_is_read(
     with pytest.raises(RoomError):
         _look(disconnected, content_volume={"free_bytes": 1_000_000, "file_system": "NTFS"})
     _look(disconnected, content_volume=None)
+
+
+def test_rules_judge_by_the_limits_of_the_site_file(disconnected: RunContext) -> None:
+    disconnected.site = site_with(disconnected.site, "check", max_sync_age_days=3)
+    disconnected.site = site_with(disconnected.site, "trust", max_quiet_days=8)
+    own = gather(disconnected, ServerAnswer(None, {})).own
+    assert (own.limits.max_sync_age_days, own.max_quiet_days) == (3, 8)

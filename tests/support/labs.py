@@ -186,7 +186,7 @@ class Lab:
     # --- the site file --------------------------------------------------------------------------
 
     def configure(self, side: str, table: str, **keys: object) -> None:
-        """Set keys of a table of a side's site file."""
+        """Set keys of a table of a side's site file; None removes a key."""
         path = self.site_file(side)
         text = path.read_text(encoding="utf-8")
         if f"[{table}]" not in text:
@@ -195,7 +195,8 @@ class Lab:
             # JSON's strings, numbers, booleans and lists are TOML's too.
             line = f"{key} = {json.dumps(value)}"
             text = re.sub(rf"(?m)^{key} = .*\n", "", text)
-            text = text.replace(f"[{table}]\n", f"[{table}]\n{line}\n", 1)
+            if value is not None:
+                text = text.replace(f"[{table}]\n", f"[{table}]\n{line}\n", 1)
         path.write_text(text, encoding="utf-8")
 
 
@@ -292,6 +293,12 @@ def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         # To end the thread that tells the server that a run lives takes half a second each time.
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             yield server.api_url
+
+
+@pytest.fixture(scope="session")
+def forked_scripts(shared_api: str) -> Path:
+    """The address of the process whose forks answer scripts, for labs that are made otherwise."""
+    return _FORKS[-1]
 
 
 @pytest.fixture

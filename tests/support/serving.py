@@ -52,7 +52,8 @@ def up(
     log = home.with_suffix(".log")
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.command_line", "up", *words],
+            # -P: what PYTHONPATH names comes before the folder that the tests run in.
+            [sys.executable, "-P", "-m", "flows.command_line", "up", *words],
             env={**os.environ, "PYTHONPATH": str(ROOT), **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 
 from deploy.lab.rules import content_agent, groups, ingest, update_search
+from deploy.lab.rules.refused_object import refuse_one
 from deploy.lab.rules.server import RuleError, Server, now
 from deploy.lab.rules.update_search import ApprovalRow, UpdateRow
 from deploy.lab.store import content_paths, database
@@ -44,6 +45,7 @@ def approve(
     groups.get_group(server, group_id)
     groups.refuse_on_replica(server)
     _refuse_by_state(server, row, action, group_id)
+    refuse_one(server, "approval-refused", f"{row.update_id} {row.revision}")
     with database.transaction(server.connection):
         _refuse_other_revision(server, row, action, group_id)
         _undecline(server, row.update_id, row.revision)
@@ -71,6 +73,7 @@ def delete_approval(server: Server, approval_id: str) -> None:
     """``IUpdateApproval.Delete``."""
     approval = update_search.get_approval(server, approval_id)
     groups.refuse_on_replica(server)
+    refuse_one(server, "removal-refused", f"{approval.update_id} {approval.revision}")
     with database.transaction(server.connection) as connection:
         connection.execute("DELETE FROM approval WHERE id = ?", (approval_id,))
         groups.release_if_unapproved(server, approval.update_id, approval.revision)
@@ -83,6 +86,7 @@ def decline(
     row = update_search.get_update(server, update_id, revision)
     if fail_if_replica:
         groups.refuse_on_replica(server)
+    refuse_one(server, "decline-refused", row.update_id)
     with database.transaction(server.connection) as connection:
         ingest.decline(server, row.update_id)
         for child in _children(server, row.update_id, row.revision):
@@ -113,6 +117,7 @@ def accept_license(server: Server, update_id: str, revision: int) -> None:
             "The Microsoft Software License Terms have not been completely downloaded and"
             " cannot be accepted.",
         )
+    refuse_one(server, "terms-refused", license_id)
     server.connection.execute(
         "INSERT OR IGNORE INTO license VALUES (?, ?, ?)",
         (license_id, now(), ADMINISTRATOR),

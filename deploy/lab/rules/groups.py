@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from deploy.lab.rules import content_agent
+from deploy.lab.rules.refused_object import refuse_one
 from deploy.lab.rules.server import RuleError, Server
 from deploy.lab.store import database
 
@@ -84,6 +85,7 @@ def create(server: Server, name: str | None, parent_id: str | None) -> GroupRow:
     get_group(server, above)
     if above in {database.UNASSIGNED_COMPUTERS, database.DOWNSTREAM_SERVERS}:
         raise RuleError("InvalidOperationException", "This group cannot have child groups.")
+    refuse_one(server, "group-refused", name)
     with database.transaction(server.connection) as connection:
         if name.casefold() in (group.name.casefold() for group in all_groups(server)):
             raise RuleError(

@@ -69,7 +69,10 @@ def _write_package(server: Server, package: Path, log: ExportLog) -> None:
     # A transaction, so that the package shows one state of the catalogue.
     server.connection.execute("BEGIN")
     try:
-        revisions = log.follow(revision_store.everything(server.connection), server.content_dir)
+        lost = server.fault("update-lost")
+        stored = revision_store.everything(server.connection)
+        held = (revision for revision in stored if revision.update_id != lost)
+        revisions = log.follow(held, server.content_dir)
         files = revision_store.files(server.connection)
         document = partial(document_parts, server.connection)
         listed = [(languages.ALL, everything), *spoken]

@@ -127,7 +127,7 @@ def get_update(server: Server, update_id: str, revision: int) -> UpdateRow:
         " AND (r.revision = ? OR (? = 0 AND r.is_latest = 1))",
         (update_id, revision, revision),
     ).fetchone()
-    if row is None or server.fault("update-hidden") == update_id:
+    if row is None or update_id in _hidden(server):
         raise RuleError(
             "WsusObjectNotFoundException",
             f"The update {update_id}, revision {revision}, could not be found on this server.",
@@ -148,8 +148,13 @@ def search_updates(server: Server, scope: Scope) -> Iterator[UpdateRow]:
     rows = server.connection.execute(
         f"{_SELECT} WHERE {VISIBLE} AND {condition} ORDER BY r.arrived, r.update_id", values
     )
-    hidden = server.fault("update-hidden")
-    return (_update_row(server, row) for row in rows if row["update_id"] != hidden)
+    hidden = _hidden(server)
+    return (_update_row(server, row) for row in rows if row["update_id"] not in hidden)
+
+
+def _hidden(server: Server) -> tuple[str | None, ...]:
+    """The updates that faults hide from the API."""
+    return server.fault("update-hidden"), server.fault("update-lost")
 
 
 def search_text(server: Server, text: str) -> Iterator[UpdateRow]:
@@ -161,7 +166,11 @@ def count_updates(server: Server, scope: Scope | None = None) -> int:
     """``GetUpdateCount``."""
     condition, values = conditions(scope or Scope())
     query = f"SELECT count(*) FROM revision r WHERE {VISIBLE} AND {condition}"
-    return int(server.connection.execute(query, values).fetchone()[0])
+    count = int(server.connection.execute(query, values).fetchone()[0])
+    if (lost := server.fault("update-lost")) is None:
+        return count
+    query += " AND r.update_id = ?"
+    return count - int(server.connection.execute(query, [*values, lost]).fetchone()[0])
 
 
 def is_present(server: Server, update_id: str) -> bool:

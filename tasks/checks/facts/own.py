@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from tasks.bundle.header import StagingFacts
 from tasks.checks.facts.topic import Topic
+from tasks.checks.limits import CheckLimits
 from tasks.metadata.server import Bytes
 from tasks.names import Count
 
@@ -71,7 +72,7 @@ class Own(Topic):
 
     Attributes:
         max_quiet_days: The site's limit for the age of the newest bundle.
-        max_sync_age_days: The site's limit for the age of the last successful synchronisation.
+        limits: The site's other limits.
         newest_bundle: Time at which the newest bundle was sealed, or on the disconnected side
             made; None if there is none.
         newest_bundle_name: Its name, or its number on the disconnected side.
@@ -97,7 +98,7 @@ class Own(Topic):
     """
 
     max_quiet_days: Count
-    max_sync_age_days: Count
+    limits: CheckLimits = CheckLimits()
     newest_bundle: AwareDatetime | None = None
     newest_bundle_name: str = ""
     newest_import: AwareDatetime | None = None

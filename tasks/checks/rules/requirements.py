@@ -98,7 +98,7 @@ def content_on_share(facts: Facts) -> Finding | None:
         severity="failure",
         evidence=f"LocalContentCachePath = {content_dir}",
         meaning="Its content folder is a network share, on which permissions and renames do not "
-        "work as on a local disk.",
+        "work as on a local disk. Microsoft asks for local content while metadata are imported.",
         next_step="Move the content to a disk of the server itself with `wsusutil movecontent`.",
     )
 

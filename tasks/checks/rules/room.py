@@ -94,27 +94,9 @@ def approval_rules(facts: Facts) -> Finding | None:
     )
 
 
-@rule("Content folder: on a disk of the server")
-def shared_content(facts: Facts) -> Finding | None:
-    """A share may be gone, or refuse, while an import looks at its files."""
-    content_dir = known(facts.server, "the API of WSUS").content_dir
-    if not content_dir.startswith("\\\\"):
-        return None
-    return Finding(
-        id="content-on-share",
-        severity="warning",
-        evidence=f"the content folder is {content_dir}",
-        meaning="Microsoft asks for content on a disk of the server itself while metadata are "
-        "imported; on a share an import may leave updates without their files.",
-        next_step="Move the content to a disk of the server (`wsusutil movecontent`), or accept "
-        "this finding if imports have been right so far.",
-    )
-
-
 RULES: tuple[Rule, ...] = (
     failed_downloads,
     pending_downloads,
     low_room,
-    shared_content,
     approval_rules,
 )

@@ -65,7 +65,7 @@ def old(facts: Facts) -> Finding | None:
             document=_GUIDE,
         )
     age = facts.now - success.ended
-    most_days = facts.own.max_sync_age_days
+    most_days = facts.own.limits.max_sync_age_days
     if age <= timedelta(days=most_days):
         return None
     return Finding(
