@@ -209,11 +209,13 @@ def require_one_receipt(lab: Lab, bundle: Path, document: Document) -> None:
         assert counts[f"approvals_{state}"] == len(document["approvals"][state])
     files = payload_of(bundle / "volume-001" / "header.json")["counts"]["files"]
     assert counts["files_in_place"] + counts["files_missing"] == files
-    ours = [tuple(map(str, line.values())) for line in lab.state("staging")["approvals"]]
-    theirs = [tuple(map(str, line.values())) for line in lab.state("disconnected")["approvals"]]
+    ours, theirs = (
+        {(line["update_id"], *line["group"]) for line in lab.state(side)["approvals"]}
+        for side in ("staging", "disconnected")
+    )
     waiting = document["approvals"]["held"]
     removals = sum(line["reason"] == "removal-waits-for-successor" for line in waiting)
-    assert counts["approvals_applied"] == len(set(ours) & set(theirs)) + removals
+    assert counts["approvals_applied"] == len(ours & theirs) + removals
     in_force = f"{counts['approvals_applied']} of staging in force"
     assert any(in_force in line for line in document["lines"])
     (line,) = (
