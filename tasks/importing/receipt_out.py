@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -31,7 +31,6 @@ from tasks.importing.volume_feed import forget_volumes
 from tasks.ledger.imports import Imports
 from tasks.metadata.audit import MissingFile
 from tasks.metadata.catalogue import PackageIndex
-from tasks.reports.decision_lines import ConflictLine
 from tasks.reports.model import ApprovalOutcome
 from tasks.run.context import RunContext
 from tasks.run.custody import record_event
@@ -47,7 +46,6 @@ def make_receipt(
     *,
     missing: tuple[MissingFile, ...],
     approvals: ApprovalOutcome,
-    conflicts: Iterable[ConflictLine] = (),
 ) -> Receipt:
     """Make the receipt: the manifest's content that is in place or missing, and counts.
 
@@ -57,7 +55,6 @@ def make_receipt(
         listing: Listing of WsusContent after the import.
         missing: Files that approved or parked updates lack.
         approvals: Outcome of the approvals.
-        conflicts: Decisions of staging that were overruled here.
     """
     header = bundle.header
     lacking = _missing_digests(bundle.manifest, listing)
@@ -77,7 +74,7 @@ def make_receipt(
             files_in_place=header.counts.files - files_missing,
             files_missing=files_missing,
             updates_loaded=revisions,
-            approvals_applied=len(last_applied(imports).approvals) - _overruled(conflicts),
+            approvals_applied=len(last_applied(imports).approvals) - approvals.overruled,
             approvals_parked=len(approvals.parked),
             approvals_held=len(approvals.held),
             approvals_failed=len(approvals.failed),
@@ -86,16 +83,6 @@ def make_receipt(
         missing_updates=tuple(
             MissingUpdate(update_id=i, revision=r) for i, r in updates[:MOST_MISSING]
         ),
-    )
-
-
-def _overruled(conflicts: Iterable[ConflictLine]) -> int:
-    """Count our approvals that are remembered, and that somebody here removed or changed."""
-    return sum(
-        line.subject == "approval"
-        and bool(line.last_applied)
-        and not set(line.last_applied) & set(line.present)
-        for line in conflicts
     )
 
 
@@ -162,12 +149,7 @@ def finish_import(
         run.report.lines.append(changes or "nothing had to be changed")
     if not bundle.incoming.is_superseded:
         receipt = make_receipt(
-            run.imports,
-            bundle,
-            listing,
-            missing=audit.missing,
-            approvals=approvals,
-            conflicts=run.report.notes.get("conflicts") or (),
+            run.imports, bundle, listing, missing=audit.missing, approvals=approvals
         )
         _finish(run, bundle, receipt)
     remove_work(run, bundle.work)
