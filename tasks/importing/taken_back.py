@@ -44,20 +44,20 @@ def remember_taken_back(
     if before.approvals or before.declines:
         shown = shown or read_approvals(run).approval_set
         before = _without_local(run, before, shown)
-    wanted, wanted_declines = incoming.by_key(), incoming.declined_ids()
+    approved, declined = incoming.by_key(), incoming.declined_ids()
     stays, stays_declined = applied.by_key(), applied.declined_ids()
     after = ApprovalSet.collect(
         approvals=(
             approval
             for decided in (before, last)
             for key, approval in decided.by_key().items()
-            if key not in wanted and key not in stays
+            if key not in approved and key not in stays
         ),
         declines=(
             decline
             for decided in (before, last)
             for update_id, decline in decided.declined_ids().items()
-            if update_id not in wanted_declines and update_id not in stays_declined
+            if update_id not in declined and update_id not in stays_declined
         ),
     )
     TakenBack(run.ledger).replace(after.lines())
