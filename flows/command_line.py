@@ -5,6 +5,7 @@ The commands are in ``flows/commands``; the lab's are in ``deploy/demo/lab_comma
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -94,7 +95,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt)
-    sys.exit(run(sys.argv[1:]))
+    exit_code = run(sys.argv[1:])
+    gc.freeze()  # else the interpreter looks for garbage for most of a second before it ends
+    sys.exit(exit_code)
 
 
 def _interrupt(*_: object) -> None:

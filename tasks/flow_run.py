@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, ParamSpec, Self, cast
 
-from prefect import Flow, State, runtime
-from prefect.context import FlowRunContext
+from prefect import Flow, State
 from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Completed, Failed
 
@@ -32,7 +31,13 @@ from tasks.reports.summary import count_missing
 from tasks.reports.terminal import TerminalProgress
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.ending import begin_run, close_run, stopped
-from tasks.run_page import ArtifactProgress, is_cancelling, name_run, show_report
+from tasks.run_page import (
+    ArtifactProgress,
+    deployment_name,
+    is_cancelling,
+    name_run,
+    show_report,
+)
 from tasks.site.settings import Site
 from tasks.volume_gate import suspend_for_volume, waits_for_volume
 
@@ -129,7 +134,7 @@ class FlowRun:
         except (AirGapError, OSError, sqlite3.Error) as refusal:
             self._opening_error = refusal
             return self
-        self._context.by_api = _deployment_name() is not None
+        self._context.by_api = deployment_name() is not None
         try:
             flow_run, attempt = name_run(None, self._context.site.name)
             begin_run(self._context, flow_run=flow_run, attempt=attempt)
@@ -318,24 +323,12 @@ def _require_own_site(site: str) -> None:
         UsageError: It names another one. Prefect's form and check refuse this earlier, but a person
             may have changed them in the pages.
     """
-    deployment = _deployment_name()
+    deployment = deployment_name()
     if deployment is not None and deployment != site:
         raise UsageError(
             reason=f"this deployment is for site {deployment}, and the run names {site}",
             remedy=f"Start the run from the deployment of site {site}.",
         )
-
-
-def _deployment_name() -> str | None:
-    """Return the name of the deployment that the present run belongs to, if to any.
-
-    Prefect's ``runtime`` asks the API each time, also for a run that belongs to none.
-    """
-    context = FlowRunContext.get()
-    flow_run = None if context is None else context.flow_run
-    if flow_run is None or flow_run.deployment_id is None:
-        return None
-    return str(runtime.deployment.name)
 
 
 def _was_stopped(report: CommandReport) -> bool:

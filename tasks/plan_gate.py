@@ -11,7 +11,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from prefect import runtime
 from prefect.input import RunInput
 from pydantic import Field
 
@@ -22,6 +21,7 @@ from tasks.refusals import PlanUnconfirmedError, SafetyError
 from tasks.reports.model import CommandReport
 from tasks.run.context import RunContext
 from tasks.run.report import ReportDraft
+from tasks.run_page import deployment_name
 from tasks.site.settings import Site
 
 # Prefect's page begins a paragraph at each end of a line.
@@ -53,7 +53,7 @@ def waits_for_answer(report: CommandReport, site: Site) -> bool:
     """Return True if a run with this report is to be suspended instead of ended."""
     kinds = [error.kind for error in report.errors]
     is_asked = kinds == [PlanUnconfirmedError.kind] and report.plan_digest is not None
-    return is_asked and runtime.deployment.name is not None and site.policy.answer_hours > 0
+    return is_asked and deployment_name() is not None and site.policy.answer_hours > 0
 
 
 def suspend_for_answer(report: CommandReport, site: Site, *, now: datetime) -> None:

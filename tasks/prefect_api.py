@@ -7,9 +7,9 @@ fails at once with the same ``PrefectServerError``, and nothing waits any more.
 
 This module and ``deploy.prefect_server.application`` are the only ones with members that Prefect
 (3.8.8) does not document. Here they are ``prefect.client.base.PrefectHttpxSyncClient`` and
-``PrefectHttpxAsyncClient``, and for the threads
+``PrefectHttpxAsyncClient``, for the threads
 ``prefect._internal.concurrency.services._active_services`` with ``_task``, ``_loop`` and
-``_done_event`` of each.
+``_done_event`` of each, and ``prefect.flow_engine._send_heartbeats``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from http import HTTPStatus
 from threading import Lock
 
 import httpx
+from prefect import flow_engine
 from prefect._internal.concurrency import services
 from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.events.worker import EventsWorker
@@ -253,3 +254,6 @@ def _keep_trying_async(
 # Once for each process, when this module is imported.
 PrefectHttpxSyncClient.send = _keep_trying(PrefectHttpxSyncClient.send)  # type: ignore[method-assign]
 PrefectHttpxAsyncClient.send = _keep_trying_async(PrefectHttpxAsyncClient.send)  # type: ignore[assignment,method-assign]
+# The thread that reports that a run lives looks once a second whether the run has ended. It is a
+# daemon and reports nothing more, so that nobody has to wait for it.
+flow_engine._send_heartbeats = functools.partial(flow_engine._send_heartbeats, join_on_exit=False)

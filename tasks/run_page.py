@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any, cast
 from uuid import UUID
 
-from prefect import get_client, task
+from prefect import get_client, runtime, task
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -41,6 +41,14 @@ def show_report(report: CommandReport) -> None:
 def _show_details(artifacts: list[Artifact]) -> None:
     for artifact in artifacts:
         show_text(artifact.key, artifact.text, artifact.description)
+
+
+def deployment_name() -> str | None:
+    """Return the name of the deployment that this run is of; None for a command of a person."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
+        return None  # Prefect would ask its server, each time by a new client
+    return cast("str | None", runtime.deployment.name)
 
 
 def is_scheduled() -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from prefect import runtime
 from prefect.input import RunInput
 from pydantic import Field
 
@@ -20,6 +19,7 @@ from tasks.ledger.questions import VOLUME
 from tasks.page_question import may_be_suspended, read_answer, suspend_with_form
 from tasks.reports.model import CommandReport
 from tasks.run.context import RunContext
+from tasks.run_page import deployment_name
 from tasks.site.settings import Site
 
 # Prefect's page begins a paragraph at each end of a line.
@@ -44,7 +44,7 @@ def may_ask(run: RunContext) -> bool:
 
     Somebody who answered ``stop`` is not asked again.
     """
-    if runtime.deployment.name is None or run.site.policy.answer_hours <= 0:
+    if deployment_name() is None or run.site.policy.answer_hours <= 0:
         return False
     question, answer = read_answer(run.ledger, VolumeAnswer, of_volume=True)
     if question is None:
@@ -64,7 +64,7 @@ def waits_for_volume(report: CommandReport, site: Site) -> bool:
     """Return True if a run with this report is to be suspended until the next volume is there."""
     kinds = [error.kind for error in report.errors]
     is_asked = kinds == [BundleIncompleteError.kind] and "volumes_to_come" in report.details
-    return is_asked and runtime.deployment.name is not None and site.policy.answer_hours > 0
+    return is_asked and deployment_name() is not None and site.policy.answer_hours > 0
 
 
 def suspend_for_volume(report: CommandReport, site: Site, *, now: datetime) -> None:

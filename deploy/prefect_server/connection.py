@@ -8,9 +8,10 @@ it knows that server and none of the person's own profiles or variables.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,13 @@ def prefect_for(
     up: Home | None = None,
     ui: bool = False,
     runs_days: int | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[EmbeddedServer | None]:
     """Let this process run flows, on a running server or on an embedded one.
 
     Prefect must not be imported before the first call in a process; a caller imports modules that
-    need Prefect inside the block. At the end Prefect's pending logs and events are sent before
-    the server stops.
+    need Prefect inside the block, or by ``meanwhile``. At the end Prefect's pending logs and events
+    are sent before the server stops.
 
     Args:
         state_dir: The parent of ``prefect``, which holds the results, and the database and log of
@@ -48,6 +50,7 @@ def prefect_for(
         up: The home of a running ``up``, whose server is used if ``api_url`` is None.
         ui: Serve the pages too, and run the services that deployments need.
         runs_days: Age at which the database of an embedded server is set aside; None: never.
+        meanwhile: Imports what needs Prefect, while the server starts.
 
     Yields:
         The embedded server; None when another one is used.
@@ -69,13 +72,18 @@ def prefect_for(
                 set_old_runs_aside(home, days=runs_days, now=datetime.now(UTC))
             server = stack.enter_context(EmbeddedServer(home, ui=ui))
             api_url, auth_string = server.api_url, server.auth_string
-        stack.enter_context(calling(home, api_url, auth_string, server=server))
+        stack.enter_context(calling(home, api_url, auth_string, server=server, meanwhile=meanwhile))
         yield server
 
 
 @contextlib.contextmanager
 def calling(
-    home: Path, api_url: str, auth_string: str | None, *, server: EmbeddedServer | None
+    home: Path,
+    api_url: str,
+    auth_string: str | None,
+    *,
+    server: EmbeddedServer | None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
     """Let this process call an API, with results below ``home``.
 
@@ -84,6 +92,7 @@ def calling(
         api_url: The API.
         auth_string: Its secret; None if it demands none.
         server: The server, if this process has started it; it need not answer yet.
+        meanwhile: Imports what needs Prefect, while the server starts.
 
     Raises:
         PrefectServerError: The API does not answer.
@@ -97,19 +106,25 @@ def calling(
 
         # Prefect has read it, and programs that we start must not see it.
         os.environ.pop("PREFECT_API_AUTH_STRING", None)
+        stack.enter_context(_settings_in_force(settings))
+        _import_late_modules()
+        from tasks import prefect_api
+
+        meanwhile()
         if server is None:
             _require_answer(api_url)
-        else:
-            server.wait_ready()
-        stack.enter_context(_settings_in_force(settings, heartbeat=server is None))
-        from tasks import prefect_api  # and Prefect with it
-
-        if server is None:
             stack.enter_context(prefect_api.server_within())
         else:
+            server.wait_ready()
             stack.enter_context(prefect_api.server_within(READY_SECONDS))
             server.when_lost(prefect_api.lose_server)
         yield
+
+
+def _import_late_modules() -> None:
+    """Import, while a server starts, what Prefect otherwise imports when a flow begins."""
+    for name in ("fastapi.encoders", "prefect.task_engine", "prefect.utilities.visualization"):
+        importlib.import_module(name)
 
 
 def _make_folder(home: Path) -> None:
@@ -134,15 +149,8 @@ def _environment(environment: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _settings_in_force(settings: Mapping[str, str], *, heartbeat: bool) -> Iterator[None]:
-    """Apply the settings also if Prefect was imported, and read others, before.
-
-    Args:
-        settings: As ``client_settings`` makes them.
-        heartbeat: True if runs report to the server that they are alive. An embedded server ends
-            with the run, so these reports are useless there, and stopping their thread costs
-            each flow a second. No variable can switch them off.
-    """
+def _settings_in_force(settings: Mapping[str, str]) -> Iterator[None]:
+    """Apply settings, as ``client_settings`` makes them, also if Prefect was imported before."""
     import prefect.settings as prefect_settings
 
     names = ("PREFECT_API_AUTH_STRING", *settings)
@@ -151,8 +159,6 @@ def _settings_in_force(settings: Mapping[str, str], *, heartbeat: bool) -> Itera
         for name in names
         if hasattr(prefect_settings, name)
     }
-    if not heartbeat:
-        updates[prefect_settings.PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
     with prefect_settings.temporary_settings(updates=updates):
         yield
 

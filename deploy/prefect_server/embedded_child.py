@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import hashlib
 import hmac
 import os
@@ -48,6 +49,7 @@ _SECONDS_TO_STOP = 5
 _CHALLENGE_BYTES = 64
 _SECRET_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105  its name
 _DATABASE_VARIABLE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+_MIGRATE_VARIABLE = "PREFECT_SERVER_DATABASE_MIGRATE_ON_START"
 _ADDRESS_VARIABLE = "PREFECT_SERVER_API_HOST"
 
 
@@ -142,11 +144,23 @@ def _folders() -> Iterator[Path]:
         yield Path(cache).expanduser() / "wsus-airgap"
 
 
-def _lay_out_database(database: Path) -> None:
-    """Copy the template to the path of the server's database, unless the database exists."""
-    template = None if database.exists() else make_template()
+def lay_out_database(database: Path) -> bool:
+    """Copy the template to the path of the server's database, unless the database exists.
+
+    Returns:
+        True if all of the installed Prefect's migrations are applied to the database; else Prefect
+        applies them at its start, or sees that it has none to apply, which takes longer.
+    """
+    template = template_path() if database.exists() else make_template()
     if template is None:
-        return  # Prefect then migrates by itself, which only takes longer
+        return False
+    if not database.exists():
+        _copy_template(template, database)
+    applied = _last_migration(database)
+    return applied is not None and applied == _last_migration(template)
+
+
+def _copy_template(template: Path, database: Path) -> None:
     copy = database.with_name(f"{database.name}.{os.getpid()}")
     shutil.copyfile(template, copy)
     try:
@@ -157,6 +171,16 @@ def _lay_out_database(database: Path) -> None:
         if not database.exists():
             copy.replace(database)
     copy.unlink(missing_ok=True)
+
+
+def _last_migration(database: Path) -> str | None:
+    """Read which migration was applied last; None if nothing tells."""
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else str(row[0])
 
 
 # --- the server ----------------------------------------------------------------------------------
@@ -175,7 +199,9 @@ class _Server:
         threading.Thread(target=self._wait_for_parent, daemon=True).start()
         database = self._home / DATABASE
         if os.environ.get(_DATABASE_VARIABLE) == database_url(database):
-            _lay_out_database(database)
+            is_current = lay_out_database(database)
+            os.environ[_MIGRATE_VARIABLE] = "false" if is_current else "true"
+        gc.set_threshold(50_000, 20, 20)  # with the default Prefect's import takes a fifth longer
         # Imported only now: importing Prefect takes seconds, and nothing else here needs it.
         import uvicorn
 
@@ -200,6 +226,7 @@ class _Server:
         descriptor = self._descriptor
         sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
         asyncio.run(server.serve(sockets=sockets))
+        gc.freeze()  # else the interpreter looks for garbage for a second before it ends
 
     def _wait_for_parent(self) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):

@@ -176,6 +176,11 @@ def server_settings(home: Path, port: int, listening: Listening, *, ui: bool) ->
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(static),
     }
+    if not ui:  # blocks are chosen in the pages; to register them takes a second
+        settings |= {
+            "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+            "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+        }
     if listening.runs_days is not None:
         settings |= {
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",

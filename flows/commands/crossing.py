@@ -23,11 +23,10 @@ from flows.commands.options import (
     SitePath,
     TakeOver,
 )
-from flows.commands.site_work import absolute_paths, at_site, require_one, run_flow
+from flows.commands.site_work import Work, absolute_paths, at_site, require_one, run_flow
 from tasks.checks.accepting import read_accepted
 from tasks.errors import PathMissingError, UsageError
 from tasks.names import Mode, Side
-from tasks.reports.model import CommandReport
 
 
 def export(
@@ -63,11 +62,11 @@ def export(
     read_accepted(accept_finding)  # before a server is started
     require_one(rehearse=rehearse, confirm=confirm)
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.export_bundle import export_bundle
         from tasks.flow_run import report_of
 
-        return report_of(
+        return lambda name: report_of(
             export_bundle,
             site=name,
             mode=mode,
@@ -81,7 +80,7 @@ def export(
             accept_findings=list(accept_finding),
         )
 
-    return run_flow("export", site, Side.STAGING, work)
+    return run_flow("export", site, Side.STAGING, load)
 
 
 def check(
@@ -104,13 +103,13 @@ def check(
         path = firewall_export.absolute()
         return at_site("check", site, None, lambda checked: compare_firewall(checked.name, path))
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.check_server import check_server
         from tasks.flow_run import report_of
 
-        return report_of(check_server, site=name)
+        return lambda name: report_of(check_server, site=name)
 
-    return run_flow("check", site, None, work)
+    return run_flow("check", site, None, load)
 
 
 def verify(
@@ -131,13 +130,15 @@ def verify(
         json: Print one JSON document.
     """
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.verify_bundle import verify_bundle
         from tasks.flow_run import report_of
 
-        return report_of(verify_bundle, site=name, bundles=absolute_paths(bundles), if_new=if_new)
+        return lambda name: report_of(
+            verify_bundle, site=name, bundles=absolute_paths(bundles), if_new=if_new
+        )
 
-    return run_flow("verify", site, None, work, bundles=bundles or ())
+    return run_flow("verify", site, None, load, bundles=bundles or ())
 
 
 def import_(
@@ -176,11 +177,11 @@ def import_(
     if accept_gap is not None and not accept_gap.strip():
         raise UsageError(reason="--accept-gap needs a reason: it stands in the report")
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.import_bundle import import_bundle
         from tasks.flow_run import report_of
 
-        return report_of(
+        return lambda name: report_of(
             import_bundle,
             site=name,
             bundles=absolute_paths(bundles),
@@ -193,7 +194,7 @@ def import_(
             accept_findings=list(accept_finding),
         )
 
-    return run_flow("import", site, Side.DISCONNECTED, work, bundles=bundles or ())
+    return run_flow("import", site, Side.DISCONNECTED, load, bundles=bundles or ())
 
 
 def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
@@ -213,13 +214,13 @@ def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False
         if not is_path and not looks_like_code(receipt):
             raise PathMissingError(what="the receipt", path=receipt)
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.accept_receipt import accept_receipt
         from tasks.flow_run import report_of
 
-        return report_of(accept_receipt, site=name, receipt=given)
+        return lambda name: report_of(accept_receipt, site=name, receipt=given)
 
-    return run_flow("accept", site, Side.STAGING, work, require=require_given)
+    return run_flow("accept", site, Side.STAGING, load, require=require_given)
 
 
 def audit(
@@ -251,11 +252,11 @@ def audit(
             remedy="Leave out --rehearse and --confirm.",
         )
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.audit_content import audit_content
         from tasks.flow_run import report_of
 
-        return report_of(
+        return lambda name: report_of(
             audit_content,
             site=name,
             adopt=adopt,
@@ -265,7 +266,7 @@ def audit(
             take_over=take_over,
         )
 
-    return run_flow("audit", site, Side.DISCONNECTED, work)
+    return run_flow("audit", site, Side.DISCONNECTED, load)
 
 
 def catalog_import(
@@ -285,10 +286,12 @@ def catalog_import(
         json: Print one JSON document.
     """
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.catalog_import import catalog_import as catalog_import_flow
         from tasks.flow_run import report_of
 
-        return report_of(catalog_import_flow, site=name, update_ids=update_ids, take_over=take_over)
+        return lambda name: report_of(
+            catalog_import_flow, site=name, update_ids=update_ids, take_over=take_over
+        )
 
-    return run_flow("catalog-import", site, Side.STAGING, work)
+    return run_flow("catalog-import", site, Side.STAGING, load)

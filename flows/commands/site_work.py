@@ -16,12 +16,15 @@ from tasks.reports.terminal import show_steps
 from tasks.site.reading import register_site, require_side
 from tasks.site.settings import Site
 
+Work = Callable[[str], CommandReport]
+"""Runs a flow for the name of a site."""
+
 
 def run_flow(
     command: str,
     path: Path,
     side: Side | None,
-    work: Callable[[str], CommandReport],
+    load: Callable[[], Work],
     *,
     bundles: Sequence[Path] = (),
     require: Callable[[], None] = lambda: None,
@@ -32,8 +35,8 @@ def run_flow(
         command: Name of the command, for a refusal.
         path: The site file.
         side: The side that the command belongs to; None: either.
-        work: Runs the flow for a site's name. It imports flow and Prefect itself, so that the
-            settings that name the server are in force by then.
+        load: Imports the flow, and Prefect with it, and returns the work. It is called when the
+            settings that name the server are in force, while an own server starts.
         bundles: Folders that have to exist before a server is started.
         require: Requires what else has to be there before.
     """
@@ -48,7 +51,9 @@ def run_flow(
         api_url = site.prefect.api_url
         up, sentence = (None, None) if api_url else find_server(site.state_dir)
         runs_days = site.retention.prefect_days
-        with prefect_for(site.state_dir, api_url=api_url, up=up, runs_days=runs_days):
+        with prefect_for(
+            site.state_dir, api_url=api_url, up=up, runs_days=runs_days, meanwhile=load
+        ):
             show_steps()
             if sentence is not None:
                 log.info("%s", sentence)
@@ -56,7 +61,7 @@ def run_flow(
             from tasks.lost_runs import close_what_is_lost
 
             close_what_is_lost(site)
-            report = work(site.name)
+            report = load()(site.name)
             announce_lateness(site, now=utc_now())  # unless this run ended it
             return report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flows.commands.options import DEFAULT_SITE, Answer, Flag, Json, SitePath, TakeOver
-from flows.commands.site_work import at_site, run_flow, utc_now
+from flows.commands.site_work import Work, at_site, run_flow, utc_now
 from tasks.quantities import size
 from tasks.reports.model import CommandReport
 from tasks.site.settings import Site
@@ -27,13 +27,13 @@ def tidy(
         json: Print one JSON document.
     """
 
-    def work(name: str) -> CommandReport:
+    def load() -> Work:
         from flows.tidy_state import tidy_state
         from tasks.flow_run import report_of
 
-        return report_of(tidy_state, site=name, rehearse=rehearse, take_over=take_over)
+        return lambda name: report_of(tidy_state, site=name, rehearse=rehearse, take_over=take_over)
 
-    return run_flow("tidy", site, None, work)
+    return run_flow("tidy", site, None, load)
 
 
 def backup(file: Path, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class CheckLimits(BaseModel):
-    """The site's limits.
+    """The site's limits; ``[check]`` inherits them, and rules read ``facts.own.limits``.
 
     Attributes:
-        max_sync_age_days: The last successful synchronisation may be that old.
+        max_sync_age_days: Greatest age of the last successful synchronisation.
     """
 
     model_config = ConfigDict(frozen=True)

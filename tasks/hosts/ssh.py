@@ -239,7 +239,7 @@ class SshHost:
         created = self._files.create(path, content)
         if created:
             if not (self._files.can_flush or self._is_windows):
-                self._sync([], [path])
+                self._sync([path])
             self.flush_folders([path.parent])
         return created
 
@@ -282,7 +282,7 @@ class SshHost:
             return self._flush_each(paths)
         stats = self._batches.stat_files(paths)
         existing = [path for path in paths if _is_file(stats.get(path))]
-        if not self._sync(["-f"], list(dict.fromkeys(path.parent for path in existing))):
+        if not self._sync_volumes(list(dict.fromkeys(path.parent for path in existing))):
             return self._flush_each(paths)
         failed = (
             (path, HostFileError(operation="flush", path=path, reason="no such plain file"))
@@ -299,7 +299,7 @@ class SshHost:
         outcome = self._batches.flush(paths)
         if self._files.can_flush or self._is_windows or not outcome.ok:
             return outcome
-        if self._sync([], list(outcome.ok)):
+        if self._sync(list(outcome.ok)):
             return outcome
         reason = "the server offers no fsync over SFTP, and its sync failed"
         failed = (
@@ -319,21 +319,31 @@ class SshHost:
                 raise fault
             if fault is None:
                 raise HostFileError(operation="flush folder", path=folder, reason="it is not there")
-        options = ["-f"] if len(unique) >= GROUP_FROM_FILES else []
-        if not (self._sync(options, unique) or self._sync([], [])):
+        sync = self._sync_volumes if len(unique) >= GROUP_FROM_FILES else self._sync
+        if not (sync(unique) or self._sync([])):
             raise HostFileError(
                 operation="flush folder", path=folders[0], reason="the server's sync failed"
             )
 
-    def _sync(self, options: list[str], paths: list[HostPath]) -> bool:
-        """Run ``sync``, without paths for all volumes; in groups, to limit the command line."""
+    def _sync_volumes(self, folders: list[HostPath]) -> bool:
+        """Flush the volumes of folders, each once: ``sync -f`` flushes one again for each path."""
+        answers = self._run_with_paths(["stat", "-c", "%d", "--"], folders)
+        devices = "".join(answer.stdout for answer in answers).split()
+        if len(devices) == len(folders):
+            folders = list(dict(zip(devices, folders, strict=True)).values())
+        return self._sync(folders, "-f")
+
+    def _sync(self, paths: list[HostPath], *options: str) -> bool:
+        """Run ``sync``, without paths for all volumes."""
+        answers = self._run_with_paths(["sync", *options], paths)
+        return all(answer.exit_code == 0 for answer in answers)
+
+    def _run_with_paths(self, command: list[str], paths: list[HostPath]) -> list[CommandResult]:
+        """Run a command with paths behind it; in groups, to limit the command line."""
         texts = [path.text for path in paths]
         groups = [texts[i : i + _ARGUMENT_GROUP] for i in range(0, len(texts), _ARGUMENT_GROUP)]
-        answers = (
-            self.run_repeatable(["sync", *options, *group], timeout_seconds=_FLUSH_SECONDS)
-            for group in groups or [[]]
-        )
-        return all(answer.exit_code == 0 for answer in answers)
+        calls = [[*command, *group] for group in groups or [[]]]
+        return [self.run_repeatable(call, timeout_seconds=_FLUSH_SECONDS) for call in calls]
 
     def rename(
         self, moves: Sequence[tuple[HostPath, HostPath]], *, inherit: bool = False

@@ -164,6 +164,7 @@ def gather(
     facts = Facts(
         side=run.site.side,
         now=run.clock(),
+        asked=answer.asked,
         own=_own(run, answer.server, staging=staging),
         server=answer.server,
         **answer.topics,

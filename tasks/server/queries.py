@@ -110,10 +110,12 @@ class ServerAnswer:
     Attributes:
         server: Facts that every run reads; None if the API does not answer.
         topics: Topics of a check as fields of ``Facts``, and the reasons for those not known.
+        asked: Time at which the script was started, by our clock.
     """
 
     server: ServerFacts | None
     topics: dict[str, Any]
+    asked: datetime | None = None
 
     @property
     def facts(self) -> ServerFacts:
@@ -152,13 +154,14 @@ def read_topics(
     }
     server = None
     others = []
+    asked = run.clock()
     with answer_errors("read-server"):
         for line in run_query(run, "read-server", settings, folder=folder):
             if line.get("kind") == "server":
                 server = ServerFacts.model_validate(line)
             else:
                 others.append(line)
-        return ServerAnswer(server, topics_of(others))
+        return ServerAnswer(server, topics_of(others), asked)
 
 
 def control_downloads(run: RunContext, action: Literal["pause", "resume"]) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tasks.bundle.manifest import Entry, read_entries, write_manifest
 from tasks.bundle.plan import MediaLimits, Plan, plan_bundle
-from tasks.content.names import Blake3, ContentDigest
+from tasks.content.names import Blake3, ContentDigest, ContentName, FileDigests
 from tasks.content.scan import ContentFile
 from tasks.hosts.local import LocalHost
 from tests.bench.frame import Case, Goal, Options, Result, compare, main, require
@@ -42,13 +42,8 @@ def bench(options: Options) -> Iterator[Result]:
 
 
 def _plan(base: Path, count: int, folder: Path) -> Plan:
-    path = LocalHost().path("/content/file")
-    files = (
-        ContentFile(entry.name, path, entry.size_bytes, 0, "", entry.digests)
-        for entry in _entries(count)
-    )
     return plan_bundle(
-        files, read_entries(base), folder=folder, limits=_LIMITS, document_bytes=1_000
+        _files(count), read_entries(base), folder=folder, limits=_LIMITS, document_bytes=1_000
     )
 
 
@@ -58,14 +53,28 @@ def _read_with_pydantic(path: Path) -> None:
             Entry.model_validate_json(line)
 
 
+def _files(count: int) -> Iterator[ContentFile]:
+    path = LocalHost().path("/content/file")
+    for digests in _digests(count):
+        name = ContentName(digests.sha1, "cab")
+        yield ContentFile(name, path, digests.size_bytes, 0, "", digests)
+
+
 def _entries(count: int) -> Iterator[Entry]:
+    for digests in _digests(count):
+        yield Entry(
+            sha1=digests.sha1, extension="cab", size_bytes=digests.size_bytes,
+            blake3=digests.blake3, volume=1,
+        )  # fmt: skip
+
+
+def _digests(count: int) -> Iterator[FileDigests]:
     for folder in range(256):
         for number in range(folder, count, 256):
             sha1 = number.to_bytes(8, "big") + bytes(11) + folder.to_bytes(1, "big")
-            yield Entry.model_construct(
-                sha1=ContentDigest(sha1), extension="cab", size_bytes=number + 1,
-                blake3=Blake3(number.to_bytes(32, "big")), volume=1, parts=(),
-            )  # fmt: skip
+            yield FileDigests(
+                ContentDigest(sha1), Blake3(number.to_bytes(32, "big")), size_bytes=number + 1
+            )
 
 
 if __name__ == "__main__":

@@ -51,6 +51,15 @@ def test_a_clock_within_five_minutes_is_right() -> None:
         assert ids(facts(machine={"clock": NOW + timedelta(minutes=minutes)})) == []
 
 
+def test_a_server_that_answers_slowly_has_no_wrong_clock_for_it() -> None:
+    slow = facts(machine={"clock": NOW - timedelta(minutes=20)})
+    assert ids(slow) == ["clock-differs"]
+    asked = slow.model_copy(update={"asked": NOW - timedelta(minutes=21)})
+    assert ids(asked) == []
+    late = slow.model_copy(update={"asked": NOW - timedelta(minutes=14)})
+    assert ids(late) == ["clock-differs"]
+
+
 def test_a_stopped_service_explains_why_synchronisation_fails() -> None:
     ended = NOW - timedelta(days=9)
     success = {**FAILED, "started": ended, "ended": ended, "result": "Succeeded"}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import pytest
 
 from deploy.prefect_server.connection import calling
 from deploy.prefect_server.embedded import EmbeddedServer
+from deploy.prefect_server.embedded_child import lay_out_database
 from deploy.prefect_server.settings import Listening, clean_environment
 from tasks.errors import HostFileError, PrefectServerError
 from tests.support import needs
@@ -164,9 +167,7 @@ _COMMAND = """
         print(server._child.pid, flush=True)
         from prefect import flow, task
         from prefect.client.orchestration import get_client
-        from prefect.settings import (
-            PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_HOME
-        )
+        from prefect.settings import PREFECT_API_URL, PREFECT_HOME
 
         @task
         def double(number: int) -> int:
@@ -180,7 +181,6 @@ _COMMAND = """
         print("PREFECT_API_AUTH_STRING" in os.environ, flush=True)
         doubling()
         print(doubling(), flush=True)
-        print(PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value(), flush=True)
         if sys.argv[2:]:
             time.sleep(600)
     with prefect_for(Path(sys.argv[1])):
@@ -223,8 +223,7 @@ def test_a_command_runs_flows_whatever_a_person_has_set_up_and_leaves_nothing(
     assert lines[1] == f"True {tmp_path / 'state' / 'prefect'}"
     assert lines[2] == "False", "the secret is left to programs that the command starts"
     assert lines[3] == "6"
-    assert lines[4] == "None", "a heartbeat that nobody hears costs each flow a second"
-    assert lines[5] == "2 6", "what one command ran, the next one finds"
+    assert lines[4] == "2 6", "what one command ran, the next one finds"
     assert err == "", "Prefect's own words are for its log"
     assert not psutil.pid_exists(int(lines[0]))
     assert (tmp_path / "state" / "prefect").stat().st_mode & 0o077 == 0
@@ -234,7 +233,7 @@ def test_the_server_ends_when_its_command_is_killed(tmp_path: Path) -> None:
     command = _start_command(tmp_path, "wait")
     assert command.stdout is not None
     child = psutil.Process(int(command.stdout.readline()))
-    for _ in range(4):
+    for _ in range(3):
         command.stdout.readline()
     os.kill(command.pid, signal.SIGKILL)
     # Whoever reads our output is not kept waiting by the server.
@@ -242,6 +241,20 @@ def test_the_server_ends_when_its_command_is_killed(tmp_path: Path) -> None:
 
     child.wait(timeout=15)
     assert not child.is_running()
+
+
+def test_only_a_database_with_all_migrations_of_this_prefect_is_not_migrated(
+    tmp_path: Path,
+) -> None:
+    database, other = tmp_path / "prefect.db", tmp_path / "other.db"
+    other.write_bytes(b"no database")
+
+    assert lay_out_database(database)
+    assert lay_out_database(database), "the next command finds it"
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'earlier'")
+    assert not lay_out_database(database)
+    assert not lay_out_database(other)
 
 
 def test_a_second_server_of_the_same_home_works_on_the_same_database(

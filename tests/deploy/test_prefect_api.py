@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import inspect
 import re
 import socket
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prefect import State, flow
+from prefect import State, flow, flow_engine
 from prefect.client.base import PrefectHttpxAsyncClient, PrefectHttpxSyncClient
 from prefect.settings import (
     PREFECT_API_URL,
@@ -95,6 +96,12 @@ def test_the_members_that_prefect_does_not_document_are_those_of_the_installed_v
     for document in documents.values():
         # With another version: read what the module says it uses, there, then name that version.
         assert f"Prefect ({version('prefect')})" in " ".join(document.split())
+
+
+def test_a_run_does_not_wait_for_the_thread_that_tells_that_it_lives() -> None:
+    heartbeats = inspect.signature(flow_engine._send_heartbeats)
+
+    assert heartbeats.parameters["join_on_exit"].default is False
 
 
 def test_a_call_waits_for_a_server_that_comes_back() -> None:

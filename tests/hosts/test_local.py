@@ -300,3 +300,20 @@ def test_what_does_not_pass_comes_out(monkeypatch: pytest.MonkeyPatch, code: int
     with pytest.raises(OSError, match="in use"):
         os_errors.retry_sharing(action)
     assert len(tries) == (3 if code == 32 else 1)
+
+
+_WRITE_BEYOND_THE_LIMIT = """
+import resource, sys
+from tasks.hosts.local import LocalHost
+host = LocalHost()
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY))
+print(host.write(host.path(sys.argv[1]), [b"x" * 600, b"y" * 600]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_a_chunk_that_the_system_took_in_part_is_not_taken_for_written(tmp_path: Path) -> None:
+    program = [sys.executable, "-c", _WRITE_BEYOND_THE_LIMIT, str(tmp_path / "file")]
+    written = subprocess.run(program, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert written.returncode == 1
+    assert "HostFileError" in written.stderr

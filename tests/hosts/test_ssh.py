@@ -300,10 +300,36 @@ def test_what_sftp_may_not_flush_the_servers_sync_does(
 
 
 def _failing_sync(folder: Path) -> Path:
+    return _own_sync(folder, "exit 1")
+
+
+def _own_sync(folder: Path, line: str) -> Path:
     folder.mkdir()
-    (folder / "sync").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    (folder / "sync").write_text(f"#!/bin/sh\n{line}\n", encoding="ascii")
     (folder / "sync").chmod(0o755)
     return folder
+
+
+def test_a_volume_is_flushed_once_however_many_of_its_folders_are_asked_for(
+    own_sshd: Sshd, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    bin_dir = _own_sync(tmp_path / "bin", f'echo "$@" >>{calls}')
+    own_sshd.stop()
+    own_sshd.environment["PATH"] = f"{bin_dir}:/usr/bin:/bin"
+    own_sshd.start()
+    host = open_host(ssh_address(own_sshd))
+    folders = [host.path(str(tmp_path / f"folder-{number}")) for number in range(20)]
+    files = [folder.joined("file") for folder in folders]
+    for folder, file in zip(folders, files, strict=True):
+        host.make_folder(folder)
+        host.write(file, [b"x"])
+
+    assert host.flush_files(files).ok == tuple(files)
+    host.flush_folders(folders)
+
+    assert [len(call.split()) for call in calls.read_text().splitlines()] == [2, 2]
+    host.close()
 
 
 def test_a_job_outlives_the_connection_and_is_found_again(

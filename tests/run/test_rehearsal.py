@@ -75,6 +75,7 @@ def test_of_a_large_plan_only_the_lines_that_are_shown_stay_in_memory(
 
     def counted() -> Iterator[PlanLine]:
         yield from files(2 * MANY)
+        gc.collect()
         alive.append(sum(isinstance(thing, PlanLine) for thing in gc.get_objects()))
 
     show_plan(disconnected, counted())

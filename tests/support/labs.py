@@ -288,11 +288,7 @@ def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with forked_powershell(home) as address, EmbeddedServer(home, auth=False) as server:
         _FORKS.append(address)
         server.wait_ready()
-        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-        # To end the thread that tells the server that a run lives takes half a second each time.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            yield server.api_url
+        yield server.api_url
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,8 @@ class Facts(Topic):
     """Everything that the rules look at. A topic is None if it is not known.
 
     Attributes:
-        now: Time of the check, UTC.
+        now: Time of the check, UTC, when the server has answered.
+        asked: Time at which it was asked; None if that is ``now``.
         own: Facts of this side's own state.
         server: The facts that every run reads.
         unknown: Reasons of the script for topics that it could not read, by topic.
@@ -57,6 +58,7 @@ class Facts(Topic):
 
     side: Side
     now: AwareDatetime
+    asked: AwareDatetime | None = None
     own: Own
     server: ServerFacts | None = None
     configuration: Configuration | None = None

@@ -124,10 +124,13 @@ def execution_policy(facts: Facts) -> Finding | None:
     ),
 )
 def clock(facts: Facts) -> Finding | None:
-    """The orchestrator is the reference: it is another machine, and stamps bundles."""
+    """Our clock is the reference, because it stamps bundles.
+
+    The server's was read at some time between the question and the answer, which can be minutes.
+    """
     server_clock = known(_machine(facts).clock, "the server's clock")
-    difference = abs(server_clock - facts.now)
-    if difference <= _MOST_CLOCK_DIFFERENCE:
+    earliest = (facts.asked or facts.now) - _MOST_CLOCK_DIFFERENCE
+    if earliest <= server_clock <= facts.now + _MOST_CLOCK_DIFFERENCE:
         return None
     return Finding(
         id="clock-differs",
