@@ -2,7 +2,7 @@
 
 Resumable: a file that already lies on its volume is adopted only if its bytes equal the bytes
 that we read from the server before (the plan has their BLAKE3, from the listing); otherwise it is
-copied again. Unfinished files of a killed run are overwritten, or removed later by ``sweep``.
+copied again. Unfinished files of a killed run are overwritten, or removed by ``sweep_content``.
 """
 
 from __future__ import annotations

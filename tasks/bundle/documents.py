@@ -6,19 +6,19 @@ All faults are collected in ``bundle.faults``; the copies may be used only after
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.bundle.faults import Faults
 from tasks.bundle.header import Binding, Header
 from tasks.bundle.layout import APPROVALS, BLAKE3SUMS, BRINGS, MANIFEST, PACKAGE, SHA1SUMS
-from tasks.bundle.media import Media
 from tasks.bundle.opened_bundle import OpenedBundle
 from tasks.bundle.trusted_manifest import SealedManifest, TrustedManifest, verify_manifest
 from tasks.content.copy_item import CopyItem
 from tasks.content.transfer import copy_files
-from tasks.hosts.host import Host
 from tasks.hosts.local import LocalHost
+from tasks.hosts.paths import HostPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,12 @@ def unpack_documents(bundle: OpenedBundle, folder: Path) -> UnpackedDocuments:
     Raises:
         DiskFullError: There is no room for the copies.
     """
-    copier = _DocumentCopier(bundle, LocalHost(), str(folder.absolute()))
-    header = bundle.header
-    copies = {name: copier.copy(name, binding) for name, binding in documents_of(header)}
-    _prove_lists(bundle)
+    documents = {
+        name: _document(bundle, name, binding, folder)
+        for name, binding in documents_of(bundle.header)
+    }
+    _read_all(bundle, [*documents.values(), *_lists(bundle)])
+    copies = {name: document.copy for name, document in documents.items()}
     manifest = copies[MANIFEST]
     return UnpackedDocuments(
         None if manifest is None else verify_manifest(SealedManifest(manifest), bundle.trusted),
@@ -75,62 +77,84 @@ def copy_document(bundle: OpenedBundle, name: str, binding: Binding, folder: Pat
 
     Faults go to ``bundle.faults``.
     """
-    return _DocumentCopier(bundle, LocalHost(), str(folder.absolute())).copy(name, binding)
+    document = _document(bundle, name, binding, folder)
+    _read_all(bundle, [document])
+    return document.copy
 
 
-@dataclass(frozen=True, slots=True)
-class _DocumentCopier:
-    """Inputs for copying documents into a folder of ours on this machine."""
+@dataclass(slots=True)
+class _Document:
+    """A document to copy, or a list to prove, and what was tried for it.
 
-    bundle: OpenedBundle
-    machine: Host
-    folder: str
+    Attributes:
+        sources: The file in each copy of its volume that was not tried yet.
+        binding: Its sealed size and BLAKE3.
+        target: The copy to write; None: only prove it.
+        tried: Faults of the tries so far.
+        is_intact: True once a copy was proved.
+    """
 
-    def copy(self, name: str, binding: Binding) -> Path | None:
-        """Copy one document from the first volume folder in which it is intact."""
-        final = self.machine.path(self.folder).joined(name)
-        tried = Faults()
-        for volume_folder in self.bundle.volume_folders.get(1, ()):
-            source = volume_folder.joined(name)
-            item = CopyItem(
-                sources=(source,),
-                size_bytes=binding.size_bytes,
-                blake3=binding.blake3,
-                beside=final.parent.joined(name + ".new"),
-                final=final,
-            )
-            if _transfer(self.bundle.media, item, self.machine, tried):
-                self.bundle.faults.merge(tried, recovered=True)
-                return Path(final.text)
-        self.bundle.faults.merge(tried, recovered=False)
-        return None
+    sources: list[HostPath]
+    binding: Binding
+    target: HostPath | None = None
+    tried: Faults = field(default_factory=Faults)
+    is_intact: bool = False
+
+    @property
+    def copy(self) -> Path | None:
+        """Our proved copy."""
+        return Path(self.target.text) if self.target is not None and self.is_intact else None
 
 
-def _prove_lists(bundle: OpenedBundle) -> None:
+def _document(bundle: OpenedBundle, name: str, binding: Binding, folder: Path) -> _Document:
+    target = LocalHost().path(str(folder.absolute())).joined(name)
+    sources = [volume.joined(name) for volume in bundle.volume_folders.get(1, ())]
+    return _Document(sources, binding, target)
+
+
+def _lists(bundle: OpenedBundle) -> Iterator[_Document]:
     for volume in bundle.header.volumes:
         copies = bundle.volume_folders.get(volume.number, ())
         for name, binding in ((BLAKE3SUMS, volume.blake3sums), (SHA1SUMS, volume.sha1sums)):
-            tried = Faults()
-            items = (
-                CopyItem((volume_folder.joined(name),), binding.size_bytes, blake3=binding.blake3)
-                for volume_folder in copies
+            yield _Document([copy.joined(name) for copy in copies], binding)
+
+
+def _read_all(bundle: OpenedBundle, documents: list[_Document]) -> None:
+    """Read all documents together, so that the disk is flushed once; then again what was wrong."""
+    while documents:
+        trying = [(document, _next_item(bundle, document)) for document in documents]
+        items = [item for _, item in trying if item is not None]
+        batches = copy_files(bundle.media, LocalHost(), items)
+        results = iter([result for batch in batches for result in batch])
+        for document, item in trying:
+            error = next(results).error if item is not None else None
+            document.is_intact = item is not None and error is None
+            if item is not None and error is not None:
+                document.tried.unread(item.sources[0], error)
+            if document.is_intact or not document.sources:
+                bundle.faults.merge(document.tried, recovered=document.is_intact)
+        documents = [
+            document for document in documents if document.sources and not document.is_intact
+        ]
+
+
+def _next_item(bundle: OpenedBundle, document: _Document) -> CopyItem | None:
+    """Return the next copy of a document whose size fits; add the faults of others to ``tried``."""
+    while document.sources:
+        path = document.sources.pop(0)
+        stat = bundle.media.stat(path)
+        if stat is None:
+            document.tried.missing(path)
+        elif stat.kind == "file" and stat.size_bytes != document.binding.size_bytes:
+            document.tried.size(path, document.binding.size_bytes, stat.size_bytes)
+        elif stat.kind == "file":
+            target = document.target
+            return CopyItem(
+                sources=(path,),
+                size_bytes=document.binding.size_bytes,
+                blake3=document.binding.blake3,
+                beside=target and target.parent.joined(target.name + ".new"),
+                final=target,
             )
-            is_intact = any(_transfer(bundle.media, item, None, tried) for item in items)
-            bundle.faults.merge(tried, recovered=is_intact)
-
-
-def _transfer(media: Media, item: CopyItem, destination: Host | None, tried: Faults) -> bool:
-    """Copy or prove one file if its size fits; add its fault to ``tried``. True if intact."""
-    path = item.sources[0]
-    stat = media.stat(path)
-    if stat is None:
-        tried.missing(path)
-    elif stat.kind == "file" and stat.size_bytes != item.size_bytes:
-        tried.size(path, item.size_bytes, stat.size_bytes)
-    elif stat.kind == "file":
-        (result,) = (result for batch in copy_files(media, destination, [item]) for result in batch)
-        if result.error is None:
-            return True
-        tried.unread(path, result.error)
-    # ``open_bundle`` has already added a fault for a link or device with this name.
-    return False
+        # ``open_bundle`` has already added a fault for a link or device with this name.
+    return None

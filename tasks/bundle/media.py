@@ -7,13 +7,14 @@ by bytes and names that were read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.errors import HostFileError
-from tasks.hosts.host import FileStat, Host
+from tasks.errors import AirGapError, HostFileError
+from tasks.hosts.host import FileStat, Hasher, HashesApart, Host
 from tasks.hosts.paths import HostPath
+from tasks.hosts.small_files import read_many
 from tasks.refusals import FolderUnsafeError
 
 _REMEDY = (
@@ -58,6 +59,27 @@ class Media:
             yield from self.host.read(path, offset=offset)
         except (HostFileError, FolderUnsafeError) as error:
             raise _failure("read", path, error) from error
+
+    def read_files(
+        self, files: Iterable[tuple[HostPath, int]]
+    ) -> Iterator[tuple[int, bytes | AirGapError]]:
+        """Read small files whole, in order; a file that cannot be read is a ``HostFileError``."""
+        paths: list[HostPath] = []
+
+        def noted() -> Iterator[tuple[HostPath, int]]:
+            for path, limit_bytes in files:
+                paths.append(path)
+                yield path, limit_bytes
+
+        for number, content in read_many(self.host, noted()):
+            if isinstance(content, (HostFileError, FolderUnsafeError)):
+                yield number, _failure("read", paths[number], content)
+            else:
+                yield number, content
+
+    def new_hasher(self) -> Hasher | None:
+        """Start a process that hashes large files; None if the host cannot."""
+        return self.host.new_hasher() if isinstance(self.host, HashesApart) else None
 
 
 @contextmanager

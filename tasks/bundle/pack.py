@@ -5,8 +5,9 @@ The steps, in the order that keeps them safe:
 1. Refuse a folder with files of somebody else, and remove an old seal: from now on the folder
    does not look like a finished bundle.
 2. Copy content; each file is proved and durable before it gets its final name.
-3. Write manifest and lists from the bytes that were really read, and copy the documents.
-4. Remove leftovers of earlier runs from the folder.
+3. Write manifest and lists from the bytes that were really read, remove what earlier runs left
+   beside this content, and copy the documents.
+4. Remove what earlier runs left beside the documents.
 5. If the site file asks for it, read every byte back from the media.
 6. The caller builds the header, commits its digest to the ledger, and seals it.
 7. ``publish_header`` writes it into every volume when everything else is durable.
@@ -28,7 +29,7 @@ from tasks.bundle.header import Binding, VolumeBinding
 from tasks.bundle.layout import CONTENT, HEADER, volume_folder
 from tasks.bundle.manifest import ManifestSummary, pieces_of
 from tasks.bundle.plan import Plan
-from tasks.bundle.sweep import refuse_strangers, sweep
+from tasks.bundle.sweep import refuse_strangers, sweep_content, sweep_volumes
 from tasks.content.copy_item import CopyItem
 from tasks.content.hash_cache import HashCache
 from tasks.content.place import beside_of
@@ -97,9 +98,10 @@ def pack_bundle(
     _require_room(job, plan)
     _open_volumes(job, plan.volumes)
     left_out = carry_content(job, hash_cache, now=now, progress=progress)
-    lists = write_lists(packed_entries(job), documents, folder=job.folder, volumes=plan.volumes)
+    entries = sweep_content(job.media, job.bundle, packed_entries(job), volumes=plan.volumes)
+    lists = write_lists(entries, documents, folder=job.folder, volumes=plan.volumes)
     _copy_documents(job, lists)
-    sweep(job.media, job.bundle, packed_entries(job), volumes=plan.volumes)
+    sweep_volumes(job.media, job.bundle, volumes=plan.volumes)
     _flush_volumes(job.media, job.bundle, plan.volumes)
     return Packed(
         lists.manifest, lists.package, lists.approvals, lists.brings, lists.volumes, left_out

@@ -8,7 +8,7 @@ Such files are rare and large, so they are copied one after another, without thr
 | read, and they are the planned file | they are adopted |
 | read, and they are another file; or a part is missing | ``split_file`` writes all of them beside |
 | all written beside, the source was the planned file | flush, rename, flush the folders |
-| all written beside, the source was another file | error; ``sweep`` removes them later |
+| all written beside, the source was another file | error; ``sweep_content`` removes them |
 """
 
 from __future__ import annotations

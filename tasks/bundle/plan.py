@@ -7,7 +7,7 @@ plan results, and files already on the media stay in their volumes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -147,15 +147,15 @@ def plan_bundle(
         first_order=lambda file: file.name.order,
         second_order=lambda entry: entry.order,
     )
-    write_manifest(folder / IN_BASE, _split_by_base(pairs, folder / UNASSIGNED, totals, limits))
+    path = folder / (CARRY if limits.volume_bytes is None else UNASSIGNED)
+    write_manifest(folder / IN_BASE, _split_by_base(pairs, path, totals, limits))
     reserved = document_bytes + totals.manifest_bytes + _document_lines()
     volumes = 1
-    media_bytes = reserved
-    with (folder / CARRY).open("wb") as stream:
-        for planned in assign_volumes(_read_planned(folder / UNASSIGNED), limits, reserved):
-            stream.write(planned.model_dump_json().encode() + b"\n")
-            volumes = max(volumes, planned.pieces[-1].volume)
-            media_bytes += planned.size_bytes + _overhead(planned.name, len(planned.pieces))
+    if limits.volume_bytes is not None:  # how much room the first volume has is known only now
+        with (folder / CARRY).open("wb") as stream:
+            for planned in assign_volumes(_read_planned(path), limits, reserved):
+                stream.write(planned.model_dump_json().encode() + b"\n")
+                volumes = max(volumes, planned.pieces[-1].volume)
     return Plan(
         files=totals.carried_files + totals.files_in_base,
         size_bytes=totals.size_bytes,
@@ -164,7 +164,7 @@ def plan_bundle(
         files_in_base=totals.files_in_base,
         gone_files=totals.gone_files,
         volumes=volumes,
-        media_bytes=media_bytes + volumes * HEADER_LIMIT_BYTES,
+        media_bytes=reserved + totals.volume_bytes + volumes * HEADER_LIMIT_BYTES,
     )
 
 
@@ -216,7 +216,7 @@ def assign_volumes(
     """
     room = _Room(limits, first_reserved_bytes)
     for file in files:
-        sizes = _piece_sizes(file, limits)
+        sizes = _piece_sizes(file.name, file.size_bytes, limits)
         pieces = [
             PlannedPiece(volume=room.take(size, file.name), size_bytes=size) for size in sizes
         ]
@@ -260,22 +260,22 @@ class _Room:
         return free
 
 
-def _piece_sizes(file: PlannedFile, limits: MediaLimits) -> list[int]:
+def _piece_sizes(name: ContentName, size_bytes: int, limits: MediaLimits) -> list[int]:
     """Return the sizes of a file's pieces on the media: mostly one piece."""
     limit = limits.max_file_bytes
     if limits.volume_bytes is not None:
-        limit = min(limit, limits.volume_bytes - HEADER_LIMIT_BYTES - _overhead(file.name, 2))
-    if file.size_bytes <= limit:
-        return [file.size_bytes]
-    count = -(-file.size_bytes // limit) if limit > 0 else MOST_PARTS + 1
+        limit = min(limit, limits.volume_bytes - HEADER_LIMIT_BYTES - _overhead(name, 2))
+    if size_bytes <= limit:
+        return [size_bytes]
+    count = -(-size_bytes // limit) if limit > 0 else MOST_PARTS + 1
     if count > MOST_PARTS:
         raise SafetyError(
-            reason=f"{file.name.text} has {size(file.size_bytes)} and would travel in more than "
+            reason=f"{name.text} has {size(size_bytes)} and would travel in more than "
             f"{MOST_PARTS:,} parts of {size(limit)}",
             remedy="Raise media.max_file_bytes, or media.volume_bytes with larger media.",
         )
     sizes = [limit] * (count - 1)
-    return [*sizes, file.size_bytes - sum(sizes)]
+    return [*sizes, size_bytes - sum(sizes)]
 
 
 def _overhead(name: ContentName, pieces: int) -> int:
@@ -296,39 +296,45 @@ class _Totals:
     gone_files: int = 0
     size_bytes: int = 0
     manifest_bytes: int = 0
+    volume_bytes: int = 0  # of the carried files and their lines in both lists
 
 
 def _split_by_base(
     pairs: Iterable[Difference[ContentFile, Entry]],
-    unassigned: Path,
+    carried: Path,
     totals: _Totals,
     limits: MediaLimits,
 ) -> Iterator[Entry]:
-    """Yield the entries that the base has; write the files to carry to ``unassigned``."""
+    """Yield the entries that the base has; write the files to carry to ``carried``.
+
+    They have their volume if there is only one.
+    """
     counts = FormatCounts()
-    with unassigned.open("wb") as stream:
+    with carried.open("wb") as stream:
         for pair in pairs:
             if pair.first is None:
                 totals.gone_files += 1
                 continue
             file = pair.first
             totals.size_bytes += file.size_bytes
-            pieces = 1
+            parts = 0
             if pair.second is not None and decide(pair) == "in_base":
                 totals.files_in_base += 1
                 yield pair.second.not_carried()
             else:
-                planned = _planned(file)
-                pieces = len(_piece_sizes(planned, limits))
+                sizes = _piece_sizes(file.name, file.size_bytes, limits)
+                planned = _planned(file, sizes if limits.volume_bytes is None else ())
                 totals.carried_files += 1
                 totals.carried_bytes += file.size_bytes
+                totals.volume_bytes += file.size_bytes + _overhead(file.name, len(sizes))
                 stream.write(planned.model_dump_json().encode() + b"\n")
-            parts = pieces if pieces > 1 else 0
+                parts = len(sizes) if len(sizes) > 1 else 0
             counts.require(file.name.digest, parts)
             totals.manifest_bytes += line_bytes(file.name, file.size_bytes, parts=parts)
 
 
-def _planned(file: ContentFile) -> PlannedFile:
+def _planned(file: ContentFile, sizes: Sequence[int]) -> PlannedFile:
+    """Plan a file whose pieces, if their sizes are given, are all in the first volume."""
     return PlannedFile(
         sha1=file.name.digest,
         extension=file.name.extension,
@@ -336,6 +342,7 @@ def _planned(file: ContentFile) -> PlannedFile:
         mtime_ns=file.mtime_ns,
         file_id=file.file_id,
         blake3=file.digests.blake3 if file.digests else None,
+        pieces=tuple(PlannedPiece(volume=1, size_bytes=piece_bytes) for piece_bytes in sizes),
     )
 
 

@@ -43,8 +43,10 @@ def refuse_strangers(media: Host, bundle: HostPath) -> None:
         )
 
 
-def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: int) -> None:
-    """Remove files and folders that unfinished runs of ours have left.
+def sweep_content(
+    media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: int
+) -> Iterator[Entry]:
+    """Pass on all entries of the bundle, and remove content that unfinished runs have left.
 
     Args:
         media: The machine that the media are mounted on.
@@ -52,14 +54,19 @@ def sweep(media: Host, bundle: HostPath, entries: Iterable[Entry], *, volumes: i
         entries: All entries of the bundle, in manifest order.
         volumes: Number of volumes of the bundle.
     """
-    for stat in media.list_folder(bundle):
-        number = volume_number(stat.name)
-        if number is not None and not 1 <= number <= volumes:
-            media.remove_tree(bundle.joined(stat.name))
     volume_folders = {number: (volume_folder(bundle, number),) for number in range(1, volumes + 1)}
     for survey in survey_content(Media(media), volume_folders, entries):
         if extras := [path for path, _ in survey.extras()]:
             media.remove(extras).require_all()
+        yield from survey.entries
+
+
+def sweep_volumes(media: Host, bundle: HostPath, *, volumes: int) -> None:
+    """Remove volumes and unfinished documents that unfinished runs have left."""
+    for stat in media.list_folder(bundle):
+        number = volume_number(stat.name)
+        if number is not None and not 1 <= number <= volumes:
+            media.remove_tree(bundle.joined(stat.name))
     for number in range(1, volumes + 1):
         _sweep_besides(media, volume_folder(bundle, number))
 

@@ -14,6 +14,7 @@ One file with copies of its volumes passes through these states:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -131,17 +132,17 @@ class _Reading:
 
     def run(self, attempts: Iterator[_Attempt]) -> None:
         """Read files, and record their results."""
-        pending: dict[CopyItem, _Attempt] = {}  # attempts of the batches that are under way
+        pending: deque[_Attempt] = deque()  # attempts of the batches that are under way
 
         def items() -> Iterator[CopyItem]:
             for attempt in attempts:
-                pending[attempt.item] = attempt
+                pending.append(attempt)
                 yield attempt.item
 
         destination = None if self.intake is None else self.intake.host
         for batch in copy_files(self.bundle.media, destination, items(), progress=self.progress):
             for result in batch:
-                self.record(pending.pop(result.item), result)
+                self.record(pending.popleft(), result)
 
     def record(self, attempt: _Attempt, result: CopyResult) -> None:
         """Count a file that is intact; else retry it from another copy, or add its faults."""

@@ -56,6 +56,12 @@ def digest_chunks(chunks: Iterable[bytes | memoryview]) -> FileDigests:
     return digester.result()
 
 
+def digest_bytes(content: bytes) -> FileDigests:
+    """Return both digests of a small file that is in memory."""
+    sha1 = hashlib.sha1(content, usedforsecurity=False).digest()
+    return FileDigests(ContentDigest(sha1), Blake3(blake3(content).digest()), len(content))
+
+
 def blake3_of_chunks(chunks: Iterable[bytes | memoryview]) -> Blake3:
     """Read a stream of bytes to its end and give its BLAKE3 alone: a document has no SHA-1 name."""
     hasher = blake3()

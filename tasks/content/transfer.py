@@ -14,10 +14,10 @@ most some files under names that readers skip. While one batch is made durable, 
 being copied: a batch often ends with one large file, for which the other threads must not wait. A
 file with wrong bytes never gets its final name.
 
-Small files are copied by one thread, one after another: a thread or a Future for each costs more
-than reading it, and several threads would only compete for the interpreter. To or from another
-machine many of them are in flight at a time, because each waits for answers; their bytes are judged
-before they are written.
+Small files of this machine are copied one after another, in the thread that reads the items: a
+thread or a Future for each costs more than reading it, and a second thread with work in Python
+would take the interpreter from those that read large files. To or from another machine many small
+files are in flight at a time, in a thread of their own, because each waits for answers.
 """
 
 from __future__ import annotations
@@ -26,32 +26,35 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from blake3 import blake3
 
+from tasks.content.apart import Apart
 from tasks.content.copy_item import (
     FATAL,
     CopyItem,
     CopyResult,
     find_difference,
     judge,
+    judge_sealed,
     read_bounded,
 )
 from tasks.content.digest import Digester
-from tasks.content.in_flight import SMALL_IN_FLIGHT_BYTES, copy_in_flight
 from tasks.content.names import Blake3, FileDigests
+from tasks.content.small_files import copy_small_files
 from tasks.errors import (
     AirGapError,
     ContentWrongError,
     FailedError,
 )
-from tasks.hosts.host import FileHash, FilesInFlight, Host, Readable
+from tasks.hosts.host import FileHash, Host, Readable
 from tasks.hosts.paths import HostPath
 from tasks.progress import Progress, Silence
 from tasks.refusals import FolderUnsafeError
 
-SMALL_FILE_BYTES = 1_048_576
+SMALL_FILE_BYTES = 262_144
+SMALL_IN_FLIGHT_BYTES = 4 * 1_048_576
 # Batches that are being copied beside the one that is waited for.
 _BATCHES_AHEAD = 2
 
@@ -91,20 +94,21 @@ def copy_files(
         DiskFullError, ConnectionLostError, TimeLimitError: Nothing more can be copied now.
             Batches that were yielded before remain valid.
     """
-    work = _Work(source, destination, progress or Silence())
     with (
+        Apart(source) as apart,
         _pool(threads, "copy-large") as large,
         _pool(1, "copy-small") as small,
         _pool(1, "flush") as flush_pool,
     ):
+        work = _Work(source, destination, progress or Silence(), apart)
+        pools = _Pools(large, small)
         flushing: Future[list[CopyResult]] | None = None
+        copied = _copy_batches(work, _batches(items, limits or BatchLimits()), pools)
         try:
-            for copied in _copy_batches(
-                work, _batches(items, limits or BatchLimits()), large, small
-            ):
+            for batch in copied:
                 if flushing is not None:
                     yield flushing.result()
-                flushing = flush_pool.submit(_make_durable, work, copied)
+                flushing = flush_pool.submit(_make_durable, work, batch)
         except AirGapError:
             # The batch before remains valid, so the caller gets it to cache its digests.
             if flushing is not None:
@@ -112,6 +116,14 @@ def copy_files(
             raise
         if flushing is not None:
             yield flushing.result()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pools:
+    """Threads for large files, and one for small ones of another machine."""
+
+    large: ThreadPoolExecutor
+    small: ThreadPoolExecutor
 
 
 def _pool(threads: int, name: str) -> ThreadPoolExecutor:
@@ -130,6 +142,7 @@ class _Work:
     source: Readable
     destination: Host | None
     progress: Progress
+    apart: Apart
 
     @property
     def is_remote(self) -> bool:
@@ -137,9 +150,10 @@ class _Work:
         return self.destination is not None and self.destination.address != "local"
 
     @property
-    def has_flight(self) -> bool:
-        """True if many small files can be in flight, on one side at least."""
-        return isinstance(self.source, FilesInFlight) or isinstance(self.destination, FilesInFlight)
+    def has_network(self) -> bool:
+        """True if another machine has the source or the destination; media lie at this one."""
+        sides = (self.source, self.destination)
+        return any(getattr(side, "address", "local") != "local" for side in sides)
 
 
 def _batches(items: Iterable[CopyItem], limits: BatchLimits) -> Iterator[list[CopyItem]]:
@@ -155,19 +169,26 @@ def _batches(items: Iterable[CopyItem], limits: BatchLimits) -> Iterator[list[Co
         yield batch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Begun:
-    """A batch that is being copied; each of ``futures`` gives results by index."""
+    """A batch that is being copied: results by index, and what others have of it.
+
+    ``asked`` are files that the second process hashes, with its numbers for them.
+    """
 
     size: int
-    futures: tuple[Future[dict[int, CopyResult]], ...]
+    asked: list[tuple[int, CopyItem, int]] = field(default_factory=list)
+    done: dict[int, CopyResult] = field(default_factory=dict)
+    futures: list[Future[dict[int, CopyResult]]] = field(default_factory=list)
 
-    def results(self) -> list[CopyResult]:
+    def results(self, work: _Work) -> list[CopyResult]:
         """Wait for the batch, and return its results in order."""
-        results: dict[int, CopyResult] = {}
+        for index, item, number in self.asked:
+            proved = work.apart.prove(item, number, work.progress)
+            self.done[index] = proved or _copy_one(work, item)
         for future in self.futures:
-            results.update(future.result())
-        return [results[index] for index in range(self.size)]
+            self.done.update(future.result())
+        return [self.done[index] for index in range(self.size)]
 
     def cancel(self) -> None:
         """Let no thread begin another file of this batch."""
@@ -178,8 +199,7 @@ class _Begun:
 def _copy_batches(
     work: _Work,
     batches: Iterable[Sequence[CopyItem]],
-    large: ThreadPoolExecutor,
-    small: ThreadPoolExecutor,
+    pools: _Pools,
 ) -> Iterator[list[CopyResult]]:
     """Do step 1 for each batch; the next ones begin before a batch has ended, so no thread idles.
 
@@ -188,12 +208,13 @@ def _copy_batches(
     begun: deque[_Begun] = deque()
     try:
         for batch in batches:
-            begun.append(_begin_batch(work, batch, large, small))
+            begun.append(_Begun(len(batch)))
+            _begin_batch(work, begun[-1], batch, pools)
             if len(begun) > _BATCHES_AHEAD:
-                yield begun[0].results()
+                yield begun[0].results(work)
                 begun.popleft()
         while begun:
-            yield begun[0].results()
+            yield begun[0].results(work)
             begun.popleft()
     finally:
         for started in begun:
@@ -201,29 +222,38 @@ def _copy_batches(
 
 
 def _begin_batch(
-    work: _Work, batch: Sequence[CopyItem], large: ThreadPoolExecutor, small: ThreadPoolExecutor
-) -> _Begun:
-    """Give small files to one thread together, and large ones to several, the largest first.
-
-    More threads for small files would only compete for the interpreter.
-    """
-    small_bytes = SMALL_IN_FLIGHT_BYTES if work.has_flight else SMALL_FILE_BYTES
+    work: _Work,
+    begun: _Begun,
+    batch: Sequence[CopyItem],
+    pools: _Pools,
+) -> None:
+    """Give large files to several threads, the largest first, and copy the small ones together."""
+    small_bytes = SMALL_IN_FLIGHT_BYTES if work.has_network else SMALL_FILE_BYTES
     together = [entry for entry in enumerate(batch) if entry[1].size_bytes <= small_bytes]
     alone = [entry for entry in enumerate(batch) if entry[1].size_bytes > small_bytes]
     alone.sort(key=lambda entry: -entry[1].size_bytes)
-    futures = [small.submit(_copy_group, work, together)] if together else []
-    futures += [large.submit(_copy_group, work, [entry]) for entry in alone]
-    return _Begun(len(batch), tuple(futures))
+    work.apart.prepare(item for _, item in alone)
+    for index, item in alone:
+        if (number := work.apart.ask(item)) is not None:
+            begun.asked.append((index, item, number))
+        else:
+            begun.futures.append(pools.large.submit(_copy_large, work, index, item))
+    if work.has_network and together:
+        begun.futures.append(pools.small.submit(_copy_small, work, together))
+    else:
+        begun.done |= _copy_small(work, together)
 
 
-def _copy_group(work: _Work, group: Sequence[tuple[int, CopyItem]]) -> dict[int, CopyResult]:
-    if not work.has_flight or len(group) == 1:
-        return {index: _copy_one(work, item) for index, item in group}
-    in_flight = [
-        (index, item) for index, item in group if len(item.sources) == 1 and not item.present
-    ]
-    results = copy_in_flight(work.source, work.destination, in_flight, work.progress)
-    results.update({index: _copy_one(work, item) for index, item in group if index not in results})
+def _copy_large(work: _Work, index: int, item: CopyItem) -> dict[int, CopyResult]:
+    return {index: _copy_one(work, item)}
+
+
+def _copy_small(work: _Work, group: Sequence[tuple[int, CopyItem]]) -> dict[int, CopyResult]:
+    plain = [entry for entry in group if len(entry[1].sources) == 1 and not entry[1].present]
+    results = copy_small_files(work.source, work.destination, plain, work.progress)
+    for index, item in group:
+        if index not in results:
+            results[index] = _copy_one(work, item)
     return results
 
 
@@ -232,8 +262,8 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
     try:
         if item.present and (digests := _prove_present(work, item)) is not None:
             return CopyResult(item, digests)
-        if item.beside is None and item.sha1 is None and item.blake3 is not None:
-            return _prove_blake3(work, item, item.blake3)
+        if item.is_sealed_only:
+            return _prove_sealed(work, item)
         digester = Digester()
         chunks = digester.watch(read_bounded(work.source, item.sources, item.size_bytes))
         if work.destination is None or item.beside is None:
@@ -248,18 +278,13 @@ def _copy_one(work: _Work, item: CopyItem) -> CopyResult:
         return CopyResult(item, None, error, item.beside is not None)
 
 
-def _prove_blake3(work: _Work, item: CopyItem, expected: Blake3) -> CopyResult:
-    """Prove a file by what a seal binds: size and BLAKE3. SHA-1 would take twice the time."""
+def _prove_sealed(work: _Work, item: CopyItem) -> CopyResult:
     hasher, size_bytes = blake3(), 0
     for chunk in read_bounded(work.source, item.sources, item.size_bytes):
         hasher.update(chunk)
         size_bytes += len(chunk)
         work.progress.advance(len(chunk))
-    sealed = f"{item.size_bytes} bytes, BLAKE3 {expected.hex}"
-    actual = f"{size_bytes} bytes, BLAKE3 {hasher.hexdigest()}"
-    if actual == sealed:
-        return CopyResult(item)
-    raise ContentWrongError(path=item.sources[0], expected=sealed, found=actual)
+    return judge_sealed(item, Blake3(hasher.digest()), size_bytes)
 
 
 def _prove_present(work: _Work, item: CopyItem) -> FileDigests | None:

@@ -16,7 +16,7 @@ Rules for every method:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -124,8 +124,8 @@ class Readable(Protocol):
 
 
 @runtime_checkable
-class FilesInFlight(Protocol):
-    """A host whose files each wait for answers, so that many are read and written at a time."""
+class ReadsMany(Protocol):
+    """A source that reads many small files by one call in less time than one after another."""
 
     def read_files(
         self, files: Iterable[tuple[HostPath, int]]
@@ -137,6 +137,44 @@ class FilesInFlight(Protocol):
         Raises:
             ConnectionLostError: The connection broke at every try.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class ApartDigests:
+    """Size and digests of a file that a second process read; ``sha1`` counts if asked for."""
+
+    size_bytes: int
+    blake3: bytes
+    sha1: bytes
+
+
+class Hasher(Protocol):
+    """A second process that hashes large files. For one thread."""
+
+    def ask(self, path: HostPath, limit_bytes: int, *, with_sha1: bool) -> int:
+        """Ask for a file's digests, and return the number to call ``answer`` with."""
+
+    def answer(self, number: int, advance: Callable[[int], None]) -> ApartDigests | None:
+        """Wait for an answer; None if the caller has to read the file.
+
+        ``advance`` gets the numbers of bytes that were hashed.
+        """
+
+    def close(self) -> None:
+        """End the process."""
+
+
+@runtime_checkable
+class HashesApart(Protocol):
+    """A source whose large files a second process can hash."""
+
+    def new_hasher(self) -> Hasher | None:
+        """Start such a process; None if this system cannot."""
+
+
+@runtime_checkable
+class WritesMany(Protocol):
+    """A host that writes many small files by one call in less time than one after another."""
 
     def write_files(
         self, files: Iterable[tuple[HostPath, bytes]]

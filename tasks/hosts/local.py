@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import threading
 from collections import deque
@@ -17,13 +18,14 @@ from pathlib import Path
 from types import TracebackType
 
 from tasks.errors import AirGapError
-from tasks.hosts import jobs, local_durable, local_names, windows_scripts
+from tasks.hosts import jobs, local_durable, local_many, local_names, windows_scripts
 from tasks.hosts.folder_states import read_states
 from tasks.hosts.host import (
     MOST_NAMES,
     CommandResult,
     FileHash,
     FileStat,
+    Hasher,
     JobStatus,
     Json,
     Outcome,
@@ -43,6 +45,7 @@ from tasks.hosts.local_files import (
     open_file,
     prove_private,
 )
+from tasks.hosts.local_hasher import LocalHasher
 from tasks.hosts.local_process import launch_detached, probe_job, run_program
 from tasks.hosts.os_errors import file_fault, require_listable, retry_sharing
 from tasks.hosts.paths import HostPath, Platform, absolute_path
@@ -169,6 +172,21 @@ class LocalHost:
         finally:
             self._buffers.append(view)
 
+    def read_files(
+        self, files: Iterable[tuple[HostPath, int]]
+    ) -> Iterator[tuple[int, bytes | AirGapError]]:
+        """Read small files whole, in order."""
+        return local_many.read_files(self._anchors, files)
+
+    def new_hasher(self) -> Hasher | None:
+        """Start a process that hashes large files; not on Windows, which cannot hand files over."""
+        if sys.platform != "linux":
+            return None
+        try:
+            return LocalHasher(self._anchors)
+        except OSError:
+            return None
+
     def hash_files(
         self, paths: Sequence[HostPath]
     ) -> Iterator[FileHash | tuple[HostPath, AirGapError]]:
@@ -235,6 +253,12 @@ class LocalHost:
         except OSError as error:
             raise file_fault("write", path, error) from error
         return written
+
+    def write_files(
+        self, files: Iterable[tuple[HostPath, bytes]]
+    ) -> Iterator[tuple[int, AirGapError | None]]:
+        """Create or replace small files, in order."""
+        return local_many.write_files(self._anchors, files)
 
     def create(self, path: HostPath, content: bytes) -> bool:
         """Create a small durable file unless the name exists."""

@@ -157,7 +157,16 @@ def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
     """
     folder = anchors.open(path.parent)
     try:
-        name = path.text if folder is None else path.name
+        return open_within(folder, path, flags)
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
+def open_within(folder: int | None, path: HostPath, flags: int) -> int:
+    """Open a plain file in its folder, which ``Anchors.open`` has opened; errors as above."""
+    name = path.text if folder is None else path.name
+    try:
         if WINDOWS and os.path.lexists(name) and is_link(os.lstat(name)):
             raise link_error(path)
         descriptor = retry_sharing(lambda: os.open(name, flags, 0o666, dir_fd=folder))
@@ -165,9 +174,6 @@ def open_file(anchors: Anchors, path: HostPath, flags: int) -> int:
         if error.errno == errno.ELOOP:
             raise link_error(path) from error
         raise
-    finally:
-        if folder is not None:
-            os.close(folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a plain file")

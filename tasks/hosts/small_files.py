@@ -1,11 +1,13 @@
-"""Write one file atomically, or read the start of a small one."""
+"""Write one file atomically, read the start of a small one, or read and write many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from tasks.hosts.host import Host, Readable
+from tasks.errors import AirGapError, ConnectionLostError, FailedError, TimeLimitError
+from tasks.hosts.host import Host, Readable, ReadsMany, WritesMany
 from tasks.hosts.paths import HostPath
+from tasks.refusals import FolderUnsafeError
 
 _BESIDE = ".part"
 
@@ -39,3 +41,40 @@ def read_limited(host: Readable, path: HostPath, *, limit_bytes: int) -> bytes:
         if len(content) > limit_bytes:
             break
     return bytes(content[: limit_bytes + 1])
+
+
+def read_many(
+    host: Readable, files: Iterable[tuple[HostPath, int]]
+) -> Iterator[tuple[int, bytes | AirGapError]]:
+    """Read small files, each up to its limit in bytes and one byte more, as ``ReadsMany`` does."""
+    if isinstance(host, ReadsMany):
+        yield from host.read_files(files)
+        return
+    for number, (path, limit_bytes) in enumerate(files):
+        content: bytes | AirGapError
+        try:
+            content = read_limited(host, path, limit_bytes=limit_bytes)
+        except (ConnectionLostError, TimeLimitError):
+            raise
+        except (FailedError, FolderUnsafeError) as error:
+            content = error
+        yield number, content
+
+
+def write_many(
+    host: Host, files: Iterable[tuple[HostPath, bytes]]
+) -> Iterator[tuple[int, AirGapError | None]]:
+    """Create or replace small files, and yield how each ended, as ``WritesMany`` does."""
+    writer: object = host  # mypy takes both protocols together for impossible
+    if isinstance(writer, WritesMany):
+        yield from writer.write_files(files)
+        return
+    for number, (path, content) in enumerate(files):
+        fault: AirGapError | None = None
+        try:
+            host.write(path, [content])
+        except (ConnectionLostError, TimeLimitError):
+            raise
+        except (FailedError, FolderUnsafeError) as error:
+            fault = error
+        yield number, fault

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -58,19 +59,18 @@ def prove_content(
     files = iter(listing) if everything else listing.unproved()
     if again and not everything:
         files = (file for file in listing if not file.digests or file.name.folder in again)
-    waiting: dict[CopyItem, ContentFile] = {}
+    waiting: deque[ContentFile] = deque()  # of the batches that are under way
 
     def items() -> Iterator[CopyItem]:
         for file in files:
-            item = CopyItem(sources=(file.path,), size_bytes=file.size_bytes)
-            waiting[item] = file
-            yield item
+            waiting.append(file)
+            yield CopyItem(sources=(file.path,), size_bytes=file.size_bytes)
 
     count = 0
     run.progress.start("Read content", total=None, unit="bytes")
     try:
         for batch in copy_files(run.server, None, items(), progress=run.progress):
-            results = [(waiting.pop(result.item), result.digests) for result in batch]
+            results = [(waiting.popleft(), result.digests) for result in batch]
             listing.record_digests(results)
             run.hash_cache.remember(
                 ((file, digests) for file, digests in results if digests), now=run.clock()

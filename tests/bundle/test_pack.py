@@ -13,7 +13,7 @@ from tasks.bundle.layout import BLAKE3SUMS, CONTENT, HEADER, SHA1SUMS
 from tasks.bundle.pack import CACHE_DROPPED, CACHE_KEPT, read_back
 from tasks.bundle.plan import MediaLimits
 from tasks.content.scan import scan
-from tasks.errors import BatchFailedError, HostFileError
+from tasks.errors import AirGapError, BatchFailedError, HostFileError
 from tasks.hosts.host import Host, Space
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
@@ -155,6 +155,13 @@ class _CountingHost(LocalHost):
         self.written.append(path.name)
         return super().write(path, chunks)
 
+    def write_files(
+        self, files: Iterable[tuple[HostPath, bytes]]
+    ) -> Iterator[tuple[int, AirGapError | None]]:
+        listed = list(files)
+        self.written += [path.name for path, _ in listed]
+        return super().write_files(listed)
+
 
 @pytest.mark.parametrize("in_parts", [False, True], ids=["one volume", "volumes and parts"])
 def test_what_lies_there_whole_is_not_written_again(workshop: Workshop, *, in_parts: bool) -> None:
@@ -248,8 +255,12 @@ def test_an_old_seal_goes_before_anything_else_is_written(workshop: Workshop) ->
     write_content(workshop.content, b"one more")
 
     class StopsAtContent(LocalHost):
-        def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:  # noqa: ARG002
-            raise KeyboardInterrupt
+        def write_files(
+            self, files: Iterable[tuple[HostPath, bytes]]
+        ) -> Iterator[tuple[int, AirGapError | None]]:
+            for _ in files:
+                raise KeyboardInterrupt
+            yield from super().write_files(files)
 
     workshop.media = StopsAtContent()
     with pytest.raises(KeyboardInterrupt):
@@ -306,11 +317,11 @@ def test_too_many_failures_end_packing(tmp_path: Path) -> None:
     fill_content(workshop.content, 1_200, most_bytes=20)
 
     class Broken(LocalHost):
-        def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-            if path.text.startswith(str(tmp_path / "WsusContent")):
-                yield memoryview(b"x" * 100)
-            else:
-                yield from super().read(path, offset=offset)
+        def read_files(
+            self, files: Iterable[tuple[HostPath, int]]
+        ) -> Iterator[tuple[int, bytes | AirGapError]]:
+            for number, _ in enumerate(files):
+                yield number, b"x" * 100
 
     workshop.server = Broken()
 

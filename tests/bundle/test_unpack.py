@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -562,10 +562,13 @@ def test_a_file_that_cannot_be_read_is_a_failure_not_tampering(tmp_path: Path) -
     bad = first_content(workshop).name
 
     class BadSector(LocalHost):
-        def read(self, path: HostPath, *, offset: int = 0) -> Iterator[memoryview]:
-            if path.name == bad:
-                raise HostFileError(operation="read", path=path, reason="Input/output error")
-            yield from super().read(path, offset=offset)
+        def read_files(
+            self, files: Iterable[tuple[HostPath, int]]
+        ) -> Iterator[tuple[int, bytes | AirGapError]]:
+            for number, (path, limit_bytes) in enumerate(files):
+                ((_, content),) = super().read_files([(path, limit_bytes)])
+                fault = HostFileError(operation="read", path=path, reason="Input/output error")
+                yield number, fault if path.name == bad else content
 
     workshop.media = BadSector()
 

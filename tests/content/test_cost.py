@@ -20,6 +20,7 @@ from tasks.content.hash_cache import HashCache
 from tasks.content.names import Blake3
 from tasks.content.rescan import refresh_proofs, rescan
 from tasks.content.transfer import copy_files
+from tasks.errors import AirGapError
 from tasks.hosts import folder_states
 from tasks.hosts.host import FileStat, Outcome
 from tasks.hosts.local import LocalHost
@@ -41,6 +42,21 @@ class CountingHost(LocalHost):
         for chunk in super().read(path, offset=offset):
             self.counts["bytes read"] += len(chunk)
             yield chunk
+
+    def read_files(
+        self, files: Iterable[tuple[HostPath, int]]
+    ) -> Iterator[tuple[int, bytes | AirGapError]]:
+        for number, content in super().read_files(files):
+            if isinstance(content, bytes):
+                self.counts["bytes read"] += len(content)
+            yield number, content
+
+    def write_files(
+        self, files: Iterable[tuple[HostPath, bytes]]
+    ) -> Iterator[tuple[int, AirGapError | None]]:
+        listed = list(files)
+        self.counts["bytes written"] += sum(len(content) for _, content in listed)
+        return super().write_files(listed)
 
     def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
         written = super().write(path, chunks)
@@ -179,7 +195,12 @@ def test_a_second_process_gives_the_same_states_as_this_one(tmp_path: Path) -> N
     descriptor = os.open(tmp_path, os.O_RDONLY)
     try:
         here = folder_states.read_states(descriptor, names, (), most_names=100)
-        there = folder_states._read_in_two(descriptor, (names, ()), 100)
+        whole = [(name, True) for name in names]
+        there = folder_states._read_in_two(descriptor, whole, 100)
+        named = folder_states.read_states(descriptor, (), names, most_names=100)
+        assert named == folder_states._read_in_two(
+            descriptor, [(name, False) for name in names], 100
+        )
     finally:
         os.close(descriptor)
     assert there == here
