@@ -263,8 +263,9 @@ def _find_gap(
     raise ChainError(
         reason=f"{trusted.header.bundle} is based on bundle {base.sequence}, which was never "
         "imported here",
-        remedy=f"Bring bundle {base.sequence} first, or have the staging side run `export --full`; "
-        "or do without the content that never came: once with `--accept-gap REASON`, always with "
+        remedy=f"Bring bundle {base.sequence} first, or have the staging side run "
+        "`wsus-airgap export --full`; or do without the content that never came: "
+        "once with `--accept-gap REASON`, always with "
         'policy.on_gap = "accept".',
     )
 

@@ -120,8 +120,8 @@ def _named_record(exports: Exports, sequence: int) -> ExportRecord:
         sealed = ", ".join(map(str, numbers[-10:])) or "none"
         raise UsageError(
             reason=f"--since {sequence}: no bundle {sequence} was sealed here, only {sealed}",
-            remedy="Name the newest bundle that the disconnected side has imported (`status` "
-            "there), or export with --full.",
+            remedy="Name the newest bundle that the disconnected side has imported "
+            "(`wsus-airgap status` there), or export with --full.",
         )
     if not _has_manifest(record):
         raise UsageError(

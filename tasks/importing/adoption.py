@@ -32,7 +32,8 @@ def require_untouched(imports: Imports) -> None:
         raise UsageError(
             reason=f"bundle {newest.sequence} was imported here, and an inventory is for a server "
             "that nothing was ever imported into",
-            remedy="Run `audit` without --adopt; the receipts of imports say what is here.",
+            remedy="Run `wsus-airgap audit` without --adopt; the receipts of imports say what is "
+            "here.",
         )
 
 

@@ -127,7 +127,7 @@ def _require_trash(server: Host, trash: HostPath, name: str) -> HostPath:
         what=f"the trash of {name}",
         path=trash.joined(name),
         remedy=f"{others or 'The trash is empty. '}What a person has emptied can only come back "
-        "with a bundle (`export --bring`).",
+        "with a bundle (`wsus-airgap export --bring LIST`).",
     )
 
 

@@ -264,7 +264,7 @@ def next_step(report: CommandReport) -> str:
     if report.command == "import" and report.receipt is None:
         usual = "There is no receipt to carry back: a newer bundle was imported since."
     if report.command == "audit" and report.receipt is not None:
-        usual = "Carry the receipt to the staging side and accept it there, then export."
+        usual = f"Carry {report.receipt} to the staging side; there `wsus-airgap accept RECEIPT`."
     if report.outcome == "flagged":
         steps = [*_flagged_steps(report)] or ["Read what the report flags."]
         return " ".join(
@@ -309,6 +309,6 @@ _USUAL = {
     "repair": "Run `wsus-airgap check`.",
     "audit": "Nothing: all approved content is in place.",
     "tidy": "Nothing: `wsus-airgap tidy` again in a month, or by [schedule].",
-    "restore-deleted": "Run `audit`, which says what is missing now.",
-    "site recover": "Import the newest bundle again here, or export on the staging side.",
+    "restore-deleted": "`wsus-airgap audit` says what is missing now.",
+    "site recover": "With the newest bundle `wsus-airgap import`; on staging `wsus-airgap export`.",
 }

@@ -59,8 +59,8 @@ def mark_of(header: Header, custody: CustodyHead) -> Mark:
 
 
 _REAPPLY = (
-    "; `import BUNDLE --rebuilt reapply` with the newest bundle applies again what it lost, and "
-    "without that the lost decisions count as taken away by a person"
+    "; `wsus-airgap import BUNDLE --rebuilt reapply` with the newest bundle applies again what it "
+    "lost, and without that the lost decisions count as taken away by a person"
 )
 
 
@@ -146,7 +146,7 @@ def _compare(run: RunContext) -> str | None:
             reason=f"the server bears the mark of bundle {mark.sequence} of chain {mark.chain}; "
             f"this state folder knows chain {chain or 'none'} up to bundle {sequence}",
             remedy="Restore the state folder from its backup. Only if its loss is explained, name "
-            f"bundle {mark.sequence} to `site recover`, which re-joins its chain.",
+            f"bundle {mark.sequence} to `wsus-airgap site recover`, which re-joins its chain.",
         )
     _require_known(run.imports, mark)
     if newest is not None and newest.status == "done" and mark.sequence < sequence:

@@ -17,7 +17,7 @@ from tasks.errors import UsageError
 from tasks.names import Side
 
 KEYS_FOLDER = "keys"
-_MOVE_IT = "Move it away if nobody needs it, then run `site init` again."
+_MOVE_IT = "Move it away if nobody needs it, then run `wsus-airgap site init` again."
 _OTHER = {Side.STAGING: Side.DISCONNECTED, Side.DISCONNECTED: Side.STAGING}
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from tests.support import needs
 from tests.support.browser import Page, browser
-from tests.support.labs import ROOT, STAND_IN, Lab
+from tests.support.forked_powershell import use_forks
+from tests.support.labs import ROOT, SIDES, STAND_IN, Lab
 
 pytestmark = [needs.chromium, pytest.mark.timeout(600)]
 
@@ -41,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ui_url(home: Path) -> Iterator[str]:
+def ui_url(home: Path, forked_scripts: Path) -> Iterator[str]:
     """The address that ``demo --ui`` prints last; the server stays until it is interrupted."""
     command = [sys.executable, "-m", "flows.command_line", "demo", str(home / "lab"), "--ui"]
     with (
@@ -58,6 +59,9 @@ def ui_url(home: Path) -> Iterator[str]:
         said = []
         for line in child.stdout:
             said.append(line)
+            if line.startswith("PowerShell"):  # the lab is there, and Prefect's server begins
+                for side in SIDES:
+                    use_forks(home / "lab" / side, forked_scripts)
             found = re.search(r"http://127\.0\.0\.1:\d+/enter\S*", line)
             if found is not None:
                 yield found[0]

@@ -74,6 +74,7 @@ def failing(disk: BadDisk) -> Iterator[None]:
     """Have the system's calls meet a disk."""
     real_open, real_stat, real_lstat, real_scandir = os.open, os.stat, os.lstat, os.scandir
     real_fdopen: Callable[..., Any] = os.fdopen
+    real_read = os.read
 
     def bad_open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         disk.meet("open", _full(path, dir_fd))
@@ -94,6 +95,10 @@ def failing(disk: BadDisk) -> Iterator[None]:
         stream.disk = disk
         return stream
 
+    def bad_read(descriptor: int, size_bytes: int, /) -> bytes:
+        disk.meet("read", _path_of(descriptor))
+        return real_read(descriptor, size_bytes)
+
     @contextmanager
     def bad_scandir(path: Any = ".") -> Iterator[Iterator[_BadEntry]]:
         folder = _full(path, None)
@@ -106,6 +111,7 @@ def failing(disk: BadDisk) -> Iterator[None]:
         patch.setattr(os, "stat", bad_stat)
         patch.setattr(os, "lstat", bad_lstat)
         patch.setattr(os, "fdopen", bad_fdopen)
+        patch.setattr(os, "read", bad_read)
         patch.setattr(os, "scandir", bad_scandir)
         yield
 
