@@ -16,12 +16,12 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def exporting(tmp_path_factory: pytest.TempPathFactory) -> Range:
+def exporting(tmp_path_factory: pytest.TempPathFactory, forked_scripts: Path) -> Range:
     """A small export, and what it ends as."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WSUS_LAB_POWERSHELL", "stand-in")
         home = tmp_path_factory.mktemp("kills")
-        return prepare(home, api_url=None, wanted={"export"})[0]
+        return prepare(home, api_url=None, wanted={"export"}, forked=forked_scripts)[0]
 
 
 def test_a_command_goes_on_when_its_server_is_killed_at_its_start_in_a_step_and_at_its_end(
