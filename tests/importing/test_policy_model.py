@@ -529,8 +529,8 @@ def test_a_removal_and_a_decline_do_not_wait_for_a_successor_that_was_withdrawn(
     ]
     approvals = [install(1), install(3), install(5)]
     delivery = side.import_(side.make_bundle(decided=[*approvals]))
-    now = [Decline(update_id=guid(3), revision=1), install(5)]
-    side.import_(side.make_bundle(2, decided=[*now], parent=delivery.header))
+    now: list[Approval | Decline] = [Decline(update_id=guid(3), revision=1), install(5)]
+    side.import_(side.make_bundle(2, decided=now, parent=delivery.header))
 
     after = Book.of(side.present)
     assert after.approvals == {(guid(5), SERVERS): install(5)}
