@@ -18,14 +18,15 @@ from tasks.reports.model import CommandReport
     on_crashed=[close_run_of],
     on_cancellation=[close_run_of],
 )
-def accept_receipt(site: str, receipt: str) -> State[CommandReport]:
+def accept_receipt(site: str, receipt: str, carried_by: str | None = None) -> State[CommandReport]:
     """Accept a receipt.
 
     Args:
         site: Name of the site that the receipt is for.
         receipt: Path of the receipt's file, or the short code that an operator typed.
+        carried_by: Name of the person who carried the receipt, for the custody log.
     """
-    with open_run("accept", site, side=Side.STAGING) as run:
+    with open_run("accept", site, side=Side.STAGING, carried_by=carried_by) as run:
         accepted = staging.read_receipt(receipt)
         staging.advance_baseline(accepted)
     return run.final_state()

@@ -37,6 +37,7 @@ def import_bundle(
     accept_findings: list[str] | None = None,
     if_new: bool = False,
     rebuilt: Literal["adopt", "reapply"] | None = None,
+    carried_by: str | None = None,
 ) -> State[CommandReport]:
     """Import a bundle into the disconnected server.
 
@@ -52,8 +53,16 @@ def import_bundle(
         if_new: End without an error if no new bundle lies on the medium, as a scheduled run does.
         rebuilt: The server was rebuilt, restored or emptied: keep what is there (adopt), or apply
             the last state again (reapply). The plan is shown first, for confirm.
+        carried_by: Name of the person who carried the bundle, for the custody log.
     """
-    run = open_run("import", site, side=Side.DISCONNECTED, take_over=take_over, rehearses=rehearse)
+    run = open_run(
+        "import",
+        site,
+        side=Side.DISCONNECTED,
+        take_over=take_over,
+        rehearses=rehearse,
+        carried_by=carried_by,
+    )
     with run:
         folders = bundles or media.find_bundle(if_new=if_new, accepted_gap=accept_gap)
         if folders:

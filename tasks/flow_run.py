@@ -29,6 +29,7 @@ from tasks.progress import LoggedProgress
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.summary import count_missing
 from tasks.reports.terminal import TerminalProgress
+from tasks.run.carrier import read_carrier
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.ending import begin_run, close_run, stopped
 from tasks.run_page import (
@@ -93,12 +94,14 @@ class FlowRun:
         side: Side | None,
         take_over: str | None,
         rehearses: bool = False,
+        carried_by: str | None = None,
     ) -> None:
         self._command = command
         self._site = site
         self._side = side
         self._take_over = take_over
         self._rehearses = rehearses
+        self._carried_by = carried_by
         self._context: RunContext | None = None
         self._opening_error: Exception | None = None
 
@@ -122,6 +125,7 @@ class FlowRun:
         os.environ.pop("PREFECT_API_AUTH_STRING", None)
         try:
             _require_own_site(self._site)
+            carried_by = read_carrier(self._carried_by)
             self._context = open_run_context(
                 self._site,
                 command=self._command,
@@ -131,6 +135,7 @@ class FlowRun:
                 take_over=self._take_over,
             )
             self._context.rehearses = self._rehearses
+            self._context.carried_by = carried_by
         except (AirGapError, OSError, sqlite3.Error) as refusal:
             self._opening_error = refusal
             return self
@@ -255,6 +260,7 @@ def open_run(
     side: Side | None = None,
     take_over: str | None = None,
     rehearses: bool = False,
+    carried_by: str | None = None,
 ) -> FlowRun:
     """Make the run of a command, a context manager around the steps of a flow.
 
@@ -264,8 +270,16 @@ def open_run(
         side: Side that the command is for; None: either.
         take_over: Reason for which a lock may be taken over; None: never.
         rehearses: Plan only, and change nothing on server or media.
+        carried_by: Name of the person who carried the bundle or receipt; None: nobody typed one.
     """
-    return FlowRun(command, site, side=side, take_over=take_over, rehearses=rehearses)
+    return FlowRun(
+        command,
+        site,
+        side=side,
+        take_over=take_over,
+        rehearses=rehearses,
+        carried_by=carried_by,
+    )
 
 
 def current_run() -> RunContext:

@@ -24,6 +24,7 @@ from tasks.inspection import carrying
 from tasks.ledger.steps import ExportedPackage
 from tasks.logs import log
 from tasks.metadata.server import ServerFacts
+from tasks.run.carrier import record_carrier
 from tasks.run_page import is_scheduled, name_run
 from tasks.server.wsusutil_run import report_running_wsusutil
 from tasks.step import step
@@ -120,6 +121,7 @@ def open_bundle(
     incoming = open_incoming(run, bundles, to_import=to_import, accepted_gap=accepted_gap)
     bundle = incoming.header.bundle
     name_run(f"{bundle} {run.command}", bundle)
+    record_carrier(run, bundle, incoming.digest.hex, name=run.carried_by)
     log.info("%s is sealed by %s", bundle, ", ".join(incoming.opened.trusted.signed_by))
     return incoming
 

@@ -293,6 +293,7 @@ def read_receipt(receipt: str) -> Accepted:
     run = current_run()
     report_running_wsusutil(run)
     accepted = receipt_in.open_receipt(run, receipt)
+    receipt_in.record_receipt_carrier(run, accepted)
     name_run(f"{accepted.subject} accept", accepted.subject)
     return accepted
 

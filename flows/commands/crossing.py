@@ -16,6 +16,7 @@ from flows.commands.options import (
     AcceptFinding,
     Answer,
     Bundles,
+    Carrier,
     Confirm,
     Flag,
     Json,
@@ -118,6 +119,7 @@ def verify(
     *,
     site: SitePath = DEFAULT_SITE,
     if_new: Flag = False,
+    carried_by: Carrier = None,
     json: Json = False,
 ) -> Answer:
     """Either side: prove a bundle, and change nothing.
@@ -127,15 +129,21 @@ def verify(
             bundle of the chain on the medium.
         site: The site file.
         if_new: End with 0 if no new bundle lies on the medium; for schedules and triggers.
+        carried_by: Name of the person who carried it here, for the custody log.
         json: Print one JSON document.
     """
+    _require_name(carried_by)  # before a server is started
 
     def load() -> Work:
         from flows.verify_bundle import verify_bundle
         from tasks.flow_run import report_of
 
         return lambda name: report_of(
-            verify_bundle, site=name, bundles=absolute_paths(bundles), if_new=if_new
+            verify_bundle,
+            site=name,
+            bundles=absolute_paths(bundles),
+            if_new=if_new,
+            carried_by=carried_by,
         )
 
     return run_flow("verify", site, None, load, bundles=bundles or ())
@@ -150,6 +158,7 @@ def import_(
     confirm: Confirm = None,
     rebuilt: Literal["adopt", "reapply"] | None = None,
     accept_gap: Reason = None,
+    carried_by: Carrier = None,
     if_new: Flag = False,
     take_over: TakeOver = None,
     accept_finding: AcceptFinding = (),
@@ -168,12 +177,14 @@ def import_(
             applies the last state again; the plan is shown first.
         accept_gap: Go on although the base of this bundle never came, for this reason; what it
             alone carried is missing.
+        carried_by: Name of the person who carried it here, for the custody log.
         take_over: Take over a lock whose owner cannot be proved gone, for this reason.
         accept_finding: Go on in spite of that finding of the check.
         json: Print one JSON document.
     """
     read_accepted(accept_finding)  # before a server is started
     require_one(rehearse=rehearse, confirm=confirm)
+    _require_name(carried_by)
     if accept_gap is not None and not accept_gap.strip():
         raise UsageError(reason="--accept-gap needs a reason: it stands in the report")
 
@@ -190,6 +201,7 @@ def import_(
             confirm=confirm,
             rebuilt=rebuilt,
             accept_gap=accept_gap,
+            carried_by=carried_by,
             take_over=take_over,
             accept_findings=list(accept_finding),
         )
@@ -197,14 +209,30 @@ def import_(
     return run_flow("import", site, Side.DISCONNECTED, load, bundles=bundles or ())
 
 
-def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False) -> Answer:
+def _require_name(carried_by: str | None) -> None:
+    if carried_by is not None:
+        from tasks.run.carrier import read_carrier
+
+        read_carrier(carried_by)
+
+
+def accept(
+    receipt: str,
+    /,
+    *,
+    site: SitePath = DEFAULT_SITE,
+    carried_by: Carrier = None,
+    json: Json = False,
+) -> Answer:
     """Staging side: accept a receipt and advance the baseline.
 
     Args:
         receipt: The receipt's file, or the short code that an operator typed.
         site: The site file.
+        carried_by: Name of the person who carried it here, for the custody log.
         json: Print one JSON document.
     """
+    _require_name(carried_by)  # before a server is started
     is_path = os.path.exists(receipt)  # noqa: PTH110  pathlib raises at a text too long for one
     given = str(Path(receipt).absolute()) if is_path else receipt
 
@@ -218,7 +246,9 @@ def accept(receipt: str, /, *, site: SitePath = DEFAULT_SITE, json: Json = False
         from flows.accept_receipt import accept_receipt
         from tasks.flow_run import report_of
 
-        return lambda name: report_of(accept_receipt, site=name, receipt=given)
+        return lambda name: report_of(
+            accept_receipt, site=name, receipt=given, carried_by=carried_by
+        )
 
     return run_flow("accept", site, Side.STAGING, load, require=require_given)
 

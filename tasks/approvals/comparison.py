@@ -18,6 +18,10 @@ def _no_superseders(_: str) -> Collection[str]:
     return ()
 
 
+def _not_expired(_: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class UpdateStates:
     """The state of the updates in question, from catalogue, server and content folder.
@@ -25,11 +29,12 @@ class UpdateStates:
     Attributes:
         on_server: Revisions that the server has, at least as far as the incoming approvals and
             declines name them.
-        expired: Revisions that Microsoft withdrew.
+        expired: Revisions with an incoming decision that Microsoft withdrew.
         license_pending: Revisions whose licence terms this server wants accepted first.
         content_missing: Revisions of which a file is not in place. Files of bundled updates and
             of licence terms count.
         superseded_by: Returns the ids of the updates that supersede an update directly.
+        is_expired: Returns True for an update that Microsoft withdrew, whoever decided about it.
     """
 
     on_server: Collection[RevisionId]
@@ -37,6 +42,7 @@ class UpdateStates:
     license_pending: Collection[RevisionId] = frozenset()
     content_missing: Collection[RevisionId] = frozenset()
     superseded_by: Callable[[str], Collection[str]] = _no_superseders
+    is_expired: Callable[[str], bool] = _not_expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,8 @@ class Comparison:
             WSUS declines those by itself (setting ``AutoRefreshUpdateApprovalsDeclineExpired``).
         approved_here: Updates with an approval to install on the server now.
         approved_locally: Updates with an approval that a person on this side made.
-        unavailable: Updates that are declined or expired once the plan is carried out.
+        unavailable: Updates that are declined once the plan is carried out, or of which a revision
+            with an incoming decision is expired.
     """
 
     def __init__(self, situation: Situation, policy: ApprovalPolicy, now: datetime) -> None:
@@ -91,6 +98,7 @@ class Comparison:
             if update_id in self.last_declined
             and update_id not in self.incoming_declined
             and update_id not in expired
+            and not self.states.is_expired(update_id)
         }
 
         self.approved_here: set[str] = set()

@@ -157,7 +157,7 @@ class _PlanBuilder:
         comparison, approved, waiting = self.comparison, self.approved, self.waiting
 
         def traits(update_id: str) -> int:
-            if update_id in comparison.unavailable:
+            if update_id in comparison.unavailable or comparison.states.is_expired(update_id):
                 return 0
             is_approved, is_waiting = update_id in approved, update_id in waiting
             return _TO_BE_HAD | is_approved * _APPROVED | is_waiting * _WAITING

@@ -12,8 +12,8 @@ from tasks.bundle.header import TimeField
 from tasks.content.fields import Blake3Field
 
 CustodyEvent = Literal[
-    "sealed", "signed", "verified", "refused", "confirmed", "imported", "deleted", "restored",
-    "receipt", "decided",
+    "sealed", "signed", "carried", "verified", "refused", "confirmed", "imported", "deleted",
+    "restored", "receipt", "decided",
 ]  # fmt: skip
 _Text = Annotated[str, Field(max_length=2_000)]
 _PREFIX = b"wsus-airgap custody line 1\n"

@@ -16,6 +16,7 @@ from tasks.errors import HostFileError, PathMissingError
 from tasks.exporting.inventory_in import AcceptedInventory, count_on_inventory, open_inventory
 from tasks.ledger.exports import ExportRecord
 from tasks.refusals import ChainError, WrongSiteError
+from tasks.run.carrier import record_carrier
 from tasks.run.context import RunContext
 from tasks.run.custody import record_event
 from tasks.run.keys import receipt_secret, receipt_trust
@@ -112,6 +113,19 @@ def _match(run: RunContext, text: str) -> AcceptedReceipt:
     }
     matched = match_code(text, awaited.keys(), receipt_secret(run.site))
     return AcceptedReceipt(awaited[matched.awaited], matched.outcome, None)
+
+
+def record_receipt_carrier(run: RunContext, accepted: Accepted) -> None:
+    """Record in the custody log who carried a receipt here, if somebody typed a name."""
+    record = accepted.record if isinstance(accepted, AcceptedReceipt) else None
+    digest = record.header_digest if record else None
+    record_carrier(
+        run,
+        record.bundle.name if record else "",
+        digest.hex if digest else "",
+        name=run.carried_by,
+        is_receipt=True,
+    )
 
 
 def advance_baseline(run: RunContext, accepted: Accepted) -> None:

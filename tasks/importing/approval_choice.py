@@ -15,7 +15,7 @@ from datetime import datetime
 from tasks.approvals.apply import ApplyOutcome
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.numbers import count_plan
-from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan
+from tasks.approvals.plan_model import NOTHING_PLANNED, ApprovalPlan, Conflict
 from tasks.bundle.layout import MANIFEST
 from tasks.content.content_listing import ContentListing
 from tasks.importing.approval_run import (
@@ -99,7 +99,14 @@ def apply_choice(
         outcome = apply_plan(run, plan, work=work, incoming=inputs.incoming)
         report_conflicts(run.report, plan, inputs.index)
         report_numbers(run.report, count_plan(first or plan, plan, outcome))
-    return report_approvals(run, outcome, inputs.index)
+    approvals = report_approvals(run, outcome, inputs.index)
+    return approvals.model_copy(update={"overruled": sum(map(_is_overruled, plan.conflicts))})
+
+
+def _is_overruled(conflict: Conflict) -> bool:
+    """Return True if it is about an approval of ours that does not stand any more."""
+    is_ours = conflict.overruled.subject == "approval" and bool(conflict.last)
+    return is_ours and not set(conflict.last) & set(conflict.present)
 
 
 def plan_parked(run: RunContext, facts: ServerFacts, listing: ContentListing) -> ParkedPlan:

@@ -8,13 +8,11 @@ revisions as they are.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from tasks.approvals.apply import (
     ApplyOutcome,
@@ -28,10 +26,10 @@ from tasks.approvals.apply import (
 from tasks.approvals.capture import ServerDecisions
 from tasks.approvals.columns import Gathering, revision_set
 from tasks.approvals.comparison import Situation, UpdateStates
-from tasks.approvals.losses import RebuiltChoice, find_losses, without_losses
+from tasks.approvals.losses import RebuiltChoice, as_reapplied, find_losses
 from tasks.approvals.model import ApprovalSet, approved_revisions
 from tasks.approvals.plan import plan_approvals
-from tasks.approvals.plan_model import ApprovalPlan, Waiting
+from tasks.approvals.plan_model import ApprovalPlan
 from tasks.approvals.rulings import Rulings
 from tasks.approvals.translation import NOTHING_WITHHELD, Translation, Withheld, translate
 from tasks.bundle.layout import APPROVALS
@@ -39,7 +37,9 @@ from tasks.content.content_listing import ContentLookup
 from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
 from tasks.importing.group_report import report_empty_groups, report_groups
-from tasks.ledger.imports import DecisionState, Imports, RememberedDecision
+from tasks.importing.remembered import remembered
+from tasks.importing.taken_back import read_taken_back, remember_taken_back
+from tasks.ledger.imports import Imports
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.work_id import WorkId
 from tasks.metadata.audit import ContentView, ProvenanceLookup, audit_revisions
@@ -207,6 +207,7 @@ def apply_plan(
     earlier = tuple(run.report.tried_plans)
     run.report.tried_plans.append(plan)
     last = last_applied(run.imports)
+    shown = None
     if plan.is_empty:
         outcome = ApplyOutcome((), 0, ())
     else:
@@ -217,9 +218,11 @@ def apply_plan(
         except ScriptFailedError:
             _report_applied(run, plan)
             raise
-        outcome = keep_what_server_shows(claimed, read_approvals(run).approval_set)
+        shown = read_approvals(run).approval_set
+        outcome = keep_what_server_shows(claimed, shown)
     applied = next_applied(last, incoming, plan, outcome)
-    run.imports.remember(_decisions(plan, applied), now=run.clock())
+    remember_taken_back(run, last=last, incoming=incoming, applied=applied, shown=shown)
+    run.imports.remember(remembered(plan, applied), now=run.clock())
     rulings = StoredRulings(run.ledger).look_up(run.clock())
     report_groups(run.report, plan, outcome, rulings)
     if not earlier:
@@ -243,36 +246,6 @@ def _report_applied(run: RunContext, plan: ApprovalPlan) -> None:
         outcome = applied_on_server(plan, read_approvals(run).approval_set)
         rulings = StoredRulings(run.ledger).look_up(run.clock())
         run.report.note(approvals=_report_lines(run.imports, outcome, rulings))
-
-
-def _decisions(plan: ApprovalPlan, applied: ApprovalSet) -> Iterator[RememberedDecision]:
-    for line in applied.lines():
-        yield _decision("applied", line, str(line.get("update_id", "")), "")
-    for waiting in plan.parked:
-        yield _waiting("parked", waiting)
-    for waiting in plan.held:
-        yield _waiting("held", waiting)
-
-
-def _waiting(state: DecisionState, waiting: Waiting) -> RememberedDecision:
-    body = waiting.as_json()
-    reason = str(body.pop("reason"))
-    if waiting.subject == "removal":  # its other keys are those of the approval
-        body["subject"] = waiting.subject
-    return _decision(state, body, waiting.update_id, reason)
-
-
-def _decision(
-    state: DecisionState, body: Mapping[str, Any], update_id: str, reason: str
-) -> RememberedDecision:
-    return RememberedDecision(
-        state=state,
-        update_id=update_id,
-        revision=body.get("revision") or 0,
-        group_path=json.dumps(body.get("group") or body.get("path") or []),
-        body=json.dumps(body, ensure_ascii=False, sort_keys=True),
-        reason=reason,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,10 +283,11 @@ def _plan(
         superseded_by=lambda update_id: {
             record.update_id for record in index.superseders(update_id)
         },
+        is_expired=lambda update_id: _is_expired(index, update_id),
     )
     last, accepted = _last(run.imports, inputs, present), run.imports.accepted_losses()
     if inputs.rebuilt == "reapply":
-        last = without_losses(last, find_losses(last, present.approval_set))
+        last = as_reapplied(last, present.approval_set, read_taken_back(run.ledger))
     elif inputs.rebuilt == "adopt":
         accepted = find_losses(last, present.approval_set)
     situation = Situation(
@@ -326,6 +300,11 @@ def _plan(
         accepted_losses=accepted,
     )
     return plan_approvals(situation, run.site.policy, now=run.clock())
+
+
+def _is_expired(index: PackageIndex, update_id: str) -> bool:
+    newest = index.latest(update_id)
+    return newest is not None and newest.publication == "Expired"
 
 
 def _last(imports: Imports, inputs: PlanInputs, present: ServerDecisions) -> ApprovalSet:

@@ -3,7 +3,8 @@
 Another server id, or too many decisions gone, stop every run (``server-changed``). ``import
 --rebuilt`` goes on. With ``adopt`` what stands on the server counts, and what is gone was taken
 away on purpose. With ``reapply`` what is gone counts as never applied, so that the import applies
-it again. Both are planned and confirmed first.
+it again, and what staging has taken back since (a snapshot has it again) counts as ours, so that it
+goes. Both are planned and confirmed first.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.approvals.losses import Losses, RebuiltChoice, find_losses
+from tasks.approvals.losses import Losses, RebuiltChoice, find_losses, find_revived
 from tasks.approvals.model import ApprovalSet
 from tasks.importing.approval_run import last_applied
+from tasks.importing.remembered import remembered_as_applied
+from tasks.importing.taken_back import read_taken_back
 from tasks.ledger.imports import Imports, RememberedDecision
 from tasks.ledger.store import Ledger
 from tasks.names import Side
@@ -21,7 +24,8 @@ from tasks.reports.model import Fact, Section
 
 _EFFECTS = {
     "adopt": "what is there stays, and what is gone stays away",
-    "reapply": "what is gone is applied again, as far as the bundle still has it",
+    "reapply": "what is gone is applied again, as far as the bundle still has it, and what staging "
+    "has taken back is taken away again",
 }
 
 
@@ -35,6 +39,7 @@ class RebuiltServer:
         remembered_id: The id that this site remembers.
         losses: The decisions that were last applied here and are gone.
         last: Number of all decisions that were last applied here.
+        revived: Decisions that staging took back and that stand there again; with ``adopt`` none.
     """
 
     choice: RebuiltChoice
@@ -42,6 +47,12 @@ class RebuiltServer:
     remembered_id: str
     losses: Losses
     last: int
+    revived: ApprovalSet
+
+    @property
+    def revived_number(self) -> int:
+        """Number of decisions that staging took back and that stand there again."""
+        return len(self.revived.approvals) + len(self.revived.declines)
 
     @property
     def reason(self) -> str:
@@ -51,9 +62,12 @@ class RebuiltServer:
             if self.server_id != self.remembered_id
             else "its id is the same"
         )
+        number = self.revived_number
+        again = f", {number} that staging took back are there again" if number else ""
         return (
-            f"the server was rebuilt or emptied ({other}; {self.losses.count} of the {self.last} "
-            f"decisions last applied are gone), and with {self.choice} {_EFFECTS[self.choice]}"
+            f"the server was rebuilt, set back or emptied ({other}; {self.losses.count} of the "
+            f"{self.last} decisions last applied are gone{again}), and with {self.choice} "
+            f"{_EFFECTS[self.choice]}"
         )
 
     def as_json(self) -> dict[str, object]:
@@ -64,6 +78,7 @@ class RebuiltServer:
             "remembered_id": self.remembered_id,
             "lost_approvals": [[key[0], list(key[1])] for key in sorted(self.losses.approvals)],
             "lost_declines": sorted(self.losses.declines),
+            "revived": list(self.revived.lines()),
         }
 
 
@@ -82,11 +97,14 @@ def find_rebuilt(
     if choice is None or remembered is None:
         return None
     last = last_applied(Imports(ledger))
-    losses = find_losses(last, present)
-    if remembered == server_id and not losses.count:
-        return None
+    revived = ApprovalSet()
+    if choice == "reapply":
+        revived = find_revived(read_taken_back(ledger), present)
+    losses = find_losses(last, present, revived)
     total = len(last.approvals) + len(last.declines)
-    return RebuiltServer(choice, server_id, remembered, losses, total)
+    rebuilt = RebuiltServer(choice, server_id, remembered, losses, total, revived)
+    is_as_it_was = remembered == server_id and not losses.count and not rebuilt.revived_number
+    return None if is_as_it_was else rebuilt
 
 
 def record_rebuilt(ledger: Ledger, rebuilt: RebuiltServer) -> None:
@@ -96,6 +114,7 @@ def record_rebuilt(ledger: Ledger, rebuilt: RebuiltServer) -> None:
         imports.accept_losses(rebuilt.losses)
     else:
         imports.forget_applied(list(_lost(imports, rebuilt.losses)))
+        imports.count_as_applied(remembered_as_applied(rebuilt.revived))
     ledger.replace_server(Side.DISCONNECTED, rebuilt.server_id)
 
 
@@ -114,12 +133,17 @@ def rebuilt_section(rebuilt: RebuiltServer) -> Section:
     """Table of what is known of a rebuilt server, for the plan."""
     return Section(
         key="rebuilt",
-        title=f"The server was rebuilt or emptied: {rebuilt.choice}",
+        title=f"The server was rebuilt, set back or emptied: {rebuilt.choice}",
         note=f"With {rebuilt.choice} {_EFFECTS[rebuilt.choice]}.",
         facts=(
             Fact(label="Server id now", value=rebuilt.server_id),
             Fact(label="Server id that this site knows", value=rebuilt.remembered_id),
             Fact(label="Decisions last applied", value=rebuilt.last, kind="count"),
             Fact(label="Of these gone", value=rebuilt.losses.count, kind="count"),
+            Fact(
+                label="Taken back by staging, and there again",
+                value=rebuilt.revived_number,
+                kind="count",
+            ),
         ),
     )

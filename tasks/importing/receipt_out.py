@@ -74,7 +74,7 @@ def make_receipt(
             files_in_place=header.counts.files - files_missing,
             files_missing=files_missing,
             updates_loaded=revisions,
-            approvals_applied=len(last_applied(imports).approvals),
+            approvals_applied=len(last_applied(imports).approvals) - approvals.overruled,
             approvals_parked=len(approvals.parked),
             approvals_held=len(approvals.held),
             approvals_failed=len(approvals.failed),
@@ -163,7 +163,7 @@ def _finish(run: RunContext, bundle: TrustedBundle, receipt: Receipt) -> None:
         "imported",
         f"{receipt.outcome}; {receipt.counts.files_in_place} files in place, "
         f"{receipt.counts.files_missing} missing, {receipt.counts.approvals_applied} approvals "
-        "applied",
+        "of staging in force",
         bundle=bundle.header.bundle,
         digest=bundle.digest.hex,
     )

@@ -203,6 +203,15 @@ class Imports:
                 ),
             )
 
+    def count_as_applied(self, decisions: Iterable[RememberedDecision]) -> None:
+        """Remember beside the others that some decisions were applied, in one transaction."""
+        with self._ledger.transaction():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO decision VALUES"
+                " ('applied', :update_id, :revision, :group_path, :body, '', NULL)",
+                (asdict(decision) for decision in decisions),
+            )
+
     def accept_losses(self, losses: Losses) -> None:
         """Record in one transaction that decisions of ours are gone on purpose."""
         rows = [

@@ -106,6 +106,7 @@ _TITLES_OF_MISSING: Migration = (
     "ALTER TABLE missing_file ADD COLUMN title TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE missing_file ADD COLUMN kb TEXT NOT NULL DEFAULT ''",
 )
+_TAKEN_BACK: Migration = ("CREATE TABLE taken_back (line TEXT PRIMARY KEY) WITHOUT ROWID",)
 MIGRATIONS: tuple[Migration, ...] = (
     _TABLES,
     _ACCEPTED_FINDINGS,
@@ -119,6 +120,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _REPAIRS,
     _INVENTORIES_AND_CHOICES,
     _TITLES_OF_MISSING,
+    _TAKEN_BACK,
 )
 
 

@@ -22,7 +22,7 @@ _WIDTH, _HEIGHT = 720, 120
 _HEADINGS = (
     "kind", "run", "command", "started", "ended", "outcome", "exit_code", "bundle",
     "sequence", "state", "created", "base", "bytes", "receipt",
-    "number", "time", "event", "who", "machine", "product_version", "text",
+    "number", "time", "event", "who", "machine", "product_version", "text", "carried_by",
 )  # fmt: skip
 
 
@@ -195,6 +195,8 @@ def _sentence(line: ChainLine) -> str:
         facts.append(f"needs {line.base}")
     if line.bytes is not None:
         facts.append(size(line.bytes))
+    if line.carried_by:
+        facts.append(f"carried by {line.carried_by}")
     if line.receipt:
         facts.append(f"receipt {line.receipt}")
     return ", ".join(facts)

@@ -113,6 +113,7 @@ class ChainLine(Reported):
         base: Number of the bundle that it needs; None for none.
         bytes: Bytes of the content that it carries; None if not known here.
         receipt: Outcome of its receipt, or None.
+        carried_by: Name that was typed for the person who carried it, or None.
         is_gap: True if a later bundle was imported and this one never came.
     """
 
@@ -123,4 +124,5 @@ class ChainLine(Reported):
     base: int | None = None
     bytes: int | None = None
     receipt: str | None = None
+    carried_by: str | None = None
     is_gap: bool = False

@@ -135,12 +135,18 @@ _APPROVAL_LINE = TypeAdapter(ApprovalLine)
 
 
 class ApprovalOutcome(Reported):
-    """Outcome of approvals and declines."""
+    """Outcome of approvals and declines.
+
+    Attributes:
+        overruled: Number of approvals of ours that are remembered, and that somebody here removed
+            or changed; for the receipt, not part of the document.
+    """
 
     applied: tuple[ApprovalLine, ...] = ()
     parked: tuple[WaitingLine | ApprovalLine, ...] = ()
     held: tuple[WaitingLine | ApprovalLine, ...] = ()
     failed: tuple[ApprovalLine, ...] = ()
+    overruled: int = Field(default=0, exclude=True)
 
     @property
     def undecided(self) -> tuple[ApprovalLine, ...]:

@@ -64,6 +64,7 @@ class RunContext:
         waits_for: The wsusutil that this run waits for now, or None. It keeps working if the run is
             stopped.
         by_api: True if the run was started by Prefect's API, and not by a command of an account.
+        carried_by: Name of the person who carried what is taken in, as somebody typed it; or None.
         scanned: Verdict of the site's malware scanner, by the folder of media that it found clean.
         wait_line_seconds: Interval at which a wait for wsusutil logs a line.
     """
@@ -83,6 +84,7 @@ class RunContext:
     waits_for: Running | None = None
     wait_line_seconds: float = 60.0
     by_api: bool = False
+    carried_by: str | None = None
     scanned: dict[str, str] = field(default_factory=dict)
     _locks: dict[str, Lock] = field(default_factory=dict)
     _disks: dict[str, ContentDiskFolders] = field(default_factory=dict)

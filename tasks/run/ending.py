@@ -96,6 +96,7 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
     if error is not None and run.command in _OF_BUNDLES and exit_code_of(error) in {3, 4}:
         bundle = run.report.notes.get("bundle")
         reason = f"{run.command}: {error_line(error).message}"
+        reason += f" Carried by {run.carried_by}, as typed." if run.carried_by else ""
         record_event(run, "refused", reason, bundle="" if bundle is None else bundle.name)
     ended = run.clock()
     log_path = None

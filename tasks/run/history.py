@@ -22,6 +22,7 @@ from tasks.reports.files import write_page
 from tasks.reports.history import History, render_index
 from tasks.reports.inspection_lines import ChainLine, CustodyLogLine, LackingLine, RunLine
 from tasks.reports.model import WaitingLine
+from tasks.run.carrier import read_carriers
 from tasks.run.stored_documents import read_header_copy
 from tasks.run.waiting_decisions import WaitingState
 from tasks.run.waiting_report import describe_waiting
@@ -40,7 +41,7 @@ def read_chain(ledger: Ledger, site: Site) -> tuple[ChainLine, ...]:
     """Return the bundles of this side's chain, oldest first, with the gaps between them."""
     if site.side is Side.STAGING:
         return tuple(map(_export_line, Exports(ledger).all()))
-    return tuple(_import_lines(Imports(ledger), site.name))
+    return tuple(_import_lines(ledger, site.name))
 
 
 def read_lacking(ledger: Ledger) -> tuple[LackingLine, ...]:
@@ -143,9 +144,9 @@ def _export_line(record: ExportRecord) -> ChainLine:
     )
 
 
-def _import_lines(imports: Imports, site: str) -> Iterator[ChainLine]:
-    last = 0
-    for record in imports.all():
+def _import_lines(ledger: Ledger, site: str) -> Iterator[ChainLine]:
+    last, carriers = 0, read_carriers(ledger)
+    for record in Imports(ledger).all():
         header = read_header_copy(record.folder)
         voided = set(header.voided) if header else set()
         for number in range(last + 1, record.sequence) if last else ():
@@ -168,4 +169,5 @@ def _import_lines(imports: Imports, site: str) -> Iterator[ChainLine]:
             base=header.base.sequence if header and header.base else None,
             bytes=header.counts.carried_bytes if header else None,
             receipt=record.outcome,
+            carried_by=carriers.get(f"{site}-{record.sequence}"),
         )

@@ -107,6 +107,16 @@ def compare_mark(run: RunContext) -> None:
         run.report.notice(sentence)
 
 
+def is_set_back(run: RunContext) -> bool:
+    """Return True if the disconnected server lacks the mark of the import that was finished last.
+
+    Raises:
+        ServerUnfitError: The mark cannot be read.
+    """
+    mark, newest = read_mark(run), run.imports.newest_done()
+    return newest is not None and (mark is None or mark.sequence < newest.sequence)
+
+
 def mark_problem(run: RunContext) -> MarkProblem | None:
     """Compare the mark with the ledger of this side, for a check; None if they agree."""
     try:

@@ -25,6 +25,7 @@ from tasks.reports.model import (
     CommandReport,
     Fact,
     Section,
+    error_line,
 )
 from tasks.reports.summary import status_steps
 from tasks.run.context import RunContext, open_run_context
@@ -41,12 +42,15 @@ _RUNS = 10
 
 
 def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
-    """Read a site's status from its ledger; locks and wsusutil at work from the server."""
+    """Read a site's status from its ledger; locks and wsusutil at work from the server.
+
+    A custody log that was changed refuses (3), with all that the ledger knows beside it.
+    """
     with open_run_context(site, command="status", side=None, clock=clock) as run:
         running, at_work = _at_work(run)
         chain = Fact(label="Chain", value=run.ledger.chain or "not begun")
         is_staging = run.site.side is Side.STAGING
-        custody, notices = _custody(run)
+        custody, changed = _custody(run)
         rulings = StoredRulings(run.ledger).in_force(clock())
         approvals = ApprovalOutcome(
             parked=waiting_decisions(run.imports, "parked", Rulings(rulings)),
@@ -62,8 +66,8 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
             made_by=made_by(run.site, run.ledger, by_api=run.by_api),
             **_place_of_bundle(run.exports, run.imports),
             approvals=approvals,
-            exit_code=2 if notices else 0,
-            notices=notices,
+            exit_code=3 if changed else 0,
+            errors=(error_line(changed),) if changed else (),
             sections=sections,
             details={
                 **{fact.label: fact.value for section in sections for fact in section.facts},
@@ -74,7 +78,6 @@ def read_status(site: str, *, clock: Callable[[], datetime]) -> CommandReport:
                 *(" ".join(str(cell) for cell in row) for row in sections[1].rows),
                 *_waiting_lines(approvals),
                 *map(_ruling_line, rulings),
-                *notices,
             ),
         )
         usual = _next_step(run.site, run.exports, run.imports.newest())
@@ -129,12 +132,12 @@ def _at_work(run: RunContext) -> tuple[tuple[Running, ...], Fact]:
     return running, Fact(label="At work on the server", value=value)
 
 
-def _custody(run: RunContext) -> tuple[Fact, tuple[str, ...]]:
-    """Prove the custody log; a log that was changed flags the status."""
+def _custody(run: RunContext) -> tuple[Fact, CustodyError | None]:
+    """Prove the custody log."""
     try:
-        return Fact(label="Custody", value=prove_log(run)[0]), ()
+        return Fact(label="Custody", value=prove_log(run)[0]), None
     except CustodyError as error:
-        return Fact(label="Custody", value="changed, see below"), (error.message,)
+        return Fact(label="Custody", value="changed, see below"), error
 
 
 def _place_in_chain(run: RunContext) -> list[Fact]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.approvals.group_paths import read_path, write_path
-from tasks.approvals.group_rules import GroupRules
+from tasks.approvals.group_rules import BUILT_IN_KEYS, GroupRules
 from tasks.approvals.model import (
     ALL_COMPUTERS,
     DOWNSTREAM_SERVERS,
@@ -157,3 +157,9 @@ def test_downstream_servers_are_held_until_the_mapping_names_them() -> None:
     assert unmapped.target(DOWNSTREAM_SERVERS) == DOWNSTREAM_SERVERS
     assert not mapped.is_held(DOWNSTREAM_SERVERS)
     assert mapped.target(DOWNSTREAM_SERVERS) == here("Ring")
+
+
+def test_what_is_held_for_a_built_in_group_is_explained_with_the_keys_that_let_it_through() -> None:
+    sentence = Reason.BUILT_IN_GROUP.sentence
+    for key in (*BUILT_IN_KEYS.values(), "[groups]", "[groups.map]"):
+        assert key in sentence

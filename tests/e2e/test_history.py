@@ -9,8 +9,11 @@ from tests.support.labs import Lab
 
 
 def test_a_crossing_is_recorded_on_both_sides_and_a_changed_line_is_found(small_lab: Lab) -> None:
-    imported = small_lab.cross()
-    small_lab.accept(imported.document["receipt"], expect=0)
+    bundle = small_lab.export().document["bundle"]
+    small_lab.run("disconnected", "import", bundle, "--carried-by", " ", expect=64)
+    imported = small_lab.run("disconnected", "import", bundle, "--carried-by", "Anna  Muster")
+    receipt = imported.document["receipt"]
+    small_lab.run("staging", "accept", receipt, "--carried-by", "Bob", expect=0)
 
     staging = small_lab.run("staging", "history", "--verify", expect=0).document
     disconnected = small_lab.run("disconnected", "history", "--verify", expect=0).document
@@ -24,7 +27,12 @@ def test_a_crossing_is_recorded_on_both_sides_and_a_changed_line_is_found(small_
     page = (small_lab.folder / "disconnected/state/reports/index.html").read_text("utf-8")
     waiting = imported.document["approvals"]["held"] + imported.document["approvals"]["parked"]
     assert f"{len(waiting)} decision" in page
-    assert [line["event"] for line in disconnected["custody"]] == ["receipt", "imported"]
+    assert [line["event"] for line in disconnected["custody"]] == ["receipt", "imported", "carried"]
+    assert [line["event"] for line in staging["custody"]] == ["receipt", "carried", "sealed"]
+    assert disconnected["custody"][-1]["text"] == "by Anna Muster (typed, not proved)"
+    assert staging["custody"][1]["text"] == "the receipt, by Bob (typed, not proved)"
+    assert disconnected["chain"][0]["carried_by"] == "Anna Muster"
+    assert "carried by Anna Muster" in page
 
     assert [run["command"] for run in staging["runs"]] == ["accept", "export"]
     assert [run["command"] for run in disconnected["runs"]] == ["import"]
@@ -39,12 +47,13 @@ def test_a_refusal_is_recorded_with_its_reason(small_lab: Lab) -> None:
     bundle = Path(small_lab.export().document["bundle"])
     (bundle / "volume-001" / "manifest.jsonl").write_bytes(b"x")
 
-    small_lab.run("disconnected", "import", bundle, expect=3)
+    small_lab.run("disconnected", "import", bundle, "--carried-by", "Anna Muster", expect=3)
 
     log = small_lab.folder / "disconnected" / "state" / "custody.jsonl"
-    (line,) = log.read_text(encoding="utf-8").splitlines()
+    line = log.read_text(encoding="utf-8").splitlines()[-1]
     assert '"event":"refused"' in line
     assert bundle.name in line
+    assert "Carried by Anna Muster, as typed." in line
     small_lab.run("disconnected", "history", "--verify", expect=0)
 
 

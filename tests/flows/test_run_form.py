@@ -52,12 +52,21 @@ FORMS: dict[str, tuple[Flow[Any, Any], dict[str, str], set[str]]] = {
             "accept_findings": MAYBE_TEXTS,
             "if_new": YES_NO,
             "rebuilt": MAYBE_TEXT,
+            "carried_by": MAYBE_TEXT,
         },
         {"site"},
     ),
-    "verify": (verify_bundle, {"site": TEXT, "bundles": MAYBE_TEXTS, "if_new": YES_NO}, {"site"}),
+    "verify": (
+        verify_bundle,
+        {"site": TEXT, "bundles": MAYBE_TEXTS, "if_new": YES_NO, "carried_by": MAYBE_TEXT},
+        {"site"},
+    ),
     "check": (check_server, {"site": TEXT}, {"site"}),
-    "accept": (accept_receipt, {"site": TEXT, "receipt": TEXT}, {"site", "receipt"}),
+    "accept": (
+        accept_receipt,
+        {"site": TEXT, "receipt": TEXT, "carried_by": MAYBE_TEXT},
+        {"site", "receipt"},
+    ),
     "audit": (
         audit_content,
         {

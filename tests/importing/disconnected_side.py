@@ -66,6 +66,8 @@ class DisconnectedSide:
         workshop: Makes the bundles that the side trusts.
         present: What is decided on the server.
         known: The revisions that it has; a revision counts as the newest of its update.
+        licensed: The revisions whose licence terms it wants accepted first.
+        accepted: The revisions whose licence terms were accepted on it.
         asked: Each revision that it was asked for, in order.
         updates: Lines about the state of its approved updates.
         facts: What it says of itself.
@@ -76,6 +78,8 @@ class DisconnectedSide:
         self.workshop = workshop
         self.present: ApprovalSet = decisions()
         self.known: set[RevisionId] = set()
+        self.licensed: set[RevisionId] = set()
+        self.accepted: set[RevisionId] = set()
         self.asked: list[RevisionId] = []
         self.updates: list[Json] = []
         self.cuts_connection = False
@@ -99,13 +103,22 @@ class DisconnectedSide:
             has = {known.revision for known in self.known if known.update_id == update_id}
             found = bool(has) if number == 0 else number in has
             revision = number or max(has, default=0)
-            yield {"kind": "update", "update_id": update_id, "revision": revision, "found": found}
+            terms = RevisionId(update_id, revision)
+            yield {
+                "kind": "update",
+                "update_id": update_id,
+                "revision": revision,
+                "found": found,
+                "license_required": terms in self.licensed,
+                "license_accepted": terms in self.accepted,
+            }
 
     def _answer_operations(self, request: list[Json]) -> Iterator[Json]:
         server = ModelServer.holding(self.present)
         server.groups.add(ALL_COMPUTERS)
         yield from (server.answer(dict(line)) for line in request if "n" in line)
         self.present = server.decisions()
+        self.accepted |= server.accepted
         if self.cuts_connection:
             raise ConnectionLostError(address="wsus", reason="it was cut")
 

@@ -1,6 +1,7 @@
-"""Two crossings with edits on both sides, compared with a model of the policy written here.
+"""Three crossings with edits on both sides, compared with a model of the policy written here.
 
-The model shares nothing with the planner: it decides update by update, in the words of the README.
+The model shares nothing with the planner: it decides update by update, in the words of the README,
+and remembers by itself what was applied last.
 ``WSUS_AIRGAP_MODEL_UPDATES=2000 WSUS_AIRGAP_MODEL_EDITS=300`` runs it in full size.
 """
 
@@ -16,7 +17,15 @@ from typing import Any
 
 import pytest
 
-from tasks.approvals.model import ALL_COMPUTERS, Action, Approval, ApprovalSet, Decline, GroupPath
+from tasks.approvals.model import (
+    ALL_COMPUTERS,
+    UNASSIGNED_COMPUTERS,
+    Action,
+    Approval,
+    ApprovalSet,
+    Decline,
+    GroupPath,
+)
 from tasks.importing.confirmation import covers
 from tasks.importing.deciding import Given, decide, read_request
 from tasks.importing.import_plan import plan_import, require_confirmed
@@ -30,7 +39,8 @@ from tests.support.runs import open_test_run, write_site_file
 
 UPDATES = int(os.environ.get("WSUS_AIRGAP_MODEL_UPDATES", "200"))
 EDITS = int(os.environ.get("WSUS_AIRGAP_MODEL_EDITS", "40"))
-GROUPS: tuple[GroupPath, ...] = (ALL_COMPUTERS, SERVERS, CLIENTS, RING)
+BUILT_IN: tuple[GroupPath, ...] = (ALL_COMPUTERS, UNASSIGNED_COMPUTERS)
+GROUPS: tuple[GroupPath, ...] = (*BUILT_IN, SERVERS, CLIENTS, RING)
 NO_LIMITS = """
 max_removals = 100000
 max_declines = 100000
@@ -69,7 +79,20 @@ class Book:
         self.declines.add(update)
 
     def groups_of(self, update: str) -> list[GroupPath]:
-        return [group for group in GROUPS if (update, group) in self.approvals]
+        return sorted(group for found, group in self.approvals if found == update)
+
+    def groups(self) -> list[GroupPath]:
+        """All groups of the server: built in, or with an approval."""
+        return sorted({*BUILT_IN, *(group for _, group in self.approvals)})
+
+    def rename(self, old: GroupPath, new: GroupPath) -> None:
+        """Rename a group; those below it go with it."""
+
+        def path(group: GroupPath) -> GroupPath:
+            return (*new, *group[len(old) :]) if group[: len(old)] == old else group
+
+        renamed = (replace(each, group=path(each.group)) for each in self.approvals.values())
+        self.approvals = {(each.update_id, each.group): each for each in renamed}
 
 
 @dataclass
@@ -78,23 +101,31 @@ class Model:
 
     Attributes:
         incomplete: Updates of which a file is missing.
+        expired: Updates that Microsoft withdrew.
+        licensed: Updates whose licence terms this server wants accepted first.
+        unknown: Updates that the package does not have.
         successor: The update that replaces an update.
-        applied, rejected: What a person has ruled about.
+        applied, rejected, licences: What a person has ruled about.
     """
 
     last: Book
     incoming: Book
     present: Book
     incomplete: set[str]
+    expired: set[str]
+    licensed: set[str]
+    unknown: set[str]
     successor: dict[str, str]
     applied: set[Decided] = field(default_factory=set)
     rejected: set[Decided] = field(default_factory=set)
+    licences: set[Decided] = field(default_factory=set)
     waiting: dict[Decided, str] = field(default_factory=dict)
 
     def outcome(self) -> Book:
         """What the server holds after the import; ``waiting`` is filled besides."""
         after = Book(dict(self.present.approvals), set(self.present.declines))
         taken_back = (self.present.declines & self.last.declines) - self.incoming.declines
+        taken_back -= self.expired  # WSUS declines those by itself
         after.declines -= taken_back
         for key, approval in self.incoming.approvals.items():
             if not self._stands(key, approval) and not self._is_kept(key, after):
@@ -121,6 +152,22 @@ class Model:
             after.decline(update)
         return after
 
+    def remembered(self, after: Book) -> Book:
+        """What counts as applied by us afterwards: what stands as staging wants it.
+
+        Of what is decided otherwise here, or waits, the earlier memory stays.
+        """
+        approvals = {}
+        for key, approval in self.incoming.approvals.items():
+            stands = key in after.approvals and same(after.approvals[key], approval)
+            if stands or key in self.last.approvals:
+                approvals[key] = approval if stands else self.last.approvals[key]
+        for key, reason in self.waiting.items():
+            if reason == "removal-waits-for-successor":
+                approvals[key] = self.last.approvals[key]
+        declines = self.incoming.declines & (after.declines | self.last.declines)
+        return Book(approvals, declines)
+
     def _stands(self, key: Decided, approval: Approval) -> bool:
         present = self.present.approvals.get(key)
         return present is not None and same(present, approval)
@@ -138,13 +185,19 @@ class Model:
     def _obstacle(self, key: Decided, approval: Approval) -> str | None:
         if key in self.rejected:
             return "rejected"
-        is_free = key in self.applied
-        if key[1] == ALL_COMPUTERS and not is_free:
-            return "built-in-group"
-        if approval.action is not Action.NOT_APPROVED and key[0] in self.incomplete:
-            return "content-missing"
+        is_free, is_block = key in self.applied, approval.action is Action.NOT_APPROVED
+        waits_for_terms = key[0] in self.licensed and key not in self.licences
+        obstacles = {
+            "built-in-group": key[1] in BUILT_IN and not is_free,
+            "revision-unknown": key[0] in self.unknown,
+            "expired": key[0] in self.expired and approval.action is not Action.UNINSTALL,
+            "content-missing": not is_block and key[0] in self.incomplete,
+            "licence-terms": not is_block and waits_for_terms,
+        }
+        if any(obstacles.values()):
+            return next(reason for reason, is_there in obstacles.items() if is_there)
         deadline = None if approval.optional else approval.deadline
-        if deadline is None or is_free or approval.action is Action.NOT_APPROVED:
+        if deadline is None or is_free or is_block:
             return None
         if deadline <= NOW:
             return "deadline-past"
@@ -166,7 +219,9 @@ class Model:
                 for key, approval in self.present.approvals.items()
                 if key[0] == update
             )
-            if self._waits(update, after, leaving, is_approved):
+            if update in self.unknown:
+                self.waiting[update, ()] = "revision-unknown"
+            elif self._waits(update, after, leaving, is_approved):
                 self.waiting[update, ()] = "decline-waits-for-successor"
             else:
                 declined.add(update)
@@ -179,7 +234,7 @@ class Model:
         while successor is not None:
             later.add(successor)
             successor = self.successor.get(successor)
-        later -= after.declines | self.incoming.declines
+        later -= after.declines | self.incoming.declines | self.expired
         approved = {
             key[0]
             for key, approval in after.approvals.items()
@@ -244,14 +299,28 @@ def edit(chance: random.Random, book: Book, updates: list[str]) -> None:
             book.declines.discard(update)
 
 
+def rename_a_group(chance: random.Random, book: Book, name: str) -> None:
+    """Rename a group, which may have others below it."""
+    groups = [group for group in book.groups() if group not in BUILT_IN]
+    if groups:
+        group = chance.choice(groups)
+        book.rename(group, (*group[:-1], name))
+
+
 def catalogue(chance: random.Random) -> list[Update]:
-    """Updates of which a fifth lacks a file, and a fifth is replaced by the next one."""
+    """Updates of every kind.
+
+    A fifth lacks a file, a fifth is replaced by the next one, others have licence terms or are
+    expired.
+    """
     return [
         Update(
             number,
             title=f"Update {number}",
             files=(File(f"{number}.cab", size=5),) if chance.random() < 0.2 else (),
             supersedes=(number - 1,) if number > 1 and chance.random() < 0.2 else (),
+            license_id=guid(9_000_000 + number) if chance.random() < 0.1 else "",
+            publication="Expired" if chance.random() < 0.1 else "Published",
         )
         for number in range(1, UPDATES + 1)
     ]
@@ -292,21 +361,37 @@ def rule(side: DisconnectedSide, key: Decided, kind: str) -> None:
     decide(side.run.ledger, ReportDraft(), request, site_file=side.run.site.path, now=NOW)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_two_crossings_with_edits_on_both_sides_end_as_the_policy_says(
-    roomy: DisconnectedSide, seed: int
-) -> None:
-    side, chance = roomy, random.Random(seed)
-    side.workshop.updates = catalogue(chance)
-    updates = [guid(update.number) for update in side.workshop.updates]
-    facts: dict[str, Any] = {
-        "incomplete": {guid(each.number) for each in side.workshop.updates if each.files},
-        "successor": {
-            guid(old): guid(each.number)
-            for each in side.workshop.updates
-            for old in each.supersedes
-        },
-    }
+@dataclass
+class Rulings:
+    """What a person has ruled so far, with the approval that it was about."""
+
+    made: dict[tuple[Decided, str], Approval] = field(default_factory=dict)
+
+    def about(self, kind: str, came: Book) -> set[Decided]:
+        """The decisions for which a ruling holds; `apply` holds for the same terms alone."""
+        return {
+            key
+            for (key, made), approval in self.made.items()
+            if made == kind and (kind != "apply" or came.approvals.get(key) == approval)
+        }
+
+    def make(self, side: DisconnectedSide, chance: random.Random, model: Model) -> None:
+        """Rule on some of what waits, for the person who decides."""
+        for reasons, kinds in ((LET_THROUGH, ("reject", "apply")), (LICENCES, ("accept-licence",))):
+            waiting = sorted(key for key, reason in model.waiting.items() if reason in reasons)
+            fresh = [key for key in waiting if not any(key == ruled for ruled, _ in self.made)]
+            for number, key in enumerate(chance.sample(fresh, min(len(fresh), 6))):
+                kind = kinds[number % len(kinds)]
+                rule(side, key, kind)
+                self.made[key, kind] = model.incoming.approvals[key]
+
+
+LET_THROUGH = {"built-in-group", "deadline-past", "deadline-near"}
+LICENCES = {"licence-terms"}
+
+
+def first_decisions(chance: random.Random, updates: list[str]) -> tuple[Book, Book]:
+    """What both sides have decided before the first crossing."""
     staging, local = Book(), Book()
     for update in updates:
         for _ in range(chance.choice([0, 1, 1, 2])):
@@ -315,40 +400,75 @@ def test_two_crossings_with_edits_on_both_sides_end_as_the_policy_says(
             staging.decline(update)
         if chance.random() < 0.05:
             local.approve(any_approval(chance, update))
-    side.present = decisions(*local.lists(), groups=GROUPS)
+    return staging, local
 
-    first = Model(Book(), staging, local, **facts)
-    delivery = side.import_(side.make_bundle(decided=staging.lists()))
-    compare(side, first)
-    last = Book.of(applied_by_us(side))
 
-    held = [key for key, reason in first.waiting.items() if reason in LET_THROUGH]
-    ruled = chance.sample(held, min(len(held), 8))
-    for number, key in enumerate(ruled):
-        rule(side, key, "apply" if number % 2 else "reject")
-    came, local = Book.of(decisions(*staging.lists())), Book.of(side.present)
-    for _ in range(EDITS):
-        edit(chance, came, updates)
-        edit(chance, local, updates)
-    side.present = decisions(*local.lists(), groups=GROUPS)
+def facts_of(side: DisconnectedSide, updates: list[str]) -> dict[str, Any]:
+    """What the model has to know of the updates."""
+    known = side.workshop.updates
+    side.licensed = {each.key for each in known if each.license_id}
+    return {
+        "incomplete": {guid(each.number) for each in known if each.files},
+        "expired": {guid(each.number) for each in known if each.publication == "Expired"},
+        "licensed": {guid(each.number) for each in known if each.license_id},
+        "unknown": set(updates) - {guid(each.number) for each in known},
+        "successor": {guid(old): guid(each.number) for each in known for old in each.supersedes},
+    }
 
-    unchanged = {key for key in ruled[1::2] if came.approvals.get(key) == staging.approvals[key]}
-    second = Model(last, came, local, **facts, applied=unchanged, rejected=set(ruled[::2]))
-    bundle = side.make_bundle(2, decided=came.lists(), parent=delivery.header)
-    side.import_(bundle)
-    compare(side, second)
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_three_crossings_with_edits_on_both_sides_end_as_the_policy_says(
+    roomy: DisconnectedSide, seed: int
+) -> None:
+    side, chance = roomy, random.Random(seed)
+    side.workshop.updates = catalogue(chance)
+    unknown = [guid(UPDATES + number) for number in range(1, UPDATES // 20 + 1)]
+    updates = [*(guid(update.number) for update in side.workshop.updates), *unknown]
+    facts = facts_of(side, updates)
+    last, rulings, parent = Book(), Rulings(), None
+    came, local = first_decisions(chance, updates)
+    reasons: set[str] = set()
+    for sequence in (1, 2, 3):
+        if sequence > 1:
+            for _ in range(EDITS):
+                edit(chance, came, updates)
+                edit(chance, local, updates)
+            rename_a_group(chance, came, f"Renamed {sequence}")
+            rename_a_group(chance, local, f"Renamed here {sequence}")
+        side.present = decisions(*local.lists(), groups=local.groups())
+        rejected, applied, licences = (
+            rulings.about(kind, came) for kind in ("reject", "apply", "accept-licence")
+        )
+        model = Model(
+            last, came, local, **facts, applied=applied, rejected=rejected, licences=licences
+        )
+        bundle = side.make_bundle(sequence, decided=came.lists(), parent=parent)
+        parent = side.import_(bundle).header
+        after = compare(side, model)
+        last = model.remembered(after)
+        require_remembered(side, last)
+        reasons |= set(model.waiting.values())
+        if sequence < 3:
+            rulings.make(side, chance, model)
+            came, local = Book(dict(came.approvals), set(came.declines)), after
 
     # The same bundle once more changes nothing, and the same things wait.
     before, waiting = side.present, waiting_now(side)
     side.import_(bundle)
     assert (side.present, waiting_now(side)) == (before, waiting)
+    assert reasons >= {*LET_THROUGH, *LICENCES, "expired", "content-missing", "revision-unknown"}
+    assert reasons & {"removal-waits-for-successor", "decline-waits-for-successor"}
 
 
-LET_THROUGH = {"built-in-group", "deadline-past", "deadline-near"}
-
-
-def applied_by_us(side: DisconnectedSide) -> ApprovalSet:
-    return ApprovalSet.from_lines(each.document for each in side.run.imports.decisions("applied"))
+def require_remembered(side: DisconnectedSide, last: Book) -> None:
+    """See that the ledger remembers as applied what the model does."""
+    stored = Book.of(
+        ApprovalSet.from_lines(each.document for each in side.run.imports.decisions("applied"))
+    )
+    assert {key: terms(each) for key, each in stored.approvals.items()} == {
+        key: terms(each) for key, each in last.approvals.items()
+    }
+    assert stored.declines == last.declines
 
 
 # --- named cases ----------------------------------------------------------------------------------
@@ -394,6 +514,28 @@ def test_a_courier_two_weeks_late_installs_nothing_at_once(side: DisconnectedSid
         (guid(1), SERVERS): "deadline-past",
         (guid(2), SERVERS): "deadline-near",
     }
+
+
+def test_a_removal_and_a_decline_do_not_wait_for_a_successor_that_was_withdrawn(
+    side: DisconnectedSide,
+) -> None:
+    """Nobody can approve it, and nobody decided about it."""
+    side.workshop.updates = [
+        Update(1),
+        Update(2, supersedes=(1,), publication="Expired"),
+        Update(3),
+        Update(4, supersedes=(3,), publication="Expired"),
+        Update(5),
+    ]
+    approvals = [install(1), install(3), install(5)]
+    delivery = side.import_(side.make_bundle(decided=[*approvals]))
+    now: list[Approval | Decline] = [Decline(update_id=guid(3), revision=1), install(5)]
+    side.import_(side.make_bundle(2, decided=now, parent=delivery.header))
+
+    after = Book.of(side.present)
+    assert after.approvals == {(guid(5), SERVERS): install(5)}
+    assert after.declines == {guid(3)}
+    assert waiting_now(side) == {}
 
 
 def test_a_block_below_a_groups_approval_crosses_with_it(side: DisconnectedSide) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tasks.approvals.losses import RebuiltChoice
 from tasks.approvals.model import Action, Approval, Decline
 from tasks.names import Side
 from tasks.refusals import PlanUnconfirmedError, ServerChangedError
+from tasks.server.mark import read_mark, write_mark
 from tests.approvals.building import SERVERS, decisions
 from tests.importing.disconnected_side import DisconnectedSide
 from tests.metadata.writing import Update, guid
@@ -115,3 +117,94 @@ def test_a_server_that_is_as_it_was_needs_no_decision(side: DisconnectedSide, bu
     side.present = decisions(*APPROVALS, *DECLINES)
     side.import_(bundle, rebuilt="reapply")
     assert "--rebuilt reapply decided nothing: the server is as it was" in side.run.report.lines
+
+
+# --- a snapshot -----------------------------------------------------------------------------------
+
+STAYING, RETURNED, LOCAL = APPROVALS[:3], APPROVALS[3], APPROVALS[4]
+TAKEN_BACK = DECLINES[0]
+
+
+@pytest.fixture
+def second(side: DisconnectedSide) -> Path:
+    """A second bundle was imported, which took back two approvals and a decline of the first."""
+    side.workshop.updates = [Update(number) for number in range(1, 23)]
+    first = side.make_bundle(decided=[*STAYING, RETURNED, LOCAL, *DECLINES])
+    parent = side.import_(first).header
+    undeclined = Approval(
+        update_id=TAKEN_BACK.update_id, revision=1, group=SERVERS, action=Action.INSTALL
+    )
+    bundle = side.make_bundle(2, decided=[*STAYING, undeclined, DECLINES[1]], parent=parent)
+    side.import_(bundle)
+    assert decided(side) == {*STAYING, undeclined, DECLINES[1]}
+    return bundle
+
+
+def decided(side: DisconnectedSide) -> set[Approval | Decline]:
+    return {*side.present.approvals, *side.present.declines}
+
+
+def set_back(side: DisconnectedSide) -> None:
+    """Set the server back to what it was after the first bundle, its mark too."""
+    side.present = decisions(*STAYING, RETURNED, LOCAL, *DECLINES)
+    mark = read_mark(side.run)
+    assert mark is not None
+    older = mark.model_copy(update={"sequence": 1})
+    write_mark(side.run.server, side.run.folders.mark, older)
+
+
+def test_reapplying_takes_away_what_staging_took_back_and_a_snapshot_has_again(
+    side: DisconnectedSide, second: Path
+) -> None:
+    wanted = decided(side)
+    set_back(side)
+    with pytest.raises(PlanUnconfirmedError, match="3 that staging took back are there again") as e:
+        side.import_(second, rebuilt="reapply")
+    digest = side.run.report.notes["plan_digest"]
+    assert digest in e.value.next_step
+
+    side.import_(second, rebuilt="reapply", confirm=digest)
+
+    assert decided(side) == wanted
+    assert "conflicts" not in side.run.report.notes
+
+
+def test_what_a_person_here_decided_so_again_is_no_trace_of_a_snapshot(
+    side: DisconnectedSide, second: Path
+) -> None:
+    side.present = decisions(*side.present.approvals, *side.present.declines, LOCAL)
+    side.import_(second)  # the server is as new as the ledger: that approval is a person's
+    assert LOCAL in side.present.approvals
+    set_back(side)
+    with pytest.raises(PlanUnconfirmedError, match="2 that staging took back are there again"):
+        side.import_(second, rebuilt="reapply")
+
+    side.import_(second, rebuilt="reapply", confirm=side.run.report.notes["plan_digest"])
+
+    assert LOCAL in side.present.approvals
+    assert RETURNED not in side.present.approvals
+
+
+def test_without_reapplying_what_a_snapshot_has_again_counts_as_decided_there(
+    side: DisconnectedSide, second: Path
+) -> None:
+    set_back(side)
+
+    side.import_(second)
+
+    assert {RETURNED, LOCAL} <= set(side.present.approvals)
+    assert TAKEN_BACK in side.present.declines
+
+
+def test_other_terms_than_those_that_were_taken_back_are_a_persons(
+    side: DisconnectedSide, second: Path
+) -> None:
+    set_back(side)
+    changed = replace(RETURNED, action=Action.UNINSTALL)
+    side.present = decisions(*STAYING, changed, *DECLINES)
+    with pytest.raises(PlanUnconfirmedError):
+        side.import_(second, rebuilt="reapply")
+
+    side.import_(second, rebuilt="reapply", confirm=side.run.report.notes["plan_digest"])
+
+    assert changed in side.present.approvals

@@ -12,6 +12,7 @@ import pytest
 
 import flows.import_bundle
 from tasks import disconnected
+from tasks.approvals.model import Action, Approval
 from tasks.bundle.receipt import Receipt, ReceiptCounts, read_receipt
 from tasks.content.place import content_path
 from tasks.importing.content_audit import AuditResult
@@ -21,6 +22,7 @@ from tasks.importing.trusted_bundle import TrustedBundle
 from tasks.reports.model import ApprovalLine, ApprovalOutcome, approval_lines
 from tasks.run.keys import own_trust
 from tasks.server.content_scan import list_and_prove
+from tests.approvals.building import SERVERS, decisions
 from tests.importing.disconnected_side import DisconnectedSide, superseded
 from tests.metadata.writing import Update, guid
 from tests.reports.examples import missing_file
@@ -177,3 +179,24 @@ def test_no_value_of_a_receipt_can_be_left_out(
     record = side.run.imports.by_digest(delivery.digest)
     assert record is not None
     assert record.status == "begun"
+
+
+def test_an_approval_that_somebody_here_removed_is_not_counted_as_in_force(
+    side: DisconnectedSide,
+) -> None:
+    side.workshop.updates = [Update(number) for number in range(1, 21)]
+    approvals = [
+        Approval(update_id=guid(number), revision=1, group=SERVERS, action=Action.INSTALL)
+        for number in range(1, 21)
+    ]
+    bundle = side.make_bundle(decided=[*approvals])
+
+    counts = []
+    for present in (approvals, approvals[1:], approvals[1:]):
+        side.import_(bundle)
+        side.present = decisions(*present)
+        path = side.run.report.notes["receipt"]
+        receipt = read_receipt(path.read_bytes(), path=str(path), trust=own_trust(side.run.site))
+        counts.append(receipt.receipt.counts.approvals_applied)
+
+    assert counts == [20, 20, 19]

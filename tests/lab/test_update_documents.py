@@ -13,6 +13,7 @@ import pytest
 
 from deploy.lab.generate import draft, real_catalogue, shapes, taxonomy
 from deploy.lab.generate.catalogue import Catalogue
+from deploy.lab.rules.server import RuleError
 from deploy.lab.store.languages import CODES
 from deploy.lab.store.records import Revision
 from deploy.lab.wsusutil import update_reader, update_xml
@@ -119,7 +120,8 @@ def test_a_category_stands_in_its_own_namespace_with_its_parent_as_a_prerequisit
     family = _document(by_kind["ProductFamily"])
     information = family.find(f"{SPACE}HandlerSpecificData/*")
     assert information is not None
-    assert information.tag == f"{{{update_xml.CATEGORY_HANDLER}}}CategoryInformation"
+    namespace = "http://schemas.microsoft.com/msus/2002/12/UpdateHandlers/Category"
+    assert information.tag == f"{{{namespace}}}CategoryInformation"
     assert information.get("ParentCategoryID") is None
     identity = family.find(f"{SPACE}UpdateIdentity")
     assert identity is not None
@@ -229,6 +231,9 @@ def test_the_groups_that_wsus_has_built_in_are_three(tmp_path: Path, language: s
     server = open_server(tmp_path / "lab" / "disconnected")
     try:
         names = {group.id: group.name for group in groups.all_groups(server)}
+        for childless in BUILT_IN_GROUPS[1:]:
+            with pytest.raises(RuleError, match="cannot have child groups"):
+                groups.create(server, "Below", childless)
     finally:
         server.close()
     assert tuple(names[each] for each in BUILT_IN_GROUPS) == BUILT_IN_NAMES[language]

@@ -135,6 +135,27 @@ def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
     refuse(tmp_path / "p", "bomb", limits)
 
 
+def test_a_package_that_packs_as_real_ones_do_is_no_bomb(tmp_path: Path) -> None:
+    """Real catalogues pack up to 1:112, so the limit has to be well above."""
+    rules = "<b:Installed xmlns:b='urn:b' Name='Windows' Version='10.0.22621.1'/>" * 3_000
+    elements = []
+    for number in range(20):
+        update = Update(number, title=random.Random(number).randbytes(50).hex())
+        document = writing.update_xml(update)
+        at = document.index("</upd:ApplicabilityRules>")
+        elements.append(
+            writing.update_element(update, escape(document[:at] + rules + document[at:]))
+        )
+    text = writing.document(f"<Updates>{''.join(elements)}</Updates>")
+    path = tmp_path / "p"
+    path.write_bytes(gzip.compress(text.encode(), 9))
+    assert 112 < len(text) / path.stat().st_size < 380
+
+    items = list(read_package(path, limits=Limits(free_bytes=1)))
+
+    assert sum(isinstance(item, PackageUpdate) for item in items) == 20
+
+
 def test_a_limit_on_all_xml_holds(tmp_path: Path) -> None:
     text = writing.package_xml([Update(n) for n in range(100)])
 

@@ -124,6 +124,18 @@ def test_only_terms_in_enabled_languages_are_needed_wherever_they_are_named(
     }
 
 
+@pytest.mark.parametrize("place", [each for each in PLACES if "package" not in each])
+def test_each_place_tells_the_language_by_itself(place: str, tmp_path: Path) -> None:
+    names = {code: f"{number}.txt" for number, code in enumerate(CODES)}  # the package tells none
+    index_package(write(tmp_path, PLACES[place], names=names), tmp_path / "i")
+
+    with PackageIndex(tmp_path / "i") as index:
+        (closure,) = read_closures(index, [KEY], CHOICE)
+
+    languages = {needed.language for needed in closure.files if needed.kind == "license"}
+    assert languages == {"en", "de"}
+
+
 NAMELESS = {code: f"{number}.txt" for number, code in enumerate(CODES)}
 
 

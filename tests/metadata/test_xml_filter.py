@@ -15,6 +15,8 @@ from tasks.errors import PackageError
 from tasks.metadata.limits import Limits
 from tasks.metadata.model import PackageUpdate
 from tasks.metadata.package import read_package
+from tasks.metadata.update_xml import UpdateReader
+from tasks.metadata.xml_filter import RULES as RULES_NAME
 from tasks.metadata.xml_filter import FilterError, XmlFilter
 from tests.metadata import writing
 from tests.metadata.writing import SPACE, File, Update
@@ -102,6 +104,19 @@ def test_rules_without_end_never_swallow_the_next_update(
 
     with pytest.raises(PackageError, match=r"update .*1 revision 1|well-formed"):
         updates(path)
+
+
+def test_the_rules_of_an_update_are_needless() -> None:
+    reader = UpdateReader(Limits())
+    reader.open()
+    told = []
+    for name in ("Update", "Properties"):
+        reader.start(f"{SPACE} {name}", {})
+        told.append(reader.needless())
+    reader.end("Properties")
+    reader.start(f"{SPACE} {RULES_NAME}", {})
+    told.append(reader.needless())
+    assert told == ["", "", RULES_NAME]
 
 
 def test_what_is_left_out_does_not_reach_the_parser() -> None:

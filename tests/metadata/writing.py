@@ -70,6 +70,7 @@ class Update:
     categories: tuple[int, ...] = ()
     classifications: tuple[int, ...] = ()
     license_id: str = ""
+    publication: str = "Published"
 
     @property
     def key(self) -> RevisionId:
@@ -103,7 +104,8 @@ def update_xml(update: Update, prefix: str = "upd") -> str:
         f'<{p}UpdateIdentity UpdateID="{guid(update.number)}" RevisionNumber="{update.revision}"/>'
         f'<{p}Properties DefaultPropertiesLanguage="{update.default_language}"'
         f' UpdateType="{update.kind}" MsrcSeverity="{update.severity}"'
-        f' ExplicitlyDeployable="{str(update.deployable).lower()}" PublicationState="Published"'
+        f' ExplicitlyDeployable="{str(update.deployable).lower()}"'
+        f' PublicationState="{update.publication}"'
         f' CreationDate="2026-01-02T03:04:05Z"{eula}>{languages}{kb}</{p}Properties>'
         f"<{p}LocalizedPropertiesCollection>{localized}</{p}LocalizedPropertiesCollection>"
         f"<{p}Relationships>{relations}</{p}Relationships>"
