@@ -45,6 +45,13 @@ def main() -> None:
 
 
 def _serve(line: socket.socket, blake3: Any) -> None:  # noqa: ANN401
+    try:
+        _answer_requests(line, blake3)
+    except BaseException:  # noqa: BLE001
+        os._exit(1)  # a request without an answer would be waited for; an end of all is noticed
+
+
+def _answer_requests(line: socket.socket, blake3: Any) -> None:  # noqa: ANN401
     while True:
         message, descriptors, _, _ = socket.recv_fds(line, MOST_MESSAGE_BYTES, 1)
         if not message:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import blake3
@@ -45,7 +46,8 @@ class LocalHasher:
         self._last = 0
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         packages = str(Path(blake3.__file__).parents[1])
-        with theirs:
+        with theirs, ExitStack() as unless_started:
+            unless_started.callback(self._line.close)
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", hash_process.__file__, packages, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -53,6 +55,7 @@ class LocalHasher:
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )
+            unless_started.pop_all()
 
     def ask(self, path: HostPath, limit_bytes: int, *, with_sha1: bool) -> int:
         """Ask for a file's digests, and return the number to call ``answer`` with."""
