@@ -154,7 +154,14 @@ def require_confirmed(
     given, steps = (confirm or "").lower(), run.ledger.steps(bundle.work.text)
     approvals, deletes = plan.approvals, plan.deletes
     if is_rehearsed or given == plan.digest:
-        remember_confirmation(steps, given, approvals=approvals, deletes=deletes, now=run.clock())
+        remember_confirmation(
+            steps,
+            given,
+            approvals=approvals,
+            deletes=deletes,
+            choice=plan.rebuilt.choice_line if plan.rebuilt else None,
+            now=run.clock(),
+        )
         record_event(
             run,
             "confirmed",
@@ -162,14 +169,31 @@ def require_confirmed(
             bundle=bundle.header.bundle,
             digest=bundle.digest.hex,
         )
-    elif not (
-        (plan.inputs.begun or _is_done(run.imports, bundle))
-        and covers(steps, given, approvals=approvals, deletes=deletes)
-    ):
+    elif not _is_left_of_confirmed(run, bundle, plan, given):
         other = ["the digest that was given is another plan's"] if given else []
         summary = "; ".join([*plan.reasons, *other])
         raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
     return replace(plan, confirmed=given)
+
+
+def _is_left_of_confirmed(
+    run: RunContext, bundle: TrustedBundle, plan: ImportPlan, given: str
+) -> bool:
+    """Return True if a plan is what is left to do of the one that was confirmed by this digest.
+
+    An import that was begun can have anything left of it; one that is done only files that could
+    not be deleted, so whatever else needs a person is a plan that nobody has seen.
+    """
+    is_new = plan.rebuilt is not None or bool(plan.approvals.limits_exceeded)
+    if not plan.inputs.begun and (is_new or not _is_done(run.imports, bundle)):
+        return False
+    return covers(
+        run.ledger.steps(bundle.work.text),
+        given,
+        approvals=plan.approvals,
+        deletes=plan.deletes,
+        choice=plan.rebuilt.choice_line if plan.rebuilt else None,
+    )
 
 
 def _is_done(imports: Imports, bundle: BundleDocuments) -> bool:

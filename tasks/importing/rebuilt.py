@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from tasks.approvals.losses import Losses, RebuiltChoice, find_losses, find_revived
 from tasks.approvals.model import ApprovalSet
+from tasks.bundle.canonical import canonical_json
 from tasks.importing.approval_run import last_applied
 from tasks.importing.remembered import remembered_as_applied
 from tasks.importing.taken_back import read_taken_back
@@ -69,6 +70,11 @@ class RebuiltServer:
             f"{self.last} decisions last applied are gone{again}), and with {self.choice} "
             f"{_EFFECTS[self.choice]}"
         )
+
+    @property
+    def choice_line(self) -> str:
+        """The choice and the server that it is about, as canonical JSON."""
+        return canonical_json({"rebuilt": self.choice, "server_id": self.server_id}).decode()
 
     def as_json(self) -> dict[str, object]:
         """Return what a person confirms, for the digest of the plan."""

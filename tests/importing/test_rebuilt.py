@@ -9,6 +9,9 @@ import pytest
 
 from tasks.approvals.losses import RebuiltChoice
 from tasks.approvals.model import Action, Approval, Decline
+from tasks.approvals.plan_model import NOTHING_PLANNED
+from tasks.content.deletion import DeletePlan
+from tasks.importing.confirmation import remember_confirmation
 from tasks.names import Side
 from tasks.refusals import PlanUnconfirmedError, ServerChangedError
 from tasks.server.mark import read_mark, write_mark
@@ -117,6 +120,34 @@ def test_a_server_that_is_as_it_was_needs_no_decision(side: DisconnectedSide, bu
     side.present = decisions(*APPROVALS, *DECLINES)
     side.import_(bundle, rebuilt="reapply")
     assert "--rebuilt reapply decided nothing: the server is as it was" in side.run.report.lines
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+@pytest.mark.parametrize("choice", ["adopt", "reapply"])
+def test_an_older_confirmation_of_the_bundle_is_none_of_a_rebuilt_server(
+    side: DisconnectedSide, bundle: Path, choice: RebuiltChoice, *, is_begun: bool
+) -> None:
+    older = "cd" * 32
+    delivery = side.take_in(bundle)
+    remember_confirmation(
+        side.run.ledger.steps(delivery.work.text),
+        older,
+        approvals=NOTHING_PLANNED,
+        deletes=DeletePlan((), 0, 0),
+        now=side.run.clock(),
+    )
+    if is_begun:
+        done = side.run.imports.by_digest(delivery.digest)
+        assert done is not None
+        begun = {"status": "begun", "done": None, "outcome": None}
+        side.run.imports.rejoin(done.model_copy(update=begun))
+    first = side.facts.server_id
+    side.facts = side.facts.model_copy(update={"server_id": OTHER_ID})
+
+    with pytest.raises(PlanUnconfirmedError, match="another plan's"):
+        side.import_(bundle, rebuilt=choice, confirm=older)
+
+    assert side.run.ledger.server_id(Side.DISCONNECTED) == first
 
 
 # --- a snapshot -----------------------------------------------------------------------------------
