@@ -58,13 +58,23 @@ def find_losses(last: ApprovalSet, present: ApprovalSet, revived: ApprovalSet = 
 
 
 def find_revived(taken_back: ApprovalSet, present: ApprovalSet) -> ApprovalSet:
-    """Find the decisions that staging took back and that stand on the server, as they stood."""
-    declined = present.declined_ids()
+    """Find the decisions that staging took back and that stand on the server again.
+
+    They are given as the server has them: a snapshot can have an older revision than was taken
+    back, and WSUS moves an approval to a newer one.
+    """
+    approved, declined = present.by_key(), present.declined_ids()
     return ApprovalSet.collect(
         approvals=(
-            approval for approval in taken_back.approvals if is_revived_approval(approval, present)
+            approved[approval.key]
+            for approval in taken_back.approvals
+            if is_revived_approval(approval, present)
         ),
-        declines=(decline for decline in taken_back.declines if decline.update_id in declined),
+        declines=(
+            declined[decline.update_id]
+            for decline in taken_back.declines
+            if decline.update_id in declined
+        ),
     )
 
 
