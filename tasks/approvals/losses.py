@@ -84,12 +84,11 @@ def is_revived_approval(approval: Approval, present: ApprovalSet) -> bool:
     return there is not None and there.terms == approval.terms
 
 
-def as_reapplied(last: ApprovalSet, present: ApprovalSet, taken_back: ApprovalSet) -> ApprovalSet:
+def as_reapplied(last: ApprovalSet, present: ApprovalSet, revived: ApprovalSet) -> ApprovalSet:
     """Return the decisions that count as ours on a server that gets the last state again.
 
     What is gone counts as never applied; what staging took back and is there again counts as ours.
     """
-    revived = find_revived(taken_back, present)
     kept_on = without_losses(last, find_losses(last, present, revived))
     return ApprovalSet.collect(
         groups=kept_on.groups,

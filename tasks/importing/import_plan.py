@@ -111,10 +111,11 @@ def plan_import(
     """
     inputs = _gather_inputs(run, bundle, facts, listing)
     present = queries.read_approvals(run)
-    server = find_rebuilt(run.ledger, facts.server_id, present.approval_set, rebuilt)
+    server = find_rebuilt(run, facts.server_id, present.approval_set, rebuilt)
     if rebuilt is not None and server is None:
         run.report.lines.append(f"--rebuilt {rebuilt} decided nothing: the server is as it was")
-    inputs = replace(inputs, rebuilt=server.choice if server else None)
+    if server is not None:
+        inputs = replace(inputs, rebuilt=server.choice, revived=server.revived)
     approvals = plan_first(run, inputs, present)
     snapshot = ServerSnapshot(facts, present, listing)
     deletes = plan_deletions(run, bundle, snapshot, inputs=inputs, approvals=approvals)

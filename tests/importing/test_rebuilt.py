@@ -12,6 +12,8 @@ from tasks.approvals.model import Action, Approval, Decline
 from tasks.approvals.plan_model import NOTHING_PLANNED
 from tasks.content.deletion import DeletePlan
 from tasks.importing.confirmation import remember_confirmation
+from tasks.importing.taken_back import read_taken_back
+from tasks.ledger.taken_back import TakenBack
 from tasks.names import Side
 from tasks.refusals import PlanUnconfirmedError, ServerChangedError
 from tasks.server.mark import read_mark, write_mark
@@ -200,6 +202,22 @@ def test_reapplying_takes_away_what_staging_took_back_and_a_snapshot_has_again(
     assert "conflicts" not in side.run.report.notes
 
 
+def test_a_snapshot_with_an_older_revision_than_was_taken_back_is_recognised(
+    side: DisconnectedSide, second: Path
+) -> None:
+    before = read_taken_back(side.run.ledger)
+    newer = [replace(each, revision=each.revision + 1) for each in before.approvals]
+    TakenBack(side.run.ledger).replace(decisions(*newer, *before.declines).lines())
+    set_back(side)
+    with pytest.raises(PlanUnconfirmedError, match="3 that staging took back are there again"):
+        side.import_(second, rebuilt="reapply")
+
+    side.import_(second, rebuilt="reapply", confirm=side.run.report.notes["plan_digest"])
+
+    assert RETURNED not in side.present.approvals
+    assert "conflicts" not in side.run.report.notes
+
+
 def test_what_a_person_here_decided_so_again_is_no_trace_of_a_snapshot(
     side: DisconnectedSide, second: Path
 ) -> None:
@@ -214,6 +232,28 @@ def test_what_a_person_here_decided_so_again_is_no_trace_of_a_snapshot(
 
     assert LOCAL in side.present.approvals
     assert RETURNED not in side.present.approvals
+
+
+def test_reapplying_takes_nothing_from_a_person_on_a_server_that_was_not_set_back(
+    side: DisconnectedSide, second: Path
+) -> None:
+    side.present = decisions(LOCAL)  # a person approved it again; the mark is as new as the ledger
+    with pytest.raises(PlanUnconfirmedError) as caught:
+        side.import_(second, rebuilt="reapply")
+    assert "are there again" not in caught.value.message
+
+    side.import_(second, rebuilt="reapply", confirm=side.run.report.notes["plan_digest"])
+
+    assert {*STAYING, LOCAL} <= set(side.present.approvals)
+
+
+def test_another_server_with_a_copied_mark_counts_as_set_back(
+    side: DisconnectedSide, second: Path
+) -> None:
+    side.present = decisions(*STAYING, RETURNED, LOCAL, *DECLINES)
+    side.facts = side.facts.model_copy(update={"server_id": OTHER_ID})
+    with pytest.raises(PlanUnconfirmedError, match="3 that staging took back are there again"):
+        side.import_(second, rebuilt="reapply")
 
 
 def test_without_reapplying_what_a_snapshot_has_again_counts_as_decided_there(
