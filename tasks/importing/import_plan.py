@@ -28,6 +28,7 @@ from tasks.importing.plan_report import report_plan
 from tasks.importing.rebuilt import RebuiltServer, find_rebuilt, rebuilt_section
 from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.imports import Imports
+from tasks.ledger.steps import Steps
 from tasks.metadata.audit import ProvenanceLookup
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
@@ -170,26 +171,24 @@ def require_confirmed(
             bundle=bundle.header.bundle,
             digest=bundle.digest.hex,
         )
-    elif not _is_left_of_confirmed(run, bundle, plan, given):
+    elif not _is_left_of_confirmed(steps, plan, given, is_done=_is_done(run.imports, bundle)):
         other = ["the digest that was given is another plan's"] if given else []
         summary = "; ".join([*plan.reasons, *other])
         raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
     return replace(plan, confirmed=given)
 
 
-def _is_left_of_confirmed(
-    run: RunContext, bundle: TrustedBundle, plan: ImportPlan, given: str
-) -> bool:
+def _is_left_of_confirmed(steps: Steps, plan: ImportPlan, given: str, *, is_done: bool) -> bool:
     """Return True if a plan is what is left to do of the one that was confirmed by this digest.
 
     An import that was begun can have anything left of it; one that is done only files that could
     not be deleted, so whatever else needs a person is a plan that nobody has seen.
     """
     is_new = plan.rebuilt is not None or bool(plan.approvals.limits_exceeded)
-    if not plan.inputs.begun and (is_new or not _is_done(run.imports, bundle)):
+    if not plan.inputs.begun and (is_new or not is_done):
         return False
     return covers(
-        run.ledger.steps(bundle.work.text),
+        steps,
         given,
         approvals=plan.approvals,
         deletes=plan.deletes,
