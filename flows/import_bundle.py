@@ -52,7 +52,8 @@ def import_bundle(
         accept_findings: Findings of the check that do not stop this import, each as ID=REASON.
         if_new: End without an error if no new bundle lies on the medium, as a scheduled run does.
         rebuilt: The server was rebuilt, restored or emptied: keep what is there (adopt), or apply
-            the last state again (reapply). The plan is shown first, for confirm.
+            the last state again and take away what staging had taken back (reapply). The plan is
+            shown first, for confirm.
         carried_by: Name of the person who carried the bundle, for the custody log.
     """
     run = open_run(

@@ -29,7 +29,7 @@ from tasks.progress import LoggedProgress
 from tasks.reports.model import CommandReport, failure_report
 from tasks.reports.summary import count_missing
 from tasks.reports.terminal import TerminalProgress
-from tasks.run.carrier import read_carrier
+from tasks.run.carrier import checked_carrier
 from tasks.run.context import RunContext, open_run_context
 from tasks.run.ending import begin_run, close_run, stopped
 from tasks.run_page import (
@@ -125,7 +125,7 @@ class FlowRun:
         os.environ.pop("PREFECT_API_AUTH_STRING", None)
         try:
             _require_own_site(self._site)
-            carried_by = read_carrier(self._carried_by)
+            carried_by = checked_carrier(self._carried_by)
             self._context = open_run_context(
                 self._site,
                 command=self._command,

@@ -174,7 +174,8 @@ def import_(
         rehearse: Write out everything that would change and stay missing; change nothing.
         confirm: Digest of the plan that you have read and agree to.
         rebuilt: The server was rebuilt, restored or emptied: adopt keeps what is there, reapply
-            applies the last state again; the plan is shown first.
+            applies the last state again and takes away what staging had taken back; the plan is
+            shown first.
         accept_gap: Go on although the base of this bundle never came, for this reason; what it
             alone carried is missing.
         carried_by: Name of the person who carried it here, for the custody log.
@@ -211,9 +212,9 @@ def import_(
 
 def _require_name(carried_by: str | None) -> None:
     if carried_by is not None:
-        from tasks.run.carrier import read_carrier
+        from tasks.run.carrier import checked_carrier
 
-        read_carrier(carried_by)
+        checked_carrier(carried_by)
 
 
 def accept(

@@ -58,13 +58,23 @@ def find_losses(last: ApprovalSet, present: ApprovalSet, revived: ApprovalSet = 
 
 
 def find_revived(taken_back: ApprovalSet, present: ApprovalSet) -> ApprovalSet:
-    """Find the decisions that staging took back and that stand on the server, as they stood."""
-    declined = present.declined_ids()
+    """Find the decisions that staging took back and that stand on the server again.
+
+    They are given as the server has them: a snapshot can have an older revision than was taken
+    back, and WSUS moves an approval to a newer one.
+    """
+    approved, declined = present.by_key(), present.declined_ids()
     return ApprovalSet.collect(
         approvals=(
-            approval for approval in taken_back.approvals if is_revived_approval(approval, present)
+            approved[approval.key]
+            for approval in taken_back.approvals
+            if is_revived_approval(approval, present)
         ),
-        declines=(decline for decline in taken_back.declines if decline.update_id in declined),
+        declines=(
+            declined[decline.update_id]
+            for decline in taken_back.declines
+            if decline.update_id in declined
+        ),
     )
 
 
@@ -74,12 +84,11 @@ def is_revived_approval(approval: Approval, present: ApprovalSet) -> bool:
     return there is not None and there.terms == approval.terms
 
 
-def as_reapplied(last: ApprovalSet, present: ApprovalSet, taken_back: ApprovalSet) -> ApprovalSet:
+def as_reapplied(last: ApprovalSet, present: ApprovalSet, revived: ApprovalSet) -> ApprovalSet:
     """Return the decisions that count as ours on a server that gets the last state again.
 
     What is gone counts as never applied; what staging took back and is there again counts as ours.
     """
-    revived = find_revived(taken_back, present)
     kept_on = without_losses(last, find_losses(last, present, revived))
     return ApprovalSet.collect(
         groups=kept_on.groups,

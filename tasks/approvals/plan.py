@@ -15,10 +15,10 @@ as we left it                                 no approval now  removed, or held 
 changed by a person on this side              no approval now  kept
 no approval                                   no approval now  nothing to do
 declined                                      declines         in place
-a decline of ours taken back                  declines         kept
+a decline of ours undone by a person          declines         kept
 approved by a person on this side             declines         kept
 anything else                                 declines         declined, or held for a reason
-declined by us, not expired                   no decline now   decline taken back
+declined by us, not expired                   no decline now   decline undone
 ============================================  ===============  =================================
 
 "As we left it" means also: we applied nothing, and there is nothing. It includes the same terms on

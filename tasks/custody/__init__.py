@@ -3,7 +3,7 @@
 ``record`` appends a line; ``check_log`` proves all of them against the ledger.
 """
 
-from tasks.custody.log import check_log, custody_head, newest_lines, record
+from tasks.custody.log import check_log, custody_head, lines_of, newest_lines, record
 from tasks.custody.model import CustodyCheck, CustodyEntry, CustodyEvent, CustodyHead, CustodyLine
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "CustodyLine",
     "check_log",
     "custody_head",
+    "lines_of",
     "newest_lines",
     "record",
 ]

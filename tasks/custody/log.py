@@ -40,6 +40,7 @@ from tasks.content.names import Blake3
 from tasks.custody.model import (
     CustodyCheck,
     CustodyEntry,
+    CustodyEvent,
     CustodyHead,
     CustodyLine,
     signed_bytes,
@@ -201,6 +202,21 @@ def newest_lines(ledger: Ledger, most: int) -> tuple[CustodyLine, ...]:
         with suppress(ValidationError):
             lines.append(CustodyLine.model_validate_json(row[0]))
     return tuple(lines)
+
+
+def lines_of(ledger: Ledger, event: CustodyEvent) -> tuple[CustodyLine, ...]:
+    """Return all lines of one event that the ledger has, newest first; nothing is proved."""
+    with ledger.reading():
+        # No JSON function: one line that is no JSON any more would fail the whole query.
+        rows = ledger.connection.execute(
+            "SELECT line FROM custody WHERE instr(line, ?) ORDER BY number DESC",
+            (f'"event":"{event}"',),
+        ).fetchall()
+    lines = []
+    for row in rows:
+        with suppress(ValidationError):
+            lines.append(CustodyLine.model_validate_json(row[0]))
+    return tuple(line for line in lines if line.event == event)
 
 
 def _signed(entry: CustodyEntry, head: CustodyHead, key: SigningKey, now: datetime) -> CustodyLine:

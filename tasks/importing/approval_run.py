@@ -38,7 +38,7 @@ from tasks.errors import AirGapError, ScriptFailedError
 from tasks.hosts.paths import HostPath
 from tasks.importing.group_report import report_empty_groups, report_groups
 from tasks.importing.remembered import remembered
-from tasks.importing.taken_back import read_taken_back, remember_taken_back
+from tasks.importing.taken_back import remember_taken_back
 from tasks.ledger.imports import Imports
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.work_id import WorkId
@@ -78,6 +78,7 @@ class PlanInputs:
         begun: True if an earlier run began to apply the same bundle and did not finish.
         withheld: The approvals that the site's rules for groups hold.
         rebuilt: A person's choice for a rebuilt server, until it is recorded; None without one.
+        revived: Decisions that count as ours with ``reapply``, because staging took them back.
     """
 
     incoming: ApprovalSet
@@ -88,6 +89,7 @@ class PlanInputs:
     begun: bool = False
     withheld: Withheld = NOTHING_WITHHELD
     rebuilt: RebuiltChoice | None = None
+    revived: ApprovalSet = ApprovalSet()  # noqa: RUF009  it is frozen
 
 
 def take_decisions(site: Site, report: ReportDraft, folder: Path) -> Translation:
@@ -287,7 +289,7 @@ def _plan(
     )
     last, accepted = _last(run.imports, inputs, present), run.imports.accepted_losses()
     if inputs.rebuilt == "reapply":
-        last = as_reapplied(last, present.approval_set, read_taken_back(run.ledger))
+        last = as_reapplied(last, present.approval_set, inputs.revived)
     elif inputs.rebuilt == "adopt":
         accepted = find_losses(last, present.approval_set)
     situation = Situation(

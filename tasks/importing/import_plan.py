@@ -28,6 +28,7 @@ from tasks.importing.plan_report import report_plan
 from tasks.importing.rebuilt import RebuiltServer, find_rebuilt, rebuilt_section
 from tasks.importing.trusted_bundle import BundleDocuments, TrustedBundle
 from tasks.ledger.imports import Imports
+from tasks.ledger.steps import Steps
 from tasks.metadata.audit import ProvenanceLookup
 from tasks.metadata.index import INDEX
 from tasks.metadata.server import ServerFacts
@@ -111,10 +112,11 @@ def plan_import(
     """
     inputs = _gather_inputs(run, bundle, facts, listing)
     present = queries.read_approvals(run)
-    server = find_rebuilt(run.ledger, facts.server_id, present.approval_set, rebuilt)
+    server = find_rebuilt(run, facts.server_id, present.approval_set, rebuilt)
     if rebuilt is not None and server is None:
         run.report.lines.append(f"--rebuilt {rebuilt} decided nothing: the server is as it was")
-    inputs = replace(inputs, rebuilt=server.choice if server else None)
+    if server is not None:
+        inputs = replace(inputs, rebuilt=server.choice, revived=server.revived)
     approvals = plan_first(run, inputs, present)
     snapshot = ServerSnapshot(facts, present, listing)
     deletes = plan_deletions(run, bundle, snapshot, inputs=inputs, approvals=approvals)
@@ -154,7 +156,14 @@ def require_confirmed(
     given, steps = (confirm or "").lower(), run.ledger.steps(bundle.work.text)
     approvals, deletes = plan.approvals, plan.deletes
     if is_rehearsed or given == plan.digest:
-        remember_confirmation(steps, given, approvals=approvals, deletes=deletes, now=run.clock())
+        remember_confirmation(
+            steps,
+            given,
+            approvals=approvals,
+            deletes=deletes,
+            choice=plan.rebuilt.choice_line if plan.rebuilt else None,
+            now=run.clock(),
+        )
         record_event(
             run,
             "confirmed",
@@ -162,14 +171,29 @@ def require_confirmed(
             bundle=bundle.header.bundle,
             digest=bundle.digest.hex,
         )
-    elif not (
-        (plan.inputs.begun or _is_done(run.imports, bundle))
-        and covers(steps, given, approvals=approvals, deletes=deletes)
-    ):
+    elif not _is_left_of_confirmed(steps, plan, given, is_done=_is_done(run.imports, bundle)):
         other = ["the digest that was given is another plan's"] if given else []
         summary = "; ".join([*plan.reasons, *other])
         raise PlanUnconfirmedError(summary=summary, plan_digest=plan.digest)
     return replace(plan, confirmed=given)
+
+
+def _is_left_of_confirmed(steps: Steps, plan: ImportPlan, given: str, *, is_done: bool) -> bool:
+    """Return True if a plan is what is left to do of the one that was confirmed by this digest.
+
+    An import that was begun can have anything left of it; one that is done only files that could
+    not be deleted, so whatever else needs a person is a plan that nobody has seen.
+    """
+    is_new = plan.rebuilt is not None or bool(plan.approvals.limits_exceeded)
+    if not plan.inputs.begun and (is_new or not is_done):
+        return False
+    return covers(
+        steps,
+        given,
+        approvals=plan.approvals,
+        deletes=plan.deletes,
+        choice=plan.rebuilt.choice_line if plan.rebuilt else None,
+    )
 
 
 def _is_done(imports: Imports, bundle: BundleDocuments) -> bool:

@@ -103,7 +103,8 @@ def delete_planned(
 ) -> None:
     """Move planned files to the trash, report and record it.
 
-    The confirmation goes on for the files that could not be moved, and for no others.
+    The confirmation goes on for the files that could not be moved, and for no other file; removals
+    and declines that were confirmed with them stay covered.
 
     Args:
         run: The run.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from tasks.approvals.losses import Losses, RebuiltChoice, find_losses, find_revived
 from tasks.approvals.model import ApprovalSet
+from tasks.bundle.canonical import canonical_json
 from tasks.importing.approval_run import last_applied
 from tasks.importing.remembered import remembered_as_applied
 from tasks.importing.taken_back import read_taken_back
@@ -21,6 +22,8 @@ from tasks.ledger.imports import Imports, RememberedDecision
 from tasks.ledger.store import Ledger
 from tasks.names import Side
 from tasks.reports.model import Fact, Section
+from tasks.run.context import RunContext
+from tasks.server.mark import is_set_back
 
 _EFFECTS = {
     "adopt": "what is there stays, and what is gone stays away",
@@ -70,6 +73,11 @@ class RebuiltServer:
             f"{_EFFECTS[self.choice]}"
         )
 
+    @property
+    def choice_line(self) -> str:
+        """The choice and the server that it is about, as canonical JSON."""
+        return canonical_json({"rebuilt": self.choice, "server_id": self.server_id}).decode()
+
     def as_json(self) -> dict[str, object]:
         """Return what a person confirms, for the digest of the plan."""
         return {
@@ -83,23 +91,29 @@ class RebuiltServer:
 
 
 def find_rebuilt(
-    ledger: Ledger, server_id: str, present: ApprovalSet, choice: RebuiltChoice | None
+    run: RunContext, server_id: str, present: ApprovalSet, choice: RebuiltChoice | None
 ) -> RebuiltServer | None:
     """Compare the server with what this site remembers; None without a choice or a difference.
 
+    What staging took back counts only on another server or one that was set back: elsewhere a
+    person of this side has decided so again.
+
     Args:
-        ledger: The ledger.
+        run: The run.
         server_id: The server's id now.
         present: The server's decisions.
         choice: The person's choice; None: none was made.
+
+    Raises:
+        ServerUnfitError: The mark on the server cannot be read.
     """
-    remembered = ledger.server_id(Side.DISCONNECTED)
+    remembered = run.ledger.server_id(Side.DISCONNECTED)
     if choice is None or remembered is None:
         return None
-    last = last_applied(Imports(ledger))
+    last = last_applied(run.imports)
     revived = ApprovalSet()
-    if choice == "reapply":
-        revived = find_revived(read_taken_back(ledger), present)
+    if choice == "reapply" and (remembered != server_id or is_set_back(run)):
+        revived = find_revived(read_taken_back(run.ledger), present)
     losses = find_losses(last, present, revived)
     total = len(last.approvals) + len(last.declines)
     rebuilt = RebuiltServer(choice, server_id, remembered, losses, total, revived)

@@ -79,7 +79,7 @@ class Confirmation(BaseModel):
     Attributes:
         digest: The plan's digest, hex.
         takes_away: The plan's requests (canonical JSON) and file names that delete, remove or
-            decline something.
+            decline something; with a rebuilt server also the choice about it (canonical JSON).
     """
 
     model_config = ConfigDict(frozen=True)

@@ -135,17 +135,14 @@ _APPROVAL_LINE = TypeAdapter(ApprovalLine)
 
 
 class ApprovalOutcome(Reported):
-    """Outcome of approvals and declines.
-
-    Attributes:
-        overruled: Number of approvals of ours that are remembered, and that somebody here removed
-            or changed; for the receipt, not part of the document.
-    """
+    """Outcome of approvals and declines."""
 
     applied: tuple[ApprovalLine, ...] = ()
     parked: tuple[WaitingLine | ApprovalLine, ...] = ()
     held: tuple[WaitingLine | ApprovalLine, ...] = ()
     failed: tuple[ApprovalLine, ...] = ()
+    # Number of approvals of ours that are remembered, and that somebody here removed or changed;
+    # for the receipt, not part of the document.
     overruled: int = Field(default=0, exclude=True)
 
     @property

@@ -94,10 +94,7 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
             # Copies of volumes that came one after another (``importing/volume_feed``).
             shutil.rmtree(run.site.state_dir / "volumes", ignore_errors=True)
     if error is not None and run.command in _OF_BUNDLES and exit_code_of(error) in {3, 4}:
-        bundle = run.report.notes.get("bundle")
-        reason = f"{run.command}: {error_line(error).message}"
-        reason += f" Carried by {run.carried_by}, as typed." if run.carried_by else ""
-        record_event(run, "refused", reason, bundle="" if bundle is None else bundle.name)
+        _record_refusal(run, error)
     ended = run.clock()
     log_path = None
     if error is not None and not isinstance(error, AirGapError):
@@ -124,6 +121,15 @@ def close_run(run: RunContext, error: Exception | None) -> CommandReport:
         errors = (*report.errors, error_line(fault))
         code = report.exit_code if report.errors else exit_code_of(fault)
         return report.model_copy(update={"errors": errors, "exit_code": code})
+
+
+def _record_refusal(run: RunContext, error: Exception) -> None:
+    """Record a refusal in the custody log, with the name of a carrier that somebody typed."""
+    bundle = run.report.notes.get("bundle")
+    reason = f"{run.command}: {error_line(error).message}"
+    if run.carried_by and not run.rehearses:  # first, because a long text is cut at its end
+        reason = f"carried by {run.carried_by}, as typed; {reason}"
+    record_event(run, "refused", reason, bundle="" if bundle is None else bundle.name)
 
 
 def _made_by(run: RunContext) -> MadeBy | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,8 @@ def read_runs(ledger: Ledger, most: int = MOST_RUNS) -> tuple[RunLine, ...]:
 def read_chain(ledger: Ledger, site: Site) -> tuple[ChainLine, ...]:
     """Return the bundles of this side's chain, oldest first, with the gaps between them."""
     if site.side is Side.STAGING:
-        return tuple(map(_export_line, Exports(ledger).all()))
+        carriers = read_carriers(ledger)
+        return tuple(_export_line(record, carriers) for record in Exports(ledger).all())
     return tuple(_import_lines(ledger, site.name))
 
 
@@ -126,7 +127,7 @@ def _run_line(record: RunRecord) -> RunLine:
     )
 
 
-def _export_line(record: ExportRecord) -> ChainLine:
+def _export_line(record: ExportRecord, carriers: Mapping[str, str]) -> ChainLine:
     header = read_header_copy(record.folder)
     state: str = record.status
     if record.accepted is not None:
@@ -141,6 +142,7 @@ def _export_line(record: ExportRecord) -> ChainLine:
         base=header.base.sequence if header and header.base else None,
         bytes=header.counts.carried_bytes if header else None,
         receipt=None if record.accepted is None else f"accepted {record.accepted:%Y-%m-%d}",
+        carried_by=carriers.get(record.header_digest.hex) if record.header_digest else None,
     )
 
 
@@ -169,5 +171,5 @@ def _import_lines(ledger: Ledger, site: str) -> Iterator[ChainLine]:
             base=header.base.sequence if header and header.base else None,
             bytes=header.counts.carried_bytes if header else None,
             receipt=record.outcome,
-            carried_by=carriers.get(f"{site}-{record.sequence}"),
+            carried_by=carriers.get(record.header_digest.hex),
         )

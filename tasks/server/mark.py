@@ -60,7 +60,8 @@ def mark_of(header: Header, custody: CustodyHead) -> Mark:
 
 _REAPPLY = (
     "; `wsus-airgap import BUNDLE --rebuilt reapply` with the newest bundle applies again what it "
-    "lost, and without that the lost decisions count as taken away by a person"
+    "lost and takes away what staging had taken back; without that, what is lost counts as taken "
+    "away by a person, and what is there again as decided by one"
 )
 
 

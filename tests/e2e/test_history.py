@@ -53,7 +53,7 @@ def test_a_refusal_is_recorded_with_its_reason(small_lab: Lab) -> None:
     line = log.read_text(encoding="utf-8").splitlines()[-1]
     assert '"event":"refused"' in line
     assert bundle.name in line
-    assert "Carried by Anna Muster, as typed." in line
+    assert "carried by Anna Muster, as typed;" in line
     small_lab.run("disconnected", "history", "--verify", expect=0)
 
 

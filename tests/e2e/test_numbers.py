@@ -229,7 +229,7 @@ def require_one_receipt(lab: Lab, bundle: Path, document: Document) -> None:
 
 
 def require_one_side(lab: Lab, document: Document) -> None:
-    """What waits and what is missing is the same wherever a person asks for it."""
+    """Require that what waits and what is missing is the same wherever a person asks for it."""
     gauges, waiting = gauges_of(lab), 0
     status = lab.run("disconnected", "status").document
     for state, name in (("held", "held_decisions"), ("parked", "parked_approvals")):
@@ -249,7 +249,7 @@ def require_one_side(lab: Lab, document: Document) -> None:
 
 
 def still_acknowledged(lab: Lab, before: int) -> int:
-    """How many waiting decisions count as acknowledged, by `held` and `parked`."""
+    """Return the number of waiting decisions that `held` and `parked` show as acknowledged."""
     if not before:
         return 0
     listed = [

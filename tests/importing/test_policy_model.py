@@ -153,7 +153,7 @@ class Model:
         return after
 
     def remembered(self, after: Book) -> Book:
-        """What counts as applied by us afterwards: what stands as staging wants it.
+        """Return what counts as applied by us afterwards: what stands as staging wants it.
 
         Of what is decided otherwise here, or waits, the earlier memory stays.
         """
@@ -363,7 +363,7 @@ def rule(side: DisconnectedSide, key: Decided, kind: str) -> None:
 
 @dataclass
 class Rulings:
-    """What a person has ruled so far, with the approval that it was about."""
+    """Rulings of a person so far, with the approval that each was about."""
 
     made: dict[tuple[Decided, str], Approval] = field(default_factory=dict)
 
@@ -391,7 +391,7 @@ LICENCES = {"licence-terms"}
 
 
 def first_decisions(chance: random.Random, updates: list[str]) -> tuple[Book, Book]:
-    """What both sides have decided before the first crossing."""
+    """Make the decisions of both sides before the first crossing."""
     staging, local = Book(), Book()
     for update in updates:
         for _ in range(chance.choice([0, 1, 1, 2])):
@@ -404,7 +404,7 @@ def first_decisions(chance: random.Random, updates: list[str]) -> tuple[Book, Bo
 
 
 def facts_of(side: DisconnectedSide, updates: list[str]) -> dict[str, Any]:
-    """What the model has to know of the updates."""
+    """Return the facts about the updates that the model has to know."""
     known = side.workshop.updates
     side.licensed = {each.key for each in known if each.license_id}
     return {

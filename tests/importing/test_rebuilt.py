@@ -9,6 +9,11 @@ import pytest
 
 from tasks.approvals.losses import RebuiltChoice
 from tasks.approvals.model import Action, Approval, Decline
+from tasks.approvals.plan_model import NOTHING_PLANNED
+from tasks.content.deletion import DeletePlan
+from tasks.importing.confirmation import remember_confirmation
+from tasks.importing.taken_back import read_taken_back
+from tasks.ledger.taken_back import TakenBack
 from tasks.names import Side
 from tasks.refusals import PlanUnconfirmedError, ServerChangedError
 from tasks.server.mark import read_mark, write_mark
@@ -119,6 +124,34 @@ def test_a_server_that_is_as_it_was_needs_no_decision(side: DisconnectedSide, bu
     assert "--rebuilt reapply decided nothing: the server is as it was" in side.run.report.lines
 
 
+@pytest.mark.parametrize("is_begun", [False, True])
+@pytest.mark.parametrize("choice", ["adopt", "reapply"])
+def test_an_older_confirmation_of_the_bundle_is_none_of_a_rebuilt_server(
+    side: DisconnectedSide, bundle: Path, choice: RebuiltChoice, *, is_begun: bool
+) -> None:
+    older = "cd" * 32
+    delivery = side.take_in(bundle)
+    remember_confirmation(
+        side.run.ledger.steps(delivery.work.text),
+        older,
+        approvals=NOTHING_PLANNED,
+        deletes=DeletePlan((), 0, 0),
+        now=side.run.clock(),
+    )
+    if is_begun:
+        done = side.run.imports.by_digest(delivery.digest)
+        assert done is not None
+        begun = {"status": "begun", "done": None, "outcome": None}
+        side.run.imports.rejoin(done.model_copy(update=begun))
+    first = side.facts.server_id
+    side.facts = side.facts.model_copy(update={"server_id": OTHER_ID})
+
+    with pytest.raises(PlanUnconfirmedError, match="another plan's"):
+        side.import_(bundle, rebuilt=choice, confirm=older)
+
+    assert side.run.ledger.server_id(Side.DISCONNECTED) == first
+
+
 # --- a snapshot -----------------------------------------------------------------------------------
 
 STAYING, RETURNED, LOCAL = APPROVALS[:3], APPROVALS[3], APPROVALS[4]
@@ -169,6 +202,22 @@ def test_reapplying_takes_away_what_staging_took_back_and_a_snapshot_has_again(
     assert "conflicts" not in side.run.report.notes
 
 
+def test_a_snapshot_with_an_older_revision_than_was_taken_back_is_recognised(
+    side: DisconnectedSide, second: Path
+) -> None:
+    before = read_taken_back(side.run.ledger)
+    newer = [replace(each, revision=each.revision + 1) for each in before.approvals]
+    TakenBack(side.run.ledger).replace(decisions(*newer, *before.declines).lines())
+    set_back(side)
+    with pytest.raises(PlanUnconfirmedError, match="3 that staging took back are there again"):
+        side.import_(second, rebuilt="reapply")
+
+    side.import_(second, rebuilt="reapply", confirm=side.run.report.notes["plan_digest"])
+
+    assert RETURNED not in side.present.approvals
+    assert "conflicts" not in side.run.report.notes
+
+
 def test_what_a_person_here_decided_so_again_is_no_trace_of_a_snapshot(
     side: DisconnectedSide, second: Path
 ) -> None:
@@ -183,6 +232,28 @@ def test_what_a_person_here_decided_so_again_is_no_trace_of_a_snapshot(
 
     assert LOCAL in side.present.approvals
     assert RETURNED not in side.present.approvals
+
+
+def test_reapplying_takes_nothing_from_a_person_on_a_server_that_was_not_set_back(
+    side: DisconnectedSide, second: Path
+) -> None:
+    side.present = decisions(LOCAL)  # a person approved it again; the mark is as new as the ledger
+    with pytest.raises(PlanUnconfirmedError) as caught:
+        side.import_(second, rebuilt="reapply")
+    assert "are there again" not in caught.value.message
+
+    side.import_(second, rebuilt="reapply", confirm=side.run.report.notes["plan_digest"])
+
+    assert {*STAYING, LOCAL} <= set(side.present.approvals)
+
+
+def test_another_server_with_a_copied_mark_counts_as_set_back(
+    side: DisconnectedSide, second: Path
+) -> None:
+    side.present = decisions(*STAYING, RETURNED, LOCAL, *DECLINES)
+    side.facts = side.facts.model_copy(update={"server_id": OTHER_ID})
+    with pytest.raises(PlanUnconfirmedError, match="3 that staging took back are there again"):
+        side.import_(second, rebuilt="reapply")
 
 
 def test_without_reapplying_what_a_snapshot_has_again_counts_as_decided_there(
