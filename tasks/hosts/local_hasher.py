@@ -44,7 +44,7 @@ class LocalHasher:
         self._sent: dict[int, int] = {}  # bytes that were hashed so far, by number
         self._answers: dict[int, ApartDigests | None] = {}
         self._last = 0
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line, theirs = _packet_sockets()
         packages = str(Path(blake3.__file__).parents[1])
         with theirs, ExitStack() as unless_started:
             unless_started.callback(self._line.close)
@@ -90,6 +90,8 @@ class LocalHasher:
             except (AirGapError, OSError):
                 self._answers[number] = None
                 continue
+            if sys.platform == "win32":
+                raise NotImplementedError
             try:
                 request = REQUEST.pack(number, limit_bytes, with_sha1)
                 socket.send_fds(self._line, [request], [file])
@@ -118,3 +120,9 @@ class LocalHasher:
             for number in failed:
                 advance(-self._sent.pop(number))
                 self._answers[number] = None
+
+
+def _packet_sockets() -> tuple[socket.socket, socket.socket]:
+    if sys.platform == "win32":
+        raise OSError("Windows cannot hand open files over")
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
