@@ -130,6 +130,7 @@ def test_an_older_confirmation_of_the_bundle_is_none_of_a_rebuilt_server(
     side: DisconnectedSide, bundle: Path, choice: RebuiltChoice, *, is_begun: bool
 ) -> None:
     older = "cd" * 32
+    side.present = decisions(*APPROVALS[:3], *DECLINES)  # so that neither choice takes a thing away
     delivery = side.take_in(bundle)
     remember_confirmation(
         side.run.ledger.steps(delivery.work.text),
