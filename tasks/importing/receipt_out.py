@@ -161,7 +161,7 @@ def _finish(run: RunContext, bundle: TrustedBundle, receipt: Receipt) -> None:
     record_event(
         run,
         "imported",
-        f"{receipt.outcome}; {receipt.counts.files_in_place} files in place, "
+        f"{receipt.outcome}; {receipt.counts.files_in_place} files of the bundle in place, "
         f"{receipt.counts.files_missing} missing, {receipt.counts.approvals_applied} approvals "
         "of staging in force",
         bundle=bundle.header.bundle,

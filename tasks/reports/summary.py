@@ -236,11 +236,12 @@ def attention(report: CommandReport) -> tuple[str, ...]:
         for finding in findings
         if is_at_least(finding.severity, "warning") and not finding.accepted
     ]
+    others = ", besides those acknowledged" if approvals.acknowledged else ""
     numbers = (
         (missing, "content file is missing", "content files are missing"),
         (len(approvals.failed), "approval failed", "approvals failed"),
-        (len(approvals.unseen), "approval is parked", "approvals are parked"),
-        (len(approvals.undecided), "decision is held", "decisions are held"),
+        (len(approvals.unseen), f"approval is parked{others}", f"approvals are parked{others}"),
+        (len(approvals.undecided), f"decision is held{others}", f"decisions are held{others}"),
         (len(severe), "finding needs a look", "findings need a look"),
     )
     reasons = [f"{count(number, noun, plural)}." for number, noun, plural in numbers if number]

@@ -236,6 +236,16 @@ def test_a_flagged_run_says_why() -> None:
     assert attention(CommandReport(command="import", site="a")) == ()
 
 
+def test_what_is_held_is_told_from_what_a_person_has_acknowledged() -> None:
+    report = examples.flagged_report()
+    assert report.approvals is not None
+    first, *others = report.approvals.held
+    seen = replace(first, is_acknowledged=True)
+    approvals = replace(report.approvals, held=(seen, *others))
+    reasons = attention(report.model_copy(update={"approvals": approvals}))
+    assert "1 decision is held, besides those acknowledged." in reasons
+
+
 def test_there_is_always_a_next_step() -> None:
     assert next_step(examples.refused_report()).startswith("Do not use this medium")
     assert "shopping-list.json" in next_step(examples.flagged_report())
