@@ -241,7 +241,7 @@ def test_what_is_held_is_told_from_what_a_person_has_acknowledged() -> None:
     assert report.approvals is not None
     first, *others = report.approvals.held
     seen = replace(first, is_acknowledged=True)
-    approvals = replace(report.approvals, held=(seen, *others))
+    approvals = report.approvals.model_copy(update={"held": (seen, *others)})
     reasons = attention(report.model_copy(update={"approvals": approvals}))
     assert "1 decision is held, besides those acknowledged." in reasons
 
