@@ -225,6 +225,8 @@ class _Server:
         self._stop = stop
         descriptor = self._descriptor
         sockets = None if descriptor is None else [socket.socket(fileno=descriptor)]
+        if os.environ.get(_MIGRATE_VARIABLE) == "false":
+            lay_out_database(database)  # it may have been set aside while Prefect was imported
         asyncio.run(server.serve(sockets=sockets))
         gc.freeze()  # else the interpreter looks for garbage for a second before it ends
 

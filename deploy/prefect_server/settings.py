@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,9 @@ def client_settings(home: Path, api_url: str, auth_string: str | None) -> dict[s
         "PREFECT_LOGGING_EXTRA_LOGGERS": "wsus_airgap",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     }
-    if urlsplit(api_url).scheme == "http":
+    address = urlsplit(api_url)
+    # Of another machine a redirect could lead to TLS.
+    if address.scheme == "http" and address.hostname == LOOPBACK:
         settings["PREFECT_API_SSL_CERT_FILE"] = str(_one_certificate(home))
     return settings | ({"PREFECT_API_AUTH_STRING": auth_string} if auth_string else {})
 
@@ -99,12 +102,18 @@ def _one_certificate(home: Path) -> Path:
     TLS. With all of certifi's that takes 50 ms for each of the eight clients of a command.
     """
     path = home / "one-certificate.pem"
-    if not path.is_file():
-        first, end, _ = certifi.contents().partition(_END_OF_CERTIFICATE)
-        home.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=home, delete=False) as file:
-            file.write(f"{first}{end}\n")
-        Path(file.name).replace(path)
+    first, end, _ = certifi.contents().partition(_END_OF_CERTIFICATE)
+    wanted = f"{first}{end}\n".encode("ascii")
+    with contextlib.suppress(OSError):
+        if path.read_bytes() == wanted:
+            return path
+    home.mkdir(parents=True, exist_ok=True)
+    own = path.with_suffix(f".{os.getpid()}")
+    with own.open("wb") as file:
+        file.write(wanted)
+        file.flush()
+        os.fsync(file.fileno())
+    own.replace(path)
     return path
 
 

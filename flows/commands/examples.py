@@ -8,14 +8,17 @@ from pathlib import Path
 from cyclopts import App
 
 _RUNBOOK = Path(__file__).resolve().parents[2] / "deploy" / "README.md"
-_END = f"""\
+_CODES = """\
 Exit codes: 0 done · 1 failed, run the same command again · 2 done, and something needs a look · \
-3 refused for trust · 4 refused for safety · 64 a slip in the command or the site file.
-
+3 refused for trust · 4 refused for safety · 64 a slip in the command or the site file."""
+# Commands whose exit codes mean something else.
+_OWN_CODES = {"explain": "Exit codes: 0 it is known · 1 nothing is known of it · 64 a slip."}
+_END = f"""\
 Every message, and what to do about it: {_RUNBOOK}
 """
 
-# The first key is the program itself. A line's part before the dash is a command that can be run.
+# The first key is the program itself. A line's part before the dash is a command that can be run,
+# with DIGEST as a refusal printed it.
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "": (
         "site check - what is wrong with the site file",
@@ -41,7 +44,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "import": (
         "import - the next bundle of the chain on the medium",
         "import /media/crossing/alpha-12 --rehearse - its whole plan; nothing is changed",
-        "import /media/crossing/alpha-12 --confirm 5f2a - carry out the plan with that digest",
+        "import /media/crossing/alpha-12 --confirm DIGEST - carry out the plan with that digest",
         "import --if-new - end with 0 if no new bundle has come, for schedules",
     ),
     "accept": (
@@ -99,7 +102,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "repair": (
         "repair strong-cryptography - show the plan, and ask",
-        "repair strong-cryptography --confirm 5f2a - carry out the plan with that digest",
+        "repair strong-cryptography --confirm DIGEST - carry out the plan with that digest",
         "repair strong-cryptography --undo - put back the old values",
     ),
     "restore-deleted": ("restore-deleted 12 - what the import of bundle 12 deleted",),
@@ -133,7 +136,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "site recover": (
         "site recover /media/crossing/alpha-12 - show where the chain would go on",
-        "site recover /media/crossing/alpha-12 --confirm 5f2a - go on there",
+        "site recover /media/crossing/alpha-12 --confirm DIGEST - go on there",
     ),
     "demo": (
         "demo - two months between a pair of simulated servers",
@@ -167,13 +170,13 @@ def give_examples(app: App) -> None:
         command = app
         for word in name.split():
             command = command[word]
-        command.help_epilogue = _epilogue(lines)
+        command.help_epilogue = _epilogue(lines, _OWN_CODES.get(name, _CODES))
 
 
-def _epilogue(lines: tuple[str, ...]) -> str:
+def _epilogue(lines: tuple[str, ...], codes: str) -> str:
     shown = []
     for line in lines:
         call, dash, purpose = line.partition(" - ")
         shown.append(f"- `wsus-airgap {call}`{dash}{purpose}")
     examples = "\n".join(shown)
-    return f"Examples:\n\n{examples}\n\n{_END}"
+    return f"Examples:\n\n{examples}\n\n{codes}\n\n{_END}"

@@ -56,7 +56,10 @@ class Apart:
         else:
             digests = FileDigests(ContentDigest(answer.sha1), proof, answer.size_bytes)
             result = judge(item, digests, is_written=False)
-        return result if result.error is None else None
+        if result.error is None:
+            return result
+        progress.advance(-answer.size_bytes)  # it is read once more
+        return None
 
 
 def _is_plain(item: CopyItem) -> bool:

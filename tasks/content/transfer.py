@@ -23,8 +23,9 @@ files are in flight at a time, in a thread of their own, because each waits for 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 
@@ -101,21 +102,29 @@ def copy_files(
         _pool(1, "flush") as flush_pool,
     ):
         work = _Work(source, destination, progress or Silence(), apart)
-        pools = _Pools(large, small)
-        flushing: Future[list[CopyResult]] | None = None
-        copied = _copy_batches(work, _batches(items, limits or BatchLimits()), pools)
-        try:
-            for batch in copied:
-                if flushing is not None:
-                    yield flushing.result()
-                flushing = flush_pool.submit(_make_durable, work, batch)
-        except AirGapError:
-            # The batch before remains valid, so the caller gets it to cache its digests.
+        batches = _batches(items, limits or BatchLimits())
+        # Closed before the pools, whatever ends this: else they copy files that nobody waits for.
+        with closing(_copy_batches(work, batches, _Pools(large, small))) as copied:
+            yield from _durable_batches(work, copied, flush_pool)
+
+
+def _durable_batches(
+    work: _Work, copied: Iterable[list[CopyResult]], flush_pool: ThreadPoolExecutor
+) -> Iterator[list[CopyResult]]:
+    """Do steps 2 and 3 for each batch while the next one is copied."""
+    flushing: Future[list[CopyResult]] | None = None
+    try:
+        for batch in copied:
             if flushing is not None:
                 yield flushing.result()
-            raise
+            flushing = flush_pool.submit(_make_durable, work, batch)
+    except AirGapError:
+        # The batch before remains valid, so the caller gets it to cache its digests.
         if flushing is not None:
             yield flushing.result()
+        raise
+    if flushing is not None:
+        yield flushing.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +182,20 @@ def _batches(items: Iterable[CopyItem], limits: BatchLimits) -> Iterator[list[Co
 class _Begun:
     """A batch that is being copied: results by index, and what others have of it.
 
-    ``asked`` are files that the second process hashes, with its numbers for them.
+    ``asked`` are files that the second process hashes, with its numbers for them. ``fatal`` is
+    raised when the batch's turn comes: the batches before it may be whole.
     """
 
     size: int
     asked: list[tuple[int, CopyItem, int]] = field(default_factory=list)
     done: dict[int, CopyResult] = field(default_factory=dict)
+    fatal: AirGapError | None = None
     futures: list[Future[dict[int, CopyResult]]] = field(default_factory=list)
 
     def results(self, work: _Work) -> list[CopyResult]:
         """Wait for the batch, and return its results in order."""
+        if self.fatal is not None:
+            raise self.fatal
         for index, item, number in self.asked:
             proved = work.apart.prove(item, number, work.progress)
             self.done[index] = proved or _copy_one(work, item)
@@ -200,7 +213,7 @@ def _copy_batches(
     work: _Work,
     batches: Iterable[Sequence[CopyItem]],
     pools: _Pools,
-) -> Iterator[list[CopyResult]]:
+) -> Generator[list[CopyResult], None, None]:
     """Do step 1 for each batch; the next ones begin before a batch has ended, so no thread idles.
 
     After an error no thread begins another file; the pools then wait for those that were begun.
@@ -210,6 +223,8 @@ def _copy_batches(
         for batch in batches:
             begun.append(_Begun(len(batch)))
             _begin_batch(work, begun[-1], batch, pools)
+            if begun[-1].fatal is not None:
+                break
             if len(begun) > _BATCHES_AHEAD:
                 yield begun[0].results(work)
                 begun.popleft()
@@ -241,7 +256,10 @@ def _begin_batch(
     if work.has_network and together:
         begun.futures.append(pools.small.submit(_copy_small, work, together))
     else:
-        begun.done |= _copy_small(work, together)
+        try:
+            begun.done |= _copy_small(work, together)
+        except AirGapError as fatal:
+            begun.fatal = fatal
 
 
 def _copy_large(work: _Work, index: int, item: CopyItem) -> dict[int, CopyResult]:

@@ -29,7 +29,7 @@ from tasks.hosts.folder_reading import (
 # takes about a third of the time that looking at its file takes.
 _MANY_FILES = 20_000
 _NAMES_LIKE_A_FILE = 3
-_MOST_FOLDERS = 32_000  # so many numbers fit into a pipe
+_MOST_FOLDERS = 2_000  # their numbers fit into the smallest pipe
 
 
 def read_states(
@@ -59,28 +59,29 @@ def read_states(
 def _read_in_two(parent: int, folders: Sequence[Folder], most_names: int) -> States:
     """Read folders together with a second process; what it did not answer is read here."""
     numbers, put = os.pipe()
-    with os.fdopen(put, "wb") as pipe:
+    with os.fdopen(numbers, "rb", buffering=0), os.fdopen(put, "wb") as pipe:
         pipe.write(b"".join(n.to_bytes(NUMBER_BYTES, "big") for n in range(len(folders))))
-    arguments = map(str, (parent, most_names, numbers))
-    try:
-        helper = subprocess.Popen(
-            [sys.executable, "-I", "-S", folder_reading.__file__, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=(parent, numbers),
-        )
-    except OSError:
-        os.close(numbers)
-        return read_folders(parent, folders, most_names)
-    with helper:
-        if helper.stdin is not None:
-            helper.stdin.write(marshal.dumps(list(folders)))
-            helper.stdin.close()
-            helper.stdin = None
-        states = read_folders(parent, taken(folders, numbers), most_names)
-        os.close(numbers)
-        answer, _ = helper.communicate()
+        pipe.close()
+        arguments = map(str, (parent, most_names, numbers))
+        try:
+            helper = subprocess.Popen(
+                [sys.executable, "-I", "-S", folder_reading.__file__, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(parent, numbers),
+            )
+        except (OSError, TypeError):  # also without a path of the interpreter
+            return read_folders(parent, folders, most_names)
+        with helper:
+            if helper.stdin is not None:
+                with suppress(BrokenPipeError):  # it has ended already
+                    helper.stdin.write(marshal.dumps(list(folders)))
+                with suppress(BrokenPipeError):
+                    helper.stdin.close()
+                helper.stdin = None
+            states = read_folders(parent, taken(folders, numbers), most_names)
+            answer, _ = helper.communicate()
     with suppress(EOFError, TypeError, ValueError):
         states |= marshal.loads(answer)  # noqa: S302  by the process that was started here
     missing = [folder for folder in folders if folder[0] not in states]

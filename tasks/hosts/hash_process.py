@@ -45,6 +45,15 @@ def main() -> None:
 
 
 def _serve(line: socket.socket, blake3: Any) -> None:  # noqa: ANN401
+    try:
+        _answer_requests(line, blake3)
+    except BaseException:  # noqa: BLE001
+        os._exit(1)  # a request without an answer would be waited for; an end of all is noticed
+
+
+def _answer_requests(line: socket.socket, blake3: Any) -> None:  # noqa: ANN401
+    if sys.platform == "win32":
+        raise NotImplementedError
     while True:
         message, descriptors, _, _ = socket.recv_fds(line, MOST_MESSAGE_BYTES, 1)
         if not message:
@@ -90,6 +99,8 @@ def _hash(
     file: int, most_bytes: int, hashed: _Hashed, report: Callable[[int], object]
 ) -> int | None:
     """Hash a file, and return its size; None if it is too long or changes its size meanwhile."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     size_bytes = os.fstat(file).st_size
     if size_bytes > most_bytes:
         return None

@@ -180,7 +180,7 @@ class LocalHost:
 
     def new_hasher(self) -> Hasher | None:
         """Start a process that hashes large files; not on Windows, which cannot hand files over."""
-        if sys.platform != "linux":
+        if sys.platform != "linux" or not sys.executable:
             return None
         try:
             return LocalHasher(self._anchors)

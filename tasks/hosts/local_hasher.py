@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import blake3
@@ -43,9 +44,10 @@ class LocalHasher:
         self._sent: dict[int, int] = {}  # bytes that were hashed so far, by number
         self._answers: dict[int, ApartDigests | None] = {}
         self._last = 0
-        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line, theirs = _packet_sockets()
         packages = str(Path(blake3.__file__).parents[1])
-        with theirs:
+        with theirs, ExitStack() as unless_started:
+            unless_started.callback(self._line.close)
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", hash_process.__file__, packages, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
@@ -53,6 +55,7 @@ class LocalHasher:
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )
+            unless_started.pop_all()
 
     def ask(self, path: HostPath, limit_bytes: int, *, with_sha1: bool) -> int:
         """Ask for a file's digests, and return the number to call ``answer`` with."""
@@ -87,6 +90,8 @@ class LocalHasher:
             except (AirGapError, OSError):
                 self._answers[number] = None
                 continue
+            if sys.platform == "win32":
+                raise NotImplementedError
             try:
                 request = REQUEST.pack(number, limit_bytes, with_sha1)
                 socket.send_fds(self._line, [request], [file])
@@ -115,3 +120,9 @@ class LocalHasher:
             for number in failed:
                 advance(-self._sent.pop(number))
                 self._answers[number] = None
+
+
+def _packet_sockets() -> tuple[socket.socket, socket.socket]:
+    if sys.platform == "win32":
+        raise OSError("Windows cannot hand open files over")
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

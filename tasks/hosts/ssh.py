@@ -139,10 +139,10 @@ class SshHost:
     def _remove_leftovers(self, home: HostPath) -> None:
         """Remove our folders in a Windows profile that stayed when a connection was lost."""
         oldest_ns = time.time_ns() - _LEFTOVER_DAYS * 86_400 * 10**9
-        for entry in self.list_folder(home):
-            is_ours = _TEMPORARY_NAME.fullmatch(entry.name) and entry.kind == "folder"
-            if is_ours and entry.mtime_ns < oldest_ns:
-                with contextlib.suppress(HostFileError, FolderUnsafeError):
+        with contextlib.suppress(HostFileError, FolderUnsafeError):
+            for entry in self.list_folder(home):
+                is_ours = _TEMPORARY_NAME.fullmatch(entry.name) and entry.kind == "folder"
+                if is_ours and entry.mtime_ns < oldest_ns:
                     self.remove_tree(home.joined(entry.name))
 
     # --- reading -------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ from tasks.server.queries import read_approvals
 
 def read_taken_back(ledger: Ledger) -> ApprovalSet:
     """Return what staging has taken back, as it was applied here."""
-    return ApprovalSet.from_lines(TakenBack(ledger).lines())
+    with ledger.reading():
+        return ApprovalSet.from_lines(TakenBack(ledger).lines())
 
 
 def remember_taken_back(

@@ -16,11 +16,12 @@ class TakenBack:
         self._ledger = ledger
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """Yield them in the wire form of decisions, always in the same order."""
-        with self._ledger.reading():
-            rows = self._ledger.connection.execute("SELECT line FROM taken_back ORDER BY line")
-            for row in rows:
-                yield json.loads(row[0])
+        """Yield them in the wire form of decisions, in the same order; within ``reading``."""
+        for row in self._ledger.connection.execute("SELECT line FROM taken_back ORDER BY line"):
+            line = json.loads(row[0])
+            if not isinstance(line, dict):
+                raise TypeError(f"no decision: {line!r}")
+            yield line
 
     def replace(self, lines: Iterable[Mapping[str, Any]]) -> None:
         """Replace them all, in one transaction."""

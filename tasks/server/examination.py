@@ -44,7 +44,8 @@ def examine_server(run: RunContext) -> Facts:
     at_work = _at_work(run)
     program = run.site.server.wsusutil
     has_wsusutil = _has_wsusutil(run.server, program[0])
-    may_ask = at_work == () and has_wsusutil is not False
+    is_running = facts.machine is not None and facts.machine.service_status == "Running"
+    may_ask = is_running and at_work == () and has_wsusutil is not False
     own = facts.own.model_copy(
         update={
             "mark_problem": mark_problem(run),

@@ -17,8 +17,9 @@ def ask_wsusutil(server: Host, program: Sequence[str]) -> ProgramAnswer | None:
     """Have wsusutil list approvals, which starts the program and reads its database.
 
     Returns:
-        None if it still works at the limit; it is not stopped, and is nobody's reason to wait
-        (``wsusutil_process.is_read_only``).
+        None if it still works at the limit; we do not stop it, and it is nobody's reason to wait
+        (``wsusutil_process.is_read_only``). The SSH server of Windows may end it with the
+        connection, which harms nothing, because it only reads.
 
     Raises:
         ConnectionLostError: The connection broke meanwhile.

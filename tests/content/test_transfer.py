@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,9 +22,10 @@ from tasks.errors import (
     DiskFullError,
     HostFileError,
 )
-from tasks.hosts.host import FileHash, Host
+from tasks.hosts.host import FileHash, Host, Outcome
 from tasks.hosts.local import LocalHost
 from tasks.hosts.paths import HostPath
+from tasks.progress import Silence
 from tests.support.bundles import fill_content, tree, write_content
 from tests.support.memory_host import MemoryHost
 from tests.support.memory_power import PowerLostError
@@ -344,6 +345,100 @@ def test_the_next_batches_are_read_while_a_large_file_is_not_yet_whole(tmp_path:
     assert [result.is_ok for batch in batches for result in batch] == [True, True]
 
 
+def _large_items(folder: Path, host: Host, count: int) -> list[CopyItem]:
+    target = folder / "target"
+    target.mkdir()
+    items = []
+    for number in range(count):
+        source = folder / str(number)
+        source.write_bytes(bytes(SMALL_FILE_BYTES + 1))
+        final = host.path(str(target / f"{number}"))
+        beside = final.parent.joined(f"{number}.part")
+        path = host.path(str(source))
+        items.append(CopyItem((path,), SMALL_FILE_BYTES + 1, beside=beside, final=final))
+    return items
+
+
+class Slow(LocalHost):
+    """Writes slowly, and counts the files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = 0
+
+    def write(self, path: HostPath, chunks: Iterable[bytes | memoryview]) -> int:
+        time.sleep(0.03)
+        self.written += 1
+        return super().write(path, chunks)
+
+
+def test_after_an_error_of_the_flush_files_that_nobody_waits_for_are_not_copied(
+    tmp_path: Path,
+) -> None:
+    class Full(Slow):
+        def flush_files(self, paths: Sequence[HostPath]) -> Outcome[HostPath]:
+            raise DiskFullError(path=paths[0])
+
+    host = Full()
+    items = _large_items(tmp_path, host, 20)
+    with pytest.raises(DiskFullError):
+        list(copy_files(host, host, items, limits=BatchLimits(files=5), threads=1))
+    assert host.written <= 12
+
+
+def test_a_caller_that_stops_early_has_nothing_copied_that_it_does_not_wait_for(
+    tmp_path: Path,
+) -> None:
+    host = Slow()
+    batches = copy_files(
+        host, host, _large_items(tmp_path, host, 20), limits=BatchLimits(files=5), threads=1
+    )
+    assert isinstance(batches, Generator)
+    next(batches)
+    batches.close()
+    assert host.written <= 17
+
+
+def test_batches_before_one_that_fails_in_a_small_file_are_still_whole(tmp_path: Path) -> None:
+    class Full(Slow):
+        def write_files(
+            self, files: Iterable[tuple[HostPath, bytes]]
+        ) -> Iterator[tuple[int, AirGapError | None]]:
+            for number, (path, _) in enumerate(files):
+                yield number, DiskFullError(path=path)
+
+    host = Full()
+    items = _large_items(tmp_path, host, 3)
+    small = tmp_path / "small"
+    small.write_bytes(b"x")
+    final = host.path(str(tmp_path / "target" / "small"))
+    beside = final.parent.joined("small.part")
+    items[2] = CopyItem((host.path(str(small)),), 1, beside=beside, final=final)
+    results: list[CopyResult] = []
+    batches = copy_files(host, host, items, limits=BatchLimits(files=1))
+    with pytest.raises(DiskFullError):
+        results.extend(result for batch in batches for result in batch)
+    assert [result.is_ok for result in results] == [True, True]
+
+
+def test_a_wrong_file_that_is_read_twice_counts_once_in_the_progress(tmp_path: Path) -> None:
+    class Counted(Silence):
+        total = 0
+
+        def advance(self, amount: int) -> None:
+            self.total += amount
+
+    size_bytes = 70 * 1_048_576
+    path = tmp_path / "file"
+    with path.open("wb") as stream:
+        stream.truncate(size_bytes)
+    host, progress = LocalHost(), Counted()
+    item = CopyItem((host.path(str(path)),), size_bytes, blake3=Blake3(bytes(32)))
+    ((result,),) = copy_files(host, None, [item], progress=progress)
+    assert isinstance(result.error, ContentWrongError)
+    assert progress.total == size_bytes
+
+
 def test_after_an_error_no_thread_writes_any_more(tmp_path: Path) -> None:
     class Full(LocalHost):
         """Has no room for the first large file, while others are being written."""
@@ -355,20 +450,12 @@ def test_after_an_error_no_thread_writes_any_more(tmp_path: Path) -> None:
             return super().write(path, chunks)
 
     host = Full()
-    target = tmp_path / "target"
-    target.mkdir()
-    items = []
-    for number in range(6):
-        source = tmp_path / str(number)
-        source.write_bytes(bytes(SMALL_FILE_BYTES + 1))
-        final = host.path(str(target / f"{number}"))
-        beside = final.parent.joined(f"{number}.part")
-        path = host.path(str(source))
-        items.append(CopyItem((path,), SMALL_FILE_BYTES + 1, beside=beside, final=final))
+    items = _large_items(tmp_path, host, 6)
 
     with pytest.raises(DiskFullError):
         list(copy_files(host, host, items, limits=BatchLimits(files=4)))
 
+    target = tmp_path / "target"
     written = {path.name: path.stat() for path in target.iterdir()}
     time.sleep(0.2)
     assert {path.name: path.stat() for path in target.iterdir()} == written

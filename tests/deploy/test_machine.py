@@ -162,8 +162,11 @@ def test_a_worker_repeats_refused_calls_and_leaves_it_to_its_flows_to_do_so(tmp_
 
 def test_calls_without_tls_read_one_certificate_and_calls_with_tls_all(tmp_path: Path) -> None:
     variable = "PREFECT_API_SSL_CERT_FILE"
-    for _ in range(2):
+    plain = worker_settings(tmp_path, "http://127.0.0.1:4200/api", None)
+    for half in ("", "-----BEGIN CERTIFICATE-----"):  # a power cut can leave that
+        Path(plain[variable]).write_text(half, encoding="ascii")
         plain = worker_settings(tmp_path, "http://127.0.0.1:4200/api", None)
     trusted = ssl.create_default_context(cafile=plain[variable])
     assert trusted.cert_store_stats()["x509"] == 1
-    assert variable not in worker_settings(tmp_path, "https://prefect.example/api", None)
+    for address in ("https://prefect.example/api", "http://prefect.example/api"):
+        assert variable not in worker_settings(tmp_path, address, None)

@@ -118,6 +118,13 @@ _WINDOWS = """
 $global:done = @()
 function Get-Service { 'sshd' }
 function Set-Service { $global:done += "Set-Service $args" }
+function Start-Service {
+    $global:done += "Start-Service $args"
+    $made = New-Item -ItemType Directory -Force -Path (Join-Path $env:ProgramData 'ssh')
+    $folder = $made.FullName
+    [IO.File]::WriteAllText("$folder/sshd_config", "Subsystem sftp sftp-server.exe`n")
+    [IO.File]::WriteAllText("$folder/ssh_host_ed25519_key.pub", 'ssh-ed25519 AAAA')
+}
 function Restart-Service { $global:done += "Restart-Service $args" }
 function Get-NetFirewallRule { 'OpenSSH-Server-In-TCP' }
 function Set-NetFirewallRule { $global:done += "Set-NetFirewallRule $args" }
@@ -159,6 +166,23 @@ def test_a_windows_host_lets_in_one_key_from_one_address(tmp_path: Path) -> None
     assert config.count("PasswordAuthentication no") == 1
     assert "-RemoteAddress 192.0.2.10" in result.stdout
     assert "Restart-Service -Name sshd" in result.stdout
+
+
+@needs.pwsh
+def test_an_ssh_server_that_never_ran_is_restricted_and_then_started_once(tmp_path: Path) -> None:
+    key = "ssh-ed25519 AAAAours orchestrator\n"
+    shown = set_up_ssh(tmp_path, key=key, calls="setup -Address ::1 -WhatIf")
+    assert (shown.returncode, list(tmp_path.glob("ssh/*"))) == (0, []), shown.stderr
+
+    result = set_up_ssh(tmp_path, key=key, calls="setup -Address 192.0.2.10")
+
+    assert result.returncode == 0, result.stderr + result.stdout
+    done = [line.split()[0] for line in result.stdout.splitlines() if line]
+    assert done.index("Set-NetFirewallRule") < done.index("Start-Service")
+    assert "ssh-keygen" in done
+    config = (tmp_path / "ssh" / "sshd_config").read_text().splitlines()
+    assert config[-1] == "Subsystem sftp sftp-server.exe"
+    assert "PasswordAuthentication no" in config
 
 
 @needs.pwsh

@@ -34,7 +34,7 @@ def test_what_a_site_holds_is_adopted_and_the_first_bundle_carries_only_the_rest
     adopted = lab.run("disconnected", "audit", "--adopt", expect=0)
     assert lab.snapshot("disconnected") == before
     assert adopted.document["files"] == len(there)
-    assert "accept it" in adopted.stderr
+    assert "`wsus-airgap accept RECEIPT`" in adopted.stderr
 
     lab.accept(adopted.document["receipt"], expect=0)
     exported = lab.export()

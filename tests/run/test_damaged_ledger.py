@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from tasks.approvals.losses import Losses
-from tasks.approvals.model import Action, Approval
+from tasks.approvals.model import Action, Approval, ApprovalSet
 from tasks.approvals.reasons import Reason
 from tasks.approvals.rulings import Ruling, RulingKind
 from tasks.content.names import Blake3
@@ -20,6 +20,7 @@ from tasks.custody.log import custody_head, record
 from tasks.custody.model import CustodyEntry
 from tasks.errors import HostFileError
 from tasks.importing.approval_run import last_applied
+from tasks.importing.taken_back import read_taken_back
 from tasks.ledger.announced import Announced
 from tasks.ledger.choices import Choices
 from tasks.ledger.findings import AcceptedFindings
@@ -30,6 +31,7 @@ from tasks.ledger.repairs import RepairRecord, Repairs
 from tasks.ledger.rulings import StoredRulings
 from tasks.ledger.runs import RunRecord, Runs
 from tasks.ledger.steps import Attempt, Confirmation, ExportedPackage
+from tasks.ledger.taken_back import TakenBack
 from tasks.metadata.audit import MissingFile, MissingReason
 from tasks.run.context import RunContext
 from tasks.run.keys import signing_key
@@ -57,6 +59,7 @@ READERS: tuple[Callable[[RunContext], object], ...] = (
     lambda run: StoredRulings(run.ledger).all(),
     lambda run: run.imports.missing.of_revision(u(1), 1),
     lambda run: run.imports.accepted_losses(),
+    lambda run: read_taken_back(run.ledger),
     lambda run: custody_head(run.ledger),
     lambda run: Questions(run.ledger).open(),
     lambda run: Choices(run.ledger).all(),
@@ -145,6 +148,8 @@ def remember_decided(run: RunContext) -> None:
     )  # fmt: skip
     run.imports.missing.remember([missing], now=NOW)
     run.imports.accept_losses(Losses(frozenset({(u(1), GROUP)}), frozenset()))
+    approval = Approval(update_id=u(1), revision=1, group=GROUP, action=Action.INSTALL)
+    TakenBack(run.ledger).replace(ApprovalSet.collect(approvals=[approval]).lines())
     entry = CustodyEntry(event="decided", who="a", machine="m", version="1")
     record(run.ledger, run.site.state_dir, signing_key(run.site), entry, now=NOW)
 

@@ -81,7 +81,8 @@ class Own(Topic):
         wsusutil: Path of wsusutil in the site file.
         has_wsusutil: True if that program is there; None if it was not looked for.
         wsusutil_answer: Its answer to a question that changes nothing; None if it was not asked
-            (only the command ``check`` asks, and not beside one at work) or did not end.
+            (only the command ``check`` asks, not beside one at work or while the service is
+            stopped, when an export may be about to start it) or did not end.
         known_server_id: The server id that this site remembers; None before the first run.
         known_staging_id: The same of the staging server, on the disconnected side.
         carried_bytes: Size of the content that the newest bundle carried.

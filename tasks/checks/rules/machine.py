@@ -30,7 +30,7 @@ def service(facts: Facts) -> Finding | None:
     )
 
 
-@rule("API of WSUS and its database: answer", explains=SYNCHRONISATION)
+@rule("API of WSUS and its database: answer", explains=(*SYNCHRONISATION, "wsusutil-fails"))
 def api(facts: Facts) -> Finding | None:
     """A service that runs may still not answer: database, WsusPool, rights."""
     if facts.server is not None:

@@ -174,7 +174,11 @@ def wsusutil_there(facts: Facts) -> Finding | None:
 @rule("wsusutil: answers")
 def wsusutil_answers(facts: Facts) -> Finding | None:
     """A program that is there can still lack rights, its configuration or its database."""
-    answer = known(facts.own.wsusutil_answer, "an answer of wsusutil (only `check` asks it)")
+    answer = known(
+        facts.own.wsusutil_answer,
+        "an answer of wsusutil (asked by the command `check` alone, not beside another wsusutil or "
+        "while WsusService is stopped, and for two minutes)",
+    )
     if answer.exit_code == 0:
         return None
     how = "was not started" if answer.exit_code is None else f"exit code {answer.exit_code}"
