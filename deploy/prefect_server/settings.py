@@ -103,14 +103,14 @@ def _one_certificate(home: Path) -> Path:
     """
     path = home / "one-certificate.pem"
     first, end, _ = certifi.contents().partition(_END_OF_CERTIFICATE)
-    wanted = f"{first}{end}\n".encode("ascii")
+    content = f"{first}{end}\n".encode("ascii")
     with contextlib.suppress(OSError):
-        if path.read_bytes() == wanted:
+        if path.read_bytes() == content:
             return path
     home.mkdir(parents=True, exist_ok=True)
     own = path.with_suffix(f".{os.getpid()}")
     with own.open("wb") as file:
-        file.write(wanted)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     own.replace(path)

@@ -26,7 +26,6 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 
 from blake3 import blake3
@@ -44,6 +43,7 @@ from tasks.content.copy_item import (
 from tasks.content.digest import Digester
 from tasks.content.names import Blake3, FileDigests
 from tasks.content.small_files import copy_small_files
+from tasks.content.threads import Pools, new_pool
 from tasks.errors import (
     AirGapError,
     ContentWrongError,
@@ -97,14 +97,14 @@ def copy_files(
     """
     with (
         Apart(source) as apart,
-        _pool(threads, "copy-large") as large,
-        _pool(1, "copy-small") as small,
-        _pool(1, "flush") as flush_pool,
+        new_pool(threads, "copy-large") as large,
+        new_pool(1, "copy-small") as small,
+        new_pool(1, "flush") as flush_pool,
     ):
         work = _Work(source, destination, progress or Silence(), apart)
         batches = _batches(items, limits or BatchLimits())
         # Closed before the pools, whatever ends this: else they copy files that nobody waits for.
-        with closing(_copy_batches(work, batches, _Pools(large, small))) as copied:
+        with closing(_copy_batches(work, batches, Pools(large, small))) as copied:
             yield from _durable_batches(work, copied, flush_pool)
 
 
@@ -125,25 +125,6 @@ def _durable_batches(
         raise
     if flushing is not None:
         yield flushing.result()
-
-
-@dataclass(frozen=True, slots=True)
-class _Pools:
-    """Threads for large files, and one for small ones of another machine."""
-
-    large: ThreadPoolExecutor
-    small: ThreadPoolExecutor
-
-
-def _pool(threads: int, name: str) -> ThreadPoolExecutor:
-    """Make a thread pool with our context variables, by which log lines reach the run's page."""
-    context = copy_context()
-
-    def copy_variables() -> None:
-        for variable, value in context.items():
-            variable.set(value)
-
-    return ThreadPoolExecutor(threads, name, initializer=copy_variables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +193,7 @@ class _Begun:
 def _copy_batches(
     work: _Work,
     batches: Iterable[Sequence[CopyItem]],
-    pools: _Pools,
+    pools: Pools,
 ) -> Generator[list[CopyResult], None, None]:
     """Do step 1 for each batch; the next ones begin before a batch has ended, so no thread idles.
 
@@ -240,7 +221,7 @@ def _begin_batch(
     work: _Work,
     begun: _Begun,
     batch: Sequence[CopyItem],
-    pools: _Pools,
+    pools: Pools,
 ) -> None:
     """Give large files to several threads, the largest first, and copy the small ones together."""
     small_bytes = SMALL_IN_FLIGHT_BYTES if work.has_network else SMALL_FILE_BYTES
@@ -344,7 +325,9 @@ def _make_durable(work: _Work, results: Sequence[CopyResult]) -> list[CopyResult
         return list(results)
     errors: dict[HostPath, AirGapError] = {}  # by the path beside, which is unique in a batch
     good = [_beside(result) for result in results if result.written and result.is_ok]
-    with _pool(1, "prove") as pool:  # one waits for the disk, the other for the server's processor
+    with new_pool(
+        1, "prove"
+    ) as pool:  # one waits for the disk, the other for the server's processor
         proving = pool.submit(_prove_on_destination, work, results)
         errors.update(work.destination.flush_files(good).failed)
         errors.update(proving.result())
