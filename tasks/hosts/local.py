@@ -12,7 +12,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import FileIO
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +43,7 @@ from tasks.hosts.local_files import (
     nearest_folder,
     open_file,
     prove_private,
+    write_whole,
 )
 from tasks.hosts.local_hasher import LocalHasher
 from tasks.hosts.local_process import launch_detached, probe_job, run_program
@@ -243,10 +243,11 @@ class LocalHost:
         written = 0
         try:
             descriptor = open_file(self._anchors, path, WRITE_FLAGS)
-            with os.fdopen(descriptor, "wb", buffering=0) as stream:
+            with os.fdopen(descriptor, "wb", buffering=0):
                 begun = 0
                 for chunk in chunks:
-                    written += _write_whole(stream, chunk)
+                    write_whole(descriptor, chunk)
+                    written += len(chunk)
                     if written - begun >= _WRITEBACK_BYTES:
                         local_durable.begin_writeback(descriptor, begun, written - begun)
                         begun = written
@@ -346,14 +347,6 @@ class LocalHost:
                     os.path.realpath(tempfile.mkdtemp(prefix="wsus-airgap-"))
                 )
             return self.path(tempfile.mkdtemp(dir=self._temporary_folder.text))
-
-
-def _write_whole(stream: FileIO, chunk: bytes | memoryview) -> int:
-    """Write all bytes of a chunk; the system may take fewer at a time."""
-    view = memoryview(chunk)
-    while view:
-        view = view[stream.write(view) :]
-    return len(chunk)
 
 
 def _remove_anyway(action: Callable[..., object], name: str, fault: ExcInfo) -> None:

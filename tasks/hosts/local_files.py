@@ -180,6 +180,13 @@ def open_within(folder: int | None, path: HostPath, flags: int) -> int:
     return descriptor
 
 
+def write_whole(descriptor: int, content: bytes | memoryview) -> None:
+    """Write all bytes; the system may take fewer at a time."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def entry_stat(entry: os.DirEntry[str], *, must_exist: bool) -> FileStat | None:
     """Return the stat of a listed name; None if it disappeared while its folder was listed.
 

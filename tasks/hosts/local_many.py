@@ -11,7 +11,14 @@ import os
 from collections.abc import Iterable, Iterator
 
 from tasks.errors import AirGapError
-from tasks.hosts.local_files import READ_FLAGS, WINDOWS, WRITE_FLAGS, Anchors, open_within
+from tasks.hosts.local_files import (
+    READ_FLAGS,
+    WINDOWS,
+    WRITE_FLAGS,
+    Anchors,
+    open_within,
+    write_whole,
+)
 from tasks.hosts.os_errors import file_fault
 from tasks.hosts.paths import HostPath
 
@@ -40,7 +47,7 @@ def write_files(
         for number, (path, content) in enumerate(files):
             fault: AirGapError | None = None
             try:
-                _write_whole(folder.open(path, WRITE_FLAGS), content)
+                _write(folder.open(path, WRITE_FLAGS), content)
             except AirGapError as error:
                 fault = error
             except OSError as error:
@@ -88,11 +95,9 @@ def _read_whole(descriptor: int, most_bytes: int) -> bytes:
         os.close(descriptor)
 
 
-def _write_whole(descriptor: int, content: bytes) -> None:
+def _write(descriptor: int, content: bytes) -> None:
     """Write all bytes of a file, and close it."""
     try:
-        written = os.write(descriptor, content)
-        while written < len(content):
-            written += os.write(descriptor, memoryview(content)[written:])
+        write_whole(descriptor, content)
     finally:
         os.close(descriptor)
