@@ -59,13 +59,13 @@ def _answer_requests(line: socket.socket, blake3: Any) -> None:  # noqa: ANN401
         if not message:
             return
         number, most_bytes, with_sha1 = REQUEST.unpack(message)
-        hashed = _Hashed(blake3(), hashlib.sha1(usedforsecurity=False) if with_sha1 else None)
+        hashed = Hashed(blake3(), hashlib.sha1(usedforsecurity=False) if with_sha1 else None)
 
         def report(size_bytes: int, number: int = number) -> None:
             line.send(PART.pack(number, size_bytes))
 
         try:
-            size_bytes = _hash(descriptors[0], most_bytes, hashed, report)
+            size_bytes = hash_file(descriptors[0], most_bytes, hashed, report)
         except (OSError, ValueError):
             size_bytes = None
         finally:
@@ -77,7 +77,7 @@ def _answer_requests(line: socket.socket, blake3: Any) -> None:  # noqa: ANN401
             line.send(ANSWER.pack(number, size_bytes, hashed.proof.digest(), sha1))
 
 
-class _Hashed:
+class Hashed:
     """Both digests while they are computed, or BLAKE3 alone."""
 
     def __init__(self, proof: Any, sha1: Any) -> None:  # noqa: ANN401
@@ -85,6 +85,7 @@ class _Hashed:
         self.sha1 = sha1
 
     def update(self, window: mmap.mmap) -> None:
+        """Hash the bytes of a window."""
         if self.sha1 is None:
             self.proof.update(window)
             return
@@ -95,8 +96,8 @@ class _Hashed:
                     self.proof.update(block)
 
 
-def _hash(
-    file: int, most_bytes: int, hashed: _Hashed, report: Callable[[int], object]
+def hash_file(
+    file: int, most_bytes: int, hashed: Hashed, report: Callable[[int], object]
 ) -> int | None:
     """Hash a file, and return its size; None if it is too long or changes its size meanwhile."""
     if sys.platform == "win32":

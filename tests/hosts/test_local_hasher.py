@@ -16,6 +16,7 @@ from tasks.content.copy_item import CopyItem
 from tasks.content.names import Blake3
 from tasks.content.transfer import copy_files
 from tasks.errors import ContentWrongError
+from tasks.hosts import hash_process
 from tasks.hosts.local import LocalHost
 from tasks.hosts.local_hasher import LocalHasher
 
@@ -134,3 +135,17 @@ def test_files_are_proved_with_it_and_without_it(tmp_path: Path, *, dies: bool) 
     ((again,),) = copy_files(host, None, [CopyItem(items[0].sources, len(content))])
     assert again.digests is not None
     assert again.digests.sha1.raw == hashlib.sha1(content).digest()
+
+
+def test_a_file_that_grows_while_it_is_hashed_has_no_answer(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(1_000))
+
+    def grow(_: int) -> None:
+        with path.open("ab") as stream:
+            stream.write(b"x")
+
+    hashed = hash_process.Hashed(blake3(), None)
+    with path.open("rb") as stream:
+        assert hash_process.hash_file(stream.fileno(), 2_000, hashed, id) == 1_000
+        assert hash_process.hash_file(stream.fileno(), 2_000, hashed, grow) is None
