@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tasks.bundle.manifest import (
     LINE_LIMIT_BYTES,
@@ -14,6 +16,7 @@ from tasks.bundle.manifest import (
     Part,
     compare_sorted,
     line_bytes,
+    parse_line,
     pieces_of,
     read_entries,
     subtract_missing,
@@ -181,3 +184,25 @@ def test_writing_out_of_order_is_the_callers_mistake(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="out of order"):
         write_manifest(tmp_path / "manifest.jsonl", [entry, entry])
+
+
+@given(
+    extension=st.from_regex(r"[A-Za-z0-9]{0,34}", fullmatch=True),
+    size_bytes=st.sampled_from([0, 1, 10**14, 10**15 - 1, 10**15, 2**53, 10**18, 10**19]),
+    volume=st.sampled_from([None, 0, 1, 9, 99, 100, 101, 10**6]),
+)
+def test_a_line_is_taken_or_refused_as_the_model_says_however_it_is_read(
+    extension: str, size_bytes: int, volume: int | None
+) -> None:
+    values = {
+        "blake3": "ab" * 32, "extension": extension, "sha1": "CD" * 20,
+        "size_bytes": size_bytes, "volume": volume,
+    }  # fmt: skip
+    line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
+    try:
+        expected = Entry.model_validate_json(line)
+    except ValidationError:
+        with pytest.raises(TrustError):
+            parse_line(line, Path("manifest"))
+    else:
+        assert parse_line(line, Path("manifest")) == expected
